@@ -1,0 +1,116 @@
+"""Types that several kinds share: names, money, instants, conditions, metadata."""
+
+import re
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from sublet.api.schema import ApiModel
+from sublet.api.times import Millis, format_instant, parse_instant
+
+GROUP: Final = "sublet.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+UID_PATTERN: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_NAME: Final = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
+WORD: Final = r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$"
+"""What a label's value may be: safe in a label, a metric, a file name and a CEL string."""
+PRICE_PATTERN: Final = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$"
+
+Name = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
+ObjectName = Annotated[str, Field(pattern=DNS_NAME, min_length=1, max_length=253)]
+Word = Annotated[str, Field(pattern=WORD, min_length=1, max_length=63)]
+Product = Annotated[str, Field(pattern=WORD, min_length=1, max_length=63)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", max_length=3)]
+Gpus = Annotated[int, Field(ge=1, le=32_768, json_schema_extra={"format": "int32"})]
+Seconds = Annotated[int, Field(ge=0, le=631_152_000, json_schema_extra={"format": "int64"})]
+"""At most twenty years."""
+
+
+def _instant(value: Any) -> Any:  # noqa: ANN401  pydantic hands over what the wire held
+    return parse_instant(value) if isinstance(value, str) else value
+
+
+def _price(value: Any) -> Any:  # noqa: ANN401  as above
+    if isinstance(value, str):
+        if not re.fullmatch(PRICE_PATTERN, value):
+            raise ValueError(f'{value!r} is not a price; write a decimal string such as "2.35"')
+        return Decimal(value)
+    return value
+
+
+Instant = Annotated[
+    Millis,
+    BeforeValidator(_instant),
+    PlainSerializer(format_instant, when_used="json-unless-none"),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 64}),
+]
+"""RFC 3339 on the wire, integer milliseconds inside."""
+
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_price),
+    PlainSerializer(lambda value: format(value, "f"), when_used="json-unless-none"),
+    WithJsonSchema({"type": "string", "pattern": PRICE_PATTERN, "maxLength": 16}),
+]
+"""A decimal string on the wire, never a float; `Decimal` inside."""
+
+
+class Status(StrEnum):
+    """The three values of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(ApiModel):
+    """One observation of an object's state, as Kubernetes defines it."""
+
+    type: Annotated[str, Field(pattern=r"^[A-Za-z]+$", max_length=316)]
+    """What is observed, such as Ready or Bound."""
+    status: Status
+    """True, False or Unknown."""
+    reason: Annotated[str, Field(pattern=r"^[A-Za-z]+$", min_length=1, max_length=1024)]
+    """Why, as one CamelCase word for machines."""
+    message: Annotated[str, Field(max_length=32_768)] = ""
+    """Why, as text for people."""
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    """The generation of spec that this was observed of."""
+    last_transition_time: Instant = Millis(0)
+    """When the status last changed."""
+
+
+class ObjectMeta(ApiModel):
+    """The part of Kubernetes metadata that Sublet reads."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: Instant | None = None
+    deletion_timestamp: Instant | None = None
+    finalizers: tuple[str, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Return `namespace/name`, or the name alone of a cluster-scoped object."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def find_condition(conditions: tuple[Condition, ...], type_: str) -> Condition | None:
+    """Return the condition of that type, or None if it was never set."""
+    return next((c for c in conditions if c.type == type_), None)
+
+
+def is_true(conditions: tuple[Condition, ...], type_: str) -> bool:
+    """Say whether a condition is there and True."""
+    found = find_condition(conditions, type_)
+    return found is not None and found.status is Status.TRUE

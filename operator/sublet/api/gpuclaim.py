@@ -1,0 +1,290 @@
+"""`GpuClaim`: a tenant's request for GPUs. Spec is the tenant's, status the operator's alone."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from sublet.api.common import Condition, Gpus, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
+from sublet.api.gputenant import NameFilter
+from sublet.api.schema import ApiModel, Rule, atomic, atomic_list, list_map, list_set
+
+Sequence = Annotated[int, Field(ge=1, le=999_999, json_schema_extra={"format": "int32"})]
+
+
+class Scope(StrEnum):
+    """How close together a claim's GPUs must be."""
+
+    NODE = "Node"
+    ANY = "Any"
+
+
+class Topology(ApiModel):
+    """How close together the GPUs must be."""
+
+    scope: Scope = Scope.ANY
+    """Node: all GPUs on one node. Any: anywhere, over several leases too."""
+
+
+class Placement(ApiModel):
+    """Where the GPUs may be; an empty list allows everything."""
+
+    jurisdictions: Annotated[
+        tuple[Word, ...], Field(max_length=16, json_schema_extra=list_set())
+    ] = ()
+    """Jurisdictions that are allowed, such as EU."""
+    regions: Annotated[tuple[Word, ...], Field(max_length=32, json_schema_extra=list_set())] = ()
+    """Regions that are allowed."""
+    leases: NameFilter = NameFilter()
+    """Leases that are allowed, by their tenant alias."""
+
+
+class Schedule(ApiModel):
+    """For how long."""
+
+    duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
+    """Seconds from reservation to the end; open-ended without."""
+
+
+def _fixed(field: str) -> Rule:
+    """Make a root rule that freezes one spec field while the claim is reserved."""
+    same = (
+        f"(has(self.spec.{field}) == has(oldSelf.spec.{field}) && "
+        f"(!has(self.spec.{field}) || self.spec.{field} == oldSelf.spec.{field}))"
+    )
+    reserved = (
+        "(has(oldSelf.status) && has(oldSelf.status.conditions) && "
+        "oldSelf.status.conditions.exists(c, c.type == 'Reserved' && c.status == 'True'))"
+    )
+    return Rule(
+        f"{same} || !{reserved}",
+        f"{field} is fixed while the claim is reserved; make a new claim",
+        field_path=f".spec.{field}",
+        reason="FieldValueForbidden",
+    )
+
+
+_ENDED: str = (
+    "!has(oldSelf.status) || !has(oldSelf.status.conditions) || "
+    "!oldSelf.status.conditions.exists(c, c.type == 'Ended' && c.status == 'True') || "
+    "self.spec == oldSelf.spec"
+)
+
+
+class ClaimSpec(ApiModel):
+    """What is asked for."""
+
+    class_name: ObjectName
+    """Name of the GpuClass."""
+    gpus: Gpus
+    """How many GPUs in all."""
+    gpus_per_node: Annotated[
+        int | None, Field(ge=1, le=64, json_schema_extra={"format": "int32"})
+    ] = None
+    """Take exactly this many GPUs of each node; `gpus` must be a multiple of it."""
+    topology: Topology = Topology()
+    """How close together the GPUs must be."""
+    placement: Placement = Placement()
+    """Where the GPUs may be."""
+    schedule: Schedule = Schedule()
+    """For how long."""
+    priority_class_name: ObjectName | None = None
+    """One of the PriorityClasses that the tenant may use."""
+    max_price_per_gpu_hour: Price | None = None
+    """Refuse a dearer price; a decimal string in the class's currency."""
+    tags: Annotated[dict[str, Annotated[str, Field(max_length=128)]], Field(max_length=32)] = Field(
+        default_factory=dict
+    )
+    """Cost centre, project …: copied into the ledger when the claim is reserved."""
+    suspended: bool = False
+    """True: give the GPUs back and keep the object; a claim created so holds nothing."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.gpusPerNode) || self.gpus % self.gpusPerNode == 0",
+            "gpus must be a multiple of gpusPerNode",
+            field_path=".gpus",
+        ),
+        Rule(
+            "self.tags.all(k, k.matches('^[A-Za-z0-9][-_.A-Za-z0-9]{0,62}$'))",
+            "a tag's name must be letters, digits, '-', '_' or '.', at most 63 of them",
+            field_path=".tags",
+        ),
+    )
+
+
+class PendingReason(StrEnum):
+    """Why a claim waits or is refused: a closed set that machines may match."""
+
+    NO_MATCHING_LEASE = "NoMatchingLease"
+    WAITING_FOR_CAPACITY = "WaitingForCapacity"
+    EXCEEDS_QUOTA = "ExceedsQuota"
+    EXCEEDS_LEASE_TERM = "ExceedsLeaseTerm"
+    TOPOLOGY_UNFIT = "TopologyUnfit"
+    PRICE_UNMET = "PriceUnmet"
+    RESIDENCY_UNMET = "ResidencyUnmet"
+    LEASE_UNREACHABLE = "LeaseUnreachable"
+    MISCONFIGURED = "Misconfigured"
+    NO_TENANT = "NoTenant"
+    SUSPENDED = "Suspended"
+    RELEASING = "Releasing"
+
+
+class ReleaseCause(StrEnum):
+    """Why a claim's GPUs are taken back."""
+
+    DELETED = "Deleted"
+    COMPLETED = "Completed"
+    LEASE_ENDED = "LeaseEnded"
+    SUSPENDED = "Suspended"
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether a claim released for this cause can never bind again."""
+        return self is not ReleaseCause.SUSPENDED
+
+
+class Pending(ApiModel):
+    """Why the claim isn't reserved."""
+
+    reason: PendingReason
+    """Why, for machines."""
+    message: Annotated[str, Field(max_length=1024)]
+    """Why, for people, with counts."""
+
+
+class PlacedNode(ApiModel):
+    """GPUs of one node that the claim holds."""
+
+    lease: Word
+    """The lease's tenant alias."""
+    lease_uid: Annotated[str, Field(alias="leaseUID", max_length=36)]
+    """UID of the GpuLease."""
+    product: Word
+    """GPU product of the node."""
+    gpus: Gpus
+    """GPUs of this node that the claim holds."""
+    node: ObjectName
+    """Name of the node in the leased cluster."""
+    node_uid: Annotated[str, Field(alias="nodeUID", max_length=36)]
+    """UID of the node: a re-created namesake is another node."""
+
+
+class Allocation(ApiModel):
+    """What the claim holds; written by one compare-and-set, replaced as a whole."""
+
+    sequence: Sequence
+    """Counts the claim's reservations; part of the claim namespace's name."""
+    tenant: ObjectName
+    """Name of the GpuTenant that pays."""
+    tenant_uid: Annotated[str, Field(alias="tenantUID", max_length=36)]
+    """UID of the GpuTenant that pays."""
+    requested_by: Annotated[str, Field(max_length=1024)] = ""
+    """Who asked, as admission stamped it."""
+    price_per_gpu_hour: Price
+    """The price fixed at reservation."""
+    currency: Annotated[str, Field(max_length=3)]
+    """Its currency."""
+    price_hash: Annotated[str, Field(max_length=64)]
+    """Content hash under which the ledger keeps the price."""
+    tags: Annotated[dict[str, Annotated[str, Field(max_length=128)]], Field(max_length=32)] = Field(
+        default_factory=dict
+    )
+    """The claim's tags as they were when it was reserved; what the bill carries."""
+    priority: Annotated[int, Field(json_schema_extra={"format": "int32"})] = 0
+    """Value of the PriorityClass at reservation."""
+    decided_time: Instant
+    """When the book decided."""
+    bound_time: Instant | None = None
+    """From when the claim is billed."""
+    until_time: Instant | None = None
+    """When the claim ends at the latest; open-ended without."""
+    until_cause: Annotated[ReleaseCause | None, Field()] = None
+    """What ends the claim then: its own duration, or the lease."""
+    placements: Annotated[
+        tuple[PlacedNode, ...],
+        Field(min_length=1, max_length=4_096, json_schema_extra=atomic_list()),
+    ]
+    """The nodes."""
+
+    @property
+    def gpus(self) -> int:
+        """Return the GPUs held in all."""
+        return sum(p.gpus for p in self.placements)
+
+
+class Release(ApiModel):
+    """The decision to take the GPUs back; written before anything is destroyed."""
+
+    cause: ReleaseCause
+    """Why."""
+    release_time: Instant
+    """When the tenant's meter stopped."""
+    sequence: Sequence
+    """The allocation that is released."""
+    vacated_time: Instant | None = None
+    """When the last pod was seen gone; the quarantine counts from then."""
+
+
+class ClusterAccess(ApiModel):
+    """Where in one leased cluster the tenant may work."""
+
+    alias: Word
+    """The lease's tenant alias; also the context's name in the kubeconfig."""
+    namespace: Annotated[str, Field(max_length=63)]
+    """The claim's namespace there."""
+    expiration_time: Instant
+    """When the token in the kubeconfig ends; it is renewed at half its life."""
+
+
+class Access(ApiModel):
+    """How the tenant gets in."""
+
+    secret_name: ObjectName
+    """Secret beside the claim with a kubeconfig under the key `value`."""
+    clusters: Annotated[
+        tuple[ClusterAccess, ...], Field(max_length=64, json_schema_extra=list_map("alias"))
+    ]
+    """One context per leased cluster."""
+
+
+class ClaimStatus(ApiModel):
+    """What the operator says of a claim."""
+
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    """The generation of spec that this status describes."""
+    conditions: Annotated[
+        tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
+    ] = ()
+    """Ready, Reserved, Bound, Expiring, Releasing, Ended; Reconciling and Stalled for kstatus."""
+    pending: Pending | None = None
+    """Why the claim isn't reserved."""
+    allocation: Annotated[Allocation | None, Field(json_schema_extra=atomic())] = None
+    """What the claim holds, or held last."""
+    release: Release | None = None
+    """The decision to take the GPUs back."""
+    access: Access | None = None
+    """How the tenant gets in."""
+
+
+class GpuClaim(ApiModel):
+    """A tenant's request for GPUs of a class."""
+
+    metadata: ObjectMeta
+    spec: ClaimSpec
+    status: ClaimStatus = ClaimStatus()
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        *(
+            _fixed(field)
+            for field in (
+                "className",
+                "gpus",
+                "gpusPerNode",
+                "topology",
+                "placement",
+                "priorityClassName",
+            )
+        ),
+        Rule(_ENDED, "this claim has ended for good; delete it and make a new one", ".spec"),
+    )

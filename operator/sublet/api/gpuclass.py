@@ -1,0 +1,92 @@
+"""`GpuClass`: one retail offer. Written by the platform team; stands to GpuClaim as StorageClass to a claim."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from sublet.api.common import Condition, Currency, Instant, ObjectMeta, Price, Product, Seconds
+from sublet.api.schema import ApiModel, Rule, list_map, list_set, rules
+
+
+class Pricing(StrEnum):
+    """How a claim's price follows the dated prices."""
+
+    FIXED = "Fixed"
+
+
+class SellPrice(ApiModel):
+    """The price from one instant on, until the next entry's."""
+
+    effective_time: Instant
+    """From when this price holds (RFC 3339, UTC)."""
+    per_gpu_hour: Price
+    """Price of one GPU for one hour, as a decimal string in the class's currency."""
+
+
+class HostShare(ApiModel):
+    """CPU and memory of a node that come with each GPU when a claim takes a part of a node."""
+
+    cpu_per_gpu: Annotated[int, Field(ge=1, le=1_024, json_schema_extra={"format": "int32"})]
+    """CPU cores per GPU."""
+    memory_mi_b_per_gpu: Annotated[
+        int,
+        Field(alias="memoryMiBPerGpu", ge=1, le=16_777_216, json_schema_extra={"format": "int32"}),
+    ]
+    """Memory per GPU, in MiB."""
+
+
+class ClassSpec(ApiModel):
+    """What is offered, and for how much."""
+
+    products: Annotated[
+        tuple[Product, ...], Field(min_length=1, max_length=16, json_schema_extra=list_set())
+    ]
+    """GPU products that this class stands for, as the nodes' label nvidia.com/gpu.product names them."""
+    pricing: Pricing = Pricing.FIXED
+    """Fixed: a claim keeps the price of the instant it was reserved at, for its whole term."""
+    prices: Annotated[
+        tuple[SellPrice, ...],
+        Field(
+            min_length=1,
+            max_length=128,
+            json_schema_extra=list_map("effectiveTime")
+            | rules(
+                Rule(
+                    "oldSelf.all(o, self.exists(n, n.effectiveTime == o.effectiveTime && "
+                    "n.perGpuHour == o.perGpuHour))",
+                    "prices are append-only: add an entry with a later effectiveTime",
+                )
+            ),
+        ),
+    ]
+    """Dated prices; the latest one that is not in the future holds. Entries are added, never changed."""
+    currency: Currency
+    """ISO 4217 code of all prices of this class."""
+    host_share: HostShare | None = None
+    """Limits CPU and memory of claims on a part of a node; whole nodes have all of it."""
+    max_duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
+    """The longest a claim of this class may last, in seconds; open-ended claims end after it too."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.currency == oldSelf.currency", "currency can't change; make a new class"),
+    )
+
+
+class ClassStatus(ApiModel):
+    """What the operator says of a class."""
+
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    """The generation of spec that this status describes."""
+    conditions: Annotated[
+        tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
+    ] = ()
+    """Ready: the class can be claimed. InUse: live claims hold it against deletion."""
+
+
+class GpuClass(ApiModel):
+    """One retail offer: which GPU products it stands for and what they cost."""
+
+    metadata: ObjectMeta
+    spec: ClassSpec
+    status: ClassStatus = ClassStatus()

@@ -1,0 +1,190 @@
+"""`GpuLease`: one wholesale contract for one GPU product. Written by the platform team, never seen by tenants."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from sublet.api.common import (
+    UID_PATTERN,
+    Condition,
+    Currency,
+    Instant,
+    ObjectMeta,
+    ObjectName,
+    Product,
+    Word,
+)
+from sublet.api.lease_terms import (
+    PRICES_APPEND_ONLY,
+    BuyPrice,
+    Commitment,
+    Contract,
+    Location,
+    TenantAccess,
+    Term,
+)
+from sublet.api.schema import ApiModel, Rule, list_map, list_set
+
+Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
+
+
+class NodeSharing(StrEnum):
+    """Whether one node may hold several claims at once."""
+
+    NONE = "None"
+    SAME_TENANT = "SameTenant"
+    ANY_TENANT = "AnyTenant"
+
+
+class KubeconfigSecretRef(ApiModel):
+    """A Secret in the operator's own namespace with label sublet.dev/cluster-credentials."""
+
+    name: ObjectName
+    """Name of the Secret."""
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] = "kubeconfig"
+    """Key that holds the kubeconfig; `value` reads a Cluster API Secret as it is."""
+
+
+class InCluster(ApiModel):
+    """The hub itself is the leased cluster, reached by a ServiceAccount of its own."""
+
+
+class ClusterRef(ApiModel):
+    """How the leased cluster is reached: exactly one way."""
+
+    kubeconfig_secret_ref: KubeconfigSecretRef | None = None
+    """By a kubeconfig."""
+    in_cluster: InCluster | None = None
+    """The nodes are the hub's own."""
+    cluster_uid: Annotated[
+        str | None, Field(alias="clusterUID", pattern=UID_PATTERN, max_length=36)
+    ] = None
+    """UID that the cluster's kube-system namespace must have; pinned at first contact if not given."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.kubeconfigSecretRef) != has(self.inCluster)",
+            "set exactly one of kubeconfigSecretRef and inCluster",
+        ),
+    )
+
+
+class LeaseSpec(ApiModel):
+    """What was leased, where it is, and what it costs."""
+
+    provider: Word
+    """The landlord who bills us."""
+    host_provider: Word | None = None
+    """Whose hardware it is, if not the landlord's own."""
+    contract: Contract
+    """The landlord's paper."""
+    tenant_alias: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+    """What tenants see instead of the landlord's name."""
+    cluster_ref: ClusterRef
+    """How the leased cluster is reached."""
+    product: Product
+    """The GPU product, as the nodes' label nvidia.com/gpu.product names it."""
+    product_aliases: Annotated[
+        tuple[Product, ...], Field(max_length=16, json_schema_extra=list_set())
+    ] = ()
+    """Other names that nodes give the same product."""
+    node_selector: Annotated[
+        dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16)
+    ] = Field(default_factory=dict)
+    """Labels of the nodes that belong to this lease; nvidia.com/gpu.present=true is always added."""
+    location: Location
+    """Where the GPUs stand."""
+    term: Term
+    """From when to when."""
+    commitment: Commitment
+    """How many GPUs are paid for."""
+    prices: Annotated[
+        tuple[BuyPrice, ...],
+        Field(
+            min_length=1,
+            max_length=128,
+            json_schema_extra=list_map("effectiveTime") | PRICES_APPEND_ONLY,
+        ),
+    ]
+    """Dated prices; the latest one that is not in the future holds. Entries are added, never changed."""
+    currency: Currency
+    """ISO 4217 code of all prices of this lease."""
+    node_sharing: NodeSharing = NodeSharing.SAME_TENANT
+    """Whether one node may hold several claims: None, of the same tenant, or of any."""
+    tenant_access: TenantAccess = TenantAccess()
+    """What pods of tenants may do."""
+    accepting_claims: bool = True
+    """False: sell no more, keep who is in."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.currency == oldSelf.currency", "currency can't change; make a new lease"),
+        Rule("self.product == oldSelf.product", "product can't change; make a new lease"),
+        Rule(
+            "self.tenantAlias == oldSelf.tenantAlias", "tenantAlias can't change; make a new lease"
+        ),
+    )
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Return every name the product goes by."""
+        return (self.product, *self.product_aliases)
+
+
+class Unsellable(ApiModel):
+    """GPUs that are there and can't be sold, by reason."""
+
+    reason: Annotated[str, Field(pattern=r"^[A-Za-z]+$", max_length=64)]
+    """Why, as one CamelCase word."""
+    gpus: Count
+    """How many."""
+
+
+class InventoryStatus(ApiModel):
+    """The lease's GPUs, counted."""
+
+    generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    """Rises with every change of the counts."""
+    changed_time: Instant | None = None
+    """When the counts last changed."""
+    committed: Count = 0
+    """Paid for now."""
+    delivered: Count = 0
+    """Seen on nodes."""
+    healthy: Count = 0
+    """Usable."""
+    reserved: Count = 0
+    """Held for claims whose nodes aren't handed over yet."""
+    bound: Count = 0
+    """Held by bound claims."""
+    free: Count = 0
+    """Sellable now."""
+    unsellable: Annotated[
+        tuple[Unsellable, ...], Field(max_length=32, json_schema_extra=list_map("reason"))
+    ] = ()
+    """There, but not for sale, by reason."""
+
+
+class LeaseStatus(ApiModel):
+    """What the operator says of a lease."""
+
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    """The generation of spec that this status describes."""
+    conditions: Annotated[
+        tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
+    ] = ()
+    """Ready, CredentialsValid, Reachable, IdentityConfirmed, IsolationReady, CapacityMet, Expiring."""
+    cluster_uid: Annotated[str | None, Field(alias="clusterUID", max_length=36)] = None
+    """UID of the cluster's kube-system namespace, pinned at first contact."""
+    kubernetes_version: Annotated[str | None, Field(max_length=64)] = None
+    """What the leased API server says it is."""
+    inventory: InventoryStatus | None = None
+    """The lease's GPUs, counted."""
+
+
+class GpuLease(ApiModel):
+    """One wholesale contract: landlord, cluster, nodes, term, commitment, prices."""
+
+    metadata: ObjectMeta
+    spec: LeaseSpec
+    status: LeaseStatus = LeaseStatus()

@@ -1,0 +1,77 @@
+"""`GpuTenant`: one paying customer. Written by the platform team; tenants can't see or change it."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sublet.api.common import Condition, Name, ObjectMeta, ObjectName, Word
+from sublet.api.schema import ApiModel, list_map, list_set
+
+
+class ClassQuota(ApiModel):
+    """How many GPUs of one class the tenant may hold at once, over all its namespaces."""
+
+    class_name: ObjectName
+    """Name of the GpuClass."""
+    gpus: Annotated[int, Field(ge=0, le=1_000_000, json_schema_extra={"format": "int32"})]
+    """The most GPUs held at once."""
+
+
+class NameFilter(ApiModel):
+    """Which names are allowed: those of `allow` (all, if empty) without those of `deny`."""
+
+    allow: Annotated[tuple[Word, ...], Field(max_length=64, json_schema_extra=list_set())] = ()
+    """Only these; all if empty."""
+    deny: Annotated[tuple[Word, ...], Field(max_length=64, json_schema_extra=list_set())] = ()
+    """Never these."""
+
+    def admits(self, name: str) -> bool:
+        """Say whether a name passes."""
+        return name not in self.deny and (not self.allow or name in self.allow)
+
+
+class TenantSpec(ApiModel):
+    """Who pays, from where it may ask, and for how much."""
+
+    namespaces: Annotated[
+        tuple[Name, ...], Field(min_length=1, max_length=256, json_schema_extra=list_set())
+    ]
+    """Namespaces of the hub whose claims are this tenant's. A namespace belongs to one tenant only."""
+    billing_account_id: Word
+    """The account that statements and usage files name."""
+    quotas: Annotated[
+        tuple[ClassQuota, ...], Field(max_length=64, json_schema_extra=list_map("className"))
+    ] = ()
+    """Limits per class. A class that is not listed has no limit."""
+    priority_classes: Annotated[
+        tuple[ObjectName, ...],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """PriorityClasses of the hub that claims may name; the first is the default. Empty: priority 0 for all."""
+    classes: NameFilter = NameFilter()
+    """Which GpuClasses the tenant may claim."""
+    leases: NameFilter = NameFilter()
+    """Which leases the tenant's claims may land on, by the leases' tenantAlias."""
+
+    def quota_of(self, class_name: str) -> int | None:
+        """Return the limit for a class in GPUs, None where there is none."""
+        return next((q.gpus for q in self.quotas if q.class_name == class_name), None)
+
+
+class TenantStatus(ApiModel):
+    """What the operator says of a tenant."""
+
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    """The generation of spec that this status describes."""
+    conditions: Annotated[
+        tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
+    ] = ()
+    """Ready: claims of its namespaces are served. InUse: live claims hold it against deletion."""
+
+
+class GpuTenant(ApiModel):
+    """One paying customer: its namespaces on the hub, its account and its limits."""
+
+    metadata: ObjectMeta
+    spec: TenantSpec
+    status: TenantStatus = TenantStatus()

@@ -1,0 +1,183 @@
+"""The contract side of a GpuLease: who, how long, how many, for how much.
+
+Read by the book (supply in time) and the ledger (what the landlord is owed). Written by the platform team.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from sublet.api.common import Instant, Price, Seconds, Word
+from sublet.api.schema import ApiModel, Rule, list_map, list_set, rules
+from sublet.api.times import MS_PER_SECOND, Millis
+
+
+class Contract(ApiModel):
+    """The landlord's paper that this lease stands for."""
+
+    id: Word
+    """The contract's number at the landlord."""
+    name: Annotated[str, Field(max_length=128)] = ""
+    """What people call it."""
+
+
+class Location(ApiModel):
+    """Where the GPUs stand."""
+
+    jurisdiction: Word
+    """Whose law holds, such as EU or US."""
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", max_length=2)]
+    """ISO 3166 two-letter code."""
+    region: Word
+    """The landlord's region."""
+    zone: Word | None = None
+    """The landlord's zone."""
+
+
+class Term(ApiModel):
+    """From when to when, and what must happen before the end."""
+
+    start_time: Instant
+    """First instant of the lease."""
+    end_time: Instant | None = None
+    """First instant after the lease; open-ended without."""
+    reclaim_lead_seconds: Seconds = 0
+    """The landlord starts to take nodes back this long before endTime."""
+    quarantine_seconds: Seconds = 0
+    """A node rests this long between two claims, counted from when its last pod is gone."""
+    clean_label: Annotated[
+        str | None,
+        Field(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$", max_length=253),
+    ] = None
+    """A node label that the landlord sets to "true" when a node is wiped; the node is sold again only then."""
+    drain_seconds: Seconds = 0
+    """Claims end this long before the landlord starts to take nodes."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.endTime) || self.startTime < self.endTime",
+            "endTime must be later than startTime",
+            field_path=".endTime",
+        ),
+        Rule(
+            "self.startTime == oldSelf.startTime", "startTime can't change", field_path=".startTime"
+        ),
+    )
+
+    def last_usable_ms(self) -> Millis | None:
+        """Return the first instant at which no claim may run: end − reclaimLead − quarantine − drain."""
+        if self.end_time is None:
+            return None
+        lead = self.reclaim_lead_seconds + self.quarantine_seconds + self.drain_seconds
+        return Millis(self.end_time - lead * MS_PER_SECOND)
+
+
+class CommitmentMode(StrEnum):
+    """Whether the landlord is paid for what was promised or for what was used."""
+
+    TAKE_OR_PAY = "TakeOrPay"
+    PAY_AS_YOU_GO = "PayAsYouGo"
+
+
+class Phase(ApiModel):
+    """One step of the commitment: from startTime on, `gpus` are paid for."""
+
+    commitment_id: Word
+    """The landlord's number of this step."""
+    start_time: Instant
+    """From when this step holds."""
+    gpus: Annotated[int, Field(ge=0, le=1_000_000, json_schema_extra={"format": "int32"})]
+    """GPUs committed from then on, in all (not added to the step before)."""
+
+
+class Commitment(ApiModel):
+    """How many GPUs are paid for, as a step function of time."""
+
+    mode: CommitmentMode = CommitmentMode.TAKE_OR_PAY
+    """TakeOrPay: paid whether used or not. PayAsYouGo: paid only while bound."""
+    phases: Annotated[
+        tuple[Phase, ...],
+        Field(min_length=1, max_length=256, json_schema_extra=list_map("commitmentId")),
+    ]
+    """The steps, in any order."""
+
+    def gpus_at(self, at_ms: Millis) -> int:
+        """Return the GPUs committed at an instant; 0 before the first step."""
+        begun = [p for p in self.phases if p.start_time <= at_ms]
+        return max(begun, key=lambda p: p.start_time).gpus if begun else 0
+
+
+class BuyPrice(ApiModel):
+    """The landlord's price from one instant on."""
+
+    effective_time: Instant
+    """From when this price holds."""
+    per_gpu_hour: Price
+    """What one GPU costs us for one hour, as a decimal string in the lease's currency."""
+
+
+PRICES_APPEND_ONLY = rules(
+    Rule(
+        "oldSelf.all(o, self.exists(n, n.effectiveTime == o.effectiveTime && "
+        "n.perGpuHour == o.perGpuHour))",
+        "prices are append-only: add an entry with a later effectiveTime",
+    )
+)
+
+
+class Egress(StrEnum):
+    """Where tenants' pods may connect to."""
+
+    INTERNET = "Internet"
+    NONE = "None"
+
+
+class PodSecurity(StrEnum):
+    """The Pod Security level of claim namespaces."""
+
+    RESTRICTED = "restricted"
+    BASELINE = "baseline"
+
+
+class RoleRule(ApiModel):
+    """Kinds of one API group that tenants may use; onboarding must have listed them for this cluster."""
+
+    api_group: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+    """Such as kubeflow.org."""
+    resources: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+(/[a-z0-9]+)?$", max_length=128)], ...],
+        Field(min_length=1, max_length=32, json_schema_extra=list_set()),
+    ]
+    """Plural names, such as pytorchjobs."""
+
+
+class TenantAccess(ApiModel):
+    """What pods of tenants may do on this lease; onboarding's policies are the upper bound."""
+
+    egress: Egress = Egress.INTERNET
+    """Internet: anything but `deniedCIDRs` and what is always denied. None: only their own namespace and DNS."""
+    denied_cidrs: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$", max_length=43)], ...],
+        Field(alias="deniedCIDRs", max_length=64, json_schema_extra=list_set()),
+    ] = ()
+    """Networks that pods may not reach; cloud metadata (169.254.0.0/16, fe80::/10) is always denied."""
+    pod_security: PodSecurity = PodSecurity.RESTRICTED
+    """Pod Security level of claim namespaces."""
+    extra_resources: Annotated[
+        tuple[
+            Annotated[str, Field(pattern=r"^[a-z0-9.-]+/([A-Za-z0-9_.-]+|\*)$", max_length=128)],
+            ...,
+        ],
+        Field(max_length=16, json_schema_extra=list_set()),
+    ] = ()
+    """Further extended resources that pods may ask for, such as rdma/hca or rdma/*."""
+    capabilities: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Z_]+$", max_length=32)], ...],
+        Field(max_length=16, json_schema_extra=list_set()),
+    ] = ()
+    """Linux capabilities that pods may add, such as IPC_LOCK."""
+    role_rules: Annotated[
+        tuple[RoleRule, ...], Field(max_length=32, json_schema_extra=list_map("apiGroup"))
+    ] = ()
+    """Further API groups that the tenant may use in its claim namespace, such as training CRDs."""

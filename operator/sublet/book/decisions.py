@@ -1,0 +1,64 @@
+"""The output of one planning pass. Each decision names its claim by UID and can be carried out alone."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sublet.api.gpuclaim import PendingReason, PlacedNode, ReleaseCause
+from sublet.api.ids import ClaimUID, TenantName, TenantUID
+from sublet.api.times import Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Give these nodes to this claim, if the claim is still as it was (compare-and-set)."""
+
+    claim_uid: ClaimUID
+    sequence: int
+    tenant: TenantName
+    tenant_uid: TenantUID
+    price_per_gpu_hour: Decimal
+    currency: str
+    priority: int
+    decided_ms: Millis
+    until_ms: Millis | None
+    until_cause: ReleaseCause | None
+    placements: tuple[PlacedNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell the claim why it isn't reserved (now)."""
+
+    claim_uid: ClaimUID
+    reason: PendingReason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Move the end of a reserved or bound claim (its duration was changed)."""
+
+    claim_uid: ClaimUID
+    until_ms: Millis | None
+    until_cause: ReleaseCause | None
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Start the release of a reserved or bound claim."""
+
+    claim_uid: ClaimUID
+    cause: ReleaseCause
+    release_ms: Millis
+    """When the tenant's meter stops."""
+
+
+Decision = Reserve | Refuse | Extend | Take
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now, and when to look again at the latest if nothing happens."""
+
+    decisions: tuple[Decision, ...]
+    next_due_ms: Millis | None

@@ -1,0 +1,113 @@
+"""The fleet as the book sees it: nodes of a lease with their own books.
+
+Written by `sublet.fleet` from what a leased cluster showed last; read by the book alone. A lease that can't be
+reached keeps its last inventory: unreachable is not free.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sublet.api.gpulease import NodeSharing
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID, TenantUID
+
+
+class Reach(StrEnum):
+    """Whether the leased cluster answers."""
+
+    REACHABLE = "Reachable"
+    UNREACHABLE = "Unreachable"
+    """It answered with an error that says so (401, another cluster's identity …)."""
+    UNKNOWN = "Unknown"
+    """It doesn't answer, or never has."""
+
+
+class Unfit(StrEnum):
+    """Why a node's GPUs can't be sold, a closed set; first match in this order."""
+
+    NOT_ADOPTED = "NotAdopted"
+    """Not yet labelled and tainted as ours, or not yet read back."""
+    NODE_OVERLAP = "NodeOverlap"
+    """Another lease's label is on it."""
+    FOREIGN_PODS = "ForeignPods"
+    """Pods that aren't a claim's hold its GPUs."""
+    WRONG_PRODUCT = "WrongProduct"
+    """Its product label is none of the lease's names."""
+    LABELS_MISSING = "LabelsMissing"
+    """It lacks the labels of GPU feature discovery."""
+    MIG = "Mig"
+    """Its GPUs are cut into MIG slices."""
+    SHARING = "Sharing"
+    """Time-slicing or MPS multiplies its GPUs."""
+    COUNT_MISMATCH = "CountMismatch"
+    """Allocatable GPUs and the labels disagree."""
+    NOT_READY = "NotReady"
+    """The kubelet isn't Ready."""
+    CORDONED = "Cordoned"
+    """Unschedulable, by anyone's hand."""
+    UNHEALTHY = "Unhealthy"
+    """The health table says so (conditions, taints, labels)."""
+    UPGRADING = "Upgrading"
+    """The GPU driver is being upgraded."""
+    BOOK_UNREADABLE = "BookUnreadable"
+    """Its own book is malformed, or disagrees with its claim labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One entry of a node's own book."""
+
+    claim_uid: ClaimUID
+    gpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One node of a lease, as last seen."""
+
+    name: NodeName
+    uid: NodeUID
+    product: str
+    gpus: int
+    """Whole GPUs that the node has: allocatable, or what it had last when it shows 0 for a moment."""
+    holdings: tuple[Holding, ...] = ()
+    """The node's own book; the truth about possession."""
+    tenant_uid: TenantUID | None = None
+    """Who holds it, while the book isn't empty and sharing is not AnyTenant."""
+    sharing: NodeSharing = NodeSharing.SAME_TENANT
+    """As written on the node at adoption; it changes only while the node is free."""
+    unfit: Unfit | None = None
+    """Why it can't be sold; None: sellable."""
+    memory_mib: int | None = None
+    """Memory of one GPU."""
+    clique: str | None = None
+    """NVLink domain; None is unknown, never "the same"."""
+    zone: str | None = None
+    """Failure domain, if the node names one."""
+
+    @property
+    def held(self) -> int:
+        """Return the GPUs that the node's own book gives away."""
+        return sum(h.gpus for h in self.holdings)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseInventory:
+    """Everything known of one lease's nodes, all from one cluster."""
+
+    lease_uid: LeaseUID
+    reach: Reach = Reach.UNKNOWN
+    synced: bool = False
+    """The node list was read to its end at least once; before that nothing may be sold."""
+    isolation_ready: bool = False
+    """The admission policies were proven; nothing is sold while they aren't."""
+    cluster_uid: ClusterUID | None = None
+    generation: int = 0
+    """Rises with every change of `nodes`."""
+    nodes: Mapping[NodeName, NodeState] = field(default_factory=dict)
+    """node name -> node"""
+
+    @property
+    def sells(self) -> bool:
+        """Say whether anything of this lease may be sold now."""
+        return self.synced and self.isolation_ready and self.reach is Reach.REACHABLE

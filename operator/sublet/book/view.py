@@ -1,0 +1,32 @@
+"""The input of one planning pass: a snapshot of hub and fleet.
+
+Made by `sublet.hub` from its state, never changed by the book. Lists are in any order; the book sorts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import GpuClass
+from sublet.api.gpulease import GpuLease
+from sublet.api.gputenant import GpuTenant
+from sublet.api.ids import LeaseUID
+from sublet.api.times import Millis
+from sublet.book.inventory import LeaseInventory
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a pass may know."""
+
+    now_ms: Millis
+    claims: tuple[GpuClaim, ...] = ()
+    leases: tuple[GpuLease, ...] = ()
+    classes: tuple[GpuClass, ...] = ()
+    tenants: tuple[GpuTenant, ...] = ()
+    priorities: Mapping[str, int] = field(default_factory=dict)
+    """PriorityClass name -> value"""
+    inventories: Mapping[LeaseUID, LeaseInventory] = field(default_factory=dict)
+    """lease UID -> its nodes"""
+    default_tenant: str | None = None
+    """Tenant of namespaces that no tenant names (single-team installs)."""

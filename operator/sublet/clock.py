@@ -1,0 +1,34 @@
+"""Time, injected.
+
+Owns the one place where the wall clock is read. Logic takes a `Clock` (or plain milliseconds), never
+`time.time()`, so that tests, the simulator and replays can set it. All instants inside Sublet are
+`Millis`: integer milliseconds since 1970-01-01T00:00:00Z, because a bill is exact to the millisecond and
+floats are not.
+"""
+
+import time
+from typing import Protocol
+
+from sublet.api.times import Millis
+
+
+class Clock(Protocol):
+    """What tells the time."""
+
+    def now_ms(self) -> Millis:
+        """Return the wall clock's milliseconds since the epoch, UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for time limits and ages; the zero point means nothing."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now_ms(self) -> Millis:
+        """Return the wall clock's milliseconds since the epoch, UTC."""
+        return Millis(time.time_ns() // 1_000_000)
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()

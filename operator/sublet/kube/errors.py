@@ -1,0 +1,91 @@
+"""What an API server, or the way to it, may answer instead of what was asked: one type per case.
+
+Callers match on types, never on texts. `Unreachable` is set apart on purpose: after it nobody knows whether a
+write was applied, so the caller reads back by deterministic name and UID.
+"""
+
+from typing import Any
+
+
+class KubeError(Exception):
+    """Base of everything that a request may raise."""
+
+
+class Unreachable(KubeError):  # noqa: N818  the name is the state, as in the lease's condition
+    """No answer: refused, timed out, cut off or over the byte limit. A write may have been applied."""
+
+
+class ApiError(KubeError):
+    """The API server answered with an error status."""
+
+    status = 0
+
+    def __init__(
+        self, status: int, reason: str, message: str, details: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.details = details or {}
+
+
+class Unauthorized(ApiError):  # noqa: N818  named after the status
+    """401: the credential isn't valid, which is not the same as unreachable."""
+
+
+class Forbidden(ApiError):  # noqa: N818
+    """403: RBAC, a quota or an admission policy said no; the message says which."""
+
+
+class NotFound(ApiError):  # noqa: N818
+    """404: no such object (or no such kind)."""
+
+
+class Conflict(ApiError):  # noqa: N818
+    """409: it exists already, or the resourceVersion or UID precondition failed."""
+
+
+class Gone(ApiError):  # noqa: N818
+    """410: the resourceVersion is too old; list again."""
+
+
+class Invalid(ApiError):  # noqa: N818
+    """422: validation failed, or a JSON patch `test` did."""
+
+
+class TooManyRequests(ApiError):  # noqa: N818
+    """429: try again after `retry_after_seconds`."""
+
+    retry_after_seconds: float = 1.0
+
+
+class ServerError(ApiError):
+    """5xx: the server is in trouble; a write may have been applied."""
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {  # HTTP status -> error type
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+    429: TooManyRequests,
+}
+
+
+def error_from_status(
+    status: int, body: dict[str, Any], retry_after: str | None = None
+) -> ApiError:
+    """Build the error for an HTTP status from the server's `Status` object (or an empty dict)."""
+    kind = _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)  # noqa: PLR2004  HTTP classes
+    error = kind(
+        status,
+        str(body.get("reason") or "Unknown"),
+        str(body.get("message") or "no message"),
+        body.get("details"),
+    )
+    if isinstance(error, TooManyRequests) and retry_after and retry_after.isdigit():
+        error.retry_after_seconds = float(retry_after)
+    return error

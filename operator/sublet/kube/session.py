@@ -1,0 +1,258 @@
+"""One connection to one API server: requests with time and byte limits, answers as types, errors as types.
+
+Each cluster has a session of its own, so that one cluster can't stall another. Ordinary requests follow no
+redirect (a hostile server could send credentials elsewhere) and read at most `MAX_BODY_BYTES`. Nothing is
+retried here: whether a step may be repeated is its caller's knowledge.
+"""
+
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import aiohttp
+import msgspec
+
+from sublet.kube.errors import Unreachable, error_from_status
+
+T = TypeVar("T")
+Body = Mapping[str, Any]
+JsonPatch = list[dict[str, Any]]
+"""RFC 6902 operations."""
+
+FIELD_MANAGER: Final = "sublet"
+MAX_BODY_BYTES: Final = 256 * 1024 * 1024
+READ_BUFFER_BYTES: Final = 1024 * 1024
+"""A watch line holds one object; etcd's limit is 1.5 MB."""
+
+_JSON: Final = "application/json"
+_JSON_PATCH: Final = "application/json-patch+json"
+_APPLY: Final = "application/apply-patch+yaml"
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where an API server is and how we show who we are. Never logged: it holds credentials."""
+
+    server: str
+    ca_pem: str | None = None
+    token: Callable[[], str] | None = field(default=None, repr=False)
+    client_cert_pem: str | None = field(default=None, repr=False)
+    client_key_pem: str | None = field(default=None, repr=False)
+    tls_server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Time limits of one session, in seconds, and how many requests may be under way at once."""
+
+    connect_seconds: float = 5.0
+    request_seconds: float = 30.0
+    connections: int = 64
+
+
+def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
+    """Build a context that trusts the endpoint's CA alone (the system's if it names none)."""
+    context = ssl.create_default_context(cadata=endpoint.ca_pem)
+    if endpoint.client_cert_pem and endpoint.client_key_pem:
+        # the ssl module loads certificates from files only; they are gone again at once
+        with tempfile.TemporaryDirectory() as folder:
+            cert, key = Path(folder, "cert.pem"), Path(folder, "key.pem")
+            for path, text in ((cert, endpoint.client_cert_pem), (key, endpoint.client_key_pem)):
+                path.touch(mode=0o600)
+                path.write_text(text)
+            context.load_cert_chain(cert, key)
+    return context
+
+
+class ApiServer:
+    """Requests to one API server. Use as an async context manager, or call `close`."""
+
+    def __init__(self, endpoint: Endpoint, limits: Limits | None = None) -> None:
+        self.endpoint = endpoint
+        self._limits = limits or Limits()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "ApiServer":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections; a later request opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def get(self, path: str, type_: type[T] = cast("type[T]", dict), **params: str) -> T:
+        """Read one object, decoded into `type_`."""
+        return self._decode(await self.request("GET", path, params=params), type_)
+
+    async def create(self, path: str, obj: Body, *, dry_run: bool = False) -> dict[str, Any]:
+        """POST an object to its collection."""
+        return await self._write("POST", path, _JSON, obj, dry_run=dry_run)
+
+    async def replace(self, path: str, obj: Body) -> dict[str, Any]:
+        """PUT a whole object; guarded if its metadata carries a resourceVersion or UID."""
+        return await self._write("PUT", path, _JSON, obj)
+
+    async def patch(self, path: str, operations: JsonPatch) -> dict[str, Any]:
+        """Send a JSON patch; a failed `test` raises Invalid (422)."""
+        return await self._write("PATCH", path, _JSON_PATCH, operations)
+
+    async def patch_as(self, path: str, operations: JsonPatch, type_: type[T]) -> T:
+        """Send a JSON patch and decode the answer into a narrow type (hot paths)."""
+        body = await self.request("PATCH", path, content_type=_JSON_PATCH, body=_encode(operations))
+        return self._decode(body, type_)
+
+    async def apply(self, path: str, obj: Body) -> dict[str, Any]:
+        """Server-side apply under our field manager, taking over fields that others changed."""
+        return await self._write(
+            "PATCH", path, _APPLY, obj, fieldManager=FIELD_MANAGER, force="true"
+        )
+
+    async def delete(
+        self, path: str, *, uid: str | None = None, grace_seconds: int | None = None
+    ) -> None:
+        """Delete one object, only if it still has this UID (Conflict if not)."""
+        options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        await self.request("DELETE", path, content_type=_JSON, body=_encode(options))
+
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        content_type: str,
+        obj: Any,
+        *,
+        dry_run: bool = False,
+        **params: str,  # noqa: ANN401
+    ) -> dict[str, Any]:
+        if dry_run:
+            params["dryRun"] = "All"
+        body = await self.request(
+            method, path, params=params, content_type=content_type, body=_encode(obj)
+        )
+        return self._decode(body, dict)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        content_type: str = _JSON,
+        body: bytes | None = None,
+    ) -> bytes:
+        """Send one request and return the answer's bytes; raises ApiError types and Unreachable."""
+        try:
+            async with self.stream(
+                method,
+                path,
+                params=params,
+                content_type=content_type,
+                body=body,
+                total_seconds=self._limits.request_seconds,
+            ) as response:
+                return await _read_limited(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(f"{method} {path}: {type(error).__name__}: {error}") from error
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        content_type: str = _JSON,
+        body: bytes | None = None,
+        total_seconds: float | None = None,
+        silence_seconds: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open a request and hand over the response to read from; error statuses raise their types."""
+        headers = {"Accept": _JSON}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        if self.endpoint.token is not None:
+            headers["Authorization"] = f"Bearer {self.endpoint.token()}"
+        timeout = aiohttp.ClientTimeout(
+            total=total_seconds,
+            connect=None,
+            sock_connect=self._limits.connect_seconds,
+            sock_read=silence_seconds,
+        )
+        async with self._open().request(
+            method,
+            self.endpoint.server.rstrip("/") + path,
+            params=params or None,
+            data=body,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
+        ) as response:
+            if response.status >= 300:  # noqa: PLR2004  redirects are refused like errors
+                raise error_from_status(
+                    response.status,
+                    _status_object(await _read_limited(response)),
+                    response.headers.get("Retry-After"),
+                )
+            yield response
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            tls: ssl.SSLContext | bool = True
+            if self.endpoint.server.startswith("https"):
+                tls = tls_context(self.endpoint)
+            connector = aiohttp.TCPConnector(
+                ssl=tls,
+                limit=self._limits.connections,
+                keepalive_timeout=60,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                read_bufsize=READ_BUFFER_BYTES,
+                auto_decompress=True,
+            )
+        return self._session
+
+    @staticmethod
+    def _decode(body: bytes, type_: type[T]) -> T:
+        try:
+            return msgspec.json.decode(body, type=type_)
+        except msgspec.MsgspecError as error:
+            raise Unreachable(
+                f"the server's answer is not what the API promises: {error}"
+            ) from error
+
+
+async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
+    """Read a body, but never more than the limit: a lying server must not fill our memory."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise Unreachable(f"the answer is larger than {MAX_BODY_BYTES} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _status_object(body: bytes) -> dict[str, Any]:
+    try:
+        decoded = msgspec.json.decode(body)
+    except msgspec.MsgspecError:
+        return {"message": body[:200].decode(errors="replace")}
+    return decoded if isinstance(decoded, dict) else {}
+
+
+__all__ = ["FIELD_MANAGER", "ApiServer", "Endpoint", "JsonPatch", "Limits", "tls_context"]

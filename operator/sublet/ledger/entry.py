@@ -1,0 +1,86 @@
+"""One line of the ledger and the chain that joins the lines.
+
+Instants come from recorded object state (`boundTime`, `releaseTime`), never from "now" at restart, and the id
+is made of what the line says, so that writing the same line twice changes nothing. Each line carries the hash
+of the one before it: a line can't be changed, dropped or inserted unseen.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Final
+
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.times import Millis
+
+GENESIS_HASH: Final = "0" * 64
+
+
+class EntryKind(StrEnum):
+    """What the GPUs were in from this line on."""
+
+    BOUND = "bound"
+    """Handed over to the tenant: billed."""
+    RELEASING = "releasing"
+    """Taken back, not yet free: held, not billed to the tenant."""
+
+
+class EntryType(StrEnum):
+    """Whether an interval begins or ends."""
+
+    OPEN = "open"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What happened, before it is a line: everything but its place in the chain."""
+
+    claim_uid: ClaimUID
+    sequence: int
+    tenant_uid: TenantUID
+    lease_uid: LeaseUID
+    kind: EntryKind
+    type: EntryType
+    gpus: int
+    at_ms: Millis
+    price_hash: str
+    tags_hash: str
+    source_version: str
+    """resourceVersion of the object that shows it; not part of the id or of equality of content."""
+
+    @property
+    def id(self) -> str:
+        """Return the id: same happening, same id, however often it is reported."""
+        parts = (
+            self.claim_uid,
+            str(self.sequence),
+            self.lease_uid,
+            self.kind,
+            self.type,
+            str(self.at_ms),
+        )
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @property
+    def content(self) -> str:
+        """Return what must be the same when the id is: canonical JSON without `source_version`."""
+        fields = asdict(self)
+        del fields["source_version"]
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger."""
+
+    seq: int
+    fact: Fact
+    previous_hash: str
+
+    @property
+    def hash(self) -> str:
+        """Return the hash that the next line carries."""
+        text = f"{self.previous_hash}\n{self.seq}\n{self.fact.id}\n{self.fact.content}\n{self.fact.source_version}"
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,33 @@
+"""What the operator asks of the ledger's store; `sublet.store` fulfils it, tests may do so in memory."""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from sublet.api.ids import ClaimUID
+from sublet.api.times import Millis
+from sublet.ledger.entry import Fact
+
+
+class LedgerUnavailable(Exception):  # noqa: N818  the name is the state
+    """The store is away, full or read-only. New binds wait, running claims and releases go on."""
+
+
+class LedgerConflict(Exception):  # noqa: N818
+    """Same id, other content: two records of one happening disagree. Alarmed; new binds stop."""
+
+
+class LedgerPort(Protocol):
+    """The store as the binder and the meter use it. Every call is durable when it returns."""
+
+    async def intend_bound(self, claim_uid: ClaimUID, sequence: int, at_ms: Millis) -> Millis:
+        """Record from when a claim will be billed and return that instant.
+
+        The first writer wins: a later call for the same claim and sequence returns the first instant, so that a
+        restart (or a second operator on the same store) reuses it. Raises LedgerUnavailable.
+        """
+
+    async def append(self, facts: Iterable[Fact], terms: Mapping[str, str]) -> int:
+        """Append facts (and the texts of their hashes: hash -> text); return how many were new.
+
+        A fact whose id is there with the same content is a no-op. Raises LedgerConflict, LedgerUnavailable.
+        """
