@@ -81,7 +81,7 @@ class Condition(ApiModel):
     """Why, as text for people."""
     observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
     """The generation of spec that this was observed of."""
-    last_transition_time: Instant = Millis(0)
+    last_transition_time: Instant
     """When the status last changed."""
 
 

@@ -106,7 +106,7 @@ class ClaimSpec(ApiModel):
             field_path=".gpus",
         ),
         Rule(
-            "self.tags.all(k, k.matches('^[A-Za-z0-9][-_.A-Za-z0-9]{0,62}$'))",
+            "!has(self.tags) || self.tags.all(k, k.matches('^[A-Za-z0-9][-_.A-Za-z0-9]{0,62}$'))",
             "a tag's name must be letters, digits, '-', '_' or '.', at most 63 of them",
             field_path=".tags",
         ),

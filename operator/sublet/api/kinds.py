@@ -65,7 +65,7 @@ LEASES: Final = Kind(
         Column("Free", ".status.inventory.free", "integer"),
         Column("Ready", _condition("Ready")),
         Column("Reason", _condition("Ready", "reason")),
-        Column("Ends", ".spec.term.endTime", "date"),
+        Column("Ends", ".spec.term.endTime"),
         Column("Provider", ".spec.provider", wide=True),
         Column("Region", ".spec.location.region", wide=True),
         Column("Healthy", ".status.inventory.healthy", "integer", wide=True),

@@ -4,7 +4,7 @@ Written in the models, read by `sublet.crdgen`. A marker is plain JSON-schema ex
 readable without knowing the generator.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -60,4 +60,4 @@ def atomic_list() -> Extra:
 
 def rules(*items: Rule) -> Extra:
     """Mark one field with CEL rules of its own; `self` is the field's value."""
-    return {"cel_rules": list(items)}
+    return {"cel_rules": [asdict(item) for item in items]}

@@ -1,0 +1,99 @@
+"""`sublet explain CLAIM`: what a claim asked for, what it got, and why it waits. Reads one object."""
+
+from typing import Any
+
+from sublet.api.common import Condition, find_condition
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.times import Millis, format_instant
+from sublet.cli.output import show_fields
+
+
+def explain(claim: GpuClaim, now_ms: Millis) -> None:
+    """Print a claim's state for the person who wrote it."""
+    show_fields(
+        {
+            "Claim": claim.metadata.key,
+            "Asked for": _asked(claim),
+            "State": _state(claim.status.conditions),
+            "Because": _because(claim),
+            **_held(claim),
+            **_way_in(claim),
+            "Ends": _ends(claim, now_ms),
+        }
+    )
+
+
+def _asked(claim: GpuClaim) -> str:
+    spec = claim.spec
+    parts = [f"{spec.gpus} GPU{'s' if spec.gpus > 1 else ''} of class {spec.class_name}"]
+    if spec.gpus_per_node:
+        parts.append(f"{spec.gpus_per_node} per node")
+    if spec.max_price_per_gpu_hour is not None:
+        parts.append(f"at most {spec.max_price_per_gpu_hour} per GPU-hour")
+    if spec.schedule.duration_seconds:
+        parts.append(f"for {duration(spec.schedule.duration_seconds)}")
+    return ", ".join(parts)
+
+
+def _state(conditions: tuple[Condition, ...]) -> str:
+    for type_ in ("Ended", "Releasing", "Bound", "Reserved"):
+        found = find_condition(conditions, type_)
+        if found is not None and found.status == "True":
+            return type_ if found.reason == type_ else f"{type_} ({found.reason})"
+    ready = find_condition(conditions, "Ready")
+    return f"Waiting ({ready.reason})" if ready else "Unknown (the operator hasn't seen it yet)"
+
+
+def _because(claim: GpuClaim) -> str:
+    if claim.status.pending is not None:
+        return claim.status.pending.message
+    ready = find_condition(claim.status.conditions, "Ready")
+    return ready.message if ready and ready.status != "True" else ""
+
+
+def _held(claim: GpuClaim) -> dict[str, object]:
+    allocation = claim.status.allocation
+    if allocation is None:
+        return {}
+    nodes = [f"{p.gpus} x {p.product} on {p.node} ({p.lease})" for p in allocation.placements]
+    indent = "\n" + " " * 11
+    return {
+        "Nodes": indent.join(nodes),
+        "Price": f"{allocation.price_per_gpu_hour} {allocation.currency} per GPU-hour",
+        "Billed": format_instant(allocation.bound_time) + " on" if allocation.bound_time else "",
+    }
+
+
+def _way_in(claim: GpuClaim) -> dict[str, object]:
+    access = claim.status.access
+    if access is None:
+        return {}
+    places = ", ".join(f"{c.namespace} at {c.alias}" for c in access.clusters)
+    name, namespace = claim.metadata.name, claim.metadata.namespace
+    return {"Namespace": places, "Access": f"kubectl sublet kubeconfig {name} -n {namespace}"}
+
+
+def _ends(claim: GpuClaim, now_ms: Millis) -> str:
+    allocation = claim.status.allocation
+    if allocation is None or allocation.until_time is None:
+        return ""
+    left = (allocation.until_time - now_ms) // 1_000
+    when = format_instant(allocation.until_time)
+    return f"{when} (in {duration(left)})" if left > 0 else when
+
+
+def duration(seconds: int) -> str:
+    """Write a number of seconds as its two largest units: `1d 4h`, `12m 5s`."""
+    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+    parts = []
+    for unit, size in units:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"
+
+
+def as_data(claim: dict[str, Any]) -> dict[str, Any]:
+    """Return the claim without the bookkeeping of the API server."""
+    meta = {k: v for k, v in claim["metadata"].items() if k != "managedFields"}
+    return {**claim, "metadata": meta}

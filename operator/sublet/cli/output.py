@@ -1,0 +1,58 @@
+"""How results are shown: a table for people, JSON or YAML for programs."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+
+class Format(StrEnum):
+    """What `-o` takes."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+
+
+FormatOption = Annotated[Format, typer.Option("-o", "--output", help="How to show the result.")]
+
+
+def show_data(data: Any, form: Format) -> bool:  # noqa: ANN401  whatever JSON can hold
+    """Print `data` if a program's format was asked for; return whether it was."""
+    if form is Format.JSON:
+        print(json.dumps(data, indent=2))
+    elif form is Format.YAML:
+        print(yaml.safe_dump(data, sort_keys=False), end="")
+    else:
+        return False
+    return True
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table as kubectl does: no lines, columns in capitals; colour on a terminal only."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for column in columns:
+        table.add_column(column.upper(), no_wrap=True)
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console().print(table)
+
+
+def show_fields(fields: Mapping[str, object]) -> None:
+    """Print `name: value` lines, values in one column."""
+    width = max((len(name) for name in fields), default=0) + 2
+    for name, value in fields.items():
+        if value not in (None, ""):
+            print(f"{name + ':':<{width}}{value}")
+
+
+def console() -> Console:
+    """Return a console that never cuts a line when its output isn't a terminal."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=240, highlight=False)

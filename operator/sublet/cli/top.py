@@ -1,0 +1,79 @@
+"""`sublet top`: the pool at a glance: leases with their counts, claims with their state. Reads objects only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sublet.api.common import find_condition
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.times import format_instant
+from sublet.cli.output import show_table
+
+LEASE_COLUMNS = ("lease", "product", "committed", "delivered", "bound", "reserved", "free", "ready")
+CLAIM_COLUMNS = ("namespace", "claim", "class", "gpus", "state", "where", "until")
+
+
+def show_leases(leases: Sequence[GpuLease]) -> None:
+    """Print one line per lease."""
+    show_table(LEASE_COLUMNS, [_lease_row(lease) for lease in leases])
+
+
+def show_claims(claims: Sequence[GpuClaim]) -> None:
+    """Print one line per claim."""
+    show_table(CLAIM_COLUMNS, [_claim_row(claim) for claim in claims])
+
+
+def _lease_row(lease: GpuLease) -> tuple[object, ...]:
+    counts = lease.status.inventory
+    ready = find_condition(lease.status.conditions, "Ready")
+    state = "Unknown" if ready is None else ready.status
+    if ready is not None and ready.status != "True":
+        state = f"{ready.status} ({ready.reason})"
+    if counts is None:
+        return (lease.metadata.name, lease.spec.product, *("?" for _ in range(5)), state)
+    return (
+        lease.metadata.name,
+        lease.spec.product,
+        counts.committed,
+        counts.delivered,
+        counts.bound,
+        counts.reserved,
+        counts.free,
+        state,
+    )
+
+
+def _claim_row(claim: GpuClaim) -> tuple[object, ...]:
+    allocation = claim.status.allocation
+    where = sorted({p.lease for p in allocation.placements}) if allocation else []
+    until = format_instant(allocation.until_time) if allocation and allocation.until_time else ""
+    return (
+        claim.metadata.namespace,
+        claim.metadata.name,
+        claim.spec.class_name,
+        claim.spec.gpus,
+        state_of(claim),
+        ", ".join(where),
+        until,
+    )
+
+
+def state_of(claim: GpuClaim) -> str:
+    """Return the one word that says where a claim stands."""
+    for type_ in ("Ended", "Releasing", "Bound", "Reserved"):
+        found = find_condition(claim.status.conditions, type_)
+        if found is not None and found.status == "True":
+            return type_
+    return claim.status.pending.reason if claim.status.pending else "Waiting"
+
+
+def as_data(leases: Sequence[GpuLease], claims: Sequence[GpuClaim]) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {
+        "leases": [
+            lease.model_dump(mode="json", by_alias=True, exclude_none=True) for lease in leases
+        ],
+        "claims": [
+            claim.model_dump(mode="json", by_alias=True, exclude_none=True) for claim in claims
+        ],
+    }

@@ -1,0 +1,50 @@
+"""`sublet usage`: metered GPU time and what it costs, exact, from the operator's ledger."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sublet.api.times import MS_PER_HOUR, Millis, format_instant, parse_instant
+from sublet.cli.output import show_table
+from sublet.cli.problems import Problem
+
+
+def parse_window(start: str | None, end: str | None, now_ms: Millis) -> tuple[Millis, Millis]:
+    """Return a window in milliseconds: by default from the first of this month to now (UTC)."""
+    today = datetime.fromtimestamp(now_ms / 1_000, tz=UTC)
+    first = datetime(today.year, today.month, 1, tzinfo=UTC)
+    try:
+        from_ms = parse_instant(start) if start else Millis(int(first.timestamp()) * 1_000)
+        to_ms = parse_instant(end) if end else now_ms
+    except ValueError as error:
+        raise Problem(f"{error}; give instants as 2026-11-22T10:00:00Z") from None
+    if from_ms >= to_ms:
+        raise Problem("--from must be earlier than --to")
+    return from_ms, to_ms
+
+
+def show_usage(answer: dict[str, Any]) -> None:
+    """Print one line per claim, tenant or lease: exact milliseconds, hours for reading, charge."""
+    by = str(answer["by"])
+    print(f"usage by {by}, {answer['from']} to {answer['to']}")
+    rows = [
+        (
+            item["name"],
+            item["gpuMilliseconds"],
+            hours(int(item["gpuMilliseconds"])),
+            item.get("charge", ""),
+            item.get("currency", ""),
+        )
+        for item in answer["items"]
+    ]
+    show_table((by, "gpu-milliseconds", "gpu-hours", "charge", "currency"), rows)
+
+
+def hours(gpu_milliseconds: int) -> str:
+    """Write GPU-milliseconds as GPU-hours with six places, for reading only."""
+    whole, rest = divmod(gpu_milliseconds, MS_PER_HOUR)
+    return f"{whole}.{rest * 1_000_000 // MS_PER_HOUR:06d}"
+
+
+def window_params(from_ms: Millis, to_ms: Millis, by: str) -> dict[str, str]:
+    """Return the query of the admin endpoint."""
+    return {"from": format_instant(from_ms), "to": format_instant(to_ms), "by": by}

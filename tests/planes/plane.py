@@ -1,0 +1,175 @@
+"""One control plane: its processes, its files, its kubeconfig. Every child dies with the process that began it."""
+
+import base64
+import ctypes
+import os
+import secrets
+import signal
+import socket
+import ssl
+import subprocess
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from tests.planes.binaries import find
+from tests.planes.certificates import write_certificates
+
+_READY_SECONDS = 60
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+class PlaneError(Exception):
+    """A plane didn't come up or died; the message has its log's last lines."""
+
+
+@dataclass
+class Plane:
+    """etcd, kube-apiserver and controllers under one folder; `nodes` adds scheduler and simulated kubelets."""
+
+    name: str
+    folder: Path
+    nodes: bool
+    durable: bool = False
+    """etcd syncs to disk, as fault tests need it."""
+    port: int = 0
+    processes: dict[str, subprocess.Popen[bytes]] = field(
+        default_factory=dict
+    )  # program -> process
+
+    def begin(self) -> None:
+        """Start etcd and the API server; `finish` waits for it and starts the rest."""
+        self.folder.mkdir(parents=True)
+        write_certificates(self.folder)
+        token = secrets.token_hex(16)
+        (self.folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
+        etcd_port, peer_port, self.port = _free_ports(3)
+        self._write_kubeconfig(token)
+        etcd = f"http://127.0.0.1:{etcd_port}"
+        peer = f"http://127.0.0.1:{peer_port}"
+        self._start("etcd", [
+            f"--data-dir={self.folder}/etcd", f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}",
+            f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
+            "--log-level=warn", *([] if self.durable else ["--unsafe-no-fsync"]),
+        ])  # fmt: skip
+        self._start("kube-apiserver", [
+            f"--etcd-servers={etcd}", f"--secure-port={self.port}", "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
+            f"--tls-cert-file={self.folder}/server.crt", f"--tls-private-key-file={self.folder}/server.key",
+            f"--cert-dir={self.folder}/self", "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={self.folder}/sa.key", f"--service-account-signing-key-file={self.folder}/sa.key",
+            "--service-cluster-ip-range=10.96.0.0/16", f"--token-auth-file={self.folder}/tokens.csv",
+            "--authorization-mode=Node,RBAC", "--allow-privileged", "--enable-priority-and-fairness=false",
+            "--max-requests-inflight=0", "--max-mutating-requests-inflight=0",
+        ])  # fmt: skip
+
+    def finish(self) -> None:
+        """Wait until the API server is ready, then start the controllers."""
+        self._wait_ready()
+        common = [f"--kubeconfig={self.kubeconfig}", "--leader-elect=false"]
+        self._start("kube-controller-manager", [
+            *common, "--controllers=*,-node-ipam-controller", "--use-service-account-credentials",
+            f"--service-account-private-key-file={self.folder}/sa.key", f"--root-ca-file={self.folder}/ca.crt",
+            "--bind-address=127.0.0.1", f"--secure-port={_free_ports(1)[0]}", f"--cert-dir={self.folder}/self-cm",
+            f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}",
+        ])  # fmt: skip
+        if self.nodes:
+            self._start("kube-scheduler", [
+                *common, "--bind-address=127.0.0.1", f"--secure-port={_free_ports(1)[0]}", f"--cert-dir={self.folder}/self-s",
+                f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}",
+            ])  # fmt: skip
+            stages = [find(f"stage-{name}.yaml") for name in ("node", "heartbeat", "pod")]
+            self._start("kwok", [
+                f"--kubeconfig={self.kubeconfig}", "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
+                *(f"--config={stage}" for stage in stages), "--node-lease-duration-seconds=40",
+            ])  # fmt: skip
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the path of the admin's kubeconfig."""
+        return self.folder.parent / f"{self.name}.kubeconfig"
+
+    @property
+    def server(self) -> str:
+        """Return the API server's URL."""
+        return f"https://127.0.0.1:{self.port}"
+
+    def check(self) -> None:
+        """Raise PlaneError if a process has died."""
+        for program, process in self.processes.items():
+            if process.poll() is not None:
+                raise PlaneError(
+                    f"{self.name}: {program} ended with {process.returncode}:\n{self._tail(program)}"
+                )
+
+    def stop(self) -> None:
+        """End all processes, last started first."""
+        for process in reversed(self.processes.values()):
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        for process in self.processes.values():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+
+    def _start(self, program: str, arguments: list[str]) -> None:
+        with (self.folder / f"{program}.log").open("ab") as log:
+            self.processes[program] = subprocess.Popen(
+                [str(find(program)), *arguments],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
+                cwd=self.folder, env={**os.environ, "HOME": str(self.folder), "GOMAXPROCS": "2"},
+            )  # fmt: skip
+
+    def _wait_ready(self) -> None:
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        request = urllib.request.Request(f"{self.server}/readyz")
+        request.add_header("Authorization", f"Bearer {config['users'][0]['user']['token']}")
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            self.check()
+            try:
+                with urllib.request.urlopen(request, context=context, timeout=2):
+                    return
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    tail = self._tail("kube-apiserver")
+                    raise PlaneError(f"{self.name}: not ready ({error}):\n{tail}") from error
+            time.sleep(0.1)
+
+    def _tail(self, program: str, lines: int = 15) -> str:
+        text = (self.folder / f"{program}.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _write_kubeconfig(self, token: str) -> None:
+        ca = base64.b64encode((self.folder / "ca.crt").read_bytes()).decode()
+        config = {
+            "apiVersion": "v1", "kind": "Config", "current-context": self.name,
+            "clusters": [{"name": self.name, "cluster": {"server": self.server, "certificate-authority-data": ca}}],
+            "users": [{"name": self.name, "user": {"token": token}}],
+            "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": self.name}}],
+        }  # fmt: skip
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_text(yaml.safe_dump(config))
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports nobody listens on now; all are held until the last is found, so they differ."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in held]
+    for each in held:
+        each.close()
+    return ports
+
+
+def _die_with_parent() -> None:
+    """Runs in the child: the kernel ends it when its parent ends, however that happens."""
+    os.setpgrp()
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,128 @@
+"""A set of planes under one folder, kept by one supervising process.
+
+The supervisor owns the children and ends with its standard input: whoever started it may crash and nothing is left
+behind. `up` on the command line starts one that stays until `down`.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.planes.binaries import ROOT, find_all
+from tests.planes.plane import Plane, PlaneError
+
+SETS = ROOT / "build" / "planes"
+
+
+@dataclass(frozen=True)
+class RunningSet:
+    """A set that is up: where its kubeconfigs are."""
+
+    folder: Path
+    names: tuple[str, ...]
+    pid: int
+
+    def kubeconfig(self, name: str) -> Path:
+        """Return the admin kubeconfig of a plane."""
+        return self.folder / f"{name}.kubeconfig"
+
+
+def start(set_name: str, names: list[str], *, keep: bool, durable: bool = False) -> RunningSet:
+    """Start planes in a supervisor of their own; with `keep` they outlive the caller."""
+    find_all()
+    command = [sys.executable, "-m", "tests.planes", "supervise", set_name, *names]
+    if durable:
+        command.append("--durable")
+    log_path = SETS / f"{set_name}.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
+            stdin=subprocess.DEVNULL if keep else subprocess.PIPE,
+            env={**os.environ, "PLANES_KEEP": "1" if keep else ""},
+        )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while (found := running(set_name)) is None or found.pid != process.pid:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise PlaneError(f"the planes didn't come up:\n{log_path.read_text(errors='replace')}")
+        time.sleep(0.1)
+    _HELD.append(process)
+    return found
+
+
+_HELD: list[subprocess.Popen[bytes]] = []
+"""Supervisors whose standard input we hold open: it closes when this process ends."""
+
+
+def stop(set_name: str) -> bool:
+    """Stop a set; return whether one was running."""
+    found = running(set_name)
+    if found is None:
+        return False
+    os.kill(found.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 15
+    while running(set_name) is not None and time.monotonic() < deadline:
+        _reap(found.pid)
+        time.sleep(0.05)
+    return True
+
+
+def running(set_name: str) -> RunningSet | None:
+    """Return a set that is up, None if there is none."""
+    folder = SETS / set_name
+    try:
+        state = json.loads((folder / "state.json").read_text())
+        os.kill(state["pid"], 0)
+    except (OSError, ValueError):
+        return None
+    return RunningSet(folder, tuple(state["names"]), state["pid"])
+
+
+def supervise(set_name: str, names: list[str], *, durable: bool) -> None:
+    """Start the planes, say so in state.json, and wait for a signal or for the end of standard input."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+    folder = SETS / set_name
+    if (other := running(set_name)) is not None:
+        raise PlaneError(f"the set {set_name} is up already (pid {other.pid})")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    planes = [Plane(n, folder / n, nodes=n != "hub", durable=durable) for n in names]
+    try:
+        for plane in planes:
+            plane.begin()
+        for plane in planes:
+            plane.finish()
+        state = json.dumps({"pid": os.getpid(), "names": names})
+        (folder / "state.json.new").write_text(state)
+        (folder / "state.json.new").replace(folder / "state.json")
+        _watch(planes)
+    finally:
+        (folder / "state.json").unlink(missing_ok=True)
+        for plane in reversed(planes):
+            plane.stop()
+
+
+def _watch(planes: list[Plane]) -> None:
+    import select  # noqa: PLC0415  only the supervisor needs it
+
+    keep = bool(os.environ.get("PLANES_KEEP"))
+    while True:
+        for plane in planes:
+            plane.check()
+        if keep:
+            time.sleep(1)
+        elif select.select([sys.stdin], [], [], 1)[0] and not sys.stdin.buffer.read1(1):
+            return
+
+
+def _reap(pid: int) -> None:
+    for process in _HELD:
+        if process.pid == pid:
+            process.poll()
