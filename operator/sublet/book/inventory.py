@@ -25,8 +25,8 @@ class Reach(StrEnum):
 class Unfit(StrEnum):
     """Why a node's GPUs can't be sold, a closed set; first match in this order."""
 
-    NOT_ADOPTED = "NotAdopted"
-    """Not yet labelled and tainted as ours, or not yet read back."""
+    BOOK_UNREADABLE = "BookUnreadable"
+    """Its own book is malformed, or disagrees with its claim labels."""
     NODE_OVERLAP = "NodeOverlap"
     """Another lease's label is on it."""
     FOREIGN_PODS = "ForeignPods"
@@ -49,8 +49,8 @@ class Unfit(StrEnum):
     """The health table says so (conditions, taints, labels)."""
     UPGRADING = "Upgrading"
     """The GPU driver is being upgraded."""
-    BOOK_UNREADABLE = "BookUnreadable"
-    """Its own book is malformed, or disagrees with its claim labels."""
+    NOT_ADOPTED = "NotAdopted"
+    """Not yet labelled and tainted as ours, or not yet read back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ async def _list(hub: ApiServer, kind: Kind, model: type[M]) -> list[M]:
     answer: dict[str, Any] = await hub.get(kind.path())
     return sorted(
         (model.model_validate(item) for item in answer["items"]),
-        key=lambda each: str(each.metadata.key),  # type: ignore[attr-defined]  each kind has it
+        key=lambda each: str(each.metadata.key),  # type: ignore[attr-defined]  # each kind has it
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -77,7 +77,7 @@ class ApiServer:
         self._limits = limits or Limits()
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> "ApiServer":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -89,8 +89,12 @@ class ApiServer:
         if session is not None:
             await session.close()
 
-    async def get(self, path: str, type_: type[T] = cast("type[T]", dict), **params: str) -> T:
-        """Read one object, decoded into `type_`."""
+    async def get(self, path: str, **params: str) -> dict[str, Any]:
+        """Read one object."""
+        return await self.get_as(path, dict, **params)
+
+    async def get_as(self, path: str, type_: type[T], **params: str) -> T:
+        """Read one object into a narrow type (hot paths)."""
         return self._decode(await self.request("GET", path, params=params), type_)
 
     async def create(self, path: str, obj: Body, *, dry_run: bool = False) -> dict[str, Any]:
@@ -135,7 +139,7 @@ class ApiServer:
         obj: Any,
         *,
         dry_run: bool = False,
-        **params: str,  # noqa: ANN401
+        **params: str,
     ) -> dict[str, Any]:
         if dry_run:
             params["dryRun"] = "All"
@@ -199,6 +203,7 @@ class ApiServer:
             headers=headers,
             timeout=timeout,
             allow_redirects=False,
+            server_hostname=self.endpoint.tls_server_name,
         ) as response:
             if response.status >= 300:  # noqa: PLR2004  redirects are refused like errors
                 raise error_from_status(

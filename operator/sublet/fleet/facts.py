@@ -1,0 +1,29 @@
+"""What is known of one lease's cluster beside its nodes. Written by `LeasedCluster`, read by the conditions."""
+
+from dataclasses import dataclass
+
+from sublet.api.ids import ClusterUID
+from sublet.api.times import Millis
+from sublet.book.inventory import Reach
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseFacts:
+    """One observation of a leased cluster; None and empty texts mean "not known yet" or "no fault"."""
+
+    reach: Reach = Reach.UNKNOWN
+    unreachable_since_ms: Millis | None = None
+    credentials_error: str | None = None
+    """Why the kubeconfig can't be used: safe to show, never its content."""
+    credentials_checked: bool = False
+    """The cluster accepted the credential at least once since it last changed."""
+    cluster_uid: ClusterUID | None = None
+    identity_error: str | None = None
+    kubernetes_version: str | None = None
+    isolation_ready: bool | None = None
+    """None: not tried yet."""
+    isolation_message: str = ""
+    permission_error: str | None = None
+    """A right that the credential lacks."""
+    synced: bool = False
+    """The node list was read to its end."""

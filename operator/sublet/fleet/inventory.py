@@ -1,0 +1,146 @@
+"""From a node as the API shows it to a node as the book sees it. Pure.
+
+`gpu.count`, `gpu.product` and `gpu.memory` are rewritten by MIG and by sharing, so labels are believed only where
+allocatable GPUs agree with them: a node is sold as what it really is, or not at all.
+"""
+
+from typing import Final
+
+from sublet.api.gpulease import GpuLease, NodeSharing
+from sublet.api.ids import LeaseUID, NodeName, NodeUID, TenantUID
+from sublet.book.inventory import Holding, NodeState, Unfit
+from sublet.fleet.health import is_ready, is_unhealthy, is_upgrading
+from sublet.fleet.nodebook import (
+    BOOK,
+    CLAIM_LABEL,
+    GPU,
+    LEASE_LABEL,
+    POOL_TAINT,
+    SHARING,
+    TENANT,
+    BookError,
+    parse_book,
+    read_book,
+)
+from sublet.kube.wire import Node
+
+_PREFIX: Final = "nvidia.com/"
+_ZONE: Final = "topology.kubernetes.io/zone"
+
+
+def node_state(
+    node: Node, lease: GpuLease, *, before: NodeState | None, foreign_pods: bool
+) -> NodeState:
+    """Return what the book may know of a node of this lease.
+
+    `before` is the same node's last state: a held node that shows 0 GPUs for a moment keeps its last count, since
+    that is a driver restart and not a return. `foreign_pods`: pods that aren't a claim's were seen on its GPUs.
+    """
+    labels = node.metadata.labels
+    uid = NodeUID(node.metadata.uid)
+    gpus = _number(node.status.allocatable.get(GPU))
+    holdings, book_error = _holdings(node)
+    unfit = book_error or _unfit(node, lease, gpus=gpus, foreign_pods=foreign_pods)
+    if gpus == 0 and before is not None and before.uid == uid:
+        gpus = before.gpus
+    return NodeState(
+        name=NodeName(node.metadata.name),
+        uid=uid,
+        product=lease.spec.product,
+        gpus=max(gpus, sum(h.gpus for h in holdings)),
+        holdings=holdings,
+        tenant_uid=_tenant(node),
+        sharing=_sharing(node, lease.spec.node_sharing),
+        unfit=unfit,
+        memory_mib=_number(labels.get(_PREFIX + "gpu.memory")) or None,
+        clique=labels.get(_PREFIX + "gpu.clique") or None,
+        zone=labels.get(_ZONE) or None,
+    )
+
+
+def is_adopted(node: Node, lease_uid: LeaseUID) -> bool:
+    """Say whether the node carries this lease's label, taint and book."""
+    return (
+        node.metadata.labels.get(LEASE_LABEL) == lease_uid
+        and BOOK in node.metadata.annotations
+        and any(
+            t.key == POOL_TAINT and t.value == lease_uid and t.effect == "NoSchedule"
+            for t in node.spec.taints
+        )
+    )
+
+
+def product_fault(node: Node, lease: GpuLease, gpus: int) -> Unfit | None:
+    """Say what about the GPUs themselves forbids selling them: labels, product, MIG, sharing, count."""
+    labels = node.metadata.labels
+    product = labels.get(_PREFIX + "gpu.product", "")
+    count = _number(labels.get(_PREFIX + "gpu.count"))
+    if not product or not count:
+        return Unfit.LABELS_MISSING
+    if labels.get(_PREFIX + "mig.strategy", "none") not in ("", "none") and _has_slices(
+        node, product
+    ):
+        return Unfit.MIG
+    shared = labels.get(_PREFIX + "gpu.sharing-strategy", "none") not in ("", "none")
+    if (
+        shared
+        or product.endswith("-SHARED")
+        or _number(labels.get(_PREFIX + "gpu.replicas", "1")) > 1
+    ):
+        return Unfit.SHARING
+    if product not in lease.spec.products:
+        return Unfit.WRONG_PRODUCT
+    return Unfit.COUNT_MISMATCH if gpus != count else None
+
+
+def _unfit(node: Node, lease: GpuLease, *, gpus: int, foreign_pods: bool) -> Unfit | None:
+    """Return the first reason in the order of `Unfit`, None if the node can be sold."""
+    lease_uid = LeaseUID(lease.metadata.uid)
+    owner = node.metadata.labels.get(LEASE_LABEL)
+    checks = (
+        (owner is not None and owner != lease_uid, Unfit.NODE_OVERLAP),
+        (foreign_pods, Unfit.FOREIGN_PODS),
+        (fault := product_fault(node, lease, gpus), fault),
+        (not is_ready(node), Unfit.NOT_READY),
+        (node.spec.unschedulable, Unfit.CORDONED),
+        (is_unhealthy(node), Unfit.UNHEALTHY),
+        (is_upgrading(node), Unfit.UPGRADING),
+        (not is_adopted(node, lease_uid), Unfit.NOT_ADOPTED),
+    )
+    return next((reason for failed, reason in checks if failed), None)
+
+
+def _holdings(node: Node) -> tuple[tuple[Holding, ...], Unfit | None]:
+    """Return the node's book; if it disagrees with the labels, everything either names is held."""
+    labels, annotations = node.metadata.labels, node.metadata.annotations
+    try:
+        return read_book(labels, annotations), None
+    except BookError:
+        try:
+            return parse_book(annotations.get(BOOK, "")), Unfit.BOOK_UNREADABLE
+        except BookError:
+            return (), Unfit.BOOK_UNREADABLE
+
+
+def _has_slices(node: Node, product: str) -> bool:
+    single = "-MIG-" in product
+    return single or any(key.startswith(_PREFIX + "mig-") for key in node.status.allocatable)
+
+
+def _tenant(node: Node) -> TenantUID | None:
+    text = node.metadata.annotations.get(TENANT)
+    return TenantUID(text) if text else None
+
+
+def _sharing(node: Node, default: NodeSharing) -> NodeSharing:
+    text = node.metadata.annotations.get(SHARING)
+    return NodeSharing(text) if text in set(NodeSharing) else default
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text is not None and text.isdecimal() else 0
+
+
+def claim_labels(node: Node) -> set[str]:
+    """Return the UIDs of the claims that a node's labels name."""
+    return {k.removeprefix(CLAIM_LABEL) for k in node.metadata.labels if k.startswith(CLAIM_LABEL)}

@@ -1,0 +1,57 @@
+"""The node's own book: which claims hold how many of its GPUs, in one annotation and one label per claim.
+
+The book in the leased cluster is the truth about possession. Written by the binder with compare-and-set, read by
+the inventory; the admission policy `sublet-node-invariants` holds the same format.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from sublet.api.ids import ClaimUID
+from sublet.book.inventory import Holding
+
+LEASE_LABEL: Final = "sublet.dev/lease"
+POOL_TAINT: Final = "sublet.dev/pool"
+BOOK: Final = "sublet.dev/allocation"
+SHARING: Final = "sublet.dev/sharing"
+TENANT: Final = "sublet.dev/tenant"
+CLAIM_LABEL: Final = "claim.sublet.dev/"
+"""Followed by the claim's UID; the value is "true" on every node, so that one selector fits all of them."""
+
+GPU: Final = "nvidia.com/gpu"
+
+_ENTRY: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})=([1-9][0-9]{0,3})")
+
+
+class BookError(ValueError):
+    """The annotation isn't a book."""
+
+
+def parse_book(text: str) -> tuple[Holding, ...]:
+    """Return the entries in order; BookError if the text is malformed or names a claim twice."""
+    if text == "":
+        return ()
+    holdings = []
+    for part in text.split(","):
+        match = _ENTRY.fullmatch(part)
+        if match is None:
+            raise BookError(f"{BOOK} is malformed: {part!r} is not <claim UID>=<gpus>")
+        holdings.append(Holding(ClaimUID(match[1]), int(match[2])))
+    if len({h.claim_uid for h in holdings}) != len(holdings):
+        raise BookError(f"{BOOK} names a claim twice")
+    return tuple(holdings)
+
+
+def format_book(holdings: Iterable[Holding]) -> str:
+    """Write entries as the annotation's text."""
+    return ",".join(f"{h.claim_uid}={h.gpus}" for h in holdings)
+
+
+def read_book(labels: Mapping[str, str], annotations: Mapping[str, str]) -> tuple[Holding, ...]:
+    """Return a node's book; BookError if the annotation and the claim labels disagree."""
+    holdings = parse_book(annotations.get(BOOK, ""))
+    labelled = {key.removeprefix(CLAIM_LABEL) for key in labels if key.startswith(CLAIM_LABEL)}
+    if labelled != {h.claim_uid for h in holdings}:
+        raise BookError(f"{BOOK} and the claim labels disagree")
+    return holdings

@@ -1,0 +1,179 @@
+"""All leased clusters: engaged when a lease and its credential are there, dropped when either goes.
+
+Written by the hub's loop as leases and Secrets come and go; read by the snapshot and the binder. A changed
+credential (by hash) means a new connection; the old inventory is kept until the new one is read.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import LeaseUID
+from sublet.book.inventory import LeaseInventory, Reach
+from sublet.clock import Clock
+from sublet.fleet.cluster import LeasedCluster, ProbeTimes
+from sublet.fleet.facts import LeaseFacts
+from sublet.fleet.kubeconfig import KubeconfigRefused, parse_kubeconfig
+from sublet.kube.informer import LISTS_AT_ONCE
+from sublet.kube.session import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Engagement:
+    """What a connection was made from; if it differs, the connection is made anew."""
+
+    credential: str
+    selector: tuple[tuple[str, str], ...]
+    pin: str | None
+
+
+class Fleet:
+    """The leased clusters by lease."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        on_change: Callable[[LeaseUID], None],
+        allow_local: bool,
+        hub_servers: Collection[str],
+        in_cluster: Callable[[], Endpoint] | None = None,
+        times: ProbeTimes | None = None,
+    ) -> None:
+        self._clock = clock
+        self._on_change = on_change
+        self._allow_local = allow_local
+        self._hub_servers = hub_servers
+        self._in_cluster = in_cluster
+        self._times = times or ProbeTimes()
+        self._lists = asyncio.Semaphore(LISTS_AT_ONCE)
+        self._clusters: dict[LeaseUID, LeasedCluster] = {}  # lease UID -> connection
+        self._made_from: dict[LeaseUID, Engagement] = {}  # lease UID -> what it was made from
+        self._refused: dict[LeaseUID, str] = {}  # lease UID -> why there is no usable credential
+        self._last: dict[
+            LeaseUID, LeaseInventory
+        ] = {}  # lease UID -> nodes before the connection was dropped
+
+    async def engage(self, lease: GpuLease, kubeconfig: bytes | None) -> None:
+        """Connect a lease to its cluster, or keep the connection if nothing that matters changed."""
+        uid = LeaseUID(lease.metadata.uid)
+        endpoint, credential, refused = self._endpoint(lease, kubeconfig)
+        if endpoint is None:
+            await self._drop(uid)
+            if self._refused.get(uid) != refused:
+                self._refused[uid] = refused
+                self._on_change(uid)
+            return
+        self._refused.pop(uid, None)
+        wanted = Engagement(
+            credential,
+            tuple(sorted(lease.spec.node_selector.items())),
+            lease.spec.cluster_ref.cluster_uid,
+        )
+        if self._made_from.get(uid) == wanted:
+            self._clusters[uid].renew(lease)
+            return
+        await self._drop(uid)
+        cluster = LeasedCluster(
+            lease,
+            endpoint,
+            clock=self._clock,
+            lists=self._lists,
+            on_change=self._on_change,
+            times=self._times,
+        )
+        self._clusters[uid] = cluster
+        self._made_from[uid] = wanted
+        cluster.start()
+        self._on_change(uid)
+
+    async def disengage(self, uid: LeaseUID) -> None:
+        """Forget a lease that is gone."""
+        await self._drop(uid)
+        self._refused.pop(uid, None)
+        self._last.pop(uid, None)
+
+    def cluster(self, uid: LeaseUID) -> LeasedCluster | None:
+        """Return a lease's connection if there is one and writes may go there."""
+        found = self._clusters.get(uid)
+        return found if found is not None and found.writable else None
+
+    def connection(self, uid: LeaseUID) -> LeasedCluster | None:
+        """Return a lease's connection, whatever its state; for reading."""
+        return self._clusters.get(uid)
+
+    def inventories(self) -> Mapping[LeaseUID, LeaseInventory]:
+        """Return every lease's nodes; of a lease without connection, those it had last."""
+        return {uid: self._inventory(uid) for uid in (*self._clusters, *self._last)}
+
+    def facts(self, uid: LeaseUID) -> LeaseFacts:
+        """Return what is known of a lease's cluster."""
+        cluster = self._clusters.get(uid)
+        if cluster is not None:
+            return cluster.facts
+        return LeaseFacts(credentials_error=self._refused.get(uid, "not connected yet"))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*(self._drop(uid) for uid in list(self._clusters)))
+
+    def _inventory(self, uid: LeaseUID) -> LeaseInventory:
+        cluster = self._clusters.get(uid)
+        if cluster is None:
+            return self._last[uid]
+        fresh = cluster.inventory()
+        if fresh.synced:
+            self._last.pop(uid, None)
+        elif uid in self._last:
+            return self._last[uid]
+        return fresh
+
+    async def _drop(self, uid: LeaseUID) -> None:
+        cluster = self._clusters.pop(uid, None)
+        self._made_from.pop(uid, None)
+        if cluster is None:
+            return
+        kept = cluster.inventory()
+        if kept.synced:
+            self._last[uid] = LeaseInventory(
+                lease_uid=uid,
+                reach=Reach.UNKNOWN,
+                cluster_uid=kept.cluster_uid,
+                generation=kept.generation,
+                nodes=kept.nodes,
+            )
+        await cluster.close()
+        self._on_change(uid)
+
+    def _endpoint(
+        self, lease: GpuLease, kubeconfig: bytes | None
+    ) -> tuple[Endpoint | None, str, str]:
+        """Return (endpoint, credential hash, "") or (None, "", why not)."""
+        if lease.spec.cluster_ref.in_cluster is not None:
+            if self._in_cluster is None:
+                return (
+                    None,
+                    "",
+                    "clusterRef.inCluster needs the ServiceAccount sublet-leased on the hub",
+                )
+            return self._in_cluster(), "in-cluster", ""
+        if kubeconfig is None:
+            ref = lease.spec.cluster_ref.kubeconfig_secret_ref
+            name, key = (ref.name, ref.key) if ref else ("", "")
+            return (
+                None,
+                "",
+                (
+                    f"Secret {name!r} with key {key!r} and label sublet.dev/cluster-credentials isn't in the "
+                    "operator's namespace; `sublet onboard` makes it"
+                ),
+            )
+        try:
+            endpoint = parse_kubeconfig(
+                kubeconfig, allow_local=self._allow_local, hub_servers=self._hub_servers
+            )
+        except KubeconfigRefused as refusal:
+            return None, "", f"the kubeconfig is refused: {refusal}"
+        return endpoint, hashlib.sha256(kubeconfig).hexdigest(), ""

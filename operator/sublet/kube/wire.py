@@ -1,0 +1,135 @@
+"""The few fields of Kubernetes objects that Sublet reads, as narrow structs.
+
+Decoding straight into these costs 11 µs and 3 KB a node instead of 1.3 ms and 115 KB with typed models
+(docs/decisions/0002). Unknown fields are skipped; a missing one takes its zero value.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Meta(msgspec.Struct, rename="camel", gc=False):
+    """Metadata of any object."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    deletion_timestamp: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Return `namespace/name`, or the name alone."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+class HasMeta(msgspec.Struct):
+    """Any object on the wire."""
+
+    metadata: Meta
+
+
+class Taint(msgspec.Struct, gc=False):
+    """One taint of a node."""
+
+    key: str = ""
+    value: str = ""
+    effect: str = ""
+
+
+class NodeSpec(msgspec.Struct):
+    """What Sublet reads of a node's spec."""
+
+    taints: list[Taint] = []
+    unschedulable: bool = False
+
+
+class NodeCondition(msgspec.Struct, gc=False):
+    """One condition of a node."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+
+
+class NodeStatus(msgspec.Struct):
+    """What Sublet reads of a node's status."""
+
+    allocatable: dict[str, str] = {}
+    conditions: list[NodeCondition] = []
+
+
+class Node(HasMeta):
+    """A node, narrow."""
+
+    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+
+class ResourceList(msgspec.Struct):
+    """Requests and limits of a container."""
+
+    limits: dict[str, Any] = {}
+    requests: dict[str, Any] = {}
+
+
+class Container(msgspec.Struct):
+    """A container, narrow."""
+
+    resources: ResourceList = msgspec.field(default_factory=ResourceList)
+
+
+class PodSpec(msgspec.Struct, rename="camel"):
+    """What Sublet reads of a pod's spec."""
+
+    node_name: str = ""
+    containers: list[Container] = []
+    init_containers: list[Container] = []
+
+
+class PodStatus(msgspec.Struct):
+    """What Sublet reads of a pod's status."""
+
+    phase: str = ""
+
+
+class Pod(HasMeta):
+    """A pod, narrow."""
+
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+    def asks_for(self, resource: str) -> bool:
+        """Say whether any container asks for an extended resource and the pod isn't over."""
+        if self.status.phase in ("Succeeded", "Failed"):
+            return False
+        every = (*self.spec.containers, *self.spec.init_containers)
+        return any(
+            resource in c.resources.limits or resource in c.resources.requests for c in every
+        )
+
+
+class ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
+    """Metadata of a list."""
+
+    resource_version: str = ""
+    next: str = ""
+
+
+class RawEvent(msgspec.Struct):
+    """One line of a watch, its object not decoded yet."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class Bookmark(msgspec.Struct):
+    """The object of a BOOKMARK or, with a code, of an ERROR event."""
+
+    metadata: Meta = msgspec.field(default_factory=Meta)
+    code: int = 0
+    reason: str = ""
+    message: str = ""
