@@ -31,11 +31,11 @@ Seconds = Annotated[int, Field(ge=0, le=631_152_000, json_schema_extra={"format"
 """At most twenty years."""
 
 
-def _instant(value: Any) -> Any:  # noqa: ANN401  pydantic hands over what the wire held
+def _instant(value: Any) -> Any:
     return parse_instant(value) if isinstance(value, str) else value
 
 
-def _price(value: Any) -> Any:  # noqa: ANN401  as above
+def _price(value: Any) -> Any:
     if isinstance(value, str):
         if not re.fullmatch(PRICE_PATTERN, value):
             raise ValueError(f'{value!r} is not a price; write a decimal string such as "2.35"')

@@ -66,7 +66,7 @@ class Term(ApiModel):
     )
 
     def last_usable_ms(self) -> Millis | None:
-        """Return the first instant at which no claim may run: end − reclaimLead − quarantine − drain."""
+        """Return the first instant at which no claim may run: end - reclaimLead - quarantine - drain."""
         if self.end_time is None:
             return None
         lead = self.reclaim_lead_seconds + self.quarantine_seconds + self.drain_seconds

@@ -120,7 +120,9 @@ class LeaseSupply:
             self._broken.remove(broken)
             left = broken.gpus - gpus
         else:
-            self._whole[node.gpus][node.zone or ""].remove(node)
+            nodes = self._whole[node.gpus][node.zone or ""]
+            # the chosen node is nearly always the last one of its list
+            del nodes[next(i for i in range(len(nodes) - 1, -1, -1) if nodes[i] is node)]
             left = node.gpus - gpus
         if left > 0 and node.sharing is not NodeSharing.NONE:
             insort(self._broken, Free(node, left, broken=True), key=lambda f: (f.gpus, f.node.name))

@@ -9,7 +9,7 @@ import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -76,6 +76,7 @@ class ApiServer:
         self.endpoint = endpoint
         self._limits = limits or Limits()
         self._session: aiohttp.ClientSession | None = None
+        self._shared_with: ApiServer | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,8 +87,21 @@ class ApiServer:
     async def close(self) -> None:
         """Close all connections; a later request opens new ones."""
         session, self._session = self._session, None
-        if session is not None:
+        if session is not None and self._shared_with is None:
             await session.close()
+
+    def with_token(self, token: str) -> "ApiServer":
+        """Return the same server under another identity, over the same connections where that is safe.
+
+        A connection with a client certificate authenticates by it whatever the token says, so such a session is
+        never shared.
+        """
+        other = ApiServer(
+            replace(self.endpoint, token=lambda: token, client_cert_pem=None, client_key_pem=None)
+        )
+        if self.endpoint.client_cert_pem is None:
+            other._shared_with = self
+        return other
 
     async def get(self, path: str, **params: str) -> dict[str, Any]:
         """Read one object."""
@@ -214,6 +228,8 @@ class ApiServer:
             yield response
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._shared_with is not None:
+            return self._shared_with._open()
         if self._session is None:
             tls: ssl.SSLContext | bool = True
             if self.endpoint.server.startswith("https"):

@@ -1,0 +1,216 @@
+"""A claim's next status, state by state: the one place of the table of Ready, kstatus and conditions.
+
+Pure: a claim and what happened in, a whole new status out. Who writes it decides with a compare-and-set. A
+condition keeps its lastTransitionTime while its status stays, so an unchanged state gives an unchanged status.
+
+| state | Ready | also | kstatus |
+|---|---|---|---|
+| bound, suspended, ended | True | | Current |
+| waiting for capacity, binding, releasing | False | Reconciling=True | InProgress |
+| misconfigured, quota, unfit, price, no lease | False | Stalled=True | Failed |
+"""
+
+from typing import Final
+
+from sublet.api.common import Condition, Status, find_condition
+from sublet.api.gpuclaim import (
+    Access,
+    Allocation,
+    ClaimStatus,
+    GpuClaim,
+    Pending,
+    PendingReason,
+    Release,
+    ReleaseCause,
+)
+from sublet.api.times import Millis
+
+_PASSING: Final = frozenset(
+    {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE, PendingReason.RELEASING}
+)
+"""Reasons that end by themselves; the others need somebody to change something."""
+
+
+def waiting(claim: GpuClaim, pending: Pending, now_ms: Millis) -> ClaimStatus:
+    """Not reserved, with the reason; a suspended claim is as it should be."""
+    reason = pending.reason.value
+    suspended = pending.reason is PendingReason.SUSPENDED
+    progress = "Reconciling" if pending.reason in _PASSING else "Stalled"
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.TRUE if suspended else Status.FALSE, reason, pending.message),
+        progress=None if suspended else progress,
+        states={"Reserved": (Status.FALSE, reason), "Bound": (Status.FALSE, reason)},
+        update={"pending": pending},
+    )
+
+
+def reserved(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimStatus:
+    """The book holds GPUs for it; nodes aren't handed over yet."""
+    message = f"{allocation.gpus} GPUs are reserved; the claim is being bound"
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.FALSE, "Binding", message),
+        progress="Reconciling",
+        states={
+            "Reserved": (Status.TRUE, "Reserved"),
+            "Bound": (Status.FALSE, "Binding"),
+            "Releasing": (Status.FALSE, "NotReleasing"),
+        },
+        update={"pending": None, "allocation": allocation, "release": None, "access": None},
+    )
+
+
+def delayed(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
+    """Reserved, but a step of binding or releasing waits for something: say for what."""
+    found = find_condition(claim.status.conditions, "Ready")
+    reason = found.reason if found is not None else "Binding"
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.FALSE, reason, message),
+        progress="Reconciling",
+        states={},
+        update={},
+    )
+
+
+def unreserved(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
+    """It lost the race for a node: back to the book. The allocation stays, for its sequence."""
+    pending = Pending(reason=PendingReason.WAITING_FOR_CAPACITY, message=message)
+    return waiting(claim, pending, now_ms)
+
+
+def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> ClaimStatus:
+    """Nodes are locked, isolation is live, access is handed over; billed from `bound_ms`."""
+    allocation = _allocation(claim).model_copy(update={"bound_time": bound_ms})
+    places = len(allocation.placements)
+    message = f"{allocation.gpus} GPUs on {places} node{'s' if places > 1 else ''}"
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.TRUE, "Bound", message),
+        progress=None,
+        states={"Reserved": (Status.TRUE, "Reserved"), "Bound": (Status.TRUE, "Bound")},
+        update={"pending": None, "allocation": allocation, "access": access},
+    )
+
+
+def renewed(claim: GpuClaim, access: Access, now_ms: Millis) -> ClaimStatus:
+    """The tenant's tokens were renewed."""
+    return claim.status.model_copy(update={"access": access})
+
+
+def extended(
+    claim: GpuClaim, until_ms: Millis | None, cause: ReleaseCause | None, now_ms: Millis
+) -> ClaimStatus:
+    """Its end moved."""
+    update = {"until_time": until_ms, "until_cause": cause}
+    allocation = _allocation(claim).model_copy(update=update)
+    return claim.status.model_copy(
+        update={"allocation": allocation, "observed_generation": claim.metadata.generation}
+    )
+
+
+def releasing(claim: GpuClaim, release: Release, now_ms: Millis) -> ClaimStatus:
+    """The GPUs are being taken back; the tenant's meter has stopped. They stay held until they are free."""
+    message = f"the GPUs are being taken back ({release.cause})"
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.FALSE, "Releasing", message),
+        progress="Reconciling",
+        states={
+            "Reserved": (Status.TRUE, "Reserved"),
+            "Bound": (Status.FALSE, "Releasing"),
+            "Releasing": (Status.TRUE, release.cause.value),
+        },
+        update={"pending": None, "release": release, "access": None},
+    )
+
+
+def vacated(claim: GpuClaim, vacated_ms: Millis) -> ClaimStatus:
+    """The last pod was seen gone; the quarantine counts from now."""
+    release = claim.status.release
+    if release is None:
+        raise ValueError("only a claim that is being released can be vacated")
+    return claim.status.model_copy(
+        update={"release": release.model_copy(update={"vacated_time": vacated_ms})}
+    )
+
+
+def released(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
+    """Nothing is held any more: ended for good, or waiting again where the cause can go."""
+    release = claim.status.release
+    cause = release.cause if release is not None else ReleaseCause.DELETED
+    states = {
+        "Reserved": (Status.FALSE, cause.value),
+        "Bound": (Status.FALSE, cause.value),
+        "Releasing": (Status.FALSE, "Released"),
+    }
+    if cause.is_final:
+        states["Ended"] = (Status.TRUE, cause.value)
+        message = "the claim has ended; delete it and make a new one to claim again"
+    else:
+        message = "the claim is suspended and holds nothing"
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.TRUE, cause.value, message),
+        progress=None,
+        states=states,
+        update={},
+    )
+
+
+def released_ms(claim: GpuClaim) -> Millis | None:
+    """Return when the release was done, None while it isn't."""
+    found = find_condition(claim.status.conditions, "Releasing")
+    done = found is not None and found.status is Status.FALSE and found.reason == "Released"
+    return found.last_transition_time if found is not None and done else None
+
+
+def _next(
+    claim: GpuClaim,
+    now_ms: Millis,
+    *,
+    ready: tuple[Status, str, str],
+    progress: str | None,
+    states: dict[str, tuple[Status, str]],
+    update: dict[str, object],
+) -> ClaimStatus:
+    """Return the status with these conditions set; Reconciling and Stalled stand only while they are true."""
+    old = {c.type: c for c in claim.status.conditions if c.type not in ("Reconciling", "Stalled")}
+    fresh = {
+        "Ready": ready,
+        **{type_: (status, reason, "") for type_, (status, reason) in states.items()},
+    }
+    if progress is not None:
+        fresh[progress] = (Status.TRUE, ready[1], ready[2])
+    before = {c.type: c for c in claim.status.conditions}
+    for type_, (status, reason, message) in fresh.items():
+        last = before.get(type_)
+        same = last is not None and last.status is status
+        old[type_] = Condition(
+            type=type_,
+            status=status,
+            reason=reason,
+            message=message,
+            observed_generation=claim.metadata.generation,
+            last_transition_time=last.last_transition_time if last is not None and same else now_ms,
+        )
+    return claim.status.model_copy(
+        update={
+            **update,
+            "observed_generation": claim.metadata.generation,
+            "conditions": tuple(old[type_] for type_ in sorted(old)),
+        }
+    )
+
+
+def _allocation(claim: GpuClaim) -> Allocation:
+    if claim.status.allocation is None:
+        raise ValueError(f"claim {claim.metadata.key} has no allocation")
+    return claim.status.allocation

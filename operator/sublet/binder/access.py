@@ -1,0 +1,121 @@
+"""The tenant's way in: a token of the claim's ServiceAccount in each cluster, one kubeconfig on the hub.
+
+The operator writes Secrets of one type by POST and PUT and never reads or patches one (a patch can read). Tokens
+live as long as a setting says and are renewed at half their life, so a hub that is away for half a life hurts nobody.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from sublet.api.common import API_VERSION
+from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
+from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
+from sublet.binder.namespace import TENANT_ACCOUNT
+from sublet.kube.errors import Conflict
+from sublet.kube.session import ApiServer, Endpoint
+
+SECRET_TYPE: Final = "sublet.dev/kubeconfig"  # noqa: S105  a type, not a secret
+SECRET_KEY: Final = "value"  # noqa: S105  likewise; Flux and Cluster API read this key
+MIN_TOKEN_SECONDS: Final = 600
+"""The API server refuses shorter lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A tenant's token in one cluster."""
+
+    alias: str
+    namespace: str
+    endpoint: Endpoint
+    token: str
+    expires_ms: Millis
+
+
+async def request_token(api: ApiServer, namespace: str, life_seconds: int) -> tuple[str, Millis]:
+    """Return a new token of the tenant's account and when it ends; the server may shorten its life."""
+    answer = await api.create(
+        f"/api/v1/namespaces/{namespace}/serviceaccounts/{TENANT_ACCOUNT}/token",
+        {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": max(MIN_TOKEN_SECONDS, life_seconds)},
+        },
+    )
+    status = answer["status"]
+    return str(status["token"]), parse_instant(status["expirationTimestamp"])
+
+
+async def write_secret(hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant]) -> Access:
+    """Write the kubeconfig beside the claim and return what the claim's status says of it."""
+    meta = claim.metadata
+    name = secret_name(claim)
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": SECRET_TYPE,
+        "metadata": {
+            "name": name,
+            "namespace": meta.namespace,
+            "ownerReferences": [
+                {"apiVersion": API_VERSION, "kind": "GpuClaim", "name": meta.name, "uid": meta.uid}
+            ],
+        },
+        "data": {SECRET_KEY: base64.b64encode(kubeconfig(grants).encode()).decode()},
+    }
+    path = f"/api/v1/namespaces/{meta.namespace}/secrets"
+    try:
+        await hub.create(path, secret)
+    except Conflict:
+        await hub.replace(f"{path}/{name}", secret)
+    clusters = tuple(
+        ClusterAccess(alias=g.alias, namespace=g.namespace, expiration_time=g.expires_ms)
+        for g in grants
+    )
+    return Access(secret_name=name, clusters=clusters)
+
+
+def secret_name(claim: GpuClaim) -> str:
+    """Return the Secret's name: the claim's, so that people find it."""
+    return f"{claim.metadata.name[:240]}-kubeconfig"
+
+
+def kubeconfig(grants: Sequence[Grant]) -> str:
+    """Return a kubeconfig with one context per cluster, named by the lease's tenant alias."""
+    config: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": g.alias, "cluster": _cluster(g.endpoint)} for g in grants],
+        "users": [{"name": g.alias, "user": {"token": g.token}} for g in grants],
+        "contexts": [
+            {
+                "name": g.alias,
+                "context": {"cluster": g.alias, "user": g.alias, "namespace": g.namespace},
+            }
+            for g in grants
+        ],
+        "current-context": grants[0].alias,
+    }
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def renewal_ms(claim: GpuClaim, life_seconds: int) -> Millis | None:
+    """Return when the claim's tokens are due for renewal: half a life before the first one ends."""
+    access = claim.status.access
+    if access is None:
+        return None
+    first = min(c.expiration_time for c in access.clusters)
+    return Millis(first - max(MIN_TOKEN_SECONDS, life_seconds) * MS_PER_SECOND // 2)
+
+
+def _cluster(endpoint: Endpoint) -> dict[str, str]:
+    cluster = {"server": endpoint.server}
+    if endpoint.ca_pem is not None:
+        data = base64.b64encode(endpoint.ca_pem.encode()).decode()
+        cluster["certificate-authority-data"] = data
+    if endpoint.tls_server_name is not None:
+        cluster["tls-server-name"] = endpoint.tls_server_name
+    return cluster

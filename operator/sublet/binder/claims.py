@@ -1,0 +1,88 @@
+"""Writes to a claim on the hub, each a compare-and-set.
+
+A JSON patch with tests on UID and resourceVersion: a merge patch with only a UID is no compare-and-set on a custom
+resource. A write that changes nothing is not sent.
+"""
+
+from typing import Any, Final
+
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.kinds import CLAIMS, RELEASE_FINALIZER
+from sublet.kube.errors import Conflict, Invalid, NotFound
+from sublet.kube.session import ApiServer, JsonPatch
+
+_DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
+
+
+class Outrun(Exception):  # noqa: N818  it is a state, not a fault
+    """The claim changed under us; look at it again."""
+
+
+class ClaimWriter:
+    """Reads and writes claims, guarded."""
+
+    def __init__(self, hub: ApiServer) -> None:
+        self._hub = hub
+
+    async def get(self, claim: GpuClaim) -> GpuClaim | None:
+        """Read the claim live; None if it, or this very one of its name, is gone."""
+        meta = claim.metadata
+        try:
+            live = GpuClaim.model_validate(
+                await self._hub.get(CLAIMS.path(meta.namespace, meta.name))
+            )
+        except NotFound:
+            return None
+        return live if live.metadata.uid == meta.uid else None
+
+    async def write_status(self, claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
+        """Replace the status if the claim is still as it was; Outrun if not. Returns the claim as written."""
+        if status == claim.status:
+            return claim
+        patch = [
+            *_tests(claim),
+            {"op": "add", "path": "/status", "value": status.model_dump(**_DUMP)},
+        ]
+        return await self._patch(claim, "status", patch)
+
+    async def add_finalizer(self, claim: GpuClaim) -> GpuClaim:
+        """Put the release finalizer on, if admission hasn't."""
+        if RELEASE_FINALIZER in claim.metadata.finalizers:
+            return claim
+        finalizers = [*claim.metadata.finalizers, RELEASE_FINALIZER]
+        return await self._patch(claim, "", [*_tests(claim), _finalizers(finalizers)])
+
+    async def remove_finalizer(self, claim: GpuClaim) -> None:
+        """Take the release finalizer off: nothing of this claim is left anywhere."""
+        if RELEASE_FINALIZER not in claim.metadata.finalizers:
+            return
+        kept = [f for f in claim.metadata.finalizers if f != RELEASE_FINALIZER]
+        try:
+            await self._patch(claim, "", [*_tests(claim), _finalizers(kept)])
+        except NotFound:
+            return
+
+    async def _patch(self, claim: GpuClaim, subresource: str, patch: JsonPatch) -> GpuClaim:
+        meta = claim.metadata
+        try:
+            answer = await self._hub.patch(
+                CLAIMS.path(meta.namespace, meta.name, subresource), patch
+            )
+        except (Invalid, Conflict) as error:
+            raise Outrun(f"claim {meta.key} changed meanwhile: {error.message}") from error
+        return GpuClaim.model_validate(answer)
+
+
+def _tests(claim: GpuClaim) -> JsonPatch:
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": claim.metadata.uid},
+        {
+            "op": "test",
+            "path": "/metadata/resourceVersion",
+            "value": claim.metadata.resource_version,
+        },
+    ]
+
+
+def _finalizers(value: list[str]) -> dict[str, Any]:
+    return {"op": "add", "path": "/metadata/finalizers", "value": value}

@@ -1,0 +1,181 @@
+"""The lock: an entry in a node's own book, taken by compare-and-set on the node in the leased cluster.
+
+The patch tests the node's UID and the book's old value, not the resourceVersion, which every heartbeat bumps. A 422
+or 409 is not yet a lost race: read again; only another claim in the book is. Two operators, stale caches and
+restarts are settled here and not by leader election.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sublet.api.gpuclaim import PlacedNode
+from sublet.api.gpulease import GpuLease, NodeSharing
+from sublet.api.ids import ClaimUID, NodeName, TenantUID
+from sublet.binder.ports import LostRace
+from sublet.book.inventory import Holding
+from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.health import is_ready
+from sublet.fleet.inventory import is_adopted, product_fault
+from sublet.fleet.nodebook import BOOK, CLAIM_LABEL, GPU, SHARING, TENANT, format_book, read_book
+from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
+from sublet.kube.session import JsonPatch
+from sublet.kube.wire import Node
+
+_TRIES: Final = 10
+
+
+def node_path(name: str) -> str:
+    """Return a node's URL path."""
+    return f"/api/v1/nodes/{name}"
+
+
+async def lock_node(
+    cluster: LeasedCluster,
+    lease: GpuLease,
+    place: PlacedNode,
+    claim_uid: ClaimUID,
+    tenant_uid: TenantUID,
+) -> None:
+    """Put the claim into the node's book, or find it there; LostRace if it can't have the node.
+
+    The node in the answer is checked live: Ready, schedulable, as many GPUs as labelled, no MIG, no sharing.
+    """
+    node = cluster.node(NodeName(place.node)) or await _read(cluster, place)
+    for _ in range(_TRIES):
+        if any(h.claim_uid == claim_uid for h in _book(node, place)):
+            _recheck(node, lease, place)
+            return
+        patch = _entry_patch(node, lease, place, claim_uid, tenant_uid)
+        try:
+            node = await cluster.api.patch_as(node_path(place.node), patch, Node)
+        except NotFound:
+            raise LostRace(f"node {place.node} is gone") from None
+        except (Invalid, Conflict, Forbidden) as error:
+            seen, node = node, await _read(cluster, place)
+            if (
+                isinstance(error, Forbidden)
+                and node.metadata.annotations == seen.metadata.annotations
+            ):
+                raise LostRace(f"node {place.node} refuses the claim: {error.message}") from error
+        else:
+            cluster.observe(node)
+    raise LostRace(f"node {place.node} changes too fast to be locked")
+
+
+async def unlock_node(cluster: LeasedCluster, place: PlacedNode, claim_uid: ClaimUID) -> None:
+    """Take the claim out of the node's book; nothing to do on a node that is gone or another by UID."""
+    for _ in range(_TRIES):
+        try:
+            node = await cluster.api.get_as(node_path(place.node), Node)
+        except NotFound:
+            return
+        if node.metadata.uid != place.node_uid:
+            return
+        patch = _removal_patch(node, claim_uid)
+        if patch is None:
+            cluster.observe(node)
+            return
+        try:
+            cluster.observe(await cluster.api.patch_as(node_path(place.node), patch, Node))
+        except NotFound:
+            return
+        except (Invalid, Conflict):
+            continue
+        return
+    raise LostRace(f"node {place.node} changes too fast to be unlocked")
+
+
+def _entry_patch(
+    node: Node, lease: GpuLease, place: PlacedNode, claim_uid: ClaimUID, tenant_uid: TenantUID
+) -> JsonPatch:
+    """Return the patch that adds the claim to the book as read; LostRace if there is no room for it."""
+    lease_uid = cluster_lease = place.lease_uid
+    if not is_adopted(node, lease.metadata.uid):  # type: ignore[arg-type]  # UIDs are texts on the wire
+        raise LostRace(f"node {place.node} doesn't belong to lease {cluster_lease} any more")
+    book = _book(node, place)
+    _check_room(node, book, place, tenant_uid)
+    sharing = node.metadata.annotations.get(SHARING, NodeSharing.NONE)
+    entries = format_book((*book, Holding(claim_uid, place.gpus)))
+    patch: JsonPatch = [
+        {"op": "test", "path": "/metadata/uid", "value": place.node_uid},
+        {"op": "test", "path": _annotation(BOOK), "value": node.metadata.annotations.get(BOOK, "")},
+        {"op": "test", "path": _label("sublet.dev/lease"), "value": lease_uid},
+        {"op": "add", "path": _annotation(BOOK), "value": entries},
+        {"op": "add", "path": _label(CLAIM_LABEL + claim_uid), "value": "true"},
+    ]
+    if sharing != NodeSharing.ANY_TENANT:
+        patch.append({"op": "add", "path": _annotation(TENANT), "value": tenant_uid})
+    return patch
+
+
+def _check_room(
+    node: Node, book: Sequence[Holding], place: PlacedNode, tenant_uid: TenantUID
+) -> None:
+    annotations = node.metadata.annotations
+    sharing = annotations.get(SHARING, NodeSharing.NONE)
+    there = int(node.status.allocatable.get(GPU, "0"))
+    held = sum(h.gpus for h in book)
+    if held + place.gpus > there:
+        raise LostRace(
+            f"node {place.node} has {there - held} of its {there} GPUs left, not {place.gpus}"
+        )
+    if book and sharing == NodeSharing.NONE:
+        raise LostRace(f"node {place.node} is held by another claim")
+    if book and sharing == NodeSharing.SAME_TENANT and annotations.get(TENANT) != tenant_uid:
+        raise LostRace(f"node {place.node} is held by another tenant")
+
+
+def _removal_patch(node: Node, claim_uid: ClaimUID) -> JsonPatch | None:
+    """Return the patch that takes the claim off, None if it isn't there."""
+    labels, annotations = node.metadata.labels, node.metadata.annotations
+    text = annotations.get(BOOK, "")
+    entries = [e for e in text.split(",") if e]
+    kept = [e for e in entries if not e.startswith(f"{claim_uid}=")]
+    label = CLAIM_LABEL + claim_uid
+    if kept == entries and label not in labels:
+        return None
+    patch: JsonPatch = [
+        {"op": "test", "path": "/metadata/uid", "value": node.metadata.uid},
+        {"op": "test", "path": _annotation(BOOK), "value": text},
+        {"op": "add", "path": _annotation(BOOK), "value": ",".join(kept)},
+    ]
+    if label in labels:
+        patch.append({"op": "remove", "path": _label(label)})
+    if not kept and TENANT in annotations:
+        patch.append({"op": "remove", "path": _annotation(TENANT)})
+    return patch
+
+
+def _recheck(node: Node, lease: GpuLease, place: PlacedNode) -> None:
+    """Look at the locked node once more, live: the book decided on what a cache showed."""
+    fault = product_fault(node, lease, int(node.status.allocatable.get(GPU, "0")))
+    if fault is not None:
+        raise LostRace(f"node {place.node} can't be sold: {fault}")
+    if not is_ready(node) or node.spec.unschedulable:
+        raise LostRace(f"node {place.node} isn't ready")
+
+
+async def _read(cluster: LeasedCluster, place: PlacedNode) -> Node:
+    try:
+        node = await cluster.api.get_as(node_path(place.node), Node)
+    except NotFound:
+        raise LostRace(f"node {place.node} is gone") from None
+    cluster.observe(node)
+    return node
+
+
+def _book(node: Node, place: PlacedNode) -> tuple[Holding, ...]:
+    if node.metadata.uid != place.node_uid:
+        raise LostRace(f"node {place.node} was made anew")
+    try:
+        return read_book(node.metadata.labels, node.metadata.annotations)
+    except ValueError as error:
+        raise LostRace(f"node {place.node}: {error}") from error
+
+
+def _annotation(key: str) -> str:
+    return "/metadata/annotations/" + key.replace("/", "~1")
+
+
+def _label(key: str) -> str:
+    return "/metadata/labels/" + key.replace("/", "~1")

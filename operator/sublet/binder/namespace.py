@@ -1,0 +1,216 @@
+"""The claim namespace and what stands in it, as plain objects. Pure.
+
+`sublet-<claim UID>-<sequence>`: never used twice, named by UIDs alone so that no tenant's text reaches a name. What
+the lease's `tenantAccess` sells is in its annotations, where the pod policy reads it.
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sublet.api.gpuclass import HostShare
+from sublet.api.ids import ClaimUID
+from sublet.api.lease_terms import Egress, TenantAccess
+from sublet.fleet.isolation import TENANT_ROLE
+
+CLAIM_LABEL: Final = "sublet.dev/claim"
+EXTRA_RESOURCES: Final = "sublet.dev/extra-resources"
+CAPABILITIES: Final = "sublet.dev/capabilities"
+TENANT_ACCOUNT: Final = "tenant"
+EXTRA_ROLE: Final = "sublet-tenant-extra"
+QUOTA: Final = "sublet"
+MAX_PODS: Final = 500
+
+_NEVER_V4: Final = (
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+)
+_NEVER_V6: Final = ("fc00::/7", "fe80::/10")
+"""Private and link-local networks hold nodes, API servers and cloud metadata; "Internet" is none of them."""
+
+Objects = list[tuple[str, dict[str, Any]]]
+"""(URL path for server-side apply, object)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What one claim's namespace in one cluster is made from."""
+
+    claim_uid: ClaimUID
+    sequence: int
+    gpus: int
+    access: TenantAccess
+    server: str
+    host_share: HostShare | None
+    """Set where the claim has a part of a node, so that CPU and memory are limited too."""
+
+    @property
+    def name(self) -> str:
+        """Return the namespace's name."""
+        return namespace_name(self.claim_uid, self.sequence)
+
+
+def namespace_name(claim_uid: str, sequence: int) -> str:
+    """Return the name of a claim's namespace."""
+    return f"sublet-{claim_uid}-{sequence}"
+
+
+def namespace(home: Home) -> dict[str, Any]:
+    """Return the Namespace with its claim label and Pod Security level, which must be there at creation."""
+    access = home.access
+    annotations = {}
+    if access.extra_resources:
+        annotations[EXTRA_RESOURCES] = ",".join(access.extra_resources)
+    if access.capabilities:
+        annotations[CAPABILITIES] = ",".join(access.capabilities)
+    # Pod Security `baseline` refuses every capability that is sold; the pod policy holds baseline's rules instead
+    level = "privileged" if access.capabilities else access.pod_security.value
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": home.name,
+            "labels": {CLAIM_LABEL: home.claim_uid, "pod-security.kubernetes.io/enforce": level},
+            "annotations": annotations,
+        },
+    }
+
+
+def contents(home: Home) -> Objects:
+    """Return everything inside the namespace, in no order: nothing of it matters before the token is out."""
+    objects = [
+        _object(
+            home,
+            "v1",
+            "ResourceQuota",
+            "resourcequotas",
+            QUOTA,
+            {"spec": {"hard": quota_hard(home)}},
+        ),
+        _object(home, "v1", "ServiceAccount", "serviceaccounts", TENANT_ACCOUNT, {}),
+        _network_policy(home),
+        _binding(home, "sublet-tenant", "ClusterRole", TENANT_ROLE),
+    ]
+    if home.host_share is not None:
+        objects.append(_limit_range(home, home.host_share))
+    if home.access.role_rules:
+        objects += [_extra_role(home), _binding(home, EXTRA_ROLE, "Role", EXTRA_ROLE)]
+    return objects
+
+
+def quota_hard(home: Home) -> dict[str, str]:
+    """Return the quota: exactly the claim's GPUs, no ways in from outside, no device claims."""
+    hard = {
+        "requests.nvidia.com/gpu": str(home.gpus),
+        "pods": str(MAX_PODS),
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+        "count/resourceclaims.resource.k8s.io": "0",
+        "count/resourceclaimtemplates.resource.k8s.io": "0",
+    }
+    share = home.host_share
+    if share is not None:
+        cpu, memory = (
+            str(share.cpu_per_gpu * home.gpus),
+            f"{share.memory_mi_b_per_gpu * home.gpus}Mi",
+        )
+        hard |= {
+            "requests.cpu": cpu,
+            "limits.cpu": cpu,
+            "requests.memory": memory,
+            "limits.memory": memory,
+        }
+    return hard
+
+
+def _limit_range(home: Home, share: HostShare) -> tuple[str, dict[str, Any]]:
+    """Give containers that name no CPU or memory one GPU's share, or the quota would refuse them."""
+    default = {"cpu": str(share.cpu_per_gpu), "memory": f"{share.memory_mi_b_per_gpu}Mi"}
+    small = {"cpu": "100m", "memory": "128Mi"}
+    limits = [{"type": "Container", "default": default, "defaultRequest": small}]
+    return _object(home, "v1", "LimitRange", "limitranges", QUOTA, {"spec": {"limits": limits}})
+
+
+def _network_policy(home: Home) -> tuple[str, dict[str, Any]]:
+    """Deny by default; allow the own namespace and DNS, and the Internet where it was bought."""
+    own: dict[str, Any] = {"podSelector": {}}
+    dns = {
+        "to": [
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+        ],
+        "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
+    }
+    egress: list[dict[str, Any]] = [{"to": [own]}, dns]
+    if home.access.egress is Egress.INTERNET:
+        egress.append(
+            {
+                "to": [
+                    {"ipBlock": block} for block in internet(home.access.denied_cidrs, home.server)
+                ]
+            }
+        )
+    spec = {
+        "podSelector": {},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [own]}],
+        "egress": egress,
+    }
+    path = f"/apis/networking.k8s.io/v1/namespaces/{home.name}/networkpolicies/{QUOTA}"
+    return path, _named("networking.k8s.io/v1", "NetworkPolicy", home, QUOTA, {"spec": spec})
+
+
+def internet(denied: Sequence[str], server: str) -> list[dict[str, Any]]:
+    """Return the IP blocks of the Internet without what is always denied, what the lease denies, and the API."""
+    never: dict[int, set[str]] = {4: set(_NEVER_V4), 6: set(_NEVER_V6)}  # IP version -> networks
+    for text in (*denied, urlsplit(server).hostname or ""):
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            continue  # a host name: its address is not known here
+        never[network.version].add(str(network))
+    return [
+        {"cidr": "0.0.0.0/0", "except": sorted(never[4])},
+        {"cidr": "::/0", "except": sorted(never[6])},
+    ]
+
+
+def _binding(home: Home, name: str, kind: str, role: str) -> tuple[str, dict[str, Any]]:
+    subject = {"kind": "ServiceAccount", "name": TENANT_ACCOUNT, "namespace": home.name}
+    role_ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role}
+    body = {"roleRef": role_ref, "subjects": [subject]}
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{home.name}/rolebindings/{name}"
+    return path, _named("rbac.authorization.k8s.io/v1", "RoleBinding", home, name, body)
+
+
+def _extra_role(home: Home) -> tuple[str, dict[str, Any]]:
+    verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
+    rules = [
+        {"apiGroups": [rule.api_group], "resources": list(rule.resources), "verbs": verbs}
+        for rule in home.access.role_rules
+    ]
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{home.name}/roles/{EXTRA_ROLE}"
+    return path, _named("rbac.authorization.k8s.io/v1", "Role", home, EXTRA_ROLE, {"rules": rules})
+
+
+def _object(
+    home: Home, version: str, kind: str, plural: str, name: str, body: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    return f"/api/v1/namespaces/{home.name}/{plural}/{name}", _named(
+        version, kind, home, name, body
+    )
+
+
+def _named(
+    version: str, kind: str, home: Home, name: str, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": home.name},
+        **body,
+    }

@@ -1,0 +1,166 @@
+"""Adopting a lease's nodes and handing them back: label, pool taint and an empty book, in one guarded patch.
+
+`sublet.dev` metadata is the only thing of a node that Sublet touches. A node is adopted when no other lease has it
+and no foreign pod holds its GPUs, by a live look; it can be sold only when it was read back and looked at again.
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import LeaseUID, NodeName
+from sublet.binder.locks import node_path
+from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.inventory import is_adopted
+from sublet.fleet.nodebook import BOOK, GPU, LEASE_LABEL, POOL_TAINT, SHARING, TENANT
+from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
+from sublet.kube.session import JsonPatch
+from sublet.kube.wire import HasMeta, Node, Pod
+
+_TRIES: Final = 10
+_CLAIM_NAMESPACE: Final = re.compile(
+    r"sublet-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-[1-9][0-9]{0,5}"
+)
+
+
+class PodList(HasMeta):
+    """A list of pods; its metadata isn't used."""
+
+    items: list[Pod] = msgspec.field(default_factory=list)
+
+
+def wants_adoption(node: Node, lease: GpuLease) -> bool:
+    """Say whether a node is the lease's to adopt: nobody's yet."""
+    return LEASE_LABEL not in node.metadata.labels
+
+
+def wants_mending(node: Node, lease: GpuLease) -> bool:
+    """Say whether a node of ours lost its taint or its book."""
+    uid = LeaseUID(lease.metadata.uid)
+    return node.metadata.labels.get(LEASE_LABEL) == uid and not is_adopted(node, uid)
+
+
+async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool:
+    """Make a node the lease's; return whether it is. Nothing is done to a node with foreign GPU pods."""
+    node = await _read(cluster, name)
+    cluster.note_foreign(
+        name, foreign=True
+    )  # unsellable until its pods were looked at after the patch
+    for _ in range(_TRIES):
+        if node is None:
+            return False
+        if LEASE_LABEL in node.metadata.labels and not wants_mending(node, lease):
+            break
+        if await foreign_pods(cluster, name):
+            return False
+        try:
+            node = await cluster.api.patch_as(node_path(name), _adoption(node, lease), Node)
+            cluster.observe(node)
+            break
+        except (Invalid, Conflict):
+            node = await _read(cluster, name)
+        except (Forbidden, NotFound):
+            return False
+    foreign = await foreign_pods(cluster, name)
+    cluster.note_foreign(name, foreign=foreign)
+    return not foreign
+
+
+async def hand_back(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool:
+    """Take everything of ours off a node whose book is empty on a live read; return whether it is off."""
+    for _ in range(_TRIES):
+        node = await _read(cluster, name)
+        if node is None or node.metadata.labels.get(LEASE_LABEL) != lease.metadata.uid:
+            return True
+        if node.metadata.annotations.get(BOOK, ""):
+            return False
+        try:
+            cluster.observe(await cluster.api.patch_as(node_path(name), _return(node), Node))
+        except (Invalid, Conflict):
+            continue
+        return True
+    return False
+
+
+async def foreign_pods(cluster: LeasedCluster, name: NodeName) -> bool:
+    """Say whether a pod that isn't a claim's holds GPUs of a node, by a live look."""
+    pods = await cluster.api.get_as("/api/v1/pods", PodList, fieldSelector=f"spec.nodeName={name}")
+    return any(
+        pod.asks_for(GPU) and _CLAIM_NAMESPACE.fullmatch(pod.metadata.namespace) is None
+        for pod in pods.items
+    )
+
+
+def _adoption(node: Node, lease: GpuLease) -> JsonPatch:
+    uid = lease.metadata.uid
+    taint = {"key": POOL_TAINT, "value": uid, "effect": "NoSchedule"}
+    ours = {BOOK: "", SHARING: lease.spec.node_sharing.value}
+    old = node.metadata.labels.get(LEASE_LABEL)
+    patch: JsonPatch = [
+        {"op": "test", "path": "/metadata/uid", "value": node.metadata.uid},
+        {"op": "test", "path": _escape("labels", LEASE_LABEL), "value": old},
+        {"op": "add", "path": _escape("labels", LEASE_LABEL), "value": uid},
+    ]
+    missing = {k: v for k, v in ours.items() if k not in node.metadata.annotations}
+    if not node.metadata.annotations:
+        patch += [
+            {"op": "test", "path": "/metadata/annotations", "value": None},
+            {"op": "add", "path": "/metadata/annotations", "value": missing},
+        ]
+    else:
+        patch += [
+            {"op": "add", "path": _escape("annotations", k), "value": v} for k, v in missing.items()
+        ]
+    return patch + _taint_patch(node, taint)
+
+
+def _taint_patch(node: Node, taint: dict[str, Any]) -> JsonPatch:
+    if any(t.key == POOL_TAINT and t.value == taint["value"] for t in node.spec.taints):
+        return []
+    if node.spec.taints:
+        return [{"op": "add", "path": "/spec/taints/-", "value": taint}]
+    return [
+        {"op": "test", "path": "/spec/taints", "value": None},
+        {"op": "add", "path": "/spec/taints", "value": [taint]},
+    ]
+
+
+def _return(node: Node) -> JsonPatch:
+    patch: JsonPatch = [
+        {"op": "test", "path": "/metadata/uid", "value": node.metadata.uid},
+        {"op": "test", "path": _escape("annotations", BOOK), "value": ""},
+        {
+            "op": "test",
+            "path": _escape("labels", LEASE_LABEL),
+            "value": node.metadata.labels[LEASE_LABEL],
+        },
+    ]
+    for index, taint in enumerate(node.spec.taints):
+        if taint.key == POOL_TAINT:
+            patch += [
+                {"op": "test", "path": f"/spec/taints/{index}/key", "value": POOL_TAINT},
+                {"op": "remove", "path": f"/spec/taints/{index}"},
+            ]
+            break
+    patch.append({"op": "remove", "path": _escape("labels", LEASE_LABEL)})
+    patch += [
+        {"op": "remove", "path": _escape("annotations", key)}
+        for key in (BOOK, SHARING, TENANT)
+        if key in node.metadata.annotations
+    ]
+    return patch
+
+
+def _escape(section: str, key: str) -> str:
+    return f"/metadata/{section}/" + key.replace("~", "~0").replace("/", "~1")
+
+
+async def _read(cluster: LeasedCluster, name: NodeName) -> Node | None:
+    try:
+        node = await cluster.api.get_as(node_path(name), Node)
+    except NotFound:
+        return None
+    cluster.observe(node)
+    return node

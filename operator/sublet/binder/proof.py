@@ -1,0 +1,56 @@
+"""What must be seen live before a kubeconfig is handed over.
+
+A quota isn't enforced until its `status.hard` is filled, and a policy that exists may not act. So: the quota in
+force is the one asked for; a violating pod sent by the operator is refused by the policy itself; the tenant's own
+token may make a plain pod and may not make a violating one.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from sublet.binder.namespace import QUOTA
+from sublet.fleet.isolation import find_pod_fault, probe_pod
+from sublet.kube.errors import ApiError, Forbidden
+from sublet.kube.session import ApiServer
+
+_QUOTA_TRIES: Final = 100
+_QUOTA_WAIT_SECONDS: Final = 0.05
+
+
+class IsolationFault(Exception):  # noqa: N818  the name is the state
+    """Isolation isn't live in a claim's namespace; the claim stays reserved and is not handed over."""
+
+
+async def see_quota(api: ApiServer, namespace: str, hard: Mapping[str, str]) -> None:
+    """Wait until the quota in force is the one asked for; IsolationFault after a few seconds."""
+    for _ in range(_QUOTA_TRIES):
+        live = await api.get(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
+        if dict(live.get("status", {}).get("hard", {})) == live["spec"]["hard"] and set(
+            hard
+        ) == set(live["spec"]["hard"]):
+            return
+        await asyncio.sleep(_QUOTA_WAIT_SECONDS)
+    raise IsolationFault(
+        "the cluster doesn't enforce the claim's quota (is its controller-manager running?)"
+    )
+
+
+async def see_policy(api: ApiServer, namespace: str, claim_uid: str) -> None:
+    """Let the operator's own violating pod be refused by the policy, or raise IsolationFault."""
+    fault = await find_pod_fault(api, namespace, claim_uid)
+    if fault is not None:
+        raise IsolationFault(fault)
+
+
+async def see_tenant(api: ApiServer, namespace: str, claim_uid: str, token: str) -> None:
+    """With the tenant's token: a plain pod is accepted, a violating one refused by the policy."""
+    async with api.with_token(token) as tenant:
+        try:
+            pod = probe_pod(bad=False, namespace_uid=claim_uid)
+            await tenant.create(f"/api/v1/namespaces/{namespace}/pods", pod, dry_run=True)
+        except Forbidden as error:
+            raise IsolationFault(f"the tenant's plain pod is refused: {error.message}") from error
+        except ApiError as error:
+            raise IsolationFault(f"the tenant's token doesn't work: {error}") from error
+        await see_policy(tenant, namespace, claim_uid)
