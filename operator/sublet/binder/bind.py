@@ -15,8 +15,9 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.binder import namespace, proof
 from sublet.binder.access import Grant, request_token, write_secret
-from sublet.binder.locks import lock_node, unlock_node
+from sublet.binder.locks import lock_node
 from sublet.binder.ports import LostRace, Tools
+from sublet.binder.release import retreat
 from sublet.binder.sites import Site, sites_of
 from sublet.binder.slots import Urgency
 from sublet.kube.errors import Conflict
@@ -69,14 +70,8 @@ async def _lock_all(claim: GpuClaim, sites: list[Site]) -> None:
             if isinstance(result, BaseException):
                 raise result
     except LostRace:
-        await asyncio.gather(*(_unlock(site, place.node, uid) for site, place in places))
+        await retreat(sites, uid)
         raise
-
-
-async def _unlock(site: Site, node: str, uid: ClaimUID) -> None:
-    place = next(p for p in site.places if p.node == node)
-    async with site.slots.take(Urgency.LOCK):
-        await unlock_node(site.cluster, place, uid)
 
 
 async def _furnish(site: Site) -> None:

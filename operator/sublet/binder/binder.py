@@ -97,22 +97,26 @@ class Binder:
     def _work_for(self, claim: GpuClaim) -> Work | None:
         """Return the protocol that a claim's status asks for."""
         conditions = claim.status.conditions
+        deleting = claim.metadata.deletion_timestamp is not None
+        leaving = deleting and RELEASE_FINALIZER in claim.metadata.finalizers
         if claim_status.released_ms(claim) is not None or is_true(conditions, "Ended"):
-            deleting = claim.metadata.deletion_timestamp is not None
-            return self._finish if deleting and _has_finalizer(claim) else None
+            return self._finish if leaving else None
         if is_true(conditions, "Releasing"):
             return self._release
         if not is_true(conditions, "Reserved"):
-            deleting = claim.metadata.deletion_timestamp is not None
-            return self._let_go if deleting and _has_finalizer(claim) else None
-        if claim.metadata.deletion_timestamp is not None:
-            return None
+            return self._let_go if leaving else None
+        if deleting:
+            return None  # the book's next pass starts the release
         if not is_true(conditions, "Bound"):
             return self._bind
+        return self._renew if self._is_renewal_due(claim) else None
+
+    def _is_renewal_due(self, claim: GpuClaim) -> bool:
         due = renewal_ms(claim, self._tools.token_life_seconds)
-        if due is not None and due <= self._tools.clock.now_ms():
-            return lambda c: renew(c, self._tools)
-        return None
+        return due is not None and due <= self._tools.clock.now_ms()
+
+    async def _renew(self, claim: GpuClaim) -> GpuClaim | None:
+        return await renew(claim, self._tools)
 
     def _start(self, claim: GpuClaim, work: Work) -> bool:
         uid = ClaimUID(claim.metadata.uid)
@@ -130,8 +134,9 @@ class Binder:
         try:
             while True:
                 try:
-                    self._tell(claim, await work(claim))
-                    return
+                    done = await work(claim)
+                    self._tell(claim, done)
+                    return  # noqa: TRY300  the one way out that is no error
                 except (Interrupted, Outrun, NotFound) as reason:
                     log.debug("stopped", reason=str(reason))
                     await self._look_again(claim)
@@ -311,7 +316,3 @@ class Binder:
             self._on_gone(claim)
         else:
             self._on_claim(result)
-
-
-def _has_finalizer(claim: GpuClaim) -> bool:
-    return RELEASE_FINALIZER in claim.metadata.finalizers

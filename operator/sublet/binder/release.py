@@ -56,12 +56,20 @@ async def release(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     await asyncio.gather(*(_shut_out(site) for site in sites))
     await asyncio.gather(*(_empty(site) for site in sites))
     claim = await _rest(claim, sites, tools)
-    await asyncio.gather(*(_free(site, claim, place) for site in sites for place in site.places))
+    uid = ClaimUID(claim.metadata.uid)
+    await asyncio.gather(*(_free(site, uid, place) for site in sites for place in site.places))
     if claim_status.released_ms(claim) is None:
         claim = await tools.claims.write_status(
             claim, claim_status.released(claim, tools.clock.now_ms())
         )
     return await finish(claim, tools)
+
+
+async def retreat(sites: list[Site], uid: ClaimUID) -> None:
+    """Give back what a claim took that can't have all of its nodes, also what an earlier try left behind."""
+    await asyncio.gather(*(_shut_out(site) for site in sites))
+    await asyncio.gather(*(_empty(site) for site in sites))
+    await asyncio.gather(*(_free(site, uid, place) for site in sites for place in site.places))
 
 
 async def finish(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
@@ -143,6 +151,6 @@ async def _see_clean(site: Site, place: PlacedNode) -> None:
         raise StillThere(f"waiting for the label {label} on node {place.node}", 5.0)
 
 
-async def _free(site: Site, claim: GpuClaim, place: PlacedNode) -> None:
+async def _free(site: Site, uid: ClaimUID, place: PlacedNode) -> None:
     async with site.slots.take(Urgency.RELEASE):
-        await unlock_node(site.cluster, place, ClaimUID(claim.metadata.uid))
+        await unlock_node(site.cluster, place, uid)
