@@ -148,7 +148,7 @@ def _removal_patch(node: Node, claim_uid: ClaimUID) -> JsonPatch | None:
 
 def _recheck(node: Node, lease: GpuLease, place: PlacedNode) -> None:
     """Look at the locked node once more, live: the book decided on what a cache showed."""
-    fault = product_fault(node, lease, int(node.status.allocatable.get(GPU, "0")))
+    fault = product_fault(node, lease.spec.products, int(node.status.allocatable.get(GPU, "0")))
     if fault is not None:
         raise LostRace(f"node {place.node} can't be sold: {fault}")
     if not is_ready(node) or node.spec.unschedulable:

@@ -45,7 +45,7 @@ async def admin_url(
         await process.wait()
 
 
-async def fetch(base: str, path: str, params: Mapping[str, str]) -> Any:  # noqa: ANN401  JSON
+async def fetch(base: str, path: str, params: Mapping[str, str]) -> Any:
     """GET a JSON document from the endpoint; its own error text becomes the Problem."""
     try:
         async with (

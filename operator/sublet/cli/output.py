@@ -23,7 +23,7 @@ class Format(StrEnum):
 FormatOption = Annotated[Format, typer.Option("-o", "--output", help="How to show the result.")]
 
 
-def show_data(data: Any, form: Format) -> bool:  # noqa: ANN401  whatever JSON can hold
+def show_data(data: Any, form: Format) -> bool:
     """Print `data` if a program's format was asked for; return whether it was."""
     if form is Format.JSON:
         print(json.dumps(data, indent=2))

@@ -27,3 +27,12 @@ class LeaseFacts:
     """A right that the credential lacks."""
     synced: bool = False
     """The node list was read to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterHealth:
+    """What metrics show of a leased cluster."""
+
+    reachable: bool
+    stale_seconds: float
+    """Since its node watch was last heard; infinite before the first answer."""

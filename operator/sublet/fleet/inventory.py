@@ -4,6 +4,7 @@
 allocatable GPUs agree with them: a node is sold as what it really is, or not at all.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from sublet.api.gpulease import GpuLease, NodeSharing
@@ -70,7 +71,7 @@ def is_adopted(node: Node, lease_uid: LeaseUID) -> bool:
     )
 
 
-def product_fault(node: Node, lease: GpuLease, gpus: int) -> Unfit | None:
+def product_fault(node: Node, products: Collection[str], gpus: int) -> Unfit | None:
     """Say what about the GPUs themselves forbids selling them: labels, product, MIG, sharing, count."""
     labels = node.metadata.labels
     product = labels.get(_PREFIX + "gpu.product", "")
@@ -88,7 +89,7 @@ def product_fault(node: Node, lease: GpuLease, gpus: int) -> Unfit | None:
         or _number(labels.get(_PREFIX + "gpu.replicas", "1")) > 1
     ):
         return Unfit.SHARING
-    if product not in lease.spec.products:
+    if product not in products:
         return Unfit.WRONG_PRODUCT
     return Unfit.COUNT_MISMATCH if gpus != count else None
 
@@ -100,7 +101,7 @@ def _unfit(node: Node, lease: GpuLease, *, gpus: int, foreign_pods: bool) -> Unf
     checks = (
         (owner is not None and owner != lease_uid, Unfit.NODE_OVERLAP),
         (foreign_pods, Unfit.FOREIGN_PODS),
-        (fault := product_fault(node, lease, gpus), fault),
+        (fault := product_fault(node, lease.spec.products, gpus), fault),
         (not is_ready(node), Unfit.NOT_READY),
         (node.spec.unschedulable, Unfit.CORDONED),
         (is_unhealthy(node), Unfit.UNHEALTHY),

@@ -16,6 +16,7 @@ from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster, ProbeTimes
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.kubeconfig import KubeconfigRefused, parse_kubeconfig
+from sublet.fleet.nodebook import LEASE_LABEL
 from sublet.kube.informer import LISTS_AT_ONCE
 from sublet.kube.session import Endpoint
 
@@ -114,6 +115,13 @@ class Fleet:
         if cluster is not None:
             return cluster.facts
         return LeaseFacts(credentials_error=self._refused.get(uid, "not connected yet"))
+
+    def marked_nodes(self, uid: LeaseUID) -> int | None:
+        """Return how many nodes carry the lease's mark; None while that isn't known."""
+        cluster = self._clusters.get(uid)
+        if cluster is None or not cluster.facts.synced or not cluster.writable:
+            return None
+        return sum(n.metadata.labels.get(LEASE_LABEL) == uid for n in cluster.nodes())
 
     async def close(self) -> None:
         """Close all connections."""

@@ -229,7 +229,7 @@ class ApiServer:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._shared_with is not None:
-            return self._shared_with._open()
+            return self._shared_with._open()  # noqa: SLF001  of our own kind
         if self._session is None:
             tls: ssl.SSLContext | bool = True
             if self.endpoint.server.startswith("https"):

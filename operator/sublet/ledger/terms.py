@@ -29,6 +29,14 @@ class PriceTerms:
         return content_hash(self.text)
 
 
+def parse_price(text: str) -> PriceTerms:
+    """Return the price that a stored text says; ValueError if it is of a kind this version doesn't know."""
+    fields = json.loads(text)
+    if fields.get("kind") != "fixed":
+        raise ValueError(f"a price of kind {fields.get('kind')!r} was written by a newer version")
+    return PriceTerms(Decimal(fields["perGpuHour"]), fields["currency"])
+
+
 def tags_text(tags: Mapping[str, str]) -> str:
     """Return tags as the canonical JSON that is hashed and stored."""
     return _canonical(dict(tags))

@@ -6,6 +6,7 @@ kept on the hub in the operator's namespace, labelled so that the operator finds
 
 import asyncio
 import base64
+import contextlib
 from typing import Any, Final
 
 import yaml
@@ -36,10 +37,8 @@ async def take_token(api: ApiServer, namespace: str, *, rotate: bool) -> str:
     }
     path = path_of(manifest)
     if rotate:
-        try:
+        with contextlib.suppress(NotFound):
             await api.delete(path)
-        except NotFound:
-            pass
     if await read_or_none(api, path) is None:
         await api.create(path.rsplit("/", 1)[0], manifest)
     for _ in range(_TRIES):

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import msgspec
 
-from sublet.api.gpulease import GpuLease
 from sublet.fleet.cluster import GPU_PRESENT
 from sublet.fleet.inventory import product_fault
 from sublet.fleet.isolation import find_isolation_fault
@@ -86,7 +85,8 @@ def _node_findings(nodes: list[Node]) -> list[Finding]:
         for product, count in sorted(products.items())
     ]
     for node in nodes:
-        fault = product_fault(node, _lease_of_any(node), int(node.status.allocatable.get(GPU, "0")))
+        product = node.metadata.labels.get("nvidia.com/gpu.product", "")
+        fault = product_fault(node, (product,), int(node.status.allocatable.get(GPU, "0")))
         if fault is not None:
             findings.append(
                 Finding(Level.WARNING, f"node {node.metadata.name} won't be sold: {fault}")
@@ -110,14 +110,3 @@ def _daemon_set_findings(answer: dict[str, Any]) -> list[Finding]:
             text = f"DaemonSet {name} must tolerate {POOL_TAINT}, or it won't come back after a restart"
             findings.append(Finding(Level.WARNING, text))
     return findings
-
-
-def _lease_of_any(node: Node) -> GpuLease:
-    """Return a lease that any product fits, so that only the other faults show."""
-    product = node.metadata.labels.get("nvidia.com/gpu.product", "unknown")
-    return GpuLease.model_construct(spec=_Spec((product,)))  # type: ignore[arg-type]  # only `products` is read
-
-
-@dataclass(frozen=True, slots=True)
-class _Spec:
-    products: tuple[str, ...]

@@ -1,0 +1,273 @@
+"""The composition root: every part of the operator and how they are joined, on one page.
+
+Life: settings -> hub -> ledger -> kopf (feeds our state on every replica, writes nothing) -> fleet -> wait for the
+Lease -> the loop may dispatch. SIGTERM: stop planning, let the steps under way end, flush the ledger, give the Lease
+up. Losing the Lease ends the process; whatever starts it again begins anew.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import kopf
+import structlog
+from aiohttp import web
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import LeaseUID
+from sublet.binder.binder import Binder
+from sublet.binder.claims import ClaimWriter
+from sublet.binder.ports import Tools
+from sublet.binder.slots import Slots
+from sublet.clock import SystemClock
+from sublet.fleet.cluster import ProbeTimes
+from sublet.fleet.registry import Fleet
+from sublet.hub.adoption import Adoption
+from sublet.hub.batcher import Batcher
+from sublet.hub.events import HubEvents
+from sublet.hub.feeders import credentials_informer, first_list, register_feeders, sweep_forever
+from sublet.hub.kopf_settings import kopf_settings, register_login
+from sublet.hub.leader import Leadership
+from sublet.hub.loop import Loop
+from sublet.hub.meter import ClaimMeter
+from sublet.hub.observed import Memory
+from sublet.hub.state import HubState
+from sublet.hub.writer import StatusWriter
+from sublet.kube.errors import KubeError
+from sublet.kube.hub import hub_endpoint
+from sublet.kube.session import ApiServer, Limits
+from sublet.ledger.port import LedgerUnavailable
+from sublet.serve.admin import Admin
+from sublet.serve.auth import MetricsGate
+from sublet.serve.books import LedgerBooks
+from sublet.serve.metrics import Timings
+from sublet.serve.server import Public, listen
+from sublet.settings import Settings, load_settings
+from sublet.store.sql import SqlLedger
+
+STEP_PATIENCE_SECONDS: Final = 10.0
+_RETRY_SECONDS: Final = 2.0
+
+
+class Operator:
+    """All parts of one running operator."""
+
+    def __init__(self, settings: Settings, hub: ApiServer) -> None:
+        self.settings, self.hub, self.clock = settings, hub, SystemClock()
+        self.batcher = Batcher(
+            self.clock,
+            quiet_seconds=settings.plan_quiet_seconds,
+            wait_seconds=settings.plan_wait_seconds,
+        )
+        self.state = HubState(self.batcher.mark)
+        self.fleet = Fleet(
+            clock=self.clock,
+            on_change=lambda _: self.batcher.mark(),
+            allow_local=settings.allow_local_clusters,
+            hub_servers=[hub.endpoint.server],
+            times=ProbeTimes(
+                every_seconds=settings.probe_seconds, isolation_seconds=settings.isolation_seconds
+            ),
+        )
+        self.ledger = SqlLedger(settings.database_url)
+        self.meter = ClaimMeter(self.ledger)
+        self.timings = Timings()
+        self.events = HubEvents(hub, self.clock, settings.identity)
+        self.leadership = Leadership(
+            hub,
+            self.clock,
+            namespace=settings.namespace,
+            identity=settings.identity,
+            lease_seconds=settings.lease_seconds,
+        )
+        self.claims = ClaimWriter(hub)
+        self.binder = Binder(
+            self._tools(),
+            on_claim=self.state.claims.put,
+            on_gone=self._gone,
+            on_idle=lambda uid: self.loop.idle(uid),
+        )
+        self.adoption = Adoption(self.fleet.cluster, self.clock, self.batcher.mark)
+        self.writer = StatusWriter(hub, self.state, self.fleet, self.claims, self.clock)
+        self.loop = Loop(
+            state=self.state,
+            fleet=self.fleet,
+            binder=self.binder,
+            writer=self.writer,
+            meter=self.meter,
+            adoption=self.adoption,
+            batcher=self.batcher,
+            clock=self.clock,
+            leads=self.leads,
+            took=self.timings.planned,
+            default_tenant=settings.default_tenant,
+            token_life_seconds=settings.token_life_seconds,
+        )
+        self.memory = Memory(self.state, self.fleet, self.leads)
+        self.books = LedgerBooks(self.ledger)
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._runners: list[web.AppRunner] = []
+        self.stop = asyncio.Event()
+
+    def leads(self) -> bool:
+        """Say whether this replica may write."""
+        return not self.settings.leader_election or self.leadership.leads
+
+    async def start(self) -> None:
+        """Open the listeners, read the hub, start every task."""
+        await self._listen()
+        await self._until_done("ledger", self.ledger.start)
+        await self._until_done("hub", lambda: first_list(self.hub, self.state))
+        secrets = credentials_informer(
+            self.hub, self.settings.namespace, self.state, self.clock, self.batcher.mark
+        )
+        self._spawn(secrets.run())
+        self._spawn(self.events.run())
+        self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
+        if self.settings.leader_election:
+            self._spawn(self.leadership.run())
+            self._spawn(self._follow_leadership())
+        while not secrets.synced and not self.stop.is_set():
+            await asyncio.sleep(0.02)
+        self._spawn(self.loop.run())
+        structlog.get_logger().info("started", identity=self.settings.identity)
+
+    async def close(self) -> None:
+        """Stop planning, let the steps under way end, flush the ledger, give the Lease up."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.binder.close(STEP_PATIENCE_SECONDS)
+        await self.adoption.close()
+        await self.ledger.close()
+        if self.settings.leader_election:
+            await self.leadership.give_up()
+        await self.fleet.close()
+        for runner in self._runners:
+            await runner.cleanup()
+        await self.hub.close()
+        structlog.get_logger().info("stopped")
+
+    async def _listen(self) -> None:
+        settings = self.settings
+        gate = MetricsGate(self.hub, self.clock) if settings.metrics_auth else None
+        public = Public(
+            self.memory, self.books, self.timings, self.clock,
+            gate=gate, per_claim=settings.metrics_per_claim,
+        )  # fmt: skip
+        admin = Admin(self.memory, self.ledger, self.books, self.clock)
+        for name, app, host, port in (
+            ("public", public.app(), settings.listen_host, settings.listen_port),
+            ("admin", admin.app(), "127.0.0.1", settings.admin_port),
+        ):
+            runner, port_in_use = await listen(app, host, port)
+            self._runners.append(runner)
+            structlog.get_logger().info("listening", listener=name, host=host, port=port_in_use)
+
+    async def _until_done(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Try until it works: neither a database nor an API server that is late is a reason to end."""
+        while not self.stop.is_set():
+            try:
+                return await work()
+            except (KubeError, LedgerUnavailable) as error:
+                structlog.get_logger().warning("waiting", what=what, error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+        return None
+
+    async def _follow_leadership(self) -> None:
+        await self.leadership.gained.wait()
+        structlog.get_logger().info("leading", identity=self.settings.identity)
+        self.batcher.mark()
+        await self.leadership.lost.wait()
+        structlog.get_logger().error("the Lease is lost: this process ends")
+        self.stop.set()
+
+    def _gone(self, claim: GpuClaim) -> None:
+        self.state.claims.drop(claim.metadata.uid)
+        self.meter.forget(claim.metadata.uid)
+
+    def _tools(self) -> Tools:
+        slots: dict[LeaseUID, Slots] = {}  # lease UID -> bound on requests under way
+
+        def slots_of(uid: LeaseUID) -> Slots:
+            return slots.setdefault(uid, Slots(self.settings.requests_per_cluster))
+
+        return Tools(
+            hub=self.hub,
+            claims=self.claims,
+            cluster=self.fleet.cluster,
+            lease=self.state.leases.get,
+            class_=self.state.classes.named,
+            slots=slots_of,
+            ledger=self.ledger,
+            meter=self.meter,
+            events=self.events,
+            steps=self.timings,
+            clock=self.clock,
+            token_life_seconds=self.settings.token_life_seconds,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+
+async def run(settings: Settings) -> int:
+    """Run the operator until it is told to stop or loses the Lease; return the exit status."""
+    endpoint = await hub_endpoint(kubeconfig=settings.kubeconfig)
+    hub = ApiServer(endpoint, Limits(connections=128))
+    operator = Operator(settings, hub)
+    registry = kopf.OperatorRegistry()
+    register_feeders(registry, operator.state)
+    register_login(registry, endpoint)
+    # tasks that live with kopf must begin and end inside its own hooks: it cancels whatever is younger than itself
+    kopf.on.startup(registry=registry)(lambda **_: operator.start())
+    kopf.on.cleanup(registry=registry)(lambda **_: operator.close())
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(each, operator.stop.set)
+    await kopf.operator(
+        registry=registry,
+        settings=kopf_settings(),
+        standalone=True,
+        clusterwide=True,
+        stop_flag=operator.stop,
+    )
+    return 1 if operator.leadership.lost.is_set() else 0
+
+
+def configure_logs(form: str) -> None:
+    """Log JSON in a cluster and coloured lines on a terminal; other libraries' logs from warnings on."""
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def main() -> int:
+    """Start the operator; a wrong setting is one line and exit status 2."""
+    try:
+        settings = load_settings()
+        configure_logs(settings.log_format)
+        import uvloop  # noqa: PLC0415  not on every platform, and only the real process needs it
+
+        return uvloop.run(run(settings))
+    except ValueError as error:
+        print(f"sublet: {error}", file=sys.stderr)
+        return 2

@@ -1,0 +1,201 @@
+"""A lease's next status from what is known of its cluster, its nodes and its claims. Pure.
+
+A condition keeps its lastTransitionTime while its status stays, and the inventory its changedTime while its counts
+stay, so that nothing is written at rest.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from sublet.api.common import Condition, Status
+from sublet.api.gpulease import GpuLease, InventoryStatus, LeaseStatus, Unsellable
+from sublet.api.times import MS_PER_SECOND, Millis, format_instant
+from sublet.book.inventory import LeaseInventory, Reach, Unfit
+from sublet.fleet.facts import LeaseFacts
+
+EXPIRING_SECONDS: Final = 30 * 86_400
+"""A lease is Expiring in its last thirty days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """GPUs of a lease that claims hold, by the hub."""
+
+    reserved: int = 0
+    bound: int = 0
+
+
+Found = tuple[Status, str, str]
+"""(status, reason, message)"""
+
+
+def lease_status(
+    lease: GpuLease, facts: LeaseFacts, inventory: LeaseInventory, held: Held, now_ms: Millis
+) -> LeaseStatus:
+    """Return the whole status; equal to the old one if nothing changed."""
+    counts = _counts(lease, inventory, held, now_ms)
+    found = {
+        "CredentialsValid": _credentials(facts),
+        "Reachable": _reachable(facts),
+        "IdentityConfirmed": _identity(facts),
+        "IsolationReady": _isolation(facts),
+        "CapacityMet": _capacity(facts, counts),
+        "Expiring": _expiring(lease, now_ms),
+        "Overcommitted": _overcommitted(counts, held),
+    }
+    found["Ready"] = _ready(lease, found, now_ms)
+    before = {c.type: c for c in lease.status.conditions}
+    return lease.status.model_copy(
+        update={
+            "observed_generation": lease.metadata.generation,
+            "conditions": tuple(
+                _condition(type_, found[type_], before.get(type_), lease, now_ms)
+                for type_ in sorted(found)
+            ),
+            "cluster_uid": lease.status.cluster_uid or facts.cluster_uid,
+            "kubernetes_version": facts.kubernetes_version or lease.status.kubernetes_version,
+            "inventory": counts,
+        }
+    )
+
+
+def _credentials(facts: LeaseFacts) -> Found:
+    if facts.credentials_error is not None:
+        return Status.FALSE, "Refused", facts.credentials_error
+    if facts.credentials_checked:
+        return Status.TRUE, "Accepted", "the cluster accepts the credential"
+    return Status.UNKNOWN, "NotTried", "the cluster hasn't answered yet"
+
+
+def _reachable(facts: LeaseFacts) -> Found:
+    if facts.reach is Reach.REACHABLE:
+        return Status.TRUE, "Answers", "the cluster answers"
+    if facts.reach is Reach.UNREACHABLE:
+        return Status.FALSE, "Refuses", "the cluster answers, but not to us"
+    since = facts.unreachable_since_ms
+    text = f"no answer since {format_instant(since)}" if since is not None else "no answer yet"
+    return Status.UNKNOWN, "NoAnswer", f"{text}; claims stay bound and their GPUs held"
+
+
+def _identity(facts: LeaseFacts) -> Found:
+    if facts.identity_error is not None:
+        return Status.FALSE, "OtherCluster", f"{facts.identity_error}; nothing is written there"
+    if facts.cluster_uid is not None:
+        return Status.TRUE, "Pinned", f"cluster {facts.cluster_uid}"
+    return Status.UNKNOWN, "NotTried", "the cluster hasn't answered yet"
+
+
+def _isolation(facts: LeaseFacts) -> Found:
+    if facts.permission_error is not None:
+        return Status.FALSE, "RightMissing", f"{facts.permission_error}; run `sublet onboard` again"
+    if facts.isolation_ready is None:
+        return Status.UNKNOWN, "NotTried", "isolation hasn't been proven yet"
+    if facts.isolation_ready:
+        return Status.TRUE, "Proven", "the policies refuse what they must and accept what they may"
+    return Status.FALSE, "NotProven", facts.isolation_message
+
+
+def _capacity(facts: LeaseFacts, counts: InventoryStatus) -> Found:
+    if not facts.synced:
+        return Status.UNKNOWN, "NotRead", "the nodes haven't been read yet"
+    text = f"{counts.healthy} of {counts.committed} committed GPUs are delivered and usable"
+    return (
+        (Status.TRUE, "Met", text)
+        if counts.healthy >= counts.committed
+        else (Status.FALSE, "Short", text)
+    )
+
+
+def _expiring(lease: GpuLease, now_ms: Millis) -> Found:
+    end = lease.spec.term.end_time
+    if end is None:
+        return Status.FALSE, "OpenEnded", "the lease has no end"
+    if end - now_ms > EXPIRING_SECONDS * MS_PER_SECOND:
+        return Status.FALSE, "NotYet", f"the lease ends {format_instant(end)}"
+    return Status.TRUE, "EndsSoon", f"the lease ends {format_instant(end)}"
+
+
+def _overcommitted(counts: InventoryStatus, held: Held) -> Found:
+    total = held.reserved + held.bound
+    text = f"claims hold {total} of {counts.committed} committed GPUs"
+    return (
+        (Status.TRUE, "MoreHeld", text)
+        if total > counts.committed
+        else (Status.FALSE, "WithinCommitment", text)
+    )
+
+
+def _ready(lease: GpuLease, found: dict[str, Found], now_ms: Millis) -> Found:
+    """Ready means that the lease can sell what it has."""
+    for type_ in ("CredentialsValid", "IdentityConfirmed", "Reachable", "IsolationReady"):
+        status, reason, message = found[type_]
+        if status is not Status.TRUE:
+            return status, reason, message
+    if found["CapacityMet"][0] is Status.UNKNOWN:
+        return found["CapacityMet"]
+    term, last = lease.spec.term, lease.spec.term.last_usable_ms()
+    if now_ms < term.start_time:
+        return Status.FALSE, "NotStarted", f"the lease starts {format_instant(term.start_time)}"
+    if last is not None and now_ms >= last:
+        return Status.FALSE, "Ended", "the lease's sellable term is over"
+    if not lease.spec.accepting_claims:
+        return Status.TRUE, "NotAccepting", "no new claims are taken; those in it stay"
+    return Status.TRUE, "Selling", "the lease can be sold"
+
+
+def _counts(
+    lease: GpuLease, inventory: LeaseInventory, held: Held, now_ms: Millis
+) -> InventoryStatus:
+    old = lease.status.inventory
+    if not inventory.synced and not inventory.nodes and old is not None:
+        nodes_known = {
+            "delivered": old.delivered,
+            "healthy": old.healthy,
+            "unsellable": old.unsellable,
+        }
+        delivered, free = old.delivered, old.free
+    else:
+        nodes = inventory.nodes.values()
+        delivered = sum(n.gpus for n in nodes)
+        reasons: Counter[Unfit] = Counter()
+        for node in nodes:
+            if node.unfit is not None:
+                reasons[node.unfit] += node.gpus
+        free = sum(max(0, n.gpus - n.held) for n in nodes if n.unfit is None)
+        unsellable = tuple(Unsellable(reason=r.value, gpus=g) for r, g in sorted(reasons.items()))
+        nodes_known = {
+            "delivered": delivered,
+            "healthy": delivered - sum(reasons.values()),
+            "unsellable": unsellable,
+        }
+    committed = lease.spec.commitment.gpus_at(now_ms)
+    total = held.reserved + held.bound
+    fields = {
+        **nodes_known,
+        "committed": committed,
+        "reserved": held.reserved,
+        "bound": held.bound,
+        "free": max(0, min(free, committed - total)),
+    }
+    if old is not None and all(getattr(old, name) == value for name, value in fields.items()):
+        return old
+    generation = old.generation + 1 if old is not None else 1
+    return InventoryStatus.model_validate(
+        {**fields, "generation": generation, "changed_time": now_ms}
+    )
+
+
+def _condition(
+    type_: str, found: Found, before: Condition | None, lease: GpuLease, now_ms: Millis
+) -> Condition:
+    status, reason, message = found
+    same = before is not None and before.status is status
+    return Condition(
+        type=type_,
+        status=status,
+        reason=reason,
+        message=message,
+        observed_generation=lease.metadata.generation,
+        last_transition_time=before.last_transition_time if before is not None and same else now_ms,
+    )

@@ -1,0 +1,103 @@
+"""Keeps nodes in step with leases: adopts what appears, mends what lost its mark, hands back at the end.
+
+Driven by the loop after every pass; each node has one task at a time and each lease a bound, so that thousands of new
+nodes don't crowd out claims.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+import structlog
+
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import LeaseUID, NodeName
+from sublet.api.kinds import IN_USE_FINALIZER
+from sublet.binder.nodes import adopt, hand_back, wants_adoption, wants_mending
+from sublet.clock import Clock
+from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.nodebook import BOOK, LEASE_LABEL
+from sublet.kube.errors import KubeError
+
+Work = Callable[[LeasedCluster, GpuLease, NodeName], Awaitable[bool]]
+
+_AT_ONCE: Final = 8
+_RETRY_SECONDS: Final = 10.0
+
+
+class Adoption:
+    """Adopts and hands back nodes."""
+
+    def __init__(
+        self,
+        cluster: Callable[[LeaseUID], LeasedCluster | None],
+        clock: Clock,
+        changed: Callable[[], None],
+    ) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._changed = changed
+        self._tasks: dict[
+            tuple[LeaseUID, NodeName], asyncio.Task[None]
+        ] = {}  # node of a lease -> its task
+        self._slots: dict[LeaseUID, asyncio.Semaphore] = {}  # lease UID -> bound
+        self._again_at: dict[
+            tuple[LeaseUID, NodeName], float
+        ] = {}  # node -> not before (monotonic seconds)
+
+    def tend(self, leases: Iterable[GpuLease]) -> None:
+        """Start what nodes need that don't have a task yet."""
+        now = self._clock.now_ms()
+        for lease in leases:
+            uid = LeaseUID(lease.metadata.uid)
+            cluster = self._cluster(uid)
+            if cluster is None or not cluster.facts.isolation_ready or not _is_guarded(lease):
+                continue
+            end = lease.spec.term.end_time
+            over = lease.metadata.deletion_timestamp is not None or (end is not None and now >= end)
+            for node in cluster.nodes():
+                name = NodeName(node.metadata.name)
+                if (
+                    over
+                    and node.metadata.labels.get(LEASE_LABEL) == uid
+                    and not node.metadata.annotations.get(BOOK)
+                ):
+                    self._start(hand_back, cluster, lease, name)
+                elif not over and (wants_adoption(node, lease) or wants_mending(node, lease)):
+                    self._start(adopt, cluster, lease, name)
+
+    async def close(self) -> None:
+        """Stop all tasks."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, work: Work, cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> None:
+        key = (cluster.lease_uid, name)
+        if key not in self._tasks and self._clock.monotonic() >= self._again_at.get(key, 0.0):
+            self._tasks[key] = asyncio.create_task(self._run(work, cluster, lease, name))
+
+    async def _run(
+        self, work: Work, cluster: LeasedCluster, lease: GpuLease, name: NodeName
+    ) -> None:
+        key = (cluster.lease_uid, name)
+        slots = self._slots.setdefault(key[0], asyncio.Semaphore(_AT_ONCE))
+        try:
+            async with slots:
+                done = await work(cluster, lease, name)
+        except KubeError as error:
+            done = False
+            structlog.get_logger().warning(
+                "node not tended", lease=key[0], node=key[1], error=str(error)
+            )
+        finally:
+            self._tasks.pop(key, None)
+        if not done:
+            self._again_at[key] = self._clock.monotonic() + _RETRY_SECONDS
+        self._changed()
+
+
+def _is_guarded(lease: GpuLease) -> bool:
+    """Say whether the lease can't vanish before its nodes are handed back."""
+    return IN_USE_FINALIZER in lease.metadata.finalizers

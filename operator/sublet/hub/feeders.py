@@ -1,0 +1,115 @@
+"""From the hub's watches into `HubState`. Thin: no decision, no write.
+
+Sublet's kinds and PriorityClasses come through kopf; credential Secrets through our informer, because the operator
+may list Secrets in its own namespace only. A slow metadata re-list catches deletions that a watch lost.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any, Final
+
+import kopf
+import msgspec
+import structlog
+
+from sublet.api.kinds import GROUP, KINDS, VERSION
+from sublet.clock import Clock
+from sublet.hub.state import HubState
+from sublet.kube.errors import KubeError
+from sublet.kube.informer import Informer, Target
+from sublet.kube.session import ApiServer
+from sublet.kube.wire import HasMeta, Meta
+
+CREDENTIALS_LABEL: Final = "sublet.dev/cluster-credentials"
+
+
+class Secret(HasMeta):
+    """A Secret, narrow."""
+
+    data: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class _Named(HasMeta):
+    pass
+
+
+class _Names(HasMeta):
+    items: list[_Named] = msgspec.field(default_factory=list)
+
+
+def register_feeders(registry: kopf.OperatorRegistry, state: HubState) -> None:
+    """Register one event handler per kind; each only copies what it is told."""
+    for kind in KINDS:
+        kopf.on.event(GROUP, VERSION, kind.plural, registry=registry, id=kind.plural)(
+            _object_feeder(state, kind.plural)
+        )
+
+    @kopf.on.event("scheduling.k8s.io", "v1", "priorityclasses", registry=registry, id="priorities")
+    async def _priority(event: Any, body: Any, name: str, **_: Any) -> None:
+        gone = event.get("type") == "DELETED"
+        state.set_priority(name, None if gone else int(body.get("value", 0)))
+
+
+def _object_feeder(state: HubState, plural: str) -> Callable[..., Any]:
+    async def feed(event: Any, uid: str, **_: Any) -> None:
+        if event.get("type") == "DELETED":
+            state.shelf(plural).drop(uid)
+        else:
+            state.shelf(plural).take(event["object"])
+
+    return feed
+
+
+def credentials_informer(
+    hub: ApiServer, namespace: str, state: HubState, clock: Clock, changed: Callable[[], None]
+) -> Informer[Secret]:
+    """Return the informer of the credential Secrets; the caller runs it."""
+
+    def upsert(secret: Secret) -> None:
+        data = {}
+        for key, text in secret.data.items():
+            try:
+                data[key] = base64.b64decode(text, validate=True)
+            except binascii.Error:
+                continue
+        state.set_credentials(secret.metadata.name, data)
+
+    def delete(meta: Meta) -> None:
+        state.set_credentials(meta.name, None)
+
+    target = Target(
+        f"/api/v1/namespaces/{namespace}/secrets", label_selector=f"{CREDENTIALS_LABEL}=true"
+    )
+    return Informer(
+        hub, target, Secret, upsert=upsert, delete=delete, changed=changed, clock=clock,
+        lists=asyncio.Semaphore(1),
+    )  # fmt: skip
+
+
+async def first_list(hub: ApiServer, state: HubState) -> None:
+    """Read everything once, so that the first plan sees the whole hub; kopf follows the changes."""
+    for kind in KINDS:
+        listing = await hub.get(kind.path())
+        for item in listing["items"]:
+            state.shelf(kind.plural).take(item)
+    classes = await hub.get("/apis/scheduling.k8s.io/v1/priorityclasses")
+    for item in classes["items"]:
+        state.set_priority(item["metadata"]["name"], int(item.get("value", 0)))
+    state.synced = True
+
+
+async def sweep_forever(hub: ApiServer, state: HubState, every_seconds: float) -> None:
+    """Compare the hub's objects with ours now and then; what a live list doesn't show is gone."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        for kind in KINDS:
+            before = {item.metadata.uid for item in state.shelf(kind.plural).all()}
+            try:
+                live = await hub.get_as(kind.path(), _Names)
+            except KubeError as error:
+                structlog.get_logger().warning("sweep failed", kind=kind.name, error=str(error))
+                continue
+            for uid in before - {item.metadata.uid for item in live.items}:
+                state.shelf(kind.plural).drop(uid)

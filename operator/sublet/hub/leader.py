@@ -1,0 +1,117 @@
+"""Leader election by a Lease: only its holder writes. Losing it ends the process.
+
+The stock client cancels the leading task on loss, which kopf answers with a kill timer; here loss is an event that the
+composition root waits for. Correctness never rests on this: two leaders are settled by compare-and-set.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import structlog
+
+from sublet.api.times import format_instant
+from sublet.clock import Clock
+from sublet.kube.errors import Conflict, KubeError, NotFound
+from sublet.kube.session import ApiServer
+
+RETRY_SECONDS: Final = 2.0
+LEASE_NAME: Final = "sublet"
+
+
+class Leadership:
+    """Takes, renews and gives up one Lease."""
+
+    def __init__(
+        self, hub: ApiServer, clock: Clock, *, namespace: str, identity: str, lease_seconds: float
+    ) -> None:
+        self._hub = hub
+        self._clock = clock
+        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._namespace = namespace
+        self._identity = identity
+        self._lease_seconds = lease_seconds
+        self._renewed_at = float("-inf")
+        self._seen: tuple[str, str] | None = None
+        self._seen_at = float("-inf")
+        self.gained = asyncio.Event()
+        self.lost = asyncio.Event()
+
+    @property
+    def leads(self) -> bool:
+        """Say whether the Lease is ours and was renewed lately enough to write."""
+        return self.gained.is_set() and not self.lost.is_set() and not self._is_overdue()
+
+    async def run(self) -> None:
+        """Try for the Lease until it is held, renew it until it is lost."""
+        while not self.lost.is_set():
+            try:
+                held = await self._try()
+            except KubeError as error:
+                structlog.get_logger().warning("lease not renewed", error=str(error))
+                held = None
+            if held:
+                self._renewed_at = self._clock.monotonic()
+                self.gained.set()
+            elif self.gained.is_set() and (held is False or self._is_overdue()):
+                self.lost.set()
+                return
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def give_up(self) -> None:
+        """Free the Lease so that a standby takes over at once."""
+        if not self.gained.is_set() or self.lost.is_set():
+            return
+        try:
+            lease = await self._hub.get(f"{self._path}/{LEASE_NAME}")
+            if lease["spec"].get("holderIdentity") == self._identity:
+                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                await self._hub.replace(f"{self._path}/{LEASE_NAME}", lease)
+        except KubeError as error:
+            structlog.get_logger().info("lease not given up; it will run out", error=str(error))
+
+    def _is_overdue(self) -> bool:
+        return self._clock.monotonic() - self._renewed_at > self._lease_seconds * 2 / 3
+
+    async def _try(self) -> bool:
+        """Renew or take the Lease by compare-and-set; return whether it is ours."""
+        try:
+            lease = await self._hub.get(f"{self._path}/{LEASE_NAME}")
+        except NotFound:
+            return await self._create()
+        spec = lease.setdefault("spec", {})
+        holder = spec.get("holderIdentity") or ""
+        mark = (holder, str(spec.get("renewTime")))
+        if mark != self._seen:
+            self._seen, self._seen_at = mark, self._clock.monotonic()
+        life = float(spec.get("leaseDurationSeconds") or self._lease_seconds)
+        # measured on our own clock since we saw it renewed: clocks of two machines are never compared
+        expired = self._clock.monotonic() - self._seen_at > life
+        if holder not in ("", self._identity) and not expired:
+            return False
+        spec |= self._spec()
+        try:
+            await self._hub.replace(f"{self._path}/{LEASE_NAME}", lease)
+        except Conflict:
+            return False if holder != self._identity else self.gained.is_set()
+        return True
+
+    async def _create(self) -> bool:
+        body: dict[str, Any] = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": LEASE_NAME, "namespace": self._namespace},
+            "spec": self._spec(),
+        }
+        try:
+            await self._hub.create(self._path, body)
+        except Conflict:
+            return False
+        return True
+
+    def _spec(self) -> dict[str, Any]:
+        now = format_instant(self._clock.now_ms())[:19] + ".000000Z"
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(self._lease_seconds),
+            "renewTime": now,
+        }

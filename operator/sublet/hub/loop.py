@@ -1,0 +1,204 @@
+"""The loop: wait for changes, snapshot, plan, dispatch. The one place where decisions become work.
+
+Decisions come from the book over a snapshot and never read the API; the binder and the writer carry them out and never
+decide. A reservation that is under way is assumed in the next snapshot until its write has answered, so no GPU is
+planned twice while the hub is still being told.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from sublet.api import claim_status
+from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.times import Millis
+from sublet.binder.access import renewal_ms
+from sublet.binder.binder import Binder
+from sublet.book.decisions import Decision, Extend, Plan, Refuse, Reserve, Take
+from sublet.book.holdings import holds
+from sublet.book.plan import plan
+from sublet.book.view import View
+from sublet.clock import Clock
+from sublet.fleet.registry import Fleet
+from sublet.hub.adoption import Adoption
+from sublet.hub.batcher import Batcher
+from sublet.hub.meter import ClaimMeter, needs_meter
+from sublet.hub.state import HubState
+from sublet.hub.writer import StatusWriter
+from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+
+_LEDGER_RETRY_MS = 2_000
+
+
+class Loop:
+    """Plans whenever something changed, and keeps fleet, ledger and statuses in line."""
+
+    def __init__(
+        self,
+        *,
+        state: HubState,
+        fleet: Fleet,
+        binder: Binder,
+        writer: StatusWriter,
+        meter: ClaimMeter,
+        adoption: Adoption,
+        batcher: Batcher,
+        clock: Clock,
+        leads: Callable[[], bool],
+        took: Callable[[float], None],
+        default_tenant: str | None,
+        token_life_seconds: int,
+    ) -> None:
+        self._state = state
+        self._fleet = fleet
+        self._binder = binder
+        self._writer = writer
+        self._meter = meter
+        self._adoption = adoption
+        self._batcher = batcher
+        self._clock = clock
+        self._leads = leads
+        self._took = took
+        self._default_tenant = default_tenant
+        self._token_life_seconds = token_life_seconds
+        self._assumed: dict[
+            ClaimUID, GpuClaim
+        ] = {}  # claim UID -> as it will be when its write has answered
+        self._engaged: set[LeaseUID] = set()
+        self._ledger_due: Millis | None = None
+
+    async def run(self) -> None:
+        """Look whenever something changed or is due, for ever; a pass that fails is logged and made again."""
+        while True:
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001  one bad pass must not end the operator
+                structlog.get_logger().exception("pass failed")
+                self._batcher.look_at(Millis(self._clock.now_ms() + 1_000))
+            await self._batcher.wait()
+
+    async def look(self) -> None:
+        """Make one pass."""
+        if not self._state.synced:
+            return
+        await self._engage()
+        if not self._leads():
+            return
+        begun = self._clock.monotonic()
+        made = plan(self._view())
+        self._took(self._clock.monotonic() - begun)
+        refusals = self._dispatch(made)
+        self._tend()
+        self._adoption.tend(self._state.leases.all())
+        await self._catch_up_ledger()
+        await asyncio.gather(self._writer.refuse(refusals), self._writer.write_all())
+        self._batcher.look_at(self._next_due(made))
+
+    def idle(self, uid: ClaimUID) -> None:
+        """Take note that the binder is done with a claim."""
+        self._assumed.pop(uid, None)
+        self._batcher.mark()
+
+    def _view(self) -> View:
+        claims = tuple(
+            self._assumed.get(ClaimUID(c.metadata.uid), c) if not holds(c) else c
+            for c in self._state.claims.all()
+        )
+        return View(
+            now_ms=self._clock.now_ms(),
+            claims=claims,
+            leases=self._state.leases.all(),
+            classes=self._state.classes.all(),
+            tenants=self._state.tenants.all(),
+            priorities=self._state.priorities,
+            inventories=self._fleet.inventories(),
+            default_tenant=self._default_tenant,
+        )
+
+    def _dispatch(self, made: Plan) -> list[tuple[GpuClaim, Refuse]]:
+        """Hand decisions to the binder; return the refusals, which the writer writes."""
+        refusals = []
+        for decision in made.decisions:
+            claim = self._state.claims.get(decision.claim_uid)
+            if claim is None or self._is_blocked(claim, decision):
+                continue
+            if isinstance(decision, Refuse):
+                refusals.append((claim, decision))
+            elif isinstance(decision, Reserve):
+                if self._binder.reserve(claim, decision):
+                    self._assumed[decision.claim_uid] = _assume(claim, decision)
+            elif isinstance(decision, Take):
+                self._binder.take(claim, decision)
+            elif isinstance(decision, Extend):
+                self._binder.extend(claim, decision)
+        return refusals
+
+    def _is_blocked(self, claim: GpuClaim, decision: Decision) -> bool:
+        """Say whether a decision must wait: work is under way, or the last term's lines aren't in the ledger."""
+        if isinstance(decision, Take):
+            return False
+        if self._binder.is_busy(decision.claim_uid):
+            return True
+        return (
+            isinstance(decision, Reserve)
+            and claim.status.release is not None
+            and not self._meter.is_settled(claim)
+        )
+
+    def _tend(self) -> None:
+        for claim in self._state.claims.all():
+            if not self._binder.is_busy(ClaimUID(claim.metadata.uid)):
+                self._binder.tend(claim)
+
+    async def _engage(self) -> None:
+        """Keep one connection per lease; a lease that is gone is let go when its nodes are handed back."""
+        wanted: set[LeaseUID] = set()
+        for lease in self._state.leases.all():
+            uid = LeaseUID(lease.metadata.uid)
+            wanted.add(uid)
+            ref = lease.spec.cluster_ref.kubeconfig_secret_ref
+            data = self._state.credentials.get(ref.name, {}).get(ref.key) if ref else None
+            await self._fleet.engage(lease, data)
+        for uid in self._engaged - wanted:
+            await self._fleet.disengage(uid)
+        self._engaged = wanted
+
+    async def _catch_up_ledger(self) -> None:
+        """Bring in every line that a claim's status calls for and the ledger isn't known to have."""
+        self._ledger_due = None
+        open_claims = [
+            c for c in self._state.claims.all() if needs_meter(c) and not self._meter.is_settled(c)
+        ]
+        try:
+            await asyncio.gather(*(self._meter.settle(c) for c in open_claims))
+        except (LedgerUnavailable, LedgerConflict) as error:
+            structlog.get_logger().error("ledger", error=str(error), waiting=len(open_claims))
+            self._ledger_due = Millis(self._clock.now_ms() + _LEDGER_RETRY_MS)
+
+    def _next_due(self, made: Plan) -> Millis | None:
+        renewals = (renewal_ms(c, self._token_life_seconds) for c in self._state.claims.all())
+        due: Iterable[Millis | None] = (made.next_due_ms, self._ledger_due, *renewals)
+        now = self._clock.now_ms()
+        return min((Millis(max(at, now + 1_000)) for at in due if at is not None), default=None)
+
+
+def _assume(claim: GpuClaim, decision: Reserve) -> GpuClaim:
+    """Return the claim as it will be once its reservation is written."""
+    allocation = Allocation.model_construct(
+        sequence=decision.sequence,
+        tenant=decision.tenant,
+        tenant_uid=decision.tenant_uid,
+        currency=decision.currency,
+        price_hash="",
+        price_per_gpu_hour=decision.price_per_gpu_hour,
+        decided_time=decision.decided_ms,
+        bound_time=None,
+        until_time=decision.until_ms,
+        until_cause=decision.until_cause,
+        placements=decision.placements,
+    )
+    return claim.model_copy(
+        update={"status": claim_status.reserved(claim, allocation, decision.decided_ms)}
+    )

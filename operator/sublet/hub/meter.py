@@ -1,0 +1,113 @@
+"""From a claim's recorded state to lines of the ledger. Level-triggered: the same state gives the same lines.
+
+Instants are those the object records (boundTime, releaseTime, the end of Releasing), never "now", so that a restart,
+a second operator or a catch-up after the store was away gives the same bill.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from sublet.api.claim_status import released_ms
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.times import Millis
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.port import LedgerPort
+from sublet.ledger.terms import PriceTerms, content_hash, tags_text
+
+MAX_REMEMBERED = 200_000
+
+
+def facts_of(claim: GpuClaim) -> list[Fact]:
+    """Return every line that a claim's status calls for, in ledger order."""
+    allocation = claim.status.allocation
+    if allocation is None:
+        return []
+    return list(_facts(claim, allocation))
+
+
+def texts_of(claim: GpuClaim) -> dict[str, str]:
+    """Return the texts behind the hashes of a claim's lines: hash -> text."""
+    allocation = claim.status.allocation
+    if allocation is None:
+        return {}
+    price = PriceTerms(allocation.price_per_gpu_hour, allocation.currency)
+    tags = tags_text(allocation.tags)
+    return {price.hash: price.text, content_hash(tags): tags}
+
+
+def _facts(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:
+    gpus: dict[LeaseUID, int] = defaultdict(int)
+    for place in allocation.placements:
+        gpus[LeaseUID(place.lease_uid)] += place.gpus
+    release = claim.status.release
+    current = release if release is not None and release.sequence == allocation.sequence else None
+    done = released_ms(claim) if current is not None else None
+    for lease_uid in sorted(gpus):
+
+        def fact(
+            kind: EntryKind, type_: EntryType, at_ms: Millis, lease: LeaseUID = lease_uid
+        ) -> Fact:
+            return Fact(
+                claim_uid=ClaimUID(claim.metadata.uid),
+                sequence=allocation.sequence,
+                tenant_uid=TenantUID(allocation.tenant_uid),
+                lease_uid=lease,
+                kind=kind,
+                type=type_,
+                gpus=gpus[lease],
+                at_ms=at_ms,
+                price_hash=allocation.price_hash,
+                tags_hash=content_hash(tags_text(allocation.tags)),
+                source_version=claim.metadata.resource_version,
+            )
+
+        if allocation.bound_time is not None:
+            yield fact(EntryKind.BOUND, EntryType.OPEN, allocation.bound_time)
+            if current is not None:
+                yield fact(EntryKind.BOUND, EntryType.CLOSE, current.release_time)
+        if current is not None:
+            yield fact(EntryKind.RELEASING, EntryType.OPEN, current.release_time)
+            if done is not None:
+                # seconds on the wire: an interval is never negative
+                yield fact(
+                    EntryKind.RELEASING, EntryType.CLOSE, Millis(max(done, current.release_time))
+                )
+
+
+class ClaimMeter:
+    """Brings claims' lines into the ledger; implements `sublet.binder.ports.Meter`."""
+
+    def __init__(self, ledger: LedgerPort) -> None:
+        self._ledger = ledger
+        self._settled: dict[
+            str, tuple[str, ...]
+        ] = {}  # claim UID -> ids of its lines known to be in the ledger
+
+    async def settle(self, claim: GpuClaim) -> None:
+        """Append all lines of a claim; a no-op if they are known to be there. Raises LedgerUnavailable."""
+        facts = facts_of(claim)
+        ids = tuple(f.id for f in facts)
+        if not facts or self._settled.get(claim.metadata.uid) == ids:
+            return
+        await self._ledger.append(facts, texts_of(claim))
+        if len(self._settled) > MAX_REMEMBERED:
+            self._settled.clear()
+        self._settled[claim.metadata.uid] = ids
+
+    def is_settled(self, claim: GpuClaim) -> bool:
+        """Say whether all lines of a claim are known to be in the ledger."""
+        return self._settled.get(claim.metadata.uid, ()) == tuple(f.id for f in facts_of(claim))
+
+    def forget(self, uid: str) -> None:
+        """Forget a claim that is gone."""
+        self._settled.pop(uid, None)
+
+
+def needs_meter(claim: GpuClaim) -> bool:
+    """Say whether a claim's status may call for lines."""
+    allocation = claim.status.allocation
+    if allocation is None:
+        return False
+    return allocation.bound_time is not None or is_true(claim.status.conditions, "Releasing")

@@ -1,0 +1,51 @@
+"""The operator's memory as `sublet.serve` sees it."""
+
+from collections.abc import Callable
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.gputenant import GpuTenant
+from sublet.api.ids import LeaseUID
+from sublet.book.inventory import Reach
+from sublet.fleet.facts import ClusterHealth
+from sublet.fleet.registry import Fleet
+from sublet.hub.state import HubState
+
+
+class Memory:
+    """Reads hub state and fleet; implements `sublet.serve.ports.Observed`."""
+
+    def __init__(self, state: HubState, fleet: Fleet, leads: Callable[[], bool]) -> None:
+        self._state = state
+        self._fleet = fleet
+        self._leads = leads
+
+    @property
+    def ready(self) -> bool:
+        """Say whether the hub was read."""
+        return self._state.synced
+
+    @property
+    def leads(self) -> bool:
+        """Say whether this replica writes."""
+        return self._leads()
+
+    def claims(self) -> tuple[GpuClaim, ...]:
+        """Return all claims."""
+        return self._state.claims.all()
+
+    def leases(self) -> tuple[GpuLease, ...]:
+        """Return all leases."""
+        return self._state.leases.all()
+
+    def tenants(self) -> tuple[GpuTenant, ...]:
+        """Return all tenants."""
+        return self._state.tenants.all()
+
+    def cluster(self, uid: LeaseUID) -> ClusterHealth:
+        """Return the health of a lease's cluster."""
+        found = self._fleet.connection(uid)
+        if found is None:
+            return ClusterHealth(reachable=False, stale_seconds=float("inf"))
+        reachable = found.facts.reach is Reach.REACHABLE
+        return ClusterHealth(reachable=reachable, stale_seconds=found.stale_seconds)

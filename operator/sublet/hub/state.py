@@ -1,0 +1,135 @@
+"""What the hub's objects say, parsed once per change.
+
+Written by the feeders (watch events) and by the answers of our own writes; a newer resourceVersion wins, so a late
+event never takes a state back. Read by the loop's snapshots and by metrics. An object that can't be parsed is kept
+apart with its fault and disturbs nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from sublet.api.common import ObjectMeta
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import GpuClass
+from sublet.api.gpulease import GpuLease
+from sublet.api.gputenant import GpuTenant
+from sublet.api.kinds import CLAIMS, CLASSES, LEASES, TENANTS
+
+K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
+
+
+class Shelf(Generic[K]):
+    """The objects of one kind by UID."""
+
+    def __init__(self, model: type[K], changed: Callable[[], None]) -> None:
+        self._model: type[K] = model
+        self._changed = changed
+        self._items: dict[str, K] = {}  # UID -> object
+        self._by_key: dict[str, str] = {}  # namespace/name -> UID
+        self.broken: dict[str, str] = {}
+        """namespace/name -> what is wrong with an object that can't be parsed"""
+
+    def take(self, body: Mapping[str, Any]) -> K | None:
+        """Take an object from the wire; returns it parsed, None if it can't be."""
+        meta = body.get("metadata") or {}
+        key = (
+            f"{meta['namespace']}/{meta['name']}"
+            if meta.get("namespace")
+            else str(meta.get("name"))
+        )
+        try:
+            item: K = self._model.model_validate(body)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            self.broken[key] = f"{where}: {first['msg']}"
+            self._changed()
+            return None
+        self.broken.pop(key, None)
+        self.put(item)
+        return item
+
+    def put(self, item: K) -> None:
+        """Take a parsed object, unless a newer one is there."""
+        meta = item.metadata
+        old = self._items.get(meta.uid)
+        if old is not None and not _is_newer(meta, old.metadata):
+            return
+        before = self._by_key.get(meta.key)
+        if before is not None and before != meta.uid:
+            self._items.pop(before, None)  # a namesake was made anew
+        self._items[meta.uid] = item
+        self._by_key[meta.key] = meta.uid
+        self._changed()
+
+    def drop(self, uid: str) -> None:
+        """Forget an object that is gone."""
+        item = self._items.pop(uid, None)
+        if item is not None:
+            if self._by_key.get(item.metadata.key) == uid:
+                del self._by_key[item.metadata.key]
+            self._changed()
+
+    def get(self, uid: str) -> K | None:
+        """Return an object by UID."""
+        return self._items.get(uid)
+
+    def named(self, key: str) -> K | None:
+        """Return an object by `namespace/name`, or name if cluster-scoped."""
+        return self._items.get(self._by_key.get(key, ""))
+
+    def all(self) -> tuple[K, ...]:
+        """Return all objects."""
+        return tuple(self._items.values())
+
+
+class HubState:
+    """All of Sublet's objects on the hub, the PriorityClasses, and the credentials of leased clusters."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self.claims = Shelf(GpuClaim, changed)
+        self.leases = Shelf(GpuLease, changed)
+        self.classes = Shelf(GpuClass, changed)
+        self.tenants = Shelf(GpuTenant, changed)
+        self.priorities: dict[str, int] = {}
+        """PriorityClass name -> value"""
+        self.credentials: dict[str, Mapping[str, bytes]] = {}
+        """Secret name -> key -> bytes; only Secrets of the operator's own namespace with our label"""
+        self.synced = False
+        """All kinds were listed at least once."""
+
+    def shelf(self, plural: str) -> Shelf[Any]:
+        """Return the shelf of a kind."""
+        shelves: dict[str, Shelf[Any]] = {
+            CLAIMS.plural: self.claims,
+            LEASES.plural: self.leases,
+            CLASSES.plural: self.classes,
+            TENANTS.plural: self.tenants,
+        }
+        return shelves[plural]
+
+    def set_priority(self, name: str, value: int | None) -> None:
+        """Take a PriorityClass's value; None: it is gone."""
+        if value is None:
+            self.priorities.pop(name, None)
+        else:
+            self.priorities[name] = value
+        self._changed()
+
+    def set_credentials(self, name: str, data: Mapping[str, bytes] | None) -> None:
+        """Take a credential Secret's data; None: it is gone."""
+        if data is None:
+            self.credentials.pop(name, None)
+        else:
+            self.credentials[name] = data
+        self._changed()
+
+
+def _is_newer(new: ObjectMeta, old: ObjectMeta) -> bool:
+    try:
+        return int(new.resource_version) > int(old.resource_version)
+    except ValueError:
+        return new.resource_version != old.resource_version

@@ -1,0 +1,243 @@
+"""Writes statuses of leases, classes and tenants, refusals of claims, and in-use finalizers. Only on change.
+
+Each write is a compare-and-set by resourceVersion. A write that is outrun is simply made again by the next pass, which
+sees the newer object.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from sublet.api import claim_status
+from sublet.api.common import Condition, Status
+from sublet.api.gpuclaim import GpuClaim, Pending
+from sublet.api.gpuclass import GpuClass
+from sublet.api.gpulease import GpuLease
+from sublet.api.gputenant import GpuTenant
+from sublet.api.ids import LeaseUID
+from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
+from sublet.api.schema import ApiModel
+from sublet.api.times import Millis
+from sublet.binder.claims import ClaimWriter, Outrun
+from sublet.book.decisions import Refuse
+from sublet.book.demand import tenants_by_namespace
+from sublet.book.holdings import holds
+from sublet.book.inventory import LeaseInventory
+from sublet.clock import Clock
+from sublet.fleet.conditions import Held, lease_status
+from sublet.fleet.registry import Fleet
+from sublet.hub.state import HubState
+from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
+from sublet.kube.session import ApiServer, JsonPatch
+
+K = TypeVar("K", GpuClass, GpuLease, GpuTenant)
+_WRITES_AT_ONCE: Final = 8
+_DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
+
+
+class StatusWriter:
+    """Brings the hub's objects in line with what is known."""
+
+    def __init__(
+        self, hub: ApiServer, state: HubState, fleet: Fleet, claims: ClaimWriter, clock: Clock
+    ) -> None:
+        self._hub = hub
+        self._state = state
+        self._fleet = fleet
+        self._claims = claims
+        self._clock = clock
+        self._slots = asyncio.Semaphore(_WRITES_AT_ONCE)
+
+    async def refuse(self, refusals: Iterable[tuple[GpuClaim, Refuse]]) -> None:
+        """Write why claims aren't reserved, where it isn't written yet."""
+        now = self._clock.now_ms()
+        writes = []
+        for claim, refusal in refusals:
+            pending = Pending(reason=refusal.reason, message=refusal.message[:1024])
+            status = claim_status.waiting(claim, pending, now)
+            if status != claim.status:
+                writes.append(self._refuse_one(claim, status))
+        await asyncio.gather(*writes)
+
+    async def write_all(self) -> None:
+        """Write the statuses and finalizers of leases, classes and tenants that changed."""
+        now = self._clock.now_ms()
+        users = _users(self._state.claims.all())
+        held = _held_by_lease(self._state.claims.all())
+        inventories = self._fleet.inventories()
+        writes = [
+            self._lease(lease, held, inventories, users, now) for lease in self._state.leases.all()
+        ]
+        writes += [self._class(each, users, now) for each in self._state.classes.all()]
+        writes += [self._tenant(each, users, now) for each in self._state.tenants.all()]
+        await asyncio.gather(*writes)
+
+    async def _refuse_one(self, claim: GpuClaim, status: Any) -> None:
+        async with self._slots:
+            try:
+                self._state.claims.put(await self._claims.write_status(claim, status))
+            except (Outrun, NotFound):
+                return
+            except KubeError as error:
+                _log_failure("GpuClaim", claim.metadata.key, error)
+
+    async def _lease(
+        self,
+        lease: GpuLease,
+        held: Mapping[str, Held],
+        inventories: Mapping[LeaseUID, LeaseInventory],
+        users: Mapping[str, Counter[str]],
+        now: Millis,
+    ) -> None:
+        uid = LeaseUID(lease.metadata.uid)
+        inventory = inventories.get(uid) or LeaseInventory(uid)
+        status = lease_status(lease, self._fleet.facts(uid), inventory, held.get(uid, Held()), now)
+        using = users["lease"][uid]
+        conditions = (*_without(status.conditions, "InUse"), _in_use(lease, using, now))
+        status = status.model_copy(update={"conditions": conditions})
+        await self._write(LEASES, lease, status, in_use=using > 0 or self._has_nodes(lease))
+
+    def _has_nodes(self, lease: GpuLease) -> bool:
+        """Say whether nodes may carry the lease's mark: always while it lives, else until all are handed back."""
+        if lease.metadata.deletion_timestamp is None:
+            return True
+        marked = self._fleet.marked_nodes(LeaseUID(lease.metadata.uid))
+        if marked is None:
+            counts = lease.status.inventory
+            return counts is not None and counts.delivered > 0
+        return marked > 0
+
+    async def _class(self, each: GpuClass, users: Mapping[str, Counter[str]], now: Millis) -> None:
+        begun = any(p.effective_time <= now for p in each.spec.prices)
+        ready = (
+            (Status.TRUE, "Offered", "the class can be claimed")
+            if begun
+            else (
+                Status.FALSE,
+                "NoPrice",
+                "no price holds yet; add one with an earlier effectiveTime",
+            )
+        )
+        await self._plain(CLASSES, each, ready, users["class"][each.metadata.name], now)
+
+    async def _tenant(
+        self, each: GpuTenant, users: Mapping[str, Counter[str]], now: Millis
+    ) -> None:
+        owners = tenants_by_namespace(self._state.tenants.all())
+        taken = [n for n in each.spec.namespaces if owners[n].metadata.uid != each.metadata.uid]
+        ready = (
+            (
+                Status.FALSE,
+                "NamespaceTaken",
+                f"namespace {taken[0]} belongs to another tenant already",
+            )
+            if taken
+            else (Status.TRUE, "Served", "claims of its namespaces are served")
+        )
+        await self._plain(TENANTS, each, ready, users["tenant"][each.metadata.uid], now)
+
+    async def _plain(
+        self,
+        kind: Kind,
+        item: GpuClass | GpuTenant,
+        ready: tuple[Status, str, str],
+        using: int,
+        now: Millis,
+    ) -> None:
+        conditions = (_condition(item, "Ready", ready, now), _in_use(item, using, now))
+        update = {"conditions": conditions, "observed_generation": item.metadata.generation}
+        await self._write(kind, item, item.status.model_copy(update=update), in_use=using > 0)
+
+    async def _write(
+        self, kind: Kind, item: GpuClass | GpuLease | GpuTenant, status: ApiModel, *, in_use: bool
+    ) -> None:
+        """Write finalizer and status where they differ; outrun writes are left to the next pass."""
+        meta = item.metadata
+        finalizers = [f for f in meta.finalizers if f != IN_USE_FINALIZER]
+        finalizers += [IN_USE_FINALIZER] if in_use else []
+        patches: list[tuple[str, str, Any]] = []
+        if status != item.status:
+            patches.append(("status", "/status", status.model_dump(**_DUMP)))
+        if sorted(finalizers) != sorted(meta.finalizers) and not (
+            in_use and meta.deletion_timestamp
+        ):
+            patches.append(("", "/metadata/finalizers", finalizers))
+        version = meta.resource_version
+        for subresource, path, value in patches:
+            patch: JsonPatch = [
+                {"op": "test", "path": "/metadata/uid", "value": meta.uid},
+                {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+                {"op": "add", "path": path, "value": value},
+            ]
+            async with self._slots:
+                try:
+                    answer = await self._hub.patch(kind.path("", meta.name, subresource), patch)
+                except (Invalid, Conflict, NotFound):
+                    return
+                except KubeError as error:
+                    _log_failure(kind.name, meta.key, error)
+                    return
+            version = answer["metadata"]["resourceVersion"]
+            self._state.shelf(kind.plural).take(answer)
+
+
+def _users(claims: Iterable[GpuClaim]) -> dict[str, Counter[str]]:
+    """Count the live claims that use each lease, class and tenant."""
+    users: dict[str, Counter[str]] = defaultdict(Counter)
+    for claim in claims:
+        allocation = claim.status.allocation
+        if allocation is None or not holds(claim):
+            continue
+        users["class"][claim.spec.class_name] += 1
+        users["tenant"][allocation.tenant_uid] += 1
+        for lease_uid in {p.lease_uid for p in allocation.placements}:
+            users["lease"][lease_uid] += 1
+    return users
+
+
+def _held_by_lease(claims: Iterable[GpuClaim]) -> dict[str, Held]:
+    reserved: Counter[str] = Counter()
+    bound: Counter[str] = Counter()
+    for claim in claims:
+        allocation = claim.status.allocation
+        if allocation is None or not holds(claim):
+            continue
+        counter = bound if allocation.bound_time is not None else reserved
+        for place in allocation.placements:
+            counter[place.lease_uid] += place.gpus
+    return {uid: Held(reserved[uid], bound[uid]) for uid in {*reserved, *bound}}
+
+
+def _in_use(item: GpuClass | GpuLease | GpuTenant, using: int, now: Millis) -> Condition:
+    found = (
+        (Status.TRUE, "Claims", f"{using} claims hold it; it can be deleted when they are gone")
+        if using
+        else (Status.FALSE, "NoClaims", "no claim holds it")
+    )
+    return _condition(item, "InUse", found, now)
+
+
+def _condition(
+    item: GpuClass | GpuLease | GpuTenant, type_: str, found: tuple[Status, str, str], now: Millis
+) -> Condition:
+    before = next((c for c in item.status.conditions if c.type == type_), None)
+    same = before is not None and before.status is found[0]
+    return Condition(
+        type=type_,
+        status=found[0],
+        reason=found[1],
+        message=found[2],
+        observed_generation=item.metadata.generation,
+        last_transition_time=before.last_transition_time if before is not None and same else now,
+    )
+
+
+def _without(conditions: tuple[Condition, ...], type_: str) -> tuple[Condition, ...]:
+    return tuple(c for c in conditions if c.type != type_)
+
+
+def _log_failure(kind: str, key: str, error: KubeError) -> None:
+    structlog.get_logger().warning("status not written", kind=kind, object=key, error=str(error))

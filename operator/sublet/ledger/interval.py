@@ -1,0 +1,76 @@
+"""From entries to intervals: who held how many GPUs of which lease, from when to when, in which kind. Pure.
+
+An open interval is virtual: whoever asks for usage until T closes it at T without writing anything.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.times import Millis
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """GPUs of one lease held by one claim in one kind; `end_ms` is None while it lasts."""
+
+    claim_uid: ClaimUID
+    sequence: int
+    tenant_uid: TenantUID
+    lease_uid: LeaseUID
+    kind: EntryKind
+    gpus: int
+    start_ms: Millis
+    end_ms: Millis | None
+    price_hash: str
+    tags_hash: str
+
+    def gpu_milliseconds(self, from_ms: Millis, to_ms: Millis) -> int:
+        """Return the GPU-milliseconds inside [from_ms, to_ms), exact."""
+        end = to_ms if self.end_ms is None else min(self.end_ms, to_ms)
+        return self.gpus * max(0, end - max(self.start_ms, from_ms))
+
+
+class BrokenLedger(ValueError):  # noqa: N818  the name is the state
+    """Entries that no history of holding and returning can give: a close without open, an overlap."""
+
+
+def intervals(facts: Iterable[Fact]) -> Iterator[Interval]:
+    """Yield the intervals of facts in ledger order, open ones last; BrokenLedger on what can't be."""
+    opened: dict[tuple[ClaimUID, int, LeaseUID, EntryKind], Fact] = {}  # what holds -> its opening
+    for fact in facts:
+        key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
+        start = opened.get(key)
+        if fact.type is EntryType.OPEN:
+            if start is not None:
+                raise BrokenLedger(f"claim {fact.claim_uid} opens {fact.kind} twice ({fact.id})")
+            opened[key] = fact
+        elif start is None:
+            raise BrokenLedger(
+                f"claim {fact.claim_uid} closes {fact.kind} that isn't open ({fact.id})"
+            )
+        elif fact.at_ms < start.at_ms or fact.gpus != start.gpus:
+            raise BrokenLedger(
+                f"claim {fact.claim_uid} closes {fact.kind} unlike it was opened ({fact.id})"
+            )
+        else:
+            del opened[key]
+            yield _interval(start, fact.at_ms)
+    for start in opened.values():
+        yield _interval(start, None)
+
+
+def _interval(start: Fact, end_ms: Millis | None) -> Interval:
+    return Interval(
+        claim_uid=start.claim_uid,
+        sequence=start.sequence,
+        tenant_uid=start.tenant_uid,
+        lease_uid=start.lease_uid,
+        kind=start.kind,
+        gpus=start.gpus,
+        start_ms=start.at_ms,
+        end_ms=end_ms,
+        price_hash=start.price_hash,
+        tags_hash=start.tags_hash,
+    )

@@ -1,0 +1,103 @@
+"""The admin endpoint: read-only JSON on loopback, reached by port-forward, so that RBAC on pods/portforward is its gate.
+
+The Host header is checked, or a web page in somebody's browser could read it through a forwarded port.
+"""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from sublet.api.times import Millis, format_instant, parse_instant
+from sublet.clock import Clock
+from sublet.ledger.port import LedgerUnavailable
+from sublet.ledger.usage import By, Usage, rounded, usage
+from sublet.serve.books import LedgerBooks
+from sublet.serve.ports import Observed
+from sublet.store.sql import SqlLedger
+
+_HOSTS: Final = {"127.0.0.1", "localhost", "[::1]"}
+
+
+class Admin:
+    """Answers questions about usage and the ledger."""
+
+    def __init__(
+        self, observed: Observed, ledger: SqlLedger, books: LedgerBooks, clock: Clock
+    ) -> None:
+        self._observed = observed
+        self._ledger = ledger
+        self._books = books
+        self._clock = clock
+
+    def app(self) -> web.Application:
+        """Return the web application."""
+        app = web.Application(middlewares=[_guard])
+        app.router.add_get("/admin/v1/usage", self._usage)
+        app.router.add_get("/admin/v1/ledger/verify", self._verify)
+        return app
+
+    async def _usage(self, request: web.Request) -> web.Response:
+        query = request.query
+        try:
+            by = By(query.get("by", "claim"))
+            from_ms = parse_instant(query["from"])
+            to_ms = parse_instant(query["to"])
+        except (KeyError, ValueError) as error:
+            return _error(400, f"give by=claim|tenant|lease, from= and to= as RFC 3339 ({error})")
+        # the future isn't metered: an open interval ends now
+        end = Millis(min(to_ms, self._clock.now_ms()))
+        held = await self._books.intervals()
+        lines = usage(held, await self._books.prices(), by=by, from_ms=from_ms, to_ms=end)
+        names = self._names(by)
+        return web.json_response(
+            {
+                "by": by.value,
+                "from": format_instant(from_ms),
+                "to": format_instant(end),
+                "items": [item for line in lines for item in _items(line, names)],
+            }
+        )
+
+    async def _verify(self, request: web.Request) -> web.Response:
+        proof = await self._ledger.verify()
+        return web.json_response(
+            {"entries": proof.entries, "head": proof.head, "fault": proof.fault}
+        )
+
+    def _names(self, by: By) -> dict[str, str]:
+        if by is By.CLAIM:
+            return {c.metadata.uid: c.metadata.key for c in self._observed.claims()}
+        if by is By.TENANT:
+            return {t.metadata.uid: t.metadata.name for t in self._observed.tenants()}
+        return {x.metadata.uid: x.metadata.name for x in self._observed.leases()}
+
+
+def _items(line: Usage, names: dict[str, str]) -> list[dict[str, Any]]:
+    item: dict[str, Any] = {
+        "uid": line.uid,
+        "name": names.get(line.uid, line.uid),
+        "kind": line.kind.value,
+        "gpuMilliseconds": line.gpu_milliseconds,
+    }
+    if not line.charges:
+        return [item]
+    return [
+        {**item, "charge": str(rounded(amount)), "exactCharge": str(amount), "currency": currency}
+        for currency, amount in line.charges.items()
+    ]
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: Any) -> web.StreamResponse:
+    host = request.host.rsplit(":", 1)[0]
+    if host not in _HOSTS:
+        return _error(403, "ask through a port-forward to 127.0.0.1")
+    try:
+        answer: web.StreamResponse = await handler(request)
+    except LedgerUnavailable as error:
+        return _error(503, str(error))
+    return answer
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"error": message}, status=status)

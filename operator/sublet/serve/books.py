@@ -1,0 +1,81 @@
+"""The ledger as metrics and usage see it: folded once, then kept up with what is new.
+
+Closed intervals are summed when they are read and not kept; open ones are few. So a scrape reads only new lines.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.interval import Interval, intervals
+from sublet.ledger.terms import PriceTerms, parse_price
+from sublet.store.sql import SqlLedger
+
+Key = tuple[str, str, str, EntryKind, str]
+"""(claim UID, tenant UID, lease UID, kind, price hash)"""
+
+
+@dataclass(slots=True)
+class Totals:
+    """GPU-milliseconds by key, up to an instant."""
+
+    gpu_milliseconds: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
+    entries: Counter[EntryKind] = field(default_factory=Counter)
+    last_at_ms: Millis | None = None
+
+
+class LedgerBooks:
+    """Running totals over the ledger."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self._ledger = ledger
+        self._seq = 0
+        self._closed: dict[Key, int] = defaultdict(int)
+        self._open: dict[tuple[str, int, str, EntryKind], Fact] = {}
+        self._entries: Counter[EntryKind] = Counter()
+        self._last_at: Millis | None = None
+        self._prices: dict[str, PriceTerms] = {}
+
+    async def totals(self, now_ms: Millis) -> Totals:
+        """Return the totals until now; raises LedgerUnavailable."""
+        await self._catch_up()
+        found = Totals(last_at_ms=self._last_at, entries=Counter(self._entries))
+        found.gpu_milliseconds.update(self._closed)
+        for fact in self._open.values():
+            found.gpu_milliseconds[_key(fact)] += fact.gpus * max(0, now_ms - fact.at_ms)
+        return found
+
+    async def prices(self) -> dict[str, PriceTerms]:
+        """Return the prices by hash."""
+        if any(key[4] not in self._prices for key in self._closed) or self._open:
+            texts = await self._ledger.read_terms()
+            self._prices = {h: parse_price(t) for h, t in texts.items() if '"kind":"fixed"' in t}
+        return self._prices
+
+    async def intervals(self) -> list[Interval]:
+        """Return all intervals, for usage over any window."""
+        return list(intervals(await self._ledger.facts()))
+
+    async def _catch_up(self) -> None:
+        for entry in await self._ledger.read_entries(self._seq):
+            fact = entry.fact
+            key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
+            if fact.type is EntryType.OPEN:
+                self._open[key] = fact
+            else:
+                start = self._open.pop(key)
+                self._closed[_key(start)] += start.gpus * (fact.at_ms - start.at_ms)
+            self._entries[fact.kind] += 1
+            self._last_at = Millis(max(self._last_at or 0, fact.at_ms))
+            self._seq = entry.seq
+
+
+def charge_of(gpu_milliseconds: int, terms: PriceTerms) -> Decimal:
+    """Return the gross charge of a quantity at a price."""
+    return gpu_milliseconds * terms.per_gpu_hour / MS_PER_HOUR
+
+
+def _key(fact: Fact) -> Key:
+    return (fact.claim_uid, fact.tenant_uid, fact.lease_uid, fact.kind, fact.price_hash)

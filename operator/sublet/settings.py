@@ -1,0 +1,80 @@
+"""The operator's settings: environment variables `SUBLET_…`, each with its default and unit.
+
+Read once at start. An unknown `SUBLET_` variable is an error, so that a misspelt one is never silently ignored.
+"""
+
+import os
+import socket
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SUBLET_"
+
+
+class Settings(BaseSettings):
+    """All settings of the operator."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
+
+    namespace: str = "sublet-system"
+    """The operator's own namespace on the hub: credentials of leased clusters and the Lease live there."""
+    identity: str = Field(default_factory=lambda: f"{socket.gethostname()}_{os.getpid()}")
+    """This replica's name in leader election; the pod's name and a suffix."""
+    database_url: str = "sqlite:////var/lib/sublet/ledger.sqlite"
+    """Where the ledger is: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."""
+    kubeconfig: str | None = None
+    """The hub's kubeconfig; without it the pod's own ServiceAccount, else KUBECONFIG."""
+    default_tenant: str | None = None
+    """GpuTenant of namespaces that no tenant names (single-team installs)."""
+    allow_local_clusters: bool = False
+    """Accept leased clusters on loopback and link-local addresses (local development)."""
+    token_life_seconds: Annotated[int, Field(ge=600, le=86_400)] = 21_600
+    """Life of the tenants' tokens; renewed at half of it. How long access survives without the hub."""
+    plan_quiet_seconds: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """The planner waits for so long without events …"""
+    plan_wait_seconds: Annotated[float, Field(gt=0, le=10)] = 1.0
+    """… but never longer than this after the first one."""
+    relist_seconds: Annotated[float, Field(ge=10)] = 600.0
+    """How often the hub is listed again (metadata only) to catch deletions that a watch lost."""
+    probe_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How often each leased cluster is asked who it is; three failures in a row make it Unknown."""
+    isolation_seconds: Annotated[float, Field(ge=10)] = 3_600.0
+    """How often isolation is proven anew in each leased cluster."""
+    requests_per_cluster: Annotated[int, Field(ge=1, le=256)] = 24
+    """Requests under way to one leased cluster at once."""
+    leader_election: bool = True
+    """Only the holder of the Lease writes; off only in tests and single-replica installs."""
+    lease_seconds: Annotated[float, Field(ge=3)] = 15.0
+    """Life of the Lease; renewed every 2 seconds, given up after two thirds without renewal."""
+    listen_host: str = "0.0.0.0"  # noqa: S104  a pod's probes and scrapes come from outside the pod
+    """Address of /healthz, /readyz and /metrics."""
+    listen_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """Port of /healthz, /readyz and /metrics; 0 picks a free one."""
+    admin_port: Annotated[int, Field(ge=0, le=65_535)] = 8081
+    """Port of the admin endpoint, on loopback only; 0 picks a free one."""
+    metrics_auth: bool = True
+    """/metrics asks the hub who may read it (TokenReview, SubjectAccessReview)."""
+    metrics_per_claim: bool = True
+    """Export series per claim."""
+    log_format: str = "auto"
+    """json, console, or auto: console on a terminal."""
+
+
+def load_settings() -> Settings:
+    """Read the environment; ValueError with one line that says what to mend."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    unknown = sorted(v for v in os.environ if v.startswith(PREFIX) and v not in known)
+    if unknown:
+        raise ValueError(
+            f"unknown setting {unknown[0]}; the settings are listed in docs/settings.md"
+        )
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"{PREFIX}{str(first['loc'][0]).upper()}"
+        raise ValueError(f"{name}: {first['msg']}") from error

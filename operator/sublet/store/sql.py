@@ -1,0 +1,245 @@
+"""The ledger's store over SQLAlchemy Core: appends, intents, reads.
+
+Blocking work runs in one thread of its own, never on the event loop; appends that wait together are committed
+together. Two writers on one database can't fork the chain: each line names the one before it, uniquely, so the later
+of two gets a conflict, reads the new head and tries again.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Row, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.times import Millis
+from sublet.ledger.chain import Proof, verify
+from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, EntryType, Fact
+from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.store.database import migrate, open_engine
+from sublet.store.tables import entries, intents, terms
+
+T = TypeVar("T")
+
+_FORK_TRIES: Final = 20
+_BATCH: Final = 500
+"""Bound parameters per statement have limits."""
+
+
+class SqlLedger:
+    """Implements `sublet.ledger.port.LedgerPort` and the reads that metrics and usage need."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_engine(url)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._waiting: list[tuple[list[Fact], dict[str, str], asyncio.Future[int]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._migrated = False
+
+    async def start(self) -> None:
+        """Bring the schema up to date; LedgerUnavailable if the database is away or newer."""
+        await self._call(lambda _: None)
+
+    async def close(self) -> None:
+        """Write what waits and close the database."""
+        if self._writer is not None:
+            await asyncio.gather(self._writer, return_exceptions=True)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
+        self._thread.shutdown()
+
+    async def intend_bound(self, claim_uid: ClaimUID, sequence: int, at_ms: Millis) -> Millis:
+        """Record from when a claim will be billed; the first writer's instant is returned to all."""
+        row = {"claim_uid": claim_uid, "sequence": sequence, "at_ms": at_ms}
+
+        def write(connection: Connection) -> Millis:
+            connection.execute(self._insert(intents).values(row).on_conflict_do_nothing())
+            found = select(intents.c.at_ms).where(
+                intents.c.claim_uid == claim_uid, intents.c.sequence == sequence
+            )
+            return Millis(connection.execute(found).scalar_one())
+
+        return await self._call(write)
+
+    async def append(self, facts: Iterable[Fact], texts: Mapping[str, str]) -> int:
+        """Append facts and the texts of their hashes; return how many were new. Durable when it returns."""
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append((list(facts), dict(texts), done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_waiting(), name="ledger writer")
+        return await done
+
+    async def facts(self) -> list[Fact]:
+        """Return all facts in ledger order."""
+        return [e.fact for e in await self.read_entries()]
+
+    async def read_entries(self, after_seq: int = 0) -> list[Entry]:
+        """Return the entries after a line, in order."""
+        query = select(entries).where(entries.c.seq > after_seq).order_by(entries.c.seq)
+        return await self._call(
+            lambda connection: [_entry(row) for row in connection.execute(query)]
+        )
+
+    async def read_terms(self) -> dict[str, str]:
+        """Return all stored texts: hash -> text."""
+        return await self._call(
+            lambda connection: {row.hash: row.text for row in connection.execute(select(terms))}
+        )
+
+    async def has(self, ids: Sequence[str]) -> bool:
+        """Say whether all of these entries are in the ledger."""
+
+        def count(connection: Connection) -> int:
+            query = select(func.count()).select_from(entries).where(entries.c.id.in_(ids))
+            return int(connection.execute(query).scalar_one())
+
+        return await self._call(count) == len(set(ids))
+
+    async def verify(self) -> Proof:
+        """Prove the whole ledger."""
+
+        def check(connection: Connection) -> Proof:
+            rows = connection.execute(select(entries).order_by(entries.c.seq)).all()
+            return verify([_entry(r) for r in rows], [r.id for r in rows])
+
+        return await self._call(check)
+
+    async def _write_waiting(self) -> None:
+        """Commit everything that waits in one transaction, until nothing does; if it fails, each alone."""
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                counts = await self._call(lambda c, b=batch: self._append_all(c, b))  # type: ignore[misc]
+            except LedgerConflict:
+                await self._write_one_by_one(batch)
+                continue
+            except LedgerUnavailable as error:
+                for _, _, done in batch:
+                    _fail(done, error)
+                continue
+            for (_, _, done), count in zip(batch, counts, strict=True):
+                if not done.done():
+                    done.set_result(count)
+
+    async def _write_one_by_one(
+        self, batch: list[tuple[list[Fact], dict[str, str], asyncio.Future[int]]]
+    ) -> None:
+        for item in batch:
+            try:
+                counts = await self._call(lambda c, i=item: self._append_all(c, [i]))  # type: ignore[misc]
+            except (LedgerConflict, LedgerUnavailable) as error:
+                _fail(item[2], error)
+            else:
+                if not item[2].done():
+                    item[2].set_result(counts[0])
+
+    def _append_all(
+        self, connection: Connection, batch: list[tuple[list[Fact], dict[str, str], Any]]
+    ) -> list[int]:
+        """Append in order within one transaction; returns how many of each were new."""
+        known = self._known(connection, [f.id for facts, _, _ in batch for f in facts])
+        last = connection.execute(
+            select(entries.c.seq, entries.c.hash).order_by(entries.c.seq.desc()).limit(1)
+        ).first()
+        seq, head = (last.seq, last.hash) if last is not None else (0, GENESIS_HASH)
+        rows: list[dict[str, Any]] = []
+        counts = []
+        for facts, texts, _ in batch:
+            self._keep_terms(connection, texts)
+            before = len(rows)
+            for fact in facts:
+                if fact.id in known:
+                    if known[fact.id] != fact.content:
+                        raise LedgerConflict(f"entry {fact.id} is there with other content")
+                    continue
+                seq += 1
+                entry = Entry(seq, fact, head)
+                head = entry.hash
+                known[fact.id] = fact.content
+                rows.append(_row(entry, head))
+            counts.append(len(rows) - before)
+        if rows:
+            connection.execute(entries.insert(), rows)
+        return counts
+
+    def _known(self, connection: Connection, ids: list[str]) -> dict[str, str]:
+        found: dict[str, str] = {}  # entry id -> content
+        for start in range(0, len(ids), _BATCH):
+            query = select(entries).where(entries.c.id.in_(ids[start : start + _BATCH]))
+            found |= {row.id: _entry(row).fact.content for row in connection.execute(query)}
+        return found
+
+    def _keep_terms(self, connection: Connection, texts: Mapping[str, str]) -> None:
+        if texts:
+            rows = [{"hash": key, "text": text} for key, text in sorted(texts.items())]
+            connection.execute(self._insert(terms).values(rows).on_conflict_do_nothing())
+
+    def _insert(self, table: Any) -> Any:
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        return dialect.insert(table)
+
+    async def _call(self, work: Callable[[Connection], T]) -> T:
+        """Run work in one transaction on the ledger's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        for attempt in range(_FORK_TRIES):
+            try:
+                if not self._migrated:
+                    migrate(self._engine)
+                    self._migrated = True
+                with self._engine.begin() as connection:
+                    return work(connection)
+            except IntegrityError as error:
+                # another writer was first: read its head and try again
+                if attempt == _FORK_TRIES - 1:
+                    raise LedgerUnavailable("too many writers on one ledger") from error
+            except (DBAPIError, SQLAlchemyError, OSError) as error:
+                text = str(getattr(error, "orig", None) or error).splitlines()[0]
+                raise LedgerUnavailable(f"the ledger's store is away: {text}") from error
+        raise AssertionError("unreachable")
+
+
+def _entry(row: Row[Any]) -> Entry:
+    fact = Fact(
+        claim_uid=ClaimUID(row.claim_uid),
+        sequence=row.sequence,
+        tenant_uid=TenantUID(row.tenant_uid),
+        lease_uid=LeaseUID(row.lease_uid),
+        kind=EntryKind(row.kind),
+        type=EntryType(row.type),
+        gpus=row.gpus,
+        at_ms=Millis(row.at_ms),
+        price_hash=row.price_hash,
+        tags_hash=row.tags_hash,
+        source_version=row.source_version,
+    )
+    return Entry(row.seq, fact, row.previous_hash)
+
+
+def _row(entry: Entry, hash_: str) -> dict[str, Any]:
+    fact = entry.fact
+    return {
+        "seq": entry.seq,
+        "id": fact.id,
+        "previous_hash": entry.previous_hash,
+        "hash": hash_,
+        "claim_uid": fact.claim_uid,
+        "sequence": fact.sequence,
+        "tenant_uid": fact.tenant_uid,
+        "lease_uid": fact.lease_uid,
+        "kind": fact.kind.value,
+        "type": fact.type.value,
+        "gpus": fact.gpus,
+        "at_ms": fact.at_ms,
+        "price_hash": fact.price_hash,
+        "tags_hash": fact.tags_hash,
+        "source_version": fact.source_version,
+    }
+
+
+def _fail(done: asyncio.Future[int], error: Exception) -> None:
+    if not done.done():
+        done.set_exception(error)

@@ -1,0 +1,59 @@
+"""The tables. `entries` is append-only; uniqueness is what keeps a second writer from forking the chain."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+entries = Table(
+    "entries",
+    metadata,
+    Column(
+        "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
+    Column("id", String(64), nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("claim_uid", String(36), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("tenant_uid", String(36), nullable=False),
+    Column("lease_uid", String(36), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("type", String(8), nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("price_hash", String(64), nullable=False),
+    Column("tags_hash", String(64), nullable=False),
+    Column("source_version", String(64), nullable=False),
+    UniqueConstraint("id", name="entries_id"),
+    UniqueConstraint("previous_hash", name="entries_previous_hash"),
+)
+Index("entries_claim", entries.c.claim_uid)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("claim_uid", String(36), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("claim_uid", "sequence", name="intents_pk"),
+)
+"""From when a claim will be billed, written before the hub shows it."""
+
+terms = Table(
+    "terms",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+"""Prices and tags by content hash."""
