@@ -18,7 +18,7 @@ import structlog
 from aiohttp import web
 
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.ids import LeaseUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.binder.binder import Binder
 from sublet.binder.claims import ClaimWriter
 from sublet.binder.ports import Tools
@@ -29,7 +29,13 @@ from sublet.fleet.registry import Fleet
 from sublet.hub.adoption import Adoption
 from sublet.hub.batcher import Batcher
 from sublet.hub.events import HubEvents
-from sublet.hub.feeders import credentials_informer, first_list, register_feeders, sweep_forever
+from sublet.hub.feeders import (
+    Secret,
+    credentials_informer,
+    first_list,
+    register_feeders,
+    sweep_forever,
+)
 from sublet.hub.kopf_settings import kopf_settings, register_login
 from sublet.hub.leader import Leadership
 from sublet.hub.loop import Loop
@@ -39,6 +45,7 @@ from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import KubeError
 from sublet.kube.hub import hub_endpoint
+from sublet.kube.informer import Informer
 from sublet.kube.session import ApiServer, Limits
 from sublet.ledger.port import LedgerUnavailable
 from sublet.serve.admin import Admin
@@ -89,7 +96,7 @@ class Operator:
             self._tools(),
             on_claim=self.state.claims.put,
             on_gone=self._gone,
-            on_idle=lambda uid: self.loop.idle(uid),
+            on_idle=self._idle,
         )
         self.adoption = Adoption(self.fleet.cluster, self.clock, self.batcher.mark)
         self.writer = StatusWriter(hub, self.state, self.fleet, self.claims, self.clock)
@@ -131,8 +138,7 @@ class Operator:
         if self.settings.leader_election:
             self._spawn(self.leadership.run())
             self._spawn(self._follow_leadership())
-        while not secrets.synced and not self.stop.is_set():
-            await asyncio.sleep(0.02)
+        await self._until_synced(secrets)
         self._spawn(self.loop.run())
         structlog.get_logger().info("started", identity=self.settings.identity)
 
@@ -178,6 +184,10 @@ class Operator:
                 await asyncio.sleep(_RETRY_SECONDS)
         return None
 
+    async def _until_synced(self, secrets: Informer[Secret]) -> None:
+        while not secrets.synced and not self.stop.is_set():  # noqa: ASYNC110  it is a property, not an event
+            await asyncio.sleep(0.02)
+
     async def _follow_leadership(self) -> None:
         await self.leadership.gained.wait()
         structlog.get_logger().info("leading", identity=self.settings.identity)
@@ -185,6 +195,9 @@ class Operator:
         await self.leadership.lost.wait()
         structlog.get_logger().error("the Lease is lost: this process ends")
         self.stop.set()
+
+    def _idle(self, uid: ClaimUID) -> None:
+        self.loop.idle(uid)
 
     def _gone(self, claim: GpuClaim) -> None:
         self.state.claims.drop(claim.metadata.uid)
@@ -224,8 +237,14 @@ async def run(settings: Settings) -> int:
     register_feeders(registry, operator.state)
     register_login(registry, endpoint)
     # tasks that live with kopf must begin and end inside its own hooks: it cancels whatever is younger than itself
-    kopf.on.startup(registry=registry)(lambda **_: operator.start())
-    kopf.on.cleanup(registry=registry)(lambda **_: operator.close())
+    @kopf.on.startup(registry=registry)
+    async def start(**_: Any) -> None:
+        await operator.start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def close(**_: Any) -> None:
+        await operator.close()
+
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
@@ -269,5 +288,5 @@ def main() -> int:
 
         return uvloop.run(run(settings))
     except ValueError as error:
-        print(f"sublet: {error}", file=sys.stderr)
+        sys.stderr.write(f"sublet: {error}\n")
         return 2

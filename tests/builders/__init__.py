@@ -1,0 +1,1 @@
+"""Shared builders: API objects and nodes as real clusters show them."""
