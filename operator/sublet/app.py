@@ -236,6 +236,7 @@ async def run(settings: Settings) -> int:
     registry = kopf.OperatorRegistry()
     register_feeders(registry, operator.state)
     register_login(registry, endpoint)
+
     # tasks that live with kopf must begin and end inside its own hooks: it cancels whatever is younger than itself
     @kopf.on.startup(registry=registry)
     async def start(**_: Any) -> None:

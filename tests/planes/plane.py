@@ -123,7 +123,7 @@ class Plane:
         with (self.folder / f"{program}.log").open("ab") as log:
             self.processes[program] = subprocess.Popen(
                 [str(find(program)), *arguments],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,  # noqa: PLW1509  the supervisor has one thread
                 cwd=self.folder, env={**os.environ, "HOME": str(self.folder), "GOMAXPROCS": "2"},
             )  # fmt: skip
 

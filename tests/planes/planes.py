@@ -118,7 +118,7 @@ def _watch(planes: list[Plane]) -> None:
             plane.check()
         if keep:
             time.sleep(1)
-        elif select.select([sys.stdin], [], [], 1)[0] and not sys.stdin.buffer.read1(1):
+        elif select.select([sys.stdin], [], [], 1)[0] and not os.read(sys.stdin.fileno(), 1):
             return
 
 

@@ -52,7 +52,11 @@ async def fetch(base: str, path: str, params: Mapping[str, str]) -> Any:
             aiohttp.ClientSession() as session,
             session.get(base + path, params=params) as got,
         ):
-            answer = await got.json(content_type=None)
+            if got.content_type != "application/json":
+                raise Problem(
+                    f"the operator's answer is no JSON ({got.status} {got.reason}); see its log"
+                )
+            answer = await got.json()
             if got.status >= 400:  # noqa: PLR2004  HTTP's error classes
                 raise Problem(f"the operator says: {answer.get('error', got.reason)}")
             return answer

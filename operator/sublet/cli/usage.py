@@ -29,6 +29,7 @@ def show_usage(answer: dict[str, Any]) -> None:
     rows = [
         (
             item["name"],
+            item["kind"],
             item["gpuMilliseconds"],
             hours(int(item["gpuMilliseconds"])),
             item.get("charge", ""),
@@ -36,7 +37,7 @@ def show_usage(answer: dict[str, Any]) -> None:
         )
         for item in answer["items"]
     ]
-    show_table((by, "gpu-milliseconds", "gpu-hours", "charge", "currency"), rows)
+    show_table((by, "kind", "gpu-milliseconds", "gpu-hours", "charge", "currency"), rows)
 
 
 def hours(gpu_milliseconds: int) -> str:

@@ -47,7 +47,8 @@ class Admin:
         # the future isn't metered: an open interval ends now
         end = Millis(min(to_ms, self._clock.now_ms()))
         held = await self._books.intervals()
-        lines = usage(held, await self._books.prices(), by=by, from_ms=from_ms, to_ms=end)
+        prices = await self._books.prices(interval.price_hash for interval in held)
+        lines = usage(held, prices, by=by, from_ms=from_ms, to_ms=end)
         names = self._names(by)
         return web.json_response(
             {

@@ -4,6 +4,7 @@ Closed intervals are summed when they are read and not kept; open ones are few. 
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -47,11 +48,12 @@ class LedgerBooks:
             found.gpu_milliseconds[_key(fact)] += fact.gpus * max(0, now_ms - fact.at_ms)
         return found
 
-    async def prices(self) -> dict[str, PriceTerms]:
-        """Return the prices by hash."""
-        if any(key[4] not in self._prices for key in self._closed) or self._open:
-            texts = await self._ledger.read_terms()
-            self._prices = {h: parse_price(t) for h, t in texts.items() if '"kind":"fixed"' in t}
+    async def prices(self, hashes: Iterable[str]) -> dict[str, PriceTerms]:
+        """Return the prices behind these hashes; each is read once, since what a hash names never changes."""
+        missing = {h for h in hashes if h not in self._prices}
+        if missing:
+            texts = await self._ledger.read_terms(sorted(missing))
+            self._prices |= {h: parse_price(text) for h, text in texts.items()}
         return self._prices
 
     async def intervals(self) -> list[Interval]:

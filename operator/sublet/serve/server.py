@@ -72,10 +72,8 @@ class Public:
 
     async def _make(self) -> bytes:
         try:
-            totals, prices = (
-                await self._books.totals(self._clock.now_ms()),
-                await self._books.prices(),
-            )
+            totals = await self._books.totals(self._clock.now_ms())
+            prices = await self._books.prices(key[4] for key in totals.gpu_milliseconds)
             snapshot = Snapshot(self._observed, totals, prices, self._per_claim)
         except LedgerUnavailable:
             snapshot = Snapshot(self._observed, None, per_claim=self._per_claim)

@@ -82,10 +82,11 @@ class SqlLedger:
             lambda connection: [_entry(row) for row in connection.execute(query)]
         )
 
-    async def read_terms(self) -> dict[str, str]:
-        """Return all stored texts: hash -> text."""
+    async def read_terms(self, hashes: Sequence[str]) -> dict[str, str]:
+        """Return the texts behind hashes: hash -> text."""
+        query = select(terms).where(terms.c.hash.in_(hashes))
         return await self._call(
-            lambda connection: {row.hash: row.text for row in connection.execute(select(terms))}
+            lambda connection: {row.hash: row.text for row in connection.execute(query)}
         )
 
     async def has(self, ids: Sequence[str]) -> bool:

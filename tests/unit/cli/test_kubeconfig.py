@@ -1,4 +1,5 @@
 import stat
+from typing import Any
 
 import pytest
 import yaml
@@ -7,7 +8,7 @@ from sublet.cli.kubeconfig import merge, merge_into_file
 from sublet.cli.problems import Problem
 
 
-def config(name: str, server: str) -> dict:
+def config(name: str, server: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",

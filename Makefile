@@ -1,0 +1,65 @@
+# What a new machine needs: Python 3.11 or newer, and make. Everything else installs itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SETS := tests/unit tests/integration tests/faults tests/e2e
+
+.DEFAULT_GOAL := help
+.PHONY: help setup planes demo test unit verify generate bench faults planes-up planes-down lock clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "installing into $(VENV) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(STAMP) ## Make the virtual environment.
+
+planes: setup ## Build the control plane's programs, if they aren't in the cache.
+	@$(BIN)/python -m tests.planes build
+
+demo: planes ## Bring up a hub and two leased clusters and show Sublet at work. KEEP=1 leaves it running.
+	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
+
+test: planes ## Run all tests, on real control planes.
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(SETS)
+
+unit: setup ## Run the unit tests alone.
+	$(BIN)/python -m pytest -q tests/unit
+
+faults: planes ## Kill the operator at every write of bind and release.
+	$(BIN)/python -m pytest -q tests/faults
+
+generate: setup ## Write everything that is generated: CRDs and the chart's copies.
+	@$(BIN)/python -m sublet.crdgen
+	@$(BIN)/python -m sublet.manifests
+
+verify: generate ## Regenerate, check everything without running it, and fail on a dirty tree.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_tree.py
+
+bench: planes ## Measure the budgets beside their raw limits; writes build/bench.json.
+	@$(BIN)/python -m tests.bench
+
+planes-up: planes ## Start control planes for development.
+	@$(BIN)/python -m tests.planes up hub west east
+
+planes-down: setup ## Stop them.
+	@$(BIN)/python -m tests.planes down
+
+lock: setup ## Pin all dependencies again, with hashes and without download addresses.
+	@$(BIN)/python -m pip install --quiet pip-tools
+	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate \
+		--extra dev --output-file requirements.lock pyproject.toml
+
+clean: ## Remove what was built here; the cache of control planes stays.
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
