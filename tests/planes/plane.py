@@ -123,7 +123,7 @@ class Plane:
         with (self.folder / f"{program}.log").open("ab") as log:
             self.processes[program] = subprocess.Popen(
                 [str(find(program)), *arguments],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent,  # noqa: PLW1509  the supervisor has one thread
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,  # noqa: PLW1509  the supervisor has one thread
                 cwd=self.folder, env={**os.environ, "HOME": str(self.folder), "GOMAXPROCS": "2"},
             )  # fmt: skip
 
@@ -169,7 +169,7 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Runs in the child: the kernel ends it when its parent ends, however that happens."""
     os.setpgrp()
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -66,9 +66,13 @@ def stop(set_name: str) -> bool:
     if found is None:
         return False
     os.kill(found.pid, signal.SIGTERM)
-    deadline = time.monotonic() + 15
+    for process in [p for p in _HELD if p.pid == found.pid]:
+        process.wait(20)
+        if process.stdin is not None:
+            process.stdin.close()
+        _HELD.remove(process)
+    deadline = time.monotonic() + 20
     while running(set_name) is not None and time.monotonic() < deadline:
-        _reap(found.pid)
         time.sleep(0.05)
     return True
 
@@ -120,9 +124,3 @@ def _watch(planes: list[Plane]) -> None:
             time.sleep(1)
         elif select.select([sys.stdin], [], [], 1)[0] and not os.read(sys.stdin.fileno(), 1):
             return
-
-
-def _reap(pid: int) -> None:
-    for process in _HELD:
-        if process.pid == pid:
-            process.poll()

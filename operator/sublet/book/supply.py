@@ -109,9 +109,8 @@ class LeaseSupply:
 
     def free_gpus(self) -> int:
         """Return the GPUs that no claim holds, whole nodes and parts."""
-        return sum(size * len(nodes) for size, nodes in self._whole.items()) + sum(
-            f.gpus for f in self._broken
-        )
+        whole = sum(size * self.whole_count(size) for size in self._whole)
+        return whole + sum(free.gpus for free in self._broken)
 
     def mark_taken(self, node: NodeState, gpus: int) -> None:
         """Take GPUs of a node out of the indexes; what is left of it may go to another claim."""

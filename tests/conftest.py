@@ -1,0 +1,17 @@
+"""Fixtures that all tests share."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness.stack import Stack, start_stack
+
+
+@pytest.fixture(scope="module")
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """A hub and two leased clusters of the module's own, installed and empty of nodes."""
+    name = f"{request.module.__name__.rsplit('.', 1)[-1]}-{os.getpid()}"
+    running = start_stack(name)
+    yield running
+    running.stop()

@@ -1,0 +1,80 @@
+"""Two operators at work at once, without election: no node is ever given twice, with and without the belt policy."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.builders.api import claim, gpu_class, lease, tenant
+from tests.builders.nodes import gpu_node
+from tests.harness.ledger import facts_in
+from tests.harness.process import OperatorProcess
+from tests.harness.stack import Stack, condition, start_stack
+from tests.harness.waiting import wait_for
+
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+
+NAMESPACE = "acme"
+NODES = 6
+CLAIMS = 14
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["with the belt", "without the belt"])
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    running = start_stack(
+        f"two-{request.param}-{os.getpid()}", belt=request.param, leased=("west",)
+    )
+    yield running
+    running.stop()
+
+
+def test_two_operators_never_give_a_node_twice(stack: Stack):
+    stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    stack.apply("west", *(gpu_node(f"n{i}") for i in range(NODES)))
+    stack.apply("hub", lease("west", committed=NODES * 8), gpu_class(), tenant())
+    operators = [
+        OperatorProcess(stack, f"op{i}", SUBLET_LEADER_ELECTION="false").start() for i in (1, 2)
+    ]
+
+    stack.apply("hub", *(claim(f"c{i}", NAMESPACE, gpus=8 if i % 2 else 4) for i in range(CLAIMS)))
+    wait_for("every GPU held", lambda: _held(stack) == NODES * 8, seconds=90)
+    bound = wait_for("all that hold are bound", lambda: _settled(stack), seconds=60)
+
+    nodes: Counter[str] = Counter()
+    for each in bound:
+        for place in each["status"]["allocation"]["placements"]:
+            nodes[place["node"]] += place["gpus"]
+    books = {
+        n: sum(int(e.split("=")[1]) for e in b.split(",") if e)
+        for n, b in stack.books("west").items()
+    }
+    assert dict(nodes) == books
+    assert all(gpus <= 8 for gpus in books.values())
+    assert len(stack.claim_namespaces("west")) == len(bound)
+    for each in bound:
+        uid = each["metadata"]["uid"]
+        lines = [[f.at_ms for f in facts_in(o.database) if f.claim_uid == uid] for o in operators]
+        assert lines[0] == lines[1], "both ledgers tell the same"
+    for operator in operators:
+        assert operator.terminate() == 0
+
+
+def _claims(stack: Stack) -> list:
+    return stack.get("hub", "gpuclaims", "-n", NAMESPACE)["items"]
+
+
+def _held(stack: Stack) -> int:
+    return sum(
+        int(entry.split("=")[1])
+        for book in stack.books("west").values()
+        for entry in book.split(",")
+        if entry not in ("", "-")
+    )
+
+
+def _settled(stack: Stack) -> list | None:
+    reserved = [c for c in _claims(stack) if condition(c, "Reserved") == "True"]
+    holding = {e.split("=")[0] for b in stack.books("west").values() for e in b.split(",") if e}
+    same = {c["metadata"]["uid"] for c in reserved} == holding
+    return reserved if same and all(condition(c, "Bound") == "True" for c in reserved) else None

@@ -1,0 +1,68 @@
+"""An operator that kills itself at its n-th write: `python -m tests.harness.killing`.
+
+`KILL_AT` counts the requests that change something for claims; `KILL_WHEN` says before (the request isn't sent) or after
+(it is applied, its answer is never seen). Every write is also noted in `KILL_JOURNAL`. The operator itself knows nothing
+of this: the requests are wrapped from outside.
+"""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from sublet.app import main
+from sublet.kube.session import ApiServer
+
+# writes about claims: not the Lease, not statuses of leases, classes and tenants, not Events, not adoption
+COUNTED = re.compile(
+    r"/gpuclaims/|/namespaces/[^/]+/secrets|/namespaces/sublet-|^/api/v1/namespaces$|^/api/v1/nodes/"
+)
+
+
+def kill() -> None:
+    """End the process as kill -9 does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def note(journal: Path, line: str) -> None:
+    """Add a line to the journal."""
+    with journal.open("a") as file:
+        file.write(line)
+
+
+def wrap() -> None:
+    """Count the writes and die at the chosen one."""
+    at, when = int(os.environ.get("KILL_AT", "0")), os.environ.get("KILL_WHEN", "after")
+    journal = Path(os.environ["KILL_JOURNAL"])
+    send = ApiServer.request
+    count = 0
+
+    async def request(self: ApiServer, method: str, path: str, **options: Any) -> bytes:
+        nonlocal count
+        dry = "dryRun" in (options.get("params") or {})
+        if (
+            method == "GET"
+            or dry
+            or not COUNTED.search(path)
+            or b"sublet.dev~1sharing" in (options.get("body") or b"")
+        ):
+            return await send(self, method, path, **options)
+        count += 1
+        mine = count
+        if mine == at and when == "before":
+            kill()
+        answer = await send(self, method, path, **options)
+        await asyncio.to_thread(note, journal, f"{mine} {method} {path}\n")
+        if mine == at:
+            kill()
+        return answer
+
+    ApiServer.request = request  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    wrap()
+    sys.exit(main())

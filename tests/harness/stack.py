@@ -1,0 +1,161 @@
+"""A hub and two leased clusters, installed as a platform team would: CRDs, rights, policies, onboarding."""
+
+import asyncio
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sublet.cli.onboarding.apply import apply_all, path_of
+from sublet.cli.onboarding.credential import hub_secret, kubeconfig, take_token
+from sublet.fleet.isolation import find_isolation_fault
+from sublet.kube.hub import hub_endpoint
+from sublet.kube.session import ApiServer
+from sublet.manifests.render import HubOptions, LeasedOptions, hub as hub_manifests, leased_cluster
+from tests.planes import planes
+from tests.planes.binaries import ROOT, find
+
+NAMESPACE = "sublet-system"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Running planes and the credentials in them."""
+
+    running: planes.RunningSet
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the set."""
+        return self.running.folder
+
+    def kubectl(
+        self, plane: str, *arguments: str, given: str | None = None, check: bool = True
+    ) -> str:
+        """Run kubectl as a plane's admin; returns what it prints."""
+        return self.kubectl_with(
+            self.running.kubeconfig(plane), *arguments, given=given, check=check
+        )
+
+    def kubectl_with(
+        self, config: Path, *arguments: str, given: str | None = None, check: bool = True
+    ) -> str:
+        """Run kubectl with a kubeconfig; AssertionError with its words if it fails and `check`."""
+        done = subprocess.run(
+            [str(find("kubectl")), "--kubeconfig", str(config), *arguments],
+            input=given, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0 or not check, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout + done.stderr
+
+    def apply(self, plane: str, *objects: dict[str, Any]) -> None:
+        """Apply objects as a plane's admin."""
+        text = yaml.safe_dump_all(objects)
+        self.kubectl(plane, "apply", "--server-side", "--force-conflicts", "-f", "-", given=text)
+
+    def get(self, plane: str, *arguments: str) -> Any:
+        """Return what `kubectl get … -o json` shows, None if it isn't there."""
+        text = self.kubectl(plane, "get", *arguments, "-o", "json", "--ignore-not-found")
+        return json.loads(text) if text.strip() else None
+
+    def claim(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return a claim."""
+        found: dict[str, Any] | None = self.get("hub", "gpuclaim", "-n", namespace, name)
+        return found
+
+    def is_bound(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return a claim if it is Bound."""
+        found = self.claim(namespace, name)
+        return found if found and condition(found, "Bound") == "True" else None
+
+    def books(self, plane: str) -> dict[str, str]:
+        """Return each node's own book."""
+        nodes = self.get(plane, "nodes")["items"]
+        return {
+            n["metadata"]["name"]: n["metadata"]
+            .get("annotations", {})
+            .get("sublet.dev/allocation", "-")
+            for n in nodes
+        }
+
+    def claim_namespaces(self, plane: str) -> list[str]:
+        """Return the claim namespaces of a leased cluster that aren't going away, without the probe's."""
+        found = self.get(plane, "namespaces", "-l", "sublet.dev/claim")["items"]
+        names = [n["metadata"]["name"] for n in found if not n["metadata"].get("deletionTimestamp")]
+        return [n for n in names if not n.startswith("sublet-00000000-")]
+
+    def stop(self) -> None:
+        """Stop the planes."""
+        planes.stop(self.running.folder.name)
+
+
+def start_stack(
+    name: str, *, belt: bool = True, leased: tuple[str, ...] = ("west", "east")
+) -> Stack:
+    """Start planes and install everything on them."""
+    stack = Stack(planes.start(name, ["hub", *leased], keep=False))
+    crds = [yaml.safe_load(p.read_text()) for p in sorted((ROOT / "crds").glob("*.yaml"))]
+    stack.apply("hub", *crds)
+    asyncio.run(_install(stack, leased, belt=belt))
+    token = stack.kubectl(
+        "hub", "-n", NAMESPACE, "create", "token", "sublet", "--duration=24h"
+    ).strip()
+    _write_operator_kubeconfig(stack, token)
+    stack.kubectl("hub", "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    return stack
+
+
+def operator_kubeconfig(stack: Stack) -> Path:
+    """Return the kubeconfig of the operator's own identity on the hub."""
+    return stack.folder / "operator.kubeconfig"
+
+
+async def _install(stack: Stack, leased: tuple[str, ...], *, belt: bool) -> None:
+    async with ApiServer(
+        await hub_endpoint(kubeconfig=str(stack.running.kubeconfig("hub")))
+    ) as hub:
+        await apply_all(hub, hub_manifests(HubOptions()))
+        for name in leased:
+            endpoint = await hub_endpoint(kubeconfig=str(stack.running.kubeconfig(name)))
+            async with ApiServer(endpoint) as api:
+                options = LeasedOptions(role_resources=("kubeflow.org/pytorchjobs",))
+                await apply_all(api, leased_cluster(options))
+                token = await take_token(api, NAMESPACE, rotate=False)
+                secret = hub_secret(name, NAMESPACE, kubeconfig(api, token))
+                await hub.apply(path_of(secret), secret)
+                async with api.with_token(token) as operator:
+                    deadline = time.monotonic() + 15
+                    while fault := await find_isolation_fault(operator):
+                        assert time.monotonic() < deadline, fault
+                        await asyncio.sleep(0.2)
+                if not belt:
+                    await _loosen(api)
+
+
+async def _loosen(api: ApiServer) -> None:
+    """Make the belt policy let everything pass, its digest with it: the lock alone must hold then."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/sublet-node-invariants"
+    binding = await api.get(path)
+    loose = {
+        "apiVersion": binding["apiVersion"],
+        "kind": binding["kind"],
+        "metadata": {"name": "sublet-node-invariants"},
+        "spec": {"policyName": "sublet-node-invariants", "validationActions": ["Audit"]},
+    }
+    await apply_all(api, [loose])
+
+
+def _write_operator_kubeconfig(stack: Stack, token: str) -> None:
+    config = yaml.safe_load(stack.running.kubeconfig("hub").read_text())
+    config["users"][0]["user"] = {"token": token}
+    operator_kubeconfig(stack).write_text(yaml.safe_dump(config))
+
+
+def condition(obj: dict[str, Any], type_: str, field: str = "status") -> str | None:
+    """Return a condition's field, None if it isn't set."""
+    found = [c for c in obj.get("status", {}).get("conditions", []) if c["type"] == type_]
+    return str(found[0].get(field)) if found else None
