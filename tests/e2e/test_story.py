@@ -128,6 +128,7 @@ def test_a_claim_over_two_leases_is_billed_for_both_to_the_millisecond(
 ):
     bound = _bind(stack, "wide", class_name="any", gpus=48)
     allocation = bound["status"]["allocation"]
+    time.sleep(1.2)  # a deletionTimestamp has whole seconds
     _delete(stack, "wide")
     lines = [f for f in facts_in(operator.database) if f.claim_uid == bound["metadata"]["uid"]]
 

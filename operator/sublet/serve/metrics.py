@@ -52,7 +52,7 @@ class Timings:
         self._plans.observe(seconds)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Snapshot(Collector):
     """Everything one scrape shows."""
 

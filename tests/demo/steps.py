@@ -1,0 +1,153 @@
+"""The demo's steps: what is done, what must hold, what is shown. Each raises AssertionError if it doesn't hold."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.builders.nodes import H100, H200, gpu_node
+from tests.harness.process import OperatorProcess
+from tests.harness.stack import Stack, condition
+from tests.harness.waiting import wait_for
+from tests.planes.binaries import ROOT
+
+ACME, GLOBEX = "acme-research", "globex-ml"
+SUBLET = Path(sys.executable).parent / "sublet"
+
+
+def bring_nodes(stack: Stack) -> str:
+    """Put GPU nodes into the leased clusters."""
+    zones = ("es-mad-1a", "es-mad-1b")
+    west = [gpu_node(f"h100-{i}", H100, zone=zones[i // 2], region="es-mad-1") for i in range(4)]
+    east = [gpu_node(f"h200-{i}", H200, zone="us-east-2a", region="us-east-2") for i in range(2)]
+    stack.apply("west", *west)
+    stack.apply("east", *east)
+    return "4 nodes of 8 H100 in west, 2 nodes of 8 H200 in east"
+
+
+def apply_examples(stack: Stack) -> str:
+    """Apply examples/ as a pipeline would."""
+    stack.kubectl("hub", "apply", "-f", str(ROOT / "examples"))
+    return "examples/: 2 leases, 2 classes, 2 tenants, 4 claims"
+
+
+def see_leases(stack: Stack) -> str:
+    """Wait until both leases sell."""
+    for name in ("neocloud-h100", "metalworks-h200"):
+        wait_for(
+            f"{name} ready",
+            lambda n=name: condition(stack.get("hub", "gpulease", n), "Ready") == "True",
+        )
+    return "both leased clusters are reachable, identified and proven isolated"
+
+
+def see_claims(stack: Stack) -> str:
+    """Wait until three claims are bound and one is refused with its reason."""
+    for namespace, name in ((ACME, "train"), (GLOBEX, "notebook"), (GLOBEX, "finetune")):
+        wait_for(f"{name} bound", lambda n=namespace, c=name: stack.is_bound(n, c))
+    refused = wait_for("bargain refused", lambda: _pending(stack, ACME, "bargain"))
+    assert refused["reason"] == "PriceUnmet", refused
+    return f"3 claims Bound; bargain is refused: {refused['message']}"
+
+
+def show_top(stack: Stack) -> str:
+    """Show what `sublet top` prints."""
+    return run_cli(stack, "top").rstrip()
+
+
+def run_pod(stack: Stack) -> str:
+    """Run a pod with the tenant's own kubeconfig; it must land on a node of its claim."""
+    config = access(stack, ACME, "train")
+    stack.kubectl_with(config, "apply", "-f", "-", given=_pod("work", 8))
+    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/work", "--timeout=30s")
+    pod = json.loads(stack.kubectl_with(config, "get", "pod", "work", "-o", "json"))
+    claim = stack.claim(ACME, "train") or {}
+    nodes = {p["node"] for p in claim["status"]["allocation"]["placements"]}
+    assert pod["spec"]["nodeName"] in nodes
+    return f"pod work of {ACME}/train is Running on {pod['spec']['nodeName']}, one of its own nodes"
+
+
+def refuse_attack(stack: Stack) -> str:
+    """Let the same tenant reach for another tenant's node; the API server must refuse."""
+    other = stack.claim(GLOBEX, "notebook") or {}
+    node = other["status"]["allocation"]["placements"][0]["node"]
+    answer = stack.kubectl_with(
+        access(stack, ACME, "train"),
+        "apply",
+        "-f",
+        "-",
+        given=_pod("intruder", 1, nodeName=node),
+        check=False,
+    )
+    assert "denied request" in answer, answer
+    words = answer.split("denied request: ")[-1].strip()
+    return f"a pod of the same tenant for node {node} is refused: {words}"
+
+
+def release(stack: Stack) -> str:
+    """Delete the claim; its pod must be gone and its nodes free."""
+    claim = stack.claim(ACME, "train") or {}
+    nodes = sorted(p["node"] for p in claim["status"]["allocation"]["placements"])
+    begun = time.monotonic()
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "train", "--timeout=60s")
+    books = stack.books("west")
+    assert all(books[node] == "" for node in nodes), books
+    answer = stack.kubectl_with(stack.folder / "tenant.kubeconfig", "get", "pods", check=False)
+    assert "forbidden" in answer.lower() or "unauthorized" in answer.lower(), answer
+    took = time.monotonic() - begun
+    return f"{', '.join(nodes)} are free again after {took:.1f} s; the tenant's kubeconfig opens nothing any more"
+
+
+def show_usage(stack: Stack, operator: OperatorProcess) -> str:
+    """Show usage and check that every line is exact."""
+    url = f"http://127.0.0.1:{operator.port('admin')}"
+    answer = json.loads(run_cli(stack, "usage", "--admin", url, "-o", "json"))
+    billed = [i for i in answer["items"] if i["kind"] == "bound"]
+    assert len(billed) == 3, billed
+    assert operator.admin("/admin/v1/ledger/verify")["fault"] is None
+    return run_cli(stack, "usage", "--admin", url).rstrip()
+
+
+def run_cli(stack: Stack, *arguments: str) -> str:
+    """Run the command line as the platform team does."""
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(stack.running.kubeconfig("hub")),
+        "COLUMNS": "140",
+    }
+    done = subprocess.run(
+        [str(SUBLET), *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def access(stack: Stack, namespace: str, name: str) -> Path:
+    """Write a claim's kubeconfig into the set's folder and return its path."""
+    claim = stack.claim(namespace, name) or {}
+    secret = stack.get("hub", "secret", "-n", namespace, claim["status"]["access"]["secretName"])
+    path = stack.folder / "tenant.kubeconfig"
+    path.touch(mode=0o600)
+    path.write_bytes(base64.b64decode(secret["data"]["value"]))
+    return path
+
+
+def _pending(stack: Stack, namespace: str, name: str) -> dict[str, Any] | None:
+    found = stack.claim(namespace, name) or {}
+    pending: dict[str, Any] | None = found.get("status", {}).get("pending")
+    return pending
+
+
+def _pod(name: str, gpus: int, **spec: Any) -> str:
+    limits = {"nvidia.com/gpu": gpus}
+    container = {"name": "main", "image": "train:1", "resources": {"limits": limits}}
+    body = {"containers": [container], **spec}
+    return yaml.safe_dump(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": body}
+    )
