@@ -1,0 +1,152 @@
+"""The ledger's store on SQLite and on a real PostgreSQL server: one suite."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.times import Millis
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.store.database import open_engine
+from sublet.store.sql import SqlLedger
+from tests.harness.postgres import postgres_server
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.sqlite"
+    server: str = request.getfixturevalue("server")
+    execute(server, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    return server
+
+
+def execute(url: str, *statements: str) -> None:
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def fact(claim: str, at_ms: int = 5, *, gpus: int = 8, type_: EntryType = EntryType.OPEN) -> Fact:
+    return Fact(
+        ClaimUID(claim),
+        1,
+        TenantUID("t"),
+        LeaseUID("west"),
+        EntryKind.BOUND,
+        type_,
+        gpus,
+        Millis(at_ms),
+        "p",
+        "g",
+        "1",
+    )
+
+
+async def test_facts_are_kept_in_order_and_prove_themselves(url: str):
+    ledger = SqlLedger(url)
+    await ledger.append([fact("a"), fact("b")], {"p": "price"})
+    await ledger.append([fact("a", 9, type_=EntryType.CLOSE)], {})
+    await ledger.close()
+
+    again = SqlLedger(url)
+    assert [(f.claim_uid, f.type) for f in await again.facts()] == [
+        ("a", "open"),
+        ("b", "open"),
+        ("a", "close"),
+    ]
+    assert (await again.verify()).fault is None
+    assert await again.read_terms(["p"]) == {"p": "price"}
+    await again.close()
+
+
+async def test_a_fact_reported_again_changes_nothing(url: str):
+    ledger = SqlLedger(url)
+    assert await ledger.append([fact("a"), fact("a")], {}) == 1
+    assert await ledger.append([fact("a")], {}) == 0
+    assert len(await ledger.facts()) == 1
+    await ledger.close()
+
+
+async def test_the_same_happening_with_other_content_is_refused_and_the_rest_goes_on(url: str):
+    ledger = SqlLedger(url)
+    await ledger.append([fact("a")], {})
+
+    results = await asyncio.gather(
+        ledger.append([fact("a", gpus=4)], {}),
+        ledger.append([fact("b")], {}),
+        return_exceptions=True,
+    )
+
+    assert isinstance(results[0], LedgerConflict)
+    assert results[1] == 1
+    await ledger.close()
+
+
+async def test_the_first_intent_wins(url: str):
+    ledger, other = SqlLedger(url), SqlLedger(url)
+
+    assert await ledger.intend_bound(ClaimUID("a"), 1, Millis(100)) == 100
+    assert await other.intend_bound(ClaimUID("a"), 1, Millis(200)) == 100
+    assert await other.intend_bound(ClaimUID("a"), 2, Millis(300)) == 300
+    await ledger.close()
+    await other.close()
+
+
+async def test_two_writers_at_once_make_one_chain(url: str):
+    ledgers = [SqlLedger(url), SqlLedger(url)]
+    await asyncio.gather(*(ledger.start() for ledger in ledgers[:1]))
+
+    await asyncio.gather(*(ledgers[i % 2].append([fact(f"c{i}")], {}) for i in range(60)))
+
+    proof = await ledgers[0].verify()
+    assert (proof.entries, proof.fault) == (60, None)
+    for ledger in ledgers:
+        await ledger.close()
+
+
+async def test_a_line_changed_in_the_database_is_found(url: str):
+    ledger = SqlLedger(url)
+    await ledger.append([fact("a"), fact("b")], {})
+    execute(url, "UPDATE entries SET gpus = 1 WHERE seq = 1")
+
+    assert "line 2 doesn't follow line 1" in str((await ledger.verify()).fault)
+    await ledger.close()
+
+
+async def test_a_schema_of_a_newer_version_is_refused(url: str):
+    ledger = SqlLedger(url)
+    await ledger.start()
+    await ledger.close()
+    execute(url, "UPDATE alembic_version SET version_num = '9999'")
+
+    newer = SqlLedger(url)
+    with pytest.raises(LedgerUnavailable, match="newer than this program"):
+        await newer.start()
+    await newer.close()
+
+
+async def test_a_store_that_is_away_is_said_so_and_comes_back(tmp_path: Path):
+    folder = tmp_path / "volume"
+    ledger = SqlLedger(f"sqlite:///{folder}/ledger.sqlite")
+    with pytest.raises(LedgerUnavailable, match="the ledger's store is away"):
+        await ledger.append([fact("a")], {})
+
+    folder.mkdir()
+
+    assert await ledger.append([fact("a")], {}) == 1
+    await ledger.close()

@@ -1,0 +1,134 @@
+"""A node as the API shows it against a node as the book sees it."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from sublet.api.gpulease import NodeSharing
+from sublet.book.inventory import Holding, Unfit
+from sublet.fleet.inventory import node_state
+from sublet.fleet.nodebook import BookError, format_book, parse_book
+from sublet.kube.wire import Node
+from tests.builders.api import as_lease, lease, uid_of
+from tests.builders.nodes import GB200, H100, bare_node, gpu_node, mig_node, sharing_node
+
+WEST = as_lease()
+UID = WEST.metadata.uid
+CLAIM = uid_of("claim")
+
+
+def wire(body: dict[str, Any]) -> Node:
+    return msgspec.convert({**body, "metadata": {"uid": uid_of("n"), **body["metadata"]}}, Node)
+
+
+def adopted(body: dict[str, Any], book: str = "", **annotations: str) -> dict[str, Any]:
+    meta = body["metadata"]
+    labels = {e.split("=")[0]: "true" for e in book.split(",") if e}
+    meta["labels"] |= {"sublet.dev/lease": UID} | {f"claim.sublet.dev/{u}": "true" for u in labels}
+    meta["annotations"] |= {
+        "sublet.dev/allocation": book,
+        "sublet.dev/sharing": "SameTenant",
+        **annotations,
+    }
+    body["spec"]["taints"] = [{"key": "sublet.dev/pool", "value": UID, "effect": "NoSchedule"}]
+    return body
+
+
+def state(body: dict[str, Any], **options: Any):
+    return node_state(
+        wire(body),
+        options.pop("lease", WEST),
+        before=options.pop("before", None),
+        foreign_pods=False,
+    )
+
+
+def test_an_adopted_healthy_node_is_sellable():
+    found = state(adopted(gpu_node("n")))
+
+    assert (found.unfit, found.gpus, found.holdings, found.sharing) == (
+        None,
+        8,
+        (),
+        NodeSharing.SAME_TENANT,
+    )
+
+
+def test_a_new_node_isnt_sellable_before_it_is_adopted():
+    assert state(gpu_node("n")).unfit is Unfit.NOT_ADOPTED
+
+
+@pytest.mark.parametrize(
+    ("body", "unfit"),
+    [
+        (mig_node("n"), Unfit.MIG),
+        (sharing_node("n"), Unfit.SHARING),
+        (bare_node("n"), Unfit.LABELS_MISSING),
+        (gpu_node("n", GB200), Unfit.WRONG_PRODUCT),
+        (gpu_node("n", allocatable={"nvidia.com/gpu": "7"}), Unfit.COUNT_MISMATCH),
+        (gpu_node("n", ready=False), Unfit.NOT_READY),
+        (
+            gpu_node("n", labels={"nvidia.com/gpu-driver-upgrade-state": "drain-required"}),
+            Unfit.UPGRADING,
+        ),
+        (gpu_node("n", labels={"sublet.dev/lease": uid_of("other")}), Unfit.NODE_OVERLAP),
+    ],
+)
+def test_a_node_that_isnt_what_it_should_be_says_why(body, unfit):
+    assert state(body).unfit is unfit
+
+
+def test_a_cordon_and_a_sick_gpu_are_seen():
+    cordoned, sick = adopted(gpu_node("n")), adopted(gpu_node("n"))
+    cordoned["spec"]["unschedulable"] = True
+    sick["status"]["conditions"].append({"type": "SysLogsXIDError", "status": "True"})
+
+    assert state(cordoned).unfit is Unfit.CORDONED
+    assert state(sick).unfit is Unfit.UNHEALTHY
+
+
+def test_an_alias_of_the_product_is_the_product():
+    aliased = as_lease(lease(productAliases=["NVIDIA-Graphics-Device"]))
+    body = adopted(gpu_node("n", labels={"nvidia.com/gpu.product": "NVIDIA-Graphics-Device"}))
+
+    assert state(body, lease=aliased).unfit is None
+
+
+def test_a_node_that_shows_no_gpus_for_a_moment_keeps_its_count():
+    before = state(adopted(gpu_node("n"), f"{CLAIM}=8"))
+
+    found = state(
+        adopted(gpu_node("n", allocatable={"nvidia.com/gpu": "0"}), f"{CLAIM}=8"), before=before
+    )
+
+    assert (found.gpus, found.held, found.unfit) == (8, 8, Unfit.COUNT_MISMATCH)
+
+
+def test_a_book_that_disagrees_with_its_labels_is_unsellable_and_still_held():
+    body = adopted(gpu_node("n"), f"{CLAIM}=8")
+    del body["metadata"]["labels"][f"claim.sublet.dev/{CLAIM}"]
+
+    found = state(body)
+
+    assert (found.unfit, found.held) == (Unfit.BOOK_UNREADABLE, 8)
+
+
+def test_a_book_survives_writing_and_reading():
+    book = (Holding(CLAIM, 6), Holding(uid_of("b"), 2))
+
+    assert parse_book(format_book(book)) == book
+
+
+@pytest.mark.parametrize(
+    "text", ["x", f"{CLAIM}=0", f"{CLAIM}=1,", f"{CLAIM}=1,{CLAIM}=2", f"{CLAIM}=01"]
+)
+def test_a_malformed_book_is_refused(text):
+    with pytest.raises(BookError):
+        parse_book(text)
+
+
+def test_the_first_reason_of_a_sick_node_that_is_anothers_is_that_it_is_anothers():
+    body = gpu_node("n", H100, ready=False, labels={"sublet.dev/lease": uid_of("other")})
+
+    assert state(body).unfit is Unfit.NODE_OVERLAP

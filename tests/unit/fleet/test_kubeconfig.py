@@ -1,0 +1,128 @@
+"""A leased cluster's kubeconfig is hostile input."""
+
+import base64
+import contextlib
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, strategies as st
+
+from sublet.fleet.kubeconfig import KubeconfigRefused, is_local_address, parse_kubeconfig
+
+PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n").decode()
+HUB = "https://10.0.0.1:6443"
+
+
+def config(*, cluster: dict[str, Any] | None = None, user: dict[str, Any] | None = None) -> bytes:
+    base = {"server": "https://west.example:6443", "certificate-authority-data": PEM}
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "c",
+            "clusters": [{"name": "k", "cluster": {**base, **(cluster or {})}}],
+            "users": [
+                {"name": "u", "user": user if user is not None else {"token": "secret-token"}}
+            ],
+            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        }
+    ).encode()
+
+
+def parse(data: bytes, *, allow_local: bool = False):
+    return parse_kubeconfig(data, allow_local=allow_local, hub_servers=[HUB])
+
+
+def test_a_plain_token_kubeconfig_is_accepted():
+    endpoint = parse(config())
+
+    assert endpoint.server == "https://west.example:6443"
+    assert endpoint.token is not None
+    assert endpoint.token() == "secret-token"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "field"),
+    [
+        ({}, {"exec": {"command": "sh"}}, "users[].user.exec"),
+        ({}, {"auth-provider": {"name": "x"}}, "users[].user.auth-provider"),
+        ({}, {"tokenFile": "/etc/passwd"}, "users[].user.tokenFile"),
+        ({}, {"token": "t", "as": "root"}, "users[].user.as"),
+        ({}, {"username": "a"}, "users[].user.username"),
+        ({}, {}, "users[].user"),
+        ({}, {"token": "two\nlines"}, "users[].user.token"),
+        ({"insecure-skip-tls-verify": True}, None, "clusters[].cluster.insecure-skip-tls-verify"),
+        ({"certificate-authority": "/ca"}, None, "clusters[].cluster.certificate-authority"),
+        ({"proxy-url": "http://p"}, None, "clusters[].cluster.proxy-url"),
+        ({"server": "http://west"}, None, "clusters[].cluster.server"),
+        ({"server": "https://user:pw@west"}, None, "clusters[].cluster.server"),
+        ({"server": "https://169.254.169.254"}, None, "clusters[].cluster.server"),
+        ({"server": "https://[::ffff:127.0.0.1]"}, None, "clusters[].cluster.server"),
+        ({"server": "https://localhost:1"}, None, "clusters[].cluster.server"),
+        ({"server": HUB}, None, "clusters[].cluster.server"),
+        (
+            {"certificate-authority-data": "%%"},
+            None,
+            "clusters[].cluster.certificate-authority-data",
+        ),
+    ],
+)
+def test_what_isnt_on_the_list_is_refused_by_name(cluster, user, field):
+    with pytest.raises(KubeconfigRefused) as refused:
+        parse(config(cluster=cluster, user=user))
+
+    assert refused.value.field == field
+    assert "secret-token" not in str(refused.value)
+
+
+def test_local_addresses_are_for_development_only():
+    data = config(cluster={"server": "https://127.0.0.1:6443"})
+
+    assert parse(data, allow_local=True).server == "https://127.0.0.1:6443"
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_it_raise_anything_else(data):
+    with contextlib.suppress(KubeconfigRefused):
+        parse(data)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "clusters",
+                        "users",
+                        "contexts",
+                        "name",
+                        "cluster",
+                        "user",
+                        "context",
+                        "server",
+                        "token",
+                        "current-context",
+                    ]
+                ),
+                inner,
+                max_size=5,
+            )
+        ),
+        max_leaves=20,
+    )
+)
+def test_no_structure_makes_it_raise_anything_else(value):
+    body = {"kind": "Config", **value} if isinstance(value, dict) else value
+    with contextlib.suppress(KubeconfigRefused):
+        parse(yaml.safe_dump(body).encode())
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "169.254.1.1", "::1", "fe80::1", "0.0.0.0", "::ffff:169.254.169.254"]
+)
+def test_addresses_that_are_never_a_landlords(address):
+    assert is_local_address(address)
