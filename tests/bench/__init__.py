@@ -1,0 +1,1 @@
+"""`make bench`: the budgets, each measured beside its raw limit in the same run."""

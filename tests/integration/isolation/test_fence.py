@@ -1,0 +1,164 @@
+"""The fence around the operator's own identity in a leased cluster, attacked with its own token."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sublet.api.ids import ClaimUID
+from sublet.api.lease_terms import RoleRule, TenantAccess
+from sublet.binder.namespace import Home, contents, namespace
+from tests.builders.api import uid_of
+from tests.builders.nodes import gpu_node
+from tests.harness.stack import NAMESPACE, Stack
+
+pytestmark = pytest.mark.planes
+
+CLAIM = ClaimUID(uid_of("claim"))
+HOME = f"sublet-{CLAIM}-1"
+
+
+@pytest.fixture(scope="module")
+def thief(stack: Stack) -> Path:
+    """The operator's own kubeconfig in the leased cluster west."""
+    secret = stack.get("hub", "secret", "-n", NAMESPACE, "west")
+    path = stack.folder / "thief.kubeconfig"
+    path.write_bytes(base64.b64decode(secret["data"]["kubeconfig"]))
+    stack.apply(
+        "west",
+        gpu_node("n0"),
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}},
+    )
+    home = Home(CLAIM, 1, 8, TenantAccess(), "https://west", None)
+    stack.kubectl_with(path, "create", "-f", "-", given=yaml.safe_dump(namespace(home)))
+    return path
+
+
+def tried(stack: Stack, thief: Path, *arguments: str, given: Any = None) -> str:
+    text = yaml.safe_dump(given) if given is not None else None
+    return stack.kubectl_with(thief, *arguments, given=text, check=False)
+
+
+def obj(
+    kind: str, name: str, where: str | None = None, version: str = "v1", **body: Any
+) -> dict[str, Any]:
+    meta = {"name": name, **({"namespace": where} if where else {})}
+    return {"apiVersion": version, "kind": kind, "metadata": meta, **body}
+
+
+def test_everything_that_a_bind_makes_is_accepted_twice(stack: Stack, thief: Path):
+    access = TenantAccess(
+        role_rules=(RoleRule(api_group="kubeflow.org", resources=("pytorchjobs",)),)
+    )
+    home = Home(CLAIM, 1, 8, access, "https://west", None)
+
+    for _ in range(2):
+        for _, each in contents(home):
+            said = tried(
+                stack,
+                thief,
+                "apply",
+                "--server-side",
+                "--field-manager=sublet",
+                "-f",
+                "-",
+                given=each,
+            )
+            assert "serverside-applied" in said
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (obj("Namespace", "mine"), "may write in claim namespaces only"),
+        (obj("Namespace", f"sublet-{CLAIM}-0"), "may write in claim namespaces only"),
+        (obj("Pod", "p", HOME, spec={"containers": [{"name": "c", "image": "i"}]}), "runs no pods"),
+        (obj("ServiceAccount", "x", "other"), "may write in claim namespaces only"),
+        (obj("ResourceQuota", "q", "kube-system", spec={"hard": {}}), "may write in claim namespaces only"),
+        (obj("Secret", "s", HOME), "cannot create resource"),
+        (
+            obj("RoleBinding", "b", HOME, "rbac.authorization.k8s.io/v1",
+                roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "sublet-tenant"},
+                subjects=[{"kind": "User", "name": "thief"}]),
+            "the only subject is the namespace's own service account",
+        ),
+        (
+            obj("Role", "sublet-tenant-extra", HOME, "rbac.authorization.k8s.io/v1",
+                rules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]),
+            "names a kind that this cluster doesn't sell",
+        ),
+    ],
+)  # fmt: skip
+def test_a_thief_of_the_credential_can_write_nothing_else(stack: Stack, thief: Path, body, words):
+    assert words in tried(stack, thief, "create", "-f", "-", given=body)
+
+
+def test_the_extra_role_names_nothing_that_the_cluster_doesnt_sell(stack: Stack, thief: Path):
+    rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+    role = obj("Role", "sublet-tenant-extra", HOME, "rbac.authorization.k8s.io/v1", rules=rules)
+
+    said = tried(stack, thief, "apply", "--server-side", "--force-conflicts", "-f", "-", given=role)
+
+    assert "names a kind that this cluster doesn't sell" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("delete", "namespace", "other"), "may write in claim namespaces only"),
+        (("cordon", "n0"), "may only change sublet.dev"),
+        (("label", "node", "n0", "team=mine"), "may only change sublet.dev"),
+        (("taint", "node", "n0", "sublet.dev/pool=x:NoExecute"), "the only sublet taint is sublet.dev/pool:NoSchedule"),
+        (("get", "secrets", "-A"), "cannot list resource"),
+        (("delete", "validatingadmissionpolicy", "sublet-operator-fence"), "cannot delete resource"),
+        (("create", "token", "sublet", "-n", NAMESPACE), "may write in claim namespaces only"),
+    ],
+)  # fmt: skip
+def test_a_thief_of_the_credential_can_change_nothing_else(
+    stack: Stack, thief: Path, arguments, words
+):
+    assert words in tried(stack, thief, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("label", "namespace", HOME, "pod-security.kubernetes.io/enforce=privileged", "--overwrite"), "only the sublet operator"),
+        (("label", "namespace", "other", f"sublet.dev/claim={CLAIM}"), "only the sublet operator"),
+        (("label", "node", "n0", f"claim.sublet.dev/{CLAIM}=true"), "only the sublet operator"),
+        (("annotate", "node", "n0", "sublet.dev/allocation="), "only the sublet operator"),
+    ],
+)  # fmt: skip
+def test_even_an_admin_doesnt_forge_possession_by_mistake(
+    stack: Stack, thief: Path, arguments, words
+):
+    assert words in stack.kubectl("west", *arguments, check=False)
+
+
+def test_pods_elsewhere_dont_tolerate_the_pool(stack: Stack, thief: Path):
+    spec = {"containers": [{"name": "c", "image": "i"}], "tolerations": [{"operator": "Exists"}]}
+
+    said = stack.kubectl(
+        "west",
+        "create",
+        "-f",
+        "-",
+        given=yaml.safe_dump(obj("Pod", "p", "other", spec=spec)),
+        check=False,
+    )
+
+    assert "leased GPU nodes are not open to this namespace" in said
+
+
+def test_every_policy_type_checks(stack: Stack, thief: Path):
+    policies = stack.get("west", "validatingadmissionpolicies")["items"]
+    warned = [
+        p["metadata"]["name"]
+        for p in policies
+        if p.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
+    ]
+
+    assert len(policies) == 9
+    assert warned == []

@@ -1,0 +1,120 @@
+"""The table of Ready and kstatus, state by state."""
+
+import pytest
+
+from sublet.api import claim_status
+from sublet.api.common import find_condition, is_true
+from sublet.api.gpuclaim import (
+    Access,
+    ClusterAccess,
+    GpuClaim,
+    Pending,
+    PendingReason,
+    Release,
+    ReleaseCause,
+)
+from sublet.api.times import Millis
+from sublet.book.plan import plan
+from tests.builders.api import NOW, as_claim, as_lease
+from tests.builders.fleet import carried_out, inventory, nodes, reserve_of, view
+
+LATER = Millis(NOW + 60_000)
+
+
+def with_status(claim: GpuClaim, status) -> GpuClaim:
+    return claim.model_copy(update={"status": status})
+
+
+def reserved() -> GpuClaim:
+    west, train = as_lease(), as_claim()
+    return carried_out(
+        train, reserve_of(plan(view([train], [(west, inventory(west, nodes(west, 1)))])), train)
+    )
+
+
+def bound() -> GpuClaim:
+    access = Access(
+        secret_name="s",
+        clusters=(ClusterAccess(alias="west", namespace="n", expiration_time=LATER),),
+    )
+    claim = reserved()
+    return with_status(claim, claim_status.bound(claim, NOW, access, NOW))
+
+
+def releasing(cause: ReleaseCause = ReleaseCause.DELETED) -> GpuClaim:
+    claim = bound()
+    return with_status(
+        claim,
+        claim_status.releasing(claim, Release(cause=cause, release_time=NOW, sequence=1), NOW),
+    )
+
+
+def seen(claim: GpuClaim) -> dict[str, str]:
+    return {c.type: c.status.value for c in claim.status.conditions}
+
+
+@pytest.mark.parametrize("reason", list(PendingReason))
+def test_a_claim_that_waits_is_reconciling_or_stalled_never_both(reason):
+    claim = as_claim()
+    waits = with_status(
+        claim, claim_status.waiting(claim, Pending(reason=reason, message="m"), NOW)
+    )
+    marks = {"Reconciling", "Stalled"} & set(seen(waits))
+
+    assert seen(waits)["Ready"] == ("True" if reason is PendingReason.SUSPENDED else "False")
+    assert len(marks) == (0 if reason is PendingReason.SUSPENDED else 1)
+    assert seen(waits)["Bound"] == "False"
+
+
+@pytest.mark.parametrize(
+    ("claim", "ready", "marks", "holds"),
+    [
+        (reserved(), "False", {"Reconciling"}, True),
+        (bound(), "True", set(), True),
+        (releasing(), "False", {"Reconciling"}, True),
+    ],
+    ids=["reserved", "bound", "releasing"],
+)
+def test_each_state_shows_as_the_table_says(claim, ready, marks, holds):
+    assert seen(claim)["Ready"] == ready
+    assert {"Reconciling", "Stalled"} & set(seen(claim)) == marks
+    assert is_true(claim.status.conditions, "Reserved") is holds
+
+
+@pytest.mark.parametrize("cause", list(ReleaseCause))
+def test_a_released_claim_has_ended_unless_its_cause_can_go(cause):
+    claim = releasing(cause)
+    done = with_status(claim, claim_status.released(claim, LATER))
+
+    assert is_true(done.status.conditions, "Ended") is cause.is_final
+    assert seen(done)["Ready"] == "True"
+    assert not is_true(done.status.conditions, "Reserved")
+    assert claim_status.released_ms(done) == LATER
+
+
+def test_a_release_that_isnt_done_has_no_end():
+    assert claim_status.released_ms(releasing()) is None
+    assert claim_status.released_ms(bound()) is None
+
+
+def test_the_same_state_again_is_the_same_status():
+    claim = as_claim()
+    pending = Pending(reason=PendingReason.WAITING_FOR_CAPACITY, message="m")
+    once = with_status(claim, claim_status.waiting(claim, pending, NOW))
+
+    assert claim_status.waiting(once, pending, LATER) == once.status
+
+
+def test_a_condition_keeps_its_instant_while_its_status_stays():
+    claim = as_claim()
+    first = with_status(
+        claim,
+        claim_status.waiting(claim, Pending(reason=PendingReason.NO_TENANT, message="m"), NOW),
+    )
+    other = claim_status.waiting(
+        first, Pending(reason=PendingReason.PRICE_UNMET, message="m"), LATER
+    )
+
+    ready = find_condition(other.conditions, "Ready")
+    assert ready is not None
+    assert (ready.reason, ready.last_transition_time) == ("PriceUnmet", NOW)

@@ -1,0 +1,100 @@
+"""A claim's recorded state gives its lines, and the same state always the same ones."""
+
+from sublet.api import claim_status
+from sublet.api.gpuclaim import GpuClaim, ReleaseCause
+from sublet.api.times import Millis
+from sublet.hub.meter import ClaimMeter, facts_of, texts_of
+from sublet.ledger.chain import verify
+from sublet.ledger.entry import GENESIS_HASH, Entry
+from tests.builders.api import NOW, as_claim
+from tests.unit.api.test_claim_status import LATER, bound, releasing, reserved, with_status
+
+
+class Book:
+    """A ledger in memory."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    async def intend_bound(self, claim_uid, sequence, at_ms):
+        return at_ms
+
+    async def append(self, facts, terms):
+        known = {e.fact.id for e in self.entries}
+        new = [f for f in facts if f.id not in known]
+        for fact in new:
+            head = self.entries[-1].hash if self.entries else GENESIS_HASH
+            self.entries.append(Entry(len(self.entries) + 1, fact, head))
+        return len(new)
+
+
+def done(cause: ReleaseCause = ReleaseCause.DELETED) -> GpuClaim:
+    claim = releasing(cause)
+    return with_status(claim, claim_status.released(claim, LATER))
+
+
+def kinds(claim: GpuClaim) -> list[tuple[str, str, int]]:
+    return [(f.kind.value, f.type.value, f.at_ms) for f in facts_of(claim)]
+
+
+def test_a_claim_that_isnt_bound_has_no_lines():
+    assert facts_of(as_claim()) == []
+    assert facts_of(reserved()) == []
+
+
+def test_a_bound_claim_opens_at_its_bound_time():
+    assert kinds(bound()) == [("bound", "open", NOW)]
+
+
+def test_a_releasing_claim_stops_the_tenants_meter_and_goes_on_holding():
+    assert kinds(releasing())[1:] == [("bound", "close", NOW), ("releasing", "open", NOW)]
+
+
+def test_a_released_claim_closes_everything_at_recorded_instants():
+    assert kinds(done())[-1] == ("releasing", "close", LATER)
+
+
+def test_a_claim_released_before_it_was_bound_was_only_held():
+    claim = reserved()
+    release = releasing().status.release
+    going = with_status(claim, claim_status.releasing(claim, release, NOW))
+
+    assert kinds(going) == [("releasing", "open", NOW)]
+
+
+def test_the_texts_behind_the_hashes_go_with_the_lines():
+    (fact,) = facts_of(bound())
+
+    assert {fact.price_hash, fact.tags_hash} == set(texts_of(bound()))
+
+
+async def test_a_restart_at_any_point_gives_the_same_ledger():
+    steps = [bound(), releasing(), done()]
+    whole = Book()
+    for claim in steps:
+        await ClaimMeter(whole).settle(claim)
+    for missed in range(len(steps)):
+        book = Book()
+        for claim in steps[missed:]:
+            await ClaimMeter(book).settle(claim)
+            await ClaimMeter(book).settle(claim)
+        assert [e.fact for e in book.entries] == [e.fact for e in whole.entries]
+        assert verify(book.entries).fault is None
+
+
+async def test_what_is_settled_is_known_until_the_claim_changes():
+    meter = ClaimMeter(Book())
+    await meter.settle(bound())
+
+    assert meter.is_settled(bound())
+    assert not meter.is_settled(releasing())
+
+
+def test_a_resumed_claim_doesnt_show_the_end_of_its_last_term():
+    claim = done(ReleaseCause.SUSPENDED)
+    allocation = claim.status.allocation.model_copy(
+        update={"sequence": 2, "bound_time": Millis(LATER + 5)}
+    )
+    resumed = with_status(claim, claim_status.reserved(claim, allocation, LATER))
+
+    assert kinds(resumed) == [("bound", "open", LATER + 5)]
