@@ -110,7 +110,7 @@ async def _watch_binds(
         operator.start, KILL_JOURNAL=str(journal), SUBLET_LEADER_ELECTION="false"
     )
     deadline = time.perf_counter() + 600
-    while len(held) < CLAIMS and time.perf_counter() < deadline:
+    while len(held) < CLAIMS and time.perf_counter() < deadline:  # noqa: ASYNC110  a count, not an event
         await asyncio.sleep(0.2)
     assert len(held) == CLAIMS, f"{len(held)} of {CLAIMS} locked\n{operator.tail()}"
     instants = sorted(held.values())

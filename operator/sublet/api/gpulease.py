@@ -46,28 +46,15 @@ class KubeconfigSecretRef(ApiModel):
     """Key that holds the kubeconfig; `value` reads a Cluster API Secret as it is."""
 
 
-class InCluster(ApiModel):
-    """The hub itself is the leased cluster, reached by a ServiceAccount of its own."""
-
-
 class ClusterRef(ApiModel):
-    """How the leased cluster is reached: exactly one way."""
+    """How the leased cluster is reached."""
 
-    kubeconfig_secret_ref: KubeconfigSecretRef | None = None
+    kubeconfig_secret_ref: KubeconfigSecretRef
     """By a kubeconfig."""
-    in_cluster: InCluster | None = None
-    """The nodes are the hub's own."""
     cluster_uid: Annotated[
         str | None, Field(alias="clusterUID", pattern=UID_PATTERN, max_length=36)
     ] = None
     """UID that the cluster's kube-system namespace must have; pinned at first contact if not given."""
-
-    cel_rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "has(self.kubeconfigSecretRef) != has(self.inCluster)",
-            "set exactly one of kubeconfigSecretRef and inCluster",
-        ),
-    )
 
 
 class LeaseSpec(ApiModel):

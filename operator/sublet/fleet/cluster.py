@@ -126,9 +126,11 @@ class LeasedCluster:
 
     def renew(self, lease: GpuLease) -> None:
         """Take over a changed spec; the selector and the credential are the registry's business."""
+        changed = lease.spec != self._lease.spec
         self._lease = lease
-        for node in tuple(self._wire.values()):
-            self._recount(node)
+        if changed:
+            for node in tuple(self._wire.values()):
+                self._recount(node)
 
     def observe(self, node: Node) -> None:
         """Take over the answer of a write, so that the next pass sees it; late events never go back."""
@@ -142,6 +144,10 @@ class LeasedCluster:
             self._foreign.symmetric_difference_update({name})
             if name in self._wire:
                 self._recount(self._wire[name])
+
+    def is_foreign(self, name: NodeName) -> bool:
+        """Say whether foreign pods were seen on a node, or its pods still have to be looked at."""
+        return name in self._foreign
 
     def _upsert(self, node: Node) -> None:
         old = self._wire.get(NodeName(node.metadata.name))

@@ -143,9 +143,7 @@ def _server(cluster: Mapping[str, Any], *, allow_local: bool, hub_servers: Colle
     if not host or url.username or url.password or url.query or url.fragment:
         raise KubeconfigRefused(where, "must be https://host[:port] and nothing more")
     if (host, port or 443) in {_host_port(hub) for hub in hub_servers}:
-        raise KubeconfigRefused(
-            where, "is the hub itself; use clusterRef.inCluster for the hub's own nodes"
-        )
+        raise KubeconfigRefused(where, "is the hub itself; a lease needs a cluster of its own")
     if not allow_local and (
         is_local_address(host) or host == "localhost" or host.endswith(".localhost")
     ):

@@ -40,14 +40,12 @@ class Fleet:
         on_change: Callable[[LeaseUID], None],
         allow_local: bool,
         hub_servers: Collection[str],
-        in_cluster: Callable[[], Endpoint] | None = None,
         times: ProbeTimes | None = None,
     ) -> None:
         self._clock = clock
         self._on_change = on_change
         self._allow_local = allow_local
         self._hub_servers = hub_servers
-        self._in_cluster = in_cluster
         self._times = times or ProbeTimes()
         self._lists = asyncio.Semaphore(LISTS_AT_ONCE)
         self._clusters: dict[LeaseUID, LeasedCluster] = {}  # lease UID -> connection
@@ -60,7 +58,15 @@ class Fleet:
     async def engage(self, lease: GpuLease, kubeconfig: bytes | None) -> None:
         """Connect a lease to its cluster, or keep the connection if nothing that matters changed."""
         uid = LeaseUID(lease.metadata.uid)
-        endpoint, credential, refused = self._endpoint(lease, kubeconfig)
+        wanted = Engagement(
+            hashlib.sha256(kubeconfig or b"").hexdigest(),
+            tuple(sorted(lease.spec.node_selector.items())),
+            lease.spec.cluster_ref.cluster_uid,
+        )
+        if self._made_from.get(uid) == wanted:
+            self._clusters[uid].renew(lease)
+            return
+        endpoint, refused = self._endpoint(lease, kubeconfig)
         if endpoint is None:
             await self._drop(uid)
             if self._refused.get(uid) != refused:
@@ -68,14 +74,6 @@ class Fleet:
                 self._on_change(uid)
             return
         self._refused.pop(uid, None)
-        wanted = Engagement(
-            credential,
-            tuple(sorted(lease.spec.node_selector.items())),
-            lease.spec.cluster_ref.cluster_uid,
-        )
-        if self._made_from.get(uid) == wanted:
-            self._clusters[uid].renew(lease)
-            return
         await self._drop(uid)
         cluster = LeasedCluster(
             lease,
@@ -155,33 +153,19 @@ class Fleet:
         await cluster.close()
         self._on_change(uid)
 
-    def _endpoint(
-        self, lease: GpuLease, kubeconfig: bytes | None
-    ) -> tuple[Endpoint | None, str, str]:
-        """Return (endpoint, credential hash, "") or (None, "", why not)."""
-        if lease.spec.cluster_ref.in_cluster is not None:
-            if self._in_cluster is None:
-                return (
-                    None,
-                    "",
-                    "clusterRef.inCluster needs the ServiceAccount sublet-leased on the hub",
-                )
-            return self._in_cluster(), "in-cluster", ""
+    def _endpoint(self, lease: GpuLease, kubeconfig: bytes | None) -> tuple[Endpoint | None, str]:
+        """Return (endpoint, "") or (None, why not)."""
         if kubeconfig is None:
             ref = lease.spec.cluster_ref.kubeconfig_secret_ref
-            name, key = (ref.name, ref.key) if ref else ("", "")
-            return (
-                None,
-                "",
-                (
-                    f"Secret {name!r} with key {key!r} and label sublet.dev/cluster-credentials isn't in the "
-                    "operator's namespace; `sublet onboard` makes it"
-                ),
+            name, key = ref.name, ref.key
+            return None, (
+                f"Secret {name!r} with key {key!r} and label sublet.dev/cluster-credentials isn't in the "
+                "operator's namespace; `sublet onboard` makes it"
             )
         try:
             endpoint = parse_kubeconfig(
                 kubeconfig, allow_local=self._allow_local, hub_servers=self._hub_servers
             )
         except KubeconfigRefused as refusal:
-            return None, "", f"the kubeconfig is refused: {refusal}"
-        return endpoint, hashlib.sha256(kubeconfig).hexdigest(), ""
+            return None, f"the kubeconfig is refused: {refusal}"
+        return endpoint, ""

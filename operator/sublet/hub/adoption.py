@@ -18,10 +18,11 @@ from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL
 from sublet.kube.errors import KubeError
+from sublet.kube.wire import Node
 
 Work = Callable[[LeasedCluster, GpuLease, NodeName], Awaitable[bool]]
 
-_AT_ONCE: Final = 8
+_AT_ONCE: Final = 16
 _RETRY_SECONDS: Final = 10.0
 
 
@@ -63,8 +64,14 @@ class Adoption:
                     and not node.metadata.annotations.get(BOOK)
                 ):
                     self._start(hand_back, cluster, lease, name)
-                elif not over and (wants_adoption(node, lease) or wants_mending(node, lease)):
+                elif not over and self._is_wanted(cluster, lease, node):
                     self._start(adopt, cluster, lease, name)
+
+    @staticmethod
+    def _is_wanted(cluster: LeasedCluster, lease: GpuLease, node: Node) -> bool:
+        """Say whether a node is to be adopted, mended, or looked at again for foreign pods."""
+        foreign = cluster.is_foreign(NodeName(node.metadata.name))
+        return foreign or wants_adoption(node, lease) or wants_mending(node, lease)
 
     async def close(self) -> None:
         """Stop all tasks."""

@@ -159,7 +159,7 @@ class Loop:
             uid = LeaseUID(lease.metadata.uid)
             wanted.add(uid)
             ref = lease.spec.cluster_ref.kubeconfig_secret_ref
-            data = self._state.credentials.get(ref.name, {}).get(ref.key) if ref else None
+            data = self._state.credentials.get(ref.name, {}).get(ref.key)
             await self._fleet.engage(lease, data)
         for uid in self._engaged - wanted:
             await self._fleet.disengage(uid)

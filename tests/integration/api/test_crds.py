@@ -59,7 +59,7 @@ def test_what_the_builders_make_is_accepted(hub: Stack, body):
         (change(claim(), "gpu", 8), 'unknown field "spec.gpu"'),
         (change(claim(), "startTime", "2027-01-01T00:00:00Z"), "unknown field"),
         (change(lease(), "term.endTime", "2025-01-01T00:00:00Z"), "endTime must be later than startTime"),
-        (change(lease(), "clusterRef", {}), "set exactly one of kubeconfigSecretRef and inCluster"),
+        (change(lease(), "clusterRef", {}), "spec.clusterRef.kubeconfigSecretRef: Required value"),
         (change(lease(), "tenantAlias", "West/1"), "spec.tenantAlias"),
         (change(lease(), "term.startTime", "tomorrow"), "must be of type date-time"),
         (change(lease(), "nodeSharing", "Sometimes"), "Unsupported value"),

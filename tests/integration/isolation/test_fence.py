@@ -84,11 +84,6 @@ def test_everything_that_a_bind_makes_is_accepted_twice(stack: Stack, thief: Pat
                 subjects=[{"kind": "User", "name": "thief"}]),
             "the only subject is the namespace's own service account",
         ),
-        (
-            obj("Role", "sublet-tenant-extra", HOME, "rbac.authorization.k8s.io/v1",
-                rules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]),
-            "names a kind that this cluster doesn't sell",
-        ),
     ],
 )  # fmt: skip
 def test_a_thief_of_the_credential_can_write_nothing_else(stack: Stack, thief: Path, body, words):

@@ -167,10 +167,7 @@ async def _isolation(leased: ApiServer, token: str) -> Finding:
 async def _diagnose(hub: ApiServer, name: str, namespace: str) -> Level:
     lease = await hub.get(LEASES.path(name=name))
     print(f"lease {name}")
-    ref = lease["spec"]["clusterRef"].get("kubeconfigSecretRef")
-    if ref is None:
-        print("  ok        the hub's own nodes")
-        return Level.OK
+    ref = lease["spec"]["clusterRef"]["kubeconfigSecretRef"]
     path = f"/api/v1/namespaces/{namespace}/secrets/{ref['name']}"
     secret = await applying.read_or_none(hub, path)
     labels = (secret or {}).get("metadata", {}).get("labels") or {}
