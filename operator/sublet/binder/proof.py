@@ -14,8 +14,8 @@ from sublet.fleet.isolation import find_pod_fault, probe_pod
 from sublet.kube.errors import ApiError, Forbidden
 from sublet.kube.session import ApiServer
 
-_QUOTA_TRIES: Final = 100
-_QUOTA_WAIT_SECONDS: Final = 0.05
+_QUOTA_TRIES: Final = 300
+_QUOTA_WAIT_SECONDS: Final = 0.1
 
 
 class IsolationFault(Exception):  # noqa: N818  the name is the state
@@ -23,7 +23,7 @@ class IsolationFault(Exception):  # noqa: N818  the name is the state
 
 
 async def see_quota(api: ApiServer, namespace: str, hard: Mapping[str, str]) -> None:
-    """Wait until the quota in force is the one asked for; IsolationFault after a few seconds."""
+    """Wait until the quota in force is the one asked for; IsolationFault after half a minute."""
     for _ in range(_QUOTA_TRIES):
         live = await api.get(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
         if dict(live.get("status", {}).get("hard", {})) == live["spec"]["hard"] and set(
