@@ -22,7 +22,7 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.binder.binder import Binder
 from sublet.binder.claims import ClaimWriter
 from sublet.binder.ports import Tools
-from sublet.binder.slots import Slots
+from sublet.binder.slots import Promises, Slots
 from sublet.clock import SystemClock
 from sublet.fleet.cluster import ProbeTimes
 from sublet.fleet.registry import Fleet
@@ -216,6 +216,7 @@ class Operator:
             lease=self.state.leases.get,
             class_=self.state.classes.named,
             slots=slots_of,
+            promises=Promises(),
             ledger=self.ledger,
             meter=self.meter,
             events=self.events,

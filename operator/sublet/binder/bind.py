@@ -33,8 +33,9 @@ async def bind(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     LedgerUnavailable and the API's errors: try again later, nothing is lost.
     """
     sites = sites_of(claim, tools)
-    async with _step(tools, "lock"):
+    async with tools.promises.under_way(), _step(tools, "lock"):
         await _lock_all(claim, sites)
+    await tools.promises.stand_back()
     checkpoint()
     async with _step(tools, "namespace"):
         await asyncio.gather(*(_furnish(site) for site in sites))

@@ -190,6 +190,11 @@ class Binder:
         return written
 
     async def _reserve(self, claim: GpuClaim, decision: Reserve) -> GpuClaim | None:
+        async with self._tools.promises.under_way():
+            claim = await self._write_reservation(claim, decision)
+        return await self._bind(claim)
+
+    async def _write_reservation(self, claim: GpuClaim, decision: Reserve) -> GpuClaim:
         async with self._hub:
             claim = await self._tools.claims.add_finalizer(claim)
         allocation = Allocation(
@@ -208,8 +213,7 @@ class Binder:
             placements=decision.placements,
         )
         now = self._tools.clock.now_ms()
-        claim = await self._write(claim, claim_status.reserved(claim, allocation, now))
-        return await self._bind(claim)
+        return await self._write(claim, claim_status.reserved(claim, allocation, now))
 
     async def _bind(self, claim: GpuClaim) -> GpuClaim | None:
         written = await bind(claim, self._tools, self._checkpoint(claim))

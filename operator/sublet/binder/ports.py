@@ -9,7 +9,7 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
 from sublet.binder.claims import ClaimWriter
-from sublet.binder.slots import Slots
+from sublet.binder.slots import Promises, Slots
 from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
 from sublet.kube.session import ApiServer
@@ -48,6 +48,7 @@ class Tools:
     lease: Callable[[LeaseUID], GpuLease | None]
     class_: Callable[[str], GpuClass | None]
     slots: Callable[[LeaseUID], Slots]
+    promises: Promises
     ledger: LedgerPort
     meter: Meter
     events: Events

@@ -4,6 +4,7 @@ A lock decides who has a node and costs one request; setting up a claim's namesp
 """
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 from collections.abc import AsyncIterator
@@ -17,6 +18,37 @@ class Urgency(IntEnum):
     LOCK = 0
     RELEASE = 1
     SETUP = 2
+
+
+class Promises:
+    """Counts claims that are being reserved and locked, so that set-up can stand back for them.
+
+    Under a surge every claim learns what it has before the first namespaces are made; the wait is bounded, so a
+    steady stream of claims can't starve those that are locked.
+    """
+
+    def __init__(self, longest_seconds: float = 15.0) -> None:
+        self._count = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._longest_seconds = longest_seconds
+
+    @asynccontextmanager
+    async def under_way(self) -> AsyncIterator[None]:
+        """Count one claim for the length of the block."""
+        self._count += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if self._count == 0:
+                self._quiet.set()
+
+    async def stand_back(self) -> None:
+        """Wait until no claim is being promised anything, or the bound is reached."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), self._longest_seconds)
 
 
 class Slots:

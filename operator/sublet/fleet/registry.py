@@ -114,6 +114,13 @@ class Fleet:
             return cluster.facts
         return LeaseFacts(credentials_error=self._refused.get(uid, "not connected yet"))
 
+    def is_settled(self) -> bool:
+        """Say whether every connection has shown what it leads to: nodes, or a fault."""
+        return all(
+            c.facts.synced or c.facts.credentials_error or c.facts.identity_error
+            for c in self._clusters.values()
+        )
+
     def marked_nodes(self, uid: LeaseUID) -> int | None:
         """Return how many nodes carry the lease's mark; None while that isn't known."""
         cluster = self._clusters.get(uid)

@@ -30,6 +30,7 @@ from sublet.hub.writer import StatusWriter
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 
 _LEDGER_RETRY_MS = 2_000
+_FIRST_ANSWER_SECONDS = 10.0
 
 
 class Loop:
@@ -66,6 +67,7 @@ class Loop:
         self._assumed: dict[
             ClaimUID, GpuClaim
         ] = {}  # claim UID -> as it will be when its write has answered
+        self._began = clock.monotonic()
         self._engaged: set[LeaseUID] = set()
         self._ledger_due: Millis | None = None
 
@@ -93,8 +95,15 @@ class Loop:
         self._tend()
         self._adoption.tend(self._state.leases.all())
         await self._catch_up_ledger()
+        if not self._knows_the_fleet():
+            refusals = []  # a lease that was never asked yet is no reason to tell anybody
         await asyncio.gather(self._writer.refuse(refusals), self._writer.write_all())
         self._batcher.look_at(self._next_due(made))
+
+    def _knows_the_fleet(self) -> bool:
+        """Say whether every leased cluster has answered once, or had its time to."""
+        late = self._clock.monotonic() - self._began > _FIRST_ANSWER_SECONDS
+        return late or self._fleet.is_settled()
 
     def idle(self, uid: ClaimUID) -> None:
         """Take note that the binder is done with a claim."""
@@ -179,8 +188,9 @@ class Loop:
 
     def _next_due(self, made: Plan) -> Millis | None:
         renewals = (renewal_ms(c, self._token_life_seconds) for c in self._state.claims.all())
-        due: Iterable[Millis | None] = (made.next_due_ms, self._ledger_due, *renewals)
         now = self._clock.now_ms()
+        unknown = None if self._knows_the_fleet() else now
+        due: Iterable[Millis | None] = (made.next_due_ms, self._ledger_due, unknown, *renewals)
         return min((Millis(max(at, now + 1_000)) for at in due if at is not None), default=None)
 
 
