@@ -13,6 +13,7 @@ import yaml
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import H200, bare_node, gpu_node, mig_node, sharing_node
 from tests.harness.ledger import facts_in
+from tests.harness.pids import api_server_pid
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import NAMESPACE as SYSTEM, Stack, condition
 from tests.harness.waiting import stays, wait_for
@@ -331,7 +332,7 @@ def test_a_cluster_that_goes_away_frees_nothing_and_comes_back(
     operator: OperatorProcess, stack: Stack
 ):
     bound = _bind(stack, "island", class_name="h200")
-    server = _api_server_pid(stack, "east")
+    server = api_server_pid(stack, "east")
     os.kill(server, signal.SIGSTOP)
     try:
         wait_for(
@@ -363,20 +364,6 @@ def _billed(operator: OperatorProcess, bound: dict[str, Any]) -> int:
     return next(
         int(i["gpuMilliseconds"]) for i in answer["items"] if i["uid"] == bound["metadata"]["uid"]
     )
-
-
-def _api_server_pid(stack: Stack, plane: str) -> int:
-    config = yaml.safe_load(stack.running.kubeconfig(plane).read_text())
-    port = config["clusters"][0]["cluster"]["server"].rsplit(":", 1)[1]
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"kube-apiserver" in command and f"--secure-port={port}".encode() in command:
-                return int(entry.name)
-    raise AssertionError(f"no API server of {plane}")
 
 
 def test_nothing_is_written_at_rest(operator: OperatorProcess, stack: Stack):
