@@ -165,8 +165,11 @@ def _over_several(shape: Shape, room: list[tuple[int, LeaseSupply]]) -> list[Pla
 
 
 def _may_join(supply: LeaseSupply, chosen: Iterable[LeaseSupply]) -> bool:
-    """Say whether a claim may span these leases: one cluster is one namespace with one set of rights, and an alias
-    names one cluster in the tenant's kubeconfig."""
+    """Say whether a claim may span these leases.
+
+    One cluster is one namespace of the claim with one set of rights, and an alias names one cluster in the tenant's
+    kubeconfig.
+    """
     for other in chosen:
         same_cluster = supply.inventory.cluster_uid == other.inventory.cluster_uid is not None
         if same_cluster and supply.lease.spec.tenant_access != other.lease.spec.tenant_access:

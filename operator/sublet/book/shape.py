@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sublet.api.gpuclaim import GpuClaim, Scope
 
@@ -16,19 +17,25 @@ class Shape:
     """It takes less than its one node has; the node may be of any larger size."""
 
 
-def shapes_on(claim: GpuClaim, sizes: Iterable[int]) -> set[Shape]:
-    """Return the claim's forms on nodes of these sizes."""
+def shapes_on(claim: GpuClaim, sizes: frozenset[int]) -> tuple[Shape, ...]:
+    """Return the claim's forms on nodes of these sizes, parts first: they spare whole nodes."""
     spec = claim.spec
+    return _shapes(spec.gpus, spec.gpus_per_node, spec.topology.scope is Scope.NODE, sizes)
+
+
+@lru_cache(maxsize=4_096)
+def _shapes(
+    gpus: int, asked_per_node: int | None, one_node: bool, sizes: frozenset[int]
+) -> tuple[Shape, ...]:
     found = set()
     for size in sizes:
-        per_node = spec.gpus_per_node if spec.gpus_per_node is not None else min(size, spec.gpus)
-        if per_node > size or spec.gpus % per_node:
+        per_node = asked_per_node if asked_per_node is not None else min(size, gpus)
+        if per_node > size or gpus % per_node:
             continue
-        nodes = spec.gpus // per_node
-        one_node = per_node < size or spec.topology.scope is Scope.NODE
-        if nodes == 1 or not one_node:
-            found.add(Shape(nodes, per_node, is_part=per_node < size))
-    return found
+        nodes, is_part = gpus // per_node, per_node < size
+        if nodes == 1 or not (one_node or is_part):
+            found.add(Shape(nodes, per_node, is_part))
+    return tuple(sorted(found, key=lambda s: (s.nodes, s.gpus, not s.is_part)))
 
 
 def unfit_message(claim: GpuClaim, sizes: Iterable[int]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Final
 
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.lease_terms import Commitment, CommitmentMode
@@ -16,6 +17,7 @@ from sublet.api.times import Millis
 from sublet.book.free import FreeNodes
 from sublet.book.holdings import Holdings
 from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
+from sublet.book.shape import shapes_on
 from sublet.book.steps import FOREVER, Steps
 
 _NEVER_SOLD: Final = frozenset(
@@ -83,10 +85,9 @@ class LeaseSupply:
         )
         """Committed GPUs that nobody holds, in time; below 0 where the commitment was lowered."""
 
-    @property
-    def sells(self) -> bool:
-        """Say whether it is leased now and may be sold by what is known of its cluster."""
-        return self.has_begun and not self.is_over and self.inventory.isolation_ready
+    def fits(self, claim: GpuClaim) -> bool:
+        """Say whether the claim has a form on its nodes; unknown sizes rule nothing out."""
+        return not self.sizes or bool(shapes_on(claim, self.sizes))
 
     def headroom(self, until_ms: Millis) -> int:
         """Return the committed GPUs that nobody holds at any instant from now to `until_ms`."""
