@@ -108,8 +108,21 @@ def is_giving_back(claim: GpuClaim) -> bool:
 
 def unreserved(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
     """It lost the race for a node: back to the book. The allocation stays, for its sequence."""
-    pending = Pending(reason=PendingReason.WAITING_FOR_CAPACITY, message=message)
-    return waiting(claim, pending, now_ms)
+    pending = Pending(reason=PendingReason.WAITING_FOR_CAPACITY, message=message[:1024])
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.FALSE, pending.reason.value, message),
+        progress="Reconciling",
+        states={"Reserved": (Status.FALSE, LOST_RACE), "Bound": (Status.FALSE, LOST_RACE)},
+        update={"pending": pending},
+    )
+
+
+def lost_race(claim: GpuClaim) -> bool:
+    """Say whether the last thing that happened to a claim was that it lost the race for a node."""
+    found = find_condition(claim.status.conditions, "Reserved")
+    return found is not None and found.status is Status.FALSE and found.reason == LOST_RACE
 
 
 def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> ClaimStatus:

@@ -25,6 +25,10 @@ from sublet.kube.wire import Node
 _TRIES: Final = 10
 
 
+class UnfitNode(LostRace):
+    """The node is locked, but what it shows live forbids to hand it over."""
+
+
 def node_path(name: str) -> str:
     """Return a node's URL path."""
     return f"/api/v1/nodes/{name}"
@@ -173,7 +177,7 @@ def _recheck(node: Node, lease: GpuLease, place: PlacedNode) -> None:
     """Look at the locked node once more, live: the book decided on what a cache showed."""
     unfit = node_state(node, lease, before=None, foreign_pods=False).unfit
     if unfit is not None:
-        raise LostRace(f"node {place.node} can't be sold: {unfit}")
+        raise UnfitNode(f"node {place.node} can't be sold: {unfit}")
 
 
 async def _read(cluster: LeasedCluster, place: PlacedNode) -> Node:

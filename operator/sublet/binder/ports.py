@@ -88,7 +88,7 @@ class LostRace(Exception):  # noqa: N818
     def __init__(self, message: str, *, holds_nothing: bool = False) -> None:
         super().__init__(message)
         self.holds_nothing = holds_nothing
-        """It lost at its first node, so there is nothing to give back."""
+        """It lost at its first node, so this try took nothing; an earlier one may have."""
 
 
 class Overtaken(Exception):  # noqa: N818

@@ -68,4 +68,7 @@ async def see_tenant(api: ApiServer, namespace: str, claim_uid: str, token: str)
 
 def _quantities(hard: Mapping[str, str]) -> dict[str, Decimal]:
     """Return the numbers behind Kubernetes quantities: the server writes 1000 as 1k and 2048Mi as 2Gi."""
-    return {name: parse_quantity(text) for name, text in hard.items()}
+    return {
+        name: parse_quantity(text)  # type: ignore[no-untyped-call]  # the library has no types here
+        for name, text in hard.items()
+    }
