@@ -10,6 +10,8 @@ condition keeps its lastTransitionTime while its status stays, so an unchanged s
 | misconfigured, quota, unfit, price, no lease | False | Stalled=True | Failed |
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from sublet.api.common import Condition, Status, find_condition
@@ -29,6 +31,8 @@ _PASSING: Final = frozenset(
     {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE, PendingReason.RELEASING}
 )
 """Reasons that end by themselves; the others need somebody to change something."""
+
+LOST_RACE: Final = "LostRace"
 
 
 def waiting(claim: GpuClaim, pending: Pending, now_ms: Millis) -> ClaimStatus:
@@ -67,20 +71,58 @@ def delayed(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
     """Reserved, but a step of binding or releasing waits for something: say for what."""
     found = find_condition(claim.status.conditions, "Ready")
     reason = found.reason if found is not None else "Binding"
+    leaving = find_condition(claim.status.conditions, "Releasing")
+    is_leaving = leaving is not None and leaving.status is Status.TRUE
     return _next(
         claim,
         now_ms,
         ready=(Status.FALSE, reason, message),
         progress="Reconciling",
-        states={},
+        states={"Releasing": (Status.TRUE, leaving.reason)} if leaving and is_leaving else {},
+        messages={"Releasing": message},
         update={},
     )
 
 
+def giving_back(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
+    """It lost a node and gives back the others it took; until that is done it is still reserved.
+
+    Written before anything is taken away, so that nobody else can write Bound meanwhile and a restart goes on giving
+    back instead of binding.
+    """
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.FALSE, LOST_RACE, message),
+        progress="Reconciling",
+        states={"Bound": (Status.FALSE, LOST_RACE)},
+        update={},
+    )
+
+
+def is_giving_back(claim: GpuClaim) -> bool:
+    """Say whether a reserved claim gives back what it took instead of being bound."""
+    found = find_condition(claim.status.conditions, "Ready")
+    return found is not None and found.status is Status.FALSE and found.reason == LOST_RACE
+
+
 def unreserved(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
     """It lost the race for a node: back to the book. The allocation stays, for its sequence."""
-    pending = Pending(reason=PendingReason.WAITING_FOR_CAPACITY, message=message)
-    return waiting(claim, pending, now_ms)
+    pending = Pending(reason=PendingReason.WAITING_FOR_CAPACITY, message=message[:1024])
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.FALSE, pending.reason.value, message),
+        progress="Reconciling",
+        states={"Reserved": (Status.FALSE, LOST_RACE), "Bound": (Status.FALSE, LOST_RACE)},
+        update={"pending": pending},
+    )
+
+
+def lost_race(claim: GpuClaim) -> bool:
+    """Say whether the last thing that happened to a claim was that it lost the race for a node."""
+    found = find_condition(claim.status.conditions, "Reserved")
+    return found is not None and found.status is Status.FALSE and found.reason == LOST_RACE
 
 
 def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> ClaimStatus:
@@ -180,12 +222,13 @@ def _next(
     progress: str | None,
     states: dict[str, tuple[Status, str]],
     update: dict[str, object],
+    messages: Mapping[str, str] = MappingProxyType({}),
 ) -> ClaimStatus:
     """Return the status with these conditions set; Reconciling and Stalled stand only while they are true."""
     old = {c.type: c for c in claim.status.conditions if c.type not in ("Reconciling", "Stalled")}
     fresh = {
         "Ready": ready,
-        **{type_: (status, reason, "") for type_, (status, reason) in states.items()},
+        **{t: (status, reason, messages.get(t, "")) for t, (status, reason) in states.items()},
     }
     if progress is not None:
         fresh[progress] = (Status.TRUE, ready[1], ready[2])

@@ -246,6 +246,8 @@ class Access(ApiModel):
         tuple[ClusterAccess, ...], Field(max_length=64, json_schema_extra=list_map("alias"))
     ]
     """One context per leased cluster."""
+    renewal_time: Instant | None = None
+    """When the tokens are renewed: at half of the life that the clusters granted."""
 
 
 class ClaimStatus(ApiModel):

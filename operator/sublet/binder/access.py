@@ -5,8 +5,9 @@ live as long as a setting says and are renewed at half their life, so a hub that
 """
 
 import base64
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
@@ -15,13 +16,18 @@ from sublet.api.common import API_VERSION
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
 from sublet.binder.namespace import TENANT_ACCOUNT
-from sublet.kube.errors import Conflict
+from sublet.kube.errors import Conflict, Forbidden, Invalid
 from sublet.kube.session import ApiServer, Endpoint
 
 SECRET_TYPE: Final = "sublet.dev/kubeconfig"  # noqa: S105  a type, not a secret
 SECRET_KEY: Final = "value"  # noqa: S105  likewise; Flux and Cluster API read this key
 MIN_TOKEN_SECONDS: Final = 600
 """The API server refuses shorter lives."""
+_LONGEST_NAME: Final = 242
+
+
+class SecretTaken(Exception):  # noqa: N818  the name is the state
+    """A Secret that isn't ours has the name of the claim's kubeconfig; somebody must delete it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,8 @@ class Grant:
     alias: str
     namespace: str
     endpoint: Endpoint
-    token: str
+    token: str = field(repr=False)
+    requested_ms: Millis
     expires_ms: Millis
 
 
@@ -70,17 +77,34 @@ async def write_secret(hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant])
     try:
         await hub.create(path, secret)
     except Conflict:
-        await hub.replace(f"{path}/{name}", secret)
+        await _overwrite(hub, path, name, secret)
     clusters = tuple(
         ClusterAccess(alias=g.alias, namespace=g.namespace, expiration_time=g.expires_ms)
         for g in grants
     )
-    return Access(secret_name=name, clusters=clusters)
+    renewal = Millis(min(g.requested_ms + (g.expires_ms - g.requested_ms) // 2 for g in grants))
+    return Access(secret_name=name, clusters=clusters, renewal_time=renewal)
+
+
+async def _overwrite(hub: ApiServer, path: str, name: str, secret: dict[str, Any]) -> None:
+    """Replace the Secret of an earlier try; SecretTaken if the name is somebody else's."""
+    try:
+        await hub.replace(f"{path}/{name}", secret)
+    except (
+        Forbidden,
+        Invalid,
+    ) as error:  # another type can't be changed; another claim's is fenced
+        raise SecretTaken(
+            f"Secret {name} is not this claim's: delete it, or make the claim under another name"
+        ) from error
 
 
 def secret_name(claim: GpuClaim) -> str:
-    """Return the Secret's name: the claim's, so that people find it."""
-    return f"{claim.metadata.name[:240]}-kubeconfig"
+    """Return the Secret's name: the claim's, so that people find it; a very long one ends with a digest."""
+    name = claim.metadata.name
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:230]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+    return f"{name}-kubeconfig"
 
 
 def kubeconfig(grants: Sequence[Grant]) -> str:
@@ -103,10 +127,12 @@ def kubeconfig(grants: Sequence[Grant]) -> str:
 
 
 def renewal_ms(claim: GpuClaim, life_seconds: int) -> Millis | None:
-    """Return when the claim's tokens are due for renewal: half a life before the first one ends."""
+    """Return when the claim's tokens are due for renewal: at half of the life that was granted."""
     access = claim.status.access
     if access is None:
         return None
+    if access.renewal_time is not None:
+        return access.renewal_time
     first = min(c.expiration_time for c in access.clusters)
     return Millis(first - max(MIN_TOKEN_SECONDS, life_seconds) * MS_PER_SECOND // 2)
 

@@ -2,25 +2,33 @@
 
 Locks first (the first node by name alone, the rest at once), then each cluster's namespace and contents at once, then
 the proofs, then the token, the Secret, and one compare-and-set that says Bound. The only hard order inside: the
-kubeconfig is handed over after the quota is live and the probe was refused.
+kubeconfig is handed over after the quota is live and the probe was refused, and only while a live read of the claim
+still shows this very reservation.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import structlog
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import GpuClaim
-from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import Access, Allocation, GpuClaim
+from sublet.api.ids import ClaimUID, TenantUID
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder import namespace, proof
 from sublet.binder.access import Grant, request_token, write_secret
-from sublet.binder.locks import lock_node
-from sublet.binder.ports import LostRace, Tools
-from sublet.binder.release import retreat
-from sublet.binder.sites import Site, sites_of
+from sublet.binder.locks import UnfitNode, lock_node
+from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Overtaken, Tools
+from sublet.binder.sites import Berth, Site, reachable_sites, sites_of
 from sublet.binder.slots import Urgency
+from sublet.binder.together import all_of
 from sublet.kube.errors import Conflict
+
+PARTIAL_RENEWAL_SECONDS: Final = 600
+"""How soon a renewal that left a silent cluster out is made again."""
 
 Checkpoint = Callable[[], None]
 """Raises Interrupted where the protocol should stop between two steps."""
@@ -29,111 +37,154 @@ Checkpoint = Callable[[], None]
 async def bind(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClaim:
     """Bring a reserved claim to Bound; returns it as written.
 
-    LostRace: it can't have a node (its own entries are off again). ClusterSilent, IsolationFault,
-    LedgerUnavailable and the API's errors: try again later, nothing is lost.
+    LostRace: it can't have a node, and what it took is to be given back. Overtaken: the reservation isn't this one any
+    more. ClusterSilent, ClusterRefuses, IsolationFault, SecretTaken, LedgerUnavailable and the hub's errors: try again
+    later, nothing is lost.
     """
     sites = sites_of(claim, tools)
-    async with tools.promises.under_way(), _step(tools, "lock"):
+    leases = {b.place.lease_uid for site in sites for b in site.berths}
+    async with tools.promises.under_way(*leases), _step(tools, "lock"):
         await _lock_all(claim, sites)
-    await tools.promises.stand_back()
+    await tools.promises.stand_back(*leases)
     checkpoint()
     async with _step(tools, "namespace"):
-        await asyncio.gather(*(_furnish(site) for site in sites))
+        await all_of(_furnish(site) for site in sites)
     checkpoint()
     async with _step(tools, "prove"):
-        grants = list(await asyncio.gather(*(_prove(site, tools) for site in sites)))
+        grants = await all_of(_prove(site, tools) for site in sites)
     checkpoint()
-    return await _hand_over(claim, grants, tools)
+    async with _step(tools, "hand-over"):
+        return await _hand_over(claim, grants, tools)
+
+
+def allocation_of(claim: GpuClaim) -> Allocation:
+    """Return the claim's allocation; ValueError if it never had one."""
+    if claim.status.allocation is None:
+        raise ValueError(f"claim {claim.metadata.key} has no allocation")
+    return claim.status.allocation
+
+
+def is_same_reservation(live: GpuClaim | None, claim: GpuClaim) -> bool:
+    """Say whether the claim still holds, on the hub, what `claim` shows, and isn't giving it back."""
+    return (
+        live is not None
+        and live.status.allocation is not None
+        and live.status.allocation.sequence == allocation_of(claim).sequence
+        and is_true(live.status.conditions, "Reserved")
+        and not is_true(live.status.conditions, "Releasing")
+        and not claim_status.is_giving_back(live)
+    )
 
 
 async def _lock_all(claim: GpuClaim, sites: list[Site]) -> None:
-    """Lock every node or none."""
-    allocation = claim.status.allocation
-    if allocation is None:
-        raise ValueError(f"claim {claim.metadata.key} has no allocation")
-    uid, tenant = ClaimUID(claim.metadata.uid), TenantUID(allocation.tenant_uid)
-    places = sorted(
-        ((s, p) for s in sites for p in s.places), key=lambda sp: (sp[0].alias, sp[1].node)
+    """Lock every node, or raise the first failure when no lock is under way any more."""
+    uid = ClaimUID(claim.metadata.uid)
+    tenant = TenantUID(allocation_of(claim).tenant_uid)
+    berths = sorted(
+        ((site, b) for site in sites for b in site.berths),
+        key=lambda pair: (pair[1].place.lease, pair[1].place.node),
     )
 
-    async def lock(index: int) -> None:
-        site, place = places[index]
-        async with site.slots.take(Urgency.LOCK):
-            await lock_node(site.cluster, _lease_of(site, place.lease_uid), place, uid, tenant)
+    async def lock(site: Site, berth: Berth) -> None:
+        async with site.asking(Urgency.LOCK):
+            await lock_node(berth.cluster, berth.lease, berth.place, uid, tenant)
 
+    # most losers lose on the first request, and nobody ever waits for a lock
     try:
-        # most losers lose on the first request, and nobody ever waits for a lock
-        await lock(0)
-        results = await asyncio.gather(
-            *(lock(i) for i in range(1, len(places))), return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-    except LostRace:
-        await retreat(sites, uid)
+        await lock(*berths[0])
+    except UnfitNode:
         raise
+    except LostRace as lost:
+        raise LostRace(str(lost), holds_nothing=True) from lost
+    await all_of(lock(site, berth) for site, berth in berths[1:])
 
 
 async def _furnish(site: Site) -> None:
     """Make the namespace, then everything in it at once."""
     api, home = site.cluster.api, site.home
-    async with site.slots.take(Urgency.SETUP):
+    async with site.asking(Urgency.SETUP):
         with suppress(Conflict):  # a repeated step, or the other operator's
             await api.create("/api/v1/namespaces", namespace.namespace(home))
-        await asyncio.gather(*(api.apply(path, obj) for path, obj in namespace.contents(home)))
+        await all_of(api.apply(path, obj) for path, obj in namespace.contents(home))
 
 
 async def _prove(site: Site, tools: Tools) -> Grant:
     """See quota and policy live, then mint the token and see the tenant through it."""
     api, home = site.cluster.api, site.home
-    async with site.slots.take(Urgency.SETUP):
-        _, _, (token, expires_ms) = await asyncio.gather(
-            proof.see_quota(api, home.name, namespace.quota_hard(home)),
-            proof.see_policy(api, home.name, home.claim_uid),
-            request_token(api, home.name, tools.token_life_seconds),
-        )
-        await proof.see_tenant(api, home.name, home.claim_uid, token)
-    return Grant(site.alias, home.name, site.cluster.endpoint, token, expires_ms)
+
+    steps: list[Coroutine[Any, Any, Any]] = [
+        proof.see_quota(api, home.name, namespace.quota_hard(home)),
+        proof.see_policy(api, home.name, home.claim_uid),
+        _grant(site, tools),
+    ]
+    async with site.asking(Urgency.SETUP):
+        *_, grant = await all_of(steps)
+        await proof.see_tenant(api, home.name, home.claim_uid, grant.token)
+    granted: Grant = grant
+    return granted
+
+
+async def _grant(site: Site, tools: Tools) -> Grant:
+    now = tools.clock.now_ms()
+    token, expires_ms = await request_token(
+        site.cluster.api, site.home.name, tools.token_life_seconds
+    )
+    grant = Grant(site.alias, site.home.name, site.cluster.endpoint, token, now, expires_ms)
+    tools.grants[ClaimUID(site.home.claim_uid), site.alias] = grant
+    return grant
 
 
 async def _hand_over(claim: GpuClaim, grants: list[Grant], tools: Tools) -> GpuClaim:
     """Choose boundTime (durable before anything shows it), write the Secret, say Bound."""
-    allocation = claim.status.allocation
-    if allocation is None:
-        raise ValueError(f"claim {claim.metadata.key} has no allocation")
-    async with _step(tools, "hand-over"):
-        uid = ClaimUID(claim.metadata.uid)
-        bound_ms = await tools.ledger.intend_bound(uid, allocation.sequence, tools.clock.now_ms())
-        access = await write_secret(tools.hub, claim, grants)
-        status = claim_status.bound(claim, bound_ms, access, tools.clock.now_ms())
-        return await tools.claims.write_status(claim, status)
+    uid, sequence = ClaimUID(claim.metadata.uid), allocation_of(claim).sequence
+    bound_ms = await tools.ledger.intend_bound(uid, sequence, tools.clock.now_ms())
+    # an operator that slept through the claim's release must not hand anything over
+    live = await tools.claims.get(claim)
+    if live is None or not is_same_reservation(live, claim):
+        raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
+    if is_true(live.status.conditions, "Bound"):
+        return live
+    access = await write_secret(tools.hub, live, grants)
+    status = claim_status.bound(live, bound_ms, access, tools.clock.now_ms())
+    return await tools.claims.write_status(live, status)
 
 
-async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim:
-    """Mint new tokens for a bound claim and write them into its Secret; the old ones live on to their end."""
-    sites = sites_of(claim, tools)
+async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
+    """Mint new tokens for a bound claim and write them into its Secret; the old ones live on to their end.
 
-    async def grant(site: Site) -> Grant:
-        async with site.slots.take(Urgency.SETUP):
-            token, expires = await request_token(
-                site.cluster.api, site.home.name, tools.token_life_seconds
-            )
-        return Grant(site.alias, site.home.name, site.cluster.endpoint, token, expires)
+    A silent cluster keeps its last token, or is left out for so long, and never costs the others' tenants their access.
+    """
+    live = await tools.claims.get(claim)
+    if live is None or not is_true(live.status.conditions, "Bound"):
+        return live
+    sites, silent = reachable_sites(live, tools)
+    results = await asyncio.gather(*(_renewed(site, tools) for site in sites))
+    fresh = [grant for grant in results if grant is not None]
+    if not fresh:
+        raise ClusterSilent((silent or [site.alias for site in sites])[0])
+    uid = ClaimUID(live.metadata.uid)
+    old = live.status.access
+    missing = [c for c in old.clusters if c.alias not in {g.alias for g in fresh}] if old else []
+    kept = [g for c in missing if (g := tools.grants.get((uid, c.alias))) is not None]
+    access = await write_secret(tools.hub, live, [*fresh, *kept])
+    if missing:
+        known = {c.alias for c in access.clusters}
+        soon = Millis(tools.clock.now_ms() + PARTIAL_RENEWAL_SECONDS * MS_PER_SECOND)
+        clusters = (*access.clusters, *(c for c in missing if c.alias not in known))
+        access = Access(secret_name=access.secret_name, clusters=clusters, renewal_time=soon)
+    status = claim_status.renewed(live, access, tools.clock.now_ms())
+    return await tools.claims.write_status(live, status)
 
-    grants = list(await asyncio.gather(*(grant(site) for site in sites)))
-    access = await write_secret(tools.hub, claim, grants)
-    return await tools.claims.write_status(
-        claim, claim_status.renewed(claim, access, tools.clock.now_ms())
-    )
 
-
-def _lease_of(site: Site, lease_uid: str) -> GpuLease:
-    """Return the lease that a node of the site belongs to; two leases of one cluster share a site."""
-    if site.lease.metadata.uid == LeaseUID(lease_uid):
-        return site.lease
-    meta = site.lease.metadata.model_copy(update={"uid": lease_uid})
-    return site.lease.model_copy(update={"metadata": meta})
+async def _renewed(site: Site, tools: Tools) -> Grant | None:
+    """Mint a new token, None if this cluster can't be asked now."""
+    try:
+        async with site.asking(Urgency.SETUP):
+            return await _grant(site, tools)
+    except (ClusterSilent, ClusterRefuses) as error:
+        log = structlog.get_logger()
+        log.warning("token not renewed", uid=site.home.claim_uid, reason=str(error))
+        return None
 
 
 @asynccontextmanager

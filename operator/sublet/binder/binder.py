@@ -1,39 +1,72 @@
 """The engine: one task per claim at a time, driven by what the claim's status says.
 
 `tend` is told of every claim that may need work and starts nothing twice. Failures are retried here with jittered
-back-off for ever; what a claim waits for is said in its Ready condition. Every write's answer goes to `on_claim`, so
-that the next pass sees it before the watch does.
+back-off for ever; what a claim waits for is said in its conditions. Every write's answer goes to `on_claim`, so that
+the next pass sees it before the watch does.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
 from sublet.api import claim_status
 from sublet.api.common import find_condition, is_true
-from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID
-from sublet.api.kinds import RELEASE_FINALIZER
-from sublet.binder.access import renewal_ms
-from sublet.binder.bind import bind, renew
+from sublet.binder.access import SecretTaken
 from sublet.binder.claims import Outrun
-from sublet.binder.ports import ClusterSilent, Interrupted, LostRace, Tools
+from sublet.binder.ports import (
+    ClusterRefuses,
+    ClusterSilent,
+    Interrupted,
+    LostRace,
+    Overtaken,
+    StillThere,
+    Tools,
+)
 from sublet.binder.proof import IsolationFault
-from sublet.binder.release import StillThere, finish, release
+from sublet.binder.release import clear_strays
+from sublet.binder.work import Work, Works
 from sublet.book.decisions import Extend, Reserve, Take
-from sublet.kube.errors import KubeError, NotFound
+from sublet.kube.errors import KubeError
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
-from sublet.ledger.terms import PriceTerms
 
 _FIRST_WAIT_SECONDS: Final = 0.2
 _LONGEST_WAIT_SECONDS: Final = 30.0
-_REQUESTED_BY: Final = "sublet.dev/requested-by"
 _HUB_WRITES_AT_ONCE: Final = 16
+_BACK_OFF: Final = -1.0
 
-Work = Callable[[GpuClaim], Awaitable[GpuClaim | None]]
+_WAITS_FOR: Final = (
+    ClusterSilent,
+    ClusterRefuses,
+    IsolationFault,
+    SecretTaken,
+    LedgerUnavailable,
+    LedgerConflict,
+)
+"""What a claim may have to wait for: said in its condition, tried again with back-off."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """Work under way for one claim."""
+
+    claim: GpuClaim
+    """As it was read or written last."""
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set: end with this step, and don't wait for a retry."""
+    task: asyncio.Task[None] | None = None
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not when asked to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), min(seconds, _LONGEST_WAIT_SECONDS))
 
 
 class Binder:
@@ -51,134 +84,135 @@ class Binder:
         self._on_claim = on_claim
         self._on_gone = on_gone
         self._on_idle = on_idle
-        self._tasks: dict[
-            ClaimUID, asyncio.Task[None]
-        ] = {}  # claim UID -> the one task at work on it
-        self._stopping: set[ClaimUID] = set()
+        self._works = Works(tools, self._write)
+        self._runs: dict[ClaimUID, _Run] = {}  # claim UID -> the one piece of work on it
+        self._losses: Counter[ClaimUID] = Counter()  # claim UID -> races lost in a row
         self._hub = asyncio.Semaphore(_HUB_WRITES_AT_ONCE)
         self._closed = False
 
     def is_busy(self, uid: ClaimUID) -> bool:
         """Say whether something is under way for a claim."""
-        return uid in self._tasks
+        return uid in self._runs
 
     def reserve(self, claim: GpuClaim, decision: Reserve) -> bool:
         """Start to carry out a reservation, then bind; return whether it was started."""
-        return self._start(claim, lambda c: self._reserve(c, decision))
+        return self._start(claim, self._works.reserve(decision))
 
     def take(self, claim: GpuClaim, decision: Take) -> bool:
         """Start a release; a bind that is under way stops at its step's end first."""
-        uid = ClaimUID(claim.metadata.uid)
-        if uid in self._tasks:
-            self._stopping.add(uid)
+        if (run := self._runs.get(ClaimUID(claim.metadata.uid))) is not None:
+            run.stop.set()
             return False
-        return self._start(claim, lambda c: self._take(c, decision))
+        return self._start(claim, self._works.take(decision))
 
     def extend(self, claim: GpuClaim, decision: Extend) -> bool:
         """Start to move a claim's end."""
-        return self._start(claim, lambda c: self._extend(c, decision))
+        return self._start(claim, self._works.extend(decision))
 
     def tend(self, claim: GpuClaim) -> bool:
         """Start whatever the claim's status asks for, if anything; return whether it was started."""
-        work = self._work_for(claim)
+        work = self._works.asked_for(claim)
         return work is not None and self._start(claim, work)
 
     async def close(self, patience_seconds: float) -> None:
         """Take no more work; let every step under way end, then stop."""
         self._closed = True
-        self._stopping.update(self._tasks)
-        tasks = list(self._tasks.values())
+        runs = list(self._runs.values())
+        for run in runs:
+            run.stop.set()
+        tasks = [run.task for run in runs if run.task is not None]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=patience_seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _work_for(self, claim: GpuClaim) -> Work | None:
-        """Return the protocol that a claim's status asks for."""
-        conditions = claim.status.conditions
-        deleting = claim.metadata.deletion_timestamp is not None
-        leaving = deleting and RELEASE_FINALIZER in claim.metadata.finalizers
-        if claim_status.released_ms(claim) is not None or is_true(conditions, "Ended"):
-            return self._finish if leaving else None
-        if is_true(conditions, "Releasing"):
-            return self._release
-        if not is_true(conditions, "Reserved"):
-            return self._let_go if leaving else None
-        if deleting:
-            return None  # the book's next pass starts the release
-        if not is_true(conditions, "Bound"):
-            return self._bind
-        return self._renew if self._is_renewal_due(claim) else None
-
-    def _is_renewal_due(self, claim: GpuClaim) -> bool:
-        due = renewal_ms(claim, self._tools.token_life_seconds)
-        return due is not None and due <= self._tools.clock.now_ms()
-
-    async def _renew(self, claim: GpuClaim) -> GpuClaim | None:
-        return await renew(claim, self._tools)
-
     def _start(self, claim: GpuClaim, work: Work) -> bool:
         uid = ClaimUID(claim.metadata.uid)
-        if self._closed or uid in self._tasks:
+        if self._closed or uid in self._runs:
             return False
-        task = asyncio.create_task(self._run(claim, work), name=f"claim {uid}")
-        self._tasks[uid] = task
+        run = self._runs[uid] = _Run(claim)
+        run.task = asyncio.create_task(self._run(run, work), name=f"claim {uid}")
         return True
 
-    async def _run(self, claim: GpuClaim, work: Work) -> None:
+    async def _run(self, run: _Run, work: Work) -> None:
         """Work until done, trying again after failures; nothing raised here leaves this task."""
-        uid = ClaimUID(claim.metadata.uid)
-        log = structlog.get_logger().bind(claim=claim.metadata.key, uid=uid)
-        wait = _FIRST_WAIT_SECONDS
+        uid, wait = ClaimUID(run.claim.metadata.uid), _FIRST_WAIT_SECONDS
         try:
-            while True:
-                try:
-                    done = await work(claim)
-                    self._tell(claim, done)
-                    return  # noqa: TRY300  the one way out that is no error
-                except (Interrupted, Outrun, NotFound) as reason:
-                    log.debug("stopped", reason=str(reason))
-                    await self._look_again(claim)
+            while (pause := await self._try(run, work)) is not None:
+                if pause == _BACK_OFF:
+                    wait = pause = self._longer(wait)
+                await run.pause(pause)
+                if run.stop.is_set() or not await self._reread(run):
                     return
-                except LostRace as lost:
-                    await self._give_up(claim, lost)
-                    return
-                except StillThere as reason:
-                    await self._say(claim, str(reason))
-                    pause = reason.wait_seconds
-                except (ClusterSilent, IsolationFault, LedgerUnavailable, LedgerConflict) as reason:
-                    claim = await self._say(claim, str(reason)) or claim
-                    pause = wait = self._longer(wait)
-                except KubeError as error:
-                    log.warning("step failed", error=str(error))
-                    pause = wait = self._longer(wait)
-                except Exception:
-                    log.exception("step failed unexpectedly")
-                    pause = wait = self._longer(wait)
-                if self._closed or uid in self._stopping:
-                    return
-                await asyncio.sleep(min(pause, _LONGEST_WAIT_SECONDS))
-                fresh = await self._reread(claim)
-                if fresh is None:
-                    return
-                claim = fresh
-                if (again := self._work_for(claim)) is None:
+                if (again := self._works.asked_for(run.claim)) is None:
                     return
                 work = again
+            await self._cool_down(run)
         finally:
-            self._tasks.pop(uid, None)
-            self._stopping.discard(uid)
+            self._runs.pop(uid, None)
             self._on_idle(uid)
+
+    async def _try(self, run: _Run, work: Work) -> float | None:
+        """Try once; return how long to wait before the claim is looked at again, None if there is nothing to repeat."""
+        log = structlog.get_logger().bind(claim=run.claim.metadata.key, uid=run.claim.metadata.uid)
+        try:
+            self._tell(run.claim, await work(run.claim, self._checkpoint(run)))
+        except LostRace as lost:
+            return await self._try(run, self._beginning_to_give_back(lost))
+        except (Interrupted, Outrun, Overtaken) as reason:
+            log.debug("stopped", reason=str(reason))
+            return await self._look_again(run, strays=not isinstance(reason, Interrupted))
+        except StillThere as reason:
+            await self._say(run, str(reason))
+            return reason.wait_seconds
+        except _WAITS_FOR as reason:
+            log.info("waiting", reason=str(reason))
+            await self._say(run, str(reason))
+        except KubeError as error:
+            log.warning("step failed", error=str(error))
+        except Exception:
+            log.exception("step failed unexpectedly")
+        else:
+            return None
+        return _BACK_OFF
+
+    def _beginning_to_give_back(self, lost: LostRace) -> Work:
+        async def work(claim: GpuClaim, checkpoint: Callable[[], None]) -> GpuClaim:
+            return await self._works.begin_give_back(claim, lost)
+
+        return work
+
+    async def _look_again(self, run: _Run, *, strays: bool) -> float | None:
+        """Show the book what the claim is now; a bind that was overtaken takes off what it wrote after that."""
+        try:
+            if strays and is_true(run.claim.status.conditions, "Reserved"):
+                await clear_strays(run.claim, self._tools)
+            self._tell(run.claim, await self._tools.claims.get(run.claim))
+        except (StillThere, ClusterSilent, ClusterRefuses, KubeError) as error:
+            log = structlog.get_logger()
+            log.warning("looking again later", uid=run.claim.metadata.uid, error=str(error))
+            return _BACK_OFF
+        return None
+
+    async def _cool_down(self, run: _Run) -> None:
+        """Let a claim that loses its node again and again wait a little longer each time."""
+        uid, conditions = ClaimUID(run.claim.metadata.uid), run.claim.status.conditions
+        if is_true(conditions, "Bound"):
+            self._losses.pop(uid, None)
+        if not claim_status.lost_race(run.claim):
+            return
+        self._losses[uid] += 1
+        if self._losses[uid] > 1:
+            longest = _FIRST_WAIT_SECONDS * 2.0 ** min(self._losses[uid], 10)
+            await run.pause(random.uniform(longest / 2, longest))
 
     def _longer(self, wait: float) -> float:
         return min(_LONGEST_WAIT_SECONDS, random.uniform(_FIRST_WAIT_SECONDS, wait * 3))
 
-    def _checkpoint(self, claim: GpuClaim) -> Callable[[], None]:
-        uid = ClaimUID(claim.metadata.uid)
-
+    def _checkpoint(self, run: _Run) -> Callable[[], None]:
         def check() -> None:
-            if self._closed or uid in self._stopping:
+            if run.stop.is_set():
                 raise Interrupted("asked to stop")
 
         return check
@@ -186,137 +220,43 @@ class Binder:
     async def _write(self, claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
         async with self._hub:
             written = await self._tools.claims.write_status(claim, status)
+        if (run := self._runs.get(ClaimUID(claim.metadata.uid))) is not None:
+            run.claim = written
         self._on_claim(written)
         return written
 
-    async def _reserve(self, claim: GpuClaim, decision: Reserve) -> GpuClaim | None:
-        async with self._tools.promises.under_way():
-            claim = await self._write_reservation(claim, decision)
-        return await self._bind(claim)
-
-    async def _write_reservation(self, claim: GpuClaim, decision: Reserve) -> GpuClaim:
-        async with self._hub:
-            claim = await self._tools.claims.add_finalizer(claim)
-        allocation = Allocation(
-            sequence=decision.sequence,
-            tenant=decision.tenant,
-            tenant_uid=decision.tenant_uid,
-            requested_by=claim.metadata.annotations.get(_REQUESTED_BY, "")[:1024],
-            price_per_gpu_hour=decision.price_per_gpu_hour,
-            currency=decision.currency,
-            price_hash=PriceTerms(decision.price_per_gpu_hour, decision.currency).hash,
-            tags=claim.spec.tags,
-            priority=decision.priority,
-            decided_time=decision.decided_ms,
-            until_time=decision.until_ms,
-            until_cause=decision.until_cause,
-            placements=decision.placements,
-        )
-        now = self._tools.clock.now_ms()
-        return await self._write(claim, claim_status.reserved(claim, allocation, now))
-
-    async def _bind(self, claim: GpuClaim) -> GpuClaim | None:
-        written = await bind(claim, self._tools, self._checkpoint(claim))
-        if not is_true(claim.status.conditions, "Bound"):
-            gpus = written.status.allocation.gpus if written.status.allocation else 0
-            self._tools.events.note(written, "Bound", f"{gpus} GPUs were handed over")
-        await self._meter(written)
-        return written
-
-    async def _take(self, claim: GpuClaim, decision: Take) -> GpuClaim | None:
-        live = await self._tools.claims.get(claim)
-        if (
-            live is None
-            or live.status.allocation is None
-            or not is_true(live.status.conditions, "Reserved")
-        ):
-            return live
-        if not is_true(live.status.conditions, "Releasing"):
-            sequence = live.status.allocation.sequence
-            decided = Release(
-                cause=decision.cause, release_time=decision.release_ms, sequence=sequence
-            )
-            live = await self._write(
-                live, claim_status.releasing(live, decided, self._tools.clock.now_ms())
-            )
-            await self._meter(live)
-        return await self._release(live)
-
-    async def _release(self, claim: GpuClaim) -> GpuClaim | None:
-        done = await release(claim, self._tools)
-        cause = claim.status.release.cause if claim.status.release else ""
-        self._tools.events.note(claim, "Released", f"the GPUs were taken back ({cause})")
-        return done
-
-    async def _finish(self, claim: GpuClaim) -> GpuClaim | None:
-        live = await self._tools.claims.get(claim)
-        return None if live is None else await finish(live, self._tools)
-
-    async def _let_go(self, claim: GpuClaim) -> GpuClaim | None:
-        """Let a deleted claim go that holds nothing, by a live look."""
-        live = await self._tools.claims.get(claim)
-        if live is None or is_true(live.status.conditions, "Reserved"):
-            return live
-        await self._tools.claims.remove_finalizer(live)
-        return None
-
-    async def _extend(self, claim: GpuClaim, decision: Extend) -> GpuClaim | None:
-        status = claim_status.extended(
-            claim, decision.until_ms, decision.until_cause, self._tools.clock.now_ms()
-        )
-        return await self._write(claim, status)
-
-    async def _give_up(self, claim: GpuClaim, lost: LostRace) -> None:
-        """Say that the claim lost a node; its own entries are off again, so the book may decide anew."""
-        live = await self._reread(claim)
-        if live is None or is_true(live.status.conditions, "Releasing"):
-            return
-        self._tools.events.note(live, "LostRace", str(lost), warning=True)
+    async def _say(self, run: _Run, message: str) -> None:
+        """Put what the claim waits for into its conditions, if it isn't there yet; a bound claim stays Ready."""
         try:
-            await self._write(
-                live, claim_status.unreserved(live, str(lost), self._tools.clock.now_ms())
-            )
-        except (Outrun, KubeError) as error:
-            structlog.get_logger().warning(
-                "unreserve failed", uid=live.metadata.uid, error=str(error)
-            )
-
-    async def _say(self, claim: GpuClaim, message: str) -> GpuClaim | None:
-        """Put what the claim waits for into its Ready condition, if it isn't there yet."""
-        try:
-            live = await self._reread(claim)
-            if live is None:
-                return None
+            live = await self._tools.claims.get(run.claim)
+            if live is None or not is_true(live.status.conditions, "Reserved"):
+                return
             said = find_condition(live.status.conditions, "Ready")
             coarse = message.split(" for another ", maxsplit=1)[0]
-            if said is not None and said.message.startswith(coarse):
-                return live
-            return await self._write(
-                live, claim_status.delayed(live, message, self._tools.clock.now_ms())
-            )
-        except (Outrun, KubeError):
-            return None  # it is only a message; the work itself is tried again
+            if is_true(live.status.conditions, "Bound") or (
+                said is not None and said.message.startswith(coarse)
+            ):
+                return
+            now = self._tools.clock.now_ms()
+            await self._write(live, claim_status.delayed(live, message, now))
+        except (Outrun, KubeError) as error:  # it is only a message; the work itself is tried again
+            structlog.get_logger().debug("not said", uid=run.claim.metadata.uid, error=str(error))
 
-    async def _meter(self, claim: GpuClaim) -> None:
-        """Bring lines into the ledger as soon as may be; the hub's meter catches up what fails here."""
+    async def _reread(self, run: _Run) -> bool:
+        """Read the claim live; return whether it is still there. A hub that doesn't answer leaves it as it was."""
         try:
-            await self._tools.meter.settle(claim)
-        except LedgerUnavailable as error:
-            structlog.get_logger().warning("ledger away", uid=claim.metadata.uid, error=str(error))
-
-    async def _reread(self, claim: GpuClaim) -> GpuClaim | None:
-        try:
-            live = await self._tools.claims.get(claim)
+            live = await self._tools.claims.get(run.claim)
         except KubeError:
-            return claim
-        self._tell(claim, live)
-        return live
-
-    async def _look_again(self, claim: GpuClaim) -> None:
-        await self._reread(claim)
+            return True
+        self._tell(run.claim, live)
+        run.claim = live or run.claim
+        return live is not None
 
     def _tell(self, claim: GpuClaim, result: GpuClaim | None) -> None:
         if result is None:
+            self._losses.pop(ClaimUID(claim.metadata.uid), None)
             self._on_gone(claim)
         else:
+            if (run := self._runs.get(ClaimUID(claim.metadata.uid))) is not None:
+                run.claim = result
             self._on_claim(result)

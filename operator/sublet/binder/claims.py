@@ -53,14 +53,15 @@ class ClaimWriter:
         return await self._patch(claim, "", [*_tests(claim), _finalizers(finalizers)])
 
     async def remove_finalizer(self, claim: GpuClaim) -> None:
-        """Take the release finalizer off: nothing of this claim is left anywhere."""
+        """Take the release finalizer off, with which a deleted claim is gone; Outrun if it changed meanwhile."""
         if RELEASE_FINALIZER not in claim.metadata.finalizers:
             return
         kept = [f for f in claim.metadata.finalizers if f != RELEASE_FINALIZER]
         try:
             await self._patch(claim, "", [*_tests(claim), _finalizers(kept)])
-        except NotFound:
-            return
+        except Outrun:
+            if await self.get(claim) is not None:
+                raise
 
     async def _patch(self, claim: GpuClaim, subresource: str, patch: JsonPatch) -> GpuClaim:
         meta = claim.metadata
@@ -68,9 +69,20 @@ class ClaimWriter:
             answer = await self._hub.patch(
                 CLAIMS.path(meta.namespace, meta.name, subresource), patch
             )
+        except NotFound as error:
+            raise Outrun(f"claim {meta.key} is gone") from error
         except (Invalid, Conflict) as error:
+            await self._raise_if_refused(claim, error)
             raise Outrun(f"claim {meta.key} changed meanwhile: {error.message}") from error
         return GpuClaim.model_validate(answer)
+
+    async def _raise_if_refused(self, claim: GpuClaim, error: Invalid | Conflict) -> None:
+        """Raise the server's error if the claim is as it was: then the write itself is wrong, not outrun."""
+        if isinstance(error, Conflict):
+            return
+        live = await self.get(claim)
+        if live is not None and live.metadata.resource_version == claim.metadata.resource_version:
+            raise error
 
 
 def _tests(claim: GpuClaim) -> JsonPatch:

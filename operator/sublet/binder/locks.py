@@ -8,20 +8,25 @@ restarts are settled here and not by leader election.
 from collections.abc import Sequence
 from typing import Final
 
+import structlog
+
 from sublet.api.gpuclaim import PlacedNode
 from sublet.api.gpulease import GpuLease, NodeSharing
-from sublet.api.ids import ClaimUID, NodeName, TenantUID
-from sublet.binder.ports import LostRace
+from sublet.api.ids import ClaimUID, LeaseUID, NodeName, TenantUID
+from sublet.binder.ports import LostRace, StillThere
 from sublet.book.inventory import Holding
 from sublet.fleet.cluster import LeasedCluster
-from sublet.fleet.health import is_ready
-from sublet.fleet.inventory import is_adopted, product_fault
+from sublet.fleet.inventory import is_adopted, node_state
 from sublet.fleet.nodebook import BOOK, CLAIM_LABEL, GPU, SHARING, TENANT, format_book, read_book
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import JsonPatch
 from sublet.kube.wire import Node
 
 _TRIES: Final = 10
+
+
+class UnfitNode(LostRace):
+    """The node is locked, but what it shows live forbids to hand it over."""
 
 
 def node_path(name: str) -> str:
@@ -38,28 +43,47 @@ async def lock_node(
 ) -> None:
     """Put the claim into the node's book, or find it there; LostRace if it can't have the node.
 
-    The node in the answer is checked live: Ready, schedulable, as many GPUs as labelled, no MIG, no sharing.
+    The node in the answer is checked live: Ready, schedulable, healthy, as many GPUs as labelled, no MIG, no sharing.
     """
-    node = cluster.node(NodeName(place.node)) or await _read(cluster, place)
+    seen = cluster.node(NodeName(place.node))
+    node, live = (seen, False) if seen is not None else (await _read(cluster, place), True)
     for _ in range(_TRIES):
-        if any(h.claim_uid == claim_uid for h in _book(node, place)):
+        try:
+            patch = _entry_patch(node, lease, place, claim_uid, tenant_uid)
+        except LostRace:
+            if live:
+                raise
+            patch = []
+        if patch:
+            node, live = await _try_entry(cluster, place, node, patch), True
+        elif live:
             _recheck(node, lease, place)
             return
-        patch = _entry_patch(node, lease, place, claim_uid, tenant_uid)
-        try:
-            node = await cluster.api.patch_as(node_path(place.node), patch, Node)
-        except NotFound:
-            raise LostRace(f"node {place.node} is gone") from None
-        except (Invalid, Conflict, Forbidden) as error:
-            seen, node = node, await _read(cluster, place)
-            if (
-                isinstance(error, Forbidden)
-                and node.metadata.annotations == seen.metadata.annotations
-            ):
-                raise LostRace(f"node {place.node} refuses the claim: {error.message}") from error
-        else:
-            cluster.observe(node)
+        else:  # neither "it is ours" nor "it is another's" is believed of a cache
+            node, live = await _read(cluster, place), True
     raise LostRace(f"node {place.node} changes too fast to be locked")
+
+
+async def _try_entry(
+    cluster: LeasedCluster, place: PlacedNode, before: Node, patch: JsonPatch
+) -> Node:
+    """Send the patch and return the node as it is after that; LostRace if it is gone or admission refuses."""
+    try:
+        node = await cluster.api.patch_as(node_path(place.node), patch, Node)
+    except NotFound:
+        raise LostRace(f"node {place.node} is gone") from None
+    except (Invalid, Conflict):
+        return await _read(cluster, place)
+    except Forbidden as error:
+        node = await _read(cluster, place)
+        if node.metadata.annotations == before.metadata.annotations:
+            # the belt's message may show other claims, so it goes to the log alone
+            log = structlog.get_logger()
+            log.warning("lock refused", node=place.node, lease=place.lease_uid, why=error.message)
+            raise LostRace(f"node {place.node} refuses the claim") from error
+        return node
+    cluster.observe(node)
+    return node
 
 
 async def unlock_node(cluster: LeasedCluster, place: PlacedNode, claim_uid: ClaimUID) -> None:
@@ -82,20 +106,23 @@ async def unlock_node(cluster: LeasedCluster, place: PlacedNode, claim_uid: Clai
         except (Invalid, Conflict):
             continue
         return
-    raise LostRace(f"node {place.node} changes too fast to be unlocked")
+    raise StillThere(f"node {place.node} changes too fast to be unlocked")
 
 
 def _entry_patch(
     node: Node, lease: GpuLease, place: PlacedNode, claim_uid: ClaimUID, tenant_uid: TenantUID
 ) -> JsonPatch:
-    """Return the patch that adds the claim to the book as read; LostRace if there is no room for it."""
-    lease_uid = cluster_lease = place.lease_uid
-    if not is_adopted(node, lease.metadata.uid):  # type: ignore[arg-type]  # UIDs are texts on the wire
-        raise LostRace(f"node {place.node} doesn't belong to lease {cluster_lease} any more")
+    """Return the patch that adds the claim to the book as read, [] if it is in it; LostRace if there is no room."""
+    lease_uid, ours = LeaseUID(lease.metadata.uid), Holding(claim_uid, place.gpus)
     book = _book(node, place)
-    _check_room(node, book, place, tenant_uid)
+    if ours in book:
+        return []
+    if not is_adopted(node, lease_uid):
+        raise LostRace(f"node {place.node} doesn't belong to {place.lease} any more")
+    others = tuple(h for h in book if h.claim_uid != claim_uid)
+    _check_room(node, others, place, tenant_uid)
     sharing = node.metadata.annotations.get(SHARING, NodeSharing.NONE)
-    entries = format_book((*book, Holding(claim_uid, place.gpus)))
+    entries = format_book((*others, ours))
     patch: JsonPatch = [
         {"op": "test", "path": "/metadata/uid", "value": place.node_uid},
         {"op": "test", "path": _annotation(BOOK), "value": node.metadata.annotations.get(BOOK, "")},
@@ -113,12 +140,12 @@ def _check_room(
 ) -> None:
     annotations = node.metadata.annotations
     sharing = annotations.get(SHARING, NodeSharing.NONE)
-    there = int(node.status.allocatable.get(GPU, "0"))
+    shown = node.status.allocatable.get(GPU, "")
+    there = int(shown) if shown.isdecimal() else 0
     held = sum(h.gpus for h in book)
     if held + place.gpus > there:
-        raise LostRace(
-            f"node {place.node} has {there - held} of its {there} GPUs left, not {place.gpus}"
-        )
+        left = max(0, there - held)
+        raise LostRace(f"node {place.node} has {left} GPUs left, not {place.gpus}")
     if book and sharing == NodeSharing.NONE:
         raise LostRace(f"node {place.node} is held by another claim")
     if book and sharing == NodeSharing.SAME_TENANT and annotations.get(TENANT) != tenant_uid:
@@ -128,8 +155,8 @@ def _check_room(
 def _removal_patch(node: Node, claim_uid: ClaimUID) -> JsonPatch | None:
     """Return the patch that takes the claim off, None if it isn't there."""
     labels, annotations = node.metadata.labels, node.metadata.annotations
-    text = annotations.get(BOOK, "")
-    entries = [e for e in text.split(",") if e]
+    text = annotations.get(BOOK)  # a test for null passes where there is no book at all
+    entries = [e for e in (text or "").split(",") if e]
     kept = [e for e in entries if not e.startswith(f"{claim_uid}=")]
     label = CLAIM_LABEL + claim_uid
     if kept == entries and label not in labels:
@@ -148,11 +175,9 @@ def _removal_patch(node: Node, claim_uid: ClaimUID) -> JsonPatch | None:
 
 def _recheck(node: Node, lease: GpuLease, place: PlacedNode) -> None:
     """Look at the locked node once more, live: the book decided on what a cache showed."""
-    fault = product_fault(node, lease.spec.products, int(node.status.allocatable.get(GPU, "0")))
-    if fault is not None:
-        raise LostRace(f"node {place.node} can't be sold: {fault}")
-    if not is_ready(node) or node.spec.unschedulable:
-        raise LostRace(f"node {place.node} isn't ready")
+    unfit = node_state(node, lease, before=None, foreign_pods=False).unfit
+    if unfit is not None:
+        raise UnfitNode(f"node {place.node} can't be sold: {unfit}")
 
 
 async def _read(cluster: LeasedCluster, place: PlacedNode) -> Node:

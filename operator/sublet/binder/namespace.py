@@ -7,13 +7,15 @@ the lease's `tenantAccess` sells is in its annotations, where the pod policy rea
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from sublet.api.gpuclass import HostShare
 from sublet.api.ids import ClaimUID
-from sublet.api.lease_terms import Egress, TenantAccess
+from sublet.api.lease_terms import Egress, PodSecurity, TenantAccess
 from sublet.fleet.isolation import TENANT_ROLE
+
+T = TypeVar("T")
 
 CLAIM_LABEL: Final = "sublet.dev/claim"
 EXTRA_RESOURCES: Final = "sublet.dev/extra-resources"
@@ -27,11 +29,16 @@ _NEVER_V4: Final = (
     "10.0.0.0/8",
     "100.64.0.0/10",
     "169.254.0.0/16",
+    "168.63.129.16/32",
     "172.16.0.0/12",
+    "192.0.0.0/24",
     "192.168.0.0/16",
 )
 _NEVER_V6: Final = ("fc00::/7", "fe80::/10")
-"""Private and link-local networks hold nodes, API servers and cloud metadata; "Internet" is none of them."""
+"""Private and link-local networks hold nodes, API servers and cloud metadata; "Internet" is none of them.
+
+Two clouds answer for their machines elsewhere: Azure at 168.63.129.16, Oracle at 192.0.0.192.
+"""
 
 Objects = list[tuple[str, dict[str, Any]]]
 """(URL path for server-side apply, object)"""
@@ -53,6 +60,27 @@ class Home:
     def name(self) -> str:
         """Return the namespace's name."""
         return namespace_name(self.claim_uid, self.sequence)
+
+
+def common_access(every: Sequence[TenantAccess]) -> TenantAccess:
+    """Return what all of these allow: leases of one cluster share a claim's namespace."""
+    first, *others = every
+    if all(other == first for other in others):
+        return first
+    return TenantAccess(
+        egress=Egress.NONE if any(a.egress is Egress.NONE for a in every) else Egress.INTERNET,
+        deniedCIDRs=tuple(sorted({c for a in every for c in a.denied_cidrs})),
+        pod_security=PodSecurity.RESTRICTED
+        if any(a.pod_security is PodSecurity.RESTRICTED for a in every)
+        else PodSecurity.BASELINE,
+        extra_resources=_in_all([a.extra_resources for a in every]),
+        capabilities=_in_all([a.capabilities for a in every]),
+        role_rules=_in_all([a.role_rules for a in every]),
+    )
+
+
+def _in_all(lists: Sequence[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(x for x in lists[0] if all(x in other for other in lists[1:]))
 
 
 def namespace_name(claim_uid: str, sequence: int) -> str:
@@ -147,13 +175,8 @@ def _network_policy(home: Home) -> tuple[str, dict[str, Any]]:
     }
     egress: list[dict[str, Any]] = [{"to": [own]}, dns]
     if home.access.egress is Egress.INTERNET:
-        egress.append(
-            {
-                "to": [
-                    {"ipBlock": block} for block in internet(home.access.denied_cidrs, home.server)
-                ]
-            }
-        )
+        blocks = internet(home.access.denied_cidrs, home.server)
+        egress += [{"to": [{"ipBlock": block} for block in blocks]}] if blocks else []
     spec = {
         "podSelector": {},
         "policyTypes": ["Ingress", "Egress"],
@@ -173,9 +196,11 @@ def internet(denied: Sequence[str], server: str) -> list[dict[str, Any]]:
         except ValueError:
             continue  # a host name: its address is not known here
         never[network.version].add(str(network))
+    # the API takes no exception as large as the block itself: then there is no block
     return [
-        {"cidr": "0.0.0.0/0", "except": sorted(never[4])},
-        {"cidr": "::/0", "except": sorted(never[6])},
+        {"cidr": whole, "except": sorted(never[version])}
+        for version, whole in ((4, "0.0.0.0/0"), (6, "::/0"))
+        if whole not in never[version]
     ]
 
 

@@ -1,13 +1,14 @@
 """What the binder needs from the rest of the operator, as small interfaces."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import LeaseUID
+from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.binder.access import Grant
 from sublet.binder.claims import ClaimWriter
 from sublet.binder.slots import Promises, Slots
 from sublet.clock import Clock
@@ -55,6 +56,8 @@ class Tools:
     steps: Steps
     clock: Clock
     token_life_seconds: int
+    grants: dict[tuple[ClaimUID, str], Grant] = field(default_factory=dict)
+    """(claim UID, lease alias) -> the token given last, so that one silent cluster doesn't cost the others' renewal."""
 
 
 class ClusterSilent(Exception):  # noqa: N818  the name is the state
@@ -64,8 +67,32 @@ class ClusterSilent(Exception):  # noqa: N818  the name is the state
         super().__init__(f"waiting for {alias}: it can't be reached now")
 
 
+class ClusterRefuses(Exception):  # noqa: N818
+    """A leased cluster answers a step with an error; said on the claim, and tried again later."""
+
+    def __init__(self, alias: str, message: str) -> None:
+        super().__init__(f"{alias} refuses a step: {message[:500]}")
+
+
+class StillThere(Exception):  # noqa: N818
+    """Pods or a quarantine hold a node; look again later."""
+
+    def __init__(self, message: str, wait_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+
+
 class LostRace(Exception):  # noqa: N818
     """The claim can't have what the book gave it; give the rest back and let the book decide again."""
+
+    def __init__(self, message: str, *, holds_nothing: bool = False) -> None:
+        super().__init__(message)
+        self.holds_nothing = holds_nothing
+        """It lost at its first node, so this try took nothing; an earlier one may have."""
+
+
+class Overtaken(Exception):  # noqa: N818
+    """The claim's reservation isn't this one any more: another operator, or time, has decided otherwise."""
 
 
 class Interrupted(Exception):  # noqa: N818

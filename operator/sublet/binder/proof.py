@@ -7,15 +7,20 @@ token may make a plain pod and may not make a violating one.
 
 import asyncio
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
+
+from kubernetes.utils.quantity import parse_quantity
 
 from sublet.binder.namespace import QUOTA
 from sublet.fleet.isolation import find_pod_fault, probe_pod
-from sublet.kube.errors import ApiError, Forbidden
+from sublet.kube.errors import Forbidden, Unauthorized
 from sublet.kube.session import ApiServer
 
 _QUOTA_TRIES: Final = 300
 _QUOTA_WAIT_SECONDS: Final = 0.1
+_TENANT_TRIES: Final = 20
+_TENANT_WAIT_SECONDS: Final = 0.1
 
 
 class IsolationFault(Exception):  # noqa: N818  the name is the state
@@ -24,11 +29,10 @@ class IsolationFault(Exception):  # noqa: N818  the name is the state
 
 async def see_quota(api: ApiServer, namespace: str, hard: Mapping[str, str]) -> None:
     """Wait until the quota in force is the one asked for; IsolationFault after half a minute."""
+    wanted = _quantities(hard)
     for _ in range(_QUOTA_TRIES):
         live = await api.get(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
-        if dict(live.get("status", {}).get("hard", {})) == live["spec"]["hard"] and set(
-            hard
-        ) == set(live["spec"]["hard"]):
+        if _quantities(live.get("status", {}).get("hard", {})) == wanted:
             return
         await asyncio.sleep(_QUOTA_WAIT_SECONDS)
     raise IsolationFault(
@@ -44,13 +48,27 @@ async def see_policy(api: ApiServer, namespace: str, claim_uid: str) -> None:
 
 
 async def see_tenant(api: ApiServer, namespace: str, claim_uid: str, token: str) -> None:
-    """With the tenant's token: a plain pod is accepted, a violating one refused by the policy."""
+    """With the tenant's token: a plain pod is accepted, a violating one refused by the policy.
+
+    A new RoleBinding reaches the authorizer within milliseconds; so long is a refusal not yet a fault.
+    """
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    pod = probe_pod(bad=False, namespace_uid=claim_uid)
     async with api.with_token(token) as tenant:
-        try:
-            pod = probe_pod(bad=False, namespace_uid=claim_uid)
-            await tenant.create(f"/api/v1/namespaces/{namespace}/pods", pod, dry_run=True)
-        except Forbidden as error:
-            raise IsolationFault(f"the tenant's plain pod is refused: {error.message}") from error
-        except ApiError as error:
-            raise IsolationFault(f"the tenant's token doesn't work: {error}") from error
+        for left in reversed(range(_TENANT_TRIES)):
+            try:
+                await tenant.create(path, pod, dry_run=True)
+                break
+            except (Forbidden, Unauthorized) as error:
+                if left == 0:
+                    raise IsolationFault(f"the tenant's pod is refused: {error.message}") from error
+            await asyncio.sleep(_TENANT_WAIT_SECONDS)
         await see_policy(tenant, namespace, claim_uid)
+
+
+def _quantities(hard: Mapping[str, str]) -> dict[str, Decimal]:
+    """Return the numbers behind Kubernetes quantities: the server writes 1000 as 1k and 2048Mi as 2Gi."""
+    return {
+        name: parse_quantity(text)  # type: ignore[no-untyped-call]  # the library has no types here
+        for name, text in hard.items()
+    }

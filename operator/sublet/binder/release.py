@@ -1,25 +1,31 @@
 """The release protocol, from the decision to a free node. Every step may be repeated; a restart begins again.
 
-Nothing is destroyed before `status.release` is written or re-read live (a paused ex-leader stops there). Access goes
-first, then the namespace, then its pods; the node is free when a live list shows none. An unreachable cluster holds
-everything up: unreachable is not free.
+Nothing is destroyed before the decision is written or re-read live (a paused ex-leader stops there). Access goes first,
+then the namespace, then its pods; the node is free when a live list, from the cluster with the right identity, shows
+none. An unreachable cluster holds everything up: unreachable is not free.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import GpuClaim, PlacedNode
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
-from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.api.times import MS_PER_SECOND
+from sublet.binder.bind import allocation_of
 from sublet.binder.locks import node_path, unlock_node
-from sublet.binder.namespace import CLAIM_LABEL, TENANT_ACCOUNT
-from sublet.binder.ports import Tools
-from sublet.binder.sites import Site, sites_of
+from sublet.binder.namespace import CLAIM_LABEL, EXTRA_ROLE, TENANT_ACCOUNT
+from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
+from sublet.binder.sites import Berth, Site, reachable_sites
 from sublet.binder.slots import Urgency
+from sublet.binder.together import all_of
+from sublet.book.holdings import holds
+from sublet.fleet.isolation import TENANT_ROLE
 from sublet.kube.errors import Conflict, Forbidden, NotFound
 from sublet.kube.wire import HasMeta, Node, Pod
 
@@ -28,13 +34,8 @@ _POD_WAIT_SECONDS: Final = 0.25
 _POD_TRIES: Final = 40
 """Then the step is tried again from the start, with back-off."""
 
-
-class StillThere(Exception):  # noqa: N818  the name is the state
-    """Pods or a quarantine hold the node; look again later."""
-
-    def __init__(self, message: str, wait_seconds: float = 1.0) -> None:
-        super().__init__(message)
-        self.wait_seconds = wait_seconds
+Guard = Callable[[], Awaitable[GpuClaim | None]]
+"""Reads the claim live and returns it, or raises Overtaken: asked before each destructive phase."""
 
 
 class _PodList(HasMeta):
@@ -44,32 +45,71 @@ class _PodList(HasMeta):
 async def release(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     """Take a releasing claim's GPUs back; returns it as written last, None when nothing is left of it.
 
-    ClusterSilent, StillThere and the API's errors: try again later.
+    ClusterSilent, ClusterRefuses, StillThere and the hub's errors: try again later.
     """
-    live = await tools.claims.get(claim)
-    if live is None:
-        return None
-    if live.status.release is None:
-        raise ValueError(f"claim {claim.metadata.key} has no release")
-    claim = live
-    sites = sites_of(claim, tools)
-    await asyncio.gather(*(_shut_out(site) for site in sites))
-    await asyncio.gather(*(_empty(site) for site in sites))
-    claim = await _rest(claim, sites, tools)
-    uid = ClaimUID(claim.metadata.uid)
-    await asyncio.gather(*(_free(site, uid, place) for site in sites for place in site.places))
-    if claim_status.released_ms(claim) is None:
-        claim = await tools.claims.write_status(
-            claim, claim_status.released(claim, tools.clock.now_ms())
-        )
+
+    async def still_releasing() -> GpuClaim:
+        live = await tools.claims.get(claim)
+        decided = live.status.release if live is not None else None
+        if (
+            live is None
+            or decided is None
+            or decided.sequence != _sequence(claim)
+            or not is_true(live.status.conditions, "Releasing")
+        ):
+            raise Overtaken(f"the release of {claim.metadata.key} is not under way any more")
+        return live
+
+    sites = await _vacate(claim, tools, still_releasing)
+    await _rest(claim, sites, tools)
+    claim = await still_releasing()
+    await all_of(_free(site, claim, berth) for site in sites for berth in site.berths)
+    now = tools.clock.now_ms()
+    claim = await tools.claims.write_status(claim, claim_status.released(claim, now))
     return await finish(claim, tools)
 
 
-async def retreat(sites: list[Site], uid: ClaimUID) -> None:
-    """Give back what a claim took that can't have all of its nodes, also what an earlier try left behind."""
-    await asyncio.gather(*(_shut_out(site) for site in sites))
-    await asyncio.gather(*(_empty(site) for site in sites))
-    await asyncio.gather(*(_free(site, uid, place) for site in sites for place in site.places))
+async def give_back(claim: GpuClaim, tools: Tools) -> GpuClaim:
+    """Take off everything that a claim took which can't have all of its nodes, also what an earlier try left.
+
+    The hub must say already that it is giving back. Returns the claim as read last.
+    """
+
+    async def still_giving() -> GpuClaim:
+        live = await tools.claims.get(claim)
+        if live is None or not claim_status.is_giving_back(live) or not _same(live, claim):
+            raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
+        return live
+
+    sites = await _vacate(claim, tools, still_giving)
+    await still_giving()
+    await all_of(_free(site, claim, berth) for site in sites for berth in site.berths)
+    return await still_giving()
+
+
+async def clear_strays(claim: GpuClaim, tools: Tools) -> None:
+    """Take off what a bind wrote that was overtaken: its namespace, and entries of nodes the claim no longer has.
+
+    Whatever the claim holds by a live read stays: a release or a bind that is under way cleans up itself.
+    """
+
+    async def overtaken() -> GpuClaim | None:
+        live = await tools.claims.get(claim)
+        if live is not None and holds(live) and _same(live, claim):
+            raise Overtaken(f"claim {claim.metadata.key} holds this reservation")
+        return live
+
+    try:
+        sites = await _vacate(claim, tools, overtaken)
+        kept = _nodes_held(await overtaken())
+        await all_of(
+            _free(site, claim, berth)
+            for site in sites
+            for berth in site.berths
+            if berth.place.node_uid not in kept
+        )
+    except Overtaken:
+        return
 
 
 async def finish(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
@@ -81,19 +121,28 @@ async def finish(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     return None
 
 
+async def _vacate(claim: GpuClaim, tools: Tools, guard: Guard) -> list[Site]:
+    """Shut the tenant out of every cluster and wait for the last pod; ClusterSilent if one can't be asked."""
+    await guard()
+    sites, silent = reachable_sites(claim, tools)
+    await all_of(_shut_out(site) for site in sites)
+    if silent:
+        raise ClusterSilent(silent[0])
+    await guard()
+    await all_of(_empty(site) for site in sites)
+    return sites
+
+
 async def _shut_out(site: Site) -> None:
     """Take the tenant's rights (403 at once), then its account (401 within seconds), then the namespace."""
     api, name = site.cluster.api, site.home.name
-    async with site.slots.take(Urgency.RELEASE):
-        path = f"/api/v1/namespaces/{name}"
-        try:
-            home: dict[str, Any] = await api.get(path)
-        except NotFound:
+    async with site.asking(Urgency.RELEASE):
+        home = await _own_namespace(site)
+        if home is None:
             return
-        if (home["metadata"].get("labels") or {}).get(CLAIM_LABEL) != site.home.claim_uid:
-            return  # not ours: it is never touched
+        path = f"/api/v1/namespaces/{name}"
         roles = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{name}/rolebindings"
-        for binding in ("sublet-tenant", "sublet-tenant-extra"):
+        for binding in (TENANT_ROLE, EXTRA_ROLE):
             with suppress(NotFound):
                 await api.delete(f"{roles}/{binding}")
         with suppress(NotFound):
@@ -103,6 +152,16 @@ async def _shut_out(site: Site) -> None:
             await api.delete(path, uid=home["metadata"]["uid"])
 
 
+async def _own_namespace(site: Site) -> dict[str, Any] | None:
+    """Return the claim's namespace as it is now, None if there is none that is ours: another's is never touched."""
+    try:
+        home: dict[str, Any] = await site.cluster.api.get(f"/api/v1/namespaces/{site.home.name}")
+    except NotFound:
+        return None
+    labels = home["metadata"].get("labels") or {}
+    return home if labels.get(CLAIM_LABEL) == site.home.claim_uid else None
+
+
 async def _empty(site: Site) -> None:
     """Delete the pods at once and wait until a live list shows none."""
     api, path = site.cluster.api, f"/api/v1/namespaces/{site.home.name}/pods"
@@ -110,9 +169,10 @@ async def _empty(site: Site) -> None:
         {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": GRACE_SECONDS}
     )
     for attempt in range(_POD_TRIES):
-        async with site.slots.take(Urgency.RELEASE):
+        async with site.asking(Urgency.RELEASE):
             pods = (await api.get_as(path, _PodList)).items
-            if not pods:
+            if not pods or await _own_namespace(site) is None:
+                await _confirm_identity(site)
                 return
             if attempt == 0:
                 with suppress(NotFound, Forbidden):
@@ -121,36 +181,63 @@ async def _empty(site: Site) -> None:
     raise StillThere(f"waiting for {len(pods)} pods of the claim to end at {site.alias}")
 
 
-async def _rest(claim: GpuClaim, sites: list[Site], tools: Tools) -> GpuClaim:
+async def _confirm_identity(site: Site) -> None:
+    """Believe an empty list, or a namespace that isn't there, only of the cluster that the claim was bound in."""
+    found = await site.cluster.api.get("/api/v1/namespaces/kube-system")
+    if found["metadata"].get("uid") != site.cluster.facts.cluster_uid:
+        raise ClusterSilent(site.alias)
+
+
+async def _rest(claim: GpuClaim, sites: Sequence[Site], tools: Tools) -> None:
     """Let the nodes rest where the lease asks for it: a quarantine since the last pod, or the landlord's clean label."""
-    seconds = max((s.lease.spec.term.quarantine_seconds for s in sites), default=0)
-    labelled = [s for s in sites if s.lease.spec.term.clean_label is not None]
-    if (not seconds and not labelled) or claim.status.release is None:
-        return claim
-    if claim.status.release.vacated_time is None:
-        status = claim_status.vacated(claim, tools.clock.now_ms())
-        claim = await tools.claims.write_status(claim, status)
-    vacated = claim.status.release.vacated_time if claim.status.release else None
-    until = Millis((vacated or 0) + seconds * MS_PER_SECOND)
-    left = (until - tools.clock.now_ms()) / MS_PER_SECOND
+    terms = [b.lease.spec.term for site in sites for b in site.berths]
+    seconds = max((t.quarantine_seconds for t in terms), default=0)
+    if seconds:
+        await _quarantine(claim, seconds, tools)
+    await all_of(_see_clean(site, berth) for site in sites for berth in site.berths)
+
+
+async def _quarantine(claim: GpuClaim, seconds: int, tools: Tools) -> None:
+    """Record when the last pod was seen gone, once, and wait from then on."""
+    decided = claim.status.release
+    vacated_ms = decided.vacated_time if decided is not None else None
+    if vacated_ms is None:
+        vacated_ms = tools.clock.now_ms()
+        await tools.claims.write_status(claim, claim_status.vacated(claim, vacated_ms))
+    left = (vacated_ms + seconds * MS_PER_SECOND - tools.clock.now_ms()) / MS_PER_SECOND
     if left > 0:
         raise StillThere(f"the nodes rest for another {left:.0f} seconds", left)
-    for site in labelled:
-        await asyncio.gather(*(_see_clean(site, place) for place in site.places))
-    return claim
 
 
-async def _see_clean(site: Site, place: PlacedNode) -> None:
-    """Look live whether the landlord has wiped a node; one that is gone needs no wiping."""
-    label = site.lease.spec.term.clean_label or ""
-    try:
-        node = await site.cluster.api.get_as(node_path(place.node), Node)
-    except NotFound:
+async def _see_clean(site: Site, berth: Berth) -> None:
+    """Look live whether the landlord has wiped a node, if its lease asks for that; a node that is gone needs no wiping."""
+    label = berth.lease.spec.term.clean_label
+    if label is None:
         return
-    if node.metadata.uid == place.node_uid and node.metadata.labels.get(label) != "true":
-        raise StillThere(f"waiting for the label {label} on node {place.node}", 5.0)
+    async with site.asking(Urgency.RELEASE):
+        try:
+            node = await berth.cluster.api.get_as(node_path(berth.place.node), Node)
+        except NotFound:
+            return
+    if node.metadata.uid == berth.place.node_uid and node.metadata.labels.get(label) != "true":
+        raise StillThere(f"waiting for the label {label} on node {berth.place.node}", 5.0)
 
 
-async def _free(site: Site, uid: ClaimUID, place: PlacedNode) -> None:
-    async with site.slots.take(Urgency.RELEASE):
-        await unlock_node(site.cluster, place, uid)
+async def _free(site: Site, claim: GpuClaim, berth: Berth) -> None:
+    async with site.asking(Urgency.RELEASE):
+        await unlock_node(berth.cluster, berth.place, ClaimUID(claim.metadata.uid))
+
+
+def _nodes_held(claim: GpuClaim | None) -> set[str]:
+    """Return the UIDs of the nodes that a claim holds by what the hub says."""
+    if claim is None or not holds(claim):
+        return set()
+    return {place.node_uid for place in allocation_of(claim).placements}
+
+
+def _sequence(claim: GpuClaim) -> int:
+    return allocation_of(claim).sequence
+
+
+def _same(live: GpuClaim, claim: GpuClaim) -> bool:
+    return live.status.allocation is not None and _sequence(live) == _sequence(claim)

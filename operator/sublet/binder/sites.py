@@ -1,75 +1,105 @@
 """A claim's placements by leased cluster: one namespace, one token, one kubeconfig context for each."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sublet.api.gpuclaim import Allocation, GpuClaim, PlacedNode
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.binder.namespace import Home
-from sublet.binder.ports import ClusterSilent, Tools
-from sublet.binder.slots import Slots
+from sublet.api.ids import ClaimUID, LeaseUID, NodeName
+from sublet.binder.namespace import Home, common_access
+from sublet.binder.ports import ClusterRefuses, ClusterSilent, Tools
+from sublet.binder.slots import Slots, Urgency
 from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.nodebook import GPU
+from sublet.kube.errors import ApiError, ServerError, TooManyRequests, Unauthorized, Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Berth:
+    """One node of a claim, with the lease that it belongs to and that lease's own connection."""
+
+    place: PlacedNode
+    lease: GpuLease
+    cluster: LeasedCluster
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One leased cluster's share of a claim."""
+    """One leased cluster's share of a claim; two leases in one cluster share a site."""
 
     alias: str
-    lease: GpuLease
     cluster: LeasedCluster
     slots: Slots
-    places: tuple[PlacedNode, ...]
+    berths: tuple[Berth, ...]
     home: Home
+
+    @asynccontextmanager
+    async def asking(self, urgency: Urgency) -> AsyncIterator[None]:
+        """Hold a slot for requests to this cluster; what goes wrong with them is said of the cluster."""
+        async with self.slots.take(urgency):
+            try:
+                yield
+            except (Unreachable, ServerError, TooManyRequests, Unauthorized) as error:
+                raise ClusterSilent(self.alias) from error
+            except ApiError as error:
+                raise ClusterRefuses(self.alias, error.message) from error
 
 
 def sites_of(claim: GpuClaim, tools: Tools) -> list[Site]:
-    """Return the claim's sites, by alias; ClusterSilent if one can't be written to now."""
+    """Return all of the claim's sites, by alias; ClusterSilent if one can't be written to now."""
+    sites, silent = reachable_sites(claim, tools)
+    if silent:
+        raise ClusterSilent(silent[0])
+    return sites
+
+
+def reachable_sites(claim: GpuClaim, tools: Tools) -> tuple[list[Site], list[str]]:
+    """Return the claim's sites that can be written to, and the aliases of leases that can't."""
     allocation = claim.status.allocation
-    if allocation is None:
-        return []
-    by_cluster: dict[
-        str, list[tuple[LeasedCluster, GpuLease, PlacedNode]]
-    ] = {}  # cluster UID -> places
-    for place in sorted(allocation.placements, key=lambda p: (p.lease, p.node)):
-        cluster, lease = (
-            tools.cluster(LeaseUID(place.lease_uid)),
-            tools.lease(LeaseUID(place.lease_uid)),
-        )
+    by_cluster: dict[str, list[Berth]] = {}  # cluster UID -> nodes
+    silent: list[str] = []
+    placements = allocation.placements if allocation is not None else ()
+    for place in sorted(placements, key=lambda p: (p.lease, p.node)):
+        uid = LeaseUID(place.lease_uid)
+        cluster, lease = tools.cluster(uid), tools.lease(uid)
         if cluster is None or lease is None:
-            raise ClusterSilent(place.lease)
-        by_cluster.setdefault(str(cluster.facts.cluster_uid), []).append((cluster, lease, place))
-    return [_site(claim, allocation, tools, group) for group in by_cluster.values()]
+            silent.append(place.lease)
+        else:
+            key = str(cluster.facts.cluster_uid)
+            by_cluster.setdefault(key, []).append(Berth(place, lease, cluster))
+    sites = [
+        _site(claim, allocation, tools, berths)
+        for berths in by_cluster.values()
+        if allocation is not None
+    ]
+    return sites, silent
 
 
-def _site(
-    claim: GpuClaim,
-    allocation: Allocation,
-    tools: Tools,
-    group: list[tuple[LeasedCluster, GpuLease, PlacedNode]],
-) -> Site:
-    cluster, lease, first = group[0]
-    places = tuple(place for _, _, place in group)
-    gpus = sum(p.gpus for p in places)
+def _site(claim: GpuClaim, allocation: Allocation, tools: Tools, berths: list[Berth]) -> Site:
+    first = berths[0]
     class_ = tools.class_(claim.spec.class_name)
-    is_part = any(_is_part(cluster, p) for p in places)
+    is_part = any(_is_part(b) for b in berths)
     return Site(
-        alias=first.lease,
-        lease=lease,
-        cluster=cluster,
-        slots=tools.slots(LeaseUID(first.lease_uid)),
-        places=places,
+        alias=first.place.lease,
+        cluster=first.cluster,
+        slots=tools.slots(LeaseUID(first.place.lease_uid)),
+        berths=tuple(berths),
         home=Home(
             claim_uid=ClaimUID(claim.metadata.uid),
             sequence=allocation.sequence,
-            gpus=gpus,
-            access=lease.spec.tenant_access,
-            server=cluster.endpoint.server,
+            gpus=sum(b.place.gpus for b in berths),
+            access=common_access([b.lease.spec.tenant_access for b in berths]),
+            server=first.cluster.endpoint.server,
             host_share=class_.spec.host_share if class_ is not None and is_part else None,
         ),
     )
 
 
-def _is_part(cluster: LeasedCluster, place: PlacedNode) -> bool:
-    state = next((n for n in cluster.inventory().nodes.values() if n.name == place.node), None)
-    return state is not None and place.gpus < state.gpus
+def _is_part(berth: Berth) -> bool:
+    """Say whether the claim has some of a node's GPUs only, by what the node was last seen with."""
+    node = berth.cluster.node(NodeName(berth.place.node))
+    if node is None:
+        return False
+    shown = (node.status.allocatable.get(GPU), node.metadata.labels.get(f"{GPU}.count"))
+    return berth.place.gpus < max((int(n) for n in shown if n and n.isdecimal()), default=0)

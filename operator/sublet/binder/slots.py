@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import IntEnum
@@ -24,31 +25,35 @@ class Promises:
     """Counts claims that are being reserved and locked, so that set-up can stand back for them.
 
     Under a surge every claim learns what it has before the first namespaces are made; the wait is bounded, so a
-    steady stream of claims can't starve those that are locked.
+    steady stream of claims can't starve those that are locked. Counted by lease: locks that hang in one leased
+    cluster hold up nobody in another.
     """
 
     def __init__(self, longest_seconds: float = 15.0) -> None:
-        self._count = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._counts: Counter[str] = Counter()  # lease UID -> claims under way
+        self._quiet: dict[str, asyncio.Event] = {}  # lease UID -> set when its count is 0
         self._longest_seconds = longest_seconds
 
     @asynccontextmanager
-    async def under_way(self) -> AsyncIterator[None]:
-        """Count one claim for the length of the block."""
-        self._count += 1
-        self._quiet.clear()
+    async def under_way(self, *leases: str) -> AsyncIterator[None]:
+        """Count one claim on these leases for the length of the block."""
+        for lease in leases:
+            self._counts[lease] += 1
+            self._quiet.setdefault(lease, asyncio.Event()).clear()
         try:
             yield
         finally:
-            self._count -= 1
-            if self._count == 0:
-                self._quiet.set()
+            for lease in leases:
+                self._counts[lease] -= 1
+                if self._counts[lease] == 0:
+                    self._quiet[lease].set()
 
-    async def stand_back(self) -> None:
-        """Wait until no claim is being promised anything, or the bound is reached."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._quiet.wait(), self._longest_seconds)
+    async def stand_back(self, *leases: str) -> None:
+        """Wait until no claim is being promised anything on these leases, or the bound is reached."""
+        busy = [self._quiet[lease].wait() for lease in leases if self._counts[lease] > 0]
+        if busy:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(*busy), self._longest_seconds)
 
 
 class Slots:

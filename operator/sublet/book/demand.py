@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim, PendingReason
 from sublet.api.gpuclass import GpuClass
@@ -10,7 +11,10 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Refuse
+from sublet.book.steps import FOREVER
 from sublet.book.view import View
+
+_NAMES_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +26,25 @@ class Demand:
     tenant: GpuTenant
     tenant_uid: TenantUID
     offer: GpuClass
+    products: frozenset[str]
+    """GPU products that its class stands for."""
     price: Decimal
     priority: int
     asked_until_ms: Millis | None
     """The end by its own duration; None: open-ended."""
-    latest_ms: Millis | None
-    """The end by the class's longest duration, for open-ended claims."""
+    latest_ms: Millis
+    """The end by the class's longest duration, FOREVER if it has none."""
 
     @property
     def gpus(self) -> int:
         """Return how many GPUs are asked for."""
         return self.claim.spec.gpus
+
+    def until_on(self, lease_ends_ms: Millis) -> Millis:
+        """Return when it would end on a lease with this last instant."""
+        if self.asked_until_ms is not None:
+            return self.asked_until_ms
+        return min(self.latest_ms, lease_ends_ms)
 
 
 class Rules:
@@ -42,81 +54,110 @@ class Rules:
         self._view = view
         self._classes: Mapping[str, GpuClass] = {c.metadata.name: c for c in view.classes}
         self._tenants = tenants_by_namespace(view.tenants)
-        self._by_name = {t.metadata.name: t for t in view.tenants}
+        self._by_name = {t.metadata.name: t for t in sorted(view.tenants, key=_age, reverse=True)}
 
-    def tenant_of(self, namespace: str) -> GpuTenant | None:
-        """Return the tenant that pays for a namespace."""
-        found = self._tenants.get(namespace)
-        if found is None and self._view.default_tenant is not None:
-            return self._by_name.get(self._view.default_tenant)
-        return found
+    def offer(self, class_name: str) -> GpuClass | None:
+        """Return a class by name."""
+        return self._classes.get(class_name)
 
     def read(self, claim: GpuClaim) -> Demand | Refuse:
         """Return the claim's demand, or the claim-wide reason why it has none."""
-        spec = claim.spec
-        tenant = self.tenant_of(claim.metadata.namespace)
-        if tenant is None:
-            return _refuse(
-                claim,
-                PendingReason.NO_TENANT,
-                f"namespace {claim.metadata.namespace} belongs to no GpuTenant; ask the platform team to add it",
-            )
-        if spec.suspended:
-            return _refuse(
-                claim, PendingReason.SUSPENDED, "the claim is suspended and holds nothing"
-            )
-        offer = self._classes.get(spec.class_name)
-        if offer is None:
-            names = (
-                ", ".join(sorted(n for n in self._classes if tenant.spec.classes.admits(n)))
-                or "none"
-            )
-            return _misconfigured(
-                claim, f"there is no GpuClass {spec.class_name}; there are: {names}"
-            )
-        if not tenant.spec.classes.admits(spec.class_name):
-            return _misconfigured(claim, f"this tenant may not claim class {spec.class_name}")
+        if claim.spec.suspended:
+            message = "the claim is suspended and holds nothing"
+            return _refuse(claim, PendingReason.SUSPENDED, message)
+        tenant = self._tenant(claim)
+        if isinstance(tenant, Refuse):
+            return tenant
+        offer = self._offer(claim, tenant)
+        if isinstance(offer, Refuse):
+            return offer
         priority = self._priority(claim, tenant)
         if isinstance(priority, Refuse):
             return priority
-        return self._priced(claim, tenant, offer, priority)
+        price = self._price(claim, offer)
+        return (
+            price
+            if isinstance(price, Refuse)
+            else self._timed(claim, tenant, offer, priority, price)
+        )
+
+    def _tenant(self, claim: GpuClaim) -> GpuTenant | Refuse:
+        """Return who pays for the claim's namespace."""
+        namespace = claim.metadata.namespace
+        tenant = self._tenants.get(namespace) or self._by_name.get(self._view.default_tenant or "")
+        if tenant is None:
+            message = (
+                f"namespace {namespace} belongs to no GpuTenant; ask the platform team to add it"
+            )
+            return _refuse(claim, PendingReason.NO_TENANT, message)
+        if tenant.metadata.deletion_timestamp is not None:
+            message = f"the GpuTenant of namespace {namespace} is being deleted"
+            return _refuse(claim, PendingReason.NO_TENANT, message)
+        return tenant
+
+    def _offer(self, claim: GpuClaim, tenant: GpuTenant) -> GpuClass | Refuse:
+        """Return the class, if there is one by that name and the tenant may claim it."""
+        name = claim.spec.class_name
+        offer = self._classes.get(name)
+        if offer is None or not tenant.spec.classes.admits(name):
+            allowed = _listed(n for n in self._classes if tenant.spec.classes.admits(n))
+            fault = (
+                f"there is no GpuClass {name}"
+                if offer is None
+                else f"this tenant may not claim class {name}"
+            )
+            return _misconfigured(claim, f"{fault}; className may be: {allowed}")
+        if offer.metadata.deletion_timestamp is not None:
+            return _misconfigured(claim, f"class {name} is being deleted; choose another class")
+        return offer
 
     def _priority(self, claim: GpuClaim, tenant: GpuTenant) -> int | Refuse:
         """Return the PriorityClass's value; priority counts only as far as the tenant's allow-list goes."""
         allowed = tenant.spec.priority_classes
         asked = claim.spec.priority_class_name
-        if asked is None:
-            return self._view.priorities.get(allowed[0], 0) if allowed else 0
-        if asked not in allowed:
-            names = ", ".join(allowed) or "none; leave priorityClassName out"
+        if asked is None and not allowed:
+            return 0
+        if asked is not None and asked not in allowed:
+            names = _listed(allowed) if allowed else "none; leave priorityClassName out"
             return _misconfigured(
                 claim, f"priorityClassName {asked} isn't allowed to this tenant; allowed: {names}"
             )
-        if asked not in self._view.priorities:
-            return _misconfigured(claim, f"there is no PriorityClass {asked} on the hub")
-        return self._view.priorities[asked]
+        name = asked or allowed[0]
+        value = self._view.priorities.get(name)
+        if value is None:
+            return _misconfigured(
+                claim,
+                f"there is no PriorityClass {name} on the hub, which this tenant's claims may use; "
+                "ask the platform team to make it or to take it off the tenant",
+            )
+        return value
 
-    def _priced(
-        self, claim: GpuClaim, tenant: GpuTenant, offer: GpuClass, priority: int
-    ) -> Demand | Refuse:
-        now = self._view.now_ms
-        begun = [p for p in offer.spec.prices if p.effective_time <= now]
+    def _price(self, claim: GpuClaim, offer: GpuClass) -> Decimal | Refuse:
+        """Return the class's price that holds now, unless the claim refuses it."""
+        begun = [p for p in offer.spec.prices if p.effective_time <= self._view.now_ms]
+        name = offer.metadata.name
         if not begun:
-            return _misconfigured(claim, f"class {offer.metadata.name} has no price that holds now")
+            return _misconfigured(claim, f"class {name} has no price that holds now")
         price = max(begun, key=lambda p: p.effective_time).per_gpu_hour
         limit = claim.spec.max_price_per_gpu_hour
         if limit is not None and price > limit:
-            return _refuse(
-                claim,
-                PendingReason.PRICE_UNMET,
-                f"class {offer.metadata.name} costs {price} {offer.spec.currency} per GPU-hour, "
-                f"above maxPricePerGpuHour {limit}",
+            message = (
+                f"class {name} costs {price:f} {offer.spec.currency} per GPU-hour, "
+                f"above maxPricePerGpuHour {limit:f}"
             )
+            return _refuse(claim, PendingReason.PRICE_UNMET, message)
+        return price
+
+    def _timed(
+        self, claim: GpuClaim, tenant: GpuTenant, offer: GpuClass, priority: int, price: Decimal
+    ) -> Demand | Refuse:
+        now = self._view.now_ms
         duration, longest = claim.spec.schedule.duration_seconds, offer.spec.max_duration_seconds
         if duration is not None and longest is not None and duration > longest:
             return _misconfigured(
                 claim,
-                f"class {offer.metadata.name} allows {longest} seconds at most; asked for {duration}",
+                f"class {offer.metadata.name} allows {longest} seconds at most; "
+                f"schedule.durationSeconds is {duration}",
             )
         return Demand(
             claim=claim,
@@ -124,10 +165,11 @@ class Rules:
             tenant=tenant,
             tenant_uid=TenantUID(tenant.metadata.uid),
             offer=offer,
+            products=frozenset(offer.spec.products),
             price=price,
             priority=priority,
             asked_until_ms=Millis(now + duration * MS_PER_SECOND) if duration is not None else None,
-            latest_ms=Millis(now + longest * MS_PER_SECOND) if longest is not None else None,
+            latest_ms=Millis(now + longest * MS_PER_SECOND) if longest is not None else FOREVER,
         )
 
 
@@ -142,6 +184,14 @@ def tenants_by_namespace(tenants: Iterable[GpuTenant]) -> dict[str, GpuTenant]:
 
 def _age(tenant: GpuTenant) -> tuple[int, str]:
     return (tenant.metadata.creation_timestamp or 0, tenant.metadata.uid)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return names for a message, cut after a few."""
+    known = sorted(names)
+    more = len(known) - _NAMES_SHOWN
+    text = ", ".join(known[:_NAMES_SHOWN]) or "none"
+    return f"{text} and {more} more" if more > 0 else text
 
 
 def _refuse(claim: GpuClaim, reason: PendingReason, message: str) -> Refuse:

@@ -1,61 +1,122 @@
-"""Claims that hold GPUs and must give them back, or end at another time than written. Fixed points otherwise."""
+"""Claims that hold GPUs: when they must give them back, and when they end by what spec and leases say now.
+
+Fixed points otherwise. What was promised is never shortened by a class or a commitment, only by the claim's own
+spec or by the end of a lease; nothing is concluded from a lease or class that isn't there.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim, ReleaseCause
-from sublet.api.gpulease import GpuLease
+from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Extend, Take
-from sublet.book.holdings import FOREVER
+from sublet.book.steps import FOREVER
+from sublet.book.supply import LeaseSupply
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """When a claim ends, and what ends it."""
+
+    at_ms: Millis
+    cause: ReleaseCause | None
 
 
 def review(
-    claim: GpuClaim, allocation: Allocation, leases: Mapping[LeaseUID, GpuLease], now_ms: Millis
+    claim: GpuClaim,
+    offer: GpuClass | None,
+    supplies: Mapping[LeaseUID, LeaseSupply],
+    now_ms: Millis,
 ) -> Take | Extend | None:
     """Return what a claim that holds GPUs needs: its release, another end, or nothing."""
-    if is_true(claim.status.conditions, "Releasing"):
+    allocation = claim.status.allocation
+    if allocation is None or is_true(claim.status.conditions, "Releasing"):
         return None
-    uid = ClaimUID(claim.metadata.uid)
-    until, cause = end_of_held(claim, allocation, leases)
-    endings: list[tuple[Millis, ReleaseCause]] = []
-    if until is not None and cause is not None and until <= now_ms:
-        endings.append((until, cause))
+    promised = End(allocation.until_time or FOREVER, allocation.until_cause)
+    end = _end(claim, allocation, promised, offer, supplies, now_ms)
+    taken = _take(claim, allocation, promised, end, now_ms)
+    if taken is not None or end.at_ms == promised.at_ms:
+        return taken
+    for uid, gpus in _gpus_by_lease(allocation).items():
+        supply = supplies.get(uid)
+        if supply is not None and end.at_ms > promised.at_ms > now_ms:
+            supply.prolong(gpus, promised.at_ms, end.at_ms)
+    until = end.at_ms if end.at_ms < FOREVER else None
+    return Extend(ClaimUID(claim.metadata.uid), until, end.cause if until is not None else None)
+
+
+def _take(
+    claim: GpuClaim, allocation: Allocation, promised: End, end: End, now_ms: Millis
+) -> Take | None:
+    """Return the release whose cause came first, None while there is none."""
+    causes: list[tuple[Millis, ReleaseCause]] = []
+    if end.at_ms <= now_ms:
+        # a claim cut short ends now and not before: what ran is paid for
+        over = promised if promised.at_ms <= now_ms else End(now_ms, end.cause)
+        causes.append((over.at_ms, over.cause or ReleaseCause.COMPLETED))
     if claim.metadata.deletion_timestamp is not None:
-        endings.append((claim.metadata.deletion_timestamp, ReleaseCause.DELETED))
+        causes.append((claim.metadata.deletion_timestamp, ReleaseCause.DELETED))
     if claim.spec.suspended:
-        endings.append((now_ms, ReleaseCause.SUSPENDED))
-    if endings:
-        at_ms, why = min(endings, key=lambda e: e[0])
-        # a deletionTimestamp has whole seconds and may lie before boundTime: an interval is never negative
-        begun = (
-            allocation.bound_time if allocation.bound_time is not None else allocation.decided_time
-        )
-        return Take(uid, why, Millis(max(at_ms, begun)))
-    if (until, cause) != (allocation.until_time, allocation.until_cause):
-        return Extend(uid, until, cause)
-    return None
+        causes.append((now_ms, ReleaseCause.SUSPENDED))
+    if not causes:
+        return None
+    at_ms, cause = min(causes, key=lambda c: c[0])
+    # a deletionTimestamp has whole seconds and may lie before boundTime: an interval is never negative
+    begun = allocation.bound_time if allocation.bound_time is not None else allocation.decided_time
+    return Take(ClaimUID(claim.metadata.uid), cause, Millis(max(at_ms, begun)))
 
 
-def end_of_held(
-    claim: GpuClaim, allocation: Allocation, leases: Mapping[LeaseUID, GpuLease]
-) -> tuple[Millis | None, ReleaseCause | None]:
-    """Return when a claim ends by what spec and leases say now; never past a lease, never past the class's limit."""
+def _end(
+    claim: GpuClaim,
+    allocation: Allocation,
+    promised: End,
+    offer: GpuClass | None,
+    supplies: Mapping[LeaseUID, LeaseSupply],
+    now_ms: Millis,
+) -> End:
+    """Return the end by what everything says now; later than promised only as far as class, lease and commitment go."""
     duration = claim.spec.schedule.duration_seconds
-    if duration is not None:
-        own = Millis(allocation.decided_time + duration * MS_PER_SECOND)
-    elif allocation.until_cause is ReleaseCause.COMPLETED and allocation.until_time is not None:
-        own = allocation.until_time
+    asked = _after(allocation, duration) if duration is not None else FOREVER
+    own = min(asked, max(promised.at_ms, _class_end(allocation, promised, offer)))
+    shares = _gpus_by_lease(allocation)
+    lease_end = min(supplies[uid].ends_ms if uid in supplies else promised.at_ms for uid in shares)
+    if own <= lease_end:
+        end = End(own, ReleaseCause.COMPLETED)
     else:
-        own = FOREVER
-    ends = [_lease_end(leases.get(LeaseUID(p.lease_uid))) for p in allocation.placements]
-    lease_end = min((e for e in ends if e is not None), default=FOREVER)
-    end = min(own, lease_end)
-    if end == FOREVER:
-        return None, None
-    return end, ReleaseCause.COMPLETED if own <= lease_end else ReleaseCause.LEASE_ENDED
+        end = End(lease_end, ReleaseCause.LEASE_ENDED)
+    if end.at_ms <= promised.at_ms:
+        return end
+    # GPUs of a claim past its promised end are still counted as held, so they need no further room
+    overdue = promised.at_ms <= now_ms
+    covered = min(
+        supplies[uid].covered_until(0 if overdue else gpus, max(promised.at_ms, now_ms), end.at_ms)
+        for uid, gpus in shares.items()
+    )
+    if covered >= end.at_ms:
+        return end
+    return (
+        promised if overdue or covered <= promised.at_ms else End(covered, ReleaseCause.LEASE_ENDED)
+    )
 
 
-def _lease_end(lease: GpuLease | None) -> Millis | None:
-    return lease.spec.term.last_usable_ms() if lease is not None else None
+def _class_end(allocation: Allocation, promised: End, offer: GpuClass | None) -> Millis:
+    """Return the latest end that the class allows; a class that isn't there allows no more than was promised."""
+    if offer is None:
+        return promised.at_ms
+    longest = offer.spec.max_duration_seconds
+    return _after(allocation, longest) if longest is not None else FOREVER
+
+
+def _after(allocation: Allocation, seconds: int) -> Millis:
+    return Millis(allocation.decided_time + seconds * MS_PER_SECOND)
+
+
+def _gpus_by_lease(allocation: Allocation) -> dict[LeaseUID, int]:
+    found: dict[LeaseUID, int] = {}
+    for place in allocation.placements:
+        uid = LeaseUID(place.lease_uid)
+        found[uid] = found.get(uid, 0) + place.gpus
+    return found

@@ -1,11 +1,10 @@
-"""Who holds which GPUs now: the union of what nodes say and what the hub says.
+"""Who holds which GPUs: the union of what nodes say and what the hub says.
 
 Possession is the node's own book, intention is a claim's allocation; where they differ, capacity stays held. So a
 claim's allocation counts even while its node can't be seen, and an entry of a node's book counts even if the hub
 knows no such claim. Changed by the pass as it hands out GPUs; thrown away with it.
 """
 
-from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,59 +14,63 @@ from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory
-
-FOREVER = Millis(2**62)
-"""The end of a claim that has none."""
+from sublet.book.steps import FOREVER
 
 
 def holds(claim: GpuClaim) -> bool:
     """Say whether a claim holds GPUs: from its reservation until its release is done."""
-    return claim.status.allocation is not None and is_true(claim.status.conditions, "Reserved")
+    conditions = claim.status.conditions
+    return claim.status.allocation is not None and (
+        is_true(conditions, "Reserved") or is_true(conditions, "Releasing")
+    )
 
 
 @dataclass(slots=True)
 class NodeHold:
     """What is held of one node."""
 
-    claims: dict[ClaimUID, int] = field(default_factory=dict)
-    """claim UID -> GPUs"""
+    gpus: int = 0
+    claims: set[ClaimUID] = field(default_factory=set)
     tenants: set[TenantUID] = field(default_factory=set)
 
-    @property
-    def gpus(self) -> int:
-        """Return the GPUs held."""
-        return sum(self.claims.values())
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """GPUs of one lease that are held from now on."""
+
+    until_ms: Millis
+    gpus: int
 
 
 class Holdings:
-    """The GPUs that are held, by node, by lease in time, and by tenant and class."""
+    """The GPUs that are held: by node, by lease in time, and by tenant and class."""
 
-    def __init__(self, claims: Iterable[GpuClaim], inventories: Iterable[LeaseInventory]) -> None:
-        self._nodes: dict[NodeUID, NodeHold] = {}  # node UID -> what is held of it
-        self._until: dict[LeaseUID, list[tuple[Millis, int]]] = defaultdict(
-            list
-        )  # lease UID -> (end, GPUs)
+    def __init__(
+        self, holders: Iterable[GpuClaim], inventories: Iterable[LeaseInventory], now_ms: Millis
+    ) -> None:
+        self._now_ms = now_ms
+        self._nodes: dict[NodeUID, NodeHold] = {}
+        self._terms: dict[LeaseUID, list[Term]] = defaultdict(list)
         self._quota: dict[tuple[TenantUID, str], int] = defaultdict(int)  # (tenant, class) -> GPUs
-        known: set[tuple[ClaimUID, NodeUID]] = set()
-        for claim in claims:
-            if holds(claim) and claim.status.allocation is not None:
-                self._add_claim(claim, claim.status.allocation, known)
+        allocated: dict[
+            tuple[ClaimUID, NodeUID], int
+        ] = {}  # what the hub says of (claim, node) -> GPUs
+        for claim in holders:
+            if claim.status.allocation is not None:
+                self._add_claim(claim, claim.status.allocation, allocated)
         for inventory in inventories:
-            self._add_books(inventory, known)
-        for ends in self._until.values():
-            ends.sort()
+            self._add_books(inventory, allocated)
 
     def node(self, uid: NodeUID) -> NodeHold | None:
         """Return what is held of a node, None if it is free."""
         return self._nodes.get(uid)
 
-    def of_lease(self, uid: LeaseUID, at_ms: Millis) -> int:
-        """Return the GPUs of a lease that are held past an instant."""
-        ends = self._until[uid]
-        return sum(gpus for _, gpus in ends[bisect_right(ends, (at_ms, 2**62)) :])
+    def terms(self, uid: LeaseUID) -> list[Term]:
+        """Return the GPUs of a lease that were held when the pass began, each with its end."""
+        return self._terms[uid]
 
     def of_tenant(self, uid: TenantUID, class_name: str) -> int:
-        """Return the GPUs of a class that a tenant holds."""
+        """Return the GPUs of a class that a tenant holds: reserved, bound or being released."""
         return self._quota[uid, class_name]
 
     def take(
@@ -75,39 +78,45 @@ class Holdings:
         claim_uid: ClaimUID,
         tenant_uid: TenantUID,
         class_name: str,
-        lease_uid: LeaseUID,
         node_uid: NodeUID,
         gpus: int,
-        until_ms: Millis | None,
     ) -> None:
         """Add GPUs of one node to what a claim holds."""
-        hold = self._nodes.setdefault(node_uid, NodeHold())
-        hold.claims[claim_uid] = gpus
-        hold.tenants.add(tenant_uid)
-        insort(self._until[lease_uid], (until_ms or FOREVER, gpus))
+        self._hold(node_uid, claim_uid, gpus).tenants.add(tenant_uid)
         self._quota[tenant_uid, class_name] += gpus
 
+    def _hold(self, node_uid: NodeUID, claim_uid: ClaimUID, gpus: int) -> NodeHold:
+        hold = self._nodes.setdefault(node_uid, NodeHold())
+        hold.gpus += gpus
+        hold.claims.add(claim_uid)
+        return hold
+
     def _add_claim(
-        self, claim: GpuClaim, allocation: Allocation, known: set[tuple[ClaimUID, NodeUID]]
+        self,
+        claim: GpuClaim,
+        allocation: Allocation,
+        allocated: dict[tuple[ClaimUID, NodeUID], int],
     ) -> None:
         uid, tenant = ClaimUID(claim.metadata.uid), TenantUID(allocation.tenant_uid)
-        until = allocation.until_time or FOREVER
+        until = allocation.until_time
+        # a claim past its end holds until its release is done, and nobody knows when that will be
+        end = until if until is not None and until > self._now_ms else FOREVER
         for place in allocation.placements:
             node_uid = NodeUID(place.node_uid)
-            hold = self._nodes.setdefault(node_uid, NodeHold())
-            hold.claims[uid] = place.gpus
-            hold.tenants.add(tenant)
-            self._until[LeaseUID(place.lease_uid)].append((until, place.gpus))
-            self._quota[tenant, claim.spec.class_name] += place.gpus
-            known.add((uid, node_uid))
+            self._hold(node_uid, uid, place.gpus).tenants.add(tenant)
+            self._terms[LeaseUID(place.lease_uid)].append(Term(end, place.gpus))
+            allocated[uid, node_uid] = place.gpus
+        self._quota[tenant, claim.spec.class_name] += allocation.gpus
 
-    def _add_books(self, inventory: LeaseInventory, known: set[tuple[ClaimUID, NodeUID]]) -> None:
+    def _add_books(
+        self, inventory: LeaseInventory, allocated: dict[tuple[ClaimUID, NodeUID], int]
+    ) -> None:
         for node in inventory.nodes.values():
             for entry in node.holdings:
-                if (entry.claim_uid, node.uid) in known:
-                    continue
-                hold = self._nodes.setdefault(node.uid, NodeHold())
-                hold.claims[entry.claim_uid] = entry.gpus
+                # of what both say, the larger counts; the hub's share is in already
+                more = entry.gpus - allocated.get((entry.claim_uid, node.uid), 0)
+                if more > 0:
+                    self._hold(node.uid, entry.claim_uid, more)
+                    self._terms[inventory.lease_uid].append(Term(FOREVER, more))
                 if node.tenant_uid is not None:
-                    hold.tenants.add(node.tenant_uid)
-                self._until[inventory.lease_uid].append((FOREVER, entry.gpus))
+                    self._nodes[node.uid].tenants.add(node.tenant_uid)

@@ -1,20 +1,20 @@
 """Finding a place: hard constraints first, then the best of what is left.
 
-Order of choice (20-book): fewest failure domains, lowest marginal cost to us, least fragmentation, the lease that
-ends soonest after the claim, then names, so that the same input gives the same place.
+Order of choice (20-book): fewest failure domains (a cluster is the widest, then its zones), lowest marginal cost to
+us, least fragmentation, the lease that ends soonest after the claim, then names, so that the same input gives the
+same place.
 """
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
-from sublet.api.gpuclaim import PendingReason, PlacedNode, ReleaseCause
+from sublet.api.gpuclaim import PlacedNode, ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.demand import Demand
-from sublet.book.holdings import FOREVER
-from sublet.book.inventory import NodeState, Reach
-from sublet.book.shape import Shape, shape_on
+from sublet.book.inventory import NodeState
+from sublet.book.shape import Shape, shapes_on
+from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 
 
@@ -43,139 +43,149 @@ class Candidate:
     """A feasible set of places."""
 
     places: tuple[Place, ...]
-    leftover: int
-    """Free GPUs left on a node that was whole: what the choice breaks."""
+    domains: int
+    """Zones that it spreads over."""
+    breaks: bool = False
+    """It takes a part of a node that was whole."""
+    left: int = 0
+    """GPUs of a broken node that stay free."""
 
     @property
-    def rank(self) -> tuple[int, Decimal, int, int, tuple[str, ...]]:
+    def supplies(self) -> tuple[LeaseSupply, ...]:
+        """Return the leases it uses, each once."""
+        return tuple({p.supply.uid: p.supply for p in self.places}.values())
+
+    @property
+    def rank(self) -> tuple[int, int, Decimal, bool, int, Millis, tuple[tuple[str, str], ...]]:
         """Return the key by which the smallest candidate wins."""
-        leases = {p.supply.uid: p.supply for p in self.places}
-        domains = len({(p.supply.uid, p.node.zone) for p in self.places})
-        cost = sum((s.marginal_price for s in leases.values()), Decimal(0))
-        end = min(s.ends_ms for s in leases.values())
-        return (domains, cost, self.leftover, end, tuple(sorted(s.alias for s in leases.values())))
+        supplies = self.supplies
+        return (
+            len(supplies),
+            self.domains,
+            _cost(self.places),
+            self.breaks,
+            self.left,
+            min(s.ends_ms for s in supplies),
+            tuple(sorted((s.alias, s.uid) for s in supplies)),
+        )
 
 
-@dataclass(slots=True)
-class Search:
-    """What a search found out, for the refusal if it finds no place."""
-
-    causes: Counter[PendingReason] = field(default_factory=Counter)
-    """cause -> GPUs of leases that it rules out"""
-    sizes: set[int] = field(default_factory=set)
-    fits: list[LeaseSupply] = field(default_factory=list)
-    """Leases that only capacity keeps from serving the claim."""
-    shaped: bool = False
-
-
-def find_place(
-    demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis
-) -> Candidate | Search:
-    """Return the best place for a demand, or what stood in the way."""
-    search = Search()
+def find_place(demand: Demand, supplies: Iterable[LeaseSupply]) -> Candidate | None:
+    """Return the best place on these leases, None if there is none. Hard constraints were seen to before."""
+    by_shape: dict[Shape, list[tuple[LeaseSupply, int]]] = {}  # shape -> leases with their headroom
     for supply in supplies:
-        cause = _hard_cause(demand, supply, now_ms)
-        if cause is None:
-            search.fits.append(supply)
-            search.sizes |= supply.sizes
-        else:
-            search.causes[cause] += max(1, sum(n.gpus for n in supply.inventory.nodes.values()))
-    candidates = []
-    for size in sorted(search.sizes):
-        shape = shape_on(demand.claim, size)
-        if shape is not None:
-            search.shaped = True
-            candidates += _candidates(demand, shape, search.fits)
-    return min(candidates, key=lambda c: c.rank) if candidates else search
+        headroom = supply.headroom(demand.until_on(supply.ends_ms))
+        for shape in shapes_on(demand.claim, supply.sizes):
+            by_shape.setdefault(shape, []).append((supply, headroom))
+    found: list[Candidate] = []
+    for shape, room in by_shape.items():
+        found += _parts(demand, shape, room) if shape.is_part else _whole_nodes(shape, room)
+    return min(found, key=lambda c: c.rank, default=None)
 
 
 def end_of(
-    demand: Demand, leases: Sequence[LeaseSupply]
+    demand: Demand, supplies: Sequence[LeaseSupply]
 ) -> tuple[Millis | None, ReleaseCause | None]:
     """Return when a claim on these leases ends and why: its own duration, the class's longest, or a lease."""
-    if demand.asked_until_ms is not None:
-        return demand.asked_until_ms, ReleaseCause.COMPLETED
-    lease_end = min(s.ends_ms for s in leases)
-    own_end = demand.latest_ms if demand.latest_ms is not None else FOREVER
-    end = min(lease_end, own_end)
+    lease_end = min(s.ends_ms for s in supplies)
+    end = demand.until_on(lease_end)
     if end == FOREVER:
         return None, None
+    own_end = demand.asked_until_ms if demand.asked_until_ms is not None else demand.latest_ms
     return end, ReleaseCause.COMPLETED if own_end <= lease_end else ReleaseCause.LEASE_ENDED
 
 
-def _hard_cause(demand: Demand, supply: LeaseSupply, now_ms: Millis) -> PendingReason | None:
-    """Return the first hard constraint that a lease breaks, None if only capacity decides."""
-    spec, lease, inventory = demand.claim.spec, supply.lease.spec, supply.inventory
-    where, place = lease.location, spec.placement
-    silent = inventory.reach is not Reach.REACHABLE or not inventory.synced
-    broken = (
-        (
-            set(lease.products).isdisjoint(demand.offer.spec.products),
-            PendingReason.NO_MATCHING_LEASE,
-        ),
-        (not demand.tenant.spec.leases.admits(supply.alias), PendingReason.NO_MATCHING_LEASE),
-        (not place.leases.admits(supply.alias), PendingReason.NO_MATCHING_LEASE),
-        (
-            place.jurisdictions and where.jurisdiction not in place.jurisdictions,
-            PendingReason.RESIDENCY_UNMET,
-        ),
-        (place.regions and where.region not in place.regions, PendingReason.RESIDENCY_UNMET),
-        (not supply.is_running, PendingReason.EXCEEDS_LEASE_TERM),
-        ((demand.asked_until_ms or now_ms) > supply.ends_ms, PendingReason.EXCEEDS_LEASE_TERM),
-        (not lease.accepting_claims, PendingReason.NO_MATCHING_LEASE),
-        (silent, PendingReason.LEASE_UNREACHABLE),
-        (not inventory.isolation_ready, PendingReason.NO_MATCHING_LEASE),
-    )
-    return next((cause for fails, cause in broken if fails), None)
+def _parts(
+    demand: Demand, shape: Shape, room: Iterable[tuple[LeaseSupply, int]]
+) -> list[Candidate]:
+    """Return each lease's best node for a part."""
+    found = []
+    for supply, headroom in room:
+        part = (
+            supply.free.part(shape.gpus, demand.uid, demand.tenant_uid)
+            if headroom >= shape.gpus
+            else None
+        )
+        if part is not None:
+            place = Place(supply, part.node, shape.gpus)
+            found.append(Candidate((place,), domains=1, breaks=part.breaks, left=part.left))
+    return found
 
 
-def _candidates(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) -> list[Candidate]:
-    """Return the feasible places of one shape: the best of each lease alone, else over several leases."""
-    alone = []
-    room: list[tuple[int, LeaseSupply]] = []
-    for supply in supplies:
-        until, _ = end_of(demand, [supply])
-        headroom = supply.headroom(until or FOREVER)
-        if shape.is_part:
-            found = _part(demand, shape, supply) if headroom >= shape.gpus else None
-        else:
-            count = min(supply.whole_count(shape.size), headroom // shape.size)
-            room.append((count, supply))
-            found = _whole(shape, supply, shape.nodes) if count >= shape.nodes else None
-        if found is not None:
-            alone.append(found)
-    if alone or shape.is_part:
-        return alone
-    return _spread(shape, room)
+def _whole_nodes(shape: Shape, room: Iterable[tuple[LeaseSupply, int]]) -> list[Candidate]:
+    """Return the best place of each lease alone; over several leases only if none has room alone."""
+    counts = [
+        (min(supply.free.whole_count(shape.gpus), headroom // shape.gpus), supply)
+        for supply, headroom in room
+    ]
+    alone = [
+        _on_one(shape, supply, shape.nodes) for count, supply in counts if count >= shape.nodes
+    ]
+    if alone:
+        return [Candidate(tuple(places), _domains(places)) for places in alone]
+    if sum(count for count, _ in counts) < shape.nodes:
+        return []
+    places = _over_several(shape, [(count, supply) for count, supply in counts if count])
+    return [Candidate(tuple(places), _domains(places))] if len(places) == shape.nodes else []
 
 
-def _part(demand: Demand, shape: Shape, supply: LeaseSupply) -> Candidate | None:
-    for free in supply.parts(shape.gpus, demand.tenant_uid):
-        if free.node.gpus == shape.size:
-            leftover = 0 if free.broken else free.gpus - shape.gpus
-            return Candidate((Place(supply, free.node, shape.gpus),), leftover)
-    return None
-
-
-def _whole(shape: Shape, supply: LeaseSupply, count: int) -> Candidate:
+def _on_one(shape: Shape, supply: LeaseSupply, count: int) -> list[Place]:
     """Take whole nodes from as few zones as possible: the smallest zone that suffices, else the largest first."""
-    zones = supply.zones(shape.size)
-    enough = [z for z in zones if zones[z] >= count]
-    if enough:
-        order = [min(enough, key=lambda z: (zones[z], z))]
-    else:
-        order = sorted(zones, key=lambda z: (-zones[z], z))
-    chosen: list[NodeState] = []
-    for zone in order:
-        chosen += supply.whole_nodes(shape.size, zone, count - len(chosen))
-    return Candidate(tuple(Place(supply, n, shape.gpus) for n in chosen), 0)
-
-
-def _spread(shape: Shape, room: list[tuple[int, LeaseSupply]]) -> list[Candidate]:
-    """Take whole nodes over several leases, those with most room first, so that they are few."""
+    zones = supply.free.zones(shape.gpus)
     places: list[Place] = []
-    for count, supply in sorted(room, key=lambda r: (-r[0], r[1].alias)):
-        want = min(count, shape.nodes - len(places))
-        if want > 0:
-            places += _whole(shape, supply, want).places
-    return [Candidate(tuple(places), 0)] if len(places) == shape.nodes else []
+    while len(places) < count:
+        want = count - len(places)
+        enough = [z for z in zones if zones[z] >= want]
+        zone = (
+            min(enough, key=lambda z: (zones[z], z))
+            if enough
+            else min(zones, key=lambda z: (-zones[z], z))
+        )
+        nodes = supply.free.whole_nodes(shape.gpus, zone, min(want, zones.pop(zone)))
+        places += [Place(supply, node, shape.gpus) for node in nodes]
+    return places
+
+
+def _over_several(shape: Shape, room: list[tuple[int, LeaseSupply]]) -> list[Place]:
+    """Take whole nodes from as few leases as possible: the largest first, the last one as the cheapest that suffices."""
+    places: list[Place] = []
+    chosen: list[LeaseSupply] = []
+    while room and len(places) < shape.nodes:
+        want = shape.nodes - len(places)
+        enough = [r for r in room if r[0] >= want]
+        count, supply = (
+            min(enough, key=lambda r: (r[1].marginal_price, r[0], *_name(r[1])))
+            if enough
+            else min(room, key=lambda r: (-r[0], r[1].marginal_price, *_name(r[1])))
+        )
+        places += _on_one(shape, supply, min(want, count))
+        chosen.append(supply)
+        room = [r for r in room if r[1] is not supply and _may_join(r[1], chosen)]
+    return places
+
+
+def _may_join(supply: LeaseSupply, chosen: Iterable[LeaseSupply]) -> bool:
+    """Say whether a claim may span these leases.
+
+    One cluster is one namespace of the claim with one set of rights, and an alias names one cluster in the tenant's
+    kubeconfig.
+    """
+    for other in chosen:
+        same_cluster = supply.inventory.cluster_uid == other.inventory.cluster_uid is not None
+        if same_cluster and supply.lease.spec.tenant_access != other.lease.spec.tenant_access:
+            return False
+        if not same_cluster and supply.alias == other.alias:
+            return False
+    return True
+
+
+def _domains(places: Iterable[Place]) -> int:
+    return len({(p.supply.uid, p.node.zone) for p in places})
+
+
+def _cost(places: Iterable[Place]) -> Decimal:
+    return sum((p.supply.marginal_price * p.gpus for p in places), Decimal(0))
+
+
+def _name(supply: LeaseSupply) -> tuple[Millis, str, str]:
+    return (supply.ends_ms, supply.alias, supply.uid)

@@ -1,7 +1,7 @@
 """One planning pass: read the view, decide for every claim that needs something. The book's front door.
 
-Claims that hold GPUs are fixed points and only reviewed; pending ones are served in order: priority, then age,
-then UID. A claim that finds no place never stops another of its class or tenant.
+Claims that hold GPUs are fixed points and only reviewed; pending ones are served in order. A claim that finds no
+place never stops another of its class or tenant.
 """
 
 from collections.abc import Iterable
@@ -15,80 +15,90 @@ from sublet.book.demand import Demand, Rules
 from sublet.book.expiry import review
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
+from sublet.book.order import rank, rank_of_holder
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.reasons import quota_refusal, refusal
-from sublet.book.supply import LeaseSupply
+from sublet.book.standing import Standing, Standings
+from sublet.book.steps import FOREVER
+from sublet.book.supply import LeaseSupply, disputed_nodes
 from sublet.book.view import View
 
 
 def plan(view: View) -> Plan:
-    """Return the decisions for a view, sorted by claim UID within each step, and when to look again."""
-    leases = {LeaseUID(lease.metadata.uid): lease for lease in view.leases}
-    decisions: list[Decision] = []
-    pending: list[GpuClaim] = []
-    for claim in sorted(view.claims, key=lambda c: c.metadata.uid):
-        if holds(claim) and claim.status.allocation is not None:
-            found = review(claim, claim.status.allocation, leases, view.now_ms)
-            decisions += [found] if found is not None else []
-        elif claim.metadata.deletion_timestamp is None and not is_true(
-            claim.status.conditions, "Ended"
-        ):
-            pending.append(claim)
-    decisions += _Pass(view).serve(pending)
-    return Plan(tuple(decisions), _next_due(view, decisions))
+    """Return the decisions for a view, in the order in which they were made, and when to look again."""
+    holders = sorted((c for c in view.claims if holds(c)), key=rank_of_holder)
+    holding = {c.metadata.uid for c in holders}
+    pending = [c for c in view.claims if c.metadata.uid not in holding and _asks(c)]
+    work = _Pass(view, holders)
+    decisions = [*work.review(holders), *work.serve(pending)]
+    return Plan(tuple(decisions), _next_due(view, holders, decisions))
 
 
 class _Pass:
     """The state of one pass: what is held, what is free, what was given."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, holders: Iterable[GpuClaim]) -> None:
         self._view = view
         self._rules = Rules(view)
-        self._holdings = Holdings(view.claims, view.inventories.values())
-        self._supplies = [
-            LeaseSupply(
-                lease,
-                view.inventories.get(LeaseUID(lease.metadata.uid))
-                or LeaseInventory(LeaseUID(lease.metadata.uid)),
-                self._holdings,
-                view.now_ms,
+        self._holdings = Holdings(holders, view.inventories.values(), view.now_ms)
+        disputed = disputed_nodes(view.inventories.values())
+        self._supplies: dict[
+            LeaseUID, LeaseSupply
+        ] = {}  # by UID, so that the order is always the same
+        for lease in sorted(view.leases, key=lambda each: each.metadata.uid):
+            uid = LeaseUID(lease.metadata.uid)
+            inventory = view.inventories.get(uid) or LeaseInventory(uid)
+            self._supplies[uid] = LeaseSupply(
+                lease, inventory, self._holdings, view.now_ms, disputed
             )
-            for lease in sorted(view.leases, key=lambda each: each.metadata.uid)
-            if lease.metadata.deletion_timestamp is None
-        ]
+
+    def review(self, holders: Iterable[GpuClaim]) -> list[Decision]:
+        """Return releases and moved ends of claims that hold GPUs, best-ranked first."""
+        found = (
+            review(c, self._rules.offer(c.spec.class_name), self._supplies, self._view.now_ms)
+            for c in holders
+        )
+        return [decision for decision in found if decision is not None]
 
     def serve(self, pending: Iterable[GpuClaim]) -> list[Decision]:
-        """Return a decision for each pending claim, best-ranked first."""
-        decisions: list[Decision] = []
+        """Return a decision for each pending claim: claim-wide refusals by UID, then the others best-ranked first."""
+        refused: list[Refuse] = []
         demands: list[Demand] = []
         for claim in pending:
             read = self._rules.read(claim)
             if isinstance(read, Refuse):
-                decisions.append(read)
+                refused.append(read)
             else:
                 demands.append(read)
-        return decisions + [self._decide(d) for d in sorted(demands, key=_rank)]
+        refused.sort(key=lambda refuse: refuse.claim_uid)
+        demands.sort(key=lambda demand: rank(demand.claim, demand.priority))
+        return [*refused, *(self._decide(demand) for demand in demands)]
 
     def _decide(self, demand: Demand) -> Decision:
-        limit = demand.tenant.spec.quota_of(demand.claim.spec.class_name)
-        held = self._holdings.of_tenant(demand.tenant_uid, demand.claim.spec.class_name)
+        class_name = demand.claim.spec.class_name
+        limit = demand.tenant.spec.quota_of(class_name)
+        held = self._holdings.of_tenant(demand.tenant_uid, class_name)
         if limit is not None and held + demand.gpus > limit:
             return quota_refusal(demand, held, limit)
-        found = find_place(demand, self._supplies, self._view.now_ms)
-        return self._give(demand, found) if isinstance(found, Candidate) else refusal(demand, found)
+        standings = Standings(demand, self._supplies.values())
+        found = find_place(demand, standings.of(Standing.OPEN))
+        if found is not None:
+            return self._give(demand, found)
+        would = None
+        if standings.of(Standing.SILENT):
+            would = find_place(demand, standings.of(Standing.OPEN, Standing.SILENT))
+        return refusal(demand, standings, would.supplies if would is not None else ())
 
     def _give(self, demand: Demand, found: Candidate) -> Reserve:
-        until_ms, cause = end_of(demand, [p.supply for p in found.places])
+        until_ms, cause = end_of(demand, found.supplies)
         for place in found.places:
-            place.supply.mark_taken(place.node, place.gpus)
-            self._holdings.take(
-                demand.uid,
-                demand.tenant_uid,
-                demand.claim.spec.class_name,
-                place.supply.uid,
-                place.node.uid,
+            place.supply.take(
+                place.node,
                 place.gpus,
-                until_ms,
+                claim_uid=demand.uid,
+                tenant_uid=demand.tenant_uid,
+                class_name=demand.claim.spec.class_name,
+                until_ms=until_ms if until_ms is not None else FOREVER,
             )
         last = demand.claim.status.allocation
         return Reserve(
@@ -106,15 +116,19 @@ class _Pass:
         )
 
 
-def _rank(demand: Demand) -> tuple[int, int, str]:
-    return (-demand.priority, demand.claim.metadata.creation_timestamp or 0, demand.uid)
+def _asks(claim: GpuClaim) -> bool:
+    """Say whether a claim that holds nothing is to be served: it isn't going and hasn't ended for good."""
+    return claim.metadata.deletion_timestamp is None and not is_true(
+        claim.status.conditions, "Ended"
+    )
 
 
-def _next_due(view: View, decisions: Iterable[Decision]) -> Millis | None:
+def _next_due(
+    view: View, holders: Iterable[GpuClaim], decisions: Iterable[Decision]
+) -> Millis | None:
     """Return the next instant at which the same objects would be decided differently."""
-    instants: list[Millis | None] = []
-    instants += [
-        c.status.allocation.until_time for c in view.claims if c.status.allocation is not None
+    instants: list[Millis | None] = [
+        c.status.allocation.until_time for c in holders if c.status.allocation is not None
     ]
     instants += [d.until_ms for d in decisions if isinstance(d, Reserve | Extend)]
     for lease in view.leases:

@@ -1,36 +1,25 @@
-"""Refusals that say what was found, in numbers. The reason is the best candidate's, so it doesn't flap."""
+"""Refusals that say what was found, in numbers, without a landlord's or another tenant's name.
 
+The reason is the nearest lease's cause. Numbers are of GPUs that stand for the claim's class at leases which its
+tenant may use; instants instead of time spans, so that a message changes only when something did.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sublet.api.gpuclaim import PendingReason
+from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand
-from sublet.book.placement import Search
 from sublet.book.shape import unfit_message
+from sublet.book.standing import Standing, Standings
+from sublet.book.steps import FOREVER
+from sublet.book.supply import LeaseSupply
 
-_NEAREST_FIRST: Final = (
-    PendingReason.LEASE_UNREACHABLE,
-    PendingReason.EXCEEDS_LEASE_TERM,
-    PendingReason.RESIDENCY_UNMET,
-    PendingReason.NO_MATCHING_LEASE,
-)
-_WORDS: Final = {  # cause -> how it reads after a count of GPUs
-    PendingReason.LEASE_UNREACHABLE: "can't be reached now",
-    PendingReason.EXCEEDS_LEASE_TERM: "aren't leased for the whole time asked for",
-    PendingReason.RESIDENCY_UNMET: "are in other jurisdictions or regions",
-    PendingReason.NO_MATCHING_LEASE: "are of other products or not open to this claim",
-}
-
-
-def refusal(demand: Demand, search: Search) -> Refuse:
-    """Return why no place was found."""
-    if search.fits and search.sizes and not search.shaped:
-        message = unfit_message(demand.claim, search.sizes)
-        return Refuse(demand.uid, PendingReason.TOPOLOGY_UNFIT, message)
-    if search.fits:
-        return Refuse(demand.uid, PendingReason.WAITING_FOR_CAPACITY, _capacity(demand, search))
-    reason = next((r for r in _NEAREST_FIRST if search.causes[r]), PendingReason.NO_MATCHING_LEASE)
-    return Refuse(demand.uid, reason, _others(search) or "there is no lease yet")
+_KINDS_SHOWN: Final = 4
+_WAITING: Final = (Standing.OPEN, Standing.UNPROVEN, Standing.LATER)
+_VISIBLE: Final = tuple(s for s in Standing if s not in (Standing.HIDDEN, Standing.OVER))
 
 
 def quota_refusal(demand: Demand, held: int, limit: int) -> Refuse:
@@ -39,21 +28,118 @@ def quota_refusal(demand: Demand, held: int, limit: int) -> Refuse:
         f"asks for {demand.gpus} GPUs of class {demand.claim.spec.class_name}; "
         f"{held} of the tenant's quota of {limit} are held"
     )
-    return Refuse(demand.uid, PendingReason.EXCEEDS_QUOTA, message)
+    left = limit - held
+    hint = f"; ask for at most {left}, or" if left > 0 else ";"
+    return Refuse(
+        demand.uid,
+        PendingReason.EXCEEDS_QUOTA,
+        f"{message}{hint} wait until others of the tenant's claims end, or ask for a larger quota",
+    )
 
 
-def _capacity(demand: Demand, search: Search) -> str:
-    free = sum(s.free_gpus() for s in search.fits)
-    there = sum(n.gpus for s in search.fits for n in s.inventory.nodes.values())
-    nodes = sum(s.whole_count(size) for s in search.fits for size in s.sizes)
-    text = f"asks for {demand.gpus} GPUs; of {there} that match, {free} are free in {nodes} whole nodes"
-    committed = sum(max(0, s.headroom(demand.asked_until_ms or s.ends_ms)) for s in search.fits)
-    if committed < min(free, demand.gpus):
-        text += f", and the leases' commitment has room for {committed}"
-    others = _others(search)
-    return f"{text}; {others}" if others else text
+def refusal(demand: Demand, found: Standings, would_serve: Sequence[LeaseSupply] = ()) -> Refuse:
+    """Return why no place was found; `would_serve`: leases with room for it, if only they all could be reached."""
+    if would_serve:
+        silent = sorted(s.alias for s in would_serve if s.is_silent)
+        message = f"asks for {demand.gpus} GPUs; there is room with {', '.join(silent)}, which can't be reached now"
+        return Refuse(demand.uid, PendingReason.LEASE_UNREACHABLE, message)
+    if found.of(*_WAITING):
+        return Refuse(demand.uid, PendingReason.WAITING_FOR_CAPACITY, _capacity(demand, found))
+    for standing, reason, say in (
+        (Standing.SILENT, PendingReason.LEASE_UNREACHABLE, _counts),
+        (Standing.UNFIT, PendingReason.TOPOLOGY_UNFIT, _unfit),
+        (Standing.TOO_SHORT, PendingReason.EXCEEDS_LEASE_TERM, _too_short),
+        (Standing.ELSEWHERE, PendingReason.RESIDENCY_UNMET, _counts),
+        (Standing.EXCLUDED, PendingReason.NO_MATCHING_LEASE, _counts),
+        (Standing.CLOSED, PendingReason.NO_MATCHING_LEASE, _counts),
+    ):
+        if found.of(standing):
+            return Refuse(demand.uid, reason, say(demand, found))
+    products = ", ".join(sorted(demand.products)[:_KINDS_SHOWN])
+    what = f"of class {demand.claim.spec.class_name} ({products})"
+    if found.of(Standing.OVER):
+        message = f"the leases with GPUs {what} have ended"
+        return Refuse(demand.uid, PendingReason.EXCEEDS_LEASE_TERM, message)
+    message = f"no lease that this tenant may use has GPUs {what}"
+    return Refuse(demand.uid, PendingReason.NO_MATCHING_LEASE, message)
 
 
-def _others(search: Search) -> str:
-    parts = [f"{search.causes[r]} GPUs {_WORDS[r]}" for r in _NEAREST_FIRST if search.causes[r]]
-    return "; ".join(parts)
+def _capacity(demand: Demand, found: Standings) -> str:
+    supplies = found.of(Standing.OPEN)
+    chunks: Counter[int] = Counter()
+    room = 0
+    for supply in supplies:
+        mine = supply.free.chunks(demand.tenant_uid)
+        chunks += mine
+        headroom = supply.headroom(demand.until_on(supply.ends_ms))
+        room += min(headroom, sum(size * count for size, count in mine.items()))
+    free = sum(size * count for size, count in chunks.items())
+    text = f"{free} are free in {_chunks(chunks)}" if free else "none is free"
+    if room < free:
+        text += f", {room or 'none'} of them for the whole time asked for"
+    counts = _counts(demand, found)
+    unsellable = sum(s.unsellable_gpus for s in supplies)
+    rest = f"; {unsellable} are not for sale just now" if unsellable else ""
+    return f"{counts}; {text}{rest}"
+
+
+def _counts(demand: Demand, found: Standings) -> str:
+    """Return how many GPUs match and where the others are."""
+    parts = [
+        f"{found.gpus(Standing.OPEN)} of {found.gpus(*_VISIBLE)} GPUs match",
+        *_elsewhere(demand, found.of(Standing.ELSEWHERE)),
+    ]
+    for standing, words in (
+        (Standing.EXCLUDED, "are left out by placement.leases"),
+        (Standing.CLOSED, "take no new claims"),
+        (Standing.TOO_SHORT, "aren't leased for the whole time asked for"),
+        (Standing.UNFIT, "are on nodes of a size that doesn't fit"),
+        (Standing.SILENT, "can't be reached now"),
+        (Standing.UNPROVEN, "are not for sale until their isolation is proven"),
+    ):
+        if found.of(standing):
+            parts.append(f"{found.gpus(standing)} {words}")
+    later = found.of(Standing.LATER)
+    if later:
+        first = min(s.lease.spec.term.start_time for s in later)
+        parts.append(f"more are leased from {format_instant(first)} on")
+    return f"asks for {demand.gpus} GPUs; {'; '.join(parts)}"
+
+
+def _elsewhere(demand: Demand, supplies: Iterable[LeaseSupply]) -> list[str]:
+    """Return how many GPUs are in each jurisdiction that the claim doesn't allow, and in others' regions."""
+    wanted = demand.claim.spec.placement.jurisdictions
+    there: Counter[str] = Counter()
+    for supply in supplies:
+        jurisdiction = supply.lease.spec.location.jurisdiction
+        ruled_out = wanted and jurisdiction not in wanted
+        there[jurisdiction if ruled_out else f"other regions of {jurisdiction}"] += supply.gpus
+    shown = sorted(there.items(), key=lambda item: (-item[1], item[0]))
+    texts = [f"{gpus} are in {where}" for where, gpus in shown[:_KINDS_SHOWN]]
+    more = sum(gpus for _, gpus in shown[_KINDS_SHOWN:])
+    return [*texts, f"{more} are elsewhere"] if more else texts
+
+
+def _unfit(demand: Demand, found: Standings) -> str:
+    sizes = {size for supply in found.of(Standing.UNFIT) for size in supply.sizes}
+    return unfit_message(demand.claim, sizes)
+
+
+def _too_short(demand: Demand, found: Standings) -> str:
+    last: Millis = max((s.ends_ms for s in found.of(Standing.TOO_SHORT)), default=FOREVER)
+    return (
+        f"{_counts(demand, found)}; the last of them can be used until {format_instant(last)}: "
+        "ask for a shorter schedule.durationSeconds"
+    )
+
+
+def _chunks(chunks: Counter[int]) -> str:
+    """Return free GPUs by node, such as `2 chunks of 8 and 1 of 4`."""
+    kinds = sorted(chunks.items(), reverse=True)
+    texts = [f"{count} of {size}" for size, count in kinds[:_KINDS_SHOWN]]
+    count, size = kinds[0][1], kinds[0][0]
+    texts[0] = f"{count} chunk{'s' if count > 1 else ''} of {size}"
+    more = sum(count for _, count in kinds[_KINDS_SHOWN:])
+    if more:
+        texts.append(f"{more} smaller")
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)

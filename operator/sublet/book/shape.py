@@ -1,50 +1,55 @@
-"""The forms a claim can take on nodes of one size: whole nodes, or one part of exactly one node."""
+"""The forms a claim can take: whole nodes of one size, or one part of exactly one node."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sublet.api.gpuclaim import GpuClaim, Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`nodes` nodes of `size` GPUs, `gpus` of each."""
+    """`gpus` GPUs of each of `nodes` nodes."""
 
-    size: int
     nodes: int
     gpus: int
-
-    @property
-    def is_part(self) -> bool:
-        """Say whether the claim leaves a part of its node to others."""
-        return self.gpus < self.size
+    is_part: bool
+    """It takes less than its one node has; the node may be of any larger size."""
 
 
-def shape_on(claim: GpuClaim, size: int) -> Shape | None:
-    """Return the claim's form on nodes of `size` GPUs, None if it has none."""
+def shapes_on(claim: GpuClaim, sizes: frozenset[int]) -> tuple[Shape, ...]:
+    """Return the claim's forms on nodes of these sizes, parts first: they spare whole nodes."""
     spec = claim.spec
-    per_node = spec.gpus_per_node
-    if per_node is None:
-        per_node = min(size, spec.gpus)
-    if per_node > size or spec.gpus % per_node:
-        return None
-    nodes = spec.gpus // per_node
-    one_node = per_node < size or spec.topology.scope is Scope.NODE
-    return None if one_node and nodes > 1 else Shape(size, nodes, per_node)
+    return _shapes(spec.gpus, spec.gpus_per_node, spec.topology.scope is Scope.NODE, sizes)
+
+
+@lru_cache(maxsize=4_096)
+def _shapes(
+    gpus: int, asked_per_node: int | None, one_node: bool, sizes: frozenset[int]
+) -> tuple[Shape, ...]:
+    found = set()
+    for size in sizes:
+        per_node = asked_per_node if asked_per_node is not None else min(size, gpus)
+        if per_node > size or gpus % per_node:
+            continue
+        nodes, is_part = gpus // per_node, per_node < size
+        if nodes == 1 or not (one_node or is_part):
+            found.add(Shape(nodes, per_node, is_part))
+    return tuple(sorted(found, key=lambda s: (s.nodes, s.gpus, not s.is_part)))
 
 
 def unfit_message(claim: GpuClaim, sizes: Iterable[int]) -> str:
-    """Say why no node size fits and name the two nearest numbers of GPUs that would."""
+    """Say why no node size fits; name the two nearest numbers of GPUs that would where that is what is wrong."""
     spec, known = claim.spec, sorted(set(sizes))
     have = " or ".join(str(s) for s in known)
     if spec.topology.scope is Scope.NODE and spec.gpus > known[-1]:
         return f"{spec.gpus} GPUs don't fit on one node; nodes have {have}"
     if spec.gpus_per_node is not None:
         return (
-            f"gpusPerNode {spec.gpus_per_node} fits no node; nodes have {have}, and a claim on several nodes "
+            f"gpusPerNode {spec.gpus_per_node} fits no node: nodes have {have}, and a claim on several nodes "
             "takes whole ones"
         )
-    below = max((spec.gpus // s * s for s in known), default=0)
+    below = max(spec.gpus // s * s for s in known)
     above = min(-(-spec.gpus // s) * s for s in known)
     return (
         f"{spec.gpus} GPUs are neither a part of one node nor a multiple of a node's {have}; "

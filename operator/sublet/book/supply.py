@@ -1,142 +1,145 @@
-"""What a lease can sell, in time: a window, a step function of committed GPUs, and indexes of free nodes.
+"""What one lease can sell, in time: its window, the committed GPUs that nobody holds, and its free nodes.
 
-Built once per pass from the lease and its inventory; changed only as the pass hands out nodes. Free capacity is kept
-by size so that no claim searches all nodes.
+Built once per pass from the lease, its inventory and what is held; changed only as the pass hands out nodes. What
+is sold never exceeds what is committed, at any instant that the buyer would see.
 """
 
-from bisect import insort
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection
 from decimal import Decimal
+from typing import Final
 
-from sublet.api.gpulease import GpuLease, NodeSharing
-from sublet.api.ids import LeaseUID, TenantUID
-from sublet.api.lease_terms import CommitmentMode
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
+from sublet.api.lease_terms import Commitment, CommitmentMode
 from sublet.api.times import Millis
-from sublet.book.holdings import FOREVER, Holdings
-from sublet.book.inventory import LeaseInventory, NodeState
+from sublet.book.free import FreeNodes
+from sublet.book.holdings import Holdings
+from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
+from sublet.book.shape import shapes_on
+from sublet.book.steps import FOREVER, Steps
 
-
-@dataclass(frozen=True, slots=True)
-class Free:
-    """The free part of one node."""
-
-    node: NodeState
-    gpus: int
-    broken: bool
-    """Another claim holds a part of it already."""
+_NEVER_SOLD: Final = frozenset(
+    {
+        Unfit.NODE_OVERLAP,
+        Unfit.WRONG_PRODUCT,
+        Unfit.LABELS_MISSING,
+        Unfit.MIG,
+        Unfit.SHARING,
+        Unfit.COUNT_MISMATCH,
+    }
+)
+"""Nodes that aren't what was leased; the others come back by themselves."""
 
 
 class LeaseSupply:
     """One lease's capacity during one pass."""
 
     def __init__(
-        self, lease: GpuLease, inventory: LeaseInventory, holdings: Holdings, now_ms: Millis
+        self,
+        lease: GpuLease,
+        inventory: LeaseInventory,
+        holdings: Holdings,
+        now_ms: Millis,
+        disputed: Collection[NodeUID] = (),
     ) -> None:
+        """Index the lease's nodes; `disputed` ones stand in another lease's inventory too and are never sold."""
+        spec = lease.spec
         self.lease = lease
         self.uid = LeaseUID(lease.metadata.uid)
-        self.alias = lease.spec.tenant_alias
+        self.alias = spec.tenant_alias
         self.inventory = inventory
+        self.products = frozenset(spec.products)
+        last = spec.term.last_usable_ms()
+        self.ends_ms = FOREVER if last is None else last
+        """The first instant at which no claim may run."""
+        self.has_begun = spec.term.start_time <= now_ms
+        self.is_over = now_ms >= self.ends_ms
+        self.is_open = spec.accepting_claims and lease.metadata.deletion_timestamp is None
+        """It takes new claims."""
+        self.is_silent = inventory.reach is not Reach.REACHABLE or not inventory.synced
+        """What is known of it may be old."""
+        self.marginal_price = _marginal_price(lease, now_ms)
+        """What one more GPU-hour costs us: nothing where it is paid for anyway."""
+        nodes = [n for n in inventory.nodes.values() if n.unfit not in _NEVER_SOLD and n.gpus > 0]
+        sellable = [n for n in nodes if n.unfit is None and n.uid not in disputed]
+        self.sizes = frozenset(n.gpus for n in nodes)
+        """How many GPUs its nodes have, also those that can't be sold just now."""
+        self.gpus = sum(n.gpus for n in nodes)
+        self.unsellable_gpus = self.gpus - sum(n.gpus for n in sellable)
+        self.free = FreeNodes(
+            sellable, holdings, sharing=spec.node_sharing, zone=spec.location.zone or ""
+        )
         self._holdings = holdings
         self._now_ms = now_ms
-        self._whole: dict[int, dict[str, list[NodeState]]] = defaultdict(lambda: defaultdict(list))
-        """size -> zone -> nodes that nobody holds, by name, last one first so that taking is cheap"""
-        self._broken: list[Free] = []
-        for node in inventory.nodes.values():
-            self._index(node)
-        for zones in self._whole.values():
-            for nodes in zones.values():
-                nodes.sort(key=lambda node: node.name, reverse=True)
-        self._broken.sort(key=lambda free: (free.gpus, free.node.name))
+        terms = holdings.terms(self.uid)
+        held = sum(t.gpus for t in terms)
+        self._spare = Steps(
+            now_ms,
+            [
+                *_committed(spec.commitment),
+                (now_ms, -held),
+                *((t.until_ms, t.gpus) for t in terms),
+            ],
+        )
+        """Committed GPUs that nobody holds, in time; below 0 where the commitment was lowered."""
 
-    @property
-    def ends_ms(self) -> Millis:
-        """Return the first instant at which no claim may run."""
-        last = self.lease.spec.term.last_usable_ms()
-        return FOREVER if last is None else last
-
-    @property
-    def is_running(self) -> bool:
-        """Say whether now lies in the lease's sellable window."""
-        return self.lease.spec.term.start_time <= self._now_ms < self.ends_ms
-
-    @property
-    def sizes(self) -> set[int]:
-        """Return how many GPUs its sellable nodes have."""
-        return {n.gpus for n in self.inventory.nodes.values() if n.unfit is None and n.gpus > 0}
-
-    @property
-    def marginal_price(self) -> Decimal:
-        """Return what one more GPU-hour costs us: nothing where it is paid for anyway."""
-        spec = self.lease.spec
-        if spec.commitment.mode is CommitmentMode.TAKE_OR_PAY:
-            return Decimal(0)
-        begun = [p for p in spec.prices if p.effective_time <= self._now_ms]
-        return max(begun, key=lambda p: p.effective_time).per_gpu_hour if begun else Decimal(0)
+    def fits(self, claim: GpuClaim) -> bool:
+        """Say whether the claim has a form on its nodes; unknown sizes rule nothing out."""
+        return not self.sizes or bool(shapes_on(claim, self.sizes))
 
     def headroom(self, until_ms: Millis) -> int:
         """Return the committed GPUs that nobody holds at any instant from now to `until_ms`."""
-        steps = [self._now_ms]
-        steps += [
-            p.start_time
-            for p in self.lease.spec.commitment.phases
-            if self._now_ms < p.start_time < until_ms
-        ]
-        gpus_at = self.lease.spec.commitment.gpus_at
-        return min(gpus_at(at) - self._holdings.of_lease(self.uid, at) for at in steps)
+        return max(0, self._spare.least(self._now_ms, until_ms))
 
-    def zones(self, size: int) -> dict[str, int]:
-        """Return zone -> number of free whole nodes of a size."""
-        return {zone: len(nodes) for zone, nodes in self._whole[size].items() if nodes}
+    def covered_until(self, gpus: int, from_ms: Millis, until_ms: Millis) -> Millis:
+        """Return until when `gpus` more GPUs would stay within the commitment, at most `until_ms`."""
+        return self._spare.first_below(gpus, from_ms, until_ms)
 
-    def whole_count(self, size: int) -> int:
-        """Return the number of free whole nodes of a size."""
-        return sum(len(nodes) for nodes in self._whole[size].values())
+    def prolong(self, gpus: int, from_ms: Millis, until_ms: Millis) -> None:
+        """Hold GPUs longer."""
+        self._spare.add(-gpus, from_ms, until_ms)
 
-    def whole_nodes(self, size: int, zone: str, count: int) -> list[NodeState]:
-        """Return the first free whole nodes of a zone, by name."""
-        return self._whole[size][zone][: -count - 1 : -1]
+    def take(
+        self,
+        node: NodeState,
+        gpus: int,
+        *,
+        claim_uid: ClaimUID,
+        tenant_uid: TenantUID,
+        class_name: str,
+        until_ms: Millis,
+    ) -> None:
+        """Give GPUs of one node to a claim; what is left of the node may go to another."""
+        self.free.remove(node)
+        self._holdings.take(claim_uid, tenant_uid, class_name, node.uid, gpus)
+        self.free.put_back(node)
+        self._spare.add(-gpus, self._now_ms, until_ms)
 
-    def parts(self, gpus: int, tenant_uid: TenantUID) -> Iterator[Free]:
-        """Yield nodes with room for a part, best fit first: broken ones, then whole ones from the smallest."""
-        for free in self._broken:
-            if free.gpus >= gpus and self._may_share(free.node, tenant_uid):
-                yield free
-        for size in sorted(size for size in self._whole if size > gpus and self.whole_count(size)):
-            zone = min(self.zones(size))
-            yield Free(self._whole[size][zone][-1], size, broken=False)
 
-    def free_gpus(self) -> int:
-        """Return the GPUs that no claim holds, whole nodes and parts."""
-        whole = sum(size * self.whole_count(size) for size in self._whole)
-        return whole + sum(free.gpus for free in self._broken)
+def disputed_nodes(inventories: Collection[LeaseInventory]) -> set[NodeUID]:
+    """Return nodes that stand sellable in more than one inventory: nobody can say whose they are."""
+    seen: Counter[NodeUID] = Counter()
+    for inventory in inventories:
+        seen.update(n.uid for n in inventory.nodes.values() if n.unfit is None)
+    return {uid for uid, count in seen.items() if count > 1}
 
-    def mark_taken(self, node: NodeState, gpus: int) -> None:
-        """Take GPUs of a node out of the indexes; what is left of it may go to another claim."""
-        broken = next((f for f in self._broken if f.node is node), None)
-        if broken is not None:
-            self._broken.remove(broken)
-            left = broken.gpus - gpus
-        else:
-            nodes = self._whole[node.gpus][node.zone or ""]
-            # the chosen node is nearly always the last one of its list
-            del nodes[next(i for i in range(len(nodes) - 1, -1, -1) if nodes[i] is node)]
-            left = node.gpus - gpus
-        if left > 0 and node.sharing is not NodeSharing.NONE:
-            insort(self._broken, Free(node, left, broken=True), key=lambda f: (f.gpus, f.node.name))
 
-    def _index(self, node: NodeState) -> None:
-        if node.unfit is not None or node.gpus <= 0:
-            return
-        hold = self._holdings.node(node.uid)
-        if hold is None:
-            self._whole[node.gpus][node.zone or ""].append(node)
-        elif node.sharing is not NodeSharing.NONE and node.gpus > hold.gpus:
-            self._broken.append(Free(node, node.gpus - hold.gpus, broken=True))
+def _committed(commitment: Commitment) -> list[tuple[Millis, int]]:
+    """Return the commitment's changes; of two phases with one start the first counts, as in `gpus_at`."""
+    levels: dict[Millis, int] = {}
+    for phase in commitment.phases:
+        levels.setdefault(phase.start_time, phase.gpus)
+    changes, before = [], 0
+    for at_ms in sorted(levels):
+        changes.append((at_ms, levels[at_ms] - before))
+        before = levels[at_ms]
+    return changes
 
-    def _may_share(self, node: NodeState, tenant_uid: TenantUID) -> bool:
-        if node.sharing is NodeSharing.ANY_TENANT:
-            return True
-        hold = self._holdings.node(node.uid)
-        return hold is not None and hold.tenants == {tenant_uid}
+
+def _marginal_price(lease: GpuLease, now_ms: Millis) -> Decimal:
+    if lease.spec.commitment.mode is CommitmentMode.TAKE_OR_PAY:
+        return Decimal(0)
+    begun = [p for p in lease.spec.prices if p.effective_time <= now_ms]
+    return max(begun, key=lambda p: p.effective_time).per_gpu_hour if begun else Decimal(0)

@@ -1,10 +1,16 @@
 """What an API server, or the way to it, may answer instead of what was asked: one type per case.
 
 Callers match on types, never on texts. `Unreachable` is set apart on purpose: after it nobody knows whether a
-write was applied, so the caller reads back by deterministic name and UID.
+write was applied, so the caller reads back by deterministic name and UID. Texts come from the server and end in
+conditions and logs, so they are cut to a bounded, printable length: a server may lie at any length.
 """
 
-from typing import Any
+import math
+from typing import Any, Final
+
+MESSAGE_LENGTH: Final = 2_000
+_REASON_LENGTH: Final = 100
+_LONGEST_RETRY_SECONDS: Final = 60.0
 
 
 class KubeError(Exception):
@@ -80,12 +86,28 @@ def error_from_status(
 ) -> ApiError:
     """Build the error for an HTTP status from the server's `Status` object (or an empty dict)."""
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)  # noqa: PLR2004  HTTP classes
+    details = body.get("details")
     error = kind(
         status,
-        str(body.get("reason") or "Unknown"),
-        str(body.get("message") or "no message"),
-        body.get("details"),
+        _printable(body.get("reason") or "Unknown", _REASON_LENGTH),
+        _printable(body.get("message") or "no message", MESSAGE_LENGTH),
+        details if isinstance(details, dict) else None,
     )
-    if isinstance(error, TooManyRequests) and retry_after and retry_after.isdigit():
-        error.retry_after_seconds = float(retry_after)
+    if isinstance(error, TooManyRequests) and retry_after is not None:
+        error.retry_after_seconds = _seconds(retry_after)
     return error
+
+
+def _printable(text: object, length: int) -> str:
+    cut = str(text)[: length + 1]
+    clean = "".join(c if c.isprintable() else " " for c in cut)
+    return clean if len(clean) <= length else clean[:length] + "…"
+
+
+def _seconds(retry_after: str) -> float:
+    """Return a Retry-After in seconds, bounded; a date or nonsense is one second."""
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        return 1.0
+    return min(_LONGEST_RETRY_SECONDS, max(0.0, seconds)) if math.isfinite(seconds) else 1.0

@@ -2,13 +2,13 @@
 
 What kopf and the stock clients lack, and why this exists: after a re-list, objects that are no longer there are
 reported as deleted; a silent watch is cut after a time limit; errors never leave this task; and *stale* is told
-apart from *empty*, so that a cluster that went dark keeps its nodes. Run one per collection; `run` ends only
-when it is cancelled.
+apart from *empty*, so that a cluster that went dark keeps its nodes. A server that lies is bounded too: in bytes, in
+objects, and in how often it can make us ask again. Run one per collection; `run` ends only when it is cancelled.
 """
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -17,21 +17,36 @@ import msgspec
 import structlog
 
 from sublet.clock import Clock
-from sublet.kube.errors import ApiError, Gone, KubeError, TooManyRequests, Unauthorized, Unreachable
+from sublet.kube.errors import (
+    ApiError,
+    Gone,
+    KubeError,
+    ServerError,
+    TooManyRequests,
+    Unauthorized,
+    Unreachable,
+)
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import Bookmark, HasMeta, ListMeta, Meta, RawEvent
 
 T = TypeVar("T", bound=HasMeta)
 
 PAGE_SIZE: Final = 500
+PAGE_SECONDS: Final = 15.0
+"""For one page: the slot for lists is shared, and nobody may hold it for longer."""
 SILENCE_SECONDS: Final = 75.0
 """Bookmarks come every minute; a watch that is silent for longer is dead."""
+SHORT_WATCH_SECONDS: Final = 1.0
+"""A server that ends watches sooner than this is asked again only after a wait."""
 MAX_BACKOFF_SECONDS: Final = 60.0
-_FIRST_BACKOFF_SECONDS: Final = 0.5
+FIRST_BACKOFF_SECONDS: Final = 0.5
 _WATCH_SECONDS: Final = (240, 360)
 
 LISTS_AT_ONCE: Final = 8
 """Over all clusters: a restart re-lists everything, which must not exhaust memory."""
+MAX_OBJECTS: Final = 100_000
+MAX_LIST_BYTES: Final = 1024 * 1024 * 1024
+"""Of one whole list; 12,500 nodes of 20 KB are a quarter of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +61,9 @@ class Target:
 class Informer(Generic[T]):
     """Follows one collection.
 
-    `upsert` gets each new or changed object, `delete` each one that is gone, `changed` is called after the first
-    complete list and whenever reachability changes. All are called from the event loop and must not block.
+    `upsert` gets each new or changed object, `delete` each one that is gone, `changed` is called after each complete
+    list and whenever reachability changes. All are called from the event loop and must not block. `confirm` is
+    awaited before each list and watch and may refuse the server with a KubeError (is it still the same cluster?).
     """
 
     def __init__(
@@ -61,6 +77,10 @@ class Informer(Generic[T]):
         changed: Callable[[], None],
         clock: Clock,
         lists: asyncio.Semaphore,
+        confirm: Callable[[], Awaitable[None]] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        silence_seconds: float = SILENCE_SECONDS,
+        max_objects: int = MAX_OBJECTS,
     ) -> None:
         self._api = api
         self._target = target
@@ -70,10 +90,16 @@ class Informer(Generic[T]):
         self._events = msgspec.json.Decoder(RawEvent)
         self._bookmarks = msgspec.json.Decoder(Bookmark)
         self._upsert, self._delete, self._changed = upsert, delete, changed
-        self._clock = clock
+        self._clock, self._sleep = clock, sleep
         self._lists = lists
+        self._confirm = confirm
+        self._silence_seconds = silence_seconds
+        self._max_objects = max_objects
         self._known: dict[str, Meta] = {}  # object key -> its last metadata
         self._version = ""
+        self._newest = 0
+        """The highest version that was seen; a list below it comes from a restored backup."""
+        self._watch_began: float | None = None
         self.synced = False
         """A whole list was read at least once."""
         self.last_heard = float("-inf")
@@ -90,48 +116,80 @@ class Informer(Generic[T]):
 
     async def run(self) -> None:
         """Follow the collection until cancelled."""
-        wait = _FIRST_BACKOFF_SECONDS
+        wait = FIRST_BACKOFF_SECONDS
         while True:
-            try:
-                if not self._version:
-                    await self._list()
-                await self._watch()
-                wait = _FIRST_BACKOFF_SECONDS
-                continue
-            except Gone:
-                self._version = ""
-                continue
-            except KubeError as error:
-                self._failed(error)
-                if self.stale_seconds < SILENCE_SECONDS:
-                    wait = min(wait, MAX_BACKOFF_SECONDS / 4)
-            if isinstance(self.error, TooManyRequests):
-                wait = max(wait, self.error.retry_after_seconds)
+            error = await self._follow()
+            if self._watch_lasted():
+                wait = FIRST_BACKOFF_SECONDS
+                if error is None or isinstance(error, Gone):
+                    continue
             # decorrelated jitter: many clusters that fail together don't come back together
-            wait = min(MAX_BACKOFF_SECONDS, random.uniform(_FIRST_BACKOFF_SECONDS, wait * 3))
-            await asyncio.sleep(wait)
+            wait = min(MAX_BACKOFF_SECONDS, random.uniform(FIRST_BACKOFF_SECONDS, wait * 3))
+            asked = error.retry_after_seconds if isinstance(error, TooManyRequests) else 0.0
+            await self._sleep(max(wait, asked))
+
+    async def _follow(self) -> KubeError | None:
+        """List if need be, then watch to the stream's end; return what went wrong."""
+        self._watch_began = None
+        try:
+            if self._confirm is not None:
+                await self._confirm()
+            if not self._version:
+                await self._list()
+            await self._watch()
+        except Gone as error:
+            self._version = ""
+            return error
+        except KubeError as error:
+            self._failed(error)
+            return error
+        except Exception as error:  # noqa: BLE001  a callback that chokes on one object must not end the following
+            structlog.get_logger().exception("an object could not be taken", path=self._target.path)
+            self._version = ""
+            surprise = Unreachable(f"{self._target.path}: {type(error).__name__}")
+            self._failed(surprise)
+            return surprise
+        return None
+
+    def _watch_lasted(self) -> bool:
+        began = self._watch_began
+        return began is not None and self._clock.monotonic() - began >= SHORT_WATCH_SECONDS
 
     async def _list(self) -> None:
         """Read the whole collection page by page; what isn't in it any more is gone."""
         seen: set[str] = set()
+        size = 0
         params = self._params(limit=str(PAGE_SIZE))
-        async with self._lists:
-            while True:
-                page = self._list_decoder.decode(await self._get(params))
-                for item in page.items:
-                    seen.add(item.metadata.key)
-                    self._take(item)
-                if not page.metadata.next:
-                    break
-                params["continue"] = page.metadata.next
+        while True:
+            body = await self._page(params)
+            size += len(body)
+            page = _decoded(self._list_decoder, body, self._target.path)
+            restored = _number(page.metadata.resource_version) < self._newest
+            for item in page.items:
+                seen.add(item.metadata.key)
+                if restored and item.metadata.key in self._known:
+                    self._delete(self._known[item.metadata.key])  # its version went back
+                self._take(item)
+            if not page.metadata.next:
+                break
+            if size > MAX_LIST_BYTES:
+                raise Unreachable(f"the list of {self._target.path} has no end")
+            params["continue"] = page.metadata.next
         for key in [k for k in self._known if k not in seen]:
             self._delete(self._known.pop(key))
         self._version = page.metadata.resource_version
+        self._newest = _number(self._version)
         self.synced = True
         self._heard(always_tell=True)
 
-    async def _get(self, params: dict[str, str]) -> bytes:
-        return await self._api.request("GET", self._target.path, params=params)
+    async def _page(self, params: dict[str, str]) -> bytes:
+        try:
+            async with self._lists, asyncio.timeout(PAGE_SECONDS):
+                return await self._api.request("GET", self._target.path, params=params)
+        except TimeoutError as error:
+            raise Unreachable(
+                f"a page of {self._target.path} took over {PAGE_SECONDS} s"
+            ) from error
 
     async def _watch(self) -> None:
         """Follow from the last version until the server ends the stream, as it does every few minutes."""
@@ -143,26 +201,22 @@ class Informer(Generic[T]):
         )
         try:
             async with self._api.stream(
-                "GET", self._target.path, params=params, silence_seconds=SILENCE_SECONDS
+                "GET", self._target.path, params=params, silence_seconds=self._silence_seconds
             ) as response:
+                self._watch_began = self._clock.monotonic()
                 self._heard()
-                while line := await response.content.readline():
+                while line := await _line(response):
                     self._take_line(line)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"watch of {self._target.path}: {error!r}") from error
 
     def _take_line(self, line: bytes) -> None:
-        try:
-            event = self._events.decode(line)
-            if event.type in ("BOOKMARK", "ERROR"):
-                self._take_bookmark(event)
-                return
-            item = self._decoder.decode(event.object)
-        except msgspec.MsgspecError as error:
-            raise Unreachable(
-                f"watch of {self._target.path}: not what the API promises: {error}"
-            ) from error
-        self._version = item.metadata.resource_version
+        event = _decoded(self._events, line, self._target.path)
+        if event.type in ("BOOKMARK", "ERROR"):
+            self._take_bookmark(event)
+            return
+        item = _decoded(self._decoder, event.object, self._target.path)
+        self._reached(item.metadata.resource_version)
         if event.type == "DELETED":
             self._known.pop(item.metadata.key, None)
             self._delete(item.metadata)
@@ -171,16 +225,22 @@ class Informer(Generic[T]):
         self._heard()
 
     def _take_bookmark(self, event: RawEvent) -> None:
-        mark = self._bookmarks.decode(event.object)
+        mark = _decoded(self._bookmarks, event.object, self._target.path)
         if event.type == "ERROR":
-            kind = Gone if mark.code == 410 else ApiError  # noqa: PLR2004  HTTP's Gone
-            self._version = ""
+            kind = Gone if mark.code == 410 else ServerError  # noqa: PLR2004  HTTP's Gone
             raise kind(mark.code, mark.reason, mark.message)
-        self._version = mark.metadata.resource_version
+        self._reached(mark.metadata.resource_version)
         self._heard()
 
+    def _reached(self, version: str) -> None:
+        self._version = version
+        self._newest = max(self._newest, _number(version))
+
     def _take(self, item: T) -> None:
-        self._known[item.metadata.key] = item.metadata
+        key = item.metadata.key
+        if key not in self._known and len(self._known) >= self._max_objects:
+            raise Unreachable(f"{self._target.path} has more than {self._max_objects} objects")
+        self._known[key] = item.metadata
         self._upsert(item)
 
     def _heard(self, *, always_tell: bool = False) -> None:
@@ -206,3 +266,25 @@ class Informer(Generic[T]):
         if self._target.field_selector:
             params["fieldSelector"] = self._target.field_selector
         return params
+
+
+async def _line(response: aiohttp.ClientResponse) -> bytes:
+    try:
+        return await response.content.readline()
+    except ValueError as error:
+        raise Unreachable("a watch event is larger than any object may be") from error
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], body: Any, path: str) -> Any:
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Unreachable(f"{path}: not what the API promises: {error}") from error
+
+
+def _number(version: str) -> int:
+    """Return a resourceVersion as the number that it is since Kubernetes 1.35; 0 for anything else."""
+    return int(version) if version.isdecimal() and len(version) <= 20 else 0  # noqa: PLR2004  64 bits
+
+
+__all__ = ["Informer", "Target"]

@@ -1,8 +1,8 @@
 """One connection to one API server: requests with time and byte limits, answers as types, errors as types.
 
-Each cluster has a session of its own, so that one cluster can't stall another. Ordinary requests follow no
-redirect (a hostile server could send credentials elsewhere) and read at most `MAX_BODY_BYTES`. Nothing is
-retried here: whether a step may be repeated is its caller's knowledge.
+Each cluster has a session of its own, so that one cluster can't stall another. Requests follow no redirect (a
+hostile server could send credentials elsewhere), keep no cookies, use no proxy and read at most `Limits.body_bytes`.
+Nothing is retried here: whether a step may be repeated is its caller's knowledge.
 """
 
 import ssl
@@ -16,6 +16,7 @@ from typing import Any, Final, Self, TypeVar
 import aiohttp
 import msgspec
 
+from sublet.kube.addresses import RefuseAddress, VettedResolver
 from sublet.kube.errors import Unreachable, error_from_status
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ JsonPatch = list[dict[str, Any]]
 
 FIELD_MANAGER: Final = "sublet"
 MAX_BODY_BYTES: Final = 256 * 1024 * 1024
+_ERROR_BYTES: Final = 256 * 1024
+"""Of an error's body; more is cut off."""
 READ_BUFFER_BYTES: Final = 1024 * 1024
 """A watch line holds one object; etcd's limit is 1.5 MB."""
 
@@ -48,15 +51,19 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Time limits of one session, in seconds, and how many requests may be under way at once."""
+    """What one session may cost: seconds, connections at once, bytes of one answer (unpacked)."""
 
     connect_seconds: float = 5.0
     request_seconds: float = 30.0
     connections: int = 64
+    body_bytes: int = MAX_BODY_BYTES
 
 
 def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
-    """Build a context that trusts the endpoint's CA alone (the system's if it names none)."""
+    """Build a context that trusts the endpoint's CA alone (the system's if it names none).
+
+    Raises ssl.SSLError or ValueError if a certificate or key can't be used.
+    """
     context = ssl.create_default_context(cadata=endpoint.ca_pem)
     if endpoint.client_cert_pem and endpoint.client_key_pem:
         # the ssl module loads certificates from files only; they are gone again at once
@@ -65,16 +72,28 @@ def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
             for path, text in ((cert, endpoint.client_cert_pem), (key, endpoint.client_key_pem)):
                 path.touch(mode=0o600)
                 path.write_text(text)
-            context.load_cert_chain(cert, key)
+            # without an answer of our own OpenSSL asks the terminal for the passphrase of an encrypted key
+            context.load_cert_chain(cert, key, password="")
     return context
 
 
 class ApiServer:
-    """Requests to one API server. Use as an async context manager, or call `close`."""
+    """Requests to one API server. Use as an async context manager, or call `close`.
 
-    def __init__(self, endpoint: Endpoint, limits: Limits | None = None) -> None:
+    `refuse_address` judges what the server's name resolves to, at each connect.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        limits: Limits | None = None,
+        *,
+        refuse_address: RefuseAddress | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self._limits = limits or Limits()
+        self._refuse_address = refuse_address
+        self._closed = False
         self._session: aiohttp.ClientSession | None = None
         self._shared_with: ApiServer | None = None
 
@@ -85,7 +104,8 @@ class ApiServer:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections; a later request opens new ones."""
+        """Close all connections for good; a later request raises Unreachable."""
+        self._closed = True
         session, self._session = self._session, None
         if session is not None and self._shared_with is None:
             await session.close()
@@ -97,7 +117,9 @@ class ApiServer:
         never shared.
         """
         other = ApiServer(
-            replace(self.endpoint, token=lambda: token, client_cert_pem=None, client_key_pem=None)
+            replace(self.endpoint, token=lambda: token, client_cert_pem=None, client_key_pem=None),
+            self._limits,
+            refuse_address=self._refuse_address,
         )
         if self.endpoint.client_cert_pem is None:
             other._shared_with = self
@@ -181,7 +203,7 @@ class ApiServer:
                 body=body,
                 total_seconds=self._limits.request_seconds,
             ) as response:
-                return await _read_limited(response)
+                return await _read_limited(response, self._limits.body_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"{method} {path}: {type(error).__name__}: {error}") from error
 
@@ -222,7 +244,7 @@ class ApiServer:
             if response.status >= 300:  # noqa: PLR2004  redirects are refused like errors
                 raise error_from_status(
                     response.status,
-                    _status_object(await _read_limited(response)),
+                    _status_object(await _read_up_to(response, _ERROR_BYTES)),
                     response.headers.get("Retry-After"),
                 )
             yield response
@@ -230,6 +252,8 @@ class ApiServer:
     def _open(self) -> aiohttp.ClientSession:
         if self._shared_with is not None:
             return self._shared_with._open()  # noqa: SLF001  of our own kind
+        if self._closed:
+            raise Unreachable("the connection was closed")
         if self._session is None:
             tls: ssl.SSLContext | bool = True
             if self.endpoint.server.startswith("https"):
@@ -238,11 +262,13 @@ class ApiServer:
                 ssl=tls,
                 limit=self._limits.connections,
                 keepalive_timeout=60,
+                resolver=VettedResolver(self._refuse_address) if self._refuse_address else None,
+                use_dns_cache=self._refuse_address is None,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 read_bufsize=READ_BUFFER_BYTES,
-                auto_decompress=True,
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
@@ -256,16 +282,26 @@ class ApiServer:
             ) from error
 
 
-async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
+async def _read_limited(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Read a body, but never more than the limit: a lying server must not fill our memory."""
     parts: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise Unreachable(f"the answer is larger than {MAX_BODY_BYTES} bytes")
+        if size > limit:
+            raise Unreachable(f"the answer is larger than {limit} bytes")
         parts.append(chunk)
     return b"".join(parts)
+
+
+async def _read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read the beginning of a body: the status matters more than a text that never ends."""
+    body = b""
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            break
+    return body[:limit]
 
 
 def _status_object(body: bytes) -> dict[str, Any]:

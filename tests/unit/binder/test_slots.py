@@ -50,11 +50,18 @@ async def test_no_more_than_so_many_are_at_work_and_a_cancelled_waiter_loses_no_
 async def test_set_up_stands_back_while_claims_are_being_promised_but_not_for_ever():
     promises = Promises(longest_seconds=0.05)
 
-    await promises.stand_back()
-    async with promises.under_way():
-        await asyncio.wait_for(promises.stand_back(), 5)
-    async with promises.under_way():
-        waiting = asyncio.create_task(Promises.stand_back(promises))
+    await promises.stand_back("west")
+    async with promises.under_way("west"):
+        await asyncio.wait_for(promises.stand_back("west"), 5)
+    async with promises.under_way("west"):
+        waiting = asyncio.create_task(promises.stand_back("west"))
         await asyncio.sleep(0)
         assert not waiting.done()
     await waiting
+
+
+async def test_promises_in_one_cluster_hold_up_nobody_in_another():
+    promises = Promises(longest_seconds=60)
+
+    async with promises.under_way("east"):
+        await asyncio.wait_for(promises.stand_back("west"), 1)

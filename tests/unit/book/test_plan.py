@@ -97,23 +97,23 @@ def test_a_claim_that_is_neither_part_nor_multiple_is_told_the_nearest_sizes():
         (
             {"class_name": "b200"},
             PendingReason.MISCONFIGURED,
-            "there is no GpuClass b200; there are: h100",
+            "there is no GpuClass b200; className may be: h100",
         ),
         (
             {"gpus": 32},
             PendingReason.WAITING_FOR_CAPACITY,
-            "of 16 that match, 16 are free in 2 whole nodes",
+            "16 of 16 GPUs match; 16 are free in 2 chunks of 8",
         ),
         ({"maxPricePerGpuHour": "2.00"}, PendingReason.PRICE_UNMET, "costs 3.99 USD per GPU-hour"),
         (
             {"placement": {"jurisdictions": ["US"]}},
             PendingReason.RESIDENCY_UNMET,
-            "16 GPUs are in other",
+            "16 are in EU",
         ),
         (
             {"placement": {"leases": {"deny": ["west"]}}},
             PendingReason.NO_MATCHING_LEASE,
-            "not open to this claim",
+            "16 are left out by placement.leases",
         ),
         (
             {"priorityClassName": "high"},
@@ -197,7 +197,7 @@ def test_a_node_held_by_a_claim_that_the_hub_doesnt_know_is_held():
 
     refused = refusal_of(plan(view([train], [west(held_by=uid_of("stranger"))])), train)
 
-    assert "0 are free" in refused.message
+    assert "none is free" in refused.message
 
 
 def test_a_claim_holds_its_nodes_while_they_cant_be_seen():

@@ -1,0 +1,189 @@
+"""The pieces of work on one claim, and which of them its status asks for.
+
+Each is one protocol from a claim as last seen to the claim as written last, or None when it is gone. Each may be begun
+again after any failure; the engine (`sublet.binder.binder`) decides when.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from sublet.api import claim_status
+from sublet.api.common import find_condition, is_true
+from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
+from sublet.api.kinds import RELEASE_FINALIZER
+from sublet.binder.access import renewal_ms
+from sublet.binder.bind import Checkpoint, allocation_of, bind, is_same_reservation, renew
+from sublet.binder.ports import LostRace, Overtaken, Tools
+from sublet.binder.release import finish, give_back, release
+from sublet.book.decisions import Extend, Reserve, Take
+from sublet.ledger.port import LedgerUnavailable
+from sublet.ledger.terms import PriceTerms
+
+Work = Callable[[GpuClaim, Checkpoint], Awaitable[GpuClaim | None]]
+Write = Callable[[GpuClaim, ClaimStatus], Awaitable[GpuClaim]]
+
+_REQUESTED_BY: Final = "sublet.dev/requested-by"
+
+
+class Works:
+    """All pieces of work, with the tools they need; `write` writes a status and shows it to everybody."""
+
+    def __init__(self, tools: Tools, write: Write) -> None:
+        self._tools = tools
+        self._write = write
+
+    def asked_for(self, claim: GpuClaim) -> Work | None:
+        """Return the protocol that a claim's status asks for, None if all is as it should be."""
+        conditions = claim.status.conditions
+        leaving = claim.metadata.deletion_timestamp is not None
+        held_back = leaving and RELEASE_FINALIZER in claim.metadata.finalizers
+        if claim_status.released_ms(claim) is not None or is_true(conditions, "Ended"):
+            return self._finish if held_back else None
+        if is_true(conditions, "Releasing"):
+            return self._release
+        if not is_true(conditions, "Reserved"):
+            return self._let_go if held_back else None
+        return self._asked_for_reserved(claim, leaving=leaving)
+
+    def _asked_for_reserved(self, claim: GpuClaim, *, leaving: bool) -> Work | None:
+        bound = is_true(claim.status.conditions, "Bound")
+        if not bound and claim_status.is_giving_back(claim):
+            return self._give_back
+        if leaving:
+            return None  # the book's next pass starts the release
+        if not bound:
+            return self._bind
+        due = renewal_ms(claim, self._tools.token_life_seconds)
+        return self._renew if due is not None and due <= self._tools.clock.now_ms() else None
+
+    def reserve(self, decision: Reserve) -> Work:
+        """Return the work of writing a reservation and binding it."""
+
+        async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+            async with self._tools.promises.under_way(*{p.lease_uid for p in decision.placements}):
+                claim = await self._reserve(claim, decision)
+            try:
+                return await self._bind(claim, checkpoint)
+            except LostRace as lost:
+                if not lost.holds_nothing:
+                    raise
+                return await self._unreserve(claim, str(lost))  # its first try took nothing
+
+        return work
+
+    def take(self, decision: Take) -> Work:
+        """Return the work of writing a release and carrying it out."""
+
+        async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+            live = await self._tools.claims.get(claim)
+            if live is None or not is_true(live.status.conditions, "Reserved"):
+                return live
+            if not is_true(live.status.conditions, "Releasing"):
+                decided = Release(
+                    cause=decision.cause,
+                    release_time=decision.release_ms,
+                    sequence=allocation_of(live).sequence,
+                )
+                now = self._tools.clock.now_ms()
+                live = await self._write(live, claim_status.releasing(live, decided, now))
+                await self._meter(live)
+            return await self._release(live, checkpoint)
+
+        return work
+
+    def extend(self, decision: Extend) -> Work:
+        """Return the work of moving a claim's end."""
+
+        async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+            now = self._tools.clock.now_ms()
+            status = claim_status.extended(claim, decision.until_ms, decision.until_cause, now)
+            return await self._write(claim, status)
+
+        return work
+
+    async def begin_give_back(self, claim: GpuClaim, lost: LostRace) -> GpuClaim:
+        """Say on the hub that the claim gives back what it took; Overtaken if it isn't this reservation any more."""
+        live = await self._tools.claims.get(claim)
+        if live is None or not is_same_reservation(live, claim):
+            raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
+        if is_true(live.status.conditions, "Bound"):
+            return (
+                live  # by another operator, which saw the nodes fit; drift is not this protocol's
+            )
+        now = self._tools.clock.now_ms()
+        return await self._write(live, claim_status.giving_back(live, str(lost), now))
+
+    async def _reserve(self, claim: GpuClaim, decision: Reserve) -> GpuClaim:
+        claim = await self._tools.claims.add_finalizer(claim)
+        allocation = Allocation(
+            sequence=decision.sequence,
+            tenant=decision.tenant,
+            tenant_uid=decision.tenant_uid,
+            requested_by=claim.metadata.annotations.get(_REQUESTED_BY, "")[:1024],
+            price_per_gpu_hour=decision.price_per_gpu_hour,
+            currency=decision.currency,
+            price_hash=PriceTerms(decision.price_per_gpu_hour, decision.currency).hash,
+            tags=claim.spec.tags,
+            priority=decision.priority,
+            decided_time=decision.decided_ms,
+            until_time=decision.until_ms,
+            until_cause=decision.until_cause,
+            placements=decision.placements,
+        )
+        now = self._tools.clock.now_ms()
+        return await self._write(claim, claim_status.reserved(claim, allocation, now))
+
+    async def _bind(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        written = await bind(claim, self._tools, checkpoint)
+        self._tools.events.note(
+            written, "Bound", f"{allocation_of(written).gpus} GPUs were handed over"
+        )
+        await self._meter(written)
+        return written
+
+    async def _renew(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        return await renew(claim, self._tools)
+
+    async def _release(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        done = await release(claim, self._tools)
+        self._forget_grants(claim)
+        cause = claim.status.release.cause if claim.status.release else ""
+        self._tools.events.note(claim, "Released", f"the GPUs were taken back ({cause})")
+        return done
+
+    async def _finish(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        live = await self._tools.claims.get(claim)
+        return None if live is None else await finish(live, self._tools)
+
+    async def _let_go(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        """Let a deleted claim go that holds nothing, by a live look."""
+        live = await self._tools.claims.get(claim)
+        if live is None or is_true(live.status.conditions, "Reserved"):
+            return live
+        await self._tools.claims.remove_finalizer(live)
+        return None
+
+    async def _give_back(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        live = await give_back(claim, self._tools)
+        self._forget_grants(claim)
+        said = find_condition(live.status.conditions, "Ready")
+        return await self._unreserve(live, said.message if said is not None else "")
+
+    async def _unreserve(self, claim: GpuClaim, message: str) -> GpuClaim:
+        now = self._tools.clock.now_ms()
+        written = await self._write(claim, claim_status.unreserved(claim, message, now))
+        self._tools.events.note(written, "LostRace", message, warning=True)
+        return written
+
+    async def _meter(self, claim: GpuClaim) -> None:
+        """Bring lines into the ledger as soon as may be; the hub's meter catches up what fails here."""
+        try:
+            await self._tools.meter.settle(claim)
+        except LedgerUnavailable as error:
+            structlog.get_logger().warning("ledger away", uid=claim.metadata.uid, error=str(error))
+
+    def _forget_grants(self, claim: GpuClaim) -> None:
+        for key in [k for k in self._tools.grants if k[0] == claim.metadata.uid]:
+            del self._tools.grants[key]

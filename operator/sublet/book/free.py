@@ -1,0 +1,134 @@
+"""Index of one lease's free GPUs: whole nodes by size and zone, the rest of broken nodes by who may have it.
+
+Built once per pass and changed as the pass hands out nodes, so that no claim searches all nodes.
+"""
+
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
+
+from sublet.api.gpulease import NodeSharing
+from sublet.api.ids import ClaimUID, TenantUID
+from sublet.book.holdings import Holdings, NodeHold
+from sublet.book.inventory import NodeState
+
+_NAME: Final = attrgetter("name")
+_LOOSENESS: Final = {
+    NodeSharing.NONE: 0,
+    NodeSharing.SAME_TENANT: 1,
+    NodeSharing.ANY_TENANT: 2,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A node with room for a part of it."""
+
+    node: NodeState
+    left: int
+    """GPUs of it that stay free afterwards."""
+    breaks: bool
+    """It was whole before."""
+
+
+class FreeNodes:
+    """The free GPUs of one lease during one pass; nodes come in order of their names."""
+
+    def __init__(
+        self,
+        nodes: Iterable[NodeState],
+        holdings: Holdings,
+        *,
+        sharing: NodeSharing,
+        zone: str,
+    ) -> None:
+        self._holdings = holdings
+        self._sharing = sharing
+        self._zone = zone
+        """Where nodes are that don't say it themselves."""
+        self._whole: dict[int, dict[str, list[NodeState]]] = {}  # size -> zone -> nodes
+        self._parts: dict[TenantUID | None, dict[int, list[NodeState]]] = {}
+        """who may have it (None: anyone) -> free GPUs -> nodes"""
+        for node in sorted(nodes, key=_NAME):
+            hold = holdings.node(node.uid)
+            if hold is None:
+                zones = self._whole.setdefault(node.gpus, defaultdict(list))
+                zones[node.zone or zone].append(node)
+            else:
+                self._offer_rest(node, hold)
+
+    def zones(self, size: int) -> dict[str, int]:
+        """Return zone -> number of free whole nodes of a size."""
+        return {zone: len(nodes) for zone, nodes in self._whole.get(size, {}).items() if nodes}
+
+    def whole_count(self, size: int) -> int:
+        """Return the number of free whole nodes of a size."""
+        return sum(map(len, self._whole.get(size, {}).values()))
+
+    def whole_nodes(self, size: int, zone: str, count: int) -> list[NodeState]:
+        """Return the first `count` free whole nodes of a zone."""
+        return self._whole[size][zone][:count]
+
+    def part(self, gpus: int, claim_uid: ClaimUID, tenant_uid: TenantUID) -> Part | None:
+        """Return the best fit: the fullest broken node with room, else the smallest whole one."""
+        shelves = [self._parts[who] for who in (tenant_uid, None) if who in self._parts]
+        for free in sorted({free for shelf in shelves for free in shelf if free >= gpus}):
+            found = [n for shelf in shelves for n in self._first(shelf.get(free, ()), claim_uid)]
+            if found:
+                return Part(min(found, key=_NAME), free - gpus, breaks=False)
+        for size in sorted(size for size in self._whole if size > gpus):
+            zones = self._whole[size]
+            # the zone with fewest whole nodes: large claims need the others
+            zone = min((z for z in zones if zones[z]), key=lambda z: (len(zones[z]), z), default="")
+            if zones.get(zone):
+                return Part(zones[zone][0], size - gpus, breaks=True)
+        return None
+
+    def chunks(self, tenant_uid: TenantUID) -> Counter[int]:
+        """Return free GPUs on one node that a tenant may have -> number of such nodes."""
+        found = Counter({size: self.whole_count(size) for size in self._whole})
+        for who in (tenant_uid, None):
+            for free, nodes in self._parts.get(who, {}).items():
+                found[free] += len(nodes)
+        return +found
+
+    def remove(self, node: NodeState) -> None:
+        """Take a node out, before its hold changes."""
+        hold = self._holdings.node(node.uid)
+        if hold is None:
+            nodes = self._whole[node.gpus][node.zone or self._zone]
+        else:
+            nodes = self._parts[self._heir(node, hold)][node.gpus - hold.gpus]
+        del nodes[bisect_left(nodes, node.name, key=_NAME)]
+
+    def put_back(self, node: NodeState) -> None:
+        """Offer what is left of a node, after its hold has changed."""
+        hold = self._holdings.node(node.uid)
+        if hold is not None:
+            self._offer_rest(node, hold)
+
+    def _offer_rest(self, node: NodeState, hold: NodeHold) -> None:
+        free, rule = node.gpus - hold.gpus, self._rule(node)
+        alone = rule is NodeSharing.SAME_TENANT and len(hold.tenants) != 1
+        if free > 0 and rule is not NodeSharing.NONE and not alone:
+            shelf = self._parts.setdefault(self._heir(node, hold), {})
+            insort(shelf.setdefault(free, []), node, key=_NAME)
+
+    def _heir(self, node: NodeState, hold: NodeHold) -> TenantUID | None:
+        """Return who may have the rest of a broken node; None: anyone."""
+        return None if self._rule(node) is NodeSharing.ANY_TENANT else next(iter(hold.tenants))
+
+    def _rule(self, node: NodeState) -> NodeSharing:
+        """Return the stricter of what is written on the node and what the lease says now."""
+        return min(node.sharing, self._sharing, key=_LOOSENESS.__getitem__)
+
+    def _first(self, nodes: Iterable[NodeState], claim_uid: ClaimUID) -> list[NodeState]:
+        """Return the first node in whose book the claim doesn't stand yet: a book names a claim once."""
+        for node in nodes:
+            hold = self._holdings.node(node.uid)
+            if hold is None or claim_uid not in hold.claims:
+                return [node]
+        return []

@@ -1,0 +1,100 @@
+"""How near each lease is to serving a claim: the first hard constraint that it breaks, in a fixed order.
+
+Constraints that no time will mend come first and passing ones last, so that the nearest lease's cause is the one that
+a claim is told and it doesn't change with every hiccup.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from sublet.api.gpuclaim import Placement
+from sublet.book.demand import Demand
+from sublet.book.supply import LeaseSupply
+
+
+class Standing(IntEnum):
+    """From farthest to nearest."""
+
+    HIDDEN = 0
+    """Other products, or kept from this tenant by the platform: no business of the claim."""
+    OVER = 1
+    """Its sellable term has ended."""
+    CLOSED = 2
+    """It takes no new claims."""
+    EXCLUDED = 3
+    """The claim's own list of leases leaves it out."""
+    ELSEWHERE = 4
+    """In another jurisdiction or region than the claim allows."""
+    TOO_SHORT = 5
+    """It ends before the claim would."""
+    UNFIT = 6
+    """The claim has no form on nodes of its sizes."""
+    LATER = 7
+    """Its term hasn't begun."""
+    SILENT = 8
+    """Its cluster doesn't answer."""
+    UNPROVEN = 9
+    """Its isolation isn't proven now."""
+    OPEN = 10
+    """Only capacity decides."""
+
+
+class Standings:
+    """The leases of one pass by their standing towards one demand."""
+
+    def __init__(self, demand: Demand, supplies: Iterable[LeaseSupply]) -> None:
+        self._by: dict[Standing, list[LeaseSupply]] = {}
+        for supply in supplies:
+            self._by.setdefault(standing_of(demand, supply), []).append(supply)
+
+    def of(self, *standings: Standing) -> list[LeaseSupply]:
+        """Return the leases of these standings."""
+        return [supply for each in standings for supply in self._by.get(each, ())]
+
+    def gpus(self, *standings: Standing) -> int:
+        """Return how many GPUs the leases of these standings have."""
+        return sum(supply.gpus for supply in self.of(*standings))
+
+
+def standing_of(demand: Demand, supply: LeaseSupply) -> Standing:
+    """Return where a lease stands towards a demand."""
+    if supply.products.isdisjoint(demand.products):
+        return Standing.HIDDEN
+    if not demand.tenant.spec.leases.admits(supply.alias):
+        return Standing.HIDDEN
+    return _refused(demand, supply) or _postponed(supply) or Standing.OPEN
+
+
+def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
+    """Return what only a change of the claim or of the lease can mend."""
+    if supply.is_over:
+        return Standing.OVER
+    if not supply.is_open:
+        return Standing.CLOSED
+    outside = _ruled_out(demand.claim.spec.placement, supply)
+    if outside is not None:
+        return outside
+    if demand.until_on(supply.ends_ms) > supply.ends_ms:
+        return Standing.TOO_SHORT
+    return None if supply.fits(demand.claim) else Standing.UNFIT
+
+
+def _ruled_out(wanted: Placement, supply: LeaseSupply) -> Standing | None:
+    """Return which of the claim's own wishes for a place the lease breaks."""
+    where = supply.lease.spec.location
+    if not wanted.leases.admits(supply.alias):
+        return Standing.EXCLUDED
+    if wanted.jurisdictions and where.jurisdiction not in wanted.jurisdictions:
+        return Standing.ELSEWHERE
+    if wanted.regions and where.region not in wanted.regions:
+        return Standing.ELSEWHERE
+    return None
+
+
+def _postponed(supply: LeaseSupply) -> Standing | None:
+    """Return what time or a repair will mend."""
+    if not supply.has_begun:
+        return Standing.LATER
+    if supply.is_silent:
+        return Standing.SILENT
+    return None if supply.inventory.isolation_ready else Standing.UNPROVEN

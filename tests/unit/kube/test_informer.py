@@ -1,0 +1,296 @@
+"""The informer against a server that behaves, and against one that doesn't."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from sublet.kube.errors import Unauthorized, Unreachable
+from sublet.kube.informer import MAX_BACKOFF_SECONDS, Informer, Target
+from sublet.kube.session import ApiServer
+from sublet.kube.wire import Meta, Node
+from tests.harness.fake_api import (
+    FakeApi,
+    SteppedClock,
+    answering,
+    eventually,
+    fake_api,
+    saying,
+    silence,
+)
+
+
+class Following:
+    """An informer at work and what it told."""
+
+    def __init__(self, fake: FakeApi, api: ApiServer, **options: Any) -> None:
+        self.fake = fake
+        self.clock = SteppedClock()
+        self.seen: dict[str, Node] = {}
+        self.deleted: list[str] = []
+        self.changes = 0
+        self.informer = Informer(
+            api,
+            Target(fake.path),
+            Node,
+            upsert=options.pop("upsert", self.upsert),
+            delete=self.delete,
+            changed=self.change,
+            clock=self.clock,
+            lists=options.pop("lists", asyncio.Semaphore(8)),
+            sleep=self.clock.sleep,
+            **options,
+        )
+
+    def upsert(self, node: Node) -> None:
+        self.seen[node.metadata.name] = node
+
+    def delete(self, meta: Meta) -> None:
+        self.seen.pop(meta.name, None)
+        self.deleted.append(meta.name)
+
+    def change(self) -> None:
+        self.changes += 1
+
+    async def watching(self, times: int = 1) -> None:
+        await eventually("a watch is open", lambda: self.fake.open_watches)
+        await eventually("so many watches", lambda: len(self.fake.watches) >= times)
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeApi]:
+    async with fake_api() as running:
+        yield running
+
+
+@asynccontextmanager
+async def following(fake: FakeApi, **options: Any) -> AsyncIterator[Following]:
+    async with ApiServer(fake.endpoint) as api:
+        found = Following(fake, api, **options)
+        task = asyncio.create_task(found.informer.run())
+        try:
+            yield found
+            assert not task.done(), "the informer ended by itself"
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def node(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "uid": f"uid-{name}"}}
+
+
+async def test_a_list_of_several_pages_is_read_to_its_end(fake):
+    for i in range(1_201):
+        fake.put(node(f"n{i:04d}"))
+
+    async with following(fake) as found:
+        await eventually("synced", lambda: found.informer.synced)
+
+    assert (len(found.seen), fake.lists) == (1_201, 3)
+
+
+async def test_a_watch_starts_where_the_list_ended_and_tells_each_change(fake):
+    fake.put(node("a"))
+
+    async with following(fake) as found:
+        await found.watching()
+        fake.put(node("b"))
+        fake.remove("a")
+        await eventually("b and not a", lambda: list(found.seen) == ["b"])
+
+    assert (fake.lists, fake.watches[0]["resourceVersion"]) == (1, "2")
+    assert found.deleted == ["a"]
+
+
+async def test_a_watch_that_ends_is_resumed_from_the_last_bookmark(fake):
+    async with following(fake) as found:
+        await found.watching()
+        fake.version = 77
+        fake.bookmark()
+        fake.close_watches()
+        await found.watching(2)
+
+    assert (fake.lists, fake.watches[1]["resourceVersion"]) == (1, "77")
+
+
+@pytest.mark.parametrize("how", ["status", "event"])
+async def test_a_version_that_is_too_old_means_a_new_list_and_what_is_missing_is_gone(fake, how):
+    fake.put(node("a"))
+    fake.put(node("b"))
+    async with following(fake) as found:
+        await found.watching()
+        fake.remove("a", quietly=True)
+        if how == "status":
+            fake.next_watch.append(answering(410, "Expired"))
+            fake.close_watches()
+        else:
+            fake.send("ERROR", {"code": 410, "reason": "Expired"})
+        await eventually("a is gone", lambda: found.deleted == ["a"])
+
+    assert (list(found.seen), fake.lists) == (["b"], 2)
+
+
+async def test_a_stream_that_is_cut_is_resumed_without_a_list(fake):
+    fake.put(node("a"))
+    async with following(fake) as found:
+        await found.watching()
+
+        async def cut(request):
+            request.transport.abort()
+            raise ConnectionResetError
+
+        fake.next_watch.append(cut)
+        fake.close_watches()
+        await found.watching(3)
+
+    assert (fake.lists, found.deleted) == (1, [])
+
+
+async def test_a_silent_watch_is_cut_and_opened_again(fake):
+    async with following(fake, silence_seconds=0.05) as found:
+        await found.watching(2)
+
+    assert fake.lists == 1
+
+
+async def test_a_server_that_goes_dark_leaves_what_was_known(fake):
+    fake.put(node("a"))
+    async with following(fake) as found:
+        await found.watching()
+        fake.next_watch.extend([answering(503)] * 500)
+        fake.next_list.extend([answering(503)] * 500)
+        fake.close_watches()
+        await eventually("some tries", lambda: len(found.clock.waits) >= 10)
+
+        assert (list(found.seen), found.deleted) == (["a"], [])
+        assert found.informer.stale_seconds > 0
+        assert found.informer.failing_since is not None
+        assert found.informer.synced
+
+
+async def test_waits_grow_and_stay_below_the_cap(fake):
+    fake.next_list.extend([answering(500)] * 40)
+    async with following(fake) as found:
+        await eventually("forty tries", lambda: len(found.clock.waits) >= 40)
+
+    assert max(found.clock.waits) <= MAX_BACKOFF_SECONDS
+    assert max(found.clock.waits) > 5
+
+
+async def test_a_refused_credential_is_told_apart_from_silence(fake):
+    fake.next_list.append(answering(401, "Unauthorized"))
+    fake.next_list.append(silence)
+    async with following(fake) as found:
+        await eventually("told", lambda: found.informer.error is not None)
+
+        assert isinstance(found.informer.error, Unauthorized)
+        assert found.changes == 1
+
+
+async def test_a_server_that_is_busy_is_asked_when_it_wants_to_be(fake):
+    fake.next_list.append(answering(429, "TooManyRequests", **{"Retry-After": "17"}))
+    async with following(fake) as found:
+        await found.watching()
+
+    assert found.clock.waits[0] == 17
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"nonsense",
+        b'{"metadata":{"resourceVersion":"1"},"items":[{"metadata":5}]}',
+        b"[" * 100_000,
+        b'{"items":[]}',
+    ],
+)
+async def test_an_answer_that_makes_no_sense_is_a_failure_and_not_an_end(fake, body):
+    fake.put(node("a"))
+    fake.next_list.append(saying(body))
+    async with following(fake) as found:
+        await found.watching()
+
+    assert (list(found.seen), fake.lists) == (["a"], 2)
+
+
+async def test_nonsense_in_a_watch_is_a_failure_and_not_an_end(fake):
+    async with following(fake) as found:
+        await found.watching()
+        fake.send_raw(b"nonsense\n")
+        await found.watching(2)
+        fake.send_raw(b"x" * 5_000_000 + b"\n")
+        await found.watching(3)
+
+    assert not found.deleted
+
+
+@pytest.mark.parametrize("answer", [saying(b""), answering(410, "Expired")])
+async def test_a_server_that_ends_every_watch_at_once_isnt_asked_in_a_loop(fake, answer):
+    fake.next_watch.extend([answer] * 10)
+    async with following(fake) as found:
+        await found.watching(11)
+
+    assert len(found.clock.waits) >= 10
+
+
+async def test_more_objects_than_anybody_has_are_a_lie(fake):
+    for i in range(6):
+        fake.put(node(f"n{i}"))
+    async with following(fake, max_objects=5) as found:
+        await eventually("refused", lambda: found.informer.error is not None)
+
+        assert isinstance(found.informer.error, Unreachable)
+        assert not found.informer.synced
+
+
+async def test_a_restored_backup_is_believed_although_its_versions_went_back(fake):
+    fake.version = 1_000
+    fake.put(node("a"))
+    async with following(fake) as found:
+        await found.watching()
+        fake.version = 10
+        fake.items["a"] = {"metadata": {**node("a")["metadata"], "resourceVersion": "9"}}
+        fake.send("ERROR", {"code": 410})
+        await eventually("listed again", lambda: fake.lists == 2)
+        await found.watching(2)
+
+    assert found.deleted == ["a"]
+    assert found.seen["a"].metadata.resource_version == "9"
+
+
+async def test_a_server_that_isnt_confirmed_is_never_read(fake):
+    async def refuse() -> None:
+        raise Unreachable("another cluster")
+
+    async with following(fake, confirm=refuse) as found:
+        await eventually("some tries", lambda: len(found.clock.waits) >= 3)
+
+    assert (fake.lists, fake.watches) == (0, [])
+
+
+async def test_an_object_that_its_reader_chokes_on_doesnt_end_the_following(fake):
+    taken: list[str] = []
+
+    def choke(each: Node) -> None:
+        taken.append(each.metadata.name)
+        if len(taken) == 1:
+            raise KeyError("surprise")
+
+    fake.put(node("a"))
+    async with following(fake, upsert=choke) as found:
+        await eventually("synced", lambda: found.informer.synced)
+
+    assert taken == ["a", "a"]
+
+
+async def test_only_so_many_lists_run_at_once(fake):
+    slots = asyncio.Semaphore(1)
+    await slots.acquire()
+    async with following(fake, lists=slots) as found:
+        await eventually("it waits for its turn", lambda: slots._waiters)
+        assert fake.lists == 0
+        slots.release()
+        await found.watching()

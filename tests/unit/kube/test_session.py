@@ -1,0 +1,255 @@
+"""Requests to an API server: what they say, what they make of the answer, what a lying server can't do."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sublet.kube.addresses import is_local_address
+from sublet.kube.errors import (
+    MESSAGE_LENGTH,
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    ServerError,
+    TooManyRequests,
+    Unauthorized,
+    Unreachable,
+)
+from sublet.kube.session import ApiServer, Endpoint, Limits, tls_context
+from sublet.kube.wire import Node
+from tests.harness.fake_api import FakeApi, answering, failure, fake_api, saying, silence
+
+PATH = "/api/v1/nodes/n"
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeApi]:
+    async with fake_api() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (409, Conflict),
+        (410, Gone),
+        (422, Invalid),
+        (500, ServerError),
+        (503, ServerError),
+    ],
+)
+async def test_each_status_is_a_type_with_the_servers_reason(fake, status, kind):
+    fake.objects[PATH] = answering(status, "Because", "in words")
+
+    async with ApiServer(fake.endpoint) as api:
+        with pytest.raises(kind) as raised:
+            await api.get(PATH)
+
+    assert (raised.value.reason, raised.value.message) == ("Because", "in words")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7), ("1e9", 60), ("nan", 1), ("Wed, 21 Oct 2026", 1), ("-3", 0)]
+)
+async def test_a_busy_servers_wish_is_bounded(fake, header, seconds):
+    fake.objects[PATH] = answering(429, **{"Retry-After": header})
+
+    async with ApiServer(fake.endpoint) as api:
+        with pytest.raises(TooManyRequests) as raised:
+            await api.get(PATH)
+
+    assert raised.value.retry_after_seconds == seconds
+
+
+async def test_a_servers_text_is_cut_and_printable(fake):
+    fake.objects[PATH] = answering(403, "x" * 5_000, "\x1b[31m\n" + "y" * 50_000)
+
+    async with ApiServer(fake.endpoint) as api:
+        with pytest.raises(Forbidden) as raised:
+            await api.get(PATH)
+
+    assert raised.value.message.isprintable()
+    assert len(raised.value.message) <= MESSAGE_LENGTH + 1
+
+
+@pytest.mark.parametrize("body", [b"", b"[1]", b"null", b"\xff", b'{"details": 3, "reason": []}'])
+async def test_an_error_without_a_status_object_is_still_that_error(fake, body):
+    async def answer(_):
+        return web.Response(status=404, body=body)
+
+    fake.objects[PATH] = answer
+    async with ApiServer(fake.endpoint) as api:
+        with pytest.raises(NotFound) as raised:
+            await api.get(PATH)
+
+    assert raised.value.details == {}
+
+
+async def test_a_redirect_is_refused_and_not_followed(fake):
+    async def elsewhere(_):
+        return web.Response(status=302, headers={"Location": "/elsewhere"})
+
+    fake.objects[PATH] = elsewhere
+    async with ApiServer(fake.endpoint) as api:
+        with pytest.raises(Exception, match="302"):
+            await api.get(PATH)
+
+    assert [r.path for r in fake.requests] == [PATH]
+
+
+async def test_an_answer_beyond_the_byte_limit_is_not_read(fake):
+    fake.objects[PATH] = saying(b" " * 100_000)
+
+    async with ApiServer(fake.endpoint, Limits(body_bytes=10_000)) as api:
+        with pytest.raises(Unreachable, match="larger than 10000"):
+            await api.get(PATH)
+
+
+async def test_a_server_that_never_answers_is_unreachable(fake):
+    fake.objects[PATH] = silence
+
+    async with ApiServer(fake.endpoint, Limits(request_seconds=0.05)) as api:
+        with pytest.raises(Unreachable):
+            await api.get(PATH)
+
+
+@pytest.mark.parametrize("body", [b"no json", b"[]", b'{"metadata": 1}'])
+async def test_an_answer_of_another_shape_is_as_good_as_none(fake, body):
+    fake.objects[PATH] = saying(body)
+
+    async with ApiServer(fake.endpoint) as api:
+        with pytest.raises(Unreachable):
+            await api.get_as(PATH, Node)
+
+
+async def test_cookies_of_a_server_are_dropped(fake):
+    async def with_cookie(_):
+        return web.json_response({}, headers={"Set-Cookie": "a=b"})
+
+    fake.objects[PATH] = with_cookie
+    async with ApiServer(fake.endpoint) as api:
+        await api.get(PATH)
+        await api.get(PATH)
+
+    assert "Cookie" not in fake.requests[1].headers
+
+
+async def test_another_token_uses_the_same_connection_and_never_mixes(fake):
+    fake.objects[PATH] = {}
+
+    async with ApiServer(fake.endpoint) as api, api.with_token("tenant") as tenant:
+        await asyncio.gather(api.get(PATH), tenant.get(PATH))
+        assert tenant._open() is api._open()
+
+    seen = sorted(r.headers["Authorization"] for r in fake.requests)
+    assert seen == ["Bearer tenant", "Bearer token-1"]
+
+
+async def test_a_client_certificates_connection_is_never_another_identitys():
+    endpoint = Endpoint("http://127.0.0.1:1", client_cert_pem="c", client_key_pem="k")
+
+    async with ApiServer(endpoint) as api, api.with_token("tenant") as tenant:
+        assert tenant._open() is not api._open()
+        assert tenant.endpoint.client_cert_pem is None
+
+
+async def test_a_closed_connection_stays_closed(fake):
+    fake.objects[PATH] = {}
+    api = ApiServer(fake.endpoint)
+    tenant = api.with_token("tenant")
+    await api.get(PATH)
+    await api.close()
+
+    for each in (api, tenant):
+        with pytest.raises(Unreachable, match="closed"):
+            await each.get(PATH)
+
+
+async def test_a_write_says_what_it_is(fake):
+    async def echo(request):
+        return web.json_response(
+            {"type": request.content_type, "query": dict(request.query), "method": request.method}
+        )
+
+    fake.objects[PATH] = echo
+    async with ApiServer(fake.endpoint) as api:
+        patched = await api.patch(PATH, [{"op": "test", "path": "/metadata/uid", "value": "u"}])
+        applied = await api.apply(PATH, {"kind": "Node"})
+        tried = await api.create(PATH, {"kind": "Node"}, dry_run=True)
+
+    assert patched["type"] == "application/json-patch+json"
+    assert applied["query"] == {"fieldManager": "sublet", "force": "true"}
+    assert tried["query"] == {"dryRun": "All"}
+
+
+async def test_a_delete_carries_its_precondition(fake):
+    async def check(request):
+        body = await request.json()
+        wrong = body.get("preconditions") != {"uid": "u"}
+        return failure(409, "Conflict") if wrong else web.json_response({})
+
+    fake.objects[PATH] = check
+    async with ApiServer(fake.endpoint) as api:
+        await api.delete(PATH, uid="u")
+        with pytest.raises(Conflict):
+            await api.delete(PATH)
+
+
+async def test_a_name_that_leads_to_loopback_is_refused_when_the_connection_is_made(fake):
+    fake.objects[PATH] = {}
+    named = replace(fake.endpoint, server=fake.url.replace("127.0.0.1", "localhost"))
+
+    async with ApiServer(named, refuse_address=is_local_address) as api:
+        with pytest.raises(Unreachable, match="loopback"):
+            await api.get(PATH)
+        with pytest.raises(Unreachable, match="loopback"):
+            await api.with_token("tenant").get(PATH)
+    async with ApiServer(named) as api:
+        assert await api.get(PATH) == {}
+
+    assert len(fake.requests) == 1
+
+
+def test_an_encrypted_key_is_an_error_and_never_a_question_on_the_terminal():
+    certificate, key = pair(serialization.BestAvailableEncryption(b"secret"))
+
+    with pytest.raises((ssl.SSLError, ValueError)):
+        tls_context(Endpoint("https://x", client_cert_pem=certificate, client_key_pem=key))
+
+
+def test_a_certificate_with_its_key_is_taken():
+    certificate, key = pair(serialization.NoEncryption())
+
+    assert tls_context(Endpoint("https://x", client_cert_pem=certificate, client_key_pem=key))
+
+
+def pair(encryption: serialization.KeySerializationEncryption) -> tuple[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, encryption)
+    return certificate.public_bytes(encoding).decode(), private.decode()
