@@ -1,20 +1,22 @@
-"""Inventories and views for the book's tests: leases with so many nodes, held or not."""
+"""Inventories and views for the book's tests: leases with so many nodes, held or not; plans carried out."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpuclaim import Allocation, GpuClaim, PlacedNode, Release, ReleaseCause
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.gputenant import GpuTenant
-from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
+from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantName, TenantUID
 from sublet.api.times import Millis
-from sublet.book.decisions import Plan, Refuse, Reserve
+from sublet.book.decisions import Extend, Plan, Refuse, Reserve, Take
 from sublet.book.inventory import Holding, LeaseInventory, NodeState, Reach, Unfit
 from sublet.book.view import View
 from sublet.ledger.terms import PriceTerms
-from tests.builders.api import NOW, as_class, as_tenant, uid_of
+from tests.builders.api import NOW, as_class, as_tenant, tenant, uid_of
 
 
 def nodes(
@@ -111,3 +113,73 @@ def carried_out(claim: GpuClaim, decision: Reserve, now_ms: Millis = NOW) -> Gpu
         placements=decision.placements,
     )
     return claim.model_copy(update={"status": claim_status.reserved(claim, allocation, now_ms)})
+
+
+def held(
+    claim: GpuClaim,
+    lease: GpuLease,
+    places: Iterable[NodeState],
+    *,
+    gpus: int | None = None,
+    until_ms: Millis | None = None,
+    cause: ReleaseCause | None = None,
+    decided_ms: Millis = NOW,
+    tenant_name: str = "acme",
+) -> GpuClaim:
+    """Return a claim that holds these nodes of a lease, `gpus` of each (all of them by default)."""
+    decision = Reserve(
+        claim_uid=ClaimUID(claim.metadata.uid),
+        sequence=1,
+        tenant=TenantName(tenant_name),
+        tenant_uid=TenantUID(as_tenant(tenant(tenant_name)).metadata.uid),
+        price_per_gpu_hour=Decimal("3.99"),
+        currency="USD",
+        priority=0,
+        decided_ms=decided_ms,
+        until_ms=until_ms,
+        until_cause=cause or (ReleaseCause.COMPLETED if until_ms is not None else None),
+        placements=tuple(
+            PlacedNode(
+                lease=lease.spec.tenant_alias,
+                lease_uid=lease.metadata.uid,
+                product=node.product,
+                gpus=gpus or node.gpus,
+                node=node.name,
+                node_uid=node.uid,
+            )
+            for node in places
+        ),
+    )
+    return carried_out(claim, decision, decided_ms)
+
+
+def after(seen: View, made: Plan, **changes: Any) -> View:
+    """Return the view once every decision of its plan was carried out; what is released isn't free yet."""
+    claims = {ClaimUID(c.metadata.uid): c for c in seen.claims}
+    for decision in made.decisions:
+        claim = claims[decision.claim_uid]
+        if isinstance(decision, Reserve):
+            claims[decision.claim_uid] = carried_out(claim, decision, seen.now_ms)
+        elif isinstance(decision, Extend):
+            status = claim_status.extended(
+                claim, decision.until_ms, decision.until_cause, seen.now_ms
+            )
+            claims[decision.claim_uid] = claim.model_copy(update={"status": status})
+        elif isinstance(decision, Take):
+            claims[decision.claim_uid] = released(claim, decision, seen.now_ms, done=False)
+    return replace(seen, claims=tuple(claims.values()), **changes)
+
+
+def released(
+    claim: GpuClaim, decision: Take, now_ms: Millis = NOW, *, done: bool = True
+) -> GpuClaim:
+    """Return the claim as it is while its GPUs are taken back, and once that is done."""
+    allocation = claim.status.allocation
+    assert allocation is not None
+    release = Release(
+        cause=decision.cause, release_time=decision.release_ms, sequence=allocation.sequence
+    )
+    going = claim.model_copy(update={"status": claim_status.releasing(claim, release, now_ms)})
+    if not done:
+        return going
+    return going.model_copy(update={"status": claim_status.released(going, now_ms)})

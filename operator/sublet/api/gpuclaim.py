@@ -24,6 +24,8 @@ class Topology(ApiModel):
 
     scope: Scope = Scope.ANY
     """Node: all GPUs on one node. Any: anywhere, over several leases too."""
+    required: bool = True
+    """True: the scope is a must, and the claim waits for it. False: it is a wish, met where there is a choice."""
 
 
 class Placement(ApiModel):

@@ -40,6 +40,11 @@ class Demand:
         """Return how many GPUs are asked for."""
         return self.claim.spec.gpus
 
+    @property
+    def own_end_ms(self) -> Millis:
+        """Return when it ends if no lease ends it: by its own duration, else by the class's longest."""
+        return self.asked_until_ms if self.asked_until_ms is not None else self.latest_ms
+
     def until_on(self, lease_ends_ms: Millis) -> Millis:
         """Return when it would end on a lease with this last instant."""
         if self.asked_until_ms is not None:
@@ -100,7 +105,9 @@ class Rules:
         name = claim.spec.class_name
         offer = self._classes.get(name)
         if offer is None or not tenant.spec.classes.admits(name):
-            allowed = _listed(n for n in self._classes if tenant.spec.classes.admits(n))
+            offered = (c for c in self._classes.values() if c.metadata.deletion_timestamp is None)
+            names = (c.metadata.name for c in offered)
+            allowed = _listed(n for n in names if tenant.spec.classes.admits(n))
             fault = (
                 f"there is no GpuClass {name}"
                 if offer is None

@@ -58,7 +58,8 @@ def _take(
         over = promised if promised.at_ms <= now_ms else End(now_ms, end.cause)
         causes.append((over.at_ms, over.cause or ReleaseCause.COMPLETED))
     if claim.metadata.deletion_timestamp is not None:
-        causes.append((claim.metadata.deletion_timestamp, ReleaseCause.DELETED))
+        # the hub's clock may be ahead of ours, and no meter stops in the future
+        causes.append((min(claim.metadata.deletion_timestamp, now_ms), ReleaseCause.DELETED))
     if claim.spec.suspended:
         causes.append((now_ms, ReleaseCause.SUSPENDED))
     if not causes:
@@ -82,7 +83,7 @@ def _end(
     asked = _after(allocation, duration) if duration is not None else FOREVER
     own = min(asked, max(promised.at_ms, _class_end(allocation, promised, offer)))
     shares = _gpus_by_lease(allocation)
-    lease_end = min(supplies[uid].ends_ms if uid in supplies else promised.at_ms for uid in shares)
+    lease_end = min(_lease_end(supplies.get(uid), promised) for uid in shares)
     if own <= lease_end:
         end = End(own, ReleaseCause.COMPLETED)
     else:
@@ -90,24 +91,35 @@ def _end(
     if end.at_ms <= promised.at_ms:
         return end
     # GPUs of a claim past its promised end are still counted as held, so they need no further room
-    overdue = promised.at_ms <= now_ms
+    overdue, since = promised.at_ms <= now_ms, max(promised.at_ms, now_ms)
     covered = min(
-        supplies[uid].covered_until(0 if overdue else gpus, max(promised.at_ms, now_ms), end.at_ms)
+        supplies[uid].covered_until(0 if overdue else gpus, since, end.at_ms)
         for uid, gpus in shares.items()
     )
     if covered >= end.at_ms:
         return end
-    return (
-        promised if overdue or covered <= promised.at_ms else End(covered, ReleaseCause.LEASE_ENDED)
-    )
+    return End(covered, ReleaseCause.LEASE_ENDED) if covered > since else promised
 
 
 def _class_end(allocation: Allocation, promised: End, offer: GpuClass | None) -> Millis:
-    """Return the latest end that the class allows; a class that isn't there allows no more than was promised."""
-    if offer is None:
+    """Return the latest end that the class allows; one that is gone or going allows no more than was promised."""
+    if offer is None or offer.metadata.deletion_timestamp is not None:
         return promised.at_ms
     longest = offer.spec.max_duration_seconds
     return _after(allocation, longest) if longest is not None else FOREVER
+
+
+def _lease_end(supply: LeaseSupply | None, promised: End) -> Millis:
+    """Return the latest end that a lease allows.
+
+    One that isn't there, or sells no more, allows no more than was promised; but a claim that runs as long as its
+    lease does stays in when the lease is prolonged.
+    """
+    if supply is None:
+        return promised.at_ms
+    if supply.is_open or promised.cause is ReleaseCause.LEASE_ENDED:
+        return supply.ends_ms
+    return min(supply.ends_ms, promised.at_ms)
 
 
 def _after(allocation: Allocation, seconds: int) -> Millis:

@@ -16,6 +16,8 @@ from sublet.book.holdings import Holdings, NodeHold
 from sublet.book.inventory import NodeState
 
 _NAME: Final = attrgetter("name")
+_ANYONE: Final = TenantUID("*")
+_NOBODY: Final = TenantUID("-")
 _LOOSENESS: Final = {
     NodeSharing.NONE: 0,
     NodeSharing.SAME_TENANT: 1,
@@ -50,8 +52,8 @@ class FreeNodes:
         self._zone = zone
         """Where nodes are that don't say it themselves."""
         self._whole: dict[int, dict[str, list[NodeState]]] = {}  # size -> zone -> nodes
-        self._parts: dict[TenantUID | None, dict[int, list[NodeState]]] = {}
-        """who may have it (None: anyone) -> free GPUs -> nodes"""
+        self._parts: dict[TenantUID, dict[int, list[NodeState]]] = {}
+        """who may have it -> free GPUs -> nodes"""
         for node in sorted(nodes, key=_NAME):
             hold = holdings.node(node.uid)
             if hold is None:
@@ -74,7 +76,7 @@ class FreeNodes:
 
     def part(self, gpus: int, claim_uid: ClaimUID, tenant_uid: TenantUID) -> Part | None:
         """Return the best fit: the fullest broken node with room, else the smallest whole one."""
-        shelves = [self._parts[who] for who in (tenant_uid, None) if who in self._parts]
+        shelves = [self._parts[who] for who in (tenant_uid, _ANYONE) if who in self._parts]
         for free in sorted({free for shelf in shelves for free in shelf if free >= gpus}):
             found = [n for shelf in shelves for n in self._first(shelf.get(free, ()), claim_uid)]
             if found:
@@ -90,7 +92,7 @@ class FreeNodes:
     def chunks(self, tenant_uid: TenantUID) -> Counter[int]:
         """Return free GPUs on one node that a tenant may have -> number of such nodes."""
         found = Counter({size: self.whole_count(size) for size in self._whole})
-        for who in (tenant_uid, None):
+        for who in (tenant_uid, _ANYONE):
             for free, nodes in self._parts.get(who, {}).items():
                 found[free] += len(nodes)
         return +found
@@ -111,19 +113,17 @@ class FreeNodes:
             self._offer_rest(node, hold)
 
     def _offer_rest(self, node: NodeState, hold: NodeHold) -> None:
-        free, rule = node.gpus - hold.gpus, self._rule(node)
-        alone = rule is NodeSharing.SAME_TENANT and len(hold.tenants) != 1
-        if free > 0 and rule is not NodeSharing.NONE and not alone:
-            shelf = self._parts.setdefault(self._heir(node, hold), {})
+        free, heir = node.gpus - hold.gpus, self._heir(node, hold)
+        if free > 0 and heir != _NOBODY:
+            shelf = self._parts.setdefault(heir, {})
             insort(shelf.setdefault(free, []), node, key=_NAME)
 
-    def _heir(self, node: NodeState, hold: NodeHold) -> TenantUID | None:
-        """Return who may have the rest of a broken node; None: anyone."""
-        return None if self._rule(node) is NodeSharing.ANY_TENANT else next(iter(hold.tenants))
-
-    def _rule(self, node: NodeState) -> NodeSharing:
-        """Return the stricter of what is written on the node and what the lease says now."""
-        return min(node.sharing, self._sharing, key=_LOOSENESS.__getitem__)
+    def _heir(self, node: NodeState, hold: NodeHold) -> TenantUID:
+        """Return who may have the rest of a broken node; the stricter of node and lease decides."""
+        rule = min(node.sharing, self._sharing, key=_LOOSENESS.__getitem__)
+        if rule is NodeSharing.NONE:
+            return _NOBODY
+        return _ANYONE if rule is NodeSharing.ANY_TENANT else hold.sole_tenant or _NOBODY
 
     def _first(self, nodes: Iterable[NodeState], claim_uid: ClaimUID) -> list[NodeState]:
         """Return the first node in whose book the claim doesn't stand yet: a book names a claim once."""

@@ -13,7 +13,7 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.times import Millis
-from sublet.book.inventory import LeaseInventory
+from sublet.book.inventory import LeaseInventory, Unfit
 from sublet.book.steps import FOREVER
 
 
@@ -32,6 +32,15 @@ class NodeHold:
     gpus: int = 0
     claims: set[ClaimUID] = field(default_factory=set)
     tenants: set[TenantUID] = field(default_factory=set)
+    has_strangers: bool = False
+    """A claim is on it of which neither the hub nor the node says whose it is."""
+
+    @property
+    def sole_tenant(self) -> TenantUID | None:
+        """Return the tenant that holds all that is held, None if it is several or nobody knows."""
+        if self.has_strangers or len(self.tenants) != 1:
+            return None
+        return next(iter(self.tenants))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,10 @@ class Term:
 
     until_ms: Millis
     gpus: int
+
+
+Shares = dict[tuple[ClaimUID, NodeUID], int]
+"""(claim, node) -> GPUs"""
 
 
 class Holdings:
@@ -52,14 +65,13 @@ class Holdings:
         self._nodes: dict[NodeUID, NodeHold] = {}
         self._terms: dict[LeaseUID, list[Term]] = defaultdict(list)
         self._quota: dict[tuple[TenantUID, str], int] = defaultdict(int)  # (tenant, class) -> GPUs
-        allocated: dict[
-            tuple[ClaimUID, NodeUID], int
-        ] = {}  # what the hub says of (claim, node) -> GPUs
+        allocated: Shares = defaultdict(int)  # what the hub says
         for claim in holders:
             if claim.status.allocation is not None:
                 self._add_claim(claim, claim.status.allocation, allocated)
+        beyond: Shares = {}  # what nodes say beyond that
         for inventory in inventories:
-            self._add_books(inventory, allocated)
+            self._add_books(inventory, allocated, beyond)
 
     def node(self, uid: NodeUID) -> NodeHold | None:
         """Return what is held of a node, None if it is free."""
@@ -86,17 +98,14 @@ class Holdings:
         self._quota[tenant_uid, class_name] += gpus
 
     def _hold(self, node_uid: NodeUID, claim_uid: ClaimUID, gpus: int) -> NodeHold:
-        hold = self._nodes.setdefault(node_uid, NodeHold())
+        hold = self._nodes.get(node_uid)
+        if hold is None:
+            hold = self._nodes[node_uid] = NodeHold()
         hold.gpus += gpus
         hold.claims.add(claim_uid)
         return hold
 
-    def _add_claim(
-        self,
-        claim: GpuClaim,
-        allocation: Allocation,
-        allocated: dict[tuple[ClaimUID, NodeUID], int],
-    ) -> None:
+    def _add_claim(self, claim: GpuClaim, allocation: Allocation, allocated: Shares) -> None:
         uid, tenant = ClaimUID(claim.metadata.uid), TenantUID(allocation.tenant_uid)
         until = allocation.until_time
         # a claim past its end holds until its release is done, and nobody knows when that will be
@@ -105,18 +114,22 @@ class Holdings:
             node_uid = NodeUID(place.node_uid)
             self._hold(node_uid, uid, place.gpus).tenants.add(tenant)
             self._terms[LeaseUID(place.lease_uid)].append(Term(end, place.gpus))
-            allocated[uid, node_uid] = place.gpus
+            allocated[uid, node_uid] += place.gpus
         self._quota[tenant, claim.spec.class_name] += allocation.gpus
 
-    def _add_books(
-        self, inventory: LeaseInventory, allocated: dict[tuple[ClaimUID, NodeUID], int]
-    ) -> None:
+    def _add_books(self, inventory: LeaseInventory, allocated: Shares, beyond: Shares) -> None:
+        """Add what nodes say beyond the hub; of a node in two inventories the larger entry counts, once."""
         for node in inventory.nodes.values():
             for entry in node.holdings:
-                # of what both say, the larger counts; the hub's share is in already
-                more = entry.gpus - allocated.get((entry.claim_uid, node.uid), 0)
-                if more > 0:
-                    self._hold(node.uid, entry.claim_uid, more)
-                    self._terms[inventory.lease_uid].append(Term(FOREVER, more))
+                key = (entry.claim_uid, node.uid)
+                more = entry.gpus - allocated.get(key, 0)
+                known = beyond.get(key, 0)
+                beyond[key] = max(more, known)
+                hold = self._hold(node.uid, entry.claim_uid, max(0, more - known))
                 if node.tenant_uid is not None:
-                    self._nodes[node.uid].tenants.add(node.tenant_uid)
+                    hold.tenants.add(node.tenant_uid)
+                elif key not in allocated:
+                    hold.has_strangers = True
+                # a node under another lease's label uses nothing of this one's commitment
+                if more > 0 and node.unfit is not Unfit.NODE_OVERLAP:
+                    self._terms[inventory.lease_uid].append(Term(FOREVER, more))

@@ -13,7 +13,8 @@ from sublet.api.gpuclaim import PlacedNode, ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.demand import Demand
 from sublet.book.inventory import NodeState
-from sublet.book.shape import Shape, shapes_on
+from sublet.book.shape import Shape, shapes_on, would_like_one_node
+from sublet.book.spread import Room, over_several, room_on
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 
@@ -43,8 +44,6 @@ class Candidate:
     """A feasible set of places."""
 
     places: tuple[Place, ...]
-    domains: int
-    """Zones that it spreads over."""
     breaks: bool = False
     """It takes a part of a node that was whole."""
     left: int = 0
@@ -60,9 +59,9 @@ class Candidate:
         """Return the key by which the smallest candidate wins."""
         supplies = self.supplies
         return (
-            len(supplies),
-            self.domains,
-            _cost(self.places),
+            len({s.cluster for s in supplies}),
+            len({(p.supply.cluster, p.supply.zone_of(p.node)) for p in self.places}),
+            sum((p.supply.marginal_price * p.gpus for p in self.places), Decimal(0)),
             self.breaks,
             self.left,
             min(s.ends_ms for s in supplies),
@@ -72,14 +71,16 @@ class Candidate:
 
 def find_place(demand: Demand, supplies: Iterable[LeaseSupply]) -> Candidate | None:
     """Return the best place on these leases, None if there is none. Hard constraints were seen to before."""
-    by_shape: dict[Shape, list[tuple[LeaseSupply, int]]] = {}  # shape -> leases with their headroom
+    by_shape: dict[Shape, list[LeaseSupply]] = {}
     for supply in supplies:
-        headroom = supply.headroom(demand.until_on(supply.ends_ms))
         for shape in shapes_on(demand.claim, supply.sizes):
-            by_shape.setdefault(shape, []).append((supply, headroom))
+            by_shape.setdefault(shape, []).append(supply)
     found: list[Candidate] = []
-    for shape, room in by_shape.items():
-        found += _parts(demand, shape, room) if shape.is_part else _whole_nodes(shape, room)
+    for shape, fitting in by_shape.items():
+        find = _parts if shape.is_part else _whole_nodes
+        found += find(demand, shape, fitting)
+    if would_like_one_node(demand.claim):
+        found = [c for c in found if len(c.places) == 1] or found
     return min(found, key=lambda c: c.rank, default=None)
 
 
@@ -91,101 +92,47 @@ def end_of(
     end = demand.until_on(lease_end)
     if end == FOREVER:
         return None, None
-    own_end = demand.asked_until_ms if demand.asked_until_ms is not None else demand.latest_ms
-    return end, ReleaseCause.COMPLETED if own_end <= lease_end else ReleaseCause.LEASE_ENDED
+    completed = demand.own_end_ms <= lease_end
+    return end, ReleaseCause.COMPLETED if completed else ReleaseCause.LEASE_ENDED
 
 
-def _parts(
-    demand: Demand, shape: Shape, room: Iterable[tuple[LeaseSupply, int]]
-) -> list[Candidate]:
+def _parts(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) -> list[Candidate]:
     """Return each lease's best node for a part."""
     found = []
-    for supply, headroom in room:
-        part = (
-            supply.free.part(shape.gpus, demand.uid, demand.tenant_uid)
-            if headroom >= shape.gpus
-            else None
-        )
+    for supply in supplies:
+        if supply.headroom(demand.until_on(supply.ends_ms)) < shape.gpus:
+            continue
+        part = supply.free.part(shape.gpus, demand.uid, demand.tenant_uid)
         if part is not None:
             place = Place(supply, part.node, shape.gpus)
-            found.append(Candidate((place,), domains=1, breaks=part.breaks, left=part.left))
+            found.append(Candidate((place,), breaks=part.breaks, left=part.left))
     return found
 
 
-def _whole_nodes(shape: Shape, room: Iterable[tuple[LeaseSupply, int]]) -> list[Candidate]:
+def _whole_nodes(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) -> list[Candidate]:
     """Return the best place of each lease alone; over several leases only if none has room alone."""
-    counts = [
-        (min(supply.free.whole_count(shape.gpus), headroom // shape.gpus), supply)
-        for supply, headroom in room
-    ]
-    alone = [
-        _on_one(shape, supply, shape.nodes) for count, supply in counts if count >= shape.nodes
-    ]
+    rooms = [room_on(s, shape, demand.until_on(s.ends_ms)) for s in supplies]
+    alone = [Room(r.supply, shape.nodes) for r in rooms if r.nodes >= shape.nodes]
     if alone:
-        return [Candidate(tuple(places), _domains(places)) for places in alone]
-    if sum(count for count, _ in counts) < shape.nodes:
-        return []
-    places = _over_several(shape, [(count, supply) for count, supply in counts if count])
-    return [Candidate(tuple(places), _domains(places))] if len(places) == shape.nodes else []
+        return [Candidate(tuple(_on_one(shape, room))) for room in alone]
+    together = over_several(demand, shape, supplies)
+    places = tuple(place for room in together for place in _on_one(shape, room))
+    return [Candidate(places)] if places else []
 
 
-def _on_one(shape: Shape, supply: LeaseSupply, count: int) -> list[Place]:
+def _on_one(shape: Shape, room: Room) -> list[Place]:
     """Take whole nodes from as few zones as possible: the smallest zone that suffices, else the largest first."""
-    zones = supply.free.zones(shape.gpus)
+    free = room.supply.free
+    zones = free.zones(shape.gpus)
     places: list[Place] = []
-    while len(places) < count:
-        want = count - len(places)
+    while len(places) < room.nodes:
+        want = room.nodes - len(places)
         enough = [z for z in zones if zones[z] >= want]
         zone = (
             min(enough, key=lambda z: (zones[z], z))
             if enough
             else min(zones, key=lambda z: (-zones[z], z))
         )
-        nodes = supply.free.whole_nodes(shape.gpus, zone, min(want, zones.pop(zone)))
-        places += [Place(supply, node, shape.gpus) for node in nodes]
+        nodes = free.whole_nodes(shape.gpus, zone, min(want, zones.pop(zone)))
+        places += [Place(room.supply, node, shape.gpus) for node in nodes]
     return places
-
-
-def _over_several(shape: Shape, room: list[tuple[int, LeaseSupply]]) -> list[Place]:
-    """Take whole nodes from as few leases as possible: the largest first, the last one as the cheapest that suffices."""
-    places: list[Place] = []
-    chosen: list[LeaseSupply] = []
-    while room and len(places) < shape.nodes:
-        want = shape.nodes - len(places)
-        enough = [r for r in room if r[0] >= want]
-        count, supply = (
-            min(enough, key=lambda r: (r[1].marginal_price, r[0], *_name(r[1])))
-            if enough
-            else min(room, key=lambda r: (-r[0], r[1].marginal_price, *_name(r[1])))
-        )
-        places += _on_one(shape, supply, min(want, count))
-        chosen.append(supply)
-        room = [r for r in room if r[1] is not supply and _may_join(r[1], chosen)]
-    return places
-
-
-def _may_join(supply: LeaseSupply, chosen: Iterable[LeaseSupply]) -> bool:
-    """Say whether a claim may span these leases.
-
-    One cluster is one namespace of the claim with one set of rights, and an alias names one cluster in the tenant's
-    kubeconfig.
-    """
-    for other in chosen:
-        same_cluster = supply.inventory.cluster_uid == other.inventory.cluster_uid is not None
-        if same_cluster and supply.lease.spec.tenant_access != other.lease.spec.tenant_access:
-            return False
-        if not same_cluster and supply.alias == other.alias:
-            return False
-    return True
-
-
-def _domains(places: Iterable[Place]) -> int:
-    return len({(p.supply.uid, p.node.zone) for p in places})
-
-
-def _cost(places: Iterable[Place]) -> Decimal:
-    return sum((p.supply.marginal_price * p.gpus for p in places), Decimal(0))
-
-
-def _name(supply: LeaseSupply) -> tuple[Millis, str, str]:
-    return (supply.ends_ms, supply.alias, supply.uid)

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID, TenantName
-from sublet.api.times import Millis
-from sublet.book.decisions import Decision, Extend, Plan, Refuse, Reserve
+from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand, Rules
+from sublet.book.due import next_due
 from sublet.book.expiry import review
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
@@ -26,18 +26,25 @@ from sublet.book.view import View
 
 def plan(view: View) -> Plan:
     """Return the decisions for a view, in the order in which they were made, and when to look again."""
-    holders = sorted((c for c in view.claims if holds(c)), key=rank_of_holder)
-    holding = {c.metadata.uid for c in holders}
-    pending = [c for c in view.claims if c.metadata.uid not in holding and _asks(c)]
+    holders: list[GpuClaim] = []
+    pending: list[GpuClaim] = []
+    for claim in view.claims:
+        if holds(claim):
+            holders.append(claim)
+        elif _asks(claim):
+            pending.append(claim)
+    holders.sort(key=rank_of_holder)
     work = _Pass(view, holders)
     decisions = [*work.review(holders), *work.serve(pending)]
-    return Plan(tuple(decisions), _next_due(view, holders, decisions))
+    return Plan(tuple(decisions), next_due(view, holders, work.waiting, decisions))
 
 
 class _Pass:
     """The state of one pass: what is held, what is free, what was given."""
 
     def __init__(self, view: View, holders: Iterable[GpuClaim]) -> None:
+        self.waiting: list[Demand] = []
+        """Claims that found no place."""
         self._view = view
         self._rules = Rules(view)
         self._holdings = Holdings(holders, view.inventories.values(), view.now_ms)
@@ -75,6 +82,13 @@ class _Pass:
         return [*refused, *(self._decide(demand) for demand in demands)]
 
     def _decide(self, demand: Demand) -> Decision:
+        found = self._find(demand)
+        if isinstance(found, Candidate):
+            return self._give(demand, found)
+        self.waiting.append(demand)
+        return found
+
+    def _find(self, demand: Demand) -> Candidate | Refuse:
         class_name = demand.claim.spec.class_name
         limit = demand.tenant.spec.quota_of(class_name)
         held = self._holdings.of_tenant(demand.tenant_uid, class_name)
@@ -83,7 +97,7 @@ class _Pass:
         standings = Standings(demand, self._supplies.values())
         found = find_place(demand, standings.of(Standing.OPEN))
         if found is not None:
-            return self._give(demand, found)
+            return found
         would = None
         if standings.of(Standing.SILENT):
             would = find_place(demand, standings.of(Standing.OPEN, Standing.SILENT))
@@ -121,19 +135,3 @@ def _asks(claim: GpuClaim) -> bool:
     return claim.metadata.deletion_timestamp is None and not is_true(
         claim.status.conditions, "Ended"
     )
-
-
-def _next_due(
-    view: View, holders: Iterable[GpuClaim], decisions: Iterable[Decision]
-) -> Millis | None:
-    """Return the next instant at which the same objects would be decided differently."""
-    instants: list[Millis | None] = [
-        c.status.allocation.until_time for c in holders if c.status.allocation is not None
-    ]
-    instants += [d.until_ms for d in decisions if isinstance(d, Reserve | Extend)]
-    for lease in view.leases:
-        term = lease.spec.term
-        instants += [term.start_time, term.last_usable_ms()]
-        instants += [p.start_time for p in lease.spec.commitment.phases]
-    instants += [p.effective_time for c in view.classes for p in c.spec.prices]
-    return min((at for at in instants if at is not None and at > view.now_ms), default=None)

@@ -18,7 +18,6 @@ from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 
 _KINDS_SHOWN: Final = 4
-_WAITING: Final = (Standing.OPEN, Standing.UNPROVEN, Standing.LATER)
 _VISIBLE: Final = tuple(s for s in Standing if s not in (Standing.HIDDEN, Standing.OVER))
 
 
@@ -28,25 +27,24 @@ def quota_refusal(demand: Demand, held: int, limit: int) -> Refuse:
         f"asks for {demand.gpus} GPUs of class {demand.claim.spec.class_name}; "
         f"{held} of the tenant's quota of {limit} are held"
     )
-    left = limit - held
-    hint = f"; ask for at most {left}, or" if left > 0 else ";"
-    return Refuse(
-        demand.uid,
-        PendingReason.EXCEEDS_QUOTA,
-        f"{message}{hint} wait until others of the tenant's claims end, or ask for a larger quota",
-    )
+    ways = [f"ask for at most {limit - held}"] if limit > held else []
+    if demand.gpus <= limit:
+        ways.append("wait until others of the tenant's claims end")
+    hint = ", or ".join([*ways, "ask for a larger quota"])
+    return Refuse(demand.uid, PendingReason.EXCEEDS_QUOTA, f"{message}; {hint}")
 
 
 def refusal(demand: Demand, found: Standings, would_serve: Sequence[LeaseSupply] = ()) -> Refuse:
     """Return why no place was found; `would_serve`: leases with room for it, if only they all could be reached."""
     if would_serve:
-        silent = sorted(s.alias for s in would_serve if s.is_silent)
+        silent = sorted({s.alias for s in would_serve if s.is_silent})
         message = f"asks for {demand.gpus} GPUs; there is room with {', '.join(silent)}, which can't be reached now"
         return Refuse(demand.uid, PendingReason.LEASE_UNREACHABLE, message)
-    if found.of(*_WAITING):
-        return Refuse(demand.uid, PendingReason.WAITING_FOR_CAPACITY, _capacity(demand, found))
     for standing, reason, say in (
+        (Standing.OPEN, PendingReason.WAITING_FOR_CAPACITY, _capacity),
+        (Standing.UNPROVEN, PendingReason.WAITING_FOR_CAPACITY, _capacity),
         (Standing.SILENT, PendingReason.LEASE_UNREACHABLE, _counts),
+        (Standing.LATER, PendingReason.WAITING_FOR_CAPACITY, _capacity),
         (Standing.UNFIT, PendingReason.TOPOLOGY_UNFIT, _unfit),
         (Standing.TOO_SHORT, PendingReason.EXCEEDS_LEASE_TERM, _too_short),
         (Standing.ELSEWHERE, PendingReason.RESIDENCY_UNMET, _counts),

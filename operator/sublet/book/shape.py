@@ -3,8 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim, Scope
+
+MAX_NODES: Final = 4_096
+"""A claim's status has room for so many placements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,17 @@ class Shape:
 def shapes_on(claim: GpuClaim, sizes: frozenset[int]) -> tuple[Shape, ...]:
     """Return the claim's forms on nodes of these sizes, parts first: they spare whole nodes."""
     spec = claim.spec
-    return _shapes(spec.gpus, spec.gpus_per_node, spec.topology.scope is Scope.NODE, sizes)
+    return _shapes(spec.gpus, spec.gpus_per_node, must_have_one_node(claim), sizes)
+
+
+def must_have_one_node(claim: GpuClaim) -> bool:
+    """Say whether a claim takes one node or nothing."""
+    return claim.spec.topology.scope is Scope.NODE and claim.spec.topology.required
+
+
+def would_like_one_node(claim: GpuClaim) -> bool:
+    """Say whether a claim takes one node before several, but several before none."""
+    return claim.spec.topology.scope is Scope.NODE and not claim.spec.topology.required
 
 
 @lru_cache(maxsize=4_096)
@@ -33,7 +47,7 @@ def _shapes(
         if per_node > size or gpus % per_node:
             continue
         nodes, is_part = gpus // per_node, per_node < size
-        if nodes == 1 or not (one_node or is_part):
+        if nodes == 1 or (nodes <= MAX_NODES and not (one_node or is_part)):
             found.add(Shape(nodes, per_node, is_part))
     return tuple(sorted(found, key=lambda s: (s.nodes, s.gpus, not s.is_part)))
 
@@ -42,15 +56,17 @@ def unfit_message(claim: GpuClaim, sizes: Iterable[int]) -> str:
     """Say why no node size fits; name the two nearest numbers of GPUs that would where that is what is wrong."""
     spec, known = claim.spec, sorted(set(sizes))
     have = " or ".join(str(s) for s in known)
-    if spec.topology.scope is Scope.NODE and spec.gpus > known[-1]:
+    if must_have_one_node(claim) and spec.gpus > known[-1]:
         return f"{spec.gpus} GPUs don't fit on one node; nodes have {have}"
+    if spec.gpus > MAX_NODES * (spec.gpus_per_node or known[-1]):
+        return f"{spec.gpus} GPUs take more than {MAX_NODES} nodes of {have}; make several claims"
     if spec.gpus_per_node is not None:
         return (
             f"gpusPerNode {spec.gpus_per_node} fits no node: nodes have {have}, and a claim on several nodes "
             "takes whole ones"
         )
-    below = max(spec.gpus // s * s for s in known)
-    above = min(-(-spec.gpus // s) * s for s in known)
+    below = max(min(spec.gpus // s, MAX_NODES) * s for s in known)
+    above = min(-(-spec.gpus // s) * s for s in known if spec.gpus <= MAX_NODES * s)
     return (
         f"{spec.gpus} GPUs are neither a part of one node nor a multiple of a node's {have}; "
         f"ask for {below} or {above}"

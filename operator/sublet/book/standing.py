@@ -74,7 +74,8 @@ def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
     outside = _ruled_out(demand.claim.spec.placement, supply)
     if outside is not None:
         return outside
-    if demand.until_on(supply.ends_ms) > supply.ends_ms:
+    asked = demand.asked_until_ms
+    if asked is not None and asked + supply.waits_ms > supply.ends_ms:
         return Standing.TOO_SHORT
     return None if supply.fits(demand.claim) else Standing.UNFIT
 
@@ -93,7 +94,7 @@ def _ruled_out(wanted: Placement, supply: LeaseSupply) -> Standing | None:
 
 def _postponed(supply: LeaseSupply) -> Standing | None:
     """Return what time or a repair will mend."""
-    if not supply.has_begun:
+    if supply.waits_ms:
         return Standing.LATER
     if supply.is_silent:
         return Standing.SILENT

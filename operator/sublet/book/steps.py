@@ -48,7 +48,10 @@ class Steps:
 
     def add(self, delta: int, from_ms: Millis, until_ms: Millis) -> None:
         """Change every level in `[from_ms, until_ms)`."""
-        first = self._edge(max(from_ms, self._edges[0]))
+        from_ms = max(from_ms, self._edges[0])
+        if from_ms >= min(until_ms, FOREVER):
+            return
+        first = self._edge(from_ms)
         last = self._edge(until_ms) if until_ms < FOREVER else len(self._edges)
         for index in range(first, last):
             self._levels[index] += delta

@@ -50,11 +50,14 @@ class LeaseSupply:
         self.uid = LeaseUID(lease.metadata.uid)
         self.alias = spec.tenant_alias
         self.inventory = inventory
+        self.cluster = inventory.cluster_uid or self.uid
+        """What fails together; a cluster that isn't known yet counts as one of its own."""
         self.products = frozenset(spec.products)
         last = spec.term.last_usable_ms()
         self.ends_ms = FOREVER if last is None else last
         """The first instant at which no claim may run."""
-        self.has_begun = spec.term.start_time <= now_ms
+        self.waits_ms = max(0, spec.term.start_time - now_ms)
+        """How long until its term begins."""
         self.is_over = now_ms >= self.ends_ms
         self.is_open = spec.accepting_claims and lease.metadata.deletion_timestamp is None
         """It takes new claims."""
@@ -84,6 +87,10 @@ class LeaseSupply:
             ],
         )
         """Committed GPUs that nobody holds, in time; below 0 where the commitment was lowered."""
+
+    def zone_of(self, node: NodeState) -> str:
+        """Return a node's failure domain inside the cluster."""
+        return node.zone or self.lease.spec.location.zone or ""
 
     def fits(self, claim: GpuClaim) -> bool:
         """Say whether the claim has a form on its nodes; unknown sizes rule nothing out."""
@@ -141,5 +148,6 @@ def _committed(commitment: Commitment) -> list[tuple[Millis, int]]:
 def _marginal_price(lease: GpuLease, now_ms: Millis) -> Decimal:
     if lease.spec.commitment.mode is CommitmentMode.TAKE_OR_PAY:
         return Decimal(0)
-    begun = [p for p in lease.spec.prices if p.effective_time <= now_ms]
-    return max(begun, key=lambda p: p.effective_time).per_gpu_hour if begun else Decimal(0)
+    prices = sorted(lease.spec.prices, key=lambda p: p.effective_time)
+    begun = [p for p in prices if p.effective_time <= now_ms]
+    return (begun[-1] if begun else prices[0]).per_gpu_hour

@@ -379,3 +379,12 @@ def test_a_class_without_a_price_that_holds_is_misconfigured():
         "no price that holds now"
         in refusal_of(plan(view([train], [west()], classes=(later,))), train).message
     )
+
+
+def test_claims_that_cant_be_served_at_all_are_answered_in_the_same_order_always():
+    stray = [as_claim(claim(f"c{i}", class_name="b200")) for i in range(9)]
+
+    made = [plan(view(claims, [west()])).decisions for claims in (stray, stray[::-1])]
+
+    assert made[0] == made[1]
+    assert len(made[0]) == 9

@@ -1,0 +1,44 @@
+"""When to look again if nothing happens: the next instant at which the same objects would be decided differently."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.times import Millis
+from sublet.book.decisions import Decision, Extend, Reserve
+from sublet.book.demand import Demand
+from sublet.book.view import View
+
+
+def next_due(
+    view: View,
+    holders: Iterable[GpuClaim],
+    waiting: Iterable[Demand],
+    decisions: Iterable[Decision],
+) -> Millis | None:
+    """Return the first instant after now at which anything begins, ends, or becomes too short for a claim that waits."""
+    ends = [c.status.allocation.until_time for c in holders if c.status.allocation is not None]
+    ends += [d.until_ms for d in decisions if isinstance(d, Reserve | Extend)]
+    steps = _steps(view)
+    instants = [*ends, *steps, *_crossings(view.now_ms, waiting, steps)]
+    return min((at for at in instants if at is not None and at > view.now_ms), default=None)
+
+
+def _steps(view: View) -> list[Millis]:
+    """Return the instants at which leases and classes change by themselves, in order."""
+    found: set[Millis] = set()
+    for lease in view.leases:
+        term, last = lease.spec.term, lease.spec.term.last_usable_ms()
+        found |= {term.start_time, *((last,) if last is not None else ())}
+        found |= {p.start_time for p in lease.spec.commitment.phases}
+        found |= {p.effective_time for p in lease.spec.prices}
+    found |= {p.effective_time for c in view.classes for p in c.spec.prices}
+    return sorted(found)
+
+
+def _crossings(now_ms: Millis, waiting: Iterable[Demand], steps: list[Millis]) -> Iterator[Millis]:
+    """Yield when the end of a claim that waits will move past a step: its lease is too short from then on."""
+    for own_end in {demand.own_end_ms for demand in waiting}:
+        index = bisect_left(steps, own_end)
+        if index < len(steps):
+            yield Millis(now_ms + steps[index] - own_end + 1)

@@ -1,0 +1,84 @@
+"""What is held, by what nodes and hub say together."""
+
+from dataclasses import replace
+
+from sublet.api.gpulease import NodeSharing
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.book.holdings import Holdings, Term
+from sublet.book.inventory import Holding, Unfit
+from sublet.book.plan import plan
+from sublet.book.steps import FOREVER
+from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant, uid_of
+from tests.builders.fleet import held, inventory, nodes, refusal_of, reserve_of, view
+
+WEST, EAST = as_lease(), as_lease(lease("east"))
+HOUR = 3_600_000
+STRANGER = ClaimUID(uid_of("stranger"))
+
+
+def test_a_claim_counts_until_its_end_and_one_past_its_end_until_its_release_is_done():
+    (first, second) = nodes(WEST, 2)
+    running = held(as_claim(claim("running")), WEST, [first], until_ms=NOW + HOUR)
+    overdue = held(as_claim(claim("overdue")), WEST, [second], until_ms=NOW - HOUR)
+
+    found = Holdings([running, overdue], [], NOW)
+
+    assert found.terms(LeaseUID(WEST.metadata.uid)) == [Term(NOW + HOUR, 8), Term(FOREVER, 8)]
+
+
+def test_of_what_hub_and_node_say_of_one_claim_the_larger_counts():
+    (node,) = nodes(WEST, 1)
+    train = held(as_claim(claim(gpus=2)), WEST, [node], gpus=2)
+    mine = ClaimUID(train.metadata.uid)
+
+    def counted(in_the_book: int) -> int:
+        seen = replace(node, holdings=(Holding(mine, in_the_book),))
+        return Holdings([train], [inventory(WEST, [seen])], NOW).node(node.uid).gpus
+
+    assert [counted(gpus) for gpus in (1, 2, 3)] == [2, 2, 3]
+
+
+def test_a_node_in_two_inventories_is_held_once_and_counts_for_the_lease_that_owns_it():
+    (node,) = nodes(WEST, 1, held_by=STRANGER)
+    overlap = replace(node, unfit=Unfit.NODE_OVERLAP)
+    both = [inventory(WEST, [node]), inventory(EAST, [overlap])]
+
+    for inventories in (both, both[::-1]):
+        found = Holdings([], inventories, NOW)
+
+        assert found.node(node.uid).gpus == 8
+        assert found.terms(LeaseUID(WEST.metadata.uid)) == [Term(FOREVER, 8)]
+        assert found.terms(LeaseUID(EAST.metadata.uid)) == []
+
+
+def test_a_leases_commitment_isnt_used_up_by_claims_on_another_leases_nodes():
+    small = as_lease(lease("small", committed=8))
+    (mine,) = nodes(small, 1)
+    (theirs,) = nodes(EAST, 1, held_by=STRANGER)
+    fleet = [
+        (small, inventory(small, [mine, replace(theirs, unfit=Unfit.NODE_OVERLAP)])),
+        (EAST, inventory(EAST, [theirs])),
+    ]
+    train = as_claim()
+
+    assert reserve_of(plan(view([train], fleet)), train).placements[0].lease == "small"
+
+
+def test_the_rest_of_a_node_isnt_given_to_anybody_while_a_claim_of_an_unknown_tenant_is_on_it():
+    """The node still says AnyTenant, so it doesn't name the stranger's tenant; its lease says SameTenant by now."""
+    (node,) = nodes(WEST, 1)
+    node = replace(node, sharing=NodeSharing.ANY_TENANT, holdings=(Holding(STRANGER, 2),))
+    mine = held(as_claim(claim("mine", gpus=2)), WEST, [node], gpus=2)
+    more = as_claim(claim("more", gpus=2))
+
+    assert refusal_of(plan(view([mine, more], [(WEST, inventory(WEST, [node]))])), more)
+
+
+def test_what_a_tenant_holds_of_a_class_counts_from_reservation_to_the_end_of_the_release():
+    (node,) = nodes(WEST, 1)
+    train = held(as_claim(), WEST, [node])
+    acme = TenantUID(as_tenant(tenant()).metadata.uid)
+
+    found = Holdings([train], [inventory(WEST, [node])], NOW)
+
+    assert (found.of_tenant(acme, "h100"), found.of_tenant(acme, "h200")) == (8, 0)
