@@ -4,6 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SETS := tests/unit tests/integration tests/faults tests/e2e
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# what pip says, one short line for each package
+STEPS := sed -u -n -E 's/^(Collecting|Installing collected packages|Successfully installed) ?([^ ]*).*/  \1 \2/p'
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
 .PHONY: help setup planes demo test unit verify generate bench faults planes-up planes-down lock clean
@@ -14,8 +20,8 @@ help: ## Show this list.
 $(STAMP): requirements.lock pyproject.toml
 	@echo "installing into $(VENV) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) install --require-hashes -r requirements.lock | $(STEPS)
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 setup: $(STAMP) ## Make the virtual environment.
@@ -56,7 +62,7 @@ planes-down: setup ## Stop them.
 	@$(BIN)/python -m tests.planes down
 
 lock: setup ## Pin all dependencies again, with hashes and without download addresses.
-	@$(BIN)/python -m pip install --quiet pip-tools
+	@$(PIP) install --quiet pip-tools
 	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate \
 		--extra dev --output-file requirements.lock pyproject.toml

@@ -24,10 +24,11 @@ from sublet.binder.claims import ClaimWriter
 from sublet.binder.ports import Tools
 from sublet.binder.slots import Promises, Slots
 from sublet.clock import SystemClock
-from sublet.fleet.cluster import ProbeTimes
+from sublet.fleet.probe import ProbeTimes
 from sublet.fleet.registry import Fleet
 from sublet.hub.adoption import Adoption
 from sublet.hub.batcher import Batcher
+from sublet.hub.bookkeeper import Bookkeeper
 from sublet.hub.events import HubEvents
 from sublet.hub.feeders import (
     Secret,
@@ -36,6 +37,7 @@ from sublet.hub.feeders import (
     register_feeders,
     sweep_forever,
 )
+from sublet.hub.in_cluster import HubIdentity
 from sublet.hub.kopf_settings import kopf_settings, register_login
 from sublet.hub.leader import Leadership
 from sublet.hub.loop import Loop
@@ -45,6 +47,7 @@ from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import KubeError
 from sublet.kube.hub import hub_endpoint
+from sublet.kube.identity import read_cluster_uid
 from sublet.kube.informer import Informer
 from sublet.kube.session import ApiServer, Limits
 from sublet.ledger.port import LedgerUnavailable
@@ -82,6 +85,7 @@ class Operator:
         )
         self.ledger = SqlLedger(settings.database_url)
         self.meter = ClaimMeter(self.ledger)
+        self.bookkeeper = Bookkeeper(self.meter, self.clock, self.batcher.mark)
         self.timings = Timings()
         self.events = HubEvents(hub, self.clock, settings.identity)
         self.leadership = Leadership(
@@ -99,6 +103,13 @@ class Operator:
             on_idle=self._idle,
         )
         self.adoption = Adoption(self.fleet.cluster, self.clock, self.batcher.mark)
+        self.own = HubIdentity(
+            hub,
+            settings.namespace,
+            self.clock,
+            self.batcher.mark,
+            tenant_server=settings.hub_tenant_server,
+        )
         self.writer = StatusWriter(hub, self.state, self.fleet, self.claims, self.clock)
         self.loop = Loop(
             state=self.state,
@@ -106,7 +117,9 @@ class Operator:
             binder=self.binder,
             writer=self.writer,
             meter=self.meter,
+            bookkeeper=self.bookkeeper,
             adoption=self.adoption,
+            own=self.own,
             batcher=self.batcher,
             clock=self.clock,
             leads=self.leads,
@@ -128,7 +141,7 @@ class Operator:
         """Open the listeners, read the hub, start every task."""
         await self._listen()
         await self._until_done("ledger", self.ledger.start)
-        await self._until_done("hub", lambda: first_list(self.hub, self.state))
+        await self._until_done("hub", self._read_hub)
         secrets = credentials_informer(
             self.hub, self.settings.namespace, self.state, self.clock, self.batcher.mark
         )
@@ -149,6 +162,8 @@ class Operator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.binder.close(STEP_PATIENCE_SECONDS)
         await self.adoption.close()
+        await self.bookkeeper.close()
+        await self.own.close()
         await self.ledger.close()
         if self.settings.leader_election:
             await self.leadership.give_up()
@@ -183,6 +198,10 @@ class Operator:
                 structlog.get_logger().warning("waiting", what=what, error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
         return None
+
+    async def _read_hub(self) -> None:
+        self.fleet.hub_uid = await read_cluster_uid(self.hub)
+        await first_list(self.hub, self.state)
 
     async def _until_synced(self, secrets: Informer[Secret]) -> None:
         while not secrets.synced and not self.stop.is_set():  # noqa: ASYNC110  it is a property, not an event

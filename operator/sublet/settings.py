@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     """Where the ledger is: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."""
     kubeconfig: str | None = None
     """The hub's kubeconfig; without it the pod's own ServiceAccount, else KUBECONFIG."""
+    hub_tenant_server: str = ""
+    """The hub's URL as tenants reach it, for leases of the hub's own nodes; without it the operator's own way."""
     default_tenant: str | None = None
     """GpuTenant of namespaces that no tenant names (single-team installs)."""
     allow_local_clusters: bool = False
@@ -49,7 +51,7 @@ class Settings(BaseSettings):
     leader_election: bool = True
     """Only the holder of the Lease writes; off only in tests and single-replica installs."""
     lease_seconds: Annotated[float, Field(ge=3)] = 15.0
-    """Life of the Lease; renewed every 2 seconds, given up after two thirds without renewal."""
+    """Life of the Lease; renewed every 2 seconds (a sixth of it if shorter), given up after two thirds without renewal."""
     listen_host: str = "0.0.0.0"  # noqa: S104  a pod's probes and scrapes come from outside the pod
     """Address of /healthz, /readyz and /metrics."""
     listen_port: Annotated[int, Field(ge=0, le=65_535)] = 8080

@@ -6,7 +6,7 @@ from sublet.ledger.entry import EntryKind, EntryType
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.ledger import facts_in
-from tests.harness.process import OperatorProcess
+from tests.harness.process import OperatorProcess, kill_at_write, start_again
 from tests.harness.stack import Stack
 from tests.harness.waiting import wait_for
 
@@ -36,32 +36,16 @@ def _free(stack: Stack) -> int:
     )
 
 
-def _killed_at(stack: Stack, number: int, when: str) -> OperatorProcess:
-    journal = stack.folder / "journal"
-    operator = OperatorProcess(stack, "killed", module="tests.harness.killing")
-    operator.start(
-        KILL_AT=str(number),
-        KILL_WHEN=when,
-        KILL_JOURNAL=str(journal),
-        SUBLET_LEADER_ELECTION="false",
-    )
-    return operator
-
-
-def _again(stack: Stack) -> OperatorProcess:
-    return OperatorProcess(stack, "killed").start(SUBLET_LEADER_ELECTION="false")
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, BIND_WRITES + 1))
 def test_a_bind_that_is_killed_at_a_write_ends_bound_once(ready: Stack, number: int, when: str):
     name = f"bind-{number}-{when}"
     ready.apply("hub", claim(name, NAMESPACE))
-    killed = _killed_at(ready, number, when)
+    killed = kill_at_write(ready, number, when)
     wait_for("killed or bound", lambda: killed.ended or ready.is_bound(NAMESPACE, name))
     killed.kill()
 
-    operator = _again(ready)
+    operator = start_again(ready)
     bound = wait_for(f"{name} bound", lambda: ready.is_bound(NAMESPACE, name))
     uid = bound["metadata"]["uid"]
 
@@ -83,15 +67,15 @@ def test_a_release_that_is_killed_at_a_write_ends_free_and_billed_once(
 ):
     name = f"release-{number}-{when}"
     ready.apply("hub", claim(name, NAMESPACE))
-    first = _again(ready)
+    first = start_again(ready)
     uid = wait_for("bound", lambda: ready.is_bound(NAMESPACE, name))["metadata"]["uid"]
     first.kill()
     ready.kubectl("hub", "delete", "gpuclaim", "-n", NAMESPACE, name, "--wait=false")
-    killed = _killed_at(ready, number, when)
+    killed = kill_at_write(ready, number, when)
     wait_for("killed or gone", lambda: killed.ended or ready.claim(NAMESPACE, name) is None)
     killed.kill()
 
-    operator = _again(ready)
+    operator = start_again(ready)
     wait_for(f"{name} gone", lambda: ready.claim(NAMESPACE, name) is None)
 
     assert list(ready.books("west").values()) == ["", ""]

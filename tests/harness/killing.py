@@ -1,11 +1,10 @@
 """An operator that kills itself at its n-th write: `python -m tests.harness.killing`.
 
 `KILL_AT` counts the requests that change something for claims; `KILL_WHEN` says before (the request isn't sent) or after
-(it is applied, its answer is never seen). Every write is also noted in `KILL_JOURNAL`. The operator itself knows nothing
-of this: the requests are wrapped from outside.
+(it is applied, its answer is never seen). Every write for claims is also noted in `KILL_JOURNAL`, their Events too, which
+are never killed at. The operator itself knows nothing of this: the requests are wrapped from outside.
 """
 
-import asyncio
 import os
 import re
 import signal
@@ -20,6 +19,7 @@ from sublet.kube.session import ApiServer
 COUNTED = re.compile(
     r"/gpuclaims/|/namespaces/[^/]+/secrets|/namespaces/sublet-|^/api/v1/namespaces$|^/api/v1/nodes/"
 )
+EVENTS = re.compile(r"^/apis/events\.k8s\.io/")
 
 
 def kill() -> None:
@@ -27,40 +27,37 @@ def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def note(journal: Path, line: str) -> None:
-    """Add a line to the journal."""
-    with journal.open("a") as file:
-        file.write(line)
-
-
 def wrap() -> None:
     """Count the writes and die at the chosen one."""
     at, when = int(os.environ.get("KILL_AT", "0")), os.environ.get("KILL_WHEN", "after")
-    journal = Path(os.environ["KILL_JOURNAL"])
+    journal = Path(os.environ["KILL_JOURNAL"]).open("a", buffering=1)  # noqa: SIM115  it lives as long as the process
     send = ApiServer.request
     count = 0
 
     async def request(self: ApiServer, method: str, path: str, **options: Any) -> bytes:
         nonlocal count
-        dry = "dryRun" in (options.get("params") or {})
-        if (
-            method == "GET"
-            or dry
-            or not COUNTED.search(path)
-            or b"sublet.dev~1sharing" in (options.get("body") or b"")
-        ):
+        if EVENTS.search(path):
+            journal.write(f"- {method} {path}\n")
+        if method == "GET" or not _counts(path, options):
             return await send(self, method, path, **options)
         count += 1
         mine = count
         if mine == at and when == "before":
             kill()
         answer = await send(self, method, path, **options)
-        await asyncio.to_thread(note, journal, f"{mine} {method} {path}\n")
+        journal.write(f"{mine} {method} {path}\n")
         if mine == at:
             kill()
         return answer
 
     ApiServer.request = request  # type: ignore[method-assign]
+
+
+def _counts(path: str, options: dict[str, Any]) -> bool:
+    """Say whether a request changes something for a claim: no dry run, and no adoption of a node."""
+    dry = "dryRun" in (options.get("params") or {})
+    adoption = b"sublet.dev~1sharing" in (options.get("body") or b"")
+    return not dry and not adoption and COUNTED.search(path) is not None
 
 
 if __name__ == "__main__":

@@ -112,3 +112,19 @@ class OperatorProcess:
         ) as answer:
             body: bytes = answer.read()
         return body
+
+
+def kill_at_write(stack: Stack, number: int, when: str) -> OperatorProcess:
+    """Start an operator that kills itself before or after its n-th write for claims (`tests.harness.killing`)."""
+    operator = OperatorProcess(stack, "killed", module="tests.harness.killing")
+    return operator.start(
+        KILL_AT=str(number),
+        KILL_WHEN=when,
+        KILL_JOURNAL=str(stack.folder / "journal"),
+        SUBLET_LEADER_ELECTION="false",
+    )
+
+
+def start_again(stack: Stack) -> OperatorProcess:
+    """Start a sound operator on the ledger of the one that was killed."""
+    return OperatorProcess(stack, "killed").start(SUBLET_LEADER_ELECTION="false")

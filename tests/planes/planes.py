@@ -33,12 +33,19 @@ class RunningSet:
         return self.folder / f"{name}.kubeconfig"
 
 
-def start(set_name: str, names: list[str], *, keep: bool, durable: bool = False) -> RunningSet:
-    """Start planes in a supervisor of their own; with `keep` they outlive the caller."""
+def start(
+    set_name: str, names: list[str], *, keep: bool, durable: bool = False, audited: str = ""
+) -> RunningSet:
+    """Start planes in a supervisor of their own; with `keep` they outlive the caller.
+
+    Every plane but one called `hub` has a scheduler and simulated kubelets; `hub+nodes` is a hub that has them too.
+    """
     find_all()
     command = [sys.executable, "-m", "tests.planes", "supervise", set_name, *names]
     if durable:
         command.append("--durable")
+    if audited:
+        command += ["--audited", audited]
     log_path = SETS / f"{set_name}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("wb") as log:
@@ -88,7 +95,7 @@ def running(set_name: str) -> RunningSet | None:
     return RunningSet(folder, tuple(state["names"]), state["pid"])
 
 
-def supervise(set_name: str, names: list[str], *, durable: bool) -> None:
+def supervise(set_name: str, names: list[str], *, durable: bool, audited: str = "") -> None:
     """Start the planes, say so in state.json, and wait for a signal or for the end of standard input."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
@@ -97,13 +104,17 @@ def supervise(set_name: str, names: list[str], *, durable: bool) -> None:
         raise PlaneError(f"the set {set_name} is up already (pid {other.pid})")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    planes = [Plane(n, folder / n, nodes=n != "hub", durable=durable) for n in names]
+    plain = [name.removesuffix("+nodes") for name in names]
+    planes = [
+        Plane(name, folder / name, nodes=asked != "hub", durable=durable, audited=audited)
+        for name, asked in zip(plain, names, strict=True)
+    ]
     try:
         for plane in planes:
             plane.begin()
         for plane in planes:
             plane.finish()
-        state = json.dumps({"pid": os.getpid(), "names": names})
+        state = json.dumps({"pid": os.getpid(), "names": plain})
         (folder / "state.json.new").write_text(state)
         (folder / "state.json.new").replace(folder / "state.json")
         _watch(planes)
@@ -111,6 +122,7 @@ def supervise(set_name: str, names: list[str], *, durable: bool) -> None:
         (folder / "state.json").unlink(missing_ok=True)
         for plane in reversed(planes):
             plane.stop()
+            shutil.rmtree(plane.folder / "etcd", ignore_errors=True)  # logs stay for whoever looks
 
 
 def _watch(planes: list[Plane]) -> None:

@@ -151,9 +151,14 @@ def extended(
     """Its end moved."""
     update = {"until_time": until_ms, "until_cause": cause}
     allocation = _allocation(claim).model_copy(update=update)
-    return claim.status.model_copy(
-        update={"allocation": allocation, "observed_generation": claim.metadata.generation}
-    )
+    return acknowledged(claim).model_copy(update={"allocation": allocation})
+
+
+def acknowledged(claim: GpuClaim) -> ClaimStatus:
+    """Its spec changed and what the status says holds of the changed one too."""
+    observed = {"observed_generation": claim.metadata.generation}
+    conditions = tuple(c.model_copy(update=observed) for c in claim.status.conditions)
+    return claim.status.model_copy(update={**observed, "conditions": conditions})
 
 
 def releasing(claim: GpuClaim, release: Release, now_ms: Millis) -> ClaimStatus:

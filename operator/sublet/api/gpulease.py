@@ -46,15 +46,28 @@ class KubeconfigSecretRef(ApiModel):
     """Key that holds the kubeconfig; `value` reads a Cluster API Secret as it is."""
 
 
+class InCluster(ApiModel):
+    """The hub itself, reached as the ServiceAccount sublet-leased and never with the hub's own rights."""
+
+
 class ClusterRef(ApiModel):
     """How the leased cluster is reached."""
 
-    kubeconfig_secret_ref: KubeconfigSecretRef
+    kubeconfig_secret_ref: KubeconfigSecretRef | None = None
     """By a kubeconfig."""
+    in_cluster: InCluster | None = None
+    """It is the hub itself, whose GPU nodes belong to the lease; write `inCluster: {}`."""
     cluster_uid: Annotated[
         str | None, Field(alias="clusterUID", pattern=UID_PATTERN, max_length=36)
     ] = None
     """UID that the cluster's kube-system namespace must have; pinned at first contact if not given."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.kubeconfigSecretRef) != has(self.inCluster)",
+            "give exactly one of kubeconfigSecretRef and inCluster",
+        ),
+    )
 
 
 class LeaseSpec(ApiModel):

@@ -33,3 +33,10 @@ def format_instant(at_ms: Millis) -> str:
     seconds, millis = divmod(at_ms, 1_000)
     text = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
+
+
+def format_micro(at_ms: Millis) -> str:
+    """Write an instant as Kubernetes' MicroTime, which wants six decimal places."""
+    seconds, millis = divmod(at_ms, 1_000)
+    text = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{millis:03d}000Z"

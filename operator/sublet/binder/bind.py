@@ -129,7 +129,7 @@ async def _grant(site: Site, tools: Tools) -> Grant:
     token, expires_ms = await request_token(
         site.cluster.api, site.home.name, tools.token_life_seconds
     )
-    grant = Grant(site.alias, site.home.name, site.cluster.endpoint, token, now, expires_ms)
+    grant = Grant(site.alias, site.home.name, site.cluster.tenant_endpoint, token, now, expires_ms)
     tools.grants[ClaimUID(site.home.claim_uid), site.alias] = grant
     return grant
 

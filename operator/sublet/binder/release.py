@@ -27,6 +27,7 @@ from sublet.binder.together import all_of
 from sublet.book.holdings import holds
 from sublet.fleet.isolation import TENANT_ROLE
 from sublet.kube.errors import Conflict, Forbidden, NotFound
+from sublet.kube.identity import read_cluster_uid
 from sublet.kube.wire import HasMeta, Node, Pod
 
 GRACE_SECONDS: Final = 30
@@ -183,8 +184,7 @@ async def _empty(site: Site) -> None:
 
 async def _confirm_identity(site: Site) -> None:
     """Believe an empty list, or a namespace that isn't there, only of the cluster that the claim was bound in."""
-    found = await site.cluster.api.get("/api/v1/namespaces/kube-system")
-    if found["metadata"].get("uid") != site.cluster.facts.cluster_uid:
+    if await read_cluster_uid(site.cluster.api) != site.cluster.facts.cluster_uid:
         raise ClusterSilent(site.alias)
 
 

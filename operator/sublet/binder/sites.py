@@ -90,7 +90,7 @@ def _site(claim: GpuClaim, allocation: Allocation, tools: Tools, berths: list[Be
             sequence=allocation.sequence,
             gpus=sum(b.place.gpus for b in berths),
             access=common_access([b.lease.spec.tenant_access for b in berths]),
-            server=first.cluster.endpoint.server,
+            server=first.cluster.tenant_endpoint.server,
             host_share=class_.spec.host_share if class_ is not None and is_part else None,
         ),
     )

@@ -7,8 +7,6 @@ again after any failure; the engine (`sublet.binder.binder`) decides when.
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
-
 from sublet.api import claim_status
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
@@ -18,7 +16,6 @@ from sublet.binder.bind import Checkpoint, allocation_of, bind, is_same_reservat
 from sublet.binder.ports import LostRace, Overtaken, Tools
 from sublet.binder.release import finish, give_back, release
 from sublet.book.decisions import Extend, Reserve, Take
-from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.terms import PriceTerms
 
 Work = Callable[[GpuClaim, Checkpoint], Awaitable[GpuClaim | None]]
@@ -88,7 +85,6 @@ class Works:
                 )
                 now = self._tools.clock.now_ms()
                 live = await self._write(live, claim_status.releasing(live, decided, now))
-                await self._meter(live)
             return await self._release(live, checkpoint)
 
         return work
@@ -140,7 +136,6 @@ class Works:
         self._tools.events.note(
             written, "Bound", f"{allocation_of(written).gpus} GPUs were handed over"
         )
-        await self._meter(written)
         return written
 
     async def _renew(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
@@ -176,13 +171,6 @@ class Works:
         written = await self._write(claim, claim_status.unreserved(claim, message, now))
         self._tools.events.note(written, "LostRace", message, warning=True)
         return written
-
-    async def _meter(self, claim: GpuClaim) -> None:
-        """Bring lines into the ledger as soon as may be; the hub's meter catches up what fails here."""
-        try:
-            await self._tools.meter.settle(claim)
-        except LedgerUnavailable as error:
-            structlog.get_logger().warning("ledger away", uid=claim.metadata.uid, error=str(error))
 
     def _forget_grants(self, claim: GpuClaim) -> None:
         for key in [k for k in self._tools.grants if k[0] == claim.metadata.uid]:

@@ -5,6 +5,15 @@ needs the operator's memory or ledger comes from its admin endpoint, reached by 
 is RBAC on pods/portforward.
 """
 
-from sublet.cli.main import main
+import sys
 
-__all__ = ["main"]
+
+def main() -> None:
+    """Run the command line: the entry point of `sublet` and `kubectl-sublet`."""
+    try:
+        # loading takes most of a second, in which Ctrl-C must be as quiet as later
+        from sublet.cli.main import main as program  # noqa: PLC0415
+
+        program()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -7,36 +7,36 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
+from sublet.cli.connect import Cluster
+from sublet.cli.contexts import find_context
 from sublet.cli.problems import Problem
-from sublet.kube.session import ApiServer
+from sublet.kube.errors import NotFound
 
-ADMIN_PORT = 8081
-_FORWARDING = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+)")
-_FORWARD_SECONDS = 15.0
+ADMIN_PORT: Final = 8081
+_FORWARDING: Final = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+)")
+_FORWARD_SECONDS: Final = 15.0
+_LONGEST: Final = 300
+"""Of another program's words."""
+_ANSWER: Final = aiohttp.ClientTimeout(total=60.0)
 
 
 @asynccontextmanager
-async def admin_url(
-    hub: ApiServer, *, namespace: str, context: str | None, given: str | None
-) -> AsyncIterator[str]:
+async def forwarded(hub: Cluster, namespace: str, context: str | None) -> AsyncIterator[str]:
     """Yield the endpoint's base URL; the port-forward ends with the block."""
-    if given:
-        yield given.rstrip("/")
-        return
     pod = await _leader(hub, namespace)
     command = ["kubectl", "-n", namespace, "port-forward", f"pod/{pod}", f":{ADMIN_PORT}"]
-    if context:
-        command[1:1] = ["--context", context]
+    if found := find_context(context):
+        command[1:1] = ["--context", found.name]
     try:
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
     except FileNotFoundError:
-        raise Problem("kubectl isn't on the PATH; install it or give --admin-url") from None
+        raise Problem("kubectl isn't on the PATH; install it or give --admin") from None
     try:
         yield f"http://127.0.0.1:{await _forwarded_port(process)}"
     finally:
@@ -45,46 +45,56 @@ async def admin_url(
         await process.wait()
 
 
-async def fetch(base: str, path: str, params: Mapping[str, str]) -> Any:
+async def fetch(base: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:
     """GET a JSON document from the endpoint; its own error text becomes the Problem."""
     try:
         async with (
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(timeout=_ANSWER) as session,
             session.get(base + path, params=params) as got,
         ):
             if got.content_type != "application/json":
                 raise Problem(
-                    f"the operator's answer is no JSON ({got.status} {got.reason}); see its log"
+                    f"the answer of {base} is no JSON ({got.status} {got.reason}); is that the operator's admin port?"
                 )
             answer = await got.json()
+            if not isinstance(answer, dict):
+                raise Problem(f"{base} isn't the operator's admin endpoint; check --admin")
             if got.status >= 400:  # noqa: PLR2004  HTTP's error classes
                 raise Problem(f"the operator says: {answer.get('error', got.reason)}")
             return answer
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, OSError, ValueError) as error:
         raise Problem(
             f"the operator's admin endpoint at {base} doesn't answer ({error}); is the operator running?"
         ) from error
 
 
-async def _leader(hub: ApiServer, namespace: str) -> str:
+async def _leader(hub: Cluster, namespace: str) -> str:
     """Return the pod that holds the operator's Lease; its holder's name begins with the pod's."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/sublet"
-    lease: dict[str, Any] = await hub.get(path)
+    try:
+        lease: dict[str, Any] = await hub.get(path)
+    except NotFound:
+        raise Problem(
+            f"no operator has run in namespace {namespace} of the hub; check --operator-namespace and --context"
+        ) from None
     holder = lease.get("spec", {}).get("holderIdentity") or ""
     if not holder:
-        raise Problem("no operator holds the Lease now; see kubectl -n sublet-system get pods")
+        raise Problem(f"no operator holds the Lease now; see kubectl -n {namespace} get pods")
     return str(holder).split("_")[0]
 
 
 async def _forwarded_port(process: asyncio.subprocess.Process) -> int:
-    assert process.stdout is not None  # noqa: S101  we asked for a pipe
+    assert process.stdout is not None  # noqa: S101  we asked for pipes
+    assert process.stderr is not None  # noqa: S101
     try:
         line = await asyncio.wait_for(process.stdout.readline(), _FORWARD_SECONDS)
     except TimeoutError:
         line = b""
     found = _FORWARDING.search(line)
-    if found is None:
-        raise Problem(
-            "kubectl port-forward to the operator's pod failed; may you use pods/portforward?"
-        )
-    return int(found[1])
+    if found is not None:
+        return int(found[1])
+    if process.returncode is None and not line:
+        process.terminate()
+    words = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
+    said = words[-1][:_LONGEST] if words else "no answer"
+    raise Problem(f"kubectl port-forward to the operator's pod failed: {said}")

@@ -5,11 +5,11 @@ from typing import Any
 from sublet.api.common import Condition, find_condition
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.times import Millis, format_instant
-from sublet.cli.output import show_fields
+from sublet.cli.output import show_fields, show_table
 
 
-def explain(claim: GpuClaim, now_ms: Millis) -> None:
-    """Print a claim's state for the person who wrote it."""
+def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
+    """Print a claim's state for the person who wrote it; `wide` adds its conditions."""
     show_fields(
         {
             "Claim": claim.metadata.key,
@@ -21,6 +21,13 @@ def explain(claim: GpuClaim, now_ms: Millis) -> None:
             "Ends": _ends(claim, now_ms),
         }
     )
+    if wide:
+        print()
+        rows = [
+            (c.type, c.status, c.reason, format_instant(c.last_transition_time), c.message)
+            for c in claim.status.conditions
+        ]
+        show_table(("condition", "status", "reason", "since", "message"), rows)
 
 
 def _asked(claim: GpuClaim) -> str:

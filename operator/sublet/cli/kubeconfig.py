@@ -1,67 +1,133 @@
 """`sublet kubeconfig CLAIM`: the tenant's way in, printed or merged into a kubeconfig.
 
 Reads the claim and the Secret beside it. The file is written with mode 0600 and by rename, so that a break never
-leaves half a kubeconfig.
+leaves half a kubeconfig. An entry that isn't this claim's is never replaced: it may be the way into another claim, or
+the user's own cluster of the same name.
 """
 
 import base64
+import binascii
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
+from sublet.api.common import ObjectMeta
 from sublet.api.gpuclaim import GpuClaim
+from sublet.cli.connect import Cluster
 from sublet.cli.problems import Problem
-from sublet.kube.session import ApiServer
+from sublet.kube.errors import NotFound
 
-_SECTIONS = ("clusters", "users", "contexts")
+_SECTIONS: Final = ("clusters", "users", "contexts")
+_KEY: Final = "value"
 
 
-async def read_access(hub: ApiServer, claim: GpuClaim) -> dict[str, Any]:
+async def read_access(hub: Cluster, claim: GpuClaim) -> dict[str, Any]:
     """Return the kubeconfig of a bound claim; Problem if it isn't bound."""
-    access = claim.status.access
+    access, meta = claim.status.access, claim.metadata
     if access is None:
         raise Problem(
-            f"claim {claim.metadata.key} isn't bound yet; "
-            f"`sublet explain {claim.metadata.name} -n {claim.metadata.namespace}` says why"
+            f"claim {meta.key} isn't bound; `sublet explain {meta.name} -n {meta.namespace}` says why"
         )
-    path = f"/api/v1/namespaces/{claim.metadata.namespace}/secrets/{access.secret_name}"
-    secret: dict[str, Any] = await hub.get(path)
-    text = base64.b64decode(secret["data"]["value"])
-    config: dict[str, Any] = yaml.safe_load(text)
-    return config
+    where = f"Secret {meta.namespace}/{access.secret_name}"
+    try:
+        secret = await hub.get(f"/api/v1/namespaces/{meta.namespace}/secrets/{access.secret_name}")
+    except NotFound:
+        raise Problem(
+            f"{where} is gone; the operator writes it again when it renews the tokens"
+        ) from None
+    try:
+        text = base64.b64decode((secret.get("data") or {})[_KEY], validate=True)
+        config = yaml.safe_load(text)
+    except (KeyError, binascii.Error, ValueError, yaml.YAMLError):
+        config = None
+    if not _is_kubeconfig(config):
+        raise Problem(f"{where} holds no kubeconfig; ask the platform team")
+    found: dict[str, Any] = config
+    return found
 
 
-def merge(into: dict[str, Any], access: dict[str, Any]) -> dict[str, Any]:
-    """Return a kubeconfig with the claim's entries added; entries of the same name are replaced."""
-    merged = {"apiVersion": "v1", "kind": "Config", **into}
-    for section in _SECTIONS:
-        fresh = access.get(section) or []
-        names = {entry["name"] for entry in fresh}
-        kept = [entry for entry in into.get(section) or [] if entry["name"] not in names]
-        merged[section] = kept + fresh
-    merged.setdefault("current-context", access.get("current-context", ""))
-    return merged
-
-
-def merge_into_file(path: Path, access: dict[str, Any]) -> None:
-    """Merge the claim's entries into a kubeconfig file, made if it isn't there."""
-    old: Any = yaml.safe_load(path.read_text()) if path.exists() else {}
-    if not isinstance(old, dict):
-        raise Problem(f"{path} is not a kubeconfig; name another file with --into")
+def merge_into_file(path: Path, access: dict[str, Any], claim: ObjectMeta) -> list[str]:
+    """Merge the claim's entries into a kubeconfig file, made if it isn't there; return its contexts' names."""
+    path = path.resolve()  # a link stays a link
+    into = _read(path)
+    names = {entry["name"]: _free_name(into, entry["name"], claim) for entry in access["contexts"]}
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kubeconfig-")
     try:
         with os.fdopen(handle, "w") as file:
-            file.write(to_text(merge(old, access)))
+            file.write(to_text(_merge(into, access, names)))
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return list(names.values())
+
+
+def _merge(
+    into: dict[str, Any], access: dict[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return a kubeconfig with the claim's entries added under the names that they get there."""
+    merged: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", **into}
+    for section in _SECTIONS:
+        kept = [e for e in into.get(section) or [] if e["name"] not in names.values()]
+        merged[section] = kept + [
+            {**entry, "name": names.get(entry["name"], entry["name"])} for entry in access[section]
+        ]
+    for context in merged["contexts"]:
+        if context["name"] in names.values():
+            same = {"cluster": context["name"], "user": context["name"]}
+            context["context"] = {**context["context"], **same}
+    if not merged.get("current-context"):
+        merged["current-context"] = next(iter(names.values()), "")
+    return merged
 
 
 def to_text(config: dict[str, Any]) -> str:
     """Write a kubeconfig as YAML."""
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        raise Problem(
+            f"{path} can't be read as a kubeconfig; name another file with --into"
+        ) from None
+    if found is None:
+        return {}
+    empty: dict[str, Any] = {section: [] for section in _SECTIONS}
+    if not isinstance(found, dict) or not _is_kubeconfig({**empty, **found}):
+        raise Problem(f"{path} is not a kubeconfig; name another file with --into")
+    return found
+
+
+def _free_name(into: dict[str, Any], alias: str, claim: ObjectMeta) -> str:
+    """Return the first name for a context that is free, or this claim's already."""
+    candidates = (alias, f"{alias}-{claim.name}", f"{alias}-{claim.namespace}-{claim.name}")
+    for name in candidates:
+        contexts = [c for c in into.get("contexts") or [] if c["name"] == name]
+        taken = any(e["name"] == name for s in _SECTIONS for e in into.get(s) or [])
+        if not taken or any(_is_claims(c, claim) for c in contexts):
+            return name
+    raise Problem(f"the file has entries named {', '.join(candidates)} that aren't this claim's")
+
+
+def _is_claims(context: dict[str, Any], claim: ObjectMeta) -> bool:
+    """Say whether a context leads into a namespace of this claim: sublet-<claim UID>-<sequence>."""
+    inner = context.get("context") or {}
+    return str(inner.get("namespace", "")).startswith(f"sublet-{claim.uid}-")
+
+
+def _is_kubeconfig(config: Any) -> bool:
+    return isinstance(config, dict) and all(
+        isinstance(config.get(s), list)
+        and all(isinstance(e, dict) and "name" in e for e in config[s])
+        for s in _SECTIONS
+    )

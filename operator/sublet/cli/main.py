@@ -1,10 +1,11 @@
 """The program's commands and what they share. Each command: read, then show; its logic is in a module of its own."""
 
-import asyncio
+import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -20,32 +21,148 @@ from sublet.cli import (
     top as overview,
     usage as metered,
 )
-from sublet.cli.admin import admin_url, fetch
+from sublet.cli.connect import Cluster, checked_name, connect, run
+from sublet.cli.contexts import find_context
 from sublet.cli.output import Format, FormatOption, show_data
 from sublet.cli.problems import Problem, describe, fail
 from sublet.clock import SystemClock
 from sublet.kube.errors import KubeError
-from sublet.kube.hub import hub_endpoint
-from sublet.kube.session import ApiServer
+from sublet.ledger.usage import By
 
-T = TypeVar("T")
 M = TypeVar("M", bound=ApiModel)
+
+_INTERRUPTED: Final = 130
+"""What shells expect of a program that Ctrl-C ended."""
 
 app = typer.Typer(
     name="sublet",
-    help="Subleased GPU pools: see, claim and bill GPUs over many leased clusters.",
-    no_args_is_help=True,
+    help="Subleased GPU pools: see, claim and bill GPUs over many leased clusters.\n\n"
+    "Tenants need explain and kubeconfig; the platform team has the rest. `sublet COMMAND --help` says more. "
+    "Also a kubectl plugin: kubectl sublet.",
+    rich_markup_mode=None,  # help as kubectl writes it: no frames
     pretty_exceptions_enable=False,
 )
-onboarding.register(app)
 
-Context = Annotated[str | None, typer.Option("--context", help="Context of your kubeconfig.")]
-Namespace = Annotated[str, typer.Option("-n", "--namespace", help="The claim's namespace.")]
-AdminUrl = Annotated[
+Context = Annotated[
     str | None,
-    typer.Option(help="The operator's admin endpoint; without it a port-forward is made."),
+    typer.Option("--context", metavar="CONTEXT", help="The hub, if not your current context."),
 ]
-OperatorNamespace = Annotated[str, typer.Option(help="Where the operator runs.")]
+Claim = Annotated[str, typer.Argument(metavar="CLAIM", help="Name of the GpuClaim.")]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "-n", "--namespace", metavar="NAME", help="The claim's namespace, if not your context's."
+    ),
+]
+
+
+@app.command()
+def explain(
+    claim: Claim,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Say what a claim asked for, what it got, and why it waits."""
+
+    async def work(_: Cluster, raw: dict[str, Any]) -> None:
+        if not show_data(explaining.as_data(raw), output):
+            shown, now_ms = GpuClaim.model_validate(raw), SystemClock().now_ms()
+            explaining.explain(shown, now_ms, wide=output is Format.WIDE)
+
+    _with_claim(work, claim, namespace, context)
+
+
+@app.command()
+def kubeconfig(
+    claim: Claim,
+    namespace: Namespace = None,
+    context: Context = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Merge into this kubeconfig instead of printing."),
+    ] = None,
+) -> None:
+    """Print a bound claim's kubeconfig, or merge it into a file.
+
+    Each leased cluster is one context, named by what the platform team calls the cluster. An entry of that name that
+    isn't this claim's stays as it is; the claim's then gets a longer name.
+    """
+
+    async def work(hub: Cluster, raw: dict[str, Any]) -> None:
+        bound = GpuClaim.model_validate(raw)
+        config = await access.read_access(hub, bound)
+        if into is None:
+            print(access.to_text(config), end="")
+            return
+        names = access.merge_into_file(into.expanduser(), config, bound.metadata)
+        print(f"merged into {into}; contexts: {', '.join(names)}")
+
+    _with_claim(work, claim, namespace, context)
+
+
+@app.command()
+def top(context: Context = None, output: FormatOption = Format.TABLE) -> None:
+    """Show all leases and claims with their counts and states."""
+
+    async def work() -> None:
+        async with connect(context) as hub:
+            leases = await _list(hub, LEASES, GpuLease)
+            claims = await _list(hub, CLAIMS, GpuClaim)
+        if not show_data(overview.as_data(leases, claims), output):
+            now_ms, wide = SystemClock().now_ms(), output is Format.WIDE
+            overview.show_leases(leases, now_ms, wide=wide)
+            print()
+            overview.show_claims(claims, wide=wide)
+
+    run(work, what="the pool")
+
+
+@app.command()
+def usage(
+    by: Annotated[By, typer.Option(help="What to add up by.")] = By.CLAIM,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="INSTANT",
+            help="From when; the first of this month (UTC) if left out.",
+        ),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="INSTANT", help="Until when; now if left out.")
+    ] = None,
+    context: Context = None,
+    admin: Annotated[
+        str | None,
+        typer.Option(
+            "--admin",
+            metavar="URL",
+            help="The operator's admin endpoint, if no port-forward is wanted.",
+        ),
+    ] = None,
+    operator_namespace: Annotated[
+        str, typer.Option(metavar="NAME", help="Where the operator runs.")
+    ] = "sublet-system",
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Show metered GPU time and what it costs.
+
+    Exact to the millisecond. Asks the operator's admin endpoint through a port-forward: you need the right to
+    pods/portforward there. Instants are written as 2026-11-22T10:00:00Z.
+    """
+
+    async def work() -> None:
+        where = checked_name(operator_namespace, what="namespace", label=True)
+        window = metered.parse_window(start, end, SystemClock().now_ms())
+        answer = await metered.ask(window, by, context=context, namespace=where, given=admin)
+        if not show_data(answer, output):
+            metered.show_usage(answer, wide=output is Format.WIDE)
+
+    run(work, what="usage")
+
+
+onboarding.register(app)
 
 
 @app.command()
@@ -54,106 +171,31 @@ def version() -> None:
     print(__version__)
 
 
-@app.command()
-def explain(
-    claim: Annotated[str, typer.Argument(help="Name of the claim.")],
-    namespace: Namespace = "default",
-    context: Context = None,
-    output: FormatOption = Format.TABLE,
+def _with_claim(
+    work: Callable[[Cluster, dict[str, Any]], Awaitable[None]],
+    name: str,
+    namespace: str | None,
+    context: str | None,
 ) -> None:
-    """Say what a claim asked for, what it got, and why it waits."""
-
-    async def run(hub: ApiServer) -> None:
-        raw = await hub.get(CLAIMS.path(namespace, claim))
-        if not show_data(explaining.as_data(raw), output):
-            explaining.explain(GpuClaim.model_validate(raw), SystemClock().now_ms())
-
-    with_hub(run, context, what=f"claim {namespace}/{claim}")
-
-
-@app.command()
-def kubeconfig(
-    claim: Annotated[str, typer.Argument(help="Name of the claim.")],
-    namespace: Namespace = "default",
-    context: Context = None,
-    into: Annotated[
-        Path | None, typer.Option(help="Merge into this kubeconfig file instead of printing.")
-    ] = None,
-) -> None:
-    """Print a bound claim's kubeconfig, or merge it into a file."""
-
-    async def run(hub: ApiServer) -> None:
-        found = GpuClaim.model_validate(await hub.get(CLAIMS.path(namespace, claim)))
-        config = await access.read_access(hub, found)
-        if into is None:
-            print(access.to_text(config), end="")
-            return
-        access.merge_into_file(into, config)
-        names = ", ".join(entry["name"] for entry in config["contexts"])
-        print(f"merged into {into}; contexts: {names}")
-
-    with_hub(run, context, what=f"claim {namespace}/{claim}")
-
-
-@app.command()
-def top(context: Context = None, output: FormatOption = Format.TABLE) -> None:
-    """Show all leases and claims with their counts and states."""
-
-    async def run(hub: ApiServer) -> None:
-        leases = await _list(hub, LEASES, GpuLease)
-        claims = await _list(hub, CLAIMS, GpuClaim)
-        if not show_data(overview.as_data(leases, claims), output):
-            overview.show_leases(leases)
-            print()
-            overview.show_claims(claims)
-
-    with_hub(run, context, what="the pool")
-
-
-@app.command()
-def usage(
-    by: Annotated[str, typer.Option(help="claim, tenant or lease.")] = "claim",
-    start: Annotated[str | None, typer.Option("--from", help="First instant (RFC 3339).")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="First instant after (RFC 3339).")] = None,
-    context: Context = None,
-    admin: AdminUrl = None,
-    operator_namespace: OperatorNamespace = "sublet-system",
-    output: FormatOption = Format.TABLE,
-) -> None:
-    """Show metered GPU time and its price over a window, exact to the millisecond."""
-    if by not in ("claim", "tenant", "lease"):
-        fail(f"--by {by}: give claim, tenant or lease")
-
-    async def run(hub: ApiServer) -> None:
-        from_ms, to_ms = metered.parse_window(start, end, SystemClock().now_ms())
-        async with admin_url(
-            hub, namespace=operator_namespace, context=context, given=admin
-        ) as base:
-            answer = await fetch(base, "/admin/v1/usage", metered.window_params(from_ms, to_ms, by))
-        if not show_data(answer, output):
-            metered.show_usage(answer)
-
-    with_hub(run, context, what="usage")
-
-
-def with_hub(
-    run: Callable[[ApiServer], Awaitable[None]], context: str | None, *, what: str
-) -> None:
-    """Run a command against the hub of the user's kubeconfig; each failure becomes one line."""
+    """Run a command on one claim, in the namespace that the person means."""
 
     async def session() -> None:
-        async with ApiServer(await hub_endpoint(context=context)) as hub:
-            await run(hub)
+        found = find_context(context)
+        meant = namespace or (found.namespace if found else "default")
+        path = CLAIMS.path(
+            checked_name(meant, what="namespace", label=True), checked_name(name, what="claim")
+        )
+        async with connect(context) as hub:
+            try:
+                raw = await hub.get(path)
+            except KubeError as error:
+                raise Problem(describe(error, what=f"claim {meant}/{name}")) from error
+            await work(hub, raw)
 
-    try:
-        asyncio.run(session())
-    except Problem as problem:
-        fail(str(problem))
-    except (KubeError, OSError, ValueError) as error:
-        fail(describe(error, what=what))
+    run(session, what=f"claim {name}")
 
 
-async def _list(hub: ApiServer, kind: Kind, model: type[M]) -> list[M]:
+async def _list(hub: Cluster, kind: Kind, model: type[M]) -> list[M]:
     """Read all objects of a kind, sorted by key."""
     answer: dict[str, Any] = await hub.get(kind.path())
     return sorted(
@@ -163,8 +205,22 @@ async def _list(hub: ApiServer, kind: Kind, model: type[M]) -> list[M]:
 
 
 def main() -> None:
-    """Run the command line; also the entry point `kubectl-sublet`."""
+    """Run the command line to its end, which is a process's end."""
+    logging.getLogger().addHandler(logging.NullHandler())  # libraries' words aren't for the user
+    program = Path(sys.argv[0]).name.replace("kubectl-", "kubectl ")
     try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(130)
+        try:
+            status = app(sys.argv[1:] or ["--help"], prog_name=program, standalone_mode=False)
+        finally:
+            sys.stdout.flush()
+    except typer.TyperException as error:
+        ctx = getattr(error, "ctx", None)
+        said = error.format_message().removesuffix(".").replace("Value error, ", "")
+        fail(f"{said}; see {ctx.command_path if ctx else program} --help", status=error.exit_code)
+    except typer.Abort:
+        status = _INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has seen enough; what is left goes nowhere, and quietly
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+_WIDEST: Final = 10_000
 
 
 class Format(StrEnum):
@@ -20,7 +23,15 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-FormatOption = Annotated[Format, typer.Option("-o", "--output", help="How to show the result.")]
+FormatOption = Annotated[
+    Format,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FORMAT",
+        help="table, wide (a table that says more), json or yaml.",
+    ),
+]
 
 
 def show_data(data: Any, form: Format) -> bool:
@@ -35,16 +46,13 @@ def show_data(data: Any, form: Format) -> bool:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table as kubectl does: no lines, columns in capitals; colour on a terminal only."""
+    """Print a table as kubectl does: no lines, columns in capitals; bold on a terminal, and never cut."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for column in columns:
         table.add_column(column.upper(), no_wrap=True)
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    screen = console()
-    if screen.is_terminal:
-        screen.print(table)
-        return
+        table.add_row(*("" if cell is None else Text(str(cell)) for cell in row))
+    screen = Console(width=_WIDEST, highlight=False)
     with screen.capture() as captured:
         screen.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
@@ -56,9 +64,3 @@ def show_fields(fields: Mapping[str, object]) -> None:
     for name, value in fields.items():
         if value not in (None, ""):
             print(f"{name + ':':<{width}}{value}")
-
-
-def console() -> Console:
-    """Return a console that never cuts a line when its output isn't a terminal."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=240, highlight=False)

@@ -1,9 +1,21 @@
 """Errors as one line on the terminal: what is wrong, where, and what to do. Never a traceback."""
 
+import re
 import sys
-from typing import NoReturn
+import traceback
+from typing import Final, NoReturn
+
+from pydantic import ValidationError
 
 from sublet.kube import errors
+
+_TLS_OBJECT: Final = re.compile(r" ssl:(default|True|False|<[^>]*>)")
+_HUB: Final = "the hub"
+_NOBODY: Final = 'User "system:anonymous"'
+_AWAY: Final = "is its address right, and is it up?"
+_UNTRUSTED: Final = (
+    "are certificate-authority-data and the client certificate of the kubeconfig right?"
+)
 
 
 class Problem(Exception):  # noqa: N818  it is shown, not handled
@@ -12,22 +24,47 @@ class Problem(Exception):  # noqa: N818  it is shown, not handled
 
 def describe(error: Exception, *, what: str) -> str:
     """Say in one line why `what` failed and what to do about it."""
-    if isinstance(error, errors.Unauthorized):
-        return (
-            f"{what}: the hub doesn't accept your credentials; log in again (kubectl get ns tells)"
-        )
-    if isinstance(error, errors.Forbidden):
-        return f"{what}: you lack the right to do this: {error.message}"
-    if isinstance(error, errors.NotFound):
-        return f"{what}: not found; check name, namespace (-n) and context (--context)"
     if isinstance(error, errors.ApiError):
-        return f"{what}: the hub answered {error.status} {error.reason}: {error.message}"
+        return f"{what}: {_answered(error)}"
     if isinstance(error, errors.Unreachable):
-        return f"{what}: the hub doesn't answer: {error}"
+        text = _TLS_OBJECT.sub("", str(error))
+        return f"{what}: {_where(error)} doesn't answer: {text}; {_UNTRUSTED if 'SSL' in text else _AWAY}"
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return f"{what}: {field} isn't as this version of sublet knows it ({first['msg']})"
     return f"{what}: {error}"
 
 
-def fail(message: str) -> NoReturn:
-    """Print one line on standard error and end with exit status 1."""
-    print(f"sublet: {message}", file=sys.stderr)
-    raise SystemExit(1)
+def unexpected(error: Exception, *, what: str) -> str:
+    """Name a mistake of ours so that it can be reported: what it is and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{what}: unexpected {type(error).__name__}: {error}{place}; please report this"
+
+
+def fail(message: str, *, status: int = 1) -> NoReturn:
+    """Print one line on standard error and end with an exit status."""
+    print(f"sublet: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def _answered(error: errors.ApiError) -> str:
+    where = _where(error)
+    if isinstance(error, errors.Unauthorized):
+        return f"{where} doesn't accept your credentials; log in again (kubectl get ns tells)"
+    if isinstance(error, errors.Forbidden) and _NOBODY in error.message:
+        return f"{where} doesn't know who you are: the kubeconfig gives no credential, or its plugin failed (kubectl get ns tells)"
+    if isinstance(error, errors.Forbidden):
+        return f"{where} refuses: {error.message}; ask for the right, or check --context"
+    if not isinstance(error, errors.NotFound):
+        return f"{where} answered {error.status} {error.reason}: {error.message}"
+    if error.details.get("name"):
+        return f"not found on {where}; check name, namespace (-n) and context (--context)"
+    # the kind itself isn't known there
+    return f"{where} doesn't know this kind; is it the right cluster (--context), and is Sublet installed there?"
+
+
+def _where(error: Exception) -> str:
+    """Return what the cluster is called that the error came from."""
+    return str(getattr(error, "__notes__", [_HUB])[0])

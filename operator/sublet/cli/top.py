@@ -6,21 +6,27 @@ from typing import Any
 from sublet.api.common import find_condition
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.times import format_instant
+from sublet.api.times import Millis, format_instant
 from sublet.cli.output import show_table
 
 LEASE_COLUMNS = ("lease", "product", "committed", "delivered", "bound", "reserved", "free", "ready")
+LEASE_WIDE = ("provider", "region", "price", "healthy", "ends", "kubernetes")
 CLAIM_COLUMNS = ("namespace", "claim", "class", "gpus", "state", "where", "until")
+CLAIM_WIDE = ("tenant", "price", "billed-since", "nodes")
 
 
-def show_leases(leases: Sequence[GpuLease]) -> None:
-    """Print one line per lease."""
-    show_table(LEASE_COLUMNS, [_lease_row(lease) for lease in leases])
+def show_leases(leases: Sequence[GpuLease], now_ms: Millis, *, wide: bool = False) -> None:
+    """Print one line per lease; `wide` adds what the contract says."""
+    columns = (*LEASE_COLUMNS, *(LEASE_WIDE if wide else ()))
+    show_table(
+        columns, [(*_lease_row(x), *(_lease_wide(x, now_ms) if wide else ())) for x in leases]
+    )
 
 
-def show_claims(claims: Sequence[GpuClaim]) -> None:
-    """Print one line per claim."""
-    show_table(CLAIM_COLUMNS, [_claim_row(claim) for claim in claims])
+def show_claims(claims: Sequence[GpuClaim], *, wide: bool = False) -> None:
+    """Print one line per claim; `wide` adds who pays how much for what."""
+    columns = (*CLAIM_COLUMNS, *(CLAIM_WIDE if wide else ()))
+    show_table(columns, [(*_claim_row(x), *(_claim_wide(x) if wide else ())) for x in claims])
 
 
 def _lease_row(lease: GpuLease) -> tuple[object, ...]:
@@ -40,6 +46,32 @@ def _lease_row(lease: GpuLease) -> tuple[object, ...]:
         counts.reserved,
         counts.free,
         state,
+    )
+
+
+def _lease_wide(lease: GpuLease, now_ms: Millis) -> tuple[object, ...]:
+    spec, counts = lease.spec, lease.status.inventory
+    begun = [p for p in spec.prices if p.effective_time <= now_ms]
+    price = max(begun, key=lambda p: p.effective_time).per_gpu_hour if begun else None
+    return (
+        spec.provider,
+        spec.location.region,
+        f"{price:f} {spec.currency}" if price is not None else "",
+        counts.healthy if counts else "?",
+        format_instant(spec.term.end_time) if spec.term.end_time else "",
+        lease.status.kubernetes_version,
+    )
+
+
+def _claim_wide(claim: GpuClaim) -> tuple[object, ...]:
+    allocation = claim.status.allocation
+    if allocation is None:
+        return ("",) * len(CLAIM_WIDE)
+    return (
+        allocation.tenant,
+        f"{allocation.price_per_gpu_hour:f} {allocation.currency}",
+        format_instant(allocation.bound_time) if allocation.bound_time else "",
+        ", ".join(p.node for p in allocation.placements),
     )
 
 

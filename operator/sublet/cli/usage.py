@@ -1,11 +1,16 @@
 """`sublet usage`: metered GPU time and what it costs, exact, from the operator's ledger."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sublet.api.times import MS_PER_HOUR, Millis, format_instant, parse_instant
+from sublet.cli.admin import fetch, forwarded
+from sublet.cli.connect import connect
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
+from sublet.ledger.usage import By
+
+_PATH: Final = "/admin/v1/usage"
 
 
 def parse_window(start: str | None, end: str | None, now_ms: Millis) -> tuple[Millis, Millis]:
@@ -22,8 +27,22 @@ def parse_window(start: str | None, end: str | None, now_ms: Millis) -> tuple[Mi
     return from_ms, to_ms
 
 
-def show_usage(answer: dict[str, Any]) -> None:
-    """Print one line per claim, tenant or lease: exact milliseconds, hours for reading, charge."""
+async def ask(
+    window: tuple[Millis, Millis], by: By, *, context: str | None, namespace: str, given: str | None
+) -> dict[str, Any]:
+    """Return the operator's answer: through a port-forward, or from a URL that was given."""
+    params = window_params(*window, by)
+    if given:
+        return await fetch(given.rstrip("/"), _PATH, params)
+    async with connect(context) as hub, forwarded(hub, namespace, context) as base:
+        return await fetch(base, _PATH, params)
+
+
+def show_usage(answer: dict[str, Any], *, wide: bool = False) -> None:
+    """Print one line per claim, tenant or lease: exact milliseconds, hours for reading, charge.
+
+    `wide` adds the UID, which outlives the name, and the charge before rounding.
+    """
     by = str(answer["by"])
     print(f"usage by {by}, {answer['from']} to {answer['to']}")
     rows = [
@@ -34,10 +53,12 @@ def show_usage(answer: dict[str, Any]) -> None:
             hours(int(item["gpuMilliseconds"])),
             item.get("charge", ""),
             item.get("currency", ""),
+            *((item["uid"], item.get("exactCharge", "")) if wide else ()),
         )
         for item in answer["items"]
     ]
-    show_table((by, "kind", "gpu-milliseconds", "gpu-hours", "charge", "currency"), rows)
+    more = ("uid", "exact-charge") if wide else ()
+    show_table((by, "kind", "gpu-milliseconds", "gpu-hours", "charge", "currency", *more), rows)
 
 
 def hours(gpu_milliseconds: int) -> str:
@@ -46,6 +67,6 @@ def hours(gpu_milliseconds: int) -> str:
     return f"{whole}.{rest * 1_000_000 // MS_PER_HOUR:06d}"
 
 
-def window_params(from_ms: Millis, to_ms: Millis, by: str) -> dict[str, str]:
+def window_params(from_ms: Millis, to_ms: Millis, by: By) -> dict[str, str]:
     """Return the query of the admin endpoint."""
-    return {"from": format_instant(from_ms), "to": format_instant(to_ms), "by": by}
+    return {"from": format_instant(from_ms), "to": format_instant(to_ms), "by": by.value}

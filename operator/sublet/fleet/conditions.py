@@ -107,11 +107,17 @@ def _capacity(facts: LeaseFacts, counts: InventoryStatus) -> Found:
     )
 
 
-def _expiring(lease: GpuLease, now_ms: Millis) -> Found:
+def expiring_from_ms(lease: GpuLease) -> Millis | None:
+    """Return from when a lease is Expiring, None if it has no end."""
     end = lease.spec.term.end_time
-    if end is None:
+    return Millis(end - EXPIRING_SECONDS * MS_PER_SECOND) if end is not None else None
+
+
+def _expiring(lease: GpuLease, now_ms: Millis) -> Found:
+    end, begin = lease.spec.term.end_time, expiring_from_ms(lease)
+    if end is None or begin is None:
         return Status.FALSE, "OpenEnded", "the lease has no end"
-    if end - now_ms > EXPIRING_SECONDS * MS_PER_SECOND:
+    if now_ms < begin:
         return Status.FALSE, "NotYet", f"the lease ends {format_instant(end)}"
     return Status.TRUE, "EndsSoon", f"the lease ends {format_instant(end)}"
 

@@ -6,6 +6,7 @@ run is accepted while a bad one's is refused *with the policy's name*. The opera
 reports, stops selling, and `sublet onboard` mends.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -50,6 +51,8 @@ async def find_isolation_fault(api: ApiServer) -> str | None:
         return await _try_pods(api)
     except Forbidden as error:
         return f"a right is missing ({error.message}); run `sublet onboard` for this cluster again"
+    except NotFound:
+        return "the cluster serves no admission policies; Kubernetes 1.30 or newer is needed"
 
 
 def spec_digest(obj: Mapping[str, Any]) -> str:
@@ -113,15 +116,17 @@ async def _find_drift(api: ApiServer) -> str | None:
     if await _serves_mutating(api):
         wanted += [f"mutatingadmissionpolicies/{n}" for n in MUTATING]
         wanted += [f"mutatingadmissionpolicybindings/{n}" for n in MUTATING]
-    for path in wanted:
-        try:
-            live: dict[str, Any] = await api.get(f"{_GROUP}/{path}")
-        except NotFound:
-            return f"{path} is missing"
-        written = (live["metadata"].get("annotations") or {}).get(DIGEST)
-        if written != spec_digest(live):
-            return f"{path} was changed since onboarding"
-    return None
+    found = await asyncio.gather(*(_drift_of(api, path) for path in wanted))
+    return next((fault for fault in found if fault is not None), None)
+
+
+async def _drift_of(api: ApiServer, path: str) -> str | None:
+    try:
+        live: dict[str, Any] = await api.get(f"{_GROUP}/{path}")
+    except NotFound:
+        return f"{path} is missing"
+    written = (live["metadata"].get("annotations") or {}).get(DIGEST)
+    return None if written == spec_digest(live) else f"{path} was changed since onboarding"
 
 
 async def _serves_mutating(api: ApiServer) -> bool:

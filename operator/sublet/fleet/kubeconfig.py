@@ -3,21 +3,24 @@
 Accepted: one cluster with an https server and an inline CA, one user with a token or an inline client certificate.
 Everything else (exec and auth plugins, files of *our* file system, skipped verification, proxies, impersonation)
 is refused with the field's name and never its value. Host names are resolved when the connection is made, so the
-check on addresses here is for literal ones; `sublet.fleet.cluster` looks again at what a name resolves to.
+check on addresses here is for literal ones; `sublet.kube.addresses` looks again at what a name resolves to.
 """
 
 import base64
 import binascii
-import ipaddress
+import ssl
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
 
-from sublet.kube.session import Endpoint
+from sublet.kube.addresses import is_local_address
+from sublet.kube.session import Endpoint, tls_context
 
-MAX_BYTES: Final = 256 * 1024
+MAX_BYTES: Final = 64 * 1024
+"""Ten times a kubeconfig with certificates; parsing costs time, and a landlord could spend ours."""
 _CLUSTER_FIELDS: Final = {"server", "certificate-authority-data", "tls-server-name"}
 _USER_FIELDS: Final = {"token", "client-certificate-data", "client-key-data"}
 _IGNORED: Final = {"extensions"}
@@ -74,7 +77,7 @@ def parse_kubeconfig(data: bytes, *, allow_local: bool, hub_servers: Collection[
         raise KubeconfigRefused(
             "clusters[].cluster.certificate-authority-data", "is missing; the CA must be inline"
         )
-    return Endpoint(
+    endpoint = Endpoint(
         server=server,
         ca_pem=authority,
         token=(lambda: token) if token is not None else None,
@@ -82,17 +85,24 @@ def parse_kubeconfig(data: bytes, *, allow_local: bool, hub_servers: Collection[
         client_key_pem=key,
         tls_server_name=_optional(cluster, "tls-server-name", "clusters[].cluster.tls-server-name"),
     )
+    _try_certificates(endpoint)
+    return endpoint
 
 
-def is_local_address(address: str) -> bool:
-    """Say whether an IP address is loopback, link-local, unspecified or multicast: never a landlord's."""
+def _try_certificates(endpoint: Endpoint) -> None:
     try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(ip, "ipv4_mapped", None)
-    ip = mapped or ip
-    return ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast
+        tls_context(replace(endpoint, client_cert_pem=None, client_key_pem=None))
+    except (ssl.SSLError, ValueError):
+        where = "clusters[].cluster.certificate-authority-data"
+        raise KubeconfigRefused(where, "holds no certificate that can be used") from None
+    try:
+        tls_context(endpoint)
+    except (ssl.SSLError, ValueError):
+        raise KubeconfigRefused(
+            "users[].user",
+            "client-certificate-data and client-key-data can't be used together "
+            "(a key with a passphrase can't be used at all)",
+        ) from None
 
 
 def _load(data: bytes) -> Mapping[str, Any]:

@@ -5,18 +5,20 @@ credential (by hash) means a new connection; the old inventory is kept until the
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import LeaseUID
+from sublet.api.ids import ClusterUID, LeaseUID
 from sublet.book.inventory import LeaseInventory, Reach
 from sublet.clock import Clock
-from sublet.fleet.cluster import LeasedCluster, ProbeTimes
+from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.credential import Credential
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.kubeconfig import KubeconfigRefused, parse_kubeconfig
 from sublet.fleet.nodebook import LEASE_LABEL
+from sublet.fleet.probe import ProbeTimes
+from sublet.kube.addresses import is_local_address
 from sublet.kube.informer import LISTS_AT_ONCE
 from sublet.kube.session import Endpoint
 
@@ -26,12 +28,24 @@ class Engagement:
     """What a connection was made from; if it differs, the connection is made anew."""
 
     credential: str
+    """Its digest."""
     selector: tuple[tuple[str, str], ...]
     pin: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a lease has no usable credential; judged anew only when what it was made from changes."""
+
+    made_from: Engagement
+    message: str
+
+
 class Fleet:
     """The leased clusters by lease."""
+
+    hub_uid: ClusterUID | None = None
+    """Who the hub is: no kubeconfig may lead there."""
 
     def __init__(
         self,
@@ -50,28 +64,31 @@ class Fleet:
         self._lists = asyncio.Semaphore(LISTS_AT_ONCE)
         self._clusters: dict[LeaseUID, LeasedCluster] = {}  # lease UID -> connection
         self._made_from: dict[LeaseUID, Engagement] = {}  # lease UID -> what it was made from
-        self._refused: dict[LeaseUID, str] = {}  # lease UID -> why there is no usable credential
+        self._refused: dict[LeaseUID, Refusal] = {}
         self._last: dict[
             LeaseUID, LeaseInventory
         ] = {}  # lease UID -> nodes before the connection was dropped
 
-    async def engage(self, lease: GpuLease, kubeconfig: bytes | None) -> None:
+    async def engage(self, lease: GpuLease, credential: Credential) -> None:
         """Connect a lease to its cluster, or keep the connection if nothing that matters changed."""
         uid = LeaseUID(lease.metadata.uid)
         wanted = Engagement(
-            hashlib.sha256(kubeconfig or b"").hexdigest(),
+            credential.digest,
             tuple(sorted(lease.spec.node_selector.items())),
             lease.spec.cluster_ref.cluster_uid,
         )
         if self._made_from.get(uid) == wanted:
             self._clusters[uid].renew(lease)
             return
-        endpoint, refused = self._endpoint(lease, kubeconfig)
-        if endpoint is None:
+        last = self._refused.get(uid)
+        if last is not None and last.made_from == wanted:
+            return
+        try:
+            endpoint = await self._endpoint(credential)
+        except KubeconfigRefused as refused:
             await self._drop(uid)
-            if self._refused.get(uid) != refused:
-                self._refused[uid] = refused
-                self._on_change(uid)
+            self._refused[uid] = Refusal(wanted, str(refused))
+            self._on_change(uid)
             return
         self._refused.pop(uid, None)
         await self._drop(uid)
@@ -82,6 +99,10 @@ class Fleet:
             lists=self._lists,
             on_change=self._on_change,
             times=self._times,
+            # the hub's own address was not given by a stranger
+            refuse_address=None if self._allow_local or credential.is_hub else is_local_address,
+            hub_uid=None if credential.is_hub else self.hub_uid,
+            tenant_server=credential.tenant_server,
         )
         self._clusters[uid] = cluster
         self._made_from[uid] = wanted
@@ -112,7 +133,8 @@ class Fleet:
         cluster = self._clusters.get(uid)
         if cluster is not None:
             return cluster.facts
-        return LeaseFacts(credentials_error=self._refused.get(uid, "not connected yet"))
+        refused = self._refused.get(uid)
+        return LeaseFacts(credentials_error=refused.message if refused else "not connected yet")
 
     def is_settled(self) -> bool:
         """Say whether every connection has shown what it leads to: nodes, or a fault."""
@@ -160,19 +182,19 @@ class Fleet:
         await cluster.close()
         self._on_change(uid)
 
-    def _endpoint(self, lease: GpuLease, kubeconfig: bytes | None) -> tuple[Endpoint | None, str]:
-        """Return (endpoint, "") or (None, why not)."""
-        if kubeconfig is None:
-            ref = lease.spec.cluster_ref.kubeconfig_secret_ref
-            name, key = ref.name, ref.key
-            return None, (
-                f"Secret {name!r} with key {key!r} and label sublet.dev/cluster-credentials isn't in the "
-                "operator's namespace; `sublet onboard` makes it"
-            )
+    async def _endpoint(self, credential: Credential) -> Endpoint:
+        """Return where a credential leads; KubeconfigRefused says why it can't be used."""
+        if credential.endpoint is not None:
+            return credential.endpoint
+        if credential.kubeconfig is None:
+            raise KubeconfigRefused("", credential.missing)
         try:
-            endpoint = parse_kubeconfig(
-                kubeconfig, allow_local=self._allow_local, hub_servers=self._hub_servers
+            # hostile YAML may take a while, which is nobody else's time
+            return await asyncio.to_thread(
+                parse_kubeconfig,
+                credential.kubeconfig,
+                allow_local=self._allow_local,
+                hub_servers=self._hub_servers,
             )
         except KubeconfigRefused as refusal:
-            return None, f"the kubeconfig is refused: {refusal}"
-        return endpoint, ""
+            raise KubeconfigRefused("", f"the kubeconfig is refused: {refusal}") from refusal

@@ -13,6 +13,7 @@ import structlog
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID, NodeName
 from sublet.api.kinds import IN_USE_FINALIZER
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.nodes import adopt, hand_back, wants_adoption, wants_mending
 from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
@@ -45,10 +46,13 @@ class Adoption:
         self._again_at: dict[
             tuple[LeaseUID, NodeName], float
         ] = {}  # node -> not before (monotonic seconds)
+        self.due_ms: Millis | None = None
+        """When to be told again at the latest: a lease ends, or what failed is tried again."""
 
     def tend(self, leases: Iterable[GpuLease]) -> None:
         """Start what nodes need that don't have a task yet."""
         now = self._clock.now_ms()
+        self.due_ms = None
         for lease in leases:
             uid = LeaseUID(lease.metadata.uid)
             cluster = self._cluster(uid)
@@ -56,6 +60,8 @@ class Adoption:
                 continue
             end = lease.spec.term.end_time
             over = lease.metadata.deletion_timestamp is not None or (end is not None and now >= end)
+            if end is not None and not over:
+                self._look_again_at(end)
             for node in cluster.nodes():
                 name = NodeName(node.metadata.name)
                 if (
@@ -82,8 +88,16 @@ class Adoption:
 
     def _start(self, work: Work, cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> None:
         key = (cluster.lease_uid, name)
-        if key not in self._tasks and self._clock.monotonic() >= self._again_at.get(key, 0.0):
-            self._tasks[key] = asyncio.create_task(self._run(work, cluster, lease, name))
+        if key in self._tasks:
+            return
+        left = self._again_at.get(key, 0.0) - self._clock.monotonic()
+        if left > 0:
+            self._look_again_at(Millis(self._clock.now_ms() + int(left * MS_PER_SECOND) + 1))
+            return
+        self._tasks[key] = asyncio.create_task(self._run(work, cluster, lease, name))
+
+    def _look_again_at(self, at_ms: Millis) -> None:
+        self.due_ms = at_ms if self.due_ms is None else min(self.due_ms, at_ms)
 
     async def _run(
         self, work: Work, cluster: LeasedCluster, lease: GpuLease, name: NodeName
@@ -100,7 +114,9 @@ class Adoption:
             )
         finally:
             self._tasks.pop(key, None)
-        if not done:
+        if done:
+            self._again_at.pop(key, None)
+        else:
             self._again_at[key] = self._clock.monotonic() + _RETRY_SECONDS
         self._changed()
 

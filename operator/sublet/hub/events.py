@@ -7,7 +7,7 @@ import structlog
 
 from sublet.api.common import API_VERSION
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.times import format_instant
+from sublet.api.times import format_micro
 from sublet.clock import Clock
 from sublet.kube.errors import KubeError
 from sublet.kube.session import ApiServer
@@ -36,7 +36,7 @@ class HubEvents:
                 "name": f"{meta.name[:200]}.{now:x}.{self._count:x}",
                 "namespace": meta.namespace,
             },
-            "eventTime": format_instant(now)[:19] + ".000000Z",
+            "eventTime": format_micro(now),
             "type": "Warning" if warning else "Normal",
             "reason": reason,
             "action": reason,

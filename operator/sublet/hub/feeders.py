@@ -8,7 +8,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import kopf
 import msgspec
@@ -16,13 +16,12 @@ import structlog
 
 from sublet.api.kinds import GROUP, KINDS, VERSION
 from sublet.clock import Clock
+from sublet.fleet.credential import CREDENTIALS_LABEL
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError
 from sublet.kube.informer import Informer, Target
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import HasMeta, Meta
-
-CREDENTIALS_LABEL: Final = "sublet.dev/cluster-credentials"
 
 
 class Secret(HasMeta):

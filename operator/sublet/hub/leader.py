@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import structlog
 
-from sublet.api.times import format_instant
+from sublet.api.times import format_micro
 from sublet.clock import Clock
 from sublet.kube.errors import Conflict, KubeError, NotFound
 from sublet.kube.session import ApiServer
 
-RETRY_SECONDS: Final = 2.0
+LONGEST_RETRY_SECONDS: Final = 2.0
 LEASE_NAME: Final = "sublet"
 
 
@@ -55,7 +55,8 @@ class Leadership:
             elif self.gained.is_set() and (held is False or self._is_overdue()):
                 self.lost.set()
                 return
-            await asyncio.sleep(RETRY_SECONDS)
+            # well within the two thirds after which it counts as lost
+            await asyncio.sleep(min(LONGEST_RETRY_SECONDS, self._lease_seconds / 6))
 
     async def give_up(self) -> None:
         """Free the Lease so that a standby takes over at once."""
@@ -109,7 +110,7 @@ class Leadership:
         return True
 
     def _spec(self) -> dict[str, Any]:
-        now = format_instant(self._clock.now_ms())[:19] + ".000000Z"
+        now = format_micro(self._clock.now_ms())
         return {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": int(self._lease_seconds),

@@ -12,6 +12,7 @@ import structlog
 
 from sublet.api import claim_status
 from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
 from sublet.binder.access import renewal_ms
@@ -21,16 +22,19 @@ from sublet.book.holdings import holds
 from sublet.book.plan import plan
 from sublet.book.view import View
 from sublet.clock import Clock
+from sublet.fleet.conditions import expiring_from_ms
+from sublet.fleet.credential import CREDENTIALS_LABEL, Credential
 from sublet.fleet.registry import Fleet
 from sublet.hub.adoption import Adoption
 from sublet.hub.batcher import Batcher
-from sublet.hub.meter import ClaimMeter, needs_meter
+from sublet.hub.bookkeeper import Bookkeeper
+from sublet.hub.in_cluster import HubIdentity
+from sublet.hub.meter import ClaimMeter
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
-from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 
-_LEDGER_RETRY_MS = 2_000
 _FIRST_ANSWER_SECONDS = 10.0
+_STANDBY_MS = 1_000
 
 
 class Loop:
@@ -44,7 +48,9 @@ class Loop:
         binder: Binder,
         writer: StatusWriter,
         meter: ClaimMeter,
+        bookkeeper: Bookkeeper,
         adoption: Adoption,
+        own: HubIdentity,
         batcher: Batcher,
         clock: Clock,
         leads: Callable[[], bool],
@@ -57,7 +63,9 @@ class Loop:
         self._binder = binder
         self._writer = writer
         self._meter = meter
+        self._bookkeeper = bookkeeper
         self._adoption = adoption
+        self._own = own
         self._batcher = batcher
         self._clock = clock
         self._leads = leads
@@ -69,7 +77,6 @@ class Loop:
         ] = {}  # claim UID -> as it will be when its write has answered
         self._began = clock.monotonic()
         self._engaged: set[LeaseUID] = set()
-        self._ledger_due: Millis | None = None
 
     async def run(self) -> None:
         """Look whenever something changed or is due, for ever; a pass that fails is logged and made again."""
@@ -87,6 +94,8 @@ class Loop:
             return
         await self._engage()
         if not self._leads():
+            # what was marked must not be forgotten: this replica may lead again in a moment
+            self._batcher.look_at(Millis(self._clock.now_ms() + _STANDBY_MS))
             return
         begun = self._clock.monotonic()
         made = plan(self._view())
@@ -94,10 +103,14 @@ class Loop:
         refusals = self._dispatch(made)
         self._tend()
         self._adoption.tend(self._state.leases.all())
-        await self._catch_up_ledger()
+        self._bookkeeper.tend(self._state.claims.all())
         if not self._knows_the_fleet():
             refusals = []  # a lease that was never asked yet is no reason to tell anybody
-        await asyncio.gather(self._writer.refuse(refusals), self._writer.write_all())
+        await asyncio.gather(
+            self._writer.refuse(refusals),
+            self._writer.acknowledge(self._at_rest(made)),
+            self._writer.write_all(),
+        )
         self._batcher.look_at(self._next_due(made))
 
     def _knows_the_fleet(self) -> bool:
@@ -156,6 +169,17 @@ class Loop:
             and not self._meter.is_settled(claim)
         )
 
+    def _at_rest(self, made: Plan) -> list[GpuClaim]:
+        """Return the claims that hold GPUs and for which nothing was decided and nothing is under way."""
+        decided = {d.claim_uid for d in made.decisions}
+        return [
+            c
+            for c in self._state.claims.all()
+            if holds(c)
+            and c.metadata.uid not in decided
+            and not self._binder.is_busy(ClaimUID(c.metadata.uid))
+        ]
+
     def _tend(self) -> None:
         for claim in self._state.claims.all():
             if not self._binder.is_busy(ClaimUID(claim.metadata.uid)):
@@ -167,31 +191,41 @@ class Loop:
         for lease in self._state.leases.all():
             uid = LeaseUID(lease.metadata.uid)
             wanted.add(uid)
-            ref = lease.spec.cluster_ref.kubeconfig_secret_ref
-            data = self._state.credentials.get(ref.name, {}).get(ref.key)
-            await self._fleet.engage(lease, data)
+            await self._fleet.engage(lease, self._credential(lease))
         for uid in self._engaged - wanted:
             await self._fleet.disengage(uid)
         self._engaged = wanted
 
-    async def _catch_up_ledger(self) -> None:
-        """Bring in every line that a claim's status calls for and the ledger isn't known to have."""
-        self._ledger_due = None
-        open_claims = [
-            c for c in self._state.claims.all() if needs_meter(c) and not self._meter.is_settled(c)
-        ]
-        try:
-            await asyncio.gather(*(self._meter.settle(c) for c in open_claims))
-        except (LedgerUnavailable, LedgerConflict) as error:
-            structlog.get_logger().error("ledger", error=str(error), waiting=len(open_claims))
-            self._ledger_due = Millis(self._clock.now_ms() + _LEDGER_RETRY_MS)
+    def _credential(self, lease: GpuLease) -> Credential:
+        ref = lease.spec.cluster_ref.kubeconfig_secret_ref
+        if ref is None:
+            return self._own.credential()
+        data = self._state.credentials.get(ref.name, {}).get(ref.key)
+        missing = (
+            f"Secret {ref.name!r} with key {ref.key!r} and label {CREDENTIALS_LABEL} isn't in the operator's "
+            "namespace; `sublet onboard` makes it"
+        )
+        return Credential(kubeconfig=data, missing=missing)
 
     def _next_due(self, made: Plan) -> Millis | None:
         renewals = (renewal_ms(c, self._token_life_seconds) for c in self._state.claims.all())
         now = self._clock.now_ms()
+        expiring = [
+            at for x in self._state.leases.all() if (at := expiring_from_ms(x)) and at > now
+        ]
         unknown = None if self._knows_the_fleet() else now
-        due: Iterable[Millis | None] = (made.next_due_ms, self._ledger_due, unknown, *renewals)
-        return min((Millis(max(at, now + 1_000)) for at in due if at is not None), default=None)
+        due: Iterable[Millis | None] = (
+            made.next_due_ms,
+            self._bookkeeper.due_ms,
+            self._adoption.due_ms,
+            unknown,
+            *renewals,
+            *expiring,
+        )
+        # what is overdue is looked at again soon, never in a loop
+        return min(
+            (at if at > now else Millis(now + 1_000) for at in due if at is not None), default=None
+        )
 
 
 def _assume(claim: GpuClaim, decision: Reserve) -> GpuClaim:

@@ -81,24 +81,23 @@ class ClaimMeter:
 
     def __init__(self, ledger: LedgerPort) -> None:
         self._ledger = ledger
-        self._settled: dict[
-            str, tuple[str, ...]
-        ] = {}  # claim UID -> ids of its lines known to be in the ledger
+        self._settled: dict[str, str] = {}
+        """claim UID -> resourceVersion of the claim whose lines are known to be in the ledger"""
 
     async def settle(self, claim: GpuClaim) -> None:
         """Append all lines of a claim; a no-op if they are known to be there. Raises LedgerUnavailable."""
-        facts = facts_of(claim)
-        ids = tuple(f.id for f in facts)
-        if not facts or self._settled.get(claim.metadata.uid) == ids:
+        if self.is_settled(claim):
             return
-        await self._ledger.append(facts, texts_of(claim))
+        facts = facts_of(claim)
+        if facts:
+            await self._ledger.append(facts, texts_of(claim))
         if len(self._settled) > MAX_REMEMBERED:
             self._settled.clear()
-        self._settled[claim.metadata.uid] = ids
+        self._settled[claim.metadata.uid] = claim.metadata.resource_version
 
     def is_settled(self, claim: GpuClaim) -> bool:
-        """Say whether all lines of a claim are known to be in the ledger."""
-        return self._settled.get(claim.metadata.uid, ()) == tuple(f.id for f in facts_of(claim))
+        """Say whether all lines that this very version of a claim calls for are known to be in the ledger."""
+        return self._settled.get(claim.metadata.uid) == claim.metadata.resource_version
 
     def forget(self, uid: str) -> None:
         """Forget a claim that is gone."""

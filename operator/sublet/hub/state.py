@@ -8,6 +8,7 @@ apart with its fault and disturbs nothing.
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+import structlog
 from pydantic import ValidationError
 
 from sublet.api.common import ObjectMeta
@@ -34,6 +35,9 @@ class Shelf(Generic[K]):
     def take(self, body: Mapping[str, Any]) -> K | None:
         """Take an object from the wire; returns it parsed, None if it can't be."""
         meta = body.get("metadata") or {}
+        known = self._items.get(str(meta.get("uid")))
+        if known is not None and not _is_newer(str(meta.get("resourceVersion")), known.metadata):
+            return known  # most events are echoes of our own writes: not parsed again
         key = (
             f"{meta['namespace']}/{meta['name']}"
             if meta.get("namespace")
@@ -44,7 +48,13 @@ class Shelf(Generic[K]):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            self.broken[key] = f"{where}: {first['msg']}"
+            fault = f"{where}: {first['msg']}"
+            if self.broken.get(key) != fault:
+                log = structlog.get_logger()
+                log.warning(
+                    "object not understood", kind=self._model.__name__, key=key, fault=fault
+                )
+            self.broken[key] = fault
             self._changed()
             return None
         self.broken.pop(key, None)
@@ -55,7 +65,7 @@ class Shelf(Generic[K]):
         """Take a parsed object, unless a newer one is there."""
         meta = item.metadata
         old = self._items.get(meta.uid)
-        if old is not None and not _is_newer(meta, old.metadata):
+        if old is not None and not _is_newer(meta.resource_version, old.metadata):
             return
         before = self._by_key.get(meta.key)
         if before is not None and before != meta.uid:
@@ -128,8 +138,8 @@ class HubState:
         self._changed()
 
 
-def _is_newer(new: ObjectMeta, old: ObjectMeta) -> bool:
+def _is_newer(version: str, old: ObjectMeta) -> bool:
     try:
-        return int(new.resource_version) > int(old.resource_version)
+        return int(version) > int(old.resource_version)
     except ValueError:
-        return new.resource_version != old.resource_version
+        return version != old.resource_version

@@ -13,7 +13,7 @@ import structlog
 
 from sublet.api import claim_status
 from sublet.api.common import Condition, Status
-from sublet.api.gpuclaim import GpuClaim, Pending
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim, Pending
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
@@ -59,8 +59,18 @@ class StatusWriter:
             pending = Pending(reason=refusal.reason, message=refusal.message[:1024])
             status = claim_status.waiting(claim, pending, now)
             if status != claim.status:
-                writes.append(self._refuse_one(claim, status))
+                writes.append(self._write_claim(claim, status))
         await asyncio.gather(*writes)
+
+    async def acknowledge(self, claims: Iterable[GpuClaim]) -> None:
+        """Write that the status describes the spec as it is now, where a change of spec called for nothing."""
+        await asyncio.gather(
+            *(
+                self._write_claim(claim, claim_status.acknowledged(claim))
+                for claim in claims
+                if claim.status.observed_generation != claim.metadata.generation
+            )
+        )
 
     async def write_all(self) -> None:
         """Write the statuses and finalizers of leases, classes and tenants that changed."""
@@ -75,7 +85,7 @@ class StatusWriter:
         writes += [self._tenant(each, users, now) for each in self._state.tenants.all()]
         await asyncio.gather(*writes)
 
-    async def _refuse_one(self, claim: GpuClaim, status: Any) -> None:
+    async def _write_claim(self, claim: GpuClaim, status: ClaimStatus) -> None:
         async with self._slots:
             try:
                 self._state.claims.put(await self._claims.write_status(claim, status))

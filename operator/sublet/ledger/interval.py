@@ -36,28 +36,45 @@ class BrokenLedger(ValueError):  # noqa: N818  the name is the state
     """Entries that no history of holding and returning can give: a close without open, an overlap."""
 
 
-def intervals(facts: Iterable[Fact]) -> Iterator[Interval]:
-    """Yield the intervals of facts in ledger order, open ones last; BrokenLedger on what can't be."""
-    opened: dict[tuple[ClaimUID, int, LeaseUID, EntryKind], Fact] = {}  # what holds -> its opening
-    for fact in facts:
+Key = tuple[ClaimUID, int, LeaseUID, EntryKind]
+"""(claim UID, allocation sequence, lease UID, kind): what may be open once at a time"""
+
+
+class Fold:
+    """Joins openings and closings of facts in ledger order, one after the other."""
+
+    def __init__(self) -> None:
+        self.open: dict[Key, Fact] = {}  # what holds -> its opening
+
+    def take(self, fact: Fact) -> Interval | None:
+        """Return the interval that a fact closes, None if it opens one; BrokenLedger on what can't be."""
         key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
-        start = opened.get(key)
+        start = self.open.get(key)
         if fact.type is EntryType.OPEN:
             if start is not None:
                 raise BrokenLedger(f"claim {fact.claim_uid} opens {fact.kind} twice ({fact.id})")
-            opened[key] = fact
-        elif start is None:
+            self.open[key] = fact
+            return None
+        if start is None:
             raise BrokenLedger(
                 f"claim {fact.claim_uid} closes {fact.kind} that isn't open ({fact.id})"
             )
-        elif fact.at_ms < start.at_ms or fact.gpus != start.gpus:
+        if fact.at_ms < start.at_ms or fact.gpus != start.gpus:
             raise BrokenLedger(
                 f"claim {fact.claim_uid} closes {fact.kind} unlike it was opened ({fact.id})"
             )
-        else:
-            del opened[key]
-            yield _interval(start, fact.at_ms)
-    for start in opened.values():
+        del self.open[key]
+        return _interval(start, fact.at_ms)
+
+
+def intervals(facts: Iterable[Fact]) -> Iterator[Interval]:
+    """Yield the intervals of facts in ledger order, open ones last; BrokenLedger on what can't be."""
+    fold = Fold()
+    for fact in facts:
+        closed = fold.take(fact)
+        if closed is not None:
+            yield closed
+    for start in fold.open.values():
         yield _interval(start, None)
 
 

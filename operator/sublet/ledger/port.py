@@ -23,7 +23,8 @@ class LedgerPort(Protocol):
         """Record from when a claim will be billed and return that instant.
 
         The first writer wins: a later call for the same claim and sequence returns the first instant, so that a
-        restart (or a second operator on the same store) reuses it. Raises LedgerUnavailable.
+        restart (or a second operator on the same store) reuses it. Raises LedgerUnavailable, and LedgerConflict
+        while one stands.
         """
 
     async def append(self, facts: Iterable[Fact], terms: Mapping[str, str]) -> int:

@@ -32,9 +32,9 @@ _HUB: Final = ("metadata", "requested-by", "secrets")
 class LeasedOptions:
     """What differs from one leased cluster to the next."""
 
-    operator: str = "system:serviceaccount:sublet-system:sublet"
-    """The user name of the lease's credential."""
     namespace: str = "sublet-system"
+    account: str = "sublet"
+    """The ServiceAccount of the lease's credential; another one on the hub itself, where the operator has its own."""
     kubernetes_minor: int = MUTATING_SINCE_MINOR
     system_namespaces: Sequence[str] = ("kube-system", "gpu-operator")
     """Namespaces whose pods may tolerate the pool taint: the landlord's own DaemonSets."""
@@ -49,6 +49,11 @@ class LeasedOptions:
     """The cluster's global default PriorityClass: the server writes its name into every pod."""
     audit_only: bool = False
     """Other namespaces' pods are warned, not refused, until the landlord has looked."""
+
+    @property
+    def operator(self) -> str:
+        """Return the user name of the lease's credential."""
+        return f"system:serviceaccount:{self.namespace}:{self.account}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ def leased_cluster(options: LeasedOptions) -> list[Manifest]:
     words = {
         "OPERATOR": options.operator,
         "NAMESPACE": options.namespace,
+        "ACCOUNT": options.account,
         "EXTRA_RESOURCES": _cel_list(options.extra_resources),
         "CAPABILITIES": _cel_list(options.capabilities),
         "ROLE_RESOURCES": _cel_list(options.role_resources),

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.clock import Clock
+from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.usage import By, Usage, rounded, usage
 from sublet.serve.books import LedgerBooks
@@ -97,6 +98,8 @@ async def _guard(request: web.Request, handler: Any) -> web.StreamResponse:
         answer: web.StreamResponse = await handler(request)
     except LedgerUnavailable as error:
         return _error(503, str(error))
+    except BrokenLedger as error:
+        return _error(500, f"the ledger is broken: {error}; see /admin/v1/ledger/verify")
     return answer
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sublet.api.times import MS_PER_HOUR, Millis
-from sublet.ledger.entry import EntryKind, EntryType, Fact
-from sublet.ledger.interval import Interval, intervals
+from sublet.ledger.entry import EntryKind, Fact
+from sublet.ledger.interval import Fold, Interval, intervals
 from sublet.ledger.terms import PriceTerms, parse_price
 from sublet.store.sql import SqlLedger
 
@@ -25,6 +25,8 @@ class Totals:
     gpu_milliseconds: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
     entries: Counter[EntryKind] = field(default_factory=Counter)
     last_at_ms: Millis | None = None
+    conflict: bool = False
+    """Two records of one happening disagree: new binds have stopped."""
 
 
 class LedgerBooks:
@@ -34,17 +36,21 @@ class LedgerBooks:
         self._ledger = ledger
         self._seq = 0
         self._closed: dict[Key, int] = defaultdict(int)
-        self._open: dict[tuple[str, int, str, EntryKind], Fact] = {}
+        self._fold = Fold()
         self._entries: Counter[EntryKind] = Counter()
         self._last_at: Millis | None = None
         self._prices: dict[str, PriceTerms] = {}
 
     async def totals(self, now_ms: Millis) -> Totals:
-        """Return the totals until now; raises LedgerUnavailable."""
+        """Return the totals until now; raises LedgerUnavailable, and BrokenLedger rather than be wrong."""
         await self._catch_up()
-        found = Totals(last_at_ms=self._last_at, entries=Counter(self._entries))
+        found = Totals(
+            last_at_ms=self._last_at,
+            entries=Counter(self._entries),
+            conflict=self._ledger.conflict is not None,
+        )
         found.gpu_milliseconds.update(self._closed)
-        for fact in self._open.values():
+        for fact in self._fold.open.values():
             found.gpu_milliseconds[_key(fact)] += fact.gpus * max(0, now_ms - fact.at_ms)
         return found
 
@@ -63,12 +69,9 @@ class LedgerBooks:
     async def _catch_up(self) -> None:
         for entry in await self._ledger.read_entries(self._seq):
             fact = entry.fact
-            key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
-            if fact.type is EntryType.OPEN:
-                self._open[key] = fact
-            else:
-                start = self._open.pop(key)
-                self._closed[_key(start)] += start.gpus * (fact.at_ms - start.at_ms)
+            closed = self._fold.take(fact)
+            if closed is not None:
+                self._closed[_key(closed)] += closed.gpus * (fact.at_ms - closed.start_ms)
             self._entries[fact.kind] += 1
             self._last_at = Millis(max(self._last_at or 0, fact.at_ms))
             self._seq = entry.seq
@@ -79,5 +82,5 @@ def charge_of(gpu_milliseconds: int, terms: PriceTerms) -> Decimal:
     return gpu_milliseconds * terms.per_gpu_hour / MS_PER_HOUR
 
 
-def _key(fact: Fact) -> Key:
-    return (fact.claim_uid, fact.tenant_uid, fact.lease_uid, fact.kind, fact.price_hash)
+def _key(held: Fact | Interval) -> Key:
+    return (held.claim_uid, held.tenant_uid, held.lease_uid, held.kind, held.price_hash)

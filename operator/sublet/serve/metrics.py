@@ -122,6 +122,9 @@ class Snapshot(Collector):
         )
         lines = [((kind.value,), float(count)) for kind, count in totals.entries.items()]
         yield _counter("sublet_ledger_entries", "Lines in the ledger.", ["kind"], lines)
+        conflict = [((), float(totals.conflict))]
+        text = "1 while records of one happening disagree: new binds have stopped."
+        yield _gauge("sublet_ledger_conflict", text, [], conflict)
         if totals.last_at_ms is not None:
             last = [((), totals.last_at_ms / MS_PER_SECOND)]
             yield _gauge(

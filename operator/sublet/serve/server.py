@@ -6,11 +6,13 @@ The text of a scrape is made in a thread and kept for a moment, so that a scrape
 import asyncio
 from typing import Final
 
+import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from sublet.clock import Clock
+from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerUnavailable
 from sublet.serve.auth import MetricsGate
 from sublet.serve.books import LedgerBooks
@@ -75,7 +77,8 @@ class Public:
             totals = await self._books.totals(self._clock.now_ms())
             prices = await self._books.prices(key[4] for key in totals.gpu_milliseconds)
             snapshot = Snapshot(self._observed, totals, prices, self._per_claim)
-        except LedgerUnavailable:
+        except (LedgerUnavailable, BrokenLedger) as error:
+            structlog.get_logger().error("ledger not shown", error=str(error))
             snapshot = Snapshot(self._observed, None, per_claim=self._per_claim)
         registry = CollectorRegistry()
         registry.register(snapshot)

@@ -5,7 +5,7 @@ newer schema is refused rather than guessed at.
 """
 
 from importlib.resources import as_file, files
-from typing import Any
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
@@ -17,6 +17,12 @@ from sqlalchemy.exc import ArgumentError
 from sublet.ledger.port import LedgerUnavailable
 
 _BUSY_MS = 10_000
+_POSTGRES: Final[dict[str, Any]] = {
+    "connect_timeout": 5,  # seconds
+    "tcp_user_timeout": 10_000,  # milliseconds: a server that went dark is away, not slow
+    "options": "-c statement_timeout=30000 -c lock_timeout=10000",
+}
+"""A store that hangs must not hold up whatever waits for it for ever."""
 
 
 def open_engine(url: str) -> Engine:
@@ -24,7 +30,8 @@ def open_engine(url: str) -> Engine:
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
-        engine = create_engine(url, pool_pre_ping=True)
+        options = _POSTGRES if url.startswith("postgresql") else {}
+        engine = create_engine(url, pool_pre_ping=True, connect_args=options)
     except (ArgumentError, ImportError) as error:
         raise ValueError("SUBLET_DATABASE_URL must be sqlite:///FILE or postgresql://…") from error
     if engine.dialect.name not in ("sqlite", "postgresql"):

@@ -6,6 +6,7 @@ of two gets a conflict, reads the new head and tries again.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -24,6 +25,10 @@ from sublet.store.tables import entries, intents, terms
 
 T = TypeVar("T")
 
+CALL_SECONDS: Final = 30.0
+"""For one call of the store; a longer silence counts as away."""
+READ_SECONDS: Final = 300.0
+"""For reading the whole ledger."""
 _FORK_TRIES: Final = 20
 _BATCH: Final = 500
 """Bound parameters per statement have limits."""
@@ -32,12 +37,16 @@ _BATCH: Final = 500
 class SqlLedger:
     """Implements `sublet.ledger.port.LedgerPort` and the reads that metrics and usage need."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, call_seconds: float = CALL_SECONDS) -> None:
         self._engine = open_engine(url)
+        self._call_seconds = call_seconds
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._waiting: list[tuple[list[Fact], dict[str, str], asyncio.Future[int]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._migrated = False
+        self._hung: asyncio.Future[Any] | None = None
+        self.conflict: str | None = None
+        """The first fact that disagreed with what is written; new binds stop until somebody has looked."""
 
     async def start(self) -> None:
         """Bring the schema up to date; LedgerUnavailable if the database is away or newer."""
@@ -47,11 +56,17 @@ class SqlLedger:
         """Write what waits and close the database."""
         if self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
-        self._thread.shutdown()
+        with contextlib.suppress(LedgerUnavailable):
+            await self._in_thread(self._engine.dispose, self._call_seconds)
+        self._thread.shutdown(wait=False)
 
     async def intend_bound(self, claim_uid: ClaimUID, sequence: int, at_ms: Millis) -> Millis:
-        """Record from when a claim will be billed; the first writer's instant is returned to all."""
+        """Record from when a claim will be billed; the first writer's instant is returned to all.
+
+        Raises LedgerConflict while a conflict stands: what can't be billed must not begin.
+        """
+        if self.conflict is not None:
+            raise LedgerConflict(f"no new binds until the ledger is looked at: {self.conflict}")
         row = {"claim_uid": claim_uid, "sequence": sequence, "at_ms": at_ms}
 
         def write(connection: Connection) -> Millis:
@@ -79,7 +94,7 @@ class SqlLedger:
         """Return the entries after a line, in order."""
         query = select(entries).where(entries.c.seq > after_seq).order_by(entries.c.seq)
         return await self._call(
-            lambda connection: [_entry(row) for row in connection.execute(query)]
+            lambda connection: [_entry(row) for row in connection.execute(query)], READ_SECONDS
         )
 
     async def read_terms(self, hashes: Sequence[str]) -> dict[str, str]:
@@ -105,7 +120,7 @@ class SqlLedger:
             rows = connection.execute(select(entries).order_by(entries.c.seq)).all()
             return verify([_entry(r) for r in rows], [r.id for r in rows])
 
-        return await self._call(check)
+        return await self._call(check, READ_SECONDS)
 
     async def _write_waiting(self) -> None:
         """Commit everything that waits in one transaction, until nothing does; if it fails, each alone."""
@@ -130,7 +145,10 @@ class SqlLedger:
         for item in batch:
             try:
                 counts = await self._call(lambda c, i=item: self._append_all(c, [i]))  # type: ignore[misc]
-            except (LedgerConflict, LedgerUnavailable) as error:
+            except LedgerConflict as error:
+                self.conflict = self.conflict or str(error)
+                _fail(item[2], error)
+            except LedgerUnavailable as error:
                 _fail(item[2], error)
             else:
                 if not item[2].done():
@@ -153,7 +171,9 @@ class SqlLedger:
             for fact in facts:
                 if fact.id in known:
                     if known[fact.id] != fact.content:
-                        raise LedgerConflict(f"entry {fact.id} is there with other content")
+                        raise LedgerConflict(
+                            f"entry {fact.id} of claim {fact.claim_uid} is there with other content"
+                        )
                     continue
                 seq += 1
                 entry = Entry(seq, fact, head)
@@ -181,9 +201,22 @@ class SqlLedger:
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         return dialect.insert(table)
 
-    async def _call(self, work: Callable[[Connection], T]) -> T:
+    async def _call(self, work: Callable[[Connection], T], seconds: float | None = None) -> T:
         """Run work in one transaction on the ledger's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+        return await self._in_thread(lambda: self._transact(work), seconds or self._call_seconds)
+
+    async def _in_thread(self, work: Callable[[], T], seconds: float) -> T:
+        """Run work on the ledger's thread; a store that doesn't answer in time is away until that call has ended."""
+        if self._hung is not None and not self._hung.done():
+            raise LedgerUnavailable("the ledger's store doesn't answer")
+        call = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        done, _ = await asyncio.wait({call}, timeout=seconds)
+        if not done:
+            # its result is unknown: every write may be repeated, so nothing is lost and nothing doubled
+            call.add_done_callback(lambda late: late.cancelled() or late.exception())
+            self._hung = call
+            raise LedgerUnavailable(f"the ledger's store hasn't answered for {seconds:.0f} seconds")
+        return call.result()
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         for attempt in range(_FORK_TRIES):

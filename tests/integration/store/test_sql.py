@@ -13,24 +13,24 @@ from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.store.database import open_engine
 from sublet.store.sql import SqlLedger
-from tests.harness.postgres import postgres_server
+from tests.harness.postgres import PostgresServer, postgres_server
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
+def server() -> Iterator[PostgresServer]:
+    with postgres_server() as running:
+        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.sqlite"
-    server: str = request.getfixturevalue("server")
-    execute(server, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    return server
+    server: PostgresServer = request.getfixturevalue("server")
+    execute(server.url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    return server.url
 
 
 def execute(url: str, *statements: str) -> None:
@@ -97,6 +97,18 @@ async def test_the_same_happening_with_other_content_is_refused_and_the_rest_goe
     await ledger.close()
 
 
+async def test_a_conflict_stops_new_binds_and_nothing_else(url: str):
+    ledger = SqlLedger(url)
+    await ledger.append([fact("a")], {})
+    with pytest.raises(LedgerConflict):
+        await ledger.append([fact("a", gpus=4)], {})
+
+    with pytest.raises(LedgerConflict, match="no new binds until the ledger is looked at"):
+        await ledger.intend_bound(ClaimUID("b"), 1, Millis(1))
+    assert await ledger.append([fact("a", 9, type_=EntryType.CLOSE)], {}) == 1
+    await ledger.close()
+
+
 async def test_the_first_intent_wins(url: str):
     ledger, other = SqlLedger(url), SqlLedger(url)
 
@@ -138,6 +150,32 @@ async def test_a_schema_of_a_newer_version_is_refused(url: str):
     with pytest.raises(LedgerUnavailable, match="newer than this program"):
         await newer.start()
     await newer.close()
+
+
+async def test_a_store_that_hangs_is_away_until_it_answers_and_doubles_nothing(
+    server: PostgresServer,
+):
+    execute(server.url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    ledger = SqlLedger(server.url, call_seconds=0.5)
+    await until(lambda: ledger.append([fact("a")], {}))
+    with server.frozen():
+        for _ in range(2):
+            with pytest.raises(LedgerUnavailable, match="answer"):
+                await ledger.append([fact("b")], {})
+
+    await until(lambda: ledger.append([fact("b")], {}))
+    assert [f.claim_uid for f in await ledger.facts()] == ["a", "b"]
+    await ledger.close()
+
+
+async def until(work):
+    """Do it again until the store answers."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await work()
+            except LedgerUnavailable:
+                await asyncio.sleep(0.1)
 
 
 async def test_a_store_that_is_away_is_said_so_and_comes_back(tmp_path: Path):

@@ -4,50 +4,117 @@ from typing import Any
 import pytest
 import yaml
 
-from sublet.cli.kubeconfig import merge, merge_into_file
+from sublet.api.common import ObjectMeta
+from sublet.cli.kubeconfig import merge_into_file
 from sublet.cli.problems import Problem
 
+TRAIN = ObjectMeta(name="train", namespace="acme", uid="1")
+OTHER = ObjectMeta(name="train", namespace="globex", uid="2")
 
-def config(name: str, server: str) -> dict[str, Any]:
+
+def config(name: str, server: str, namespace: str = "mine") -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": name, "cluster": {"server": server}}],
         "users": [{"name": name, "user": {"token": "t"}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "contexts": [
+            {"name": name, "context": {"cluster": name, "user": name, "namespace": namespace}}
+        ],
         "current-context": name,
     }
 
 
-def test_merging_adds_the_claims_context_and_keeps_the_users_own():
-    merged = merge(config("mine", "https://a"), config("eu-west", "https://b"))
-
-    assert [c["name"] for c in merged["contexts"]] == ["mine", "eu-west"]
-    assert merged["current-context"] == "mine"
+def access(claim: ObjectMeta, server: str) -> dict[str, Any]:
+    return config("eu-west", server, f"sublet-{claim.uid}-1")
 
 
-def test_merging_again_replaces_the_entry_of_the_same_name():
-    once = merge(config("mine", "https://a"), config("eu-west", "https://old"))
+def servers(path) -> dict[str, str]:
+    """Context -> the server that it leads to."""
+    found = yaml.safe_load(path.read_text())
+    clusters = {c["name"]: c["cluster"]["server"] for c in found["clusters"]}
+    return {c["name"]: clusters[c["context"]["cluster"]] for c in found["contexts"]}
 
-    again = merge(once, config("eu-west", "https://new"))
 
-    assert [c["cluster"]["server"] for c in again["clusters"]] == ["https://a", "https://new"]
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "config").write_text(yaml.safe_dump(config("mine", "https://mine")))
+    return tmp_path / "config"
 
 
-def test_a_new_file_gets_the_claims_context_as_current(tmp_path):
+def test_merging_adds_the_claims_context_and_keeps_the_users_own(path):
+    names = merge_into_file(path, access(TRAIN, "https://b"), TRAIN)
+
+    assert names == ["eu-west"]
+    assert servers(path) == {"mine": "https://mine", "eu-west": "https://b"}
+    assert yaml.safe_load(path.read_text())["current-context"] == "mine"
+
+
+def test_merging_again_replaces_the_same_claims_entry(path):
+    merge_into_file(path, access(TRAIN, "https://old"), TRAIN)
+    merge_into_file(path, access(TRAIN, "https://new"), TRAIN)
+
+    assert servers(path) == {"mine": "https://mine", "eu-west": "https://new"}
+
+
+def test_two_claims_in_one_cluster_keep_a_context_each(path):
+    second = OTHER.model_copy(update={"name": "infer"})
+
+    merge_into_file(path, access(TRAIN, "https://a"), TRAIN)
+    names = merge_into_file(path, access(second, "https://b"), second)
+
+    assert names == ["eu-west-infer"]
+    assert servers(path)["eu-west"] == "https://a"
+    assert servers(path)["eu-west-infer"] == "https://b"
+
+
+def test_namesakes_in_two_namespaces_keep_a_context_each(path):
+    third = ObjectMeta(name="train", namespace="initech", uid="3")
+
+    names = [
+        merge_into_file(path, access(claim, "https://a"), claim)[0]
+        for claim in (TRAIN, OTHER, third, TRAIN, OTHER, third)
+    ]
+
+    assert names == ["eu-west", "eu-west-train", "eu-west-initech-train"] * 2
+
+
+def test_the_users_own_cluster_of_that_name_is_never_replaced(tmp_path):
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config("eu-west", "https://my-own")))
+
+    merge_into_file(path, access(TRAIN, "https://b"), TRAIN)
+
+    assert servers(path) == {"eu-west": "https://my-own", "eu-west-train": "https://b"}
+
+
+def test_a_new_file_is_the_users_alone_and_gets_the_claims_context_as_current(tmp_path):
     path = tmp_path / "deep" / "config"
 
-    merge_into_file(path, config("eu-west", "https://b"))
+    merge_into_file(path, access(TRAIN, "https://b"), TRAIN)
 
     assert yaml.safe_load(path.read_text())["current-context"] == "eu-west"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_file_that_is_no_kubeconfig_is_left_alone(tmp_path):
+def test_a_link_stays_a_link(path, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(path)
+
+    merge_into_file(link, access(TRAIN, "https://b"), TRAIN)
+
+    assert link.is_symlink()
+    assert "eu-west" in servers(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["- just\n- a list\n", "contexts: 7\n", "clusters: [a]\n", "{ junk: ["]
+)
+def test_a_file_that_is_no_kubeconfig_is_left_alone(tmp_path, text):
     path = tmp_path / "notes.txt"
-    path.write_text("- just\n- a list\n")
+    path.write_text(text)
 
-    with pytest.raises(Problem, match="is not a kubeconfig"):
-        merge_into_file(path, config("eu-west", "https://b"))
+    with pytest.raises(Problem, match="kubeconfig; name another file"):
+        merge_into_file(path, access(TRAIN, "https://b"), TRAIN)
 
-    assert path.read_text() == "- just\n- a list\n"
+    assert path.read_text() == text

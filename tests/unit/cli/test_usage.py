@@ -3,6 +3,7 @@ import pytest
 from sublet.api.times import MS_PER_HOUR, Millis, parse_instant
 from sublet.cli.problems import Problem
 from sublet.cli.usage import hours, parse_window, window_params
+from sublet.ledger.usage import By
 
 NOW = parse_instant("2026-11-22T10:00:00.123Z")
 
@@ -35,7 +36,7 @@ def test_hours_are_written_without_floats(gpu_milliseconds, text):
 
 
 def test_the_query_keeps_milliseconds():
-    params = window_params(Millis(0), NOW, "claim")
+    params = window_params(Millis(0), NOW, By.CLAIM)
 
     assert params == {
         "from": "1970-01-01T00:00:00Z",

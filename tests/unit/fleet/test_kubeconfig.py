@@ -8,10 +8,20 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from sublet.fleet.kubeconfig import KubeconfigRefused, is_local_address, parse_kubeconfig
+from sublet.fleet.kubeconfig import MAX_BYTES, KubeconfigRefused, parse_kubeconfig
+from sublet.kube.addresses import is_local_address
+from tests.builders.pem import certificate_and_key
 
-PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n").decode()
+CERTIFICATE, KEY = certificate_and_key()
 HUB = "https://10.0.0.1:6443"
+JUNK = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+PEM = b64(CERTIFICATE)
 
 
 def config(*, cluster: dict[str, Any] | None = None, user: dict[str, Any] | None = None) -> bytes:
@@ -66,6 +76,20 @@ def test_a_plain_token_kubeconfig_is_accepted():
             None,
             "clusters[].cluster.certificate-authority-data",
         ),
+        (
+            {"certificate-authority-data": b64(JUNK)},
+            None,
+            "clusters[].cluster.certificate-authority-data",
+        ),
+        ({}, {"client-certificate-data": PEM}, "users[].user"),
+        (
+            {},
+            {
+                "client-certificate-data": PEM,
+                "client-key-data": b64(certificate_and_key("secret")[1]),
+            },
+            "users[].user",
+        ),
     ],
 )
 def test_what_isnt_on_the_list_is_refused_by_name(cluster, user, field):
@@ -74,6 +98,17 @@ def test_what_isnt_on_the_list_is_refused_by_name(cluster, user, field):
 
     assert refused.value.field == field
     assert "secret-token" not in str(refused.value)
+
+
+def test_a_client_certificate_with_its_key_is_accepted():
+    user = {"client-certificate-data": PEM, "client-key-data": b64(KEY)}
+
+    assert parse(config(user=user)).client_cert_pem == CERTIFICATE
+
+
+def test_a_file_that_is_far_too_large_is_not_even_read():
+    with pytest.raises(KubeconfigRefused, match="larger than"):
+        parse(config() + b"#" * MAX_BYTES)
 
 
 def test_local_addresses_are_for_development_only():

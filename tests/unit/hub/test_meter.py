@@ -87,7 +87,8 @@ async def test_what_is_settled_is_known_until_the_claim_changes():
     await meter.settle(bound())
 
     assert meter.is_settled(bound())
-    assert not meter.is_settled(releasing())
+    newer = releasing().metadata.model_copy(update={"resource_version": "2"})
+    assert not meter.is_settled(releasing().model_copy(update={"metadata": newer}))
 
 
 def test_a_resumed_claim_doesnt_show_the_end_of_its_last_term():

@@ -4,13 +4,9 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from sublet.kube.addresses import is_local_address
 from sublet.kube.errors import (
@@ -27,6 +23,7 @@ from sublet.kube.errors import (
 )
 from sublet.kube.session import ApiServer, Endpoint, Limits, tls_context
 from sublet.kube.wire import Node
+from tests.builders.pem import certificate_and_key
 from tests.harness.fake_api import FakeApi, answering, failure, fake_api, saying, silence
 
 PATH = "/api/v1/nodes/n"
@@ -224,32 +221,13 @@ async def test_a_name_that_leads_to_loopback_is_refused_when_the_connection_is_m
 
 
 def test_an_encrypted_key_is_an_error_and_never_a_question_on_the_terminal():
-    certificate, key = pair(serialization.BestAvailableEncryption(b"secret"))
+    certificate, key = certificate_and_key("secret")
 
     with pytest.raises((ssl.SSLError, ValueError)):
         tls_context(Endpoint("https://x", client_cert_pem=certificate, client_key_pem=key))
 
 
 def test_a_certificate_with_its_key_is_taken():
-    certificate, key = pair(serialization.NoEncryption())
+    certificate, key = certificate_and_key()
 
     assert tls_context(Endpoint("https://x", client_cert_pem=certificate, client_key_pem=key))
-
-
-def pair(encryption: serialization.KeySerializationEncryption) -> tuple[str, str]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, encryption)
-    return certificate.public_bytes(encoding).decode(), private.decode()

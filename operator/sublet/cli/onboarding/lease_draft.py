@@ -1,4 +1,8 @@
-"""A GpuLease to edit: what the cluster shows is filled in, what the contract says is left to the person."""
+"""A GpuLease to edit: what the cluster shows is filled in, what only the contract says is left to the person.
+
+The words to edit begin with EDIT- and end with an example. The hub refuses the draft as it is, so that no lease is
+ever sold at a made-up price.
+"""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -6,18 +10,37 @@ from datetime import UTC, datetime
 import yaml
 
 from sublet.api.common import API_VERSION
-from sublet.fleet.nodebook import GPU
+from sublet.cli.onboarding.nodes import PRODUCT, gpus_of, is_whole
+from sublet.cli.onboarding.place import Place
 from sublet.kube.wire import Node
 
 
-def draft(name: str, nodes: list[Node], now: datetime) -> str:
-    """Return a GpuLease as YAML; prices, landlord and term are examples that must be edited."""
-    product, gpus = _main_product(nodes)
+class _Quoted(str):
+    """A text that stays one when its EDIT- is taken off."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes those with quotes."""
+
+
+_Dumper.add_representer(
+    _Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
+
+
+def draft(place: Place, nodes: list[Node], now: datetime) -> str:
+    """Return a GpuLease as YAML, for the product that the cluster has most of."""
+    name = place.name
+    whole = [node for node in nodes if is_whole(node)]
+    counts: Counter[str] = Counter()
+    for node in whole:
+        counts[node.metadata.labels[PRODUCT]] += gpus_of(node)
+    product, gpus = counts.most_common(1)[0] if counts else ("EDIT-NVIDIA-H100-80GB-HBM3", 0)
+    mine = [node for node in whole if node.metadata.labels[PRODUCT] == product]
     today = datetime(now.year, now.month, now.day, tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    region, zone = (
-        _label(nodes, "topology.kubernetes.io/region"),
-        _label(nodes, "topology.kubernetes.io/zone"),
-    )
+    zone = _label(mine, "topology.kubernetes.io/zone")
     lease = {
         "apiVersion": API_VERSION,
         "kind": "GpuLease",
@@ -25,32 +48,32 @@ def draft(name: str, nodes: list[Node], now: datetime) -> str:
         "spec": {
             "provider": "EDIT-landlord",
             "tenantAlias": name,
-            "contract": {"id": "EDIT-contract"},
-            "clusterRef": {"kubeconfigSecretRef": {"name": name}},
+            "contract": {"id": "EDIT-contract-number"},
+            "clusterRef": {"inCluster": {}}
+            if place.in_cluster
+            else {"kubeconfigSecretRef": {"name": name}},
             "product": product,
             "location": {
-                "jurisdiction": "EU",
-                "country": "ES",
-                "region": region or "EDIT-region",
+                "jurisdiction": "EDIT-EU",
+                "country": "EDIT-ES",
+                "region": _label(mine, "topology.kubernetes.io/region") or "EDIT-region",
                 **({"zone": zone} if zone else {}),
             },
             "term": {"startTime": today},
             "commitment": {"phases": [{"commitmentId": "all", "startTime": today, "gpus": gpus}]},
-            "prices": [{"effectiveTime": today, "perGpuHour": "2.35"}],
-            "currency": "USD",
+            "prices": [{"effectiveTime": today, "perGpuHour": _Quoted("EDIT-2.35")}],
+            "currency": "EDIT-USD",
         },
     }
-    return yaml.safe_dump(lease, sort_keys=False)
-
-
-def _main_product(nodes: list[Node]) -> tuple[str, int]:
-    counts: Counter[str] = Counter()
-    for node in nodes:
-        product = node.metadata.labels.get("nvidia.com/gpu.product", "")
-        counts[product] += int(node.status.allocatable.get(GPU, "0"))
-    return counts.most_common(1)[0] if counts else ("EDIT-product", 0)
+    others = "".join(
+        f"# a lease of its own is needed for {count} GPUs of {other}\n"
+        for other, count in sorted(counts.items())
+        if other != product
+    )
+    return yaml.dump(lease, Dumper=_Dumper, sort_keys=False) + others
 
 
 def _label(nodes: list[Node], key: str) -> str:
+    """Return the value that all nodes share, empty if they don't."""
     values = {n.metadata.labels.get(key, "") for n in nodes}
     return values.pop() if len(values) == 1 else ""

@@ -1,0 +1,80 @@
+"""How a command reaches a cluster, with the user's own kubeconfig and rights, and how it ends when it can't."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import yaml
+
+from sublet.api.common import DNS_LABEL, DNS_NAME
+from sublet.cli.contexts import find_context
+from sublet.cli.problems import Problem, describe, fail, unexpected
+from sublet.kube.errors import KubeError
+from sublet.kube.hub import hub_endpoint
+from sublet.kube.session import ApiServer, Endpoint, Limits
+
+_BROKEN: Final = "no usable kubeconfig: "
+_ENTRY: Final = re.compile(r"/\{.*\}", re.DOTALL)
+_MEND: Final = "; set KUBECONFIG or --context"
+LIMITS: Final = Limits(request_seconds=20.0)
+"""A person waits for the answer."""
+
+
+class Cluster(ApiServer):
+    """An API server that the user knows by a name; its errors carry that name as a note."""
+
+    def __init__(self, endpoint: Endpoint, title: str) -> None:
+        super().__init__(endpoint, LIMITS)
+        self.title = title
+
+    async def request(self, method: str, path: str, **options: Any) -> bytes:
+        """Send one request; see `ApiServer.request`."""
+        try:
+            return await super().request(method, path, **options)
+        except KubeError as error:
+            error.add_note(self.title)
+            raise
+
+
+@asynccontextmanager
+async def connect(context: str | None, title: str = "the hub") -> AsyncIterator[Cluster]:
+    """Yield the cluster of a context, of the current one if none is given."""
+    found = find_context(context)
+    try:
+        endpoint = await hub_endpoint(context=found.name if found else None)
+    except (
+        Exception
+    ) as error:  # the loader raises whatever a broken kubeconfig makes it stumble over
+        # the loader names an entry by its whole content, credentials included
+        said = _ENTRY.sub("", str(error)).removeprefix(_BROKEN).removesuffix(_MEND)
+        raise Problem(f"{_BROKEN}{said}{_MEND}") from error
+    async with Cluster(endpoint, title) as cluster:
+        yield cluster
+
+
+def run(work: Callable[[], Awaitable[None]], *, what: str) -> None:
+    """Run a command; each failure becomes one line on standard error and exit status 1."""
+
+    async def all_of_it() -> None:
+        await work()
+
+    try:
+        asyncio.run(all_of_it())
+    except Problem as problem:
+        fail(str(problem))
+    except BrokenPipeError:
+        raise  # whoever read our output has seen enough
+    except (KubeError, OSError, ValueError, yaml.YAMLError) as error:
+        fail(describe(error, what=what))
+    except Exception as error:  # noqa: BLE001  the last net: a mistake of ours is one line, too
+        fail(unexpected(error, what=what))
+
+
+def checked_name(name: str, *, what: str, label: bool = False) -> str:
+    """Return a name that can stand in a URL; Problem if no such object can be called so."""
+    pattern, longest = (DNS_LABEL, 63) if label else (DNS_NAME, 253)
+    if len(name) > longest or not re.fullmatch(pattern, name):
+        raise Problem(f"{name!r} can't be the name of a {what}")
+    return name

@@ -1,0 +1,31 @@
+"""What can be seen of a cluster as a whole: how old it is, and whether isolation acts."""
+
+from typing import Final
+
+from sublet.cli.onboarding.findings import Finding, error, ok
+from sublet.fleet.isolation import find_isolation_fault
+from sublet.kube.session import ApiServer
+
+OLDEST_MINOR: Final = 30
+"""ValidatingAdmissionPolicy is GA since Kubernetes 1.30."""
+
+
+async def minor_version(api: ApiServer) -> int:
+    """Return the API server's minor version."""
+    version = await api.get("/version")
+    return int("".join(c for c in str(version.get("minor", "0")) if c.isdigit()) or 0)
+
+
+def version_finding(minor: int) -> Finding:
+    """Say whether a cluster is young enough."""
+    if minor < OLDEST_MINOR:
+        return error(
+            f"Kubernetes 1.{minor} is too old: ValidatingAdmissionPolicy needs 1.{OLDEST_MINOR}"
+        )
+    return ok(f"Kubernetes 1.{minor}")
+
+
+async def isolation_finding(operator: ApiServer) -> Finding:
+    """Prove isolation as the operator does; `operator` speaks with the operator's own credential."""
+    fault = await find_isolation_fault(operator)
+    return error(fault) if fault else ok("isolation is live: the policies act")

@@ -1,0 +1,139 @@
+"""`sublet doctor`: looks at leased clusters with the operator's own credentials and says what to mend.
+
+What the operator can't do with its narrow rights can't be seen here either; that is the point. One cluster's trouble
+never hides another's.
+"""
+
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+from sublet.api.common import find_condition, is_true
+from sublet.api.gpulease import GpuLease
+from sublet.api.kinds import LEASES
+from sublet.cli.connect import LIMITS, Cluster, connect
+from sublet.cli.onboarding import daemons
+from sublet.cli.onboarding.apply import read_or_none
+from sublet.cli.onboarding.cluster import isolation_finding, minor_version, version_finding
+from sublet.cli.onboarding.credential import ask_token
+from sublet.cli.onboarding.findings import Finding, error, ok, show, warning
+from sublet.cli.onboarding.nodes import gpu_nodes, lease_findings
+from sublet.cli.onboarding.place import HUB_ACCOUNT
+from sublet.cli.onboarding.reach import LOCAL, is_local, read_endpoint
+from sublet.cli.problems import Problem, describe
+from sublet.fleet.credential import CREDENTIALS_LABEL
+from sublet.fleet.kubeconfig import KubeconfigRefused
+from sublet.kube.errors import Forbidden, KubeError, NotFound, Unauthorized
+from sublet.kube.identity import read_cluster_uid
+from sublet.kube.session import ApiServer, Endpoint
+
+
+async def diagnose_all(name: str | None, *, hub_context: str | None, namespace: str) -> bool:
+    """Check one lease or all; print what was found; return whether nothing must be mended."""
+    async with connect(hub_context) as hub:
+        if name is not None:
+            leases = [GpuLease.model_validate(await hub.get(LEASES.path(name=name)))]
+        else:
+            items = (await hub.get(LEASES.path()))["items"]
+            leases = [GpuLease.model_validate(item) for item in items]
+        if not leases:
+            raise Problem("the hub has no GpuLease yet; `sublet onboard` prints one to edit")
+        hub_uid = await read_cluster_uid(hub)
+        good = True
+        for lease in leases:
+            print(f"lease {lease.metadata.name}")
+            async for finding in _diagnose(hub, lease, namespace=namespace, hub_uid=hub_uid):
+                good = show([finding]) and good
+    return good
+
+
+async def _diagnose(
+    hub: Cluster, lease: GpuLease, *, namespace: str, hub_uid: str
+) -> AsyncIterator[Finding]:
+    """Yield findings from the credential to the nodes; an error that hides the rest is the last but one."""
+    found = await _credential(hub, lease, namespace)
+    if isinstance(found, Finding):
+        yield found
+    else:
+        try:
+            async with ApiServer(found, LIMITS) as leased:
+                async for finding in _look(leased, lease, hub_uid):
+                    yield finding
+        except Unauthorized:
+            yield error(
+                "the cluster doesn't accept the operator's credential; run `sublet onboard --rotate`"
+            )
+        except Forbidden as refusal:
+            yield error(
+                f"the operator lacks a right ({refusal.message}); run `sublet onboard` for this cluster again"
+            )
+        except (KubeError, OSError) as trouble:
+            trouble.add_note("the cluster")
+            yield error(describe(trouble, what=found.server))
+    yield _operators_word(lease)
+
+
+async def _look(leased: ApiServer, lease: GpuLease, hub_uid: str) -> AsyncIterator[Finding]:
+    """Yield what a cluster that answers shows."""
+    uid, ref = await read_cluster_uid(leased), lease.spec.cluster_ref
+    pinned = ref.cluster_uid or lease.status.cluster_uid
+    if uid == hub_uid and ref.in_cluster is None:
+        yield error("the kubeconfig leads to the hub itself; a lease needs a cluster of its own")
+        return
+    if pinned not in (None, uid):
+        yield error(f"the kubeconfig leads to cluster {uid}, but the lease is pinned to {pinned}")
+        return
+    if is_local(leased.endpoint) and not is_true(lease.status.conditions, "CredentialsValid"):
+        yield warning(LOCAL)
+    yield version_finding(await minor_version(leased))
+    yield await isolation_finding(leased)
+    pods = await daemons.running_pods(leased)
+    nodes = await gpu_nodes(leased, lease.spec.node_selector)
+    for finding in lease_findings(nodes, lease, daemons.foreign_nodes(pods)):
+        yield finding
+    open_to = await daemons.open_namespaces(leased)
+    for finding in daemons.daemon_findings(daemons.daemon_sets_of(pods), open_to):
+        yield finding
+
+
+async def _credential(hub: Cluster, lease: GpuLease, namespace: str) -> Endpoint | Finding:
+    """Return where the operator goes and as whom, or why it can't."""
+    ref = lease.spec.cluster_ref.kubeconfig_secret_ref
+    if ref is None:
+        return await _own_credential(hub, namespace)
+    where = f"Secret {namespace}/{ref.name}"
+    again = f"run `sublet onboard --name {ref.name}` for this cluster"
+    secret: dict[str, Any] | None = await read_or_none(
+        hub, f"/api/v1/namespaces/{namespace}/secrets/{ref.name}"
+    )
+    if secret is None:
+        return error(f"{where} isn't on the hub; {again}")
+    if CREDENTIALS_LABEL not in (secret["metadata"].get("labels") or {}):
+        return error(f"{where} lacks the label {CREDENTIALS_LABEL}; {again}")
+    data: dict[str, str] = secret.get("data") or {}
+    if ref.key not in data:
+        return error(f"{where} has no key {ref.key}; {again}")
+    try:
+        return read_endpoint(base64.b64decode(data[ref.key]))
+    except KubeconfigRefused as refusal:
+        return error(f"{where}: the operator refuses the kubeconfig: {refusal}; {again}")
+
+
+async def _own_credential(hub: Cluster, namespace: str) -> Endpoint | Finding:
+    """Return the hub under the operator's second identity there."""
+    try:
+        token = await ask_token(hub, namespace, HUB_ACCOUNT)
+    except NotFound:
+        return error(
+            f"there is no ServiceAccount {namespace}/{HUB_ACCOUNT}; run `sublet onboard --in-cluster`"
+        )
+    return hub.with_token(token).endpoint
+
+
+def _operators_word(lease: GpuLease) -> Finding:
+    """Return what the operator itself said last of the lease."""
+    ready = find_condition(lease.status.conditions, "Ready")
+    if ready is None:
+        return warning("the operator hasn't looked at this lease yet; is it running?")
+    text = f"the operator says: {ready.reason}: {ready.message}"
+    return ok(text) if ready.status == "True" else warning(text)

@@ -1,0 +1,65 @@
+"""Which two clusters a command is about: the leased one and the hub, and whether they may be one and the same."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sublet.api.ids import ClusterUID
+from sublet.cli.connect import Cluster, connect
+from sublet.cli.problems import Problem
+from sublet.kube.identity import read_cluster_uid
+
+ACCOUNT: Final = "sublet"
+HUB_ACCOUNT: Final = "sublet-leased"
+"""On the hub itself the operator leases nodes under an account that isn't its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the person said of the clusters."""
+
+    context: str
+    name: str
+    hub_context: str | None
+    namespace: str
+    in_cluster: bool = False
+    """The hub's own nodes are leased."""
+
+    @property
+    def account(self) -> str:
+        """Return the ServiceAccount that the operator uses in the leased cluster."""
+        return HUB_ACCOUNT if self.in_cluster else ACCOUNT
+
+    @property
+    def title(self) -> str:
+        """Return what errors call the leased cluster."""
+        return f"the cluster of context {self.context}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both clusters, connected and identified."""
+
+    leased: Cluster
+    leased_uid: ClusterUID
+    hub: Cluster
+    hub_uid: ClusterUID
+
+
+@asynccontextmanager
+async def both(place: Place) -> AsyncIterator[Pair]:
+    """Yield both clusters; Problem if they are one and nobody said so, or two and somebody did."""
+    hub_context = place.hub_context or (place.context if place.in_cluster else None)
+    async with connect(place.context, place.title) as leased, connect(hub_context) as hub:
+        leased_uid, hub_uid = await read_cluster_uid(leased), await read_cluster_uid(hub)
+        if leased_uid == hub_uid and not place.in_cluster:
+            raise Problem(
+                f"context {place.context} is the hub itself; a lease needs a cluster of its own: check --context and "
+                "--hub-context, or give --in-cluster if the hub's own nodes are leased"
+            )
+        if leased_uid != hub_uid and place.in_cluster:
+            raise Problem(
+                f"context {place.context} isn't the hub; check --context and --hub-context, or leave --in-cluster out"
+            )
+        yield Pair(leased, leased_uid, hub, hub_uid)

@@ -1,0 +1,171 @@
+"""Asks a leased cluster, again and again, who it is, whether it answers and whether isolation acts there.
+
+Owns the facts of one cluster beside its nodes. Identity comes first: while the cluster isn't the one that the lease is
+pinned to, nothing else is asked of it and nothing is written there. Proving isolation takes many requests, so it has
+time of its own and its failures never make a cluster unreachable that answers.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import structlog
+
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClusterUID, LeaseUID
+from sublet.book.inventory import Reach
+from sublet.clock import Clock
+from sublet.fleet.facts import LeaseFacts
+from sublet.fleet.isolation import find_isolation_fault
+from sublet.kube.errors import Forbidden, KubeError, Unauthorized, Unreachable
+from sublet.kube.identity import read_cluster_uid
+from sublet.kube.session import ApiServer
+
+ISOLATION_SECONDS: Final = 60.0
+"""For one whole proof, also over a slow line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeTimes:
+    """How often a cluster is asked, in seconds."""
+
+    every_seconds: float = 10.0
+    failures: int = 3
+    """So many failed probes in a row make a cluster's state Unknown."""
+    isolation_seconds: float = 3_600.0
+    isolation_retry_seconds: float = 15.0
+
+
+class Probe:
+    """Keeps the facts of one leased cluster."""
+
+    def __init__(
+        self,
+        api: ApiServer,
+        lease: Callable[[], GpuLease],
+        *,
+        hub_uid: ClusterUID | None,
+        clock: Clock,
+        times: ProbeTimes,
+        changed: Callable[[], None],
+        confirmed: Callable[[], None],
+    ) -> None:
+        """`confirmed` is called after each probe that found the right cluster."""
+        self.facts = LeaseFacts()
+        self._api = api
+        self._lease = lease
+        self._hub_uid = hub_uid
+        self._clock = clock
+        self._times = times
+        self._changed = changed
+        self._confirmed = confirmed
+        self._failures = 0
+        self._isolation_due = float("-inf")
+
+    async def run(self) -> None:
+        """Probe until cancelled; nothing that goes wrong leaves this task."""
+        while True:
+            try:
+                await self._look()
+            except Exception:  # noqa: BLE001  one cluster's surprise must not end its task, nor anybody else's
+                structlog.get_logger().exception("probe failed", lease=self._uid)
+                self._fail(None)
+            wait = self._times.every_seconds if self.facts.isolation_ready else 1.0
+            await asyncio.sleep(min(wait, self._times.every_seconds))
+
+    async def confirm(self) -> None:
+        """See that this is still the cluster that was confirmed; Unreachable if it is another."""
+        if await read_cluster_uid(self._api) != self.facts.cluster_uid:
+            raise Unreachable("the kubeconfig leads to another cluster now")
+
+    async def _look(self) -> None:
+        try:
+            async with asyncio.timeout(self._times.every_seconds):
+                confirmed = await self._identify()
+            self._failures = 0
+        except Unauthorized:
+            self._learn(
+                reach=Reach.UNREACHABLE,
+                credentials_checked=False,
+                credentials_error="the cluster doesn't accept the credential; run `sublet onboard --rotate`",
+            )
+        except Forbidden as error:
+            self._learn(reach=Reach.REACHABLE, permission_error=error.message)
+        except (KubeError, TimeoutError) as error:
+            self._fail(error)
+        else:
+            if confirmed:
+                self._confirmed()
+                await self._prove_isolation()
+
+    async def _identify(self) -> bool:
+        """Ask who the cluster is; return whether it is the one it was."""
+        uid = await read_cluster_uid(self._api)
+        fault = self._identity_fault(uid)
+        if fault is not None:
+            self._learn(
+                reach=Reach.UNREACHABLE,
+                credentials_checked=True,
+                credentials_error=None,
+                identity_error=fault,
+            )
+            return False
+        if self.facts.kubernetes_version is None:
+            version: dict[str, Any] = await self._api.get("/version")
+            self._learn(kubernetes_version=str(version.get("gitVersion", ""))[:64])
+        self._learn(
+            reach=Reach.REACHABLE,
+            unreachable_since_ms=None,
+            credentials_checked=True,
+            credentials_error=None,
+            identity_error=None,
+            permission_error=None,
+            cluster_uid=uid,
+        )
+        return True
+
+    def _identity_fault(self, uid: ClusterUID) -> str | None:
+        lease = self._lease()
+        if uid == self._hub_uid:
+            return "the kubeconfig leads to the hub itself; a lease needs a cluster of its own"
+        pinned = lease.spec.cluster_ref.cluster_uid or lease.status.cluster_uid
+        if pinned is not None and pinned != uid:
+            return f"the kubeconfig leads to cluster {uid}, but the lease is pinned to {pinned}"
+        return None
+
+    async def _prove_isolation(self) -> None:
+        if self._clock.monotonic() < self._isolation_due:
+            return
+        wait = self._times.isolation_retry_seconds
+        try:
+            async with asyncio.timeout(ISOLATION_SECONDS):
+                fault = await find_isolation_fault(self._api)
+        except (KubeError, TimeoutError) as error:
+            log = structlog.get_logger()
+            log.warning("isolation not proven", lease=self._uid, error=type(error).__name__)
+        else:
+            self._learn(isolation_ready=fault is None, isolation_message=fault or "")
+            wait = self._times.isolation_seconds if fault is None else wait
+        self._isolation_due = self._clock.monotonic() + wait
+
+    def _fail(self, error: Exception | None) -> None:
+        self._failures += 1
+        known = self.facts.reach
+        if self._failures < self._times.failures and known is not Reach.UNKNOWN:
+            return
+        if known is not Reach.UNKNOWN:
+            log = structlog.get_logger()
+            log.warning("cluster unreachable", lease=self._uid, error=type(error).__name__)
+        since = self.facts.unreachable_since_ms or self._clock.now_ms()
+        self._learn(reach=Reach.UNKNOWN, unreachable_since_ms=since)
+
+    def _learn(self, **fields: Any) -> None:
+        facts = replace(self.facts, **fields)
+        if facts != self.facts:
+            self.facts = facts
+            self._changed()
+
+    @property
+    def _uid(self) -> LeaseUID:
+        return LeaseUID(self._lease().metadata.uid)

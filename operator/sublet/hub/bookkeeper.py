@@ -1,0 +1,72 @@
+"""Brings every line that a claim's status calls for into the ledger, apart from planning.
+
+A store that is away or slow holds up no plan and no release: lines wait on the claims that record their instants, and
+the catch-up afterwards is exact. Told after each pass; one task at a time.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.times import Millis
+from sublet.clock import Clock
+from sublet.hub.meter import ClaimMeter, needs_meter
+from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+
+AWAY_RETRY_MS: Final = 2_000
+CONFLICT_RETRY_MS: Final = 60_000
+
+
+class Bookkeeper:
+    """Settles claims in the background."""
+
+    def __init__(self, meter: ClaimMeter, clock: Clock, changed: Callable[[], None]) -> None:
+        self._meter = meter
+        self._clock = clock
+        self._changed = changed
+        self._task: asyncio.Task[None] | None = None
+        self._fault = ""
+        self.due_ms: Millis | None = None
+        """When to be told again at the latest, None if nothing waits."""
+
+    def tend(self, claims: Iterable[GpuClaim]) -> None:
+        """Begin to settle what isn't known to be in the ledger, unless that is under way or was tried just now."""
+        if self._task is not None and not self._task.done():
+            return
+        if self.due_ms is not None and self._clock.now_ms() < self.due_ms:
+            return
+        self.due_ms = None
+        open_claims = [c for c in claims if needs_meter(c) and not self._meter.is_settled(c)]
+        if open_claims:
+            self._task = asyncio.create_task(self._settle(open_claims), name="bookkeeper")
+
+    async def close(self) -> None:
+        """Let what is under way end."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _settle(self, claims: list[GpuClaim]) -> None:
+        results = await asyncio.gather(
+            *(self._meter.settle(c) for c in claims), return_exceptions=True
+        )
+        faults = [r for r in results if isinstance(r, Exception)]
+        for fault in faults:
+            if not isinstance(fault, LedgerUnavailable | LedgerConflict):
+                structlog.get_logger().error("claim not settled", exc_info=fault)
+        self._say(str(faults[0]) if faults else "", waiting=len(faults))
+        if faults:
+            conflict = any(isinstance(f, LedgerConflict) for f in faults)
+            wait = CONFLICT_RETRY_MS if conflict else AWAY_RETRY_MS
+            self.due_ms = Millis(self._clock.now_ms() + wait)
+        self._changed()
+
+    def _say(self, fault: str, *, waiting: int) -> None:
+        """Log a fault when it begins and when it is over, not at each try."""
+        if fault and fault != self._fault:
+            structlog.get_logger().error("ledger", error=fault, waiting=waiting)
+        if self._fault and not fault:
+            structlog.get_logger().info("the ledger is up to date again")
+        self._fault = fault

@@ -1,0 +1,79 @@
+"""How these tests ask the hub: bodies with a field changed, dry runs, statuses set as the operator would."""
+
+import copy
+import json
+from typing import Any
+from uuid import uuid4
+
+import yaml
+
+from tests.harness.stack import Stack
+
+Body = dict[str, Any]
+
+
+def change(body: Body, path: str, value: Any) -> Body:
+    """Return a copy with one field of spec set, or taken out where value is None."""
+    body = copy.deepcopy(body)
+    *parents, last = path.split(".")
+    at = body["spec"]
+    for part in parents:
+        at = at[int(part)] if part.isdigit() else at.setdefault(part, {})
+    if value is None:
+        del at[last]
+    else:
+        at[last] = value
+    return body
+
+
+def named(body: Body, name: str) -> Body:
+    """Return a copy of another name."""
+    return {**body, "metadata": {**body["metadata"], "name": name}}
+
+
+def new_name() -> str:
+    """Return a name that no other test uses."""
+    return f"x{uuid4().hex[:12]}"
+
+
+def try_create(hub: Stack, body: Body) -> str:
+    """Return what the server says to a new object; nothing is stored."""
+    arguments = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
+    return hub.kubectl("hub", *arguments, given=yaml.safe_dump(body), check=False)
+
+
+def apply(hub: Stack, body: Body, *arguments: str) -> str:
+    """Return what the server says to a server-side apply; other managers' fields are never taken by force."""
+    command = ("apply", "--server-side", "--validate=strict", "-f", "-", *arguments)
+    return hub.kubectl("hub", *command, given=yaml.safe_dump(body), check=False)
+
+
+def set_status(hub: Stack, body: Body, status: dict[str, Any]) -> None:
+    """Merge into an object's status as the operator would."""
+    meta = body["metadata"]
+    patch = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+    where = ("-n", meta["namespace"]) if "namespace" in meta else ()
+    hub.kubectl("hub", "patch", body["kind"].lower(), meta["name"], *where, *patch)
+
+
+def stored(hub: Stack, body: Body) -> Body:
+    """Return an object as the hub shows it."""
+    meta = body["metadata"]
+    where = ("-n", meta["namespace"]) if "namespace" in meta else ()
+    found: Body = hub.get("hub", body["kind"].lower(), meta["name"], *where)
+    return found
+
+
+def conditions(**states: str) -> dict[str, Any]:
+    """Return a status with these conditions."""
+    return {
+        "conditions": [
+            {
+                "type": type_,
+                "status": status,
+                "reason": "Test",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }
+            for type_, status in states.items()
+        ]
+    }

@@ -1,0 +1,155 @@
+"""What each CEL rule accepts and refuses, by kind, path and message of the rule."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.builders.api import LONG_AGO, claim, gpu_class, lease
+from tests.integration.api.asking import Body, change
+
+Key = tuple[str, str, str]
+LATER = "2027-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A new object, or a change of one that stands and has these conditions."""
+
+    body: Body
+    first: Body | None = None
+    states: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What one rule lets through and what it stops."""
+
+    accepted: tuple[Case, ...]
+    refused: tuple[Case, ...]
+
+
+def _changes(first: Body, accepted: list[Body], refused: list[Body], **states: str) -> Examples:
+    return Examples(
+        tuple(Case(body, first, states) for body in accepted),
+        tuple(Case(body, first, states) for body in refused),
+    )
+
+
+def _fixed_while_reserved(name: str, value: Any, other: Any) -> tuple[Key, Examples]:
+    old, new = change(claim(), name, value), change(claim(), name, other)
+    reserved = {"Reserved": "True"}
+    refused = [Case(new, old, reserved)]
+    if name not in claim()["spec"]:
+        refused += [Case(old, claim(), reserved), Case(claim(), old, reserved)]
+    accepted = (
+        Case(change(old, "suspended", True), old, reserved),
+        Case(new, old, {"Reserved": "False"}),
+        Case(new, old),
+    )
+    message = f"{name} is fixed while the claim is reserved; make a new claim"
+    return ("GpuClaim", "", message), Examples(accepted, tuple(refused))
+
+
+def _append_only(first: Body) -> Examples:
+    price = first["spec"]["prices"][0]
+    later = {"effectiveTime": LATER, "perGpuHour": "1.50"}
+    two = change(first, "prices", [price, later])
+    return Examples(
+        accepted=(
+            Case(two, first),
+            Case(change(first, "prices", [later, price]), two),
+        ),
+        refused=(
+            Case(change(first, "prices.0.perGpuHour", "1.00"), first),
+            Case(change(first, "prices.0.effectiveTime", "2026-02-01T00:00:00Z"), first),
+            Case(change(first, "prices", [later]), first),
+            Case(first, two),
+        ),
+    )
+
+
+def _fixed(first: Body, name: str, other: str, allowed: Body) -> Examples:
+    return _changes(first, [first, allowed], [change(first, name, other)])
+
+
+_PRICES = "prices are append-only: add an entry with a later effectiveTime"
+_CLOSED = change(lease(), "acceptingClaims", False)
+_LABELLED = {**claim(), "metadata": {**claim()["metadata"], "labels": {"team": "a"}}}
+
+EXAMPLES: dict[Key, Examples] = {
+    **dict(
+        _fixed_while_reserved(name, value, other)
+        for name, value, other in (
+            ("className", "h100", "h200"),
+            ("gpus", 8, 16),
+            ("gpusPerNode", 4, 8),
+            ("topology", {"scope": "Node"}, {"scope": "Any"}),
+            ("placement", {"regions": ["r1"]}, {"regions": ["r1", "r9"]}),
+            ("priorityClassName", "low", "high"),
+        )
+    ),
+    ("GpuClaim", "", "this claim has ended for good; delete it and make a new one"): Examples(
+        accepted=(
+            Case(_LABELLED, claim(), {"Ended": "True"}),
+            Case(claim(suspended=True), claim(), {"Ended": "False"}),
+        ),
+        refused=(
+            Case(claim(suspended=True), claim(), {"Ended": "True"}),
+            Case(claim(gpus=16), claim(), {"Ended": "True"}),
+            Case(claim(tags={"a": "b"}), claim(), {"Ended": "True"}),
+        ),
+    ),
+    ("GpuClaim", ".spec", "gpus must be a multiple of gpusPerNode"): Examples(
+        accepted=(Case(claim(gpus=16, gpusPerNode=8)), Case(claim(gpus=3))),
+        refused=(Case(claim(gpus=8, gpusPerNode=3)), Case(claim(gpus=4, gpusPerNode=8))),
+    ),
+    (
+        "GpuClaim",
+        ".spec",
+        "a tag's name must be letters, digits, '-', '_' or '.', at most 63 of them",
+    ): Examples(
+        accepted=(
+            Case(claim(tags={"cost-centre_1.a": "an y/thing"})),
+            Case(claim(tags={"a" * 63: ""})),
+        ),
+        refused=tuple(Case(claim(tags={name: "x"})) for name in ("a b", "", "-a", "a" * 64, "é")),
+    ),
+    ("GpuClass", ".spec", "currency can't change; make a new class"): _fixed(
+        gpu_class(), "currency", "EUR", change(gpu_class(), "maxDurationSeconds", 60)
+    ),
+    ("GpuClass", ".spec.prices", _PRICES): _append_only(gpu_class()),
+    ("GpuLease", ".spec.prices", _PRICES): _append_only(lease()),
+    ("GpuLease", ".spec", "currency can't change; make a new lease"): _fixed(
+        lease(), "currency", "EUR", _CLOSED
+    ),
+    ("GpuLease", ".spec", "product can't change; make a new lease"): _fixed(
+        lease(), "product", "NVIDIA-B200", _CLOSED
+    ),
+    ("GpuLease", ".spec", "tenantAlias can't change; make a new lease"): _fixed(
+        lease(), "tenantAlias", "other", _CLOSED
+    ),
+    (
+        "GpuLease",
+        ".spec.clusterRef",
+        "give exactly one of kubeconfigSecretRef and inCluster",
+    ): Examples(
+        accepted=(Case(lease()), Case(lease(clusterRef={"inCluster": {}}))),
+        refused=(
+            Case(lease(clusterRef={})),
+            Case(change(lease(), "clusterRef.inCluster", {})),
+        ),
+    ),
+    ("GpuLease", ".spec.term", "startTime can't change"): _changes(
+        lease(),
+        [lease(end=LATER), change(lease(), "term.startTime", "2026-01-01T01:00:00+01:00")],
+        [change(lease(), "term.startTime", "2026-02-01T00:00:00Z")],
+    ),
+    ("GpuLease", ".spec.term", "endTime must be later than startTime"): Examples(
+        accepted=tuple(Case(lease(end=at)) for at in (None, LATER, "2025-12-31T23:30:00-01:00")),
+        refused=tuple(
+            Case(lease(end=at))
+            for at in ("2025-01-01T00:00:00Z", LONG_AGO, "2026-01-01T00:30:00+01:00")
+        ),
+    ),
+}
+"""Times with an offset show that instants are compared, not texts."""

@@ -1,0 +1,103 @@
+"""The program as a person runs it: a process of its own, with a kubeconfig that has the contexts hub and west."""
+
+import base64
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.harness.stack import NAMESPACE, Stack
+from tests.planes.binaries import find
+
+PROGRAM = Path(sys.executable).parent / "sublet"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    status: int
+    said: str
+    complained: str
+
+    def line(self, beginning: str) -> str:
+        """Return the only line whose text begins so, without its indentation."""
+        found = [s for line in self.said.splitlines() if (s := line.strip()).startswith(beginning)]
+        assert len(found) == 1, self
+        return found[0]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Runs `sublet` against the planes of a stack."""
+
+    stack: Stack
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str) -> Done:
+        """Run a command to its end, however it ends."""
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self.kubeconfig),
+            "PATH": f"{find('kubectl').parent}:{os.environ['PATH']}",
+            **self.environment,
+        }
+        done = subprocess.run(
+            [str(PROGRAM), *arguments],
+            env=environment, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def works(self, *arguments: str) -> Done:
+        """Run a command that must work."""
+        done = self.run(*arguments)
+        assert done.status == 0, done
+        assert done.complained == "", done
+        return done
+
+    def refuses(self, *arguments: str) -> str:
+        """Run a command that must fail, and as a person can bear it; return its one line."""
+        done = self.run(*arguments)
+        lines = done.complained.splitlines()
+        assert done.status == 1, done
+        assert len(lines) == 1, done
+        assert lines[0].startswith("sublet: "), done
+        return lines[0].removeprefix("sublet: ")
+
+    def onboard(self, *options: str, context: str = "west", name: str = "west") -> Done:
+        """Onboard a cluster."""
+        return self.works("onboard", "--context", context, "--name", name, *options)
+
+    def offboard(self, *options: str, context: str = "west", name: str = "west") -> Done:
+        """Offboard a cluster."""
+        return self.works("offboard", "--context", context, "--name", name, *options)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the person's kubeconfig: contexts hub, which is current, and west."""
+        path = self.stack.folder / "person.kubeconfig"
+        if not path.exists():
+            whole: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", "current-context": "hub"}
+            plane_configs = map(self.stack.running.kubeconfig, ("hub", "west"))
+            for each in filter(Path.exists, plane_configs):
+                config = yaml.safe_load(each.read_text())
+                for section in ("clusters", "users", "contexts"):
+                    whole[section] = [*whole.get(section, []), *config[section]]
+            path.write_text(yaml.safe_dump(whole))
+        return path
+
+
+def operator_kubeconfig_for(stack: Stack, name: str, path: Path) -> Path:
+    """Write the operator's kubeconfig for a leased cluster, as the hub holds it, and return its path."""
+    secret = stack.get("hub", "secret", "-n", NAMESPACE, name)
+    path.write_bytes(base64.b64decode(secret["data"]["kubeconfig"]))
+    return path
+
+
+def edited(draft: str) -> str:
+    """Return the draft of a lease as somebody leaves it who takes every example for good."""
+    return draft[draft.index("apiVersion:") :].replace("EDIT-", "")

@@ -1,0 +1,151 @@
+"""What onboarding says and remembers, without a cluster."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+import yaml
+
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClaimUID
+from sublet.binder.namespace import namespace_name
+from sublet.book.inventory import Unfit
+from sublet.cli.onboarding.daemons import (
+    RunningPod,
+    Toleration,
+    daemon_findings,
+    daemon_sets_of,
+    foreign_nodes,
+)
+from sublet.cli.onboarding.lease_draft import draft
+from sublet.cli.onboarding.marks import Install, check_owner
+from sublet.cli.onboarding.nodes import ADVICE, hardware_findings, some
+from sublet.cli.onboarding.options import Allowed
+from sublet.cli.onboarding.place import Place
+from sublet.cli.problems import Problem
+from sublet.kube.wire import Node
+from tests.builders.api import uid_of
+from tests.builders.nodes import H200, gpu_node, mig_node
+
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+WEST = Place("west", "west", None, "sublet-system")
+
+
+def wire(*nodes) -> list[Node]:
+    return [msgspec.convert(node, Node) for node in nodes]
+
+
+def pod(namespace: str, owner: str = "", gpus: str = "", node: str = "n0") -> RunningPod:
+    owners = [{"kind": "DaemonSet", "name": owner}] if owner else []
+    meta = {"name": "p", "namespace": namespace, "ownerReferences": owners}
+    limits = {"nvidia.com/gpu": gpus} if gpus else {}
+    spec = {"nodeName": node, "containers": [{"resources": {"limits": limits}}]}
+    return msgspec.convert({"metadata": meta, "spec": spec}, RunningPod)
+
+
+def test_every_reason_not_to_sell_a_node_comes_with_advice():
+    assert set(ADVICE) == set(Unfit)
+
+
+def test_products_are_counted_and_nodes_that_cant_be_sold_are_named_once_for_each_reason():
+    nodes = wire(gpu_node("a"), gpu_node("b"), mig_node("m1"), mig_node("m2"))
+
+    said = [f.text for f in hardware_findings(nodes)]
+
+    assert said[0] == "2 nodes of NVIDIA-H100-80GB-HBM3 (16 GPUs)"
+    assert said[1].startswith("Mig: m1, m2: ")
+    assert len(said) == 2
+
+
+def test_many_names_are_cut_and_the_rest_is_counted():
+    assert some(f"n{i}" for i in range(8)) == "n0, n1, n2, n3, n4 and 3 more"
+
+
+def test_a_draft_is_for_the_product_that_can_be_sold_most_of():
+    nodes = wire(gpu_node("a"), gpu_node("b"), gpu_node("c", H200), mig_node("m"))
+
+    text = draft(WEST, nodes, NOW)
+
+    spec = yaml.safe_load(text)["spec"]
+    assert spec["product"] == "NVIDIA-H100-80GB-HBM3"
+    assert spec["term"]["startTime"] == "2026-11-22T00:00:00Z"
+    assert text.endswith("# a lease of its own is needed for 8 GPUs of NVIDIA-H200\n")
+
+
+@pytest.mark.parametrize(
+    "place", [WEST, Place("hub", "own", None, "sublet-system", in_cluster=True)]
+)
+def test_a_draft_whose_examples_are_taken_is_a_lease(place):
+    body = yaml.safe_load(draft(place, [], NOW).replace("EDIT-", ""))
+
+    lease = GpuLease.model_validate(body)
+
+    assert str(lease.spec.prices[0].per_gpu_hour) == "2.35"
+    assert (lease.spec.cluster_ref.in_cluster is not None) is place.in_cluster
+
+
+def test_options_that_are_left_out_stay_and_an_empty_text_clears():
+    before = Allowed(extra_resources=("rdma/hca",), capabilities=("IPC_LOCK",), audit_only=True).as_data()  # fmt: skip
+
+    after = Allowed(capabilities=("",), role_resources=("a/b",)).over(before)
+
+    assert after.extra_resources == ("rdma/hca",)
+    assert after.capabilities == ()
+    assert after.role_resources == ("a/b",)
+    assert after.audit_only is True
+    assert Allowed(audit_only=False).over(before).audit_only is False
+
+
+def test_options_that_somebody_garbled_are_forgotten():
+    assert Allowed().over({"extra_resources": 7, "unknown": 1}) == Allowed().over(None)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Install("other", "sublet-system", "sublet"), "onboarded for another hub"),
+        (Install("hub", "elsewhere", "sublet"), "for the account elsewhere/sublet"),
+        (Install("hub", "sublet-system", "sublet-leased"), "for the account sublet-system/sublet-leased"),
+    ],
+)  # fmt: skip
+def test_another_install_is_never_overwritten(found, words):
+    with pytest.raises(Problem, match=words):
+        check_owner(found, WEST, "hub")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [None, Install("", "sublet-system", "sublet"), Install("hub", "sublet-system", "sublet")],
+)
+def test_an_install_of_ours_or_of_nobody_is_fine(found):
+    check_owner(found, WEST, "hub")
+
+
+def test_pods_of_claims_arent_foreign_and_all_others_are():
+    claims = namespace_name(ClaimUID(uid_of("claim")), 12)
+
+    pods = [pod(claims, gpus="8", node="a"), pod("sublet-system", gpus="1", node="b"), pod("x", node="c")]  # fmt: skip
+
+    assert foreign_nodes(pods) == {"b"}
+
+
+def test_daemon_sets_are_seen_by_their_pods():
+    assert set(daemon_sets_of([pod("a", "x"), pod("a", "x"), pod("b")])) == {"a/x"}
+
+
+@pytest.mark.parametrize(
+    ("name", "toleration", "words"),
+    [
+        ("kube-system/proxy", Toleration(operator="Exists"), None),
+        ("monitoring/agent", Toleration(operator="Exists"), "--system-namespace monitoring"),
+        ("monitoring/agent", Toleration(operator="Exists", effect="NoExecute"), None),
+        ("monitoring/agent", Toleration(key="sublet.dev/pool"), "tolerates sublet.dev/pool"),
+        ("gpu-operator/nvidia-plugin", Toleration(key="nvidia.com/gpu"), "doesn't tolerate sublet.dev/pool"),
+        ("gpu-operator/nvidia-plugin", Toleration(key="sublet.dev/pool"), None),
+        ("default/web", Toleration(key="x"), None),
+    ],
+)  # fmt: skip
+def test_daemon_sets_in_the_way_are_named(name, toleration, words):
+    found = list(daemon_findings({name: [toleration]}, ("kube-system", "gpu-operator")))
+
+    assert [words in f.text for f in found] == ([True] if words else [])

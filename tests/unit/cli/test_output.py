@@ -1,0 +1,33 @@
+from sublet.cli.output import show_fields, show_table
+from sublet.cli.usage import show_usage
+
+
+def test_a_table_has_no_lines_and_is_never_cut(capsys):
+    show_table(("name", "what"), [("x" * 300, "[bold]a[/bold]"), ("y", None)])
+
+    header, long, short = capsys.readouterr().out.splitlines()
+    assert header.split() == ["NAME", "WHAT"]
+    assert long == "x" * 300 + "   [bold]a[/bold]"
+    assert short == "y"
+
+
+def test_fields_without_a_value_are_left_out(capsys):
+    show_fields({"Claim": "acme/train", "Because": "", "Ends": None, "GPUs": 0})
+
+    assert capsys.readouterr().out == "Claim:   acme/train\nGPUs:    0\n"
+
+
+def test_usage_says_more_when_wide(capsys):
+    line = {
+        "name": "acme/train", "uid": "u-1", "kind": "bound", "gpuMilliseconds": 3_600_000,
+        "charge": "3.99", "exactCharge": "3.9900000001", "currency": "USD",
+    }  # fmt: skip
+    answer = {"by": "claim", "from": "a", "to": "b", "items": [line]}
+
+    show_usage(answer)
+    narrow = capsys.readouterr().out
+    show_usage(answer, wide=True)
+    wide = capsys.readouterr().out
+
+    assert "3.9900000001" not in narrow
+    assert wide.splitlines()[2] == narrow.splitlines()[2] + "        u-1   3.9900000001"

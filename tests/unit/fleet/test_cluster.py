@@ -1,0 +1,175 @@
+"""A lease's connection to a cluster that answers, falls silent, refuses, lies about who it is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from sublet.api.ids import ClusterUID
+from sublet.book.inventory import Reach
+from sublet.clock import SystemClock
+from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.probe import ProbeTimes
+from tests.builders.api import as_lease, lease, uid_of
+from tests.builders.nodes import gpu_node
+from tests.harness.fake_api import FakeApi, answering, eventually, fake_api, silence
+
+KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
+WEST, OTHER = uid_of("cluster west"), uid_of("another cluster")
+QUICK = ProbeTimes(every_seconds=0.05)
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeApi]:
+    async with fake_api() as running:
+        running.objects[KUBE_SYSTEM] = {"metadata": {"uid": WEST}}
+        running.objects["/version"] = {"gitVersion": "v1.37.2"}
+        running.put(node("n0"))
+        yield running
+
+
+@asynccontextmanager
+async def engaged(fake: FakeApi, body: Any = None, **options: Any) -> AsyncIterator[LeasedCluster]:
+    cluster = LeasedCluster(
+        as_lease(body or lease("west")),
+        fake.endpoint,
+        clock=SystemClock(),
+        lists=asyncio.Semaphore(8),
+        on_change=lambda _: None,
+        times=options.pop("times", QUICK),
+        **options,
+    )
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+
+
+def node(name: str) -> dict[str, Any]:
+    body = gpu_node(name)
+    body["metadata"]["uid"] = uid_of(name)
+    return body
+
+
+async def test_a_cluster_that_answers_shows_its_identity_version_and_nodes(fake):
+    async with engaged(fake) as cluster:
+        await eventually("synced", lambda: cluster.facts.synced)
+
+        facts = cluster.facts
+        assert (facts.reach, facts.cluster_uid) == (Reach.REACHABLE, WEST)
+        assert (facts.kubernetes_version, facts.credentials_checked) == ("v1.37.2", True)
+        assert [n.name for n in cluster.inventory().nodes.values()] == ["n0"]
+        assert cluster.writable
+
+
+async def test_a_cluster_without_admission_policies_is_too_old(fake):
+    async with engaged(fake) as cluster:
+        await eventually("judged", lambda: cluster.facts.isolation_ready is not None)
+
+        assert cluster.facts.isolation_ready is False
+        assert "Kubernetes 1.30 or newer is needed" in cluster.facts.isolation_message
+
+
+async def test_a_cluster_that_wasnt_onboarded_says_what_to_do(fake):
+    fake.objects["/apis/admissionregistration.k8s.io/v1"] = {"resources": []}
+    async with engaged(fake) as cluster:
+        await eventually("judged", lambda: cluster.facts.isolation_ready is not None)
+
+        assert "run `sublet onboard` for this cluster again" in cluster.facts.isolation_message
+
+
+async def test_one_probe_that_fails_is_no_outage_and_three_are(fake):
+    async with engaged(fake) as cluster:
+        await eventually("synced", lambda: cluster.facts.synced)
+        asked = 0
+
+        async def fail_once(request):
+            nonlocal asked
+            asked += 1
+            return await answering(503 if asked == 1 else 200)(request)
+
+        fake.objects[KUBE_SYSTEM] = fail_once
+        await eventually("asked", lambda: asked >= 1)
+        assert cluster.facts.reach is Reach.REACHABLE
+
+        fake.objects[KUBE_SYSTEM] = silence
+        await eventually("unknown", lambda: cluster.facts.reach is Reach.UNKNOWN)
+        assert cluster.facts.unreachable_since_ms is not None
+        assert [n.name for n in cluster.inventory().nodes.values()] == ["n0"]
+
+        fake.objects[KUBE_SYSTEM] = {"metadata": {"uid": WEST}}
+        await eventually("back", lambda: cluster.facts.reach is Reach.REACHABLE)
+        assert cluster.facts.unreachable_since_ms is None
+
+
+async def test_a_credential_that_is_refused_is_said_and_isnt_silence(fake):
+    fake.objects[KUBE_SYSTEM] = answering(401, "Unauthorized")
+    async with engaged(fake) as cluster:
+        await eventually("said", lambda: cluster.facts.credentials_error)
+
+        assert cluster.facts.reach is Reach.UNREACHABLE
+        assert "sublet onboard --rotate" in str(cluster.facts.credentials_error)
+        assert (fake.lists, cluster.writable) == (0, False)
+
+
+async def test_a_right_that_is_missing_is_named(fake):
+    fake.objects[KUBE_SYSTEM] = answering(403, "Forbidden", "cannot get namespaces")
+    async with engaged(fake) as cluster:
+        await eventually("said", lambda: cluster.facts.permission_error)
+
+        assert cluster.facts.permission_error == "cannot get namespaces"
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "words"),
+    [
+        (
+            lease("west", clusterRef={"kubeconfigSecretRef": {"name": "w"}, "clusterUID": OTHER}),
+            {},
+            f"leads to cluster {WEST}, but the lease is pinned to {OTHER}",
+        ),
+        (lease("west"), {"hub_uid": ClusterUID(WEST)}, "leads to the hub itself"),
+    ],
+    ids=["pinned to another", "the hub"],
+)
+async def test_a_cluster_that_isnt_the_leases_is_neither_read_nor_written(
+    fake, body, options, words
+):
+    async with engaged(fake, body, **options) as cluster:
+        await eventually("said", lambda: cluster.facts.identity_error)
+
+        assert words in str(cluster.facts.identity_error)
+        assert (fake.lists, cluster.writable) == (0, False)
+
+
+async def test_a_kubeconfig_that_comes_to_lead_elsewhere_shows_nothing_of_there(fake):
+    pinned = lease("west", clusterRef={"kubeconfigSecretRef": {"name": "w"}, "clusterUID": WEST})
+    async with engaged(fake, pinned) as cluster:
+        await eventually("watching", lambda: fake.open_watches)
+        fake.objects[KUBE_SYSTEM] = {"metadata": {"uid": OTHER}}
+        fake.items = {"stranger": node("stranger")}
+        fake.close_watches()
+        await eventually("seen", lambda: cluster.facts.identity_error)
+
+        assert [n.name for n in cluster.inventory().nodes.values()] == ["n0"]
+        assert (fake.lists, len(fake.watches), cluster.writable) == (1, 1, False)
+
+
+async def test_a_cluster_that_doesnt_say_who_it_is_is_as_good_as_silent(fake):
+    fake.objects[KUBE_SYSTEM] = {"metadata": {"uid": 5}}
+    async with engaged(fake) as cluster:
+        await eventually("unknown since", lambda: cluster.facts.unreachable_since_ms)
+
+        assert (fake.lists, cluster.writable) == (0, False)
+
+
+async def test_a_proof_of_isolation_that_hangs_makes_no_cluster_unreachable(fake):
+    fake.objects["/apis/admissionregistration.k8s.io/v1"] = silence
+    async with engaged(fake) as cluster:
+        await eventually("synced", lambda: cluster.facts.synced)
+
+        assert cluster.facts.reach is Reach.REACHABLE
+        assert cluster.facts.isolation_ready is None
