@@ -1,6 +1,5 @@
 """The demo's steps: what is done, what must hold, what is shown. Each raises AssertionError if it doesn't hold."""
 
-import base64
 import json
 import os
 import subprocess
@@ -9,11 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.builders.nodes import H100, H200, gpu_node
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition
+from tests.harness.tenants import pod, write_access
 from tests.harness.waiting import wait_for
 from tests.planes.binaries import ROOT
 
@@ -64,13 +62,13 @@ def show_top(stack: Stack) -> str:
 def run_pod(stack: Stack) -> str:
     """Run a pod with the tenant's own kubeconfig; it must land on a node of its claim."""
     config = access(stack, ACME, "train")
-    stack.kubectl_with(config, "apply", "-f", "-", given=_pod("work", 8))
+    stack.kubectl_with(config, "apply", "-f", "-", given=pod("work", 8))
     stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/work", "--timeout=30s")
-    pod = json.loads(stack.kubectl_with(config, "get", "pod", "work", "-o", "json"))
+    found = json.loads(stack.kubectl_with(config, "get", "pod", "work", "-o", "json"))
     claim = stack.claim(ACME, "train") or {}
     nodes = {p["node"] for p in claim["status"]["allocation"]["placements"]}
-    assert pod["spec"]["nodeName"] in nodes
-    return f"pod work of {ACME}/train is Running on {pod['spec']['nodeName']}, one of its own nodes"
+    assert found["spec"]["nodeName"] in nodes
+    return f"pod work of {ACME}/train is Running on {found['spec']['nodeName']}, one of its own nodes"
 
 
 def refuse_attack(stack: Stack) -> str:
@@ -82,7 +80,7 @@ def refuse_attack(stack: Stack) -> str:
         "apply",
         "-f",
         "-",
-        given=_pod("intruder", 1, nodeName=node),
+        given=pod("intruder", 1, nodeName=node),
         check=False,
     )
     assert "denied request" in answer, answer
@@ -130,24 +128,12 @@ def run_cli(stack: Stack, *arguments: str) -> str:
 
 def access(stack: Stack, namespace: str, name: str) -> Path:
     """Write a claim's kubeconfig into the set's folder and return its path."""
-    claim = stack.claim(namespace, name) or {}
-    secret = stack.get("hub", "secret", "-n", namespace, claim["status"]["access"]["secretName"])
-    path = stack.folder / "tenant.kubeconfig"
-    path.touch(mode=0o600)
-    path.write_bytes(base64.b64decode(secret["data"]["value"]))
-    return path
+    return write_access(
+        stack, stack.claim(namespace, name) or {}, stack.folder / "tenant.kubeconfig"
+    )
 
 
 def _pending(stack: Stack, namespace: str, name: str) -> dict[str, Any] | None:
     found = stack.claim(namespace, name) or {}
     pending: dict[str, Any] | None = found.get("status", {}).get("pending")
     return pending
-
-
-def _pod(name: str, gpus: int, **spec: Any) -> str:
-    limits = {"nvidia.com/gpu": gpus}
-    container = {"name": "main", "image": "train:1", "resources": {"limits": limits}}
-    body = {"containers": [container], **spec}
-    return yaml.safe_dump(
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": body}
-    )

@@ -1,7 +1,6 @@
 """A lease of the hub's own GPU nodes: reached by a second, narrow identity and never with the hub's own rights."""
 
 import asyncio
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import NAMESPACE, Stack, condition, operator_kubeconfig, start_stack
+from tests.harness.tenants import write_access
 from tests.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
@@ -69,9 +69,7 @@ def test_the_hubs_own_nodes_can_be_leased_and_claimed(
     stack.apply("hub", claim("train", ACME))
     bound = wait_for("bound", lambda: stack.is_bound(ACME, "train"))
 
-    secret = stack.get("hub", "secret", "-n", ACME, bound["status"]["access"]["secretName"])
-    config = tmp_path / "tenant"
-    config.write_bytes(base64.b64decode(secret["data"]["value"]))
+    config = write_access(stack, bound, tmp_path / "tenant")
     assert f"server: https://{_host(stack)}" in config.read_text()
     assert "No resources found" in stack.kubectl_with(config, "get", "pods")
     for arguments in (("patch", "nodes"), ("create", "namespaces"), ("create", "pods", "-A")):

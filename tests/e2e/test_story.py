@@ -17,6 +17,7 @@ from tests.harness.ledger import facts_in
 from tests.harness.pids import api_server_pid
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import NAMESPACE as SYSTEM, Stack, condition
+from tests.harness.tenants import pod, write_access
 from tests.harness.waiting import stays, wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
@@ -77,42 +78,18 @@ def _delete(stack: Stack, name: str, namespace: str = ACME) -> None:
     stack.kubectl("hub", "delete", "gpuclaim", "-n", namespace, name, "--timeout=40s")
 
 
-def _access(stack: Stack, bound: dict[str, Any], tmp_path: Path) -> Path:
-    name = bound["status"]["access"]["secretName"]
-    secret = stack.get("hub", "secret", "-n", bound["metadata"]["namespace"], name)
-    path = tmp_path / "kubeconfig"
-    path.write_bytes(base64.b64decode(secret["data"]["value"]))
-    return path
-
-
-def _pod(name: str, gpus: int = 1, **spec: Any) -> str:
-    container = {
-        "name": "main",
-        "image": "train",
-        "resources": {"limits": {"nvidia.com/gpu": gpus}},
-    }
-    return yaml.safe_dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name},
-            "spec": {"containers": [container], **spec},
-        }
-    )
-
-
 def test_a_tenants_plain_pod_runs_on_its_own_node_and_nowhere_else(
     operator: OperatorProcess, stack: Stack, tmp_path: Path
 ):
     bound = _bind(stack, "train")
     node = bound["status"]["allocation"]["placements"][0]["node"]
-    config = _access(stack, bound, tmp_path)
+    config = write_access(stack, bound, tmp_path / "kubeconfig")
 
-    stack.kubectl_with(config, "apply", "-f", "-", given=_pod("work", 8))
+    stack.kubectl_with(config, "apply", "-f", "-", given=pod("work", 8))
     stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/work", "--timeout=30s")
     assert node in stack.kubectl_with(config, "get", "pod", "work", "-o", "wide")
 
-    over = stack.kubectl_with(config, "apply", "-f", "-", given=_pod("more", 1), check=False)
+    over = stack.kubectl_with(config, "apply", "-f", "-", given=pod("more", 1), check=False)
     assert "exceeded quota" in over
     for attack, words in (
         ({"nodeName": "h100-3"}, "spec.nodeName may not be set"),
@@ -121,7 +98,7 @@ def test_a_tenants_plain_pod_runs_on_its_own_node_and_nowhere_else(
         ({"hostNetwork": True}, "host"),
     ):
         refused = stack.kubectl_with(
-            config, "apply", "-f", "-", given=_pod("evil", 0, **attack), check=False
+            config, "apply", "-f", "-", given=pod("evil", 0, **attack), check=False
         )
         assert words in refused, attack
     assert "forbidden" in stack.kubectl_with(config, "get", "nodes", check=False)
