@@ -68,7 +68,9 @@ def run_pod(stack: Stack) -> str:
     claim = stack.claim(ACME, "train") or {}
     nodes = {p["node"] for p in claim["status"]["allocation"]["placements"]}
     assert found["spec"]["nodeName"] in nodes
-    return f"pod work of {ACME}/train is Running on {found['spec']['nodeName']}, one of its own nodes"
+    return (
+        f"pod work of {ACME}/train is Running on {found['spec']['nodeName']}, one of its own nodes"
+    )
 
 
 def refuse_attack(stack: Stack) -> str:

@@ -19,6 +19,8 @@ from tests.planes.binaries import find
 from tests.planes.certificates import write_certificates
 
 _READY_SECONDS = 60
+_HEARTBEAT_SECONDS = 1_200
+"""Life of a simulated node's Lease, renewed at a quarter of it: thousands of nodes must not use the cores up."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -75,6 +77,7 @@ class Plane:
         common = [f"--kubeconfig={self.kubeconfig}", "--leader-elect=false"]
         self._start("kube-controller-manager", [
             *common, "--controllers=*,-node-ipam-controller", "--use-service-account-credentials",
+            f"--node-monitor-grace-period={2 * _HEARTBEAT_SECONDS}s", f"--node-startup-grace-period={2 * _HEARTBEAT_SECONDS}s",
             f"--service-account-private-key-file={self.folder}/sa.key", f"--root-ca-file={self.folder}/ca.crt",
             "--bind-address=127.0.0.1", f"--secure-port={_free_ports(1)[0]}", f"--cert-dir={self.folder}/self-cm",
             f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}",
@@ -87,7 +90,7 @@ class Plane:
             stages = [find(f"stage-{name}.yaml") for name in ("node", "heartbeat", "pod")]
             self._start("kwok", [
                 f"--kubeconfig={self.kubeconfig}", "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
-                *(f"--config={stage}" for stage in stages), "--node-lease-duration-seconds=40",
+                *(f"--config={stage}" for stage in stages), f"--node-lease-duration-seconds={_HEARTBEAT_SECONDS}",
             ])  # fmt: skip
 
     @property
