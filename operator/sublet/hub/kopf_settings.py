@@ -18,6 +18,23 @@ class EndlessBackoff:
             yield 10.0
 
 
+class NothingKept(kopf.DiffBaseStorage):
+    """What kopf remembers of an object to find differences: nothing, since no handler asks for them.
+
+    The stock one copies each object deeply at every event.
+    """
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> Any:
+        """Return the essence of an object: nothing of it."""
+        return {}
+
+    def fetch(self, *, body: kopf.Body) -> None:
+        """Return the last essence: there is none."""
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: Any) -> None:
+        """Keep nothing."""
+
+
 def kopf_settings() -> kopf.OperatorSettings:
     """Return the settings of the one kopf operator."""
     settings = kopf.OperatorSettings()
@@ -32,6 +49,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.queueing.worker_limit = None
     settings.queueing.idle_timeout = 1
     settings.persistence.finalizer = "sublet.dev/kopf"
+    settings.persistence.diffbase_storage = NothingKept()
     settings.process.ultimate_exiting_timeout = 25
     return settings
 
