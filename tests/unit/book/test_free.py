@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, TenantUID
@@ -77,6 +77,7 @@ class Model:
         return Part(min(whole)[4], min(whole)[0] - gpus, breaks=True) if whole else None
 
 
+@settings(deadline=None)
 @given(fleets, sharing, takes)
 def test_every_take_leaves_the_index_as_if_it_were_built_anew(fleet, rule, taken):
     all_nodes = built(fleet)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from sublet.api.gpuclaim import GpuClaim, Schedule
 from sublet.api.ids import ClaimUID
@@ -30,6 +30,8 @@ from tests.builders.api import (
 from tests.builders.fleet import after, inventory, nodes, released, view
 
 HOUR = 3_600_000
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 LAST = 12
 """Hours that a history has."""
 
@@ -194,7 +196,7 @@ def promises(seen: View) -> list[tuple[str, str, int, Millis | None, bool]]:
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(UNTIMED, max_examples=80)
 @given(histories())
 def test_no_node_and_no_lease_is_oversold_at_any_instant(history):
     for before, made in passes(history):
@@ -217,7 +219,7 @@ def test_no_node_and_no_lease_is_oversold_at_any_instant(history):
                 assert sold <= each.spec.commitment.gpus_at(when)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(UNTIMED, max_examples=80)
 @given(histories())
 def test_no_claim_outlives_any_of_its_leases(history):
     for before, made in passes(history):
@@ -229,7 +231,7 @@ def test_no_claim_outlives_any_of_its_leases(history):
             assert leaving or (end or FOREVER) <= last[uid]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(UNTIMED, max_examples=80)
 @given(histories())
 def test_an_end_never_moves_into_the_past_and_what_is_over_is_taken(history):
     for before, made in passes(history):
@@ -240,7 +242,7 @@ def test_an_end_never_moves_into_the_past_and_what_is_over_is_taken(history):
         assert all(end is None or end > before.now_ms for end in still)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNTIMED, max_examples=60)
 @given(histories())
 def test_holders_come_to_rest_at_once_unless_somebody_gave_hours_back(history):
     """Hours that a shorter or overdue claim gives back are given to others when that is written, one pass later."""
@@ -265,7 +267,7 @@ def _gives_back(each: GpuClaim, decision: Extend, now: Millis) -> bool:
     return shorter or (old is not None and old <= now)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNTIMED, max_examples=60)
 @given(histories(), st.randoms(use_true_random=False))
 def test_the_order_of_the_input_changes_nothing(history, shuffle: random.Random):
     def mixed(items):
@@ -282,7 +284,7 @@ def test_the_order_of_the_input_changes_nothing(history, shuffle: random.Random)
         assert plan(other) == made
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNTIMED, max_examples=60)
 @given(histories(), st.floats(0, 1))
 def test_until_the_book_looks_again_the_same_objects_are_decided_the_same(history, share: float):
     for before, made in passes(history):

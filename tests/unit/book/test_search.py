@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, combinations
 from typing import Any
 
-from hypothesis import event, given, settings, strategies as st
+from hypothesis import HealthCheck, event, given, settings, strategies as st
 
 from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.ids import ClaimUID, ClusterUID
@@ -261,7 +261,7 @@ def crowded_views(draw: st.DrawFn) -> View:
     return view([as_claim(claim("asked", gpus=gpus, schedule=schedule))], fleet)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(views() | crowded_views())
 def test_a_claim_gets_a_place_exactly_if_there_is_one(seen: View):
     asked = seen.claims[0]

@@ -1,6 +1,6 @@
 """A step function against a model that counts every instant by itself."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sublet.api.times import Millis
 from sublet.book.steps import FOREVER, Steps
@@ -42,6 +42,7 @@ def both(changed, added):
     return steps, model
 
 
+@settings(deadline=None)
 @given(changes, additions, st.integers(BEGIN - 5, END + 5))
 def test_the_level_at_an_instant_is_the_sum_of_what_changed_until_then(changed, added, at):
     steps, model = both(changed, added)
@@ -49,6 +50,7 @@ def test_the_level_at_an_instant_is_the_sum_of_what_changed_until_then(changed, 
     assert steps.at(at) == model.at(at)
 
 
+@settings(deadline=None)
 @given(changes, additions, st.integers(BEGIN, END), instants)
 def test_the_least_level_of_a_span_is_the_lowest_in_it(changed, added, begin, end):
     steps, model = both(changed, added)
@@ -56,6 +58,7 @@ def test_the_least_level_of_a_span_is_the_lowest_in_it(changed, added, begin, en
     assert steps.least(begin, end) == min(model.span(begin, end))
 
 
+@settings(deadline=None)
 @given(changes, additions, levels, st.integers(BEGIN, END), st.integers(0, END))
 def test_the_first_instant_below_a_level_is_found_or_the_end(changed, added, level, begin, span):
     steps, model = both(changed, added)
