@@ -33,7 +33,7 @@ demo: planes ## Bring up a hub and two leased clusters and show Sublet at work. 
 	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
 
 test: planes ## Run all tests, on real control planes.
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(SETS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile $(SETS)
 
 unit: setup ## Run the unit tests alone.
 	$(BIN)/python -m pytest -q tests/unit

@@ -40,13 +40,16 @@ def reserved(stack: Stack, request: pytest.FixtureRequest) -> Iterator[dict[str,
     """A claim for two whole nodes whose reservation is written and whose locks aren't."""
     name = f"c-{abs(hash(request.node.name)) % 10**8}"
     stack.apply("hub", claim(name, ACME, gpus=16))
+    yield wait_for("reserved and not more", lambda: _reserve(stack, name))
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, name, "--timeout=60s", check=False)
+
+
+def _reserve(stack: Stack, name: str) -> dict[str, Any] | None:
+    """Let an operator make one write; what a slow machine makes it write first may be why the claim waits."""
     killed = kill_at_write(stack, 1, "after")
     wait_for("killed", lambda: killed.ended)
     found = stack.claim(ACME, name)
-    assert found is not None
-    assert condition(found, "Reserved") == "True"
-    yield found
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, name, "--timeout=60s", check=False)
+    return found if found and condition(found, "Reserved") == "True" else None
 
 
 @pytest.fixture

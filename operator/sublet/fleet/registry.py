@@ -137,11 +137,8 @@ class Fleet:
         return LeaseFacts(credentials_error=refused.message if refused else "not connected yet")
 
     def is_settled(self) -> bool:
-        """Say whether every connection has shown what it leads to: nodes, or a fault."""
-        return all(
-            c.facts.synced or c.facts.credentials_error or c.facts.identity_error
-            for c in self._clusters.values()
-        )
+        """Say whether every connection has shown what it leads to: nodes and a first proof of isolation, or a fault."""
+        return all(_has_answered(c.facts) for c in self._clusters.values())
 
     def marked_nodes(self, uid: LeaseUID) -> int | None:
         """Return how many nodes carry the lease's mark; None while that isn't known."""
@@ -198,3 +195,8 @@ class Fleet:
             )
         except KubeconfigRefused as refusal:
             raise KubeconfigRefused("", f"the kubeconfig is refused: {refusal}") from refusal
+
+
+def _has_answered(facts: LeaseFacts) -> bool:
+    fault = facts.credentials_error or facts.identity_error or facts.permission_error
+    return fault is not None or (facts.synced and facts.isolation_ready is not None)
