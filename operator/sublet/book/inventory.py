@@ -106,8 +106,3 @@ class LeaseInventory:
     """Rises with every change of `nodes`."""
     nodes: Mapping[NodeName, NodeState] = field(default_factory=dict)
     """node name -> node"""
-
-    @property
-    def sells(self) -> bool:
-        """Say whether anything of this lease may be sold now."""
-        return self.synced and self.isolation_ready and self.reach is Reach.REACHABLE

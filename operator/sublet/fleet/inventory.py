@@ -13,7 +13,6 @@ from sublet.book.inventory import Holding, NodeState, Unfit
 from sublet.fleet.health import is_ready, is_unhealthy, is_upgrading
 from sublet.fleet.nodebook import (
     BOOK,
-    CLAIM_LABEL,
     GPU,
     LEASE_LABEL,
     POOL_TAINT,
@@ -140,8 +139,3 @@ def _sharing(node: Node, default: NodeSharing) -> NodeSharing:
 
 def _number(text: str | None) -> int:
     return int(text) if text is not None and text.isdecimal() else 0
-
-
-def claim_labels(node: Node) -> set[str]:
-    """Return the UIDs of the claims that a node's labels name."""
-    return {k.removeprefix(CLAIM_LABEL) for k in node.metadata.labels if k.startswith(CLAIM_LABEL)}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -103,15 +103,6 @@ class SqlLedger:
         return await self._call(
             lambda connection: {row.hash: row.text for row in connection.execute(query)}
         )
-
-    async def has(self, ids: Sequence[str]) -> bool:
-        """Say whether all of these entries are in the ledger."""
-
-        def count(connection: Connection) -> int:
-            query = select(func.count()).select_from(entries).where(entries.c.id.in_(ids))
-            return int(connection.execute(query).scalar_one())
-
-        return await self._call(count) == len(set(ids))
 
     async def verify(self) -> Proof:
         """Prove the whole ledger."""
