@@ -12,6 +12,9 @@ from sublet.kube.session import Endpoint
 CREDENTIALS_LABEL: Final = "sublet.dev/cluster-credentials"
 """On Secrets of the operator's own namespace that hold a leased cluster's kubeconfig."""
 
+HUB_ACCOUNT: Final = "sublet-leased"
+"""The ServiceAccount by which the hub's own nodes are leased."""
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:

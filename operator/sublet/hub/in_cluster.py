@@ -13,15 +13,14 @@ import structlog
 
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
 from sublet.clock import Clock
-from sublet.fleet.credential import Credential
+from sublet.fleet.credential import HUB_ACCOUNT, Credential
 from sublet.kube.errors import KubeError, NotFound
 from sublet.kube.session import ApiServer
 
-ACCOUNT: Final = "sublet-leased"
 TOKEN_SECONDS: Final = 3_600
 _RETRY_SECONDS: Final = 10.0
 _MISSING: Final = (
-    f"there is no token of ServiceAccount {ACCOUNT} yet; "
+    f"there is no token of ServiceAccount {HUB_ACCOUNT} yet; "
     "`sublet onboard --in-cluster` makes the account"
 )
 
@@ -39,7 +38,7 @@ class HubIdentity:
         tenant_server: str = "",
     ) -> None:
         self._hub = hub
-        self._path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{ACCOUNT}/token"
+        self._path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{HUB_ACCOUNT}/token"
         self._clock = clock
         self._changed = changed
         self._tenant_server = tenant_server

@@ -18,10 +18,9 @@ from sublet.cli.onboarding.cluster import isolation_finding, minor_version, vers
 from sublet.cli.onboarding.credential import ask_token
 from sublet.cli.onboarding.findings import Finding, error, ok, show, warning
 from sublet.cli.onboarding.nodes import gpu_nodes, lease_findings
-from sublet.cli.onboarding.place import HUB_ACCOUNT
 from sublet.cli.onboarding.reach import LOCAL, is_local, read_endpoint
 from sublet.cli.problems import Problem, describe
-from sublet.fleet.credential import CREDENTIALS_LABEL
+from sublet.fleet.credential import CREDENTIALS_LABEL, HUB_ACCOUNT
 from sublet.fleet.kubeconfig import KubeconfigRefused
 from sublet.kube.errors import Forbidden, KubeError, NotFound, Unauthorized
 from sublet.kube.identity import read_cluster_uid

@@ -8,11 +8,10 @@ from typing import Final
 from sublet.api.ids import ClusterUID
 from sublet.cli.connect import Cluster, connect
 from sublet.cli.problems import Problem
+from sublet.fleet.credential import HUB_ACCOUNT
 from sublet.kube.identity import read_cluster_uid
 
 ACCOUNT: Final = "sublet"
-HUB_ACCOUNT: Final = "sublet-leased"
-"""On the hub itself the operator leases nodes under an account that isn't its own."""
 
 
 @dataclass(frozen=True, slots=True)
