@@ -107,7 +107,10 @@ class ObjectMeta(ApiModel):
 
 def find_condition(conditions: tuple[Condition, ...], type_: str) -> Condition | None:
     """Return the condition of that type, or None if it was never set."""
-    return next((c for c in conditions if c.type == type_), None)
+    for condition in conditions:  # a loop: this is asked of every claim in every pass
+        if condition.type == type_:
+            return condition
+    return None
 
 
 def is_true(conditions: tuple[Condition, ...], type_: str) -> bool:

@@ -49,7 +49,10 @@ class Schedule(ApiModel):
 
 
 def _fixed(field: str) -> Rule:
-    """Make a root rule that freezes one spec field while the claim is reserved."""
+    """Make a root rule that freezes one spec field while the claim is reserved.
+
+    The short look at the conditions comes first: the server evaluates every rule at every write of the status.
+    """
     same = (
         f"(has(self.spec.{field}) == has(oldSelf.spec.{field}) && "
         f"(!has(self.spec.{field}) || self.spec.{field} == oldSelf.spec.{field}))"
@@ -59,7 +62,7 @@ def _fixed(field: str) -> Rule:
         "oldSelf.status.conditions.exists(c, c.type == 'Reserved' && c.status == 'True'))"
     )
     return Rule(
-        f"{same} || !{reserved}",
+        f"!{reserved} || {same}",
         f"{field} is fixed while the claim is reserved; make a new claim",
         field_path=f".spec.{field}",
         reason="FieldValueForbidden",

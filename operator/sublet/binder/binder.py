@@ -39,7 +39,7 @@ from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 
 _FIRST_WAIT_SECONDS: Final = 0.2
 _LONGEST_WAIT_SECONDS: Final = 30.0
-_HUB_WRITES_AT_ONCE: Final = 16
+_HUB_WRITES_AT_ONCE: Final = 32
 _BACK_OFF: Final = -1.0
 
 _WAITS_FOR: Final = (
