@@ -12,7 +12,7 @@ from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantName, TenantUID
 from sublet.api.times import Millis
-from sublet.book.decisions import Extend, Plan, Refuse, Reserve, Take
+from sublet.book.decisions import Extend, Plan, Refuse, Reserve, Take, Warn
 from sublet.book.inventory import Holding, LeaseInventory, NodeState, Reach, Unfit
 from sublet.book.view import View
 from sublet.ledger.terms import PriceTerms
@@ -111,8 +111,10 @@ def carried_out(claim: GpuClaim, decision: Reserve, now_ms: Millis = NOW) -> Gpu
         until_time=decision.until_ms,
         until_cause=decision.until_cause,
         placements=decision.placements,
+        bookings=decision.bookings,
     )
-    return claim.model_copy(update={"status": claim_status.reserved(claim, allocation, now_ms)})
+    write = claim_status.reserved if decision.placements else claim_status.booked
+    return claim.model_copy(update={"status": write(claim, allocation, now_ms)})
 
 
 def held(
@@ -164,6 +166,9 @@ def after(seen: View, made: Plan, **changes: Any) -> View:
             status = claim_status.extended(
                 claim, decision.until_ms, decision.until_cause, seen.now_ms
             )
+            claims[decision.claim_uid] = claim.model_copy(update={"status": status})
+        elif isinstance(decision, Warn):
+            status = claim_status.late(claim, decision.message, seen.now_ms)
             claims[decision.claim_uid] = claim.model_copy(update={"status": status})
         elif isinstance(decision, Take):
             claims[decision.claim_uid] = released(claim, decision, seen.now_ms, done=False)

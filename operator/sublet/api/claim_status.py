@@ -5,7 +5,7 @@ condition keeps its lastTransitionTime while its status stays, so an unchanged s
 
 | state | Ready | also | kstatus |
 |---|---|---|---|
-| bound, suspended, ended | True | | Current |
+| bound, promised ahead, suspended, ended | True | | Current |
 | waiting for capacity, binding, releasing | False | Reconciling=True | InProgress |
 | misconfigured, quota, unfit, price, no lease | False | Stalled=True | Failed |
 """
@@ -25,7 +25,7 @@ from sublet.api.gpuclaim import (
     Release,
     ReleaseCause,
 )
-from sublet.api.times import Millis
+from sublet.api.times import Millis, format_instant
 
 _PASSING: Final = frozenset(
     {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE, PendingReason.RELEASING}
@@ -33,6 +33,8 @@ _PASSING: Final = frozenset(
 """Reasons that end by themselves; the others need somebody to change something."""
 
 LOST_RACE: Final = "LostRace"
+LATE: Final = "Late"
+_WHILE_TRUE: Final = frozenset({"Reconciling", "Stalled", "Degraded"})
 
 
 def waiting(claim: GpuClaim, pending: Pending, now_ms: Millis) -> ClaimStatus:
@@ -65,6 +67,49 @@ def reserved(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimSt
         },
         update={"pending": None, "allocation": allocation, "release": None, "access": None},
     )
+
+
+def booked(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimStatus:
+    """The book holds GPUs for it from its start on; which nodes they are is decided then."""
+    start = claim.spec.schedule.start_time
+    when = format_instant(start) if start is not None else "its start"
+    reason = PendingReason.WAITING_FOR_START.value
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.TRUE, reason, f"{allocation.gpus} GPUs are promised from {when} on"),
+        progress=None,
+        states={
+            "Reserved": (Status.TRUE, "Reserved"),
+            "Bound": (Status.FALSE, reason),
+            "Releasing": (Status.FALSE, "NotReleasing"),
+        },
+        update={"pending": None, "allocation": allocation, "release": None, "access": None},
+    )
+
+
+def late(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
+    """What was promised ahead isn't there, or won't be: say what is missing, or "" once it is mended. The promise stands."""
+    if not message:
+        return booked(claim, _allocation(claim), now_ms)
+    start = claim.spec.schedule.start_time
+    begun = start is not None and start <= now_ms
+    return _next(
+        claim,
+        now_ms,
+        ready=(Status.FALSE, LATE, message) if begun else _ready(claim),
+        progress="Reconciling" if begun else None,
+        states={"Degraded": (Status.TRUE, LATE)},
+        messages={"Degraded": message},
+        update={},
+    )
+
+
+def is_late(claim: GpuClaim) -> str | None:
+    """Return what is said to be missing of a promise, None if nothing is."""
+    found = find_condition(claim.status.conditions, "Degraded")
+    said = found is not None and found.status is Status.TRUE and found.reason == LATE
+    return found.message if found is not None and said else None
 
 
 def delayed(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
@@ -229,8 +274,8 @@ def _next(
     update: dict[str, object],
     messages: Mapping[str, str] = MappingProxyType({}),
 ) -> ClaimStatus:
-    """Return the status with these conditions set; Reconciling and Stalled stand only while they are true."""
-    old = {c.type: c for c in claim.status.conditions if c.type not in ("Reconciling", "Stalled")}
+    """Return the status with these conditions set; Reconciling, Stalled and Degraded stand only while they are true."""
+    old = {c.type: c for c in claim.status.conditions if c.type not in _WHILE_TRUE}
     fresh = {
         "Ready": ready,
         **{t: (status, reason, messages.get(t, "")) for t, (status, reason) in states.items()},
@@ -256,6 +301,14 @@ def _next(
             "conditions": tuple(old[type_] for type_ in sorted(old)),
         }
     )
+
+
+def _ready(claim: GpuClaim) -> tuple[Status, str, str]:
+    """Return the Ready condition as it is."""
+    found = find_condition(claim.status.conditions, "Ready")
+    if found is None:
+        return (Status.UNKNOWN, "WaitingForOperator", "")
+    return (found.status, found.reason, found.message)
 
 
 def _allocation(claim: GpuClaim) -> Allocation:

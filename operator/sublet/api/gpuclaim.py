@@ -42,10 +42,18 @@ class Placement(ApiModel):
 
 
 class Schedule(ApiModel):
-    """For how long."""
+    """From when, and for how long."""
 
+    start_time: Instant | None = None
+    """From when the GPUs are needed: they are promised ahead and held in this window only. As soon as possible without."""
     duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
-    """Seconds from reservation to the end; open-ended without."""
+    """Seconds from startTime, or from the reservation, to the end; open-ended without."""
+
+
+_RESERVED = (
+    "(has(oldSelf.status) && has(oldSelf.status.conditions) && "
+    "oldSelf.status.conditions.exists(c, c.type == 'Reserved' && c.status == 'True'))"
+)
 
 
 def _fixed(field: str) -> Rule:
@@ -57,18 +65,17 @@ def _fixed(field: str) -> Rule:
         f"(has(self.spec.{field}) == has(oldSelf.spec.{field}) && "
         f"(!has(self.spec.{field}) || self.spec.{field} == oldSelf.spec.{field}))"
     )
-    reserved = (
-        "(has(oldSelf.status) && has(oldSelf.status.conditions) && "
-        "oldSelf.status.conditions.exists(c, c.type == 'Reserved' && c.status == 'True'))"
-    )
     return Rule(
-        f"!{reserved} || {same}",
+        f"!{_RESERVED} || {same}",
         f"{field} is fixed while the claim is reserved; make a new claim",
         field_path=f".spec.{field}",
         reason="FieldValueForbidden",
     )
 
 
+_START_FIXED = (
+    f"!{_RESERVED} || self.spec.?schedule.?startTime == oldSelf.spec.?schedule.?startTime"
+)
 _ENDED: str = (
     "!has(oldSelf.status) || !has(oldSelf.status.conditions) || "
     "!oldSelf.status.conditions.exists(c, c.type == 'Ended' && c.status == 'True') || "
@@ -123,6 +130,7 @@ class PendingReason(StrEnum):
 
     NO_MATCHING_LEASE = "NoMatchingLease"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
+    WAITING_FOR_START = "WaitingForStart"
     EXCEEDS_QUOTA = "ExceedsQuota"
     EXCEEDS_LEASE_TERM = "ExceedsLeaseTerm"
     TOPOLOGY_UNFIT = "TopologyUnfit"
@@ -175,6 +183,26 @@ class PlacedNode(ApiModel):
     """UID of the node: a re-created namesake is another node."""
 
 
+class Booking(ApiModel):
+    """GPUs of one lease that are promised for a window to come; which nodes they are is decided at its start."""
+
+    lease: Word
+    """The lease's tenant alias."""
+    lease_uid: Annotated[str, Field(alias="leaseUID", max_length=36)]
+    """UID of the GpuLease."""
+    product: Word
+    """GPU product of the lease."""
+    nodes: Annotated[int, Field(ge=1, le=4_096, json_schema_extra={"format": "int32"})]
+    """How many nodes."""
+    gpus_per_node: Annotated[int, Field(ge=1, le=64, json_schema_extra={"format": "int32"})]
+    """GPUs of each of them."""
+
+    @property
+    def gpus(self) -> int:
+        """Return the GPUs in all."""
+        return self.nodes * self.gpus_per_node
+
+
 class Allocation(ApiModel):
     """What the claim holds; written by one compare-and-set, replaced as a whole."""
 
@@ -208,14 +236,30 @@ class Allocation(ApiModel):
     """What ends the claim then: its own duration, or the lease."""
     placements: Annotated[
         tuple[PlacedNode, ...],
-        Field(min_length=1, max_length=4_096, json_schema_extra=atomic_list()),
-    ]
-    """The nodes."""
+        Field(max_length=4_096, json_schema_extra=atomic_list()),
+    ] = ()
+    """The nodes; none before the start of a window that was promised ahead."""
+    bookings: Annotated[
+        tuple[Booking, ...], Field(max_length=64, json_schema_extra=atomic_list())
+    ] = ()
+    """What was promised ahead; kept when it has become nodes."""
 
     @property
     def gpus(self) -> int:
-        """Return the GPUs held in all."""
+        """Return the GPUs held, or promised ahead, in all."""
+        if not self.placements:
+            return sum(b.gpus for b in self.bookings)
         return sum(p.gpus for p in self.placements)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Say whether it is a promise that hasn't become nodes."""
+        return not self.placements
+
+    @property
+    def lease_uids(self) -> set[str]:
+        """Return the leases it stands on."""
+        return {p.lease_uid for p in self.placements} or {b.lease_uid for b in self.bookings}
 
 
 class Release(ApiModel):
@@ -292,6 +336,12 @@ class GpuClaim(ApiModel):
                 "placement",
                 "priorityClassName",
             )
+        ),
+        Rule(
+            _START_FIXED,
+            "schedule.startTime is fixed while the claim is reserved; make a new claim",
+            field_path=".spec.schedule.startTime",
+            reason="FieldValueForbidden",
         ),
         Rule(_ENDED, "this claim has ended for good; delete it and make a new one", ".spec"),
     )

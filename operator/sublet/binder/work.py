@@ -45,6 +45,8 @@ class Works:
         return self._asked_for_reserved(claim, leaving=leaving)
 
     def _asked_for_reserved(self, claim: GpuClaim, *, leaving: bool) -> Work | None:
+        if allocation_of(claim).is_ahead:
+            return None  # promised: the book's pass at its start gives it nodes
         bound = is_true(claim.status.conditions, "Bound")
         if not bound and claim_status.is_giving_back(claim):
             return self._give_back
@@ -56,11 +58,14 @@ class Works:
         return self._renew if due is not None and due <= self._tools.clock.now_ms() else None
 
     def reserve(self, decision: Reserve) -> Work:
-        """Return the work of writing a reservation and binding it."""
+        """Return the work of writing a reservation, and of binding it unless its start is still to come."""
 
         async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
-            async with self._tools.promises.under_way(*{p.lease_uid for p in decision.placements}):
+            async with self._tools.promises.under_way(*decision.lease_uids):
                 claim = await self._reserve(claim, decision)
+            if not decision.placements:
+                self._note_promise(claim)
+                return claim
             try:
                 return await self._bind(claim, checkpoint)
             except LostRace as lost:
@@ -127,9 +132,15 @@ class Works:
             until_time=decision.until_ms,
             until_cause=decision.until_cause,
             placements=decision.placements,
+            bookings=decision.bookings,
         )
         now = self._tools.clock.now_ms()
-        return await self._write(claim, claim_status.reserved(claim, allocation, now))
+        write = claim_status.booked if allocation.is_ahead else claim_status.reserved
+        return await self._write(claim, write(claim, allocation, now))
+
+    def _note_promise(self, claim: GpuClaim) -> None:
+        ready = find_condition(claim.status.conditions, "Ready")
+        self._tools.events.note(claim, "Promised", ready.message if ready is not None else "")
 
     async def _bind(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         written = await bind(claim, self._tools, checkpoint)
@@ -167,8 +178,14 @@ class Works:
         return await self._unreserve(live, said.message if said is not None else "")
 
     async def _unreserve(self, claim: GpuClaim, message: str) -> GpuClaim:
-        now = self._tools.clock.now_ms()
-        written = await self._write(claim, claim_status.unreserved(claim, message, now))
+        """Take the claim's reservation back; a promise that was made ahead stands, and gets other nodes."""
+        now, allocation = self._tools.clock.now_ms(), allocation_of(claim)
+        status = (
+            claim_status.booked(claim, allocation.model_copy(update={"placements": ()}), now)
+            if allocation.bookings
+            else claim_status.unreserved(claim, message, now)
+        )
+        written = await self._write(claim, status)
         self._tools.events.note(written, "LostRace", message, warning=True)
         return written
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sublet.api.gpuclaim import PendingReason, PlacedNode, ReleaseCause
+from sublet.api.gpuclaim import Booking, PendingReason, PlacedNode, ReleaseCause
 from sublet.api.ids import ClaimUID, TenantName, TenantUID
 from sublet.api.times import Millis
 
@@ -23,6 +23,14 @@ class Reserve:
     until_ms: Millis | None
     until_cause: ReleaseCause | None
     placements: tuple[PlacedNode, ...]
+    """The nodes; none yet for a start to come."""
+    bookings: tuple[Booking, ...] = ()
+    """What is promised ahead, or was."""
+
+    @property
+    def lease_uids(self) -> set[str]:
+        """Return the leases that it stands on."""
+        return {p.lease_uid for p in self.placements or self.bookings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,15 @@ class Refuse:
     claim_uid: ClaimUID
     reason: PendingReason
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Tell a claim that what it was promised ahead is short, and of what. The promise stands."""
+
+    claim_uid: ClaimUID
+    message: str
+    """Empty: it isn't short any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,7 @@ class Take:
     """When the tenant's meter stops."""
 
 
-Decision = Reserve | Refuse | Extend | Take
+Decision = Reserve | Refuse | Warn | Extend | Take
 
 
 @dataclass(frozen=True, slots=True)

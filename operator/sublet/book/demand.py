@@ -1,15 +1,15 @@
 """What a claim asks for, in the book's terms, or why it can't be served at all (claim-wide causes)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from sublet.api.gpuclaim import GpuClaim, PendingReason
+from sublet.api.gpuclaim import Allocation, GpuClaim, PendingReason
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, TenantUID
-from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.api.times import MS_PER_SECOND, Millis, format_instant
 from sublet.book.decisions import Refuse
 from sublet.book.steps import FOREVER
 from sublet.book.view import View
@@ -30,10 +30,14 @@ class Demand:
     """GPU products that its class stands for."""
     price: Decimal
     priority: int
+    start_ms: Millis
+    """From when it needs the GPUs: now, or a start to come."""
     asked_until_ms: Millis | None
     """The end by its own duration; None: open-ended."""
     latest_ms: Millis
     """The end by the class's longest duration, FOREVER if it has none."""
+    is_ahead: bool = False
+    """Its start is still to come: it is promised GPUs, and nodes only then."""
 
     @property
     def gpus(self) -> int:
@@ -44,6 +48,17 @@ class Demand:
     def own_end_ms(self) -> Millis:
         """Return when it ends if no lease ends it: by its own duration, else by the class's longest."""
         return self.asked_until_ms if self.asked_until_ms is not None else self.latest_ms
+
+    def at(self, start_ms: Millis) -> "Demand":
+        """Return the same demand with another start."""
+        later = start_ms - self.start_ms
+        asked = self.asked_until_ms
+        return replace(
+            self,
+            start_ms=start_ms,
+            asked_until_ms=Millis(asked + later) if asked is not None else None,
+            latest_ms=Millis(self.latest_ms + later) if self.latest_ms < FOREVER else FOREVER,
+        )
 
     def until_on(self, lease_ends_ms: Millis) -> Millis:
         """Return when it would end on a lease with this last instant."""
@@ -158,13 +173,19 @@ class Rules:
     def _timed(
         self, claim: GpuClaim, tenant: GpuTenant, offer: GpuClass, priority: int, price: Decimal
     ) -> Demand | Refuse:
-        now = self._view.now_ms
-        duration, longest = claim.spec.schedule.duration_seconds, offer.spec.max_duration_seconds
+        now, asked = self._view.now_ms, claim.spec.schedule
+        duration, longest = asked.duration_seconds, offer.spec.max_duration_seconds
         if duration is not None and longest is not None and duration > longest:
             return _misconfigured(
                 claim,
                 f"class {offer.metadata.name} allows {longest} seconds at most; "
                 f"schedule.durationSeconds is {duration}",
+            )
+        begin = asked.start_time if asked.start_time is not None else now
+        if duration is not None and begin + duration * MS_PER_SECOND <= now:
+            over = format_instant(Millis(begin + duration * MS_PER_SECOND))
+            return _misconfigured(
+                claim, f"its window is over since {over}; choose a later schedule.startTime"
             )
         return Demand(
             claim=claim,
@@ -175,9 +196,42 @@ class Rules:
             products=frozenset(offer.spec.products),
             price=price,
             priority=priority,
-            asked_until_ms=Millis(now + duration * MS_PER_SECOND) if duration is not None else None,
-            latest_ms=Millis(now + longest * MS_PER_SECOND) if longest is not None else FOREVER,
+            start_ms=max(begin, now),
+            asked_until_ms=_later(begin, duration),
+            latest_ms=_later(begin, longest) or FOREVER,
+            is_ahead=begin > now,
         )
+
+    def promised(self, claim: GpuClaim, allocation: Allocation) -> Demand | None:
+        """Return the demand of a claim whose window begins, on the terms of its promise; None without its class or tenant.
+
+        What was promised holds: a changed price, allow-list, quota or priority doesn't touch it.
+        """
+        offer = self._classes.get(claim.spec.class_name)
+        tenant = next(
+            (t for t in self._view.tenants if t.metadata.uid == allocation.tenant_uid), None
+        )
+        if offer is None or tenant is None:
+            return None
+        products = frozenset(offer.spec.products) | {b.product for b in allocation.bookings}
+        return Demand(
+            claim=claim,
+            uid=ClaimUID(claim.metadata.uid),
+            tenant=tenant,
+            tenant_uid=TenantUID(tenant.metadata.uid),
+            offer=offer,
+            products=products,
+            price=allocation.price_per_gpu_hour,
+            priority=allocation.priority,
+            start_ms=max(self._view.now_ms, claim.spec.schedule.start_time or self._view.now_ms),
+            asked_until_ms=allocation.until_time,
+            latest_ms=FOREVER,
+            is_ahead=(claim.spec.schedule.start_time or 0) > self._view.now_ms,
+        )
+
+
+def _later(begin_ms: Millis, seconds: int | None) -> Millis | None:
+    return Millis(begin_ms + seconds * MS_PER_SECOND) if seconds is not None else None
 
 
 def tenants_by_namespace(tenants: Iterable[GpuTenant]) -> dict[str, GpuTenant]:

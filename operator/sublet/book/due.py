@@ -18,7 +18,11 @@ def next_due(
 ) -> Millis | None:
     """Return the first instant after now at which anything begins, ends, or becomes too short for a claim that waits."""
     ends = [c.status.allocation.until_time for c in holders if c.status.allocation is not None]
+    ends += [c.spec.schedule.start_time for c in holders]
     ends += [d.until_ms for d in decisions if isinstance(d, Reserve | Extend)]
+    for demand in waiting:
+        if demand.claim.spec.schedule.start_time is not None:
+            ends += [demand.start_ms, demand.asked_until_ms]
     steps = _steps(view)
     instants = [*ends, *steps, *_crossings(view.now_ms, waiting, steps)]
     return min((at for at in instants if at is not None and at > view.now_ms), default=None)
@@ -38,7 +42,12 @@ def _steps(view: View) -> list[Millis]:
 
 def _crossings(now_ms: Millis, waiting: Iterable[Demand], steps: list[Millis]) -> Iterator[Millis]:
     """Yield when the end of a claim that waits will move past a step: its lease is too short from then on."""
-    for own_end in {demand.own_end_ms for demand in waiting}:
+    for own_end in _moving_ends(waiting):
         index = bisect_left(steps, own_end)
         if index < len(steps):
             yield Millis(now_ms + steps[index] - own_end + 1)
+
+
+def _moving_ends(waiting: Iterable[Demand]) -> set[Millis]:
+    """Return the ends of claims that would begin now; a window of its own doesn't move while a claim waits."""
+    return {d.own_end_ms for d in waiting if d.claim.spec.schedule.start_time is None}

@@ -4,6 +4,7 @@ Fixed points otherwise. What was promised is never shortened by a class or a com
 spec or by the end of a lease; nothing is concluded from a lease or class that isn't there.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -43,7 +44,8 @@ def review(
     for uid, gpus in _gpus_by_lease(allocation).items():
         supply = supplies.get(uid)
         if supply is not None and end.at_ms > promised.at_ms > now_ms:
-            supply.prolong(gpus, promised.at_ms, end.at_ms)
+            nodes = supply.nodes_free_at(allocation, promised.at_ms)
+            supply.prolong(gpus, nodes, promised.at_ms, end.at_ms)
     until = end.at_ms if end.at_ms < FOREVER else None
     return Extend(ClaimUID(claim.metadata.uid), until, end.cause if until is not None else None)
 
@@ -80,8 +82,8 @@ def _end(
 ) -> End:
     """Return the end by what everything says now; later than promised only as far as class, lease and commitment go."""
     duration = claim.spec.schedule.duration_seconds
-    asked = _after(allocation, duration) if duration is not None else FOREVER
-    own = min(asked, max(promised.at_ms, _class_end(allocation, promised, offer)))
+    asked = _after(claim, allocation, duration) if duration is not None else FOREVER
+    own = min(asked, max(promised.at_ms, _class_end(claim, allocation, promised, offer)))
     shares = _gpus_by_lease(allocation)
     lease_end = min(_lease_end(supplies.get(uid), promised) for uid in shares)
     if own <= lease_end:
@@ -90,23 +92,29 @@ def _end(
         end = End(lease_end, ReleaseCause.LEASE_ENDED)
     if end.at_ms <= promised.at_ms:
         return end
-    # GPUs of a claim past its promised end are still counted as held, so they need no further room
+    # GPUs of a claim past its promised end are counted as held for ever, so they need no further room
     overdue, since = promised.at_ms <= now_ms, max(promised.at_ms, now_ms)
     covered = min(
-        supplies[uid].covered_until(0 if overdue else gpus, since, end.at_ms)
-        for uid, gpus in shares.items()
+        supply.covered_until(0, Counter(), since, end.at_ms)
+        if overdue
+        else supply.covered_until(
+            gpus, supply.nodes_free_at(allocation, promised.at_ms), since, end.at_ms
+        )
+        for supply, gpus in ((supplies[uid], gpus) for uid, gpus in shares.items())
     )
     if covered >= end.at_ms:
         return end
     return End(covered, ReleaseCause.LEASE_ENDED) if covered > since else promised
 
 
-def _class_end(allocation: Allocation, promised: End, offer: GpuClass | None) -> Millis:
+def _class_end(
+    claim: GpuClaim, allocation: Allocation, promised: End, offer: GpuClass | None
+) -> Millis:
     """Return the latest end that the class allows; one that is gone or going allows no more than was promised."""
     if offer is None or offer.metadata.deletion_timestamp is not None:
         return promised.at_ms
     longest = offer.spec.max_duration_seconds
-    return _after(allocation, longest) if longest is not None else FOREVER
+    return _after(claim, allocation, longest) if longest is not None else FOREVER
 
 
 def _lease_end(supply: LeaseSupply | None, promised: End) -> Millis:
@@ -122,13 +130,16 @@ def _lease_end(supply: LeaseSupply | None, promised: End) -> Millis:
     return min(supply.ends_ms, promised.at_ms)
 
 
-def _after(allocation: Allocation, seconds: int) -> Millis:
-    return Millis(allocation.decided_time + seconds * MS_PER_SECOND)
+def _after(claim: GpuClaim, allocation: Allocation, seconds: int) -> Millis:
+    """Return an instant so long after the claim's window begins."""
+    start = claim.spec.schedule.start_time
+    return Millis(
+        (start if start is not None else allocation.decided_time) + seconds * MS_PER_SECOND
+    )
 
 
-def _gpus_by_lease(allocation: Allocation) -> dict[LeaseUID, int]:
-    found: dict[LeaseUID, int] = {}
-    for place in allocation.placements:
-        uid = LeaseUID(place.lease_uid)
-        found[uid] = found.get(uid, 0) + place.gpus
+def _gpus_by_lease(allocation: Allocation) -> Counter[LeaseUID]:
+    found: Counter[LeaseUID] = Counter()
+    for place in allocation.placements or allocation.bookings:
+        found[LeaseUID(place.lease_uid)] += place.gpus
     return found

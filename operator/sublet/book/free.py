@@ -5,7 +5,7 @@ Built once per pass and changed as the pass hands out nodes, so that no claim se
 
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
@@ -74,18 +74,28 @@ class FreeNodes:
         """Return the first `count` free whole nodes of a zone."""
         return self._whole[size][zone][:count]
 
-    def part(self, gpus: int, claim_uid: ClaimUID, tenant_uid: TenantUID) -> Part | None:
-        """Return the best fit: the fullest broken node with room, else the smallest whole one."""
+    def part(
+        self,
+        gpus: int,
+        claim_uid: ClaimUID,
+        tenant_uid: TenantUID,
+        may_have: Callable[[NodeState], bool],
+    ) -> Part | None:
+        """Return the best fit: the fullest broken node with room that may be had, else the smallest whole one."""
         shelves = [self._parts[who] for who in (tenant_uid, _ANYONE) if who in self._parts]
         for free in sorted({free for shelf in shelves for free in shelf if free >= gpus}):
-            found = [n for shelf in shelves for n in self._first(shelf.get(free, ()), claim_uid)]
+            found = [
+                node
+                for shelf in shelves
+                for node in self._first(shelf.get(free, ()), claim_uid, may_have)
+            ]
             if found:
                 return Part(min(found, key=_NAME), free - gpus, breaks=False)
         for size in sorted(size for size in self._whole if size > gpus):
             zones = self._whole[size]
             # the zone with fewest whole nodes: large claims need the others
             zone = min((z for z in zones if zones[z]), key=lambda z: (len(zones[z]), z), default="")
-            if zones.get(zone):
+            if zones.get(zone) and may_have(zones[zone][0]):
                 return Part(zones[zone][0], size - gpus, breaks=True)
         return None
 
@@ -125,10 +135,15 @@ class FreeNodes:
             return _NOBODY
         return _ANYONE if rule is NodeSharing.ANY_TENANT else hold.sole_tenant or _NOBODY
 
-    def _first(self, nodes: Iterable[NodeState], claim_uid: ClaimUID) -> list[NodeState]:
+    def _first(
+        self,
+        nodes: Iterable[NodeState],
+        claim_uid: ClaimUID,
+        may_have: Callable[[NodeState], bool],
+    ) -> list[NodeState]:
         """Return the first node in whose book the claim doesn't stand yet: a book names a claim once."""
         for node in nodes:
             hold = self._holdings.node(node.uid)
-            if hold is None or claim_uid not in hold.claims:
+            if (hold is None or claim_uid not in hold.claims) and may_have(node):
                 return [node]
         return []

@@ -8,13 +8,14 @@ knows no such claim. Changed by the pass as it hands out GPUs; thrown away with 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from sublet.api.common import is_true
-from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpuclaim import Allocation, Booking, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, Unfit
-from sublet.book.steps import FOREVER
+from sublet.book.steps import FOREVER, Steps
 
 
 def holds(claim: GpuClaim) -> bool:
@@ -25,6 +26,9 @@ def holds(claim: GpuClaim) -> bool:
     )
 
 
+_NEVER: Final = Millis(0)
+
+
 @dataclass(slots=True)
 class NodeHold:
     """What is held of one node."""
@@ -32,6 +36,8 @@ class NodeHold:
     gpus: int = 0
     claims: set[ClaimUID] = field(default_factory=set)
     tenants: set[TenantUID] = field(default_factory=set)
+    until_ms: Millis = _NEVER
+    """When the last of them ends; FOREVER where nobody knows."""
     has_strangers: bool = False
     """A claim is on it of which neither the hub nor the node says whose it is."""
 
@@ -51,6 +57,16 @@ class Term:
     gpus: int
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a claim was promised ahead, and hasn't got yet."""
+
+    claim: GpuClaim
+    bookings: tuple[Booking, ...]
+    start_ms: Millis
+    until_ms: Millis
+
+
 Shares = dict[tuple[ClaimUID, NodeUID], int]
 """(claim, node) -> GPUs"""
 
@@ -64,7 +80,12 @@ class Holdings:
         self._now_ms = now_ms
         self._nodes: dict[NodeUID, NodeHold] = {}
         self._terms: dict[LeaseUID, list[Term]] = defaultdict(list)
-        self._quota: dict[tuple[TenantUID, str], int] = defaultdict(int)  # (tenant, class) -> GPUs
+        self.promises: list[Promise] = []
+        """Windows to come, in the holders' order."""
+        self._counted: dict[tuple[TenantUID, str], list[tuple[Millis, int]]] = defaultdict(list)
+        """(tenant, class) -> changes of its GPUs"""
+        self._quota: dict[tuple[TenantUID, str], Steps] = {}
+        """(tenant, class) -> GPUs in time, made when first asked for"""
         allocated: Shares = defaultdict(int)  # what the hub says
         for claim in holders:
             if claim.status.allocation is not None:
@@ -81,27 +102,42 @@ class Holdings:
         """Return the GPUs of a lease that were held when the pass began, each with its end."""
         return self._terms[uid]
 
-    def of_tenant(self, uid: TenantUID, class_name: str) -> int:
-        """Return the GPUs of a class that a tenant holds: reserved, bound or being released."""
-        return self._quota[uid, class_name]
+    def of_tenant(self, uid: TenantUID, class_name: str, from_ms: Millis, until_ms: Millis) -> int:
+        """Return the most GPUs of a class that a tenant holds at any instant of a window, promises included."""
+        return self._steps_of(uid, class_name).most(from_ms, until_ms)
+
+    def count(
+        self, tenant: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
+    ) -> None:
+        """Count GPUs towards a tenant's quota for a window."""
+        self._steps_of(tenant, class_name).add(gpus, from_ms, until_ms)
+
+    def _steps_of(self, tenant: TenantUID, class_name: str) -> Steps:
+        key = (tenant, class_name)
+        steps = self._quota.get(key)
+        if steps is None:
+            steps = self._quota[key] = Steps(self._now_ms, self._counted[key])
+        return steps
 
     def take(
         self,
         claim_uid: ClaimUID,
         tenant_uid: TenantUID,
-        class_name: str,
         node_uid: NodeUID,
         gpus: int,
+        until_ms: Millis,
     ) -> None:
-        """Add GPUs of one node to what a claim holds."""
-        self._hold(node_uid, claim_uid, gpus).tenants.add(tenant_uid)
-        self._quota[tenant_uid, class_name] += gpus
+        """Add GPUs of one node to what a claim holds until then."""
+        self._hold(node_uid, claim_uid, gpus, until_ms).tenants.add(tenant_uid)
 
-    def _hold(self, node_uid: NodeUID, claim_uid: ClaimUID, gpus: int) -> NodeHold:
+    def _hold(
+        self, node_uid: NodeUID, claim_uid: ClaimUID, gpus: int, until_ms: Millis
+    ) -> NodeHold:
         hold = self._nodes.get(node_uid)
         if hold is None:
             hold = self._nodes[node_uid] = NodeHold()
         hold.gpus += gpus
+        hold.until_ms = max(hold.until_ms, until_ms)
         hold.claims.add(claim_uid)
         return hold
 
@@ -110,12 +146,23 @@ class Holdings:
         until = allocation.until_time
         # a claim past its end holds until its release is done, and nobody knows when that will be
         end = until if until is not None and until > self._now_ms else FOREVER
+        start = claim.spec.schedule.start_time
+        if allocation.is_ahead and start is not None:
+            if (end == FOREVER and until is not None) or is_true(
+                claim.status.conditions, "Releasing"
+            ):
+                return  # over, or given up: there are no nodes that anybody still has
+            self.promises.append(Promise(claim, allocation.bookings, start, end))
         for place in allocation.placements:
             node_uid = NodeUID(place.node_uid)
-            self._hold(node_uid, uid, place.gpus).tenants.add(tenant)
+            self._hold(node_uid, uid, place.gpus, end).tenants.add(tenant)
             self._terms[LeaseUID(place.lease_uid)].append(Term(end, place.gpus))
             allocated[uid, node_uid] += place.gpus
-        self._quota[tenant, claim.spec.class_name] += allocation.gpus
+        begin = start if allocation.is_ahead and start is not None else self._now_ms
+        self._counted[tenant, claim.spec.class_name] += [
+            (begin, allocation.gpus),
+            (end, -allocation.gpus),
+        ]
 
     def _add_books(self, inventory: LeaseInventory, allocated: Shares, beyond: Shares) -> None:
         """Add what nodes say beyond the hub; of a node in two inventories the larger entry counts, once."""
@@ -125,7 +172,8 @@ class Holdings:
                 more = entry.gpus - allocated.get(key, 0)
                 known = beyond.get(key, 0)
                 beyond[key] = max(more, known)
-                hold = self._hold(node.uid, entry.claim_uid, max(0, more - known))
+                end = FOREVER if more > 0 else self._now_ms
+                hold = self._hold(node.uid, entry.claim_uid, max(0, more - known), end)
                 if node.tenant_uid is not None:
                     hold.tenants.add(node.tenant_uid)
                 elif key not in allocated:

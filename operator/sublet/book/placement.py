@@ -8,8 +8,9 @@ same place.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
-from sublet.api.gpuclaim import PlacedNode, ReleaseCause
+from sublet.api.gpuclaim import Booking, PlacedNode, ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.demand import Demand
 from sublet.book.inventory import NodeState
@@ -21,14 +22,19 @@ from sublet.book.supply import LeaseSupply
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One node of a lease, and how many of its GPUs."""
+    """Nodes of a lease, and how many GPUs of each: one known node, or a number of them that is promised ahead."""
 
     supply: LeaseSupply
-    node: NodeState
     gpus: int
+    node: NodeState | None
+    nodes: int = 1
+    size: int = 0
+    """GPUs that a promised node has in all."""
 
-    def as_api(self) -> PlacedNode:
-        """Return it as the claim's status says it."""
+    def as_placement(self) -> PlacedNode:
+        """Return a known node as the claim's status says it."""
+        if self.node is None:
+            raise ValueError("a promise has no node yet")
         return PlacedNode(
             lease=self.supply.alias,
             lease_uid=self.supply.uid,
@@ -37,6 +43,22 @@ class Place:
             node=self.node.name,
             node_uid=self.node.uid,
         )
+
+    def as_booking(self) -> Booking:
+        """Return promised nodes as the claim's status says them."""
+        return Booking(
+            lease=self.supply.alias,
+            lease_uid=self.supply.uid,
+            product=self.supply.lease.spec.product,
+            nodes=self.nodes,
+            gpus_per_node=self.gpus,
+        )
+
+    @property
+    def zone(self) -> tuple[str, str]:
+        """Return its failure domain; of a promise only the cluster is known."""
+        zone = self.supply.zone_of(self.node) if self.node is not None else ""
+        return (self.supply.cluster, zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +72,11 @@ class Candidate:
     """GPUs of a broken node that stay free."""
 
     @property
+    def nodes(self) -> int:
+        """Return the number of nodes."""
+        return sum(p.nodes for p in self.places)
+
+    @property
     def supplies(self) -> tuple[LeaseSupply, ...]:
         """Return the leases it uses, each once."""
         return tuple({p.supply.uid: p.supply for p in self.places}.values())
@@ -60,8 +87,8 @@ class Candidate:
         supplies = self.supplies
         return (
             len({s.cluster for s in supplies}),
-            len({(p.supply.cluster, p.supply.zone_of(p.node)) for p in self.places}),
-            sum((p.supply.marginal_price * p.gpus for p in self.places), Decimal(0)),
+            len({p.zone for p in self.places}),
+            sum((p.supply.marginal_price * p.gpus * p.nodes for p in self.places), Decimal(0)),
             self.breaks,
             self.left,
             min(s.ends_ms for s in supplies),
@@ -73,14 +100,14 @@ def find_place(demand: Demand, supplies: Iterable[LeaseSupply]) -> Candidate | N
     """Return the best place on these leases, None if there is none. Hard constraints were seen to before."""
     by_shape: dict[Shape, list[LeaseSupply]] = {}
     for supply in supplies:
-        for shape in shapes_on(demand.claim, supply.sizes):
+        for shape in shapes_on(demand.claim, supply.sizes_at(demand.start_ms)):
             by_shape.setdefault(shape, []).append(supply)
     found: list[Candidate] = []
     for shape, fitting in by_shape.items():
         find = _parts if shape.is_part else _whole_nodes
         found += find(demand, shape, fitting)
     if would_like_one_node(demand.claim):
-        found = [c for c in found if len(c.places) == 1] or found
+        found = [c for c in found if c.nodes == 1] or found
     return min(found, key=lambda c: c.rank, default=None)
 
 
@@ -97,27 +124,43 @@ def end_of(
 
 
 def _parts(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) -> list[Candidate]:
-    """Return each lease's best node for a part."""
+    """Return each lease's best node for a part; a part that is promised ahead keeps a whole node free."""
     found = []
     for supply in supplies:
-        if supply.headroom(demand.until_on(supply.ends_ms)) < shape.gpus:
+        until_ms = demand.until_on(supply.ends_ms)
+        if demand.is_ahead:
+            slot = supply.whole.slot_for(shape.gpus)
+            if slot and supply.nodes_for(slot, shape.gpus, demand.start_ms, until_ms):
+                place = Place(supply, shape.gpus, None, size=slot)
+                found.append(Candidate((place,), breaks=True, left=slot - shape.gpus))
             continue
-        part = supply.free.part(shape.gpus, demand.uid, demand.tenant_uid)
+        if supply.headroom(demand.start_ms, until_ms) < shape.gpus:
+            continue
+        may_have = partial(supply.may_have, until_ms=until_ms)
+        part = supply.free.part(shape.gpus, demand.uid, demand.tenant_uid, may_have)
         if part is not None:
-            place = Place(supply, part.node, shape.gpus)
+            place = Place(supply, shape.gpus, part.node)
             found.append(Candidate((place,), breaks=part.breaks, left=part.left))
     return found
 
 
 def _whole_nodes(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) -> list[Candidate]:
     """Return the best place of each lease alone; over several leases only if none has room alone."""
-    rooms = [room_on(s, shape, demand.until_on(s.ends_ms)) for s in supplies]
+    rooms = [room_on(s, shape, demand.start_ms, demand.until_on(s.ends_ms)) for s in supplies]
     alone = [Room(r.supply, shape.nodes) for r in rooms if r.nodes >= shape.nodes]
+    on_one = _promised if demand.is_ahead else _on_one
     if alone:
-        return [Candidate(tuple(_on_one(shape, room))) for room in alone]
+        return [Candidate(tuple(on_one(shape, room))) for room in alone]
+    if demand.asked_until_ms is not None and sum(r.nodes for r in rooms) < shape.nodes:
+        return []
     together = over_several(demand, shape, supplies)
-    places = tuple(place for room in together for place in _on_one(shape, room))
+    places = tuple(place for room in together for place in on_one(shape, room))
     return [Candidate(places)] if places else []
+
+
+def _promised(shape: Shape, room: Room) -> list[Place]:
+    """Take nodes that are decided on later."""
+    return [Place(room.supply, shape.gpus, None, room.nodes, shape.gpus)]
 
 
 def _on_one(shape: Shape, room: Room) -> list[Place]:
@@ -134,5 +177,5 @@ def _on_one(shape: Shape, room: Room) -> list[Place]:
             else min(zones, key=lambda z: (-zones[z], z))
         )
         nodes = free.whole_nodes(shape.gpus, zone, min(want, zones.pop(zone)))
-        places += [Place(room.supply, node, shape.gpus) for node in nodes]
+        places += [Place(room.supply, shape.gpus, node) for node in nodes]
     return places

@@ -17,10 +17,11 @@ from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.book.order import rank, rank_of_holder
 from sublet.book.placement import Candidate, end_of, find_place
+from sublet.book.promises import Promises, give
 from sublet.book.reasons import quota_refusal, refusal
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
-from sublet.book.supply import LeaseSupply, disputed_nodes
+from sublet.book.supply import LeaseSupply, disputed_nodes, usual_sizes
 from sublet.book.view import View
 
 
@@ -35,7 +36,9 @@ def plan(view: View) -> Plan:
             pending.append(claim)
     holders.sort(key=rank_of_holder)
     work = _Pass(view, holders)
-    decisions = [*work.review(holders), *work.serve(pending)]
+    reviewed = work.review(holders)
+    promised = work.promises.decide({decision.claim_uid for decision in reviewed})
+    decisions = [*reviewed, *promised, *work.serve(pending)]
     return Plan(tuple(decisions), next_due(view, holders, work.waiting, decisions))
 
 
@@ -52,12 +55,19 @@ class _Pass:
         self._supplies: dict[
             LeaseUID, LeaseSupply
         ] = {}  # by UID, so that the order is always the same
+        usual = usual_sizes(view.leases, view.inventories)
         for lease in sorted(view.leases, key=lambda each: each.metadata.uid):
             uid = LeaseUID(lease.metadata.uid)
             inventory = view.inventories.get(uid) or LeaseInventory(uid)
             self._supplies[uid] = LeaseSupply(
-                lease, inventory, self._holdings, view.now_ms, disputed
+                lease,
+                inventory,
+                self._holdings,
+                view.now_ms,
+                disputed,
+                usual.get(lease.spec.product),
             )
+        self.promises = Promises(self._holdings.promises, self._rules, self._supplies, view.now_ms)
 
     def review(self, holders: Iterable[GpuClaim]) -> list[Decision]:
         """Return releases and moved ends of claims that hold GPUs, best-ranked first."""
@@ -91,7 +101,8 @@ class _Pass:
     def _find(self, demand: Demand) -> Candidate | Refuse:
         class_name = demand.claim.spec.class_name
         limit = demand.tenant.spec.quota_of(class_name)
-        held = self._holdings.of_tenant(demand.tenant_uid, class_name)
+        until = demand.until_on(FOREVER)
+        held = self._holdings.of_tenant(demand.tenant_uid, class_name, demand.start_ms, until)
         if limit is not None and held + demand.gpus > limit:
             return quota_refusal(demand, held, limit)
         standings = Standings(demand, self._supplies.values())
@@ -105,15 +116,15 @@ class _Pass:
 
     def _give(self, demand: Demand, found: Candidate) -> Reserve:
         until_ms, cause = end_of(demand, found.supplies)
-        for place in found.places:
-            place.supply.take(
-                place.node,
-                place.gpus,
-                claim_uid=demand.uid,
-                tenant_uid=demand.tenant_uid,
-                class_name=demand.claim.spec.class_name,
-                until_ms=until_ms if until_ms is not None else FOREVER,
-            )
+        end_ms = until_ms if until_ms is not None else FOREVER
+        give(demand, found, end_ms)
+        self._holdings.count(
+            demand.tenant_uid,
+            demand.claim.spec.class_name,
+            demand.gpus,
+            demand.start_ms,
+            end_ms,
+        )
         last = demand.claim.status.allocation
         return Reserve(
             claim_uid=demand.uid,
@@ -126,7 +137,8 @@ class _Pass:
             decided_ms=self._view.now_ms,
             until_ms=until_ms,
             until_cause=cause,
-            placements=tuple(p.as_api() for p in found.places),
+            placements=() if demand.is_ahead else tuple(p.as_placement() for p in found.places),
+            bookings=tuple(p.as_booking() for p in found.places) if demand.is_ahead else (),
         )
 
 

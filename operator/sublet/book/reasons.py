@@ -69,7 +69,7 @@ def _capacity(demand: Demand, found: Standings) -> str:
     for supply in supplies:
         mine = supply.free.chunks(demand.tenant_uid)
         chunks += mine
-        headroom = supply.headroom(demand.until_on(supply.ends_ms))
+        headroom = supply.headroom(demand.start_ms, demand.until_on(supply.ends_ms))
         room += min(headroom, sum(size * count for size, count in mine.items()))
     free = sum(size * count for size, count in chunks.items())
     text = f"{free} are free in {_chunks(chunks)}" if free else "none is free"

@@ -25,10 +25,9 @@ class Room:
     nodes: int
 
 
-def room_on(supply: LeaseSupply, shape: Shape, until_ms: Millis) -> Room:
-    """Return how many whole nodes a lease has free within its commitment until then."""
-    free = supply.free.whole_count(shape.gpus)
-    return Room(supply, min(free, supply.headroom(until_ms) // shape.gpus) if free else 0)
+def room_on(supply: LeaseSupply, shape: Shape, from_ms: Millis, until_ms: Millis) -> Room:
+    """Return how many whole nodes a lease has free within its commitment for a window."""
+    return Room(supply, supply.nodes_for(shape.gpus, shape.gpus, from_ms, until_ms))
 
 
 def over_several(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) -> list[Room]:
@@ -37,11 +36,10 @@ def over_several(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) 
     An open-ended claim ends with the first of its leases, so one that ends sooner may give it room on another whose
     commitment steps down later: each end that it can have is tried, the latest first.
     """
-    if sum(s.free.whole_count(shape.gpus) for s in supplies) < shape.nodes:
-        return []
     ends = {s.uid: demand.until_on(s.ends_ms) for s in supplies}  # lease -> end of the claim on it
     for end in sorted(set(ends.values()), reverse=True):
-        found = (room_on(s, shape, end) for s in supplies if ends[s.uid] >= end)
+        begin = demand.start_ms
+        found = (room_on(s, shape, begin, end) for s in supplies if ends[s.uid] >= end)
         rooms = [room for room in found if room.nodes]
         if _at_most(rooms) < shape.nodes:
             continue

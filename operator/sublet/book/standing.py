@@ -62,7 +62,7 @@ def standing_of(demand: Demand, supply: LeaseSupply) -> Standing:
         return Standing.HIDDEN
     if not demand.tenant.spec.leases.admits(supply.alias):
         return Standing.HIDDEN
-    return _refused(demand, supply) or _postponed(supply) or Standing.OPEN
+    return _refused(demand, supply) or _postponed(demand, supply) or Standing.OPEN
 
 
 def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
@@ -75,9 +75,12 @@ def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
     if outside is not None:
         return outside
     asked = demand.asked_until_ms
-    if asked is not None and asked + supply.waits_ms > supply.ends_ms:
+    waits_ms = max(0, supply.begins_ms - demand.start_ms)
+    if asked is not None and asked + waits_ms > supply.ends_ms:
         return Standing.TOO_SHORT
-    return None if supply.fits(demand.claim) else Standing.UNFIT
+    if demand.start_ms >= supply.ends_ms:
+        return Standing.TOO_SHORT
+    return None if supply.fits(demand.claim, demand.start_ms) else Standing.UNFIT
 
 
 def _ruled_out(wanted: Placement, supply: LeaseSupply) -> Standing | None:
@@ -92,9 +95,9 @@ def _ruled_out(wanted: Placement, supply: LeaseSupply) -> Standing | None:
     return None
 
 
-def _postponed(supply: LeaseSupply) -> Standing | None:
+def _postponed(demand: Demand, supply: LeaseSupply) -> Standing | None:
     """Return what time or a repair will mend."""
-    if supply.waits_ms:
+    if supply.begins_ms > demand.start_ms:
         return Standing.LATER
     if supply.is_silent:
         return Standing.SILENT

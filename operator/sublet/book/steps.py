@@ -36,6 +36,35 @@ class Steps:
         last = bisect_left(self._edges, until_ms)
         return min(self._levels[first : max(last, first + 1)])
 
+    def most(self, from_ms: Millis, until_ms: Millis) -> int:
+        """Return the highest level in `[from_ms, until_ms)`."""
+        first = max(0, bisect_right(self._edges, from_ms) - 1)
+        last = bisect_left(self._edges, until_ms)
+        return max(self._levels[first : max(last, first + 1)])
+
+    def first_for(self, level: int, from_ms: Millis, length_ms: int) -> Millis | None:
+        """Return the first instant from which a level is held for so long, None if there is none."""
+        index = max(0, bisect_right(self._edges, from_ms) - 1)
+        begins: Millis | None = from_ms if self._levels[index] >= level else None
+        for at_ms, found in zip(self._edges[index + 1 :], self._levels[index + 1 :], strict=True):
+            if begins is not None and at_ms >= begins + length_ms:
+                return begins
+            if found < level:
+                begins = None
+            elif begins is None:
+                begins = at_ms
+        return begins
+
+    def first_until(self, level: int, from_ms: Millis, until_ms: Millis) -> Millis | None:
+        """Return the first instant from which a level is held to `until_ms`, None if there is none."""
+        first = max(0, bisect_right(self._edges, from_ms) - 1)
+        last = max(bisect_left(self._edges, until_ms), first + 1)
+        for index in range(last - 1, first - 1, -1):
+            if self._levels[index] < level:
+                after = index + 1
+                return self._edges[after] if after < last else None
+        return from_ms
+
     def first_below(self, level: int, from_ms: Millis, until_ms: Millis) -> Millis:
         """Return the first instant in `[from_ms, until_ms)` that is below a level, `until_ms` if there is none."""
         first = max(0, bisect_right(self._edges, from_ms) - 1)

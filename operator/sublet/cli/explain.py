@@ -63,6 +63,11 @@ def _held(claim: GpuClaim) -> dict[str, object]:
     if allocation is None:
         return {}
     nodes = [f"{p.gpus} x {p.product} on {p.node} ({p.lease})" for p in allocation.placements]
+    if allocation.is_ahead:
+        nodes = [
+            f"{b.nodes} nodes with {b.gpus_per_node} x {b.product} each ({b.lease}), chosen at the start"
+            for b in allocation.bookings
+        ]
     indent = "\n" + " " * 11
     return {
         "Nodes": indent.join(nodes),

@@ -77,7 +77,8 @@ def _claim_wide(claim: GpuClaim) -> tuple[object, ...]:
 
 def _claim_row(claim: GpuClaim) -> tuple[object, ...]:
     allocation = claim.status.allocation
-    where = sorted({p.lease for p in allocation.placements}) if allocation else []
+    places = (allocation.placements or allocation.bookings) if allocation else ()
+    where = sorted({p.lease for p in places})
     until = format_instant(allocation.until_time) if allocation and allocation.until_time else ""
     return (
         claim.metadata.namespace,

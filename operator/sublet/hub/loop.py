@@ -17,7 +17,7 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
 from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
-from sublet.book.decisions import Decision, Extend, Plan, Refuse, Reserve, Take
+from sublet.book.decisions import Decision, Extend, Plan, Refuse, Reserve, Take, Warn
 from sublet.book.holdings import holds
 from sublet.book.plan import plan
 from sublet.book.view import View
@@ -100,14 +100,16 @@ class Loop:
         begun = self._clock.monotonic()
         made = plan(self._view())
         self._took(self._clock.monotonic() - begun)
-        refusals = self._dispatch(made)
+        refusals, warnings = self._dispatch(made)
         self._tend()
         self._adoption.tend(self._state.leases.all())
         self._bookkeeper.tend(self._state.claims.all())
         if not self._knows_the_fleet():
-            refusals = []  # a lease that was never asked yet is no reason to tell anybody
+            # a lease that was never asked yet is no reason to tell anybody
+            refusals, warnings = [], []
         await asyncio.gather(
             self._writer.refuse(refusals),
+            self._writer.warn(warnings),
             self._writer.acknowledge(self._at_rest(made)),
             self._writer.write_all(),
         )
@@ -124,10 +126,7 @@ class Loop:
         self._batcher.mark()
 
     def _view(self) -> View:
-        claims = tuple(
-            self._assumed.get(ClaimUID(c.metadata.uid), c) if not holds(c) else c
-            for c in self._state.claims.all()
-        )
+        claims = tuple(self._with_assumed(c) for c in self._state.claims.all())
         return View(
             now_ms=self._clock.now_ms(),
             claims=claims,
@@ -139,9 +138,21 @@ class Loop:
             default_tenant=self._default_tenant,
         )
 
-    def _dispatch(self, made: Plan) -> list[tuple[GpuClaim, Refuse]]:
-        """Hand decisions to the binder; return the refusals, which the writer writes."""
-        refusals = []
+    def _with_assumed(self, claim: GpuClaim) -> GpuClaim:
+        """Return the claim as it will be, while the write of its reservation is under way."""
+        assumed = self._assumed.get(ClaimUID(claim.metadata.uid))
+        if assumed is None or assumed.status.allocation is None:
+            return claim
+        known = claim.status.allocation
+        newer = known is None or known.sequence < assumed.status.allocation.sequence
+        return assumed if newer or not holds(claim) else claim
+
+    def _dispatch(
+        self, made: Plan
+    ) -> tuple[list[tuple[GpuClaim, Refuse]], list[tuple[GpuClaim, Warn]]]:
+        """Hand decisions to the binder; return the refusals and warnings, which the writer writes."""
+        refusals: list[tuple[GpuClaim, Refuse]] = []
+        warnings: list[tuple[GpuClaim, Warn]] = []
         for decision in made.decisions:
             claim = self._state.claims.get(decision.claim_uid)
             if claim is None or self._is_blocked(claim, decision):
@@ -155,7 +166,9 @@ class Loop:
                 self._binder.take(claim, decision)
             elif isinstance(decision, Extend):
                 self._binder.extend(claim, decision)
-        return refusals
+            elif isinstance(decision, Warn):
+                warnings.append((claim, decision))
+        return refusals, warnings
 
     def _is_blocked(self, claim: GpuClaim, decision: Decision) -> bool:
         """Say whether a decision must wait: work is under way, or the last term's lines aren't in the ledger."""
@@ -242,7 +255,7 @@ def _assume(claim: GpuClaim, decision: Reserve) -> GpuClaim:
         until_time=decision.until_ms,
         until_cause=decision.until_cause,
         placements=decision.placements,
+        bookings=decision.bookings,
     )
-    return claim.model_copy(
-        update={"status": claim_status.reserved(claim, allocation, decision.decided_ms)}
-    )
+    write = claim_status.booked if allocation.is_ahead else claim_status.reserved
+    return claim.model_copy(update={"status": write(claim, allocation, decision.decided_ms)})

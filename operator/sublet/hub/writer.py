@@ -22,7 +22,7 @@ from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
-from sublet.book.decisions import Refuse
+from sublet.book.decisions import Refuse, Warn
 from sublet.book.demand import tenants_by_namespace
 from sublet.book.holdings import holds
 from sublet.book.inventory import LeaseInventory
@@ -61,6 +61,16 @@ class StatusWriter:
             if status != claim.status:
                 writes.append(self._write_claim(claim, status))
         await asyncio.gather(*writes)
+
+    async def warn(self, warnings: Iterable[tuple[GpuClaim, Warn]]) -> None:
+        """Write that what was promised ahead is short, or isn't any more."""
+        now = self._clock.now_ms()
+        await asyncio.gather(
+            *(
+                self._write_claim(claim, claim_status.late(claim, warning.message, now))
+                for claim, warning in warnings
+            )
+        )
 
     async def acknowledge(self, claims: Iterable[GpuClaim]) -> None:
         """Write that the status describes the spec as it is now, where a change of spec called for nothing."""
@@ -203,7 +213,7 @@ def _users(claims: Iterable[GpuClaim]) -> dict[str, Counter[str]]:
             continue
         users["class"][claim.spec.class_name] += 1
         users["tenant"][allocation.tenant_uid] += 1
-        for lease_uid in {p.lease_uid for p in allocation.placements}:
+        for lease_uid in allocation.lease_uids:
             users["lease"][lease_uid] += 1
     return users
 

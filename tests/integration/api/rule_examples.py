@@ -86,6 +86,7 @@ EXAMPLES: dict[Key, Examples] = {
             ("topology", {"scope": "Node"}, {"scope": "Any"}),
             ("placement", {"regions": ["r1"]}, {"regions": ["r1", "r9"]}),
             ("priorityClassName", "low", "high"),
+            ("schedule.startTime", "2026-12-31T00:00:00Z", "2026-12-31T01:00:00Z"),
         )
     ),
     ("GpuClaim", "", "this claim has ended for good; delete it and make a new one"): Examples(

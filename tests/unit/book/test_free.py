@@ -10,6 +10,7 @@ from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.book.free import FreeNodes, Part
 from sublet.book.holdings import Holdings
+from sublet.book.steps import FOREVER
 from tests.builders.api import NOW, as_lease
 from tests.builders.fleet import inventory, nodes
 
@@ -25,6 +26,10 @@ takes = st.lists(
     st.tuples(st.integers(1, 5), st.sampled_from(["c1", "c2", "c3"]), st.sampled_from(TENANTS)),
     max_size=8,
 )
+
+
+def anything(_):
+    return True
 
 
 def built(fleet):
@@ -85,12 +90,12 @@ def test_every_take_leaves_the_index_as_if_it_were_built_anew(fleet, rule, taken
     index = FreeNodes(all_nodes, holdings, sharing=rule, zone="home")
     model = Model(all_nodes, rule)
     for gpus, claim, tenant in taken:
-        found = index.part(gpus, ClaimUID(claim), tenant)
+        found = index.part(gpus, ClaimUID(claim), tenant, anything)
 
         assert found == model.part(gpus, claim, tenant)
         if found is not None:
             index.remove(found.node)
-            holdings.take(ClaimUID(claim), tenant, "h100", found.node.uid, gpus)
+            holdings.take(ClaimUID(claim), tenant, found.node.uid, gpus, FOREVER)
             index.put_back(found.node)
             model.taken.append((found.node.name, claim, tenant, gpus))
 
@@ -112,10 +117,10 @@ def test_every_take_leaves_the_index_as_if_it_were_built_anew(fleet, rule, taken
 def test_the_stricter_of_node_and_lease_says_who_may_have_the_rest(node_says, lease_says):
     (node,) = (replace(n, sharing=node_says) for n in nodes(WEST, 1))
     holdings = Holdings([], [inventory(WEST, [node])], NOW)
-    holdings.take(ClaimUID("first"), TENANTS[0], "h100", node.uid, 2)
+    holdings.take(ClaimUID("first"), TENANTS[0], node.uid, 2, FOREVER)
     index = FreeNodes([node], holdings, sharing=lease_says, zone="")
 
-    may = [index.part(2, ClaimUID("second"), tenant) is not None for tenant in TENANTS]
+    may = [index.part(2, ClaimUID("second"), tenant, anything) is not None for tenant in TENANTS]
 
     stricter = min(node_says, lease_says, key=STRICTEST_FIRST.index)
     assert (
@@ -130,16 +135,19 @@ def test_a_node_that_two_tenants_are_on_has_no_rest_for_either():
     (node,) = nodes(WEST, 1)
     holdings = Holdings([], [], NOW)
     for claim, tenant in zip(("first", "second"), TENANTS, strict=True):
-        holdings.take(ClaimUID(claim), tenant, "h100", node.uid, 2)
+        holdings.take(ClaimUID(claim), tenant, node.uid, 2, FOREVER)
     index = FreeNodes([node], holdings, sharing=NodeSharing.SAME_TENANT, zone="")
 
-    assert [index.part(1, ClaimUID("third"), tenant) for tenant in TENANTS] == [None, None]
+    assert [index.part(1, ClaimUID("third"), tenant, anything) for tenant in TENANTS] == [
+        None,
+        None,
+    ]
 
 
 def test_a_node_that_is_held_beyond_its_size_has_no_rest():
     (node,) = nodes(WEST, 1)
     holdings = Holdings([], [], NOW)
-    holdings.take(ClaimUID("first"), TENANTS[0], "h100", node.uid, 9)
+    holdings.take(ClaimUID("first"), TENANTS[0], node.uid, 9, FOREVER)
     index = FreeNodes([node], holdings, sharing=NodeSharing.ANY_TENANT, zone="")
 
     assert index.chunks(TENANTS[0]) == Counter()

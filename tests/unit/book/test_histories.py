@@ -38,7 +38,12 @@ LAST = 12
 hours = st.integers(1, LAST)
 durations = st.none() | hours
 claims = st.lists(
-    st.tuples(st.sampled_from([1, 2, 4, 8, 8, 16]), durations, hours.map(lambda h: h - 1)),
+    st.tuples(
+        st.sampled_from([1, 2, 4, 8, 8, 16]),
+        durations,
+        hours.map(lambda h: h - 1),
+        st.none() | st.none() | hours,
+    ),
     min_size=1,
     max_size=8,
 )
@@ -76,8 +81,11 @@ def at(hours_: float) -> Millis:
     return Millis(NOW + int(hours_ * HOUR))
 
 
-def schedule(hours_: int | None) -> Schedule:
-    return Schedule(duration_seconds=hours_ * 3600 if hours_ is not None else None)
+def schedule(hours_: int | None, start: int | None) -> Schedule:
+    return Schedule(
+        start_time=at(start) if start is not None else None,
+        duration_seconds=hours_ * 3600 if hours_ is not None else None,
+    )
 
 
 @st.composite
@@ -111,8 +119,9 @@ def histories(draw: st.DrawFn) -> tuple[View, list[Tick]]:
                 creationTimestamp=format_instant(at(came)),
             ),
             lasts,
+            start,
         )
-        for i, (gpus, lasts, came) in enumerate(draw(claims))
+        for i, (gpus, lasts, came, start) in enumerate(draw(claims))
     ]
     longest = draw(st.sampled_from([None, LAST * 3600]))
     seen = view(
@@ -147,7 +156,9 @@ def _happens(tick: Tick, seen: View) -> View:
     found = list(seen.claims)
     for index, lasts in tick.changed:
         if index < len(found):
-            found[index] = _asking(found[index], lasts)
+            start = found[index].spec.schedule.start_time
+            hour = (start - NOW) // HOUR if start is not None else None
+            found[index] = _asking(found[index], lasts, hour)
     for index in tick.deleted:
         if index < len(found):
             meta = found[index].metadata.model_copy(update={"deletion_timestamp": seen.now_ms})
@@ -161,9 +172,9 @@ def _happens(tick: Tick, seen: View) -> View:
     return replace(seen, claims=tuple(found), leases=(first, *others))
 
 
-def _asking(each: GpuClaim, lasts: int | None) -> GpuClaim:
+def _asking(each: GpuClaim, lasts: int | None, start: int | None) -> GpuClaim:
     return each.model_copy(
-        update={"spec": each.spec.model_copy(update={"schedule": schedule(lasts)})}
+        update={"spec": each.spec.model_copy(update={"schedule": schedule(lasts, start)})}
     )
 
 

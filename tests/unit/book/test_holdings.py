@@ -81,4 +81,5 @@ def test_what_a_tenant_holds_of_a_class_counts_from_reservation_to_the_end_of_th
 
     found = Holdings([train], [inventory(WEST, [node])], NOW)
 
-    assert (found.of_tenant(acme, "h100"), found.of_tenant(acme, "h200")) == (8, 0)
+    now = (NOW, NOW + 1)
+    assert (found.of_tenant(acme, "h100", *now), found.of_tenant(acme, "h200", *now)) == (8, 0)

@@ -1,5 +1,6 @@
 """What one lease can sell: its nodes, and its commitment in time."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,10 @@ from tests.builders.fleet import held, inventory, nodes, refusal_of, view
 
 HOUR = 3_600_000
 WEST, EAST = as_lease(), as_lease(lease("east"))
+
+
+def anything(_):
+    return True
 
 
 def supply_of(each, *holders, count=2):
@@ -53,23 +58,22 @@ def test_there_is_room_for_what_is_committed_and_not_held_at_every_instant_until
     leaves = held(as_claim(), each, nodes(each, 1), until_ms=NOW + 2 * HOUR)
     supply = supply_of(each, leaves)
 
-    rooms = {hour: supply.headroom(NOW + hour * HOUR) for hour in (1, 3, 4, 9)}
+    rooms = {hour: supply.headroom(NOW, NOW + hour * HOUR) for hour in (1, 3, 4, 9)}
     assert rooms == {1: 8, 3: 8, 4: 8, 9: 8}
     supply.take(
         nodes(each, 2)[1],
         8,
         claim_uid=ClaimUID("second"),
         tenant_uid=TenantUID("acme"),
-        class_name="h100",
         until_ms=NOW + HOUR,
     )
-    assert supply.headroom(NOW + HOUR) == 0
-    assert supply.covered_until(8, NOW + HOUR, FOREVER) == FOREVER
-    assert supply.covered_until(16, NOW + 2 * HOUR, FOREVER) == NOW + 3 * HOUR
+    assert supply.headroom(NOW, NOW + HOUR) == 0
+    assert supply.covered_until(8, Counter(), NOW + HOUR, FOREVER) == FOREVER
+    assert supply.covered_until(16, Counter(), NOW + 2 * HOUR, FOREVER) == NOW + 3 * HOUR
 
 
 def test_nothing_is_committed_before_the_first_phase():
-    assert supply_of(stepping((1, 16))).headroom(NOW + HOUR) == 0
+    assert supply_of(stepping((1, 16))).headroom(NOW, NOW + HOUR) == 0
 
 
 def test_of_two_phases_with_one_start_the_first_counts_as_it_does_in_the_lease():
@@ -78,15 +82,15 @@ def test_of_two_phases_with_one_start_the_first_counts_as_it_does_in_the_lease()
 
     for hour in (0, 3):
         now = NOW + hour * HOUR
-        assert supply.covered_until(0, now, now + 1) == now + 1
-        assert supply.headroom(now + 1) == each.spec.commitment.gpus_at(now)
+        assert supply.covered_until(0, Counter(), now, now + 1) == now + 1
+        assert supply.headroom(NOW, now + 1) == each.spec.commitment.gpus_at(now)
 
 
 def test_a_commitment_below_what_is_held_leaves_no_room_and_no_negative_one():
     each = stepping((-1, 4))
     stays = held(as_claim(), each, nodes(each, 1))
 
-    assert supply_of(each, stays).headroom(NOW + HOUR) == 0
+    assert supply_of(each, stays).headroom(NOW, NOW + HOUR) == 0
 
 
 @pytest.mark.parametrize("unfit", list(Unfit))
@@ -108,10 +112,10 @@ def test_nodes_that_come_back_by_themselves_count_and_others_dont(unfit):
 
 def test_taking_a_part_leaves_the_rest_to_be_taken():
     supply = supply_of(WEST, count=1)
-    mine = {"tenant_uid": TenantUID("acme"), "class_name": "h100", "until_ms": FOREVER}
+    mine = {"tenant_uid": TenantUID("acme"), "until_ms": FOREVER}
     for name, gpus in (("first", 3), ("second", 5)):
-        part = supply.free.part(gpus, ClaimUID(name), TenantUID("acme"))
+        part = supply.free.part(gpus, ClaimUID(name), TenantUID("acme"), anything)
         supply.take(part.node, gpus, claim_uid=ClaimUID(name), **mine)
 
-    assert supply.free.part(1, ClaimUID("third"), TenantUID("acme")) is None
-    assert supply.headroom(FOREVER) == 64 - 8
+    assert supply.free.part(1, ClaimUID("third"), TenantUID("acme"), anything) is None
+    assert supply.headroom(NOW, FOREVER) == 64 - 8

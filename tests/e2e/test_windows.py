@@ -1,0 +1,127 @@
+"""Windows promised ahead, on real control planes under a clock that is moved."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sublet.api.times import Millis, format_instant
+from tests.builders.api import claim, gpu_class, lease, tenant
+from tests.builders.nodes import gpu_node
+from tests.harness.process import OperatorProcess
+from tests.harness.stack import Stack, condition
+from tests.harness.waiting import stays, wait_for
+
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+
+ACME = "acme"
+HOUR = 3_600
+
+
+class Hours:
+    """The hours by which the operator's clock is ahead."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.file = stack.folder / "clock-shift"
+
+    def move(self, hours: float) -> None:
+        """Move the clock, and change an object so that the operator looks at it."""
+        self.file.write_text(str(hours))
+        mark = f"test.example/hours={hours}"
+        self._stack.kubectl("hub", "annotate", "--overwrite", "gpulease", "west", mark)
+
+
+@pytest.fixture
+def hours(stack: Stack) -> Hours:
+    found = Hours(stack)
+    found.file.write_text("0")
+    return found
+
+
+@pytest.fixture
+def operator(stack: Stack, hours: Hours) -> Iterator[OperatorProcess]:
+    stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})
+    stack.apply("west", *(gpu_node(f"h100-{i}") for i in range(2)))
+    stack.apply("hub", lease("west", committed=16), gpu_class(), tenant())
+    running = OperatorProcess(
+        stack, module="tests.harness.shifting", CLOCK_SHIFT=str(hours.file)
+    ).start()
+    wait_for("west sells", lambda: _free(stack) == 16)
+    yield running
+    running.kill()
+
+
+def _free(stack: Stack) -> int | None:
+    counts: dict[str, int] = stack.get("hub", "gpulease", "west")["status"].get("inventory", {})
+    return counts.get("free")
+
+
+def _window(name: str, start: float, lasts: float, gpus: int = 16) -> dict[str, Any]:
+    begin = Millis(int((time.time() // 60 * 60 + start * HOUR) * 1_000))
+    schedule = {"startTime": format_instant(begin), "durationSeconds": int(lasts * HOUR)}
+    return claim(name, ACME, gpus=gpus, schedule=schedule)
+
+
+def _promised(stack: Stack, name: str) -> dict[str, Any] | None:
+    found = stack.claim(ACME, name)
+    return found if found and condition(found, "Reserved") == "True" else None
+
+
+def _reason(stack: Stack, name: str, type_: str = "Ready") -> str | None:
+    return condition(stack.claim(ACME, name) or {}, type_, "reason")
+
+
+def test_a_window_is_promised_and_becomes_nodes_at_its_start_over_a_restart(
+    operator: OperatorProcess, stack: Stack, hours: Hours
+):
+    stack.apply("hub", _window("train", 4, 2))
+    promised = wait_for("train is promised", lambda: _promised(stack, "train"))
+    (booking,) = promised["status"]["allocation"]["bookings"]
+    assert (booking["nodes"], booking["gpusPerNode"], booking["lease"]) == (2, 8, "west")
+    assert not promised["status"]["allocation"].get("placements")
+    assert condition(promised, "Ready") == "True"
+    assert set(stack.books("west").values()) == {""}
+
+    # whoever fits before the window runs there; nobody else is let in
+    stack.apply("hub", claim("gap", ACME, gpus=8, schedule={"durationSeconds": 3 * HOUR}))
+    stack.apply("hub", claim("long", ACME, gpus=8, schedule={"durationSeconds": 5 * HOUR}))
+    wait_for("the gap is used", lambda: stack.is_bound(ACME, "gap"))
+    wait_for("the other waits", lambda: _reason(stack, "long") == "WaitingForCapacity")
+    assert _reason(stack, "train") == "WaitingForStart"
+
+    operator.kill()
+    operator.start()
+    hours.move(3.5)
+    wait_for(
+        "the gap claim has ended", lambda: condition(stack.claim(ACME, "gap"), "Ended") == "True"
+    )
+    stays("it isn't begun", lambda: _reason(stack, "train") == "WaitingForStart", seconds=2)
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "long")
+
+    hours.move(4.1)
+    bound = wait_for("train is bound", lambda: stack.is_bound(ACME, "train"))
+    allocation = bound["status"]["allocation"]
+    assert allocation["sequence"] == 2
+    assert sorted(p["node"] for p in allocation["placements"]) == ["h100-0", "h100-1"]
+
+    hours.move(6.5)
+    wait_for("its window is over", lambda: condition(stack.claim(ACME, "train"), "Ended") == "True")
+    wait_for("the nodes are free", lambda: set(stack.books("west").values()) == {""})
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+
+
+def test_a_promise_that_is_given_up_is_free_for_others_and_costs_nothing(
+    operator: OperatorProcess, stack: Stack
+):
+    stack.apply("hub", _window("train", 4, 2))
+    wait_for("train is promised", lambda: _promised(stack, "train"))
+    stack.apply("hub", _window("late", 5, 2, gpus=8))
+    wait_for("the window is taken", lambda: _reason(stack, "late") == "WaitingForCapacity")
+
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "train", "--timeout=20s")
+
+    wait_for("others have it", lambda: _promised(stack, "late"))
+    assert not [name for name in operator.metrics() if name.startswith("sublet_claim_billable")]
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")

@@ -1,0 +1,31 @@
+"""An operator whose clock can be moved: `python -m tests.harness.shifting`, by the hours in the file `CLOCK_SHIFT`.
+
+Only the time of day moves; what the operator waits for on its event loop it waits for in real time, so a test moves the
+clock and then changes some object, and the next pass sees the later hour. The operator knows nothing of this.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from sublet.api.times import Millis
+from sublet.app import main
+from sublet.clock import SystemClock
+
+_MS_PER_HOUR = 3_600_000
+
+
+def wrap() -> None:
+    """Add the hours that the file says to every instant."""
+    file, now_ms = Path(os.environ["CLOCK_SHIFT"]), SystemClock.now_ms
+
+    def shifted(self: SystemClock) -> Millis:
+        hours = float(file.read_text() or 0) if file.exists() else 0.0
+        return Millis(now_ms(self) + int(hours * _MS_PER_HOUR))
+
+    SystemClock.now_ms = shifted  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    wrap()
+    sys.exit(main())
