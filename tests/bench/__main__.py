@@ -1,16 +1,18 @@
-"""`python -m tests.bench [pure|planes]`: measure, print one table, write build/bench.json."""
+"""`python -m tests.bench [pure|openb|planes]`: measure, print one table, write build/bench.json."""
 
 import sys
 
-from tests.bench import planes, pure
+from tests.bench import openb, planes, pure
 from tests.bench.results import Row, show, write
+
+PARTS = {"pure": pure, "openb": openb, "planes": planes}
 
 
 def main() -> int:
     """Measure what is asked for, or everything."""
-    wanted = sys.argv[1:] or ["pure", "planes"]
+    wanted = sys.argv[1:] or list(PARTS)
     rows: list[Row] = []
-    for name, part in (("pure", pure), ("planes", planes)):
+    for name, part in PARTS.items():
         if name in wanted:
             print(f"measuring: {name} …", flush=True)
             rows += part.measure()

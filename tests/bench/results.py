@@ -36,8 +36,8 @@ def show(rows: list[Row]) -> None:
     """Print all rows as one table."""
     print(f"\n{'what':<46} {'value':>10} {'unit':<12} {'limit':>9} {'ratio':>6}  note")
     for row in rows:
-        limit = f"{row.limit:,.1f}" if row.limit is not None else ""
+        limit = f"{row.limit:,.2f}" if row.limit is not None else ""
         ratio = f"{row.ratio:.2f}" if row.ratio is not None else ""
         print(
-            f"{row.name:<46} {row.value:>10,.1f} {row.unit:<12} {limit:>9} {ratio:>6}  {row.note}"
+            f"{row.name:<46} {row.value:>10,.2f} {row.unit:<12} {limit:>9} {ratio:>6}  {row.note}"
         )

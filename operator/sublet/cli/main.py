@@ -25,6 +25,7 @@ from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.contexts import find_context
 from sublet.cli.output import Format, FormatOption, show_data
 from sublet.cli.problems import Problem, describe, fail
+from sublet.cli.simulate import simulations
 from sublet.clock import SystemClock
 from sublet.kube.errors import KubeError
 from sublet.ledger.usage import By
@@ -163,6 +164,7 @@ def usage(
 
 
 onboarding.register(app)
+app.add_typer(simulations)
 
 
 @app.command()
