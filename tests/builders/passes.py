@@ -34,7 +34,7 @@ BUY = ("1.713571", "2.713573", "2.713577", "3.713579")
 SELL = ("3.917531", "4.917533")
 LIMITS = (None, "3.817537", "9.917539")
 PRIORITIES = {"qxlow": -10, "qxmiddle": 0, "qxhigh": 1000}
-ENDS = (None, "2026-11-22T10:30:00Z", "2027-01-01T00:00:00Z")
+ENDS = (None, None, None, "2026-11-22T10:30:00Z", "2027-01-01T00:00:00Z")
 
 names = st.permutations(["qxz", "qxb", "qxm", "qxa", "qxy"])
 
@@ -49,7 +49,7 @@ def views(draw: st.DrawFn) -> View:
         for i, name in enumerate(draw(names) + draw(names))
         if draw(st.booleans())
     ]
-    quota = [{"className": "qxbig", "gpus": draw(st.integers(0, 64))}]
+    quota = [{"className": "qxbig", "gpus": draw(st.sampled_from([4, 24, 64]))}]
     return view(
         [*asked, *(each for each in holders if each is not None)],
         fleet,
@@ -75,7 +75,7 @@ def leased(draw: st.DrawFn, name: str) -> tuple[GpuLease, LeaseInventory]:
     body = lease(
         name,
         product=product,
-        committed=draw(st.integers(0, 56)),
+        committed=draw(st.sampled_from([0, 12, 24, 48, 48])),
         jurisdiction=draw(st.sampled_from(["EU", "US"])),
         region=f"qxregion{draw(st.integers(1, 2))}",
         mode=draw(st.sampled_from(["TakeOrPay", "PayAsYouGo"])),
@@ -89,9 +89,9 @@ def leased(draw: st.DrawFn, name: str) -> tuple[GpuLease, LeaseInventory]:
         tenantAccess={"deniedCIDRs": ["10.209.208.0/24"]},
     )
     each = as_lease(body, labels={"qxteam": "qxgreen"}, resourceVersion="77123")
-    all_nodes = nodes(each, draw(st.integers(0, 6)), gpus=size, zones=("qxza", "qxzb"))
+    all_nodes = nodes(each, draw(st.integers(1, 6)), gpus=size, zones=("qxza", "qxzb"))
     found = [draw(seen(node)) for node in all_nodes]
-    reach = draw(st.sampled_from([Reach.REACHABLE, Reach.REACHABLE, Reach.UNREACHABLE]))
+    reach = draw(st.sampled_from([Reach.REACHABLE] * 5 + [Reach.UNREACHABLE]))
     cluster = ClusterUID(uid_of(f"cluster-{draw(st.integers(1, 3))}"))
     return each, inventory(each, found, reach=reach, cluster_uid=cluster)
 
@@ -99,7 +99,7 @@ def leased(draw: st.DrawFn, name: str) -> tuple[GpuLease, LeaseInventory]:
 @st.composite
 def seen(draw: st.DrawFn, node: NodeState) -> NodeState:
     """Draw what a node's own book says, mostly nothing."""
-    state = draw(st.sampled_from(["free", "free", "free", "stranger", "known", "unfit"]))
+    state = draw(st.sampled_from(["free"] * 6 + ["stranger", "known", "unfit"]))
     if state == "free":
         return node
     if state == "unfit":
@@ -131,22 +131,22 @@ def holder(draw: st.DrawFn, index: int, each: GpuLease, found: LeaseInventory) -
 def asking(draw: st.DrawFn, name: str) -> GpuClaim:
     """Draw a claim that waits."""
     optional = {
-        "maxPricePerGpuHour": draw(st.sampled_from(LIMITS)),
-        "priorityClassName": draw(st.sampled_from([None, *PRIORITIES, "qxother"])),
+        "maxPricePerGpuHour": draw(st.sampled_from((None,) * 4 + LIMITS)),
+        "priorityClassName": draw(st.sampled_from([*[None, *PRIORITIES] * 3, "qxother"])),
         "gpusPerNode": None,
     }
     body = claim(
         name,
-        f"{draw(st.sampled_from([*TENANTS, 'qxnobody']))}-ns",
-        class_name=draw(st.sampled_from([*CLASSES, "qxmissing"])),
+        f"{draw(st.sampled_from([*TENANTS * 5, 'qxnobody']))}-ns",
+        class_name=draw(st.sampled_from([*[*CLASSES] * 5, "qxmissing"])),
         gpus=draw(st.sampled_from([1, 2, 4, 8, 12, 16, 24])),
         placement={
-            "jurisdictions": draw(st.sampled_from([[], ["EU"]])),
+            "jurisdictions": draw(st.sampled_from([[], [], [], ["EU"]])),
             "leases": {"deny": draw(st.sampled_from([[], ["qxb"]]))},
         },
         schedule={"durationSeconds": draw(st.sampled_from([None, 600, 86_400]))},
         tags={"qxproject": "qxsecret plan"},
-        suspended=draw(st.sampled_from([False, False, False, True])),
+        suspended=draw(st.sampled_from([False] * 9 + [True])),
         **{key: value for key, value in optional.items() if value is not None},
     )
     one = as_claim(body, creationTimestamp=f"2026-11-22T0{draw(st.integers(7, 9))}:00:00Z")
