@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, Final
 
 import kopf
@@ -44,6 +45,7 @@ from sublet.hub.leader import Leadership
 from sublet.hub.loop import Loop
 from sublet.hub.meter import ClaimMeter
 from sublet.hub.observed import Memory
+from sublet.hub.recorder import Recorder
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import KubeError
@@ -112,6 +114,7 @@ class Operator:
             tenant_server=settings.hub_tenant_server,
         )
         self.writer = StatusWriter(hub, self.state, self.fleet, self.claims, self.clock)
+        self.recorder = Recorder(Path(settings.record_directory), settings.record_passes)
         self.loop = Loop(
             state=self.state,
             fleet=self.fleet,
@@ -125,6 +128,7 @@ class Operator:
             clock=self.clock,
             leads=self.leads,
             took=self.timings.planned,
+            record=self.recorder,
             default_tenant=settings.default_tenant,
             token_life_seconds=settings.token_life_seconds,
         )
@@ -168,6 +172,7 @@ class Operator:
         await self.ledger.close()
         if self.settings.leader_election:
             await self.leadership.give_up()
+        await self.recorder.close()
         await self.fleet.close()
         for runner in self._runners:
             await runner.cleanup()
@@ -181,7 +186,9 @@ class Operator:
             self.memory, self.books, self.timings, self.clock,
             gate=gate, per_claim=settings.metrics_per_claim,
         )  # fmt: skip
-        admin = Admin(self.memory, self.ledger, self.books, self.clock)
+        admin = Admin(
+            self.memory, self.ledger, self.books, self.clock, last_pass=self.recorder.last
+        )
         for name, app, host, port in (
             ("public", public.app(), settings.listen_host, settings.listen_port),
             ("admin", admin.app(), "127.0.0.1", settings.admin_port),

@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     """/metrics asks the hub who may read it (TokenReview, SubjectAccessReview)."""
     metrics_per_claim: bool = True
     """Export series per claim."""
+    record_passes: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """How many of the last passes that decided something are kept as files for `sublet replay`; 0: none."""
+    record_directory: str = "/var/lib/sublet/passes"
+    """Where they are kept; they hold names and prices of all parties."""
     log_format: str = "auto"
     """json, console, or auto: console on a terminal."""
 

@@ -18,6 +18,7 @@ from sublet.cli import (
     explain as explaining,
     kubeconfig as access,
     onboarding,
+    replay as replaying,
     top as overview,
     usage as metered,
 )
@@ -29,6 +30,7 @@ from sublet.cli.simulate import simulations
 from sublet.clock import SystemClock
 from sublet.kube.errors import KubeError
 from sublet.ledger.usage import By
+from sublet.record.passes import read_pass
 
 M = TypeVar("M", bound=ApiModel)
 
@@ -55,6 +57,28 @@ Namespace = Annotated[
         "-n", "--namespace", metavar="NAME", help="The claim's namespace, if not your context's."
     ),
 ]
+
+
+Redact = Annotated[
+    bool,
+    typer.Option("--redact", help="Print the record with placeholders for names and prices."),
+]
+PriceRatios = Annotated[
+    bool,
+    typer.Option(
+        "--price-ratios",
+        help="With --redact: keep the prices' ratios, not only their order. Who knows one price knows all.",
+    ),
+]
+Admin = Annotated[
+    str | None,
+    typer.Option(
+        "--admin",
+        metavar="URL",
+        help="The operator's admin endpoint, if no port-forward is wanted.",
+    ),
+]
+OperatorNamespace = Annotated[str, typer.Option(metavar="NAME", help="Where the operator runs.")]
 
 
 @app.command()
@@ -134,17 +158,8 @@ def usage(
         str | None, typer.Option("--to", metavar="INSTANT", help="Until when; now if left out.")
     ] = None,
     context: Context = None,
-    admin: Annotated[
-        str | None,
-        typer.Option(
-            "--admin",
-            metavar="URL",
-            help="The operator's admin endpoint, if no port-forward is wanted.",
-        ),
-    ] = None,
-    operator_namespace: Annotated[
-        str, typer.Option(metavar="NAME", help="Where the operator runs.")
-    ] = "sublet-system",
+    admin: Admin = None,
+    operator_namespace: OperatorNamespace = "sublet-system",
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Show metered GPU time and what it costs.
@@ -161,6 +176,58 @@ def usage(
             metered.show_usage(answer, wide=output is Format.WIDE)
 
     run(work, what="usage")
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recorded pass.")],
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Compare with the recorded decisions; exit 1 if they differ."),
+    ] = False,
+    redact: Redact = False,
+    price_ratios: PriceRatios = False,
+) -> None:
+    """Decide a recorded pass again and print the decisions, one JSON object per line.
+
+    The operator records passes if SUBLET_RECORD_PASSES says how many; `sublet dump` prints the last one. Same program,
+    same bytes.
+    """
+
+    async def work() -> None:
+        recorded = replaying.read_file(file)
+        if redact:
+            print(replaying.redacted_text(recorded, price_ratios=price_ratios))
+        elif check:
+            replaying.check_decisions(recorded)
+        else:
+            replaying.show_decisions(recorded)
+
+    run(work, what=str(file))
+
+
+@app.command()
+def dump(
+    redact: Redact = False,
+    price_ratios: PriceRatios = False,
+    context: Context = None,
+    admin: Admin = None,
+    operator_namespace: OperatorNamespace = "sublet-system",
+) -> None:
+    """Print the last pass that decided something, for `sublet replay`.
+
+    Asks the operator's admin endpoint through a port-forward: you need the right to pods/portforward there. It holds
+    names and prices of all parties; before handing it on, --redact.
+    """
+
+    async def work() -> None:
+        where = checked_name(operator_namespace, what="namespace", label=True)
+        text = await replaying.ask(context=context, namespace=where, given=admin)
+        if redact:
+            text = replaying.redacted_text(read_pass(text), price_ratios=price_ratios)
+        print(text)
+
+    run(work, what="the last pass")
 
 
 onboarding.register(app)

@@ -55,6 +55,7 @@ class Loop:
         clock: Clock,
         leads: Callable[[], bool],
         took: Callable[[float], None],
+        record: Callable[[View, Plan], None],
         default_tenant: str | None,
         token_life_seconds: int,
     ) -> None:
@@ -70,6 +71,7 @@ class Loop:
         self._clock = clock
         self._leads = leads
         self._took = took
+        self._record = record
         self._default_tenant = default_tenant
         self._token_life_seconds = token_life_seconds
         self._assumed: dict[
@@ -98,8 +100,10 @@ class Loop:
             self._batcher.look_at(Millis(self._clock.now_ms() + _STANDBY_MS))
             return
         begun = self._clock.monotonic()
-        made = plan(self._view())
+        view = self._view()
+        made = plan(view)
         self._took(self._clock.monotonic() - begun)
+        self._record(view, made)
         refusals, warnings = self._dispatch(made)
         self._tend()
         self._adoption.tend(self._state.leases.all())
@@ -133,7 +137,7 @@ class Loop:
             leases=self._state.leases.all(),
             classes=self._state.classes.all(),
             tenants=self._state.tenants.all(),
-            priorities=self._state.priorities,
+            priorities=dict(self._state.priorities),
             inventories=self._fleet.inventories(),
             default_tenant=self._default_tenant,
         )

@@ -3,6 +3,7 @@
 The Host header is checked, or a web page in somebody's browser could read it through a forwarded port.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
@@ -20,21 +21,29 @@ _HOSTS: Final = {"127.0.0.1", "localhost", "[::1]"}
 
 
 class Admin:
-    """Answers questions about usage and the ledger."""
+    """Answers questions about usage, the ledger and the book's last decisions."""
 
     def __init__(
-        self, observed: Observed, ledger: SqlLedger, books: LedgerBooks, clock: Clock
+        self,
+        observed: Observed,
+        ledger: SqlLedger,
+        books: LedgerBooks,
+        clock: Clock,
+        *,
+        last_pass: Callable[[], Awaitable[str | None]],
     ) -> None:
         self._observed = observed
         self._ledger = ledger
         self._books = books
         self._clock = clock
+        self._last_pass = last_pass
 
     def app(self) -> web.Application:
         """Return the web application."""
         app = web.Application(middlewares=[_guard])
         app.router.add_get("/admin/v1/usage", self._usage)
         app.router.add_get("/admin/v1/ledger/verify", self._verify)
+        app.router.add_get("/admin/v1/pass", self._pass)
         return app
 
     async def _usage(self, request: web.Request) -> web.Response:
@@ -65,6 +74,12 @@ class Admin:
         return web.json_response(
             {"entries": proof.entries, "head": proof.head, "fault": proof.fault}
         )
+
+    async def _pass(self, request: web.Request) -> web.Response:
+        text = await self._last_pass()
+        if text is None:
+            return _error(404, "no pass has decided anything since this replica began to lead")
+        return web.json_response(text=text)
 
     def _names(self, by: By) -> dict[str, str]:
         if by is By.CLAIM:

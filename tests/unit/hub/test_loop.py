@@ -30,6 +30,7 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
         clock=clock,
         leads=lambda: False,
         took=nobody,
+        record=nobody,
         default_tenant=None,
         token_life_seconds=600,
     )
