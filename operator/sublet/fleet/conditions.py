@@ -5,13 +5,16 @@ stay, so that nothing is written at rest.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sublet.api.common import Condition, Status
 from sublet.api.gpulease import GpuLease, InventoryStatus, LeaseStatus, Unsellable
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
+from sublet.book.holdings import Term
 from sublet.book.inventory import LeaseInventory, Reach, Unfit
+from sublet.book.outlook import outlook
 from sublet.fleet.facts import LeaseFacts
 
 EXPIRING_SECONDS: Final = 30 * 86_400
@@ -31,9 +34,17 @@ Found = tuple[Status, str, str]
 
 
 def lease_status(
-    lease: GpuLease, facts: LeaseFacts, inventory: LeaseInventory, held: Held, now_ms: Millis
+    lease: GpuLease,
+    facts: LeaseFacts,
+    inventory: LeaseInventory,
+    held: Held,
+    terms: Sequence[Term],
+    now_ms: Millis,
 ) -> LeaseStatus:
-    """Return the whole status; equal to the old one if nothing changed."""
+    """Return the whole status; equal to the old one if nothing changed.
+
+    `held` is what claims hold by the hub, `terms` what is held until when by hub and nodes.
+    """
     counts = _counts(lease, inventory, held, now_ms)
     found = {
         "CredentialsValid": _credentials(facts),
@@ -56,6 +67,13 @@ def lease_status(
             "cluster_uid": lease.status.cluster_uid or facts.cluster_uid,
             "kubernetes_version": facts.kubernetes_version or lease.status.kubernetes_version,
             "inventory": counts,
+            "outlook": outlook(
+                lease,
+                delivered=counts.delivered,
+                healthy=counts.healthy,
+                terms=terms,
+                now_ms=now_ms,
+            ),
         }
     )
 

@@ -24,7 +24,7 @@ from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.book.decisions import Refuse
 from sublet.book.demand import tenants_by_namespace
-from sublet.book.holdings import holds
+from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.clock import Clock
 from sublet.fleet.conditions import Held, lease_status
@@ -78,8 +78,11 @@ class StatusWriter:
         users = _users(self._state.claims.all())
         held = _held_by_lease(self._state.claims.all())
         inventories = self._fleet.inventories()
+        holders = (claim for claim in self._state.claims.all() if holds(claim))
+        holdings = Holdings(holders, inventories.values(), now)
         writes = [
-            self._lease(lease, held, inventories, users, now) for lease in self._state.leases.all()
+            self._lease(lease, held, holdings, inventories, users, now)
+            for lease in self._state.leases.all()
         ]
         writes += [self._class(each, users, now) for each in self._state.classes.all()]
         writes += [self._tenant(each, users, now) for each in self._state.tenants.all()]
@@ -98,13 +101,21 @@ class StatusWriter:
         self,
         lease: GpuLease,
         held: Mapping[str, Held],
+        holdings: Holdings,
         inventories: Mapping[LeaseUID, LeaseInventory],
         users: Mapping[str, Counter[str]],
         now: Millis,
     ) -> None:
         uid = LeaseUID(lease.metadata.uid)
         inventory = inventories.get(uid) or LeaseInventory(uid)
-        status = lease_status(lease, self._fleet.facts(uid), inventory, held.get(uid, Held()), now)
+        status = lease_status(
+            lease,
+            self._fleet.facts(uid),
+            inventory,
+            held.get(uid, Held()),
+            holdings.terms(uid),
+            now,
+        )
         using = users["lease"][uid]
         conditions = (*_without(status.conditions, "InUse"), _in_use(lease, using, now))
         status = status.model_copy(update={"conditions": conditions})

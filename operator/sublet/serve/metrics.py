@@ -17,10 +17,11 @@ from sublet import __version__
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
+from sublet.api.rating import amount_of
 from sublet.api.times import MS_PER_SECOND
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.terms import PriceTerms
-from sublet.serve.books import Totals, charge_of
+from sublet.serve.books import Totals
 from sublet.serve.ports import Observed
 
 
@@ -91,7 +92,7 @@ class Snapshot(Collector):
             product = leases[lease].spec.product if lease in leases else ""
             by_tenant[name, lease_name, product] += amount
             terms = self.prices[price]
-            charges[name, terms.currency] += charge_of(amount, terms)
+            charges[name, terms.currency] += amount_of(amount, terms.per_gpu_hour)
             if claim in claims:
                 meta = claims[claim].metadata
                 by_claim[meta.namespace, meta.name, claim] += amount
