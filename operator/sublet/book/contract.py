@@ -19,13 +19,14 @@ def committed_at(lease: GpuLease, at_ms: Millis) -> int:
 
 def commitment_changes(lease: GpuLease) -> list[tuple[Millis, int]]:
     """Return (instant, GPUs more or fewer from then on) within the term, in order."""
-    term, end = lease.spec.term, lease.spec.term.end_time or FOREVER
+    term = lease.spec.term
     edges = {max(at_ms, term.start_time) for at_ms, _ in lease.spec.commitment.levels()}
-    edges.add(end)
+    if term.end_time is not None:
+        edges.add(term.end_time)
     changes, before = [], 0
     for at_ms in sorted(edges):
         level = committed_at(lease, at_ms)
-        if level != before and at_ms <= end:
+        if level != before:
             changes.append((at_ms, level - before))
         before = level
     return changes

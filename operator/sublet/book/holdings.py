@@ -25,6 +25,15 @@ def holds(claim: GpuClaim) -> bool:
     )
 
 
+def held_until(allocation: Allocation, now_ms: Millis) -> Millis:
+    """Return when an allocation that holds GPUs now ends.
+
+    Past its end it holds until its release is done, and nobody knows when that will be.
+    """
+    until = allocation.until_time
+    return until if until is not None and until > now_ms else FOREVER
+
+
 @dataclass(slots=True)
 class NodeHold:
     """What is held of one node."""
@@ -107,9 +116,7 @@ class Holdings:
 
     def _add_claim(self, claim: GpuClaim, allocation: Allocation, allocated: Shares) -> None:
         uid, tenant = ClaimUID(claim.metadata.uid), TenantUID(allocation.tenant_uid)
-        until = allocation.until_time
-        # a claim past its end holds until its release is done, and nobody knows when that will be
-        end = until if until is not None and until > self._now_ms else FOREVER
+        end = held_until(allocation, self._now_ms)
         for place in allocation.placements:
             node_uid = NodeUID(place.node_uid)
             self._hold(node_uid, uid, place.gpus).tenants.add(tenant)

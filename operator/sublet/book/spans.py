@@ -14,7 +14,7 @@ from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.rating import Rate
 from sublet.api.times import Millis
-from sublet.book.holdings import holds
+from sublet.book.holdings import held_until, holds
 from sublet.book.steps import FOREVER
 
 
@@ -91,8 +91,7 @@ def _held_until(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> Mill
         found = find_condition(claim.status.conditions, "Reserved")
         freed = found.last_transition_time if found is not None else allocation.decided_time
         return Millis(max(freed, _released_ms(claim, allocation) or freed))
-    until = allocation.until_time
-    return until if until is not None and until > now_ms else FOREVER
+    return held_until(allocation, now_ms)
 
 
 def _paid_until(claim: GpuClaim, allocation: Allocation) -> Millis:

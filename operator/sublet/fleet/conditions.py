@@ -5,7 +5,6 @@ stay, so that nothing is written at rest.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +14,7 @@ from sublet.api.times import MS_PER_SECOND, Millis, format_instant
 from sublet.book.holdings import Term
 from sublet.book.inventory import LeaseInventory, Reach, Unfit
 from sublet.book.outlook import outlook
+from sublet.book.steps import FOREVER
 from sublet.fleet.facts import LeaseFacts
 
 EXPIRING_SECONDS: Final = 30 * 86_400
@@ -27,6 +27,8 @@ class Held:
 
     reserved: int = 0
     bound: int = 0
+    terms: tuple[Term, ...] = ()
+    """The same GPUs, each with its end."""
 
 
 Found = tuple[Status, str, str]
@@ -34,17 +36,9 @@ Found = tuple[Status, str, str]
 
 
 def lease_status(
-    lease: GpuLease,
-    facts: LeaseFacts,
-    inventory: LeaseInventory,
-    held: Held,
-    terms: Sequence[Term],
-    now_ms: Millis,
+    lease: GpuLease, facts: LeaseFacts, inventory: LeaseInventory, held: Held, now_ms: Millis
 ) -> LeaseStatus:
-    """Return the whole status; equal to the old one if nothing changed.
-
-    `held` is what claims hold by the hub, `terms` what is held until when by hub and nodes.
-    """
+    """Return the whole status; equal to the old one if nothing changed."""
     counts = _counts(lease, inventory, held, now_ms)
     found = {
         "CredentialsValid": _credentials(facts),
@@ -71,7 +65,7 @@ def lease_status(
                 lease,
                 delivered=counts.delivered,
                 healthy=counts.healthy,
-                terms=terms,
+                terms=(*held.terms, _beyond(held, inventory)),
                 now_ms=now_ms,
             ),
         }
@@ -208,6 +202,12 @@ def _counts(
     return InventoryStatus.model_validate(
         {**fields, "generation": generation, "changed_time": now_ms}
     )
+
+
+def _beyond(held: Held, inventory: LeaseInventory) -> Term:
+    """Return what the nodes' own books give away beyond what the hub knows of: held, and nobody knows until when."""
+    by_nodes = sum(node.held for node in inventory.nodes.values())
+    return Term(FOREVER, max(0, by_nodes - held.reserved - held.bound))
 
 
 def _condition(

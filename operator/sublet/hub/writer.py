@@ -24,7 +24,7 @@ from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.book.decisions import Refuse
 from sublet.book.demand import tenants_by_namespace
-from sublet.book.holdings import Holdings, holds
+from sublet.book.holdings import Term, held_until, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.clock import Clock
 from sublet.fleet.conditions import Held, lease_status
@@ -76,13 +76,10 @@ class StatusWriter:
         """Write the statuses and finalizers of leases, classes and tenants that changed."""
         now = self._clock.now_ms()
         users = _users(self._state.claims.all())
-        held = _held_by_lease(self._state.claims.all())
+        held = _held_by_lease(self._state.claims.all(), now)
         inventories = self._fleet.inventories()
-        holders = (claim for claim in self._state.claims.all() if holds(claim))
-        holdings = Holdings(holders, inventories.values(), now)
         writes = [
-            self._lease(lease, held, holdings, inventories, users, now)
-            for lease in self._state.leases.all()
+            self._lease(lease, held, inventories, users, now) for lease in self._state.leases.all()
         ]
         writes += [self._class(each, users, now) for each in self._state.classes.all()]
         writes += [self._tenant(each, users, now) for each in self._state.tenants.all()]
@@ -101,21 +98,13 @@ class StatusWriter:
         self,
         lease: GpuLease,
         held: Mapping[str, Held],
-        holdings: Holdings,
         inventories: Mapping[LeaseUID, LeaseInventory],
         users: Mapping[str, Counter[str]],
         now: Millis,
     ) -> None:
         uid = LeaseUID(lease.metadata.uid)
         inventory = inventories.get(uid) or LeaseInventory(uid)
-        status = lease_status(
-            lease,
-            self._fleet.facts(uid),
-            inventory,
-            held.get(uid, Held()),
-            holdings.terms(uid),
-            now,
-        )
+        status = lease_status(lease, self._fleet.facts(uid), inventory, held.get(uid, Held()), now)
         using = users["lease"][uid]
         conditions = (*_without(status.conditions, "InUse"), _in_use(lease, using, now))
         status = status.model_copy(update={"conditions": conditions})
@@ -219,17 +208,23 @@ def _users(claims: Iterable[GpuClaim]) -> dict[str, Counter[str]]:
     return users
 
 
-def _held_by_lease(claims: Iterable[GpuClaim]) -> dict[str, Held]:
+def _held_by_lease(claims: Iterable[GpuClaim], now: Millis) -> dict[str, Held]:
     reserved: Counter[str] = Counter()
     bound: Counter[str] = Counter()
+    ends: dict[str, Counter[Millis]] = defaultdict(Counter)  # lease UID -> end -> GPUs
     for claim in claims:
         allocation = claim.status.allocation
         if allocation is None or not holds(claim):
             continue
         counter = bound if allocation.bound_time is not None else reserved
+        until = held_until(allocation, now)
         for place in allocation.placements:
             counter[place.lease_uid] += place.gpus
-    return {uid: Held(reserved[uid], bound[uid]) for uid in {*reserved, *bound}}
+            ends[place.lease_uid][until] += place.gpus
+    return {
+        uid: Held(reserved[uid], bound[uid], tuple(Term(*each) for each in found.items()))
+        for uid, found in ends.items()
+    }
 
 
 def _in_use(item: GpuClass | GpuLease | GpuTenant, using: int, now: Millis) -> Condition:
