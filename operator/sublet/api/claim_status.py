@@ -105,11 +105,10 @@ def late(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
     )
 
 
-def is_late(claim: GpuClaim) -> str | None:
-    """Return what is said to be missing of a promise, None if nothing is."""
+def is_late(claim: GpuClaim) -> bool:
+    """Say whether the claim says that what it was promised is short."""
     found = find_condition(claim.status.conditions, "Degraded")
-    said = found is not None and found.status is Status.TRUE and found.reason == LATE
-    return found.message if found is not None and said else None
+    return found is not None and found.status is Status.TRUE and found.reason == LATE
 
 
 def delayed(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:

@@ -165,6 +165,23 @@ class InventoryStatus(ApiModel):
     """There, but not for sale, by reason."""
 
 
+class OutlookStep(ApiModel):
+    """The lease's GPUs from one instant to come on, until the next step's."""
+
+    time: Instant
+    """From when these counts hold (RFC 3339, UTC)."""
+    committed: Count = 0
+    """GPUs committed by the contract; 0 outside the term."""
+    sellable: Count = 0
+    """GPUs that can be held by claims: committed and usable today, or undelivered as below; 0 once nobody may run."""
+    undelivered: Count = 0
+    """GPUs of `sellable` that a later phase of the commitment brings and that stand on no node yet."""
+    reserved: Count = 0
+    """GPUs held by claims, bound or not, as far as is known today."""
+    free: Count = 0
+    """GPUs of `sellable` that nobody holds. A sum over nodes: what a claim needs in one place may not be there."""
+
+
 class LeaseStatus(ApiModel):
     """What the operator says of a lease."""
 
@@ -180,6 +197,10 @@ class LeaseStatus(ApiModel):
     """What the leased API server says it is."""
     inventory: InventoryStatus | None = None
     """The lease's GPUs, counted."""
+    outlook: Annotated[
+        tuple[OutlookStep, ...], Field(max_length=64, json_schema_extra=list_map("time"))
+    ] = ()
+    """The next steps at which the counts change, in order, at most 64; what is now stands in `inventory`."""
 
 
 class GpuLease(ApiModel):

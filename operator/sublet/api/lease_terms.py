@@ -107,6 +107,13 @@ class Commitment(ApiModel):
         begun = [p for p in self.phases if p.start_time <= at_ms]
         return max(begun, key=lambda p: p.start_time).gpus if begun else 0
 
+    def levels(self) -> list[tuple[Millis, int]]:
+        """Return (instant, GPUs from then on) in order; of two phases with one start the first counts."""
+        found: dict[Millis, int] = {}
+        for phase in self.phases:
+            found.setdefault(phase.start_time, phase.gpus)
+        return sorted(found.items())
+
 
 class BuyPrice(ApiModel):
     """The landlord's price from one instant on."""

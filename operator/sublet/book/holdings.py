@@ -26,6 +26,15 @@ def holds(claim: GpuClaim) -> bool:
     )
 
 
+def held_until(allocation: Allocation, now_ms: Millis) -> Millis:
+    """Return when an allocation that holds GPUs now ends.
+
+    Past its end it holds until its release is done, and nobody knows when that will be.
+    """
+    until = allocation.until_time
+    return until if until is not None and until > now_ms else FOREVER
+
+
 _NEVER: Final = Millis(0)
 
 
@@ -51,10 +60,12 @@ class NodeHold:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """GPUs of one lease that are held from now on."""
+    """GPUs of one lease that are held from now on, or from a start that they were promised for."""
 
     until_ms: Millis
     gpus: int
+    from_ms: Millis | None = None
+    """None: now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +154,10 @@ class Holdings:
 
     def _add_claim(self, claim: GpuClaim, allocation: Allocation, allocated: Shares) -> None:
         uid, tenant = ClaimUID(claim.metadata.uid), TenantUID(allocation.tenant_uid)
-        until = allocation.until_time
-        # a claim past its end holds until its release is done, and nobody knows when that will be
-        end = until if until is not None and until > self._now_ms else FOREVER
+        end = held_until(allocation, self._now_ms)
         start = claim.spec.schedule.start_time
         if allocation.is_ahead and start is not None:
-            if (end == FOREVER and until is not None) or is_true(
+            if (end == FOREVER and allocation.until_time is not None) or is_true(
                 claim.status.conditions, "Releasing"
             ):
                 return  # over, or given up: there are no nodes that anybody still has

@@ -167,7 +167,7 @@ def _shortage(kept: _Kept, *, begun: bool) -> str:
 
 
 def _said(kept: _Kept, message: str) -> Iterator[Decision]:
-    """Yield what a claim is to be told, unless it was told already."""
+    """Yield what a claim is to be told; that all is well only where it was told otherwise."""
     claim = kept.promise.claim
-    if message != (claim_status.is_late(claim) or ""):
+    if message or claim_status.is_late(claim):
         yield Warn(ClaimUID(claim.metadata.uid), message)

@@ -15,6 +15,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import CLAIMS, LEASES, Kind
 from sublet.api.schema import ApiModel
 from sublet.cli import (
+    coverage as covered,
     explain as explaining,
     kubeconfig as access,
     onboarding,
@@ -139,6 +140,33 @@ def top(context: Context = None, output: FormatOption = Format.TABLE) -> None:
             overview.show_leases(leases, now_ms, wide=wide)
             print()
             overview.show_claims(claims, wide=wide)
+
+    run(work, what="the pool")
+
+
+@app.command()
+def coverage(
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="INSTANT", help="When, past or future; now if left out."),
+    ] = None,
+    context: Context = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Show what each lease has committed, used and unsold, and what it earns and costs in an hour.
+
+    Worked out from leases and claims as they are now, for any instant. Instants are written as 2026-11-22T10:00:00Z.
+    """
+
+    async def work() -> None:
+        now_ms = SystemClock().now_ms()
+        at_ms = covered.parse_at(at, now_ms)
+        async with connect(context) as hub:
+            leases = await _list(hub, LEASES, GpuLease)
+            claims = await _list(hub, CLAIMS, GpuClaim)
+        found = covered.look(leases, claims, at_ms, now_ms)
+        if not show_data(found, output):
+            covered.show_coverage(found, wide=output is Format.WIDE)
 
     run(work, what="the pool")
 

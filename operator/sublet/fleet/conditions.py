@@ -11,7 +11,10 @@ from typing import Final
 from sublet.api.common import Condition, Status
 from sublet.api.gpulease import GpuLease, InventoryStatus, LeaseStatus, Unsellable
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
+from sublet.book.holdings import Term
 from sublet.book.inventory import LeaseInventory, Reach, Unfit
+from sublet.book.outlook import outlook
+from sublet.book.steps import FOREVER
 from sublet.fleet.facts import LeaseFacts
 
 EXPIRING_SECONDS: Final = 30 * 86_400
@@ -24,6 +27,8 @@ class Held:
 
     reserved: int = 0
     bound: int = 0
+    terms: tuple[Term, ...] = ()
+    """The same GPUs, each with its end."""
 
 
 Found = tuple[Status, str, str]
@@ -56,6 +61,13 @@ def lease_status(
             "cluster_uid": lease.status.cluster_uid or facts.cluster_uid,
             "kubernetes_version": facts.kubernetes_version or lease.status.kubernetes_version,
             "inventory": counts,
+            "outlook": outlook(
+                lease,
+                delivered=counts.delivered,
+                healthy=counts.healthy,
+                terms=(*held.terms, _beyond(held, inventory)),
+                now_ms=now_ms,
+            ),
         }
     )
 
@@ -190,6 +202,12 @@ def _counts(
     return InventoryStatus.model_validate(
         {**fields, "generation": generation, "changed_time": now_ms}
     )
+
+
+def _beyond(held: Held, inventory: LeaseInventory) -> Term:
+    """Return what the nodes' own books give away beyond what the hub knows of: held, and nobody knows until when."""
+    by_nodes = sum(node.held for node in inventory.nodes.values())
+    return Term(FOREVER, max(0, by_nodes - held.reserved - held.bound))
 
 
 def _condition(

@@ -230,6 +230,7 @@ class Loop:
         expiring = [
             at for x in self._state.leases.all() if (at := expiring_from_ms(x)) and at > now
         ]
+        steps = [x.status.outlook[0].time for x in self._state.leases.all() if x.status.outlook]
         unknown = None if self._knows_the_fleet() else now
         due: Iterable[Millis | None] = (
             made.next_due_ms,
@@ -238,6 +239,7 @@ class Loop:
             unknown,
             *renewals,
             *expiring,
+            *(at for at in steps if at > now),
         )
         # what is overdue is looked at again soon, never in a loop
         return min(

@@ -24,7 +24,7 @@ from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.book.decisions import Refuse, Warn
 from sublet.book.demand import tenants_by_namespace
-from sublet.book.holdings import holds
+from sublet.book.holdings import Term, held_until, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.clock import Clock
 from sublet.fleet.conditions import Held, lease_status
@@ -65,11 +65,9 @@ class StatusWriter:
     async def warn(self, warnings: Iterable[tuple[GpuClaim, Warn]]) -> None:
         """Write that what was promised ahead is short, or isn't any more."""
         now = self._clock.now_ms()
+        statuses = ((c, claim_status.late(c, warning.message, now)) for c, warning in warnings)
         await asyncio.gather(
-            *(
-                self._write_claim(claim, claim_status.late(claim, warning.message, now))
-                for claim, warning in warnings
-            )
+            *(self._write_claim(c, status) for c, status in statuses if status != c.status)
         )
 
     async def acknowledge(self, claims: Iterable[GpuClaim]) -> None:
@@ -86,7 +84,7 @@ class StatusWriter:
         """Write the statuses and finalizers of leases, classes and tenants that changed."""
         now = self._clock.now_ms()
         users = _users(self._state.claims.all())
-        held = _held_by_lease(self._state.claims.all())
+        held = _held_by_lease(self._state.claims.all(), now)
         inventories = self._fleet.inventories()
         writes = [
             self._lease(lease, held, inventories, users, now) for lease in self._state.leases.all()
@@ -218,17 +216,31 @@ def _users(claims: Iterable[GpuClaim]) -> dict[str, Counter[str]]:
     return users
 
 
-def _held_by_lease(claims: Iterable[GpuClaim]) -> dict[str, Held]:
+def _held_by_lease(claims: Iterable[GpuClaim], now: Millis) -> dict[str, Held]:
     reserved: Counter[str] = Counter()
     bound: Counter[str] = Counter()
+    windows: dict[str, Counter[tuple[Millis, Millis | None]]] = defaultdict(Counter)
+    """lease UID -> end and, of promises, start -> GPUs"""
     for claim in claims:
         allocation = claim.status.allocation
         if allocation is None or not holds(claim):
             continue
         counter = bound if allocation.bound_time is not None else reserved
+        until = held_until(allocation, now)
         for place in allocation.placements:
             counter[place.lease_uid] += place.gpus
-    return {uid: Held(reserved[uid], bound[uid]) for uid in {*reserved, *bound}}
+            windows[place.lease_uid][until, None] += place.gpus
+        if allocation.is_ahead:
+            for booking in allocation.bookings:
+                windows[booking.lease_uid][until, claim.spec.schedule.start_time] += booking.gpus
+    return {
+        uid: Held(
+            reserved[uid],
+            bound[uid],
+            tuple(Term(until, gpus, start) for (until, start), gpus in found.items()),
+        )
+        for uid, found in windows.items()
+    }
 
 
 def _in_use(item: GpuClass | GpuLease | GpuTenant, using: int, now: Millis) -> Condition:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
-from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.api.rating import Rate, charges
+from sublet.api.times import Millis
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.interval import Interval
 from sublet.ledger.terms import PriceTerms
@@ -41,31 +42,18 @@ def usage(
 ) -> list[Usage]:
     """Sum intervals inside [from_ms, to_ms), sorted by UID and kind."""
     quantity: dict[tuple[str, EntryKind], int] = defaultdict(int)
-    # quantity times price, exact; divided once below, so that nothing is rounded on the way
-    money: dict[tuple[str, EntryKind, str], Decimal] = defaultdict(Decimal)
+    # what is billed, beside its price: (UID, kind) -> rate -> GPU-milliseconds
+    billed: dict[tuple[str, EntryKind], dict[Rate, int]] = defaultdict(lambda: defaultdict(int))
     for interval in held:
         amount = interval.gpu_milliseconds(from_ms, to_ms)
         if amount == 0:
             continue
-        uid = _uid(interval, by)
-        quantity[uid, interval.kind] += amount
+        key = (_uid(interval, by), interval.kind)
+        quantity[key] += amount
         if interval.kind is EntryKind.BOUND:
             terms = prices[interval.price_hash]
-            money[uid, interval.kind, terms.currency] += amount * terms.per_gpu_hour
-    return [
-        Usage(uid, kind, quantity[uid, kind], _charges(uid, kind, money))
-        for uid, kind in sorted(quantity)
-    ]
-
-
-def _charges(
-    uid: str, kind: EntryKind, money: Mapping[tuple[str, EntryKind, str], Decimal]
-) -> dict[str, Decimal]:
-    return {
-        currency: total / MS_PER_HOUR
-        for (each, its_kind, currency), total in sorted(money.items())
-        if (each, its_kind) == (uid, kind)
-    }
+            billed[key][Rate(terms.per_gpu_hour, terms.currency)] += amount
+    return [Usage(*key, quantity[key], charges(billed.get(key, {}))) for key in sorted(quantity)]
 
 
 def rounded(amount: Decimal, places: int = 2) -> Decimal:

@@ -6,9 +6,8 @@ Closed intervals are summed when they are read and not kept; open ones are few. 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
 
-from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.api.times import Millis
 from sublet.ledger.entry import EntryKind, Fact
 from sublet.ledger.interval import Fold, Interval, intervals
 from sublet.ledger.terms import PriceTerms, parse_price
@@ -75,11 +74,6 @@ class LedgerBooks:
             self._entries[fact.kind] += 1
             self._last_at = Millis(max(self._last_at or 0, fact.at_ms))
             self._seq = entry.seq
-
-
-def charge_of(gpu_milliseconds: int, terms: PriceTerms) -> Decimal:
-    """Return the gross charge of a quantity at a price."""
-    return gpu_milliseconds * terms.per_gpu_hour / MS_PER_HOUR
 
 
 def _key(held: Fact | Interval) -> Key:

@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from sublet import __version__
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
-from sublet.api.times import MS_PER_SECOND
+from sublet.api.rating import amount_of
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.terms import PriceTerms
-from sublet.serve.books import Totals, charge_of
+from sublet.serve.books import Totals
+from sublet.serve.coverage import coverage_families
+from sublet.serve.families import counter, gauge
 from sublet.serve.ports import Observed
 
 
@@ -57,6 +60,7 @@ class Snapshot(Collector):
     """Everything one scrape shows."""
 
     observed: Observed
+    now_ms: Millis
     totals: Totals | None
     """None while the ledger can't be read: its series are absent then, never wrong."""
     prices: dict[str, PriceTerms] = field(default_factory=dict)
@@ -64,12 +68,13 @@ class Snapshot(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
-        yield _gauge(
+        yield gauge(
             "sublet_build_info", "The operator's version.", ["version"], [((__version__,), 1)]
         )
         leads = float(self.observed.leads)
-        yield _gauge("sublet_leader", "1 on the replica that writes.", [], [((), leads)])
+        yield gauge("sublet_leader", "1 on the replica that writes.", [], [((), leads)])
         yield from _lease_families(self.observed)
+        yield from coverage_families(self.observed, self.now_ms)
         yield from _claim_families(self.observed.claims(), self.per_claim)
         if self.totals is not None:
             yield from self._ledger_families(self.totals)
@@ -91,43 +96,43 @@ class Snapshot(Collector):
             product = leases[lease].spec.product if lease in leases else ""
             by_tenant[name, lease_name, product] += amount
             terms = self.prices[price]
-            charges[name, terms.currency] += charge_of(amount, terms)
+            charges[name, terms.currency] += amount_of(amount, terms.per_gpu_hour)
             if claim in claims:
                 meta = claims[claim].metadata
                 by_claim[meta.namespace, meta.name, claim] += amount
         if self.per_claim:
-            yield _counter(
+            yield counter(
                 "sublet_claim_billable_gpu_seconds",
                 "Billable GPU-seconds of a claim, from the ledger.",
                 ["namespace", "claim", "uid"],
                 _seconds(by_claim),
             )
-        yield _counter(
+        yield counter(
             "sublet_tenant_billable_gpu_seconds",
             "Billable GPU-seconds of a tenant, from the ledger.",
             ["tenant", "lease", "gpu_product"],
             _seconds(by_tenant),
         )
-        yield _counter(
+        yield counter(
             "sublet_tenant_charges",
             "Gross charges of a tenant, from the ledger.",
             ["tenant", "currency"],
             [(k, float(v)) for k, v in charges.items()],
         )
-        yield _counter(
+        yield counter(
             "sublet_lease_gpu_seconds",
             "GPU-seconds of a lease by what they were in, from the ledger.",
             ["lease", "state"],
             _seconds(by_lease),
         )
         lines = [((kind.value,), float(count)) for kind, count in totals.entries.items()]
-        yield _counter("sublet_ledger_entries", "Lines in the ledger.", ["kind"], lines)
+        yield counter("sublet_ledger_entries", "Lines in the ledger.", ["kind"], lines)
         conflict = [((), float(totals.conflict))]
         text = "1 while records of one happening disagree: new binds have stopped."
-        yield _gauge("sublet_ledger_conflict", text, [], conflict)
+        yield gauge("sublet_ledger_conflict", text, [], conflict)
         if totals.last_at_ms is not None:
             last = [((), totals.last_at_ms / MS_PER_SECOND)]
-            yield _gauge(
+            yield gauge(
                 "sublet_ledger_last_entry_timestamp_seconds",
                 "Instant of the latest line.",
                 [],
@@ -138,26 +143,25 @@ class Snapshot(Collector):
 def _lease_families(observed: Observed) -> Iterator[Metric]:
     leases = observed.leases()
     for name, text in (
-        ("committed", "GPUs that are paid for now."),
         ("bound", "GPUs held by bound claims."),
         ("free", "GPUs that can be sold now."),
     ):
         rows = [
             ((x.metadata.name,), _count(x, name)) for x in leases if x.status.inventory is not None
         ]
-        yield _gauge(f"sublet_lease_{name}_gpus", text, ["lease"], rows)
+        yield gauge(f"sublet_lease_{name}_gpus", text, ["lease"], rows)
     ends = [
         ((x.metadata.name,), x.spec.term.end_time / MS_PER_SECOND)
         for x in leases
         if x.spec.term.end_time is not None
     ]
-    yield _gauge("sublet_lease_end_timestamp_seconds", "When a lease ends.", ["lease"], ends)
+    yield gauge("sublet_lease_end_timestamp_seconds", "When a lease ends.", ["lease"], ends)
     views = [(x.metadata.name, observed.cluster(LeaseUID(x.metadata.uid))) for x in leases]
     reach = [((name,), float(view.reachable)) for name, view in views]
-    yield _gauge("sublet_cluster_reachable", "1 while a leased cluster answers.", ["lease"], reach)
+    yield gauge("sublet_cluster_reachable", "1 while a leased cluster answers.", ["lease"], reach)
     stale = [((name,), view.stale_seconds) for name, view in views]
     text = "Seconds since a leased cluster's node watch was last heard."
-    yield _gauge("sublet_cluster_stale_seconds", text, ["lease"], stale)
+    yield gauge("sublet_cluster_stale_seconds", text, ["lease"], stale)
 
 
 def _claim_families(claims: Iterable[GpuClaim], per_claim: bool) -> Iterator[Metric]:
@@ -176,14 +180,14 @@ def _claim_families(claims: Iterable[GpuClaim], per_claim: bool) -> Iterator[Met
         if allocation is not None and allocation.until_time is not None:
             ends.append((labels, allocation.until_time / MS_PER_SECOND))
     rows = [(k, float(v)) for k, v in pending.items()]
-    yield _gauge("sublet_pending_claims", "Claims that wait, by reason.", ["class", "reason"], rows)
+    yield gauge("sublet_pending_claims", "Claims that wait, by reason.", ["class", "reason"], rows)
     if per_claim:
         names = ["namespace", "claim", "uid"]
-        yield _gauge("sublet_claim_info", "A claim and its class.", [*names, "class"], info)
+        yield gauge("sublet_claim_info", "A claim and its class.", [*names, "class"], info)
         text = "1 for each condition of a claim and its status."
-        yield _gauge("sublet_claim_status_condition", text, [*names, "condition", "status"], status)
-        yield _gauge("sublet_claim_gpus", "GPUs that a claim asks for.", names, gpus)
-        yield _gauge("sublet_claim_end_timestamp_seconds", "When a claim ends.", names, ends)
+        yield gauge("sublet_claim_status_condition", text, [*names, "condition", "status"], status)
+        yield gauge("sublet_claim_gpus", "GPUs that a claim asks for.", names, gpus)
+        yield gauge("sublet_claim_end_timestamp_seconds", "When a claim ends.", names, ends)
 
 
 def _count(lease: GpuLease, name: str) -> float:
@@ -192,21 +196,3 @@ def _count(lease: GpuLease, name: str) -> float:
 
 def _seconds(amounts: dict[tuple[str, ...], int]) -> list[tuple[tuple[str, ...], float]]:
     return [(key, amount / MS_PER_SECOND) for key, amount in amounts.items()]
-
-
-def _gauge(
-    name: str, text: str, labels: list[str], rows: Iterable[tuple[tuple[str, ...], float]]
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
-
-
-def _counter(
-    name: str, text: str, labels: list[str], rows: Iterable[tuple[tuple[str, ...], float]]
-) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family

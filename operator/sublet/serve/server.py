@@ -73,13 +73,14 @@ class Public:
         return web.Response(body=self._text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _make(self) -> bytes:
+        now = self._clock.now_ms()
         try:
-            totals = await self._books.totals(self._clock.now_ms())
+            totals = await self._books.totals(now)
             prices = await self._books.prices(key[4] for key in totals.gpu_milliseconds)
-            snapshot = Snapshot(self._observed, totals, prices, self._per_claim)
+            snapshot = Snapshot(self._observed, now, totals, prices, self._per_claim)
         except (LedgerUnavailable, BrokenLedger) as error:
             structlog.get_logger().error("ledger not shown", error=str(error))
-            snapshot = Snapshot(self._observed, None, per_claim=self._per_claim)
+            snapshot = Snapshot(self._observed, now, None, per_claim=self._per_claim)
         registry = CollectorRegistry()
         registry.register(snapshot)
         return await asyncio.to_thread(

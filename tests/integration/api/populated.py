@@ -83,6 +83,10 @@ POPULATED = {
                 ready("Reachable", "Unknown", "TimedOut"),
             ],
             "inventory": {"committed": 64, "healthy": 56, "bound": 24, "reserved": 8, "free": 0},
+            "outlook": [
+                {"time": "2026-12-22T09:00:00.123Z", "committed": 64, "sellable": 56, "free": 56},
+                {"time": "2027-06-30T11:30:00Z"},
+            ],
         },
         {
             "PRODUCT": "NVIDIA-H100-80GB-HBM3",

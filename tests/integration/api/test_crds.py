@@ -27,7 +27,10 @@ DEFAULTS = marks("default")
 BARE: dict[str, tuple[Body, dict[str, Any]]] = {
     "GpuClaim": (claim(topology={}), {"allocation": ALLOCATION}),
     "GpuClass": (gpu_class(), {}),
-    "GpuLease": (change(lease(tenantAccess={}), "commitment.mode", None), {"inventory": {}}),
+    "GpuLease": (
+        change(lease(tenantAccess={}), "commitment.mode", None),
+        {"inventory": {}, "outlook": [{"time": "2027-01-01T00:00:00Z"}]},
+    ),
     "GpuTenant": (tenant(), {}),
 }
 """By kind, an object and a status that hold the parents of all defaults and leave out the defaults themselves."""

@@ -18,7 +18,7 @@ from tests.integration.cli.program import PROGRAM, Program
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
 
 ACME = "acme"
-COMMANDS = (("top",), ("explain", "train", "-n", ACME), ("kubeconfig", "train", "-n", ACME), ("usage",))  # fmt: skip
+COMMANDS = (("top",), ("coverage",), ("explain", "train", "-n", ACME), ("kubeconfig", "train", "-n", ACME), ("usage",))  # fmt: skip
 
 
 @pytest.fixture(scope="module")

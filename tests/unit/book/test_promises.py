@@ -212,7 +212,9 @@ def test_a_phase_that_comes_late_moves_the_promise_to_another_lease_or_says_whom
     assert isinstance(warning, Warn)
     assert "west will have too few" in warning.message
     told = after(view([stuck], usual, now_ms=late), warned)
-    assert not plan(told).decisions
+    assert plan(told).decisions == warned.decisions
+    again = after(told, plan(told))
+    assert again.claims == told.claims
     other = reserve_of(plan(view([moved], [usual[0], east], now_ms=late)), moved)
     assert [b.lease for b in other.bookings] == ["east"]
     assert other.sequence == 2

@@ -1,0 +1,41 @@
+"""What a lease's contract says of any instant: how many GPUs are committed, and what one costs us. Pure.
+
+Nothing is committed outside the term, whatever the phases say. Read by coverage, balance and outlook.
+"""
+
+from decimal import Decimal
+
+from sublet.api.gpulease import GpuLease
+from sublet.api.times import Millis
+from sublet.book.steps import FOREVER
+
+
+def committed_at(lease: GpuLease, at_ms: Millis) -> int:
+    """Return the GPUs committed at an instant; 0 outside the term."""
+    term = lease.spec.term
+    runs = term.start_time <= at_ms < (term.end_time or FOREVER)
+    return lease.spec.commitment.gpus_at(at_ms) if runs else 0
+
+
+def commitment_changes(lease: GpuLease) -> list[tuple[Millis, int]]:
+    """Return (instant, GPUs more or fewer from then on) within the term, in order."""
+    term = lease.spec.term
+    edges = {max(at_ms, term.start_time) for at_ms, _ in lease.spec.commitment.levels()}
+    if term.end_time is not None:
+        edges.add(term.end_time)
+    changes, before = [], 0
+    for at_ms in sorted(edges):
+        level = committed_at(lease, at_ms)
+        if level != before:
+            changes.append((at_ms, level - before))
+        before = level
+    return changes
+
+
+def price_at(lease: GpuLease, at_ms: Millis) -> Decimal:
+    """Return what one GPU-hour costs us at an instant, in the lease's currency; before the first price, that one."""
+    prices = lease.spec.prices
+    begun = [p for p in prices if p.effective_time <= at_ms]
+    if begun:
+        return max(begun, key=lambda p: p.effective_time).per_gpu_hour
+    return min(prices, key=lambda p: p.effective_time).per_gpu_hour

@@ -1,0 +1,87 @@
+"""Bought and sold: quantities beside their prices, and what follows from them: revenue, cost, margin, break-even. Pure.
+
+One arithmetic for an instant, where quantities are GPUs and money is per hour, and for an interval, where they are
+GPU-milliseconds and money is an amount. Currencies are never mixed: a margin that would need an exchange rate isn't
+stated, and `why_no_margin` says so.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+from sublet.api.rating import Rate, charges, per_hour
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """What was sold to tenants and bought from the landlord, at which rates."""
+
+    sold: Mapping[Rate, int] = field(default_factory=dict)
+    bought: Mapping[Rate, int] | None = None
+    """None: nobody knows what the GPUs cost, as their lease is gone."""
+    in_time: bool = False
+    """Quantities are GPU-milliseconds; else GPUs, and all money is per hour."""
+
+    @property
+    def revenue(self) -> dict[str, Decimal]:
+        """Return what tenants owe, by currency: per hour, or for the time."""
+        return self._money(self.sold)
+
+    @property
+    def cost(self) -> dict[str, Decimal] | None:
+        """Return what we owe, by currency: per hour, or for the time; None if nobody knows."""
+        return None if self.bought is None else self._money(self.bought)
+
+    @property
+    def margin(self) -> Decimal | None:
+        """Return revenue minus cost; None where that can't be said, see `why_no_margin`."""
+        if self.cost is None or self.why_no_margin is not None:
+            return None
+        return sum(self.revenue.values(), Decimal(0)) - sum(self.cost.values(), Decimal(0))
+
+    @property
+    def why_no_margin(self) -> str | None:
+        """Say why no margin is stated, None if it is."""
+        if self.bought is None:
+            return "the lease is gone, and with it what its GPUs cost"
+        sold, bought = ({rate.currency for rate in side} for side in (self.sold, self.bought))
+        if len(sold | bought) <= 1:
+            return None
+        words = [" and ".join(sorted(each)) or "nothing" for each in (sold, bought)]
+        return f"sold in {words[0]}, bought in {words[1]}: a margin needs one currency"
+
+    @property
+    def break_even(self) -> Fraction | None:
+        """Return the share of what is bought that must be sold for revenue to reach cost: buy price / sell price.
+
+        Prices are the averages of what was bought and sold; None where either is missing, free or in another
+        currency. Where unused GPUs cost nothing (PayAsYouGo) it says only whether a sold hour pays: below 1 it does.
+        """
+        if self.bought is None or self.why_no_margin is not None:
+            return None
+        buy, sell = _average(self.bought), _average(self.sold)
+        return buy / sell if buy is not None and sell else None
+
+    def _money(self, metered: Mapping[Rate, int]) -> dict[str, Decimal]:
+        return charges(metered) if self.in_time else per_hour(metered)
+
+
+def together(trades: Iterable[Trade]) -> Trade:
+    """Return several trades of one kind as one; its cost is unknown if that of any is."""
+    sold: Counter[Rate] = Counter()
+    bought: Counter[Rate] = Counter()
+    known, in_time = True, False
+    for trade in trades:
+        sold.update(trade.sold)
+        bought.update(trade.bought or {})
+        known, in_time = known and trade.bought is not None, trade.in_time
+    return Trade(sold, bought if known else None, in_time)
+
+
+def _average(metered: Mapping[Rate, int]) -> Fraction | None:
+    quantity = sum(metered.values())
+    if quantity == 0:
+        return None
+    return sum((Fraction(r.per_gpu_hour) * n for r, n in metered.items()), Fraction(0)) / quantity

@@ -1,0 +1,96 @@
+"""`sublet coverage`: what each lease has committed, used, unsold and uncovered at an instant, and its money per hour.
+
+For the platform team. Reads objects only: of a past instant it knows claims that still exist, the ledger knows all.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.times import Millis, format_instant, parse_instant
+from sublet.book.coverage import LeaseCoverage, coverage
+from sublet.book.trade import Trade
+from sublet.book.view import View
+from sublet.cli.output import show_table
+from sublet.cli.problems import Problem
+
+COLUMNS = ("lease", "committed", "used", "unsold", "uncovered", "revenue/h", "cost/h", "margin/h")
+WIDE = ("break-even", "uncovered-claims", "why-no-margin")
+
+
+def parse_at(text: str | None, now_ms: Millis) -> Millis:
+    """Return the instant that a person means; now by default."""
+    try:
+        return parse_instant(text) if text else now_ms
+    except ValueError as error:
+        raise Problem(f"{error}; give instants as 2026-11-22T10:00:00Z") from None
+
+
+def look(
+    leases: Sequence[GpuLease], claims: Sequence[GpuClaim], at_ms: Millis, now_ms: Millis
+) -> dict[str, Any]:
+    """Return each lease's coverage at an instant, as data for programs: money as decimal strings, per hour."""
+    names = {x.metadata.uid: x.metadata.name for x in leases}
+    keys = {c.metadata.uid: c.metadata.key for c in claims}
+    lines = coverage(View(now_ms, tuple(claims), tuple(leases)), at_ms)
+    items = [_item(line, names, keys) for line in lines]
+    return {"at": format_instant(at_ms), "items": sorted(items, key=lambda item: item["lease"])}
+
+
+def show_coverage(found: dict[str, Any], *, wide: bool = False) -> None:
+    """Print one line per lease; `wide` adds the break-even, and which claims nothing covers."""
+    print(f"coverage at {found['at']}")
+    rows = [
+        (
+            item["lease"],
+            *(item[name] for name in ("committed", "used", "unsold", "uncovered")),
+            _money(item["revenuePerHour"]),
+            _money(item["costPerHour"]),
+            item["marginPerHour"],
+            *(
+                (item["breakEven"], ", ".join(item["uncoveredClaims"]), item["whyNoMargin"])
+                if wide
+                else ()
+            ),
+        )
+        for item in found["items"]
+    ]
+    show_table((*COLUMNS, *(WIDE if wide else ())), rows)
+
+
+def _item(line: LeaseCoverage, names: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, Any]:
+    trade = line.trade
+    return {
+        "lease": names.get(line.lease_uid, line.lease_uid),
+        "committed": line.committed,
+        "used": line.used,
+        "unsold": line.unsold,
+        "uncovered": line.uncovered,
+        "uncoveredClaims": [keys[uid] for uid in line.uncovered_claims],
+        "revenuePerHour": _texts(trade.revenue),
+        "costPerHour": _texts(trade.cost) if trade.cost is not None else None,
+        "marginPerHour": f"{trade.margin:f}" if trade.margin is not None else None,
+        "whyNoMargin": trade.why_no_margin,
+        "breakEven": _percent(trade),
+    }
+
+
+def _percent(trade: Trade) -> str | None:
+    """Write the break-even as per cent with one place, rounded half to even, for reading."""
+    if trade.break_even is None:
+        return None
+    tenths = round(trade.break_even * Fraction(1_000))
+    return f"{Decimal(tenths).scaleb(-1)}%"
+
+
+def _texts(money: Mapping[str, Decimal]) -> dict[str, str]:
+    return {currency: f"{amount:f}" for currency, amount in money.items()}
+
+
+def _money(texts: Mapping[str, str] | None) -> str:
+    if texts is None:
+        return "?"
+    return ", ".join(f"{amount} {currency}" for currency, amount in texts.items()) or "0"

@@ -1,0 +1,50 @@
+"""Coverage of each lease as gauges: what the platform team watches, worked out at the scrape from what is in memory.
+
+Tenants never see it: `/metrics` is behind a gate. Money is exact until it becomes a sample, which is a float.
+"""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from prometheus_client.core import Metric
+
+from sublet.api.times import Millis
+from sublet.book.coverage import LeaseCoverage, coverage
+from sublet.book.view import View
+from sublet.serve.families import Row, gauge
+from sublet.serve.ports import Observed
+
+
+def coverage_families(observed: Observed, now_ms: Millis) -> Iterator[Metric]:
+    """Yield GPUs and money of each lease now; what is held of a lease that is gone stands under its UID."""
+    leases = observed.leases()
+    names = {x.metadata.uid: x.metadata.name for x in leases}
+    lines = coverage(View(now_ms, observed.claims(), leases), now_ms)
+    named = [(names.get(line.lease_uid, line.lease_uid), line) for line in lines]
+    for name, text in (
+        ("committed", "GPUs that the contract commits now, 0 outside its term."),
+        ("used", "GPUs held by claims: reserved, bound or being taken back."),
+        ("unsold", "Committed GPUs that no claim holds."),
+        ("uncovered", "GPUs held by claims beyond what is committed."),
+    ):
+        rows = [((lease,), float(getattr(line, name))) for lease, line in named]
+        yield gauge(f"sublet_lease_{name}_gpus", text, ["lease"], rows)
+    labels = ["lease", "currency"]
+    text = "What tenants pay for an hour of what is bound now."
+    yield gauge("sublet_lease_revenue_per_hour", text, labels, _revenue(named))
+    text = "What the landlord is owed for an hour of now; absent for a lease that is gone."
+    yield gauge("sublet_lease_cost_per_hour", text, labels, _cost(named))
+
+
+def _revenue(named: Iterable[tuple[str, LeaseCoverage]]) -> Iterator[Row]:
+    for lease, line in named:
+        # a lease that earns nothing earns 0 of what it costs: a sum over revenue minus cost needs both sides
+        nothing = dict.fromkeys(line.trade.cost or {}, Decimal(0))
+        for currency, amount in {**nothing, **line.trade.revenue}.items():
+            yield (lease, currency), float(amount)
+
+
+def _cost(named: Iterable[tuple[str, LeaseCoverage]]) -> Iterator[Row]:
+    for lease, line in named:
+        for currency, amount in (line.trade.cost or {}).items():
+            yield (lease, currency), float(amount)

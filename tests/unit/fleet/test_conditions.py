@@ -1,0 +1,73 @@
+"""A lease's status: its outlook is written when something changes and never by time alone."""
+
+from sublet.api.gpulease import GpuLease, LeaseStatus
+from sublet.api.ids import ClusterUID
+from sublet.api.times import format_instant
+from sublet.book.holdings import Term
+from sublet.book.inventory import Reach
+from sublet.fleet.conditions import Held, lease_status
+from sublet.fleet.facts import LeaseFacts
+from tests.builders.api import NOW, as_lease, lease
+from tests.builders.fleet import inventory, nodes
+from tests.builders.sales import hour
+
+WEST = as_lease(
+    lease(
+        committed=16,
+        commitment={
+            "phases": [
+                {"commitmentId": "a", "startTime": format_instant(hour(-9)), "gpus": 16},
+                {"commitmentId": "b", "startTime": format_instant(hour(9)), "gpus": 32},
+            ]
+        },
+    )
+)
+TERMS = (Term(hour(5), 8),)
+FACTS = LeaseFacts(
+    reach=Reach.REACHABLE,
+    synced=True,
+    credentials_checked=True,
+    cluster_uid=ClusterUID("c" * 36),
+    isolation_ready=True,
+)
+
+
+def status(each: GpuLease, now_ms=NOW, terms=TERMS) -> LeaseStatus:
+    held = Held(bound=sum(t.gpus for t in terms), terms=terms)
+    return lease_status(each, FACTS, inventory(each, nodes(each, 2)), held, now_ms)
+
+
+def stored(each: GpuLease, written: LeaseStatus) -> GpuLease:
+    """Return the lease as the hub shows it once the status was written."""
+    wire = written.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return each.model_copy(update={"status": LeaseStatus.model_validate(wire)})
+
+
+def test_the_outlook_has_what_is_to_come():
+    found = status(WEST).outlook
+
+    assert [(s.time, s.committed, s.undelivered, s.reserved, s.free) for s in found] == [
+        (hour(5), 16, 0, 0, 16),
+        (hour(9), 32, 16, 0, 32),
+    ]
+
+
+def test_an_unchanged_lease_is_not_written_again_whatever_the_time():
+    written = stored(WEST, status(WEST))
+
+    for hours in (0, 0.1, 4.999):
+        assert status(written, hour(hours)) == written.status
+
+
+def test_a_step_that_is_reached_goes():
+    written = stored(WEST, status(WEST))
+
+    found = status(written, hour(5), terms=())
+    assert [s.time for s in found.outlook] == [hour(9)]
+
+
+def test_what_nodes_give_away_and_the_hub_does_not_know_stays_held():
+    strange = inventory(WEST, nodes(WEST, 2, held_by="a stranger"))
+
+    found = lease_status(WEST, FACTS, strange, Held(bound=8, terms=TERMS), NOW).outlook
+    assert [(s.reserved, s.free) for s in found] == [(8, 8), (8, 24)]
