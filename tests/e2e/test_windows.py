@@ -125,3 +125,31 @@ def test_a_promise_that_is_given_up_is_free_for_others_and_costs_nothing(
     wait_for("others have it", lambda: _promised(stack, "late"))
     assert not [name for name in operator.metrics() if name.startswith("sublet_claim_billable")]
     stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+
+
+def test_a_claim_that_waits_is_told_when_it_could_begin_and_what_would_bind(
+    operator: OperatorProcess, stack: Stack
+):
+    stack.apply("hub", claim("runs", ACME, gpus=16, schedule={"durationSeconds": 2 * HOUR}))
+    runs = wait_for("bound", lambda: stack.is_bound(ACME, "runs"))
+    until = runs["status"]["allocation"]["untilTime"]
+
+    stack.apply(
+        "hub",
+        claim("waits", ACME, gpus=8, schedule={"durationSeconds": HOUR}),
+        claim("asks", ACME, gpus=8, suspended=True),
+    )
+
+    told = wait_for("waits is told", lambda: _offered(stack, "waits"))["status"]
+    assert told["pending"]["position"] == 1
+    assert told["pending"]["estimatedStartTime"] == until
+    assert [(o["change"], o.get("startTime")) for o in told["offers"]] == [("Later", until)]
+    quoted = wait_for("asks is quoted", lambda: _offered(stack, "asks"))
+    assert condition(quoted, "Ready") == "True"
+    assert quoted["status"]["offers"][0]["pricePerGpuHour"] == "3.99"
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+
+
+def _offered(stack: Stack, name: str) -> dict[str, Any] | None:
+    found = stack.claim(ACME, name)
+    return found if found and found.get("status", {}).get("offers") else None

@@ -15,16 +15,8 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet.api.common import Condition, Status, find_condition
-from sublet.api.gpuclaim import (
-    Access,
-    Allocation,
-    ClaimStatus,
-    GpuClaim,
-    Pending,
-    PendingReason,
-    Release,
-    ReleaseCause,
-)
+from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim, Release, ReleaseCause
+from sublet.api.pending import Offer, Pending, PendingReason
 from sublet.api.times import Millis, format_instant
 
 _PASSING: Final = frozenset(
@@ -34,11 +26,14 @@ _PASSING: Final = frozenset(
 
 LOST_RACE: Final = "LostRace"
 LATE: Final = "Late"
+_NOT_PENDING: Final[Mapping[str, object]] = {"pending": None, "offers": ()}
 _WHILE_TRUE: Final = frozenset({"Reconciling", "Stalled", "Degraded"})
 
 
-def waiting(claim: GpuClaim, pending: Pending, now_ms: Millis) -> ClaimStatus:
-    """Not reserved, with the reason; a suspended claim is as it should be."""
+def waiting(
+    claim: GpuClaim, pending: Pending, now_ms: Millis, offers: tuple[Offer, ...] = ()
+) -> ClaimStatus:
+    """Not reserved, with the reason and with what would bind; a suspended claim is as it should be."""
     reason = pending.reason.value
     suspended = pending.reason is PendingReason.SUSPENDED
     progress = "Reconciling" if pending.reason in _PASSING else "Stalled"
@@ -48,7 +43,7 @@ def waiting(claim: GpuClaim, pending: Pending, now_ms: Millis) -> ClaimStatus:
         ready=(Status.TRUE if suspended else Status.FALSE, reason, pending.message),
         progress=None if suspended else progress,
         states={"Reserved": (Status.FALSE, reason), "Bound": (Status.FALSE, reason)},
-        update={"pending": pending},
+        update={"pending": pending, "offers": offers},
     )
 
 
@@ -65,7 +60,7 @@ def reserved(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimSt
             "Bound": (Status.FALSE, "Binding"),
             "Releasing": (Status.FALSE, "NotReleasing"),
         },
-        update={"pending": None, "allocation": allocation, "release": None, "access": None},
+        update={**_NOT_PENDING, "allocation": allocation, "release": None, "access": None},
     )
 
 
@@ -84,7 +79,7 @@ def booked(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimStat
             "Bound": (Status.FALSE, reason),
             "Releasing": (Status.FALSE, "NotReleasing"),
         },
-        update={"pending": None, "allocation": allocation, "release": None, "access": None},
+        update={**_NOT_PENDING, "allocation": allocation, "release": None, "access": None},
     )
 
 
@@ -180,7 +175,7 @@ def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> 
         ready=(Status.TRUE, "Bound", message),
         progress=None,
         states={"Reserved": (Status.TRUE, "Reserved"), "Bound": (Status.TRUE, "Bound")},
-        update={"pending": None, "allocation": allocation, "access": access},
+        update={**_NOT_PENDING, "allocation": allocation, "access": access},
     )
 
 
@@ -218,7 +213,7 @@ def releasing(claim: GpuClaim, release: Release, now_ms: Millis) -> ClaimStatus:
             "Bound": (Status.FALSE, "Releasing"),
             "Releasing": (Status.TRUE, release.cause.value),
         },
-        update={"pending": None, "release": release, "access": None},
+        update={**_NOT_PENDING, "release": release, "access": None},
     )
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from sublet.api.common import Condition, Gpus, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
 from sublet.api.gputenant import NameFilter
+from sublet.api.pending import Offer, Pending
 from sublet.api.schema import ApiModel, Rule, atomic, atomic_list, list_map, list_set
 
 Sequence = Annotated[int, Field(ge=1, le=999_999, json_schema_extra={"format": "int32"})]
@@ -88,8 +89,8 @@ class ClaimSpec(ApiModel):
 
     class_name: ObjectName
     """Name of the GpuClass."""
-    gpus: Gpus
-    """How many GPUs in all."""
+    gpus: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
+    """How many GPUs in all; more than 4,096 nodes are refused with an offer that splits them."""
     gpus_per_node: Annotated[
         int | None, Field(ge=1, le=64, json_schema_extra={"format": "int32"})
     ] = None
@@ -125,24 +126,6 @@ class ClaimSpec(ApiModel):
     )
 
 
-class PendingReason(StrEnum):
-    """Why a claim waits or is refused: a closed set that machines may match."""
-
-    NO_MATCHING_LEASE = "NoMatchingLease"
-    WAITING_FOR_CAPACITY = "WaitingForCapacity"
-    WAITING_FOR_START = "WaitingForStart"
-    EXCEEDS_QUOTA = "ExceedsQuota"
-    EXCEEDS_LEASE_TERM = "ExceedsLeaseTerm"
-    TOPOLOGY_UNFIT = "TopologyUnfit"
-    PRICE_UNMET = "PriceUnmet"
-    RESIDENCY_UNMET = "ResidencyUnmet"
-    LEASE_UNREACHABLE = "LeaseUnreachable"
-    MISCONFIGURED = "Misconfigured"
-    NO_TENANT = "NoTenant"
-    SUSPENDED = "Suspended"
-    RELEASING = "Releasing"
-
-
 class ReleaseCause(StrEnum):
     """Why a claim's GPUs are taken back."""
 
@@ -155,15 +138,6 @@ class ReleaseCause(StrEnum):
     def is_final(self) -> bool:
         """Say whether a claim released for this cause can never bind again."""
         return self is not ReleaseCause.SUSPENDED
-
-
-class Pending(ApiModel):
-    """Why the claim isn't reserved."""
-
-    reason: PendingReason
-    """Why, for machines."""
-    message: Annotated[str, Field(max_length=1024)]
-    """Why, for people, with counts."""
 
 
 class PlacedNode(ApiModel):
@@ -310,6 +284,8 @@ class ClaimStatus(ApiModel):
     """Ready, Reserved, Bound, Expiring, Releasing, Ended; Reconciling and Stalled for kstatus."""
     pending: Pending | None = None
     """Why the claim isn't reserved."""
+    offers: Annotated[tuple[Offer, ...], Field(max_length=8, json_schema_extra=atomic_list())] = ()
+    """What would bind instead, cheapest change first; what a suspended claim would get (a quote)."""
     allocation: Annotated[Allocation | None, Field(json_schema_extra=atomic())] = None
     """What the claim holds, or held last."""
     release: Release | None = None

@@ -17,6 +17,15 @@ class ClassQuota(ApiModel):
     """The most GPUs held at once."""
 
 
+class ProtectedGpus(ApiModel):
+    """GPUs of one class up to which the tenant's claims come before others of the same priority."""
+
+    class_name: ObjectName
+    """Name of the GpuClass."""
+    gpus: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
+    """Up to how many GPUs held at once."""
+
+
 class NameFilter(ApiModel):
     """Which names are allowed: those of `allow` (all, if empty) without those of `deny`."""
 
@@ -43,6 +52,12 @@ class TenantSpec(ApiModel):
         tuple[ClassQuota, ...], Field(max_length=64, json_schema_extra=list_map("className"))
     ] = ()
     """Limits per class. A class that is not listed has no limit."""
+    weight: Annotated[int, Field(ge=1, le=10_000, json_schema_extra={"format": "int32"})] = 100
+    """Its part where claims of equal priority compete: twice the weight, twice the GPUs."""
+    protected_gpus: Annotated[
+        tuple[ProtectedGpus, ...], Field(max_length=64, json_schema_extra=list_map("className"))
+    ] = ()
+    """GPUs per class up to which its claims come first among equal priorities."""
     priority_classes: Annotated[
         tuple[ObjectName, ...],
         Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
@@ -52,6 +67,10 @@ class TenantSpec(ApiModel):
     """Which GpuClasses the tenant may claim."""
     leases: NameFilter = NameFilter()
     """Which leases the tenant's claims may land on, by the leases' tenantAlias."""
+
+    def protected_of(self, class_name: str) -> int:
+        """Return up to how many GPUs of a class its claims come first."""
+        return next((p.gpus for p in self.protected_gpus if p.class_name == class_name), 0)
 
     def quota_of(self, class_name: str) -> int | None:
         """Return the limit for a class in GPUs, None where there is none."""

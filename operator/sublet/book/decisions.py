@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sublet.api.gpuclaim import Booking, PendingReason, PlacedNode, ReleaseCause
+from sublet.api.gpuclaim import Booking, PlacedNode, ReleaseCause
 from sublet.api.ids import ClaimUID, TenantName, TenantUID
+from sublet.api.pending import Offer, PendingReason
 from sublet.api.times import Millis
 
 
@@ -40,6 +41,12 @@ class Refuse:
     claim_uid: ClaimUID
     reason: PendingReason
     message: str
+    position: int | None = None
+    """Its place among the waiting claims of its class, counted from 1."""
+    estimated_ms: Millis | None = None
+    """When it could begin as it looks now; no promise."""
+    offers: tuple[Offer, ...] = ()
+    """What would bind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from sublet.api.gpuclaim import Allocation, GpuClaim, PendingReason
+from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, TenantUID
+from sublet.api.pending import PendingReason
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
 from sublet.book.decisions import Refuse
 from sublet.book.steps import FOREVER
@@ -79,6 +80,10 @@ class Rules:
     def offer(self, class_name: str) -> GpuClass | None:
         """Return a class by name."""
         return self._classes.get(class_name)
+
+    def class_names(self) -> list[str]:
+        """Return the names of all classes, in order."""
+        return sorted(self._classes)
 
     def read(self, claim: GpuClaim) -> Demand | Refuse:
         """Return the claim's demand, or the claim-wide reason why it has none."""

@@ -1,16 +1,28 @@
-"""Who comes first: priority, then age, then UID so that equals are always ranked the same.
+"""Who comes first: priority, then a tenant's protected GPUs, then its weighted fair share, then age.
 
-Nobody waits for the one in front: a claim that finds no place is refused and the next one is served.
+A tenant's share is the largest part that it holds of what any class has (dominant resource fairness, Ghodsi et al.,
+NSDI 2011), over its weight. It rises with every GPU that the pass gives it, so the turn goes round. Nobody waits for
+the one in front: a claim that finds no place is refused and the next one is served.
 """
 
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gputenant import GpuTenant
+from sublet.api.ids import TenantUID
+from sublet.book.demand import Demand
 
 Rank = tuple[int, int, str]
 """Smallest first."""
+_PARTS = 1_000_000_000
+"""A share is counted in so many parts of a class: whole numbers are the same on every machine."""
 
 
 def rank(claim: GpuClaim, priority: int) -> Rank:
-    """Return a claim's place in the order, by the value of its PriorityClass."""
+    """Return a claim's place among its tenant's own, by the value of its PriorityClass."""
     return (-priority, claim.metadata.creation_timestamp or 0, claim.metadata.uid)
 
 
@@ -18,3 +30,60 @@ def rank_of_holder(claim: GpuClaim) -> Rank:
     """Return the place of a claim that holds GPUs: its priority was fixed at reservation."""
     allocation = claim.status.allocation
     return rank(claim, allocation.priority if allocation is not None else 0)
+
+
+class Shares:
+    """What each tenant holds of each class, as a part of what there is."""
+
+    def __init__(self, class_gpus: Callable[[str], int]) -> None:
+        """Begin with nothing held; `class_gpus` returns how many GPUs there are of a class."""
+        self._class_gpus = cache(class_gpus)
+        self._held: dict[TenantUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        """tenant -> class -> GPUs held now"""
+
+    def add(self, tenant: TenantUID, class_name: str, gpus: int) -> None:
+        """Count GPUs that a tenant holds now."""
+        self._held[tenant][class_name] += gpus
+
+    def dominant(self, tenant: GpuTenant) -> int:
+        """Return a tenant's largest share of any class over its weight, in billionths."""
+        held = self._held[TenantUID(tenant.metadata.uid)]
+        share = max((self._part(name, gpus) for name, gpus in held.items()), default=0)
+        return share // tenant.spec.weight
+
+    def is_protected(self, tenant: GpuTenant, class_name: str, gpus: int) -> bool:
+        """Say whether a tenant with so many GPUs more of a class is within what is protected for it."""
+        held = self._held[TenantUID(tenant.metadata.uid)][class_name]
+        return held + gpus <= tenant.spec.protected_of(class_name)
+
+    def _part(self, class_name: str, gpus: int) -> int:
+        return gpus * _PARTS // max(1, self._class_gpus(class_name))
+
+
+def in_turn(demands: Iterable[Demand], shares: Shares) -> Iterator[Demand]:
+    """Yield demands in order; whoever takes one says so to `shares` before it asks for the next.
+
+    A share only rises, so the queue whose key was right when it was put down is looked at again when its turn comes.
+    """
+    queues: dict[tuple[TenantUID, str], list[Demand]] = defaultdict(list)
+    for demand in demands:
+        queues[demand.tenant_uid, demand.claim.spec.class_name].append(demand)
+    for queue in queues.values():
+        queue.sort(key=lambda d: rank(d.claim, d.priority), reverse=True)
+    turns = [(_key(queue[-1], shares), name) for name, queue in queues.items()]
+    heapq.heapify(turns)
+    while turns:
+        key, name = heapq.heappop(turns)
+        queue = queues[name]
+        if (now := _key(queue[-1], shares)) != key:
+            heapq.heappush(turns, (now, name))
+            continue
+        yield queue.pop()
+        if queue:
+            heapq.heappush(turns, (_key(queue[-1], shares), name))
+
+
+def _key(demand: Demand, shares: Shares) -> tuple[int, bool, int, int, str]:
+    first, created, uid = rank(demand.claim, demand.priority)
+    protected = shares.is_protected(demand.tenant, demand.claim.spec.class_name, demand.gpus)
+    return (first, not protected, shares.dominant(demand.tenant), created, uid)

@@ -4,18 +4,24 @@ Claims that hold GPUs are fixed points and only reviewed; pending ones are serve
 place never stops another of its class or tenant.
 """
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.ids import LeaseUID, TenantName
+from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
+from sublet.api.pending import PendingReason
+from sublet.book.backfill import SHADOWS, find_opening
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand, Rules
 from sublet.book.due import next_due
 from sublet.book.expiry import review
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
-from sublet.book.order import rank, rank_of_holder
+from sublet.book.offers import as_asked, dearer, offers_for
+from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.promises import Promises, give
 from sublet.book.reasons import quota_refusal, refusal
@@ -23,6 +29,10 @@ from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply, disputed_nodes, usual_sizes
 from sublet.book.view import View
+
+_MENDED_BY_TIME: Final = frozenset(
+    {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE}
+)
 
 
 def plan(view: View) -> Plan:
@@ -48,6 +58,8 @@ class _Pass:
     def __init__(self, view: View, holders: Iterable[GpuClaim]) -> None:
         self.waiting: list[Demand] = []
         """Claims that found no place."""
+        self._positions: Counter[str] = Counter()  # class -> claims that wait, so far
+        self._quoted: set[ClaimUID] = set()
         self._view = view
         self._rules = Rules(view)
         self._holdings = Holdings(holders, view.inventories.values(), view.now_ms)
@@ -67,6 +79,12 @@ class _Pass:
                 disputed,
                 usual.get(lease.spec.product),
             )
+        self._shares = Shares(self._class_gpus)
+        for claim in holders:
+            allocation = claim.status.allocation
+            if allocation is not None and not allocation.is_ahead:
+                tenant = TenantUID(allocation.tenant_uid)
+                self._shares.add(tenant, claim.spec.class_name, allocation.gpus)
         self.promises = Promises(self._holdings.promises, self._rules, self._supplies, view.now_ms)
 
     def review(self, holders: Iterable[GpuClaim]) -> list[Decision]:
@@ -84,19 +102,76 @@ class _Pass:
         for claim in pending:
             read = self._rules.read(claim)
             if isinstance(read, Refuse):
-                refused.append(read)
+                refused.append(self._bargain_over(claim, read))
             else:
                 demands.append(read)
         refused.sort(key=lambda refuse: refuse.claim_uid)
-        demands.sort(key=lambda demand: rank(demand.claim, demand.priority))
-        return [*refused, *(self._decide(demand) for demand in demands)]
+        return [*refused, *(self._decide(demand) for demand in in_turn(demands, self._shares))]
+
+    def _class_gpus(self, class_name: str) -> int:
+        """Return the GPUs that stand for a class."""
+        offer = self._rules.offer(class_name)
+        products = frozenset(offer.spec.products) if offer is not None else frozenset()
+        return sum(s.gpus for s in self._supplies.values() if not s.products.isdisjoint(products))
 
     def _decide(self, demand: Demand) -> Decision:
         found = self._find(demand)
         if isinstance(found, Candidate):
             return self._give(demand, found)
         self.waiting.append(demand)
-        return found
+        self._positions[demand.claim.spec.class_name] += 1
+        position = self._positions[demand.claim.spec.class_name]
+        if len(self.waiting) > SHADOWS:
+            return replace(found, position=position)
+        return replace(self._bargain(demand, found), position=position)
+
+    def _bargain(self, demand: Demand, refused: Refuse) -> Refuse:
+        """Say when the claim could begin, keep that room for it, and say what would bind now."""
+        standings = Standings(demand, self._supplies.values())
+        opening = None
+        if refused.reason in _MENDED_BY_TIME:
+            later = standings.of(Standing.OPEN, Standing.LATER)
+            opening = find_opening(demand, later, self._view.now_ms)
+        offers = offers_for(demand, standings, opening, self._rules, self._would)
+        if opening is None:
+            return replace(refused, offers=offers)
+        if not demand.is_ahead:
+            opening.keep()
+        return replace(refused, offers=offers, estimated_ms=opening.at_ms)
+
+    def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
+        """Answer a quote, or name the price that the claim refuses."""
+        if len(self._quoted) >= SHADOWS:
+            return refused
+        self._quoted.add(refused.claim_uid)
+        if refused.reason is PendingReason.PRICE_UNMET:
+            return replace(refused, offers=dearer(claim, self._rules, self._would))
+        if refused.reason is not PendingReason.SUSPENDED:
+            return refused
+        awake = claim.model_copy(
+            update={"spec": claim.spec.model_copy(update={"suspended": False})}
+        )
+        read = self._rules.read(awake)
+        if isinstance(read, Refuse):
+            asked = replace(refused, message=f"{refused.message}; resumed now: {read.message}")
+            priced = read.reason is PendingReason.PRICE_UNMET
+            offers = dearer(claim, self._rules, self._would) if priced else ()
+            return replace(asked, offers=offers)
+        found = self._find(read)
+        if isinstance(found, Candidate):
+            return replace(refused, offers=(as_asked(read),))
+        standings = Standings(read, self._supplies.values())
+        later = standings.of(Standing.OPEN, Standing.LATER)
+        opening = find_opening(read, later, self._view.now_ms)
+        offers = offers_for(read, standings, opening, self._rules, self._would)
+        return replace(
+            refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
+        )
+
+    def _would(self, demand: Demand) -> Candidate | None:
+        """Return the place that a demand would get, if it were asked for."""
+        found = self._find(demand)
+        return found if isinstance(found, Candidate) else None
 
     def _find(self, demand: Demand) -> Candidate | Refuse:
         class_name = demand.claim.spec.class_name
@@ -125,6 +200,8 @@ class _Pass:
             demand.start_ms,
             end_ms,
         )
+        if not demand.is_ahead:
+            self._shares.add(demand.tenant_uid, demand.claim.spec.class_name, demand.gpus)
         last = demand.claim.status.allocation
         return Reserve(
             claim_uid=demand.uid,

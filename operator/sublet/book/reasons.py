@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sublet.api.gpuclaim import PendingReason
+from sublet.api.pending import PendingReason
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand

@@ -65,9 +65,16 @@ def unfit_message(claim: GpuClaim, sizes: Iterable[int]) -> str:
             f"gpusPerNode {spec.gpus_per_node} fits no node: nodes have {have}, and a claim on several nodes "
             "takes whole ones"
         )
-    below = max(min(spec.gpus // s, MAX_NODES) * s for s in known)
-    above = min(-(-spec.gpus // s) * s for s in known if spec.gpus <= MAX_NODES * s)
+    near = " or ".join(str(gpus) for gpus in nearest_sizes(claim, known))
     return (
         f"{spec.gpus} GPUs are neither a part of one node nor a multiple of a node's {have}; "
-        f"ask for {below} or {above}"
+        f"ask for {near}"
     )
+
+
+def nearest_sizes(claim: GpuClaim, sizes: Iterable[int]) -> tuple[int, ...]:
+    """Return the nearest numbers of GPUs, below and above what is asked for, that nodes of these sizes make up."""
+    gpus, known = claim.spec.gpus, sorted(set(sizes))
+    below = max((min(gpus // s, MAX_NODES) * s for s in known), default=0)
+    above = min((-(-gpus // s) * s for s in known if gpus <= MAX_NODES * s), default=0)
+    return tuple(near for near in (below, above) if near)

@@ -26,6 +26,11 @@ class Steps:
         self._edges = sorted(deltas)
         self._levels = list(accumulate(deltas[at] for at in self._edges))
 
+    @property
+    def edges(self) -> tuple[Millis, ...]:
+        """Return the instants at which it changes, in order."""
+        return tuple(self._edges)
+
     def at(self, at_ms: Millis) -> int:
         """Return the level at an instant; the first one for earlier instants."""
         return self._levels[max(0, bisect_right(self._edges, at_ms) - 1)]

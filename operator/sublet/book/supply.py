@@ -17,7 +17,7 @@ from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.free import FreeNodes
 from sublet.book.holdings import Holdings
 from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
-from sublet.book.shape import shapes_on
+from sublet.book.shape import Shape, shapes_on
 from sublet.book.steps import FOREVER, Steps
 from sublet.book.whole import WholeNodes
 
@@ -118,6 +118,20 @@ class LeaseSupply:
         """Say whether the claim has a form on its nodes; unknown sizes rule nothing out."""
         sizes = self.sizes_at(start_ms)
         return not sizes or bool(shapes_on(claim, sizes))
+
+    def shapes(self, claim: GpuClaim, start_ms: Millis) -> tuple[Shape, ...]:
+        """Return the claim's forms on its nodes."""
+        return shapes_on(claim, self.sizes_at(start_ms))
+
+    def longest(self, size: int, nodes: int, from_ms: Millis) -> Millis | None:
+        """Return until when so many whole nodes are there from an instant on, None if they aren't."""
+        steps = self.whole.steps(size)
+        if steps is None or self.nodes_for(size, size, from_ms, Millis(from_ms + 1)) < nodes:
+            return None
+        free = steps.first_below(nodes, from_ms, FOREVER)
+        rested = Millis(free - self.whole.rest_ms) if free < FOREVER else FOREVER
+        end = self._spare.first_below(nodes * size, from_ms, min(rested, self.ends_ms))
+        return end if from_ms < end < FOREVER else None
 
     def headroom(self, from_ms: Millis, until_ms: Millis) -> int:
         """Return the committed GPUs that nobody holds, or was promised, at any instant of a window."""

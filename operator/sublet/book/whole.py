@@ -52,6 +52,10 @@ class WholeNodes:
         """Return the steps of a size, None if there are no such nodes."""
         return self._steps.get(size)
 
+    def edges(self) -> set[Millis]:
+        """Return the instants at which a count changes."""
+        return {at for steps in self._steps.values() for at in steps.edges}
+
     def slot_for(self, gpus: int) -> int | None:
         """Return the size of the node that a promise of so many GPUs on one node keeps free: the smallest that fits."""
         return min((size for size in self._steps if size >= gpus), default=None)

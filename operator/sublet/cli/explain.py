@@ -4,6 +4,7 @@ from typing import Any
 
 from sublet.api.common import Condition, find_condition
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.pending import Offer
 from sublet.api.times import Millis, format_instant
 from sublet.cli.output import show_fields, show_table
 
@@ -16,6 +17,7 @@ def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
             "Asked for": _asked(claim),
             "State": _state(claim.status.conditions),
             "Because": _because(claim),
+            **_outlook(claim),
             **_held(claim),
             **_way_in(claim),
             "Ends": _ends(claim, now_ms),
@@ -56,6 +58,30 @@ def _because(claim: GpuClaim) -> str:
         return claim.status.pending.message
     ready = find_condition(claim.status.conditions, "Ready")
     return ready.message if ready and ready.status != "True" else ""
+
+
+def _outlook(claim: GpuClaim) -> dict[str, object]:
+    """Return what a waiting claim may expect, and what would bind instead."""
+    pending, offers = claim.status.pending, [_offer(each) for each in claim.status.offers]
+    start = pending.estimated_start_time if pending is not None else None
+    return {
+        "Position": f"at most {pending.position}" if pending and pending.position else "",
+        "Expected": f"{format_instant(start)}, as it looks now" if start is not None else "",
+        "Would bind": ("\n" + " " * 11).join(offers),
+    }
+
+
+def _offer(offer: Offer) -> str:
+    """Return an offer as one line."""
+    size = f"{offer.gpus} GPUs of class {offer.class_name}"
+    parts = [f"{offer.claims} claims of {size}" if offer.claims > 1 else size]
+    if offer.start_time is not None:
+        parts.append(f"from {format_instant(offer.start_time)}")
+    if offer.end_time is not None:
+        parts.append(f"until {format_instant(offer.end_time)}")
+    if offer.jurisdictions:
+        parts.append(f"in {', '.join(offer.jurisdictions)}")
+    return f"{' '.join(parts)} at {offer.price_per_gpu_hour} {offer.currency}"
 
 
 def _held(claim: GpuClaim) -> dict[str, object]:

@@ -13,12 +13,13 @@ import structlog
 
 from sublet.api import claim_status
 from sublet.api.common import Condition, Status
-from sublet.api.gpuclaim import ClaimStatus, GpuClaim, Pending
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID
 from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
+from sublet.api.pending import Pending, coarse
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
@@ -56,8 +57,13 @@ class StatusWriter:
         now = self._clock.now_ms()
         writes = []
         for claim, refusal in refusals:
-            pending = Pending(reason=refusal.reason, message=refusal.message[:1024])
-            status = claim_status.waiting(claim, pending, now)
+            pending = Pending(
+                reason=refusal.reason,
+                message=refusal.message[:1024],
+                position=coarse(refusal.position) if refusal.position else None,
+                estimated_start_time=refusal.estimated_ms,
+            )
+            status = claim_status.waiting(claim, pending, now, refusal.offers)
             if status != claim.status:
                 writes.append(self._write_claim(claim, status))
         await asyncio.gather(*writes)

@@ -24,8 +24,11 @@ from tests.planes.binaries import ROOT, find
 pytestmark = pytest.mark.planes
 
 DEFAULTS = marks("default")
+OFFER = {
+    "change": "Later", "className": "h100", "gpus": 8, "pricePerGpuHour": "3.99", "currency": "USD",
+}  # fmt: skip
 BARE: dict[str, tuple[Body, dict[str, Any]]] = {
-    "GpuClaim": (claim(topology={}), {"allocation": ALLOCATION}),
+    "GpuClaim": (claim(topology={}), {"allocation": ALLOCATION, "offers": [OFFER]}),
     "GpuClass": (gpu_class(), {}),
     "GpuLease": (
         change(lease(tenantAccess={}), "commitment.mode", None),
@@ -66,7 +69,7 @@ def test_what_the_builders_make_is_accepted(hub: Stack, body):
         (change(gpu_class(), "prices.0.perGpuHour", 3.99), "must be of type string"),
         (change(gpu_class(), "currency", "usd"), "spec.currency"),
         (change(claim(), "gpus", 0), "greater than or equal to 1"),
-        (change(claim(), "gpus", 40_000), "less than or equal to 32768"),
+        (change(claim(), "gpus", 1_000_001), "less than or equal to 1000000"),
         (change(claim(), "gpusPerNode", 3), "gpus must be a multiple of gpusPerNode"),
         (change(claim(), "tags", {"a b": "x"}), "a tag's name must be"),
         (change(claim(), "tags", {"a": "x" * 200}), "Too long"),

@@ -52,6 +52,10 @@ SHARED = {  # kind and path of a list -> the object of one team, the entry of an
         tenant(quotas=[{"className": "h100", "gpus": 64}]),
         {"className": "h200", "gpus": 8},
     ),
+    ("GpuTenant", ".spec.protectedGpus"): (
+        tenant(protectedGpus=[{"className": "h100", "gpus": 64}]),
+        {"className": "h200", "gpus": 8},
+    ),
 }  # fmt: skip
 
 
@@ -119,7 +123,7 @@ def test_claims_are_found_by_their_class(shown: Stack):
 
 
 def test_fields_explain_themselves(hub: Stack):
-    assert "How many GPUs in all." in hub.kubectl("hub", "explain", "gpuclaim.spec.gpus")
+    assert "How many GPUs in all;" in hub.kubectl("hub", "explain", "gpuclaim.spec.gpus")
 
 
 def test_people_can_wait_until_a_claim_is_bound(hub: Stack):

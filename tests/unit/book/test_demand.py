@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sublet.api.gpuclaim import PendingReason
+from sublet.api.pending import PendingReason
 from sublet.api.times import format_instant
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand, Rules

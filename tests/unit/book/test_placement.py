@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from sublet.api.gpuclaim import PendingReason, ReleaseCause
+from sublet.api.gpuclaim import ReleaseCause
+from sublet.api.pending import PendingReason
 from sublet.api.times import parse_instant
 from sublet.book.plan import plan
 from tests.builders.api import LONG_AGO, as_claim, as_lease, claim, lease

@@ -6,8 +6,8 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import PendingReason
 from sublet.api.ids import LeaseUID
+from sublet.api.pending import PendingReason
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Extend, Reserve, Take, Warn
 from sublet.book.holdings import holds

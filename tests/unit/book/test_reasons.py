@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from sublet.api.gpuclaim import PendingReason
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID
+from sublet.api.pending import PendingReason
 from sublet.book.inventory import Holding, Reach, Unfit
 from sublet.book.plan import plan
 from tests.builders.api import as_claim, as_lease, as_tenant, claim, lease, tenant, uid_of

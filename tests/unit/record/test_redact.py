@@ -29,7 +29,9 @@ def under(cover: Cover, made: Plan) -> list[str]:
     names = [word for word in cover.texts if word.startswith("qx") or UID.fullmatch(word)]
     pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True))) or "(?!)"
     words = re.compile(rf"(?<![\w-])({pattern})(?![\w-])")
-    prices = re.compile(r'(?<=costs )[0-9.]+|(?<=maxPricePerGpuHour )[0-9.]+|(?<=hour":")[0-9.]+')
+    prices = re.compile(
+        r'(?<=costs )[0-9.]+|(?<=maxPricePerGpuHour )[0-9.]+|(?<=hour":")[0-9.]+|(?<=Hour":")[0-9.]+'
+    )
     return [
         prices.sub(
             lambda found: f"{cover.amounts[Decimal(found[0])]:f}",

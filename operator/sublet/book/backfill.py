@@ -1,0 +1,80 @@
+"""When a blocked claim could begin at the earliest, and room that is kept for it until then (EASY backfill).
+
+The first blocked claims of a pass get a shadow: the nodes that they could begin on, from that instant on. Later claims
+run in front of it as far as they end in time, and can't push it back. A shadow is no promise: it is thrown away with
+the pass, and the next one may find an earlier start. (Lifka, The ANL/IBM SP scheduling system, 1995.)
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sublet.api.times import Millis
+from sublet.book.demand import Demand
+from sublet.book.placement import Candidate, find_place
+from sublet.book.shape import must_have_one_node, shapes_on
+from sublet.book.steps import FOREVER
+from sublet.book.supply import LeaseSupply
+
+SHADOWS: Final = 32
+"""How many blocked claims of a pass get one."""
+_INSTANTS_TRIED: Final = 24
+"""At which claims over several leases are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where and from when a claim that is blocked now could have its GPUs."""
+
+    at_ms: Millis
+    demand: Demand
+    """The same demand with that start."""
+    found: Candidate
+
+    def keep(self) -> None:
+        """Keep its room free for the rest of the pass."""
+        for place in self.found.places:
+            until_ms = self.demand.until_on(place.supply.ends_ms)
+            place.supply.keep(place.size, place.nodes, place.gpus, self.at_ms, until_ms)
+
+
+def find_opening(demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis) -> Opening | None:
+    """Return the earliest start after now that these leases have room for, None if there is none in sight.
+
+    A claim with a window of its own is looked for at later windows of the same length.
+    """
+    for at_ms in sorted({at for s in supplies for at in _alone(demand, s) if at > now_ms}):
+        if opening := _at(demand, supplies, at_ms):
+            return opening
+    if must_have_one_node(demand.claim) or len(supplies) == 1:
+        return None
+    for at_ms in _instants(supplies, now_ms):
+        if opening := _at(demand, supplies, at_ms):
+            return opening
+    return None
+
+
+def _at(demand: Demand, supplies: Sequence[LeaseSupply], at_ms: Millis) -> Opening | None:
+    later = replace(demand.at(at_ms), is_ahead=True)
+    begun = [s for s in supplies if s.begins_ms <= at_ms < s.ends_ms]
+    begun = [s for s in begun if later.until_on(s.ends_ms) <= s.ends_ms]
+    found = find_place(later, begun)
+    return Opening(at_ms, later, found) if found is not None else None
+
+
+def _alone(demand: Demand, supply: LeaseSupply) -> Iterable[Millis]:
+    """Yield the first start at which one lease has room for each form of the claim."""
+    lasts = demand.asked_until_ms
+    length_ms = lasts - demand.start_ms if lasts is not None else None
+    for shape in shapes_on(demand.claim, supply.coming_sizes):
+        size = supply.whole.slot_for(shape.gpus) if shape.is_part else shape.gpus
+        if size is not None:
+            at_ms = supply.first_window(size, shape.nodes, shape.gpus, demand.start_ms, length_ms)
+            if at_ms is not None:
+                yield at_ms
+
+
+def _instants(supplies: Iterable[LeaseSupply], now_ms: Millis) -> list[Millis]:
+    """Return the first instants at which nodes of any of these leases become free."""
+    edges = {at for s in supplies for at in s.whole.edges() if now_ms < at < FOREVER}
+    return sorted(edges)[:_INSTANTS_TRIED]

@@ -1,0 +1,170 @@
+"""What would bind instead: each offer changes one thing of a claim, and was looked for like the claim itself.
+
+Nothing is held for an offer; instants instead of spans, so that an offer stays the same while nothing happens. Made
+for the first blocked claims of a pass and for quotes (suspended claims), read from the claim's status.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Final
+
+from sublet.api.gpuclaim import GpuClaim, Placement
+from sublet.api.pending import Offer, OfferKind
+from sublet.api.times import Millis
+from sublet.book.backfill import Opening
+from sublet.book.decisions import Refuse
+from sublet.book.demand import Demand, Rules
+from sublet.book.placement import Candidate
+from sublet.book.shape import MAX_NODES, must_have_one_node, nearest_sizes
+from sublet.book.standing import Standing, Standings
+from sublet.book.steps import FOREVER
+
+MAX_OFFERS: Final = 8
+_CLASSES_TRIED: Final = 8
+
+Find = Callable[[Demand], Candidate | None]
+"""Looks for a place as for any claim: quota, standing, room."""
+
+
+def offers_for(
+    demand: Demand, standings: Standings, opening: Opening | None, rules: Rules, find: Find
+) -> tuple[Offer, ...]:
+    """Return what would bind instead of a claim that found no place, the smallest change first."""
+    found = (
+        *_later(demand, opening),
+        *_shorter(demand, standings),
+        *_sizes(demand, standings, find),
+        *_elsewhere(demand, find),
+        *_classes(demand, rules, find),
+        *_split(demand, standings),
+    )
+    return found[:MAX_OFFERS]
+
+
+def as_asked(demand: Demand) -> Offer:
+    """Return the offer of exactly what was asked for: the answer to a quote that would bind."""
+    return _offer(demand, OfferKind.AS_ASKED)
+
+
+def dearer(claim: GpuClaim, rules: Rules, find: Find) -> tuple[Offer, ...]:
+    """Return the offer at the class's price, for a claim that refuses it."""
+    read = rules.read(_with(claim, max_price_per_gpu_hour=None, suspended=False))
+    if isinstance(read, Refuse) or find(read) is None:
+        return ()
+    return (_offer(read, OfferKind.HIGHER_PRICE),)
+
+
+def _later(demand: Demand, opening: Opening | None) -> Iterator[Offer]:
+    if opening is not None:
+        yield _offer(demand, OfferKind.LATER, start_time=opening.at_ms)
+
+
+def _shorter(demand: Demand, standings: Standings) -> Iterator[Offer]:
+    """Yield the latest end with which all GPUs are there from the start on."""
+    asked = demand.asked_until_ms or FOREVER
+    ends = [
+        end
+        for supply in standings.of(Standing.OPEN, Standing.TOO_SHORT)
+        if supply.begins_ms <= demand.start_ms and not supply.is_silent
+        for shape in supply.shapes(demand.claim, demand.start_ms)
+        if not shape.is_part
+        for end in [supply.longest(shape.gpus, shape.nodes, demand.start_ms)]
+        if end is not None and end < asked
+    ]
+    if ends:
+        yield _offer(demand, OfferKind.SHORTER, end_time=max(ends))
+
+
+def _sizes(demand: Demand, standings: Standings, find: Find) -> Iterator[Offer]:
+    """Yield the largest smaller number of GPUs that fits now, or the nearest that fits nodes at all."""
+    begin, per_node = demand.start_ms, demand.claim.spec.gpus_per_node
+    rooms = []
+    for supply in standings.of(Standing.OPEN):
+        until = demand.until_on(supply.ends_ms)
+        for size in supply.sizes_at(begin):
+            gpus = per_node if per_node is not None and per_node <= size else size
+            rooms.append(gpus * min(MAX_NODES, supply.nodes_for(size, gpus, begin, until)))
+        rooms += [min(free, demand.gpus - 1) for free in supply.free.chunks(demand.tenant_uid)]
+    together = 0 if must_have_one_node(demand.claim) else sum(rooms)
+    unfit = {size for supply in standings.of(Standing.UNFIT) for size in supply.sizes}
+    near = nearest_sizes(demand.claim, unfit) if unfit and not rooms else ()
+    smaller = sorted({together, *rooms}, reverse=True)
+    tried = [*near, *(gpus for gpus in smaller if 0 < gpus < demand.gpus)]
+    fitting = (gpus for gpus in tried[:MAX_OFFERS] if find(_of_size(demand, gpus)) is not None)
+    for gpus in islice(fitting, 2 if near else 1):
+        yield _offer(demand, OfferKind.OTHER_SIZE, gpus=gpus)
+
+
+def _elsewhere(demand: Demand, find: Find) -> Iterator[Offer]:
+    if demand.claim.spec.placement == Placement():
+        return
+    found = find(replace(demand, claim=_with(demand.claim, placement=Placement())))
+    if found is not None:
+        there = {s.lease.spec.location.jurisdiction for s in found.supplies}
+        yield _offer(demand, OfferKind.ELSEWHERE, jurisdictions=tuple(sorted(there)))
+
+
+def _classes(demand: Demand, rules: Rules, find: Find) -> Iterator[Offer]:
+    """Yield other classes that the tenant may claim, the cheapest first."""
+    names = [n for n in rules.class_names() if n != demand.claim.spec.class_name]
+    read = [rules.read(_with(demand.claim, class_name=n)) for n in names[:_CLASSES_TRIED]]
+    others = [each for each in read if isinstance(each, Demand)]
+    others = [each for each in others if each.offer.spec.currency == demand.offer.spec.currency]
+    for other in sorted(others, key=lambda d: (d.price, d.offer.metadata.name)):
+        if find(other) is not None:
+            yield _offer(other, OfferKind.OTHER_CLASS)
+
+
+def _split(demand: Demand, standings: Standings) -> Iterator[Offer]:
+    """Yield several claims for what is too much for one, if there is room for them all."""
+    supplies = standings.of(Standing.OPEN, Standing.UNFIT)
+    for size in sorted({s for supply in supplies for s in supply.sizes_at(demand.start_ms)})[::-1]:
+        one_node = must_have_one_node(demand.claim)
+        nodes = -(-demand.gpus // size)
+        claims = nodes if one_node else -(-nodes // MAX_NODES)
+        each = size * -(-nodes // claims)
+        room = sum(
+            s.nodes_for(size, size, demand.start_ms, demand.until_on(s.ends_ms))
+            for s in supplies
+            if size in s.sizes_at(demand.start_ms)
+        )
+        if claims > 1 and room * size >= each * claims:
+            yield _offer(demand, OfferKind.SPLIT, gpus=each, claims=claims)
+            return
+
+
+def _of_size(demand: Demand, gpus: int) -> Demand:
+    """Return the demand for another number of GPUs, each wish for a form dropped that it breaks."""
+    spec = demand.claim.spec
+    fits = spec.gpus_per_node is not None and gpus % spec.gpus_per_node == 0
+    per_node = spec.gpus_per_node if fits else None
+    return replace(demand, claim=_with(demand.claim, gpus=gpus, gpus_per_node=per_node))
+
+
+def _with(claim: GpuClaim, **spec: object) -> GpuClaim:
+    return claim.model_copy(update={"spec": claim.spec.model_copy(update=spec)})
+
+
+def _offer(
+    demand: Demand,
+    change: OfferKind,
+    *,
+    gpus: int | None = None,
+    claims: int = 1,
+    start_time: Millis | None = None,
+    end_time: Millis | None = None,
+    jurisdictions: Iterable[str] = (),
+) -> Offer:
+    own = demand.start_ms if demand.is_ahead else None
+    return Offer(
+        change=change,
+        class_name=demand.offer.metadata.name,
+        gpus=gpus if gpus is not None else demand.gpus,
+        claims=claims,
+        start_time=start_time if start_time is not None else own,
+        end_time=end_time,
+        jurisdictions=tuple(jurisdictions),
+        price_per_gpu_hour=demand.price,
+        currency=demand.offer.spec.currency,
+    )

@@ -1,0 +1,99 @@
+"""Who comes first: priority, protected GPUs, weighted fair share, age."""
+
+from collections import Counter
+
+import pytest
+
+from sublet.book.decisions import Reserve
+from sublet.book.plan import plan
+from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant
+from tests.builders.fleet import held, inventory, nodes, view
+
+WEST = as_lease(lease(committed=400))
+HOURS = ("2026-11-22T08:00:00Z", "2026-11-22T09:00:00Z")
+
+
+def tenants(**specs):
+    return tuple(
+        as_tenant(tenant(name, namespaces=(name,), **spec)) for name, spec in specs.items()
+    )
+
+
+def asking(count: int, *names: str, **spec):
+    """Return claims for a node each; all of the first tenant's are older than all of the next one's."""
+    return [
+        as_claim(
+            claim(f"{name}-{i:02d}", name, **spec),
+            creationTimestamp=f"2026-11-22T0{age}:{i:02d}:00Z",
+        )
+        for age, name in enumerate(names)
+        for i in range(count)
+    ]
+
+
+def served(claims, payers, count: int = 8, **fields) -> Counter[str]:
+    """Return how many claims of each tenant were reserved on so many nodes."""
+    made = plan(
+        view(claims, [(WEST, inventory(WEST, nodes(WEST, count)))], tenants=payers, **fields)
+    )
+    return Counter(d.tenant for d in made.decisions if isinstance(d, Reserve))
+
+
+def test_equal_tenants_get_equal_shares_whoever_asked_first():
+    assert served(asking(10, "early", "late"), tenants(early={}, late={})) == {
+        "early": 4,
+        "late": 4,
+    }
+
+
+def test_twice_the_weight_is_twice_the_gpus():
+    payers = tenants(big={"weight": 300}, small={"weight": 100})
+
+    assert served(asking(10, "small", "big"), payers) == {"big": 6, "small": 2}
+
+
+def test_what_a_tenant_holds_already_counts():
+    west = nodes(WEST, 8)
+    has = held(as_claim(claim("old", "early", gpus=32)), WEST, west[:4], tenant_name="early")
+
+    assert served([has, *asking(10, "early", "late")], tenants(early={}, late={})) == {"late": 4}
+
+
+def test_what_a_tenant_doesnt_ask_for_goes_to_the_others():
+    few = asking(1, "few")
+
+    assert served([*few, *asking(10, "many")], tenants(few={}, many={})) == {"few": 1, "many": 7}
+
+
+def test_protected_gpus_come_before_any_share():
+    protected = {"weight": 1, "protectedGpus": [{"className": "h100", "gpus": 40}]}
+
+    assert served(asking(10, "rest", "safe"), tenants(safe=protected, rest={})) == {
+        "safe": 5,
+        "rest": 3,
+    }
+
+
+def test_priority_comes_before_protection_and_share():
+    payers = tenants(
+        safe={"protectedGpus": [{"className": "h100", "gpus": 80}]},
+        urgent={"priorityClasses": ["high"]},
+    )
+
+    assert served(asking(6, "safe", "urgent"), payers, priorities={"high": 10}) == {
+        "urgent": 6,
+        "safe": 2,
+    }
+
+
+@pytest.mark.parametrize("hour", [0, 1])
+def test_a_tenants_own_claims_are_served_by_age(hour):
+    first, second = (
+        as_claim(claim(name, "acme"), creationTimestamp=HOURS[(i + hour) % 2])
+        for i, name in enumerate(("a", "b"))
+    )
+    made = plan(view([first, second], [(WEST, inventory(WEST, nodes(WEST, 1)))]))
+
+    (given,) = [d for d in made.decisions if isinstance(d, Reserve)]
+    assert given.claim_uid == (second if hour else first).metadata.uid
+    assert given.decided_ms == NOW
