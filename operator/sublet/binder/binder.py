@@ -94,6 +94,11 @@ class Binder:
         """Say whether something is under way for a claim."""
         return uid in self._runs
 
+    @property
+    def backlog(self) -> int:
+        """Return how many claims something is under way for."""
+        return len(self._runs)
+
     def reserve(self, claim: GpuClaim, decision: Reserve) -> bool:
         """Start to carry out a reservation, then bind; return whether it was started."""
         return self._start(claim, self._works.reserve(decision))

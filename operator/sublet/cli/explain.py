@@ -67,7 +67,7 @@ def _outlook(claim: GpuClaim) -> dict[str, object]:
     return {
         "Position": f"at most {pending.position}" if pending and pending.position else "",
         "Expected": f"{format_instant(start)}, as it looks now" if start is not None else "",
-        "Would bind": ("\n" + " " * 11).join(offers),
+        "Would bind": "\n".join(offers),
     }
 
 
@@ -94,9 +94,8 @@ def _held(claim: GpuClaim) -> dict[str, object]:
             f"{b.nodes} nodes with {b.gpus_per_node} x {b.product} each ({b.lease}), chosen at the start"
             for b in allocation.bookings
         ]
-    indent = "\n" + " " * 11
     return {
-        "Nodes": indent.join(nodes),
+        "Nodes": "\n".join(nodes),
         "Price": f"{allocation.price_per_gpu_hour} {allocation.currency} per GPU-hour",
         "Billed": format_instant(allocation.bound_time) + " on" if allocation.bound_time else "",
     }

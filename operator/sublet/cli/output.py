@@ -59,8 +59,8 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 
 def show_fields(fields: Mapping[str, object]) -> None:
-    """Print `name: value` lines, values in one column."""
+    """Print `name: value` lines, values in one column; a value of several lines stays in it."""
     width = max((len(name) for name in fields), default=0) + 2
     for name, value in fields.items():
         if value not in (None, ""):
-            print(f"{name + ':':<{width}}{value}")
+            print(f"{name + ':':<{width}}" + str(value).replace("\n", "\n" + " " * width))

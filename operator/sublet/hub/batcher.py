@@ -18,6 +18,7 @@ class Batcher:
         self._wait_seconds = wait_seconds
         self._marked = asyncio.Event()
         self._due_ms: Millis | None = None
+        self._rests_until = 0.0
 
     def mark(self) -> None:
         """Say that something changed."""
@@ -27,8 +28,17 @@ class Batcher:
         """Set when to look again at the latest; None: only when something changes."""
         self._due_ms = due_ms
 
+    def rest(self, seconds: float) -> None:
+        """Don't look again for so long, whatever changes."""
+        self._rests_until = self._clock.monotonic() + seconds
+
     async def wait(self) -> None:
-        """Return when there is something to look at: marks that have gone quiet, or the due time."""
+        """Return when there is something to look at, marks that have gone quiet or the due time, and a rest is over."""
+        await self._collect()
+        if (left := self._rests_until - self._clock.monotonic()) > 0:
+            await asyncio.sleep(left)
+
+    async def _collect(self) -> None:
         try:
             await asyncio.wait_for(self._marked.wait(), self._seconds_to_due())
         except TimeoutError:

@@ -35,6 +35,10 @@ from sublet.hub.writer import StatusWriter
 
 _FIRST_ANSWER_SECONDS = 10.0
 _STANDBY_MS = 1_000
+_SURGE_CLAIMS = 100
+"""While so many are being bound, another plan can wait: it would only take the loop's time from them."""
+_REST_SHARE = 10
+_LONGEST_REST_SECONDS = 3.0
 
 
 class Loop:
@@ -108,6 +112,9 @@ class Loop:
         self._tend()
         self._adoption.tend(self._state.leases.all())
         self._bookkeeper.tend(self._state.claims.all())
+        if self._binder.backlog > _SURGE_CLAIMS:
+            busy_seconds = self._clock.monotonic() - begun
+            self._batcher.rest(min(_LONGEST_REST_SECONDS, _REST_SHARE * busy_seconds))
         if not self._knows_the_fleet():
             # a lease that was never asked yet is no reason to tell anybody
             refusals, warnings = [], []
