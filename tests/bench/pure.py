@@ -8,20 +8,27 @@ from pathlib import Path
 
 import msgspec
 
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
-from sublet.api.times import Millis
+from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Reserve
+from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.book.plan import plan
 from sublet.fleet.inventory import node_state
 from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.store.sql import SqlLedger
 from tests.bench.results import Row
-from tests.builders.api import as_claim, as_lease, claim, lease, uid_of
-from tests.builders.fleet import carried_out, inventory, nodes, view
+from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
+from tests.builders.fleet import carried_out, held, inventory, nodes, view
 from tests.builders.nodes import gpu_node
 
-LEASES, NODES, BOUND, PENDING = 10, 12_500, 5_000, 1_000
+LEASES, NODES, BOUND, PENDING, PROMISES = 10, 12_500, 5_000, 1_000, 50
+_DAY_SECONDS = 86_400
+
+
+Pair = tuple[GpuLease, LeaseInventory]
 
 
 def measure() -> list[Row]:
@@ -44,10 +51,19 @@ def _planning() -> list[Row]:
     for decision in plan(view(claims[:BOUND], fleet)).decisions:
         if isinstance(decision, Reserve):
             by_uid[decision.claim_uid] = carried_out(by_uid[decision.claim_uid], decision)
-    held = [by_uid[c.metadata.uid] for c in claims[:BOUND]]
-    whole = _seconds(lambda: plan(view([*held, *claims[BOUND:]], fleet)))
-    one = _seconds(lambda: plan(view([*held, claims[BOUND]], fleet)))
-    size = f"{NODES:,} nodes, {BOUND:,} bound"
+    bound = [by_uid[c.metadata.uid] for c in claims[:BOUND]]
+    bound += _promises(fleet)
+    whole = _seconds(lambda: plan(view([*bound, *claims[BOUND:]], fleet)))
+    one = _seconds(lambda: plan(view([*bound, claims[BOUND]], fleet)))
+    # every claim's end lies in sight, and nothing is free for the thousand
+    full = [
+        *bound,
+        *(_holding(i, each, found) for i, (each, found) in enumerate(_free(bound, fleet))),
+    ]
+    blocked = _seconds(lambda: plan(view([*full, *claims[BOUND:]], fleet)))
+    block = as_claim(claim("block", gpus=100_000))
+    huge = _seconds(lambda: plan(view([*bound, block], fleet)))
+    size = f"{NODES:,} nodes, {BOUND:,} bound, {PROMISES} promised"
     return [
         Row(
             "planning pass",
@@ -57,6 +73,20 @@ def _planning() -> list[Row]:
             f"{size}, {PENDING:,} pending; limit: the budget",
         ),
         Row(
+            "planning pass, nothing free",
+            blocked * 1_000,
+            "ms",
+            1_000,
+            f"{size}, {PENDING:,} pending with estimates and offers; limit: the budget",
+        ),
+        Row(
+            "decision on 100,000 GPUs at once",
+            huge * 1_000,
+            "ms",
+            1_000,
+            f"{size}; best partial offer, split and what is missing; limit: the budget",
+        ),
+        Row(
             "pass for one new claim",
             one * 1_000,
             "ms",
@@ -64,6 +94,36 @@ def _planning() -> list[Row]:
             f"{size}; from scratch, no warm book yet",
         ),
     ]
+
+
+def _promises(fleet: list[Pair]) -> list[GpuClaim]:
+    """Return claims with windows to come, promised by the book."""
+    start = format_instant(Millis(NOW + _DAY_SECONDS * 1_000))
+    schedule = {"startTime": start, "durationSeconds": _DAY_SECONDS}
+    asked = [as_claim(claim(f"p{i:02d}", gpus=64, schedule=schedule)) for i in range(PROMISES)]
+    by_uid = {c.metadata.uid: c for c in asked}
+    made = [d for d in plan(view(asked, fleet)).decisions if isinstance(d, Reserve)]
+    return [carried_out(by_uid[d.claim_uid], d) for d in made]
+
+
+def _free(claims: list[GpuClaim], fleet: list[Pair]) -> list[tuple[GpuLease, NodeState]]:
+    """Return the nodes that none of these claims holds, each with its lease."""
+    taken = {
+        p.node_uid for c in claims if c.status.allocation for p in c.status.allocation.placements
+    }
+    return [
+        (each, node)
+        for each, found in fleet
+        for node in found.nodes.values()
+        if node.uid not in taken
+    ]
+
+
+def _holding(index: int, each: GpuLease, node: NodeState) -> GpuClaim:
+    """Return a claim that holds one node and ends within some of twelve hours before the promises begin."""
+    seconds = 3_600 * (1 + index % 12)
+    asked = as_claim(claim(f"f{index:05d}", schedule={"durationSeconds": seconds}))
+    return held(asked, each, [node], until_ms=Millis(NOW + seconds * 1_000))
 
 
 def _inventory() -> list[Row]:
