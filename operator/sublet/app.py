@@ -47,6 +47,7 @@ from sublet.hub.meter import ClaimMeter
 from sublet.hub.observed import Memory
 from sublet.hub.recorder import Recorder
 from sublet.hub.state import HubState
+from sublet.hub.teller import ClaimTeller
 from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import KubeError
 from sublet.kube.hub import hub_endpoint
@@ -113,11 +114,13 @@ class Operator:
             self.batcher.mark,
             tenant_server=settings.hub_tenant_server,
         )
-        self.writer = StatusWriter(hub, self.state, self.fleet, self.claims, self.clock)
+        self.writer = StatusWriter(hub, self.state, self.fleet, self.clock)
+        self.teller = ClaimTeller(self.state, self.claims, self.events, self.clock)
         self.recorder = Recorder(Path(settings.record_directory), settings.record_passes)
         self.loop = Loop(
             state=self.state,
             fleet=self.fleet,
+            teller=self.teller,
             binder=self.binder,
             writer=self.writer,
             meter=self.meter,

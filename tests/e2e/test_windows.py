@@ -153,3 +153,26 @@ def test_a_claim_that_waits_is_told_when_it_could_begin_and_what_would_bind(
 def _offered(stack: Stack, name: str) -> dict[str, Any] | None:
     found = stack.claim(ACME, name)
     return found if found and found.get("status", {}).get("offers") else None
+
+
+def test_a_tenant_is_told_once_of_each_stage_before_its_lease_ends(
+    operator: OperatorProcess, stack: Stack, hours: Hours
+):
+    end = Millis(int((time.time() // 60 * 60 + 40 * HOUR) * 1_000))
+    stack.apply("hub", lease("west", committed=16, end=format_instant(end)))
+    stack.apply("hub", claim("stays", ACME))
+    wait_for("bound", lambda: stack.is_bound(ACME, "stays"))
+    wait_for("a week", lambda: _reason(stack, "stays", "Expiring") == "EndsWithin7Days")
+
+    hours.move(17)
+    wait_for("a day", lambda: _reason(stack, "stays", "Expiring") == "EndsWithin24Hours")
+    operator.kill()
+    operator.start()
+    hours.move(17.5)
+
+    stays("bound", lambda: stack.is_bound(ACME, "stays"), seconds=2)
+    events = stack.get("hub", "events.events.k8s.io", "-n", ACME)["items"]
+    told = sorted(e["reason"] for e in events if e["reason"].startswith("EndsWithin"))
+    assert told == ["EndsWithin24Hours", "EndsWithin7Days"]
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+    stack.apply("hub", lease("west", committed=16))

@@ -167,8 +167,9 @@ def lost_race(claim: GpuClaim) -> bool:
 def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> ClaimStatus:
     """Nodes are locked, isolation is live, access is handed over; billed from `bound_ms`."""
     allocation = _allocation(claim).model_copy(update={"bound_time": bound_ms})
-    places = len(allocation.placements)
-    message = f"{allocation.gpus} GPUs on {places} node{'s' if places > 1 else ''}"
+    places, asked = len(allocation.placements), claim.spec.gpus
+    some = f"{allocation.gpus} of {asked}" if allocation.gpus < asked else str(allocation.gpus)
+    message = f"{some} GPUs on {places} node{'s' if places > 1 else ''}"
     return _next(
         claim,
         now_ms,
@@ -176,6 +177,20 @@ def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> 
         progress=None,
         states={"Reserved": (Status.TRUE, "Reserved"), "Bound": (Status.TRUE, "Bound")},
         update={**_NOT_PENDING, "allocation": allocation, "access": access},
+    )
+
+
+def expiring(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> ClaimStatus:
+    """Its lease ends, or doesn't any more (no message)."""
+    status = Status.TRUE if message else Status.FALSE
+    return _next(
+        claim,
+        now_ms,
+        ready=_ready(claim),
+        progress=None,
+        states={"Expiring": (status, reason)},
+        messages={"Expiring": message},
+        update={},
     )
 
 

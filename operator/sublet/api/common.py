@@ -75,7 +75,7 @@ class Condition(ApiModel):
     """What is observed, such as Ready or Bound."""
     status: Status
     """True, False or Unknown."""
-    reason: Annotated[str, Field(pattern=r"^[A-Za-z]+$", min_length=1, max_length=1024)]
+    reason: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$", min_length=1, max_length=1024)]
     """Why, as one CamelCase word for machines."""
     message: Annotated[str, Field(max_length=32_768)] = ""
     """Why, as text for people."""

@@ -95,6 +95,10 @@ class ClaimSpec(ApiModel):
         int | None, Field(ge=1, le=64, json_schema_extra={"format": "int32"})
     ] = None
     """Take exactly this many GPUs of each node; `gpus` must be a multiple of it."""
+    min_gpus: Annotated[
+        int | None, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})
+    ] = None
+    """Take as many GPUs as there are, but not fewer than this; all of `gpus` or nothing without."""
     topology: Topology = Topology()
     """How close together the GPUs must be."""
     placement: Placement = Placement()
@@ -117,6 +121,11 @@ class ClaimSpec(ApiModel):
             "!has(self.gpusPerNode) || self.gpus % self.gpusPerNode == 0",
             "gpus must be a multiple of gpusPerNode",
             field_path=".gpus",
+        ),
+        Rule(
+            "!has(self.minGpus) || self.minGpus <= self.gpus",
+            "minGpus must be at most gpus",
+            field_path=".minGpus",
         ),
         Rule(
             "!has(self.tags) || self.tags.all(k, k.matches('^[A-Za-z0-9][-_.A-Za-z0-9]{0,62}$'))",
@@ -308,6 +317,7 @@ class GpuClaim(ApiModel):
                 "className",
                 "gpus",
                 "gpusPerNode",
+                "minGpus",
                 "topology",
                 "placement",
                 "priorityClassName",

@@ -59,6 +59,16 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Tell a bound claim that it ends with its lease, and when."""
+
+    claim_uid: ClaimUID
+    reason: str
+    """The stage: reason of the condition Expiring."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Extend:
     """Move the end of a reserved or bound claim (its duration was changed)."""
 
@@ -77,7 +87,7 @@ class Take:
     """When the tenant's meter stops."""
 
 
-Decision = Reserve | Refuse | Warn | Extend | Take
+Decision = Reserve | Refuse | Warn | Notice | Extend | Take
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.times import Millis
 from sublet.book.decisions import Decision, Extend, Reserve
 from sublet.book.demand import Demand
+from sublet.book.notices import next_notice
 from sublet.book.view import View
 
 
@@ -23,6 +24,7 @@ def next_due(
     for demand in waiting:
         if demand.claim.spec.schedule.start_time is not None:
             ends += [demand.start_ms, demand.asked_until_ms]
+    ends.append(next_notice(holders, view.now_ms))
     steps = _steps(view)
     instants = [*ends, *steps, *_crossings(view.now_ms, waiting, steps)]
     return min((at for at in instants if at is not None and at > view.now_ms), default=None)

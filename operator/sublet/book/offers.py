@@ -78,6 +78,17 @@ def _shorter(demand: Demand, standings: Standings) -> Iterator[Offer]:
 
 def _sizes(demand: Demand, standings: Standings, find: Find) -> Iterator[Offer]:
     """Yield the largest smaller number of GPUs that fits now, or the nearest that fits nodes at all."""
+    unfit = {size for supply in standings.of(Standing.UNFIT) for size in supply.sizes}
+    smaller = smaller_sizes(demand, standings)
+    near = nearest_sizes(demand.claim, unfit) if unfit and not smaller else ()
+    tried = [*near, *smaller][:MAX_OFFERS]
+    fitting = (gpus for gpus in tried if find(of_size(demand, gpus)) is not None)
+    for gpus in islice(fitting, 2 if near else 1):
+        yield _offer(demand, OfferKind.OTHER_SIZE, gpus=gpus)
+
+
+def smaller_sizes(demand: Demand, standings: Standings) -> list[int]:
+    """Return numbers of GPUs below what is asked for that there may be room for, the largest first."""
     begin, per_node = demand.start_ms, demand.claim.spec.gpus_per_node
     rooms = []
     for supply in standings.of(Standing.OPEN):
@@ -87,13 +98,7 @@ def _sizes(demand: Demand, standings: Standings, find: Find) -> Iterator[Offer]:
             rooms.append(gpus * min(MAX_NODES, supply.nodes_for(size, gpus, begin, until)))
         rooms += [min(free, demand.gpus - 1) for free in supply.free.chunks(demand.tenant_uid)]
     together = 0 if must_have_one_node(demand.claim) else sum(rooms)
-    unfit = {size for supply in standings.of(Standing.UNFIT) for size in supply.sizes}
-    near = nearest_sizes(demand.claim, unfit) if unfit and not rooms else ()
-    smaller = sorted({together, *rooms}, reverse=True)
-    tried = [*near, *(gpus for gpus in smaller if 0 < gpus < demand.gpus)]
-    fitting = (gpus for gpus in tried[:MAX_OFFERS] if find(_of_size(demand, gpus)) is not None)
-    for gpus in islice(fitting, 2 if near else 1):
-        yield _offer(demand, OfferKind.OTHER_SIZE, gpus=gpus)
+    return sorted({r for r in (together, *rooms) if 0 < r < demand.gpus}, reverse=True)
 
 
 def _elsewhere(demand: Demand, find: Find) -> Iterator[Offer]:
@@ -134,7 +139,7 @@ def _split(demand: Demand, standings: Standings) -> Iterator[Offer]:
             return
 
 
-def _of_size(demand: Demand, gpus: int) -> Demand:
+def of_size(demand: Demand, gpus: int) -> Demand:
     """Return the demand for another number of GPUs, each wish for a form dropped that it breaks."""
     spec = demand.claim.spec
     fits = spec.gpus_per_node is not None and gpus % spec.gpus_per_node == 0

@@ -20,7 +20,8 @@ from sublet.book.due import next_due
 from sublet.book.expiry import review
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
-from sublet.book.offers import as_asked, dearer, offers_for
+from sublet.book.notices import notices
+from sublet.book.offers import as_asked, dearer, of_size, offers_for, smaller_sizes
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.promises import Promises, give
@@ -30,6 +31,7 @@ from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply, disputed_nodes, usual_sizes
 from sublet.book.view import View
 
+_PARTS_TRIED: Final = 8
 _MENDED_BY_TIME: Final = frozenset(
     {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE}
 )
@@ -48,7 +50,10 @@ def plan(view: View) -> Plan:
     work = _Pass(view, holders)
     reviewed = work.review(holders)
     promised = work.promises.decide({decision.claim_uid for decision in reviewed})
-    decisions = [*reviewed, *promised, *work.serve(pending)]
+    decided = [*reviewed, *promised, *work.serve(pending)]
+    told = {decision.claim_uid for decision in decided}
+    news = [n for n in notices(holders, view.now_ms) if n.claim_uid not in told]
+    decisions = [*decided, *news]
     return Plan(tuple(decisions), next_due(view, holders, work.waiting, decisions))
 
 
@@ -118,12 +123,27 @@ class _Pass:
         found = self._find(demand)
         if isinstance(found, Candidate):
             return self._give(demand, found)
+        if (part := self._find_some(demand)) is not None:
+            return self._give(*part)
         self.waiting.append(demand)
         self._positions[demand.claim.spec.class_name] += 1
         position = self._positions[demand.claim.spec.class_name]
         if len(self.waiting) > SHADOWS:
             return replace(found, position=position)
         return replace(self._bargain(demand, found), position=position)
+
+    def _find_some(self, demand: Demand) -> tuple[Demand, Candidate] | None:
+        """Return the largest part of what is asked for that there is a place for, if the claim takes a part."""
+        least = demand.claim.spec.min_gpus
+        if least is None:
+            return None
+        standings = Standings(demand, self._supplies.values())
+        for gpus in [*smaller_sizes(demand, standings)[:_PARTS_TRIED], least]:
+            smaller = of_size(demand, gpus)
+            found = self._would(smaller) if gpus >= least else None
+            if found is not None:
+                return smaller, found
+        return None
 
     def _bargain(self, demand: Demand, refused: Refuse) -> Refuse:
         """Say when the claim could begin, keep that room for it, and say what would bind now."""

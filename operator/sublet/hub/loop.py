@@ -17,7 +17,7 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
 from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
-from sublet.book.decisions import Decision, Extend, Plan, Refuse, Reserve, Take, Warn
+from sublet.book.decisions import Decision, Extend, Plan, Reserve, Take
 from sublet.book.holdings import holds
 from sublet.book.plan import plan
 from sublet.book.view import View
@@ -31,6 +31,7 @@ from sublet.hub.bookkeeper import Bookkeeper
 from sublet.hub.in_cluster import HubIdentity
 from sublet.hub.meter import ClaimMeter
 from sublet.hub.state import HubState
+from sublet.hub.teller import ClaimTeller, Saying
 from sublet.hub.writer import StatusWriter
 
 _FIRST_ANSWER_SECONDS = 10.0
@@ -51,6 +52,7 @@ class Loop:
         fleet: Fleet,
         binder: Binder,
         writer: StatusWriter,
+        teller: ClaimTeller,
         meter: ClaimMeter,
         bookkeeper: Bookkeeper,
         adoption: Adoption,
@@ -67,6 +69,7 @@ class Loop:
         self._fleet = fleet
         self._binder = binder
         self._writer = writer
+        self._teller = teller
         self._meter = meter
         self._bookkeeper = bookkeeper
         self._adoption = adoption
@@ -108,7 +111,7 @@ class Loop:
         made = plan(view)
         self._took(self._clock.monotonic() - begun)
         self._record(view, made)
-        refusals, warnings = self._dispatch(made)
+        sayings = self._dispatch(made)
         self._tend()
         self._adoption.tend(self._state.leases.all())
         self._bookkeeper.tend(self._state.claims.all())
@@ -117,11 +120,10 @@ class Loop:
             self._batcher.rest(min(_LONGEST_REST_SECONDS, _REST_SHARE * busy_seconds))
         if not self._knows_the_fleet():
             # a lease that was never asked yet is no reason to tell anybody
-            refusals, warnings = [], []
+            sayings = []
         await asyncio.gather(
-            self._writer.refuse(refusals),
-            self._writer.warn(warnings),
-            self._writer.acknowledge(self._at_rest(made)),
+            self._teller.tell(sayings),
+            self._teller.acknowledge(self._at_rest(made)),
             self._writer.write_all(),
         )
         self._batcher.look_at(self._next_due(made))
@@ -158,18 +160,15 @@ class Loop:
         newer = known is None or known.sequence < assumed.status.allocation.sequence
         return assumed if newer or not holds(claim) else claim
 
-    def _dispatch(
-        self, made: Plan
-    ) -> tuple[list[tuple[GpuClaim, Refuse]], list[tuple[GpuClaim, Warn]]]:
-        """Hand decisions to the binder; return the refusals and warnings, which the writer writes."""
-        refusals: list[tuple[GpuClaim, Refuse]] = []
-        warnings: list[tuple[GpuClaim, Warn]] = []
+    def _dispatch(self, made: Plan) -> list[tuple[GpuClaim, Saying]]:
+        """Hand decisions to the binder; return those that claims are only told."""
+        sayings: list[tuple[GpuClaim, Saying]] = []
         for decision in made.decisions:
             claim = self._state.claims.get(decision.claim_uid)
             if claim is None or self._is_blocked(claim, decision):
                 continue
-            if isinstance(decision, Refuse):
-                refusals.append((claim, decision))
+            if isinstance(decision, Saying):
+                sayings.append((claim, decision))
             elif isinstance(decision, Reserve):
                 if self._binder.reserve(claim, decision):
                     self._assumed[decision.claim_uid] = _assume(claim, decision)
@@ -177,9 +176,7 @@ class Loop:
                 self._binder.take(claim, decision)
             elif isinstance(decision, Extend):
                 self._binder.extend(claim, decision)
-            elif isinstance(decision, Warn):
-                warnings.append((claim, decision))
-        return refusals, warnings
+        return sayings
 
     def _is_blocked(self, claim: GpuClaim, decision: Decision) -> bool:
         """Say whether a decision must wait: work is under way, or the last term's lines aren't in the ledger."""

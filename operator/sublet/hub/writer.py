@@ -1,4 +1,4 @@
-"""Writes statuses of leases, classes and tenants, refusals of claims, and in-use finalizers. Only on change.
+"""Writes statuses of leases, classes and tenants, and in-use finalizers. Only on change.
 
 Each write is a compare-and-set by resourceVersion. A write that is outrun is simply made again by the next pass, which
 sees the newer object.
@@ -11,19 +11,15 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from sublet.api import claim_status
 from sublet.api.common import Condition, Status
-from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID
 from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
-from sublet.api.pending import Pending, coarse
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis
-from sublet.binder.claims import ClaimWriter, Outrun
-from sublet.book.decisions import Refuse, Warn
 from sublet.book.demand import tenants_by_namespace
 from sublet.book.holdings import Term, held_until, holds
 from sublet.book.inventory import LeaseInventory
@@ -42,49 +38,12 @@ _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none"
 class StatusWriter:
     """Brings the hub's objects in line with what is known."""
 
-    def __init__(
-        self, hub: ApiServer, state: HubState, fleet: Fleet, claims: ClaimWriter, clock: Clock
-    ) -> None:
+    def __init__(self, hub: ApiServer, state: HubState, fleet: Fleet, clock: Clock) -> None:
         self._hub = hub
         self._state = state
         self._fleet = fleet
-        self._claims = claims
         self._clock = clock
         self._slots = asyncio.Semaphore(_WRITES_AT_ONCE)
-
-    async def refuse(self, refusals: Iterable[tuple[GpuClaim, Refuse]]) -> None:
-        """Write why claims aren't reserved, where it isn't written yet."""
-        now = self._clock.now_ms()
-        writes = []
-        for claim, refusal in refusals:
-            pending = Pending(
-                reason=refusal.reason,
-                message=refusal.message[:1024],
-                position=coarse(refusal.position) if refusal.position else None,
-                estimated_start_time=refusal.estimated_ms,
-            )
-            status = claim_status.waiting(claim, pending, now, refusal.offers)
-            if status != claim.status:
-                writes.append(self._write_claim(claim, status))
-        await asyncio.gather(*writes)
-
-    async def warn(self, warnings: Iterable[tuple[GpuClaim, Warn]]) -> None:
-        """Write that what was promised ahead is short, or isn't any more."""
-        now = self._clock.now_ms()
-        statuses = ((c, claim_status.late(c, warning.message, now)) for c, warning in warnings)
-        await asyncio.gather(
-            *(self._write_claim(c, status) for c, status in statuses if status != c.status)
-        )
-
-    async def acknowledge(self, claims: Iterable[GpuClaim]) -> None:
-        """Write that the status describes the spec as it is now, where a change of spec called for nothing."""
-        await asyncio.gather(
-            *(
-                self._write_claim(claim, claim_status.acknowledged(claim))
-                for claim in claims
-                if claim.status.observed_generation != claim.metadata.generation
-            )
-        )
 
     async def write_all(self) -> None:
         """Write the statuses and finalizers of leases, classes and tenants that changed."""
@@ -98,15 +57,6 @@ class StatusWriter:
         writes += [self._class(each, users, now) for each in self._state.classes.all()]
         writes += [self._tenant(each, users, now) for each in self._state.tenants.all()]
         await asyncio.gather(*writes)
-
-    async def _write_claim(self, claim: GpuClaim, status: ClaimStatus) -> None:
-        async with self._slots:
-            try:
-                self._state.claims.put(await self._claims.write_status(claim, status))
-            except (Outrun, NotFound):
-                return
-            except KubeError as error:
-                _log_failure("GpuClaim", claim.metadata.key, error)
 
     async def _lease(
         self,

@@ -83,11 +83,16 @@ EXAMPLES: dict[Key, Examples] = {
             ("className", "h100", "h200"),
             ("gpus", 8, 16),
             ("gpusPerNode", 4, 8),
+            ("minGpus", 4, 8),
             ("topology", {"scope": "Node"}, {"scope": "Any"}),
             ("placement", {"regions": ["r1"]}, {"regions": ["r1", "r9"]}),
             ("priorityClassName", "low", "high"),
             ("schedule.startTime", "2026-12-31T00:00:00Z", "2026-12-31T01:00:00Z"),
         )
+    ),
+    ("GpuClaim", ".spec", "minGpus must be at most gpus"): Examples(
+        accepted=(Case(claim(gpus=8, minGpus=8)), Case(claim(gpus=8))),
+        refused=(Case(claim(gpus=8, minGpus=9)),),
     ),
     ("GpuClaim", "", "this claim has ended for good; delete it and make a new one"): Examples(
         accepted=(

@@ -14,7 +14,7 @@ from tests.builders.api import (
     lease,
     tenant,
 )
-from tests.builders.fleet import after, held, inventory, nodes, refusal_of, view
+from tests.builders.fleet import after, held, inventory, nodes, refusal_of, reserve_of, view
 
 HOUR = 3_600_000
 WEST = as_lease(lease("west", committed=64))
@@ -136,3 +136,29 @@ def test_a_quote_for_what_isnt_there_is_answered_like_a_claim():
 
     assert found[OfferKind.LATER].start_time == at(2)
     assert OfferKind.AS_ASKED not in found
+
+
+def test_a_claim_beyond_what_one_can_hold_is_split():
+    large = as_lease(lease("large", committed=40_000))
+
+    found = offers(lasting(1, gpus=33_600), on=fleet(4_200, large))[OfferKind.SPLIT]
+
+    assert (found.claims, found.gpus) == (2, 16_800)
+
+
+def test_a_claim_that_takes_a_part_gets_the_largest_there_is_and_not_less_than_its_least():
+    some, too_much = lasting(1, gpus=32, minGpus=8), lasting(1, gpus=32, minGpus=24)
+
+    given = reserve_of(plan(view([some], fleet(2))), some)
+
+    assert sum(p.gpus for p in given.placements) == 16
+    assert refusal_of(plan(view([too_much], fleet(2))), too_much)
+
+
+def test_a_part_stays_within_the_quota():
+    limited = (as_tenant(tenant(quotas=[{"className": "h100", "gpus": 8}])),)
+    some = lasting(1, gpus=32, minGpus=8)
+
+    given = reserve_of(plan(view([some], fleet(4), tenants=limited)), some)
+
+    assert sum(p.gpus for p in given.placements) == 8

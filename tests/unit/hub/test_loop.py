@@ -21,6 +21,7 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
         state=state,
         fleet=Fleet(clock=clock, on_change=lambda _: None, allow_local=False, hub_servers=[]),
         binder=nobody,
+        teller=nobody,
         writer=nobody,
         meter=nobody,
         bookkeeper=nobody,

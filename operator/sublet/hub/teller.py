@@ -1,0 +1,85 @@
+"""Tells claims what the book says of them and the binder has nothing to do for: refusals, shortages, notices.
+
+Each write is a compare-and-set, only on change; one that is outrun is made again by the next pass. Read by tenants.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from sublet.api import claim_status
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.pending import Pending, coarse
+from sublet.api.times import Millis
+from sublet.binder.claims import ClaimWriter, Outrun
+from sublet.binder.ports import Events
+from sublet.book.decisions import Notice, Refuse, Warn
+from sublet.clock import Clock
+from sublet.hub.state import HubState
+from sublet.kube.errors import KubeError, NotFound
+
+Saying = Refuse | Warn | Notice
+_WRITES_AT_ONCE: Final = 8
+
+
+class ClaimTeller:
+    """Writes statuses of claims that nothing else is under way for."""
+
+    def __init__(self, state: HubState, claims: ClaimWriter, events: Events, clock: Clock) -> None:
+        self._state = state
+        self._claims = claims
+        self._events = events
+        self._clock = clock
+        self._slots = asyncio.Semaphore(_WRITES_AT_ONCE)
+
+    async def tell(self, sayings: Iterable[tuple[GpuClaim, Saying]]) -> None:
+        """Write what claims are told, where it isn't written yet."""
+        now = self._clock.now_ms()
+        await asyncio.gather(*(self._say(claim, saying, now) for claim, saying in sayings))
+
+    async def acknowledge(self, claims: Iterable[GpuClaim]) -> None:
+        """Write that the status describes the spec as it is now, where a change of spec called for nothing."""
+        await asyncio.gather(
+            *(
+                self._write(claim, claim_status.acknowledged(claim))
+                for claim in claims
+                if claim.status.observed_generation != claim.metadata.generation
+            )
+        )
+
+    async def _say(self, claim: GpuClaim, saying: Saying, now_ms: Millis) -> None:
+        status = _status(claim, saying, now_ms)
+        if status == claim.status or not await self._write(claim, status):
+            return
+        if isinstance(saying, Notice) and saying.message:
+            # after the condition, which is what makes sure that it is said only once
+            self._events.note(claim, saying.reason, saying.message, warning=True)
+
+    async def _write(self, claim: GpuClaim, status: ClaimStatus) -> bool:
+        """Write a claim's status; return whether it was written."""
+        async with self._slots:
+            try:
+                self._state.claims.put(await self._claims.write_status(claim, status))
+            except (Outrun, NotFound):
+                return False
+            except KubeError as error:
+                log = structlog.get_logger()
+                log.warning("claim not told", object=claim.metadata.key, error=str(error))
+                return False
+        return True
+
+
+def _status(claim: GpuClaim, saying: Saying, now_ms: Millis) -> ClaimStatus:
+    if isinstance(saying, Warn):
+        return claim_status.late(claim, saying.message, now_ms)
+    if isinstance(saying, Notice):
+        return claim_status.expiring(claim, saying.reason, saying.message, now_ms)
+    pending = Pending(
+        reason=saying.reason,
+        message=saying.message[:1024],
+        position=coarse(saying.position) if saying.position else None,
+        estimated_start_time=saying.estimated_ms,
+    )
+    return claim_status.waiting(claim, pending, now_ms, saying.offers)
