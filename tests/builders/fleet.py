@@ -107,6 +107,7 @@ def carried_out(claim: GpuClaim, decision: Reserve, now_ms: Millis = NOW) -> Gpu
         price_per_gpu_hour=decision.price_per_gpu_hour,
         currency=decision.currency,
         price_hash=PriceTerms(decision.price_per_gpu_hour, decision.currency).hash,
+        priority=decision.priority,
         decided_time=decision.decided_ms,
         until_time=decision.until_ms,
         until_cause=decision.until_cause,

@@ -176,3 +176,34 @@ def test_a_tenant_is_told_once_of_each_stage_before_its_lease_ends(
     assert told == ["EndsWithin24Hours", "EndsWithin7Days"]
     stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
     stack.apply("hub", lease("west", committed=16))
+
+
+def test_a_preemptible_claim_is_told_gives_way_and_waits_again(
+    operator: OperatorProcess, stack: Stack, hours: Hours
+):
+    priority = {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": "urgent"},
+        "value": 100,
+    }
+    ordinary = {**priority, "metadata": {"name": "ordinary"}, "value": 1}
+    spot = gpu_class("spot", guarantee="Preemptible", noticeSeconds=HOUR, price="1.99")
+    payer = tenant(priorityClasses=["ordinary", "urgent"])
+    stack.apply("hub", priority, ordinary, spot, payer)
+    stack.apply("hub", claim("cheap", ACME, class_name="spot", gpus=16))
+    wait_for("bound", lambda: stack.is_bound(ACME, "cheap"))
+
+    stack.apply("hub", claim("vital", ACME, gpus=16, priorityClassName="urgent"))
+    wait_for("cheap is told", lambda: _reason(stack, "cheap", "Expiring") == "Preempted")
+    stays("cheap has its notice", lambda: stack.is_bound(ACME, "cheap"), seconds=2)
+
+    hours.move(1.01)
+    wait_for("vital is bound", lambda: stack.is_bound(ACME, "vital"))
+    wait_for("cheap waits", lambda: _reason(stack, "cheap") == "WaitingForCapacity")
+    hours.move(2)
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "vital", "--timeout=40s")
+    again = wait_for("cheap is back", lambda: stack.is_bound(ACME, "cheap"))
+    assert again["status"]["allocation"]["sequence"] == 2
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+    stack.apply("hub", tenant())

@@ -255,12 +255,17 @@ def released(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
         states["Ended"] = (Status.TRUE, cause.value)
         message = "the claim has ended; delete it and make a new one to claim again"
     else:
-        message = "the claim is suspended and holds nothing"
+        message = (
+            "the GPUs were taken back for a claim of higher priority; the claim waits for others"
+            if cause is ReleaseCause.PREEMPTED
+            else "the claim is suspended and holds nothing"
+        )
+    waits = cause is ReleaseCause.PREEMPTED
     return _next(
         claim,
         now_ms,
-        ready=(Status.TRUE, cause.value, message),
-        progress=None,
+        ready=(Status.FALSE if waits else Status.TRUE, cause.value, message),
+        progress="Reconciling" if waits else None,
         states=states,
         update={},
     )

@@ -142,11 +142,12 @@ class ReleaseCause(StrEnum):
     COMPLETED = "Completed"
     LEASE_ENDED = "LeaseEnded"
     SUSPENDED = "Suspended"
+    PREEMPTED = "Preempted"
 
     @property
     def is_final(self) -> bool:
         """Say whether a claim released for this cause can never bind again."""
-        return self is not ReleaseCause.SUSPENDED
+        return self not in (ReleaseCause.SUSPENDED, ReleaseCause.PREEMPTED)
 
 
 class PlacedNode(ApiModel):

@@ -15,6 +15,13 @@ class Pricing(StrEnum):
     FIXED = "Fixed"
 
 
+class Guarantee(StrEnum):
+    """Whether a claim keeps its GPUs against claims of a higher priority."""
+
+    GUARANTEED = "Guaranteed"
+    PREEMPTIBLE = "Preemptible"
+
+
 class SellPrice(ApiModel):
     """The price from one instant on, until the next entry's."""
 
@@ -65,6 +72,12 @@ class ClassSpec(ApiModel):
     """ISO 4217 code of all prices of this class."""
     host_share: HostShare | None = None
     """Limits CPU and memory of claims on a part of a node; whole nodes have all of it."""
+    guarantee: Guarantee = Guarantee.GUARANTEED
+    """Preemptible: claims of a higher priority may take the GPUs back, after noticeSeconds."""
+    notice_seconds: Annotated[
+        int, Field(ge=0, le=604_800, json_schema_extra={"format": "int32"})
+    ] = 0
+    """How long before its GPUs are taken back a claim of a Preemptible class is told."""
     max_duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
     """The longest a claim of this class may last, in seconds; open-ended claims end after it too."""
 

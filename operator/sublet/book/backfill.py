@@ -65,7 +65,7 @@ def _at(demand: Demand, supplies: Sequence[LeaseSupply], at_ms: Millis) -> Openi
 def _alone(demand: Demand, supply: LeaseSupply) -> Iterable[Millis]:
     """Yield the first start at which one lease has room for each form of the claim."""
     lasts = demand.asked_until_ms
-    length_ms = lasts - demand.start_ms if lasts is not None else None
+    length_ms = lasts - demand.begin_ms if lasts is not None else None
     for shape in shapes_on(demand.claim, supply.coming_sizes):
         size = supply.whole.slot_for(shape.gpus) if shape.is_part else shape.gpus
         if size is not None:

@@ -31,6 +31,8 @@ class Demand:
     """GPU products that its class stands for."""
     price: Decimal
     priority: int
+    begin_ms: Millis
+    """Where its window begins: at the start that it asks for, which may have passed, or now."""
     start_ms: Millis
     """From when it needs the GPUs: now, or a start to come."""
     asked_until_ms: Millis | None
@@ -51,11 +53,12 @@ class Demand:
         return self.asked_until_ms if self.asked_until_ms is not None else self.latest_ms
 
     def at(self, start_ms: Millis) -> "Demand":
-        """Return the same demand with another start."""
-        later = start_ms - self.start_ms
+        """Return the same demand with another start, its window as long as before."""
+        later = start_ms - self.begin_ms
         asked = self.asked_until_ms
         return replace(
             self,
+            begin_ms=start_ms,
             start_ms=start_ms,
             asked_until_ms=Millis(asked + later) if asked is not None else None,
             latest_ms=Millis(self.latest_ms + later) if self.latest_ms < FOREVER else FOREVER,
@@ -201,6 +204,7 @@ class Rules:
             products=frozenset(offer.spec.products),
             price=price,
             priority=priority,
+            begin_ms=begin,
             start_ms=max(begin, now),
             asked_until_ms=_later(begin, duration),
             latest_ms=_later(begin, longest) or FOREVER,
@@ -228,6 +232,7 @@ class Rules:
             products=products,
             price=allocation.price_per_gpu_hour,
             priority=allocation.priority,
+            begin_ms=claim.spec.schedule.start_time or self._view.now_ms,
             start_ms=max(self._view.now_ms, claim.spec.schedule.start_time or self._view.now_ms),
             asked_until_ms=allocation.until_time,
             latest_ms=FOREVER,

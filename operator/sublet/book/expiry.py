@@ -80,9 +80,14 @@ def _end(
     supplies: Mapping[LeaseUID, LeaseSupply],
     now_ms: Millis,
 ) -> End:
-    """Return the end by what everything says now; later than promised only as far as class, lease and commitment go."""
+    """Return the end by what everything says now; later than promised only as far as class, lease and commitment go.
+
+    A claim whose notice runs ends with it, or before.
+    """
     duration = claim.spec.schedule.duration_seconds
     asked = _after(claim, allocation, duration) if duration is not None else FOREVER
+    if promised.cause is ReleaseCause.PREEMPTED:
+        return promised if promised.at_ms <= asked else End(asked, ReleaseCause.COMPLETED)
     own = min(asked, max(promised.at_ms, _class_end(claim, allocation, promised, offer)))
     shares = _gpus_by_lease(allocation)
     lease_end = min(_lease_end(supplies.get(uid), promised) for uid in shares)

@@ -1,4 +1,4 @@
-"""Notices to tenants whose claims end with their lease: 30 days, 7 days, 24 hours and 1 hour before.
+"""Notices to tenants whose claims end with their lease (30 days, 7 days, 24 hours, 1 hour before) or are preempted.
 
 A claim that ends by its own duration is told nothing: its tenant chose that end. A notice is a condition first, so that
 it is written before anything happens and said once, also over restarts.
@@ -45,6 +45,12 @@ def next_notice(holders: Iterable[GpuClaim], now_ms: Millis) -> Millis | None:
 
 
 def _due(claim: GpuClaim, now_ms: Millis) -> tuple[str, str]:
+    allocation = claim.status.allocation
+    if allocation is not None and allocation.until_cause is ReleaseCause.PREEMPTED:
+        when = format_instant(allocation.until_time or now_ms)
+        return ReleaseCause.PREEMPTED.value, (
+            f"a claim of higher priority needs the GPUs: they are taken back at {when}; save your work before"
+        )
     end = _lease_end(claim)
     if end is not None:
         for before, reason in STAGES:

@@ -13,8 +13,8 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
 from sublet.api.pending import PendingReason
-from sublet.book.backfill import SHADOWS, find_opening
-from sublet.book.decisions import Decision, Plan, Refuse, Reserve
+from sublet.book.backfill import SHADOWS, Opening, find_opening
+from sublet.book.decisions import Decision, Extend, Plan, Refuse, Reserve
 from sublet.book.demand import Demand, Rules
 from sublet.book.due import next_due
 from sublet.book.expiry import review
@@ -24,6 +24,7 @@ from sublet.book.notices import notices
 from sublet.book.offers import as_asked, dearer, of_size, offers_for, smaller_sizes
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.placement import Candidate, end_of, find_place
+from sublet.book.preemption import Preemption
 from sublet.book.promises import Promises, give
 from sublet.book.reasons import quota_refusal, refusal
 from sublet.book.standing import Standing, Standings
@@ -49,8 +50,10 @@ def plan(view: View) -> Plan:
     holders.sort(key=rank_of_holder)
     work = _Pass(view, holders)
     reviewed = work.review(holders)
-    promised = work.promises.decide({decision.claim_uid for decision in reviewed})
-    decided = [*reviewed, *promised, *work.serve(pending)]
+    promised = [*work.promises.decide({decision.claim_uid for decision in reviewed})]
+    settled = frozenset(decision.claim_uid for decision in (*reviewed, *promised))
+    work.preemption = Preemption(holders, work.rules.offer, settled, view.now_ms)
+    decided = [*reviewed, *promised, *work.serve(pending), *work.preempted]
     told = {decision.claim_uid for decision in decided}
     news = [n for n in notices(holders, view.now_ms) if n.claim_uid not in told]
     decisions = [*decided, *news]
@@ -63,10 +66,13 @@ class _Pass:
     def __init__(self, view: View, holders: Iterable[GpuClaim]) -> None:
         self.waiting: list[Demand] = []
         """Claims that found no place."""
+        self.preemption: Preemption | None = None
+        self.preempted: list[Extend] = []
+        """Ends that were moved for claims of a higher priority."""
         self._positions: Counter[str] = Counter()  # class -> claims that wait, so far
         self._quoted: set[ClaimUID] = set()
         self._view = view
-        self._rules = Rules(view)
+        self.rules = Rules(view)
         self._holdings = Holdings(holders, view.inventories.values(), view.now_ms)
         disputed = disputed_nodes(view.inventories.values())
         self._supplies: dict[
@@ -90,12 +96,12 @@ class _Pass:
             if allocation is not None and not allocation.is_ahead:
                 tenant = TenantUID(allocation.tenant_uid)
                 self._shares.add(tenant, claim.spec.class_name, allocation.gpus)
-        self.promises = Promises(self._holdings.promises, self._rules, self._supplies, view.now_ms)
+        self.promises = Promises(self._holdings.promises, self.rules, self._supplies, view.now_ms)
 
     def review(self, holders: Iterable[GpuClaim]) -> list[Decision]:
         """Return releases and moved ends of claims that hold GPUs, best-ranked first."""
         found = (
-            review(c, self._rules.offer(c.spec.class_name), self._supplies, self._view.now_ms)
+            review(c, self.rules.offer(c.spec.class_name), self._supplies, self._view.now_ms)
             for c in holders
         )
         return [decision for decision in found if decision is not None]
@@ -105,7 +111,7 @@ class _Pass:
         refused: list[Refuse] = []
         demands: list[Demand] = []
         for claim in pending:
-            read = self._rules.read(claim)
+            read = self.rules.read(claim)
             if isinstance(read, Refuse):
                 refused.append(self._bargain_over(claim, read))
             else:
@@ -115,7 +121,7 @@ class _Pass:
 
     def _class_gpus(self, class_name: str) -> int:
         """Return the GPUs that stand for a class."""
-        offer = self._rules.offer(class_name)
+        offer = self.rules.offer(class_name)
         products = frozenset(offer.spec.products) if offer is not None else frozenset()
         return sum(s.gpus for s in self._supplies.values() if not s.products.isdisjoint(products))
 
@@ -152,12 +158,25 @@ class _Pass:
         if refused.reason in _MENDED_BY_TIME:
             later = standings.of(Standing.OPEN, Standing.LATER)
             opening = find_opening(demand, later, self._view.now_ms)
-        offers = offers_for(demand, standings, opening, self._rules, self._would)
+            opening = self._preempt(demand, standings, opening) or opening
+        offers = offers_for(demand, standings, opening, self.rules, self._would)
         if opening is None:
             return replace(refused, offers=offers)
         if not demand.is_ahead:
             opening.keep()
         return replace(refused, offers=offers, estimated_ms=opening.at_ms)
+
+    def _preempt(
+        self, demand: Demand, standings: Standings, opening: Opening | None
+    ) -> Opening | None:
+        """Take back what a claim of higher priority needs, if that is sooner than it would begin anyway."""
+        if self.preemption is None or demand.is_ahead:
+            return None
+        open_now = standings.of(Standing.OPEN)
+        soonest = opening.at_ms if opening is not None else FOREVER
+        taken = self.preemption.make_room(demand, open_now, soonest)
+        self.preempted += taken
+        return find_opening(demand, open_now, self._view.now_ms) if taken else None
 
     def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
         """Answer a quote, or name the price that the claim refuses."""
@@ -165,17 +184,17 @@ class _Pass:
             return refused
         self._quoted.add(refused.claim_uid)
         if refused.reason is PendingReason.PRICE_UNMET:
-            return replace(refused, offers=dearer(claim, self._rules, self._would))
+            return replace(refused, offers=dearer(claim, self.rules, self._would))
         if refused.reason is not PendingReason.SUSPENDED:
             return refused
         awake = claim.model_copy(
             update={"spec": claim.spec.model_copy(update={"suspended": False})}
         )
-        read = self._rules.read(awake)
+        read = self.rules.read(awake)
         if isinstance(read, Refuse):
             asked = replace(refused, message=f"{refused.message}; resumed now: {read.message}")
             priced = read.reason is PendingReason.PRICE_UNMET
-            offers = dearer(claim, self._rules, self._would) if priced else ()
+            offers = dearer(claim, self.rules, self._would) if priced else ()
             return replace(asked, offers=offers)
         found = self._find(read)
         if isinstance(found, Candidate):
@@ -183,7 +202,7 @@ class _Pass:
         standings = Standings(read, self._supplies.values())
         later = standings.of(Standing.OPEN, Standing.LATER)
         opening = find_opening(read, later, self._view.now_ms)
-        offers = offers_for(read, standings, opening, self._rules, self._would)
+        offers = offers_for(read, standings, opening, self.rules, self._would)
         return replace(
             refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
         )

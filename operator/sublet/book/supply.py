@@ -188,6 +188,10 @@ class LeaseSupply:
         for size, count in nodes.items():
             self.whole.prolong(size, count, from_ms, until_ms)
 
+    def hold_gpus(self, gpus: int, from_ms: Millis, until_ms: Millis) -> None:
+        """Count GPUs of the commitment as held for a window; a negative number as free."""
+        self._spare.add(-gpus, from_ms, until_ms)
+
     def nodes_free_at(self, allocation: Allocation, at_ms: Millis) -> Counter[int]:
         """Return node size -> number of a claim's nodes here that become free at its end, since it is the last on them."""
         found: Counter[int] = Counter()
