@@ -267,8 +267,20 @@ def released(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
         ready=(Status.FALSE if waits else Status.TRUE, cause.value, message),
         progress="Reconciling" if waits else None,
         states=states,
-        update={},
+        update={} if cause.is_final else {"used_milliseconds": _used(claim)},
     )
+
+
+def _used(claim: GpuClaim) -> int | None:
+    """Return how long the claim's terms ran in all, the one that ends now included."""
+    allocation, release, before = (
+        claim.status.allocation,
+        claim.status.release,
+        claim.status.used_milliseconds,
+    )
+    if allocation is None or allocation.bound_time is None or release is None:
+        return before
+    return (before or 0) + max(0, release.release_time - allocation.bound_time)
 
 
 def released_ms(claim: GpuClaim) -> Millis | None:

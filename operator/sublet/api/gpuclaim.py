@@ -17,6 +17,7 @@ class Scope(StrEnum):
     """How close together a claim's GPUs must be."""
 
     NODE = "Node"
+    CLUSTER = "Cluster"
     ANY = "Any"
 
 
@@ -24,7 +25,7 @@ class Topology(ApiModel):
     """How close together the GPUs must be."""
 
     scope: Scope = Scope.ANY
-    """Node: all GPUs on one node. Any: anywhere, over several leases too."""
+    """Node: all GPUs on one node. Cluster: in one leased cluster, over its leases. Any: over several clusters too."""
     required: bool = True
     """True: the scope is a must, and the claim waits for it. False: it is a wish, met where there is a choice."""
 
@@ -300,6 +301,10 @@ class ClaimStatus(ApiModel):
     """What the claim holds, or held last."""
     release: Release | None = None
     """The decision to take the GPUs back."""
+    used_milliseconds: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = (
+        None
+    )
+    """How long its earlier terms ran, before it was suspended or preempted; counts towards schedule.durationSeconds."""
     access: Access | None = None
     """How the tenant gets in."""
 

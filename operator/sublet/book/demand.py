@@ -190,6 +190,11 @@ class Rules:
                 f"schedule.durationSeconds is {duration}",
             )
         begin = asked.start_time if asked.start_time is not None else now
+        left_ms = left_of(claim)
+        if left_ms is not None and left_ms <= 0:
+            return _misconfigured(
+                claim, f"its {duration} seconds are used up; raise schedule.durationSeconds"
+            )
         if duration is not None and begin + duration * MS_PER_SECOND <= now:
             over = format_instant(Millis(begin + duration * MS_PER_SECOND))
             return _misconfigured(
@@ -206,7 +211,7 @@ class Rules:
             priority=priority,
             begin_ms=begin,
             start_ms=max(begin, now),
-            asked_until_ms=_later(begin, duration),
+            asked_until_ms=Millis(begin + left_ms) if left_ms is not None else None,
             latest_ms=_later(begin, longest) or FOREVER,
             is_ahead=begin > now,
         )
@@ -238,6 +243,19 @@ class Rules:
             latest_ms=FOREVER,
             is_ahead=(claim.spec.schedule.start_time or 0) > self._view.now_ms,
         )
+
+
+def left_of(claim: GpuClaim) -> int | None:
+    """Return how many milliseconds of its duration a claim has left, None if it is open-ended.
+
+    What it ran before it was suspended or preempted is paid for and counts; a window of its own doesn't move.
+    """
+    duration = claim.spec.schedule.duration_seconds
+    if duration is None:
+        return None
+    moves = claim.spec.schedule.start_time is None
+    used = (claim.status.used_milliseconds or 0) if moves else 0
+    return duration * MS_PER_SECOND - used
 
 
 def _later(begin_ms: Millis, seconds: int | None) -> Millis | None:

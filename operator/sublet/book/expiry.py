@@ -14,6 +14,7 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Extend, Take
+from sublet.book.demand import left_of
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 
@@ -84,8 +85,8 @@ def _end(
 
     A claim whose notice runs ends with it, or before.
     """
-    duration = claim.spec.schedule.duration_seconds
-    asked = _after(claim, allocation, duration) if duration is not None else FOREVER
+    left_ms = left_of(claim)
+    asked = _after(claim, allocation, left_ms) if left_ms is not None else FOREVER
     if promised.cause is ReleaseCause.PREEMPTED:
         return promised if promised.at_ms <= asked else End(asked, ReleaseCause.COMPLETED)
     own = min(asked, max(promised.at_ms, _class_end(claim, allocation, promised, offer)))
@@ -119,7 +120,9 @@ def _class_end(
     if offer is None or offer.metadata.deletion_timestamp is not None:
         return promised.at_ms
     longest = offer.spec.max_duration_seconds
-    return _after(claim, allocation, longest) if longest is not None else FOREVER
+    if longest is None:
+        return FOREVER
+    return _after(claim, allocation, longest * MS_PER_SECOND)
 
 
 def _lease_end(supply: LeaseSupply | None, promised: End) -> Millis:
@@ -135,12 +138,10 @@ def _lease_end(supply: LeaseSupply | None, promised: End) -> Millis:
     return min(supply.ends_ms, promised.at_ms)
 
 
-def _after(claim: GpuClaim, allocation: Allocation, seconds: int) -> Millis:
-    """Return an instant so long after the claim's window begins."""
+def _after(claim: GpuClaim, allocation: Allocation, milliseconds: int) -> Millis:
+    """Return an instant so long after the claim's window, or this term of it, begins."""
     start = claim.spec.schedule.start_time
-    return Millis(
-        (start if start is not None else allocation.decided_time) + seconds * MS_PER_SECOND
-    )
+    return Millis((start if start is not None else allocation.decided_time) + milliseconds)
 
 
 def _gpus_by_lease(allocation: Allocation) -> Counter[LeaseUID]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
-from sublet.api.gpuclaim import Booking, PlacedNode, ReleaseCause
+from sublet.api.gpuclaim import Booking, PlacedNode, ReleaseCause, Scope
 from sublet.api.times import Millis
 from sublet.book.demand import Demand
 from sublet.book.inventory import NodeState
@@ -153,9 +153,23 @@ def _whole_nodes(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) 
         return [Candidate(tuple(on_one(shape, room))) for room in alone]
     if demand.asked_until_ms is not None and sum(r.nodes for r in rooms) < shape.nodes:
         return []
-    together = over_several(demand, shape, supplies)
-    places = tuple(place for room in together for place in on_one(shape, room))
-    return [Candidate(places)] if places else []
+    found = [
+        tuple(place for room in over_several(demand, shape, group) for place in on_one(shape, room))
+        for group in _groups(demand, supplies)
+    ]
+    return [Candidate(places) for places in found if places]
+
+
+def _groups(demand: Demand, supplies: Sequence[LeaseSupply]) -> list[list[LeaseSupply]]:
+    """Return the sets of leases that a claim may be spread over: those of one cluster, if it must stay in one."""
+    topology = demand.claim.spec.topology
+    if topology.scope is not Scope.CLUSTER:
+        return [list(supplies)]
+    groups: dict[str, list[LeaseSupply]] = {}
+    for supply in supplies:
+        groups.setdefault(supply.cluster, []).append(supply)
+    # where it is a wish, the fewest clusters win by rank
+    return [*groups.values()] if topology.required else [*groups.values(), list(supplies)]
 
 
 def _promised(shape: Shape, room: Room) -> list[Place]:

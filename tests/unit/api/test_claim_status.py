@@ -112,3 +112,24 @@ def test_a_condition_keeps_its_instant_while_its_status_stays():
     ready = find_condition(other.conditions, "Ready")
     assert ready is not None
     assert (ready.reason, ready.last_transition_time) == ("PriceUnmet", NOW)
+
+
+@pytest.mark.parametrize("cause", [ReleaseCause.SUSPENDED, ReleaseCause.PREEMPTED])
+def test_what_a_term_ran_counts_when_the_claim_can_come_back(cause):
+    claim = bound()
+    for hours in (1, 2):
+        end = Millis(NOW + 3_600_000)
+        release = Release(cause=cause, release_time=end, sequence=1)
+        going = with_status(claim, claim_status.releasing(claim, release, end))
+        claim = with_status(going, claim_status.released(going, LATER))
+        assert claim.status.used_milliseconds == hours * 3_600_000
+        assert claim.status.allocation is not None
+        claim = with_status(claim, claim_status.reserved(claim, claim.status.allocation, NOW))
+
+
+def test_a_promise_that_was_given_up_used_nothing():
+    claim = reserved()
+    release = Release(cause=ReleaseCause.SUSPENDED, release_time=LATER, sequence=1)
+    going = with_status(claim, claim_status.releasing(claim, release, LATER))
+
+    assert with_status(going, claim_status.released(going, LATER)).status.used_milliseconds is None

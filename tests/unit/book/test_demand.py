@@ -158,3 +158,25 @@ def test_a_suspended_claim_is_only_that_whatever_else_is_wrong_with_it():
     assert refused(claim(suspended=True, class_name="absent"), tenants=())[0] is (
         PendingReason.SUSPENDED
     )
+
+
+def used(milliseconds: int, **schedule):
+    body = claim(schedule={"durationSeconds": 7_200, **schedule})
+    return {**body, "status": {"usedMilliseconds": milliseconds}}
+
+
+def test_a_claim_that_comes_back_has_what_is_left_of_its_duration():
+    assert demand(used(HOUR)).asked_until_ms == NOW + HOUR
+
+
+def test_a_window_of_its_own_doesnt_move_by_what_was_used():
+    body = used(HOUR, startTime=format_instant(NOW - HOUR))
+
+    assert demand(body).asked_until_ms == NOW + HOUR
+
+
+def test_a_duration_that_is_used_up_is_a_mistake_that_is_named():
+    reason, message = refused(used(2 * HOUR))
+
+    assert reason is PendingReason.MISCONFIGURED
+    assert "its 7200 seconds are used up" in message

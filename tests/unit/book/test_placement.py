@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from sublet.api.gpuclaim import ReleaseCause
+from sublet.api.ids import ClusterUID
 from sublet.api.pending import PendingReason
 from sublet.api.times import parse_instant
+from sublet.book.decisions import Reserve
 from sublet.book.plan import plan
 from tests.builders.api import LONG_AGO, as_claim, as_lease, claim, lease
 from tests.builders.fleet import held, inventory, nodes, refusal_of, reserve_of, view
@@ -208,3 +210,29 @@ def test_a_must_that_no_node_is_large_enough_for_is_unfit_and_a_wish_isnt():
 
 def test_a_wish_with_a_size_that_fits_no_node_is_told_the_nearest_sizes():
     assert "ask for 8 or 16" in refused([leased("a", 2)], gpus=12, topology=WISH).message
+
+
+def three_leases():
+    """Return two leases of one cluster and one of another, a node each."""
+    found = []
+    for name, cluster in (("a", "one"), ("b", "one"), ("c", "two")):
+        each = as_lease(lease(name, committed=8))
+        found.append((each, inventory(each, nodes(each, 1), cluster_uid=ClusterUID(cluster))))
+    return found
+
+
+def spread(gpus: int, **topology):
+    """Return the leases that a claim gets nodes of, None if it is refused."""
+    train = as_claim(claim(gpus=gpus, topology={"scope": "Cluster", **topology}))
+    (decision,) = plan(view([train], three_leases())).decisions
+    return sorted(p.lease for p in decision.placements) if isinstance(decision, Reserve) else None
+
+
+def test_a_claim_that_must_stay_in_one_cluster_is_spread_over_its_leases_alone():
+    assert spread(16) == ["a", "b"]
+    assert spread(24) is None
+
+
+def test_one_cluster_as_a_wish_is_met_where_it_can_be():
+    assert spread(16, required=False) == ["a", "b"]
+    assert spread(24, required=False) == ["a", "b", "c"]
