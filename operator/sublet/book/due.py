@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.times import Millis
-from sublet.book.decisions import Decision, Extend, Reserve
+from sublet.book.decisions import Decision, Extend, Refuse, Reserve
 from sublet.book.demand import Demand
 from sublet.book.notices import next_notice
 from sublet.book.view import View
@@ -25,7 +25,7 @@ def next_due(
         if demand.claim.spec.schedule.start_time is not None:
             ends += [demand.start_ms, demand.asked_until_ms]
     ends.append(next_notice(holders, view.now_ms))
-    steps = _steps(view)
+    steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
     instants = [*ends, *steps, *_crossings(view.now_ms, waiting, steps)]
     return min((at for at in instants if at is not None and at > view.now_ms), default=None)
 
@@ -40,6 +40,15 @@ def _steps(view: View) -> list[Millis]:
         found |= {p.effective_time for p in lease.spec.prices}
     found |= {p.effective_time for c in view.classes for p in c.spec.prices}
     return sorted(found)
+
+
+def _taken_from(
+    now_ms: Millis, holders: Iterable[GpuClaim], decisions: Iterable[Decision]
+) -> Iterator[Millis]:
+    """Yield the instants to come from which promises, and the shadows of blocked claims, take room."""
+    starts = [c.spec.schedule.start_time for c in holders]
+    starts += [d.estimated_ms for d in decisions if isinstance(d, Refuse)]
+    yield from (at for at in starts if at is not None and at > now_ms)
 
 
 def _crossings(now_ms: Millis, waiting: Iterable[Demand], steps: list[Millis]) -> Iterator[Millis]:

@@ -60,7 +60,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 def show_fields(fields: Mapping[str, object]) -> None:
     """Print `name: value` lines, values in one column; a value of several lines stays in it."""
-    width = max((len(name) for name in fields), default=0) + 2
-    for name, value in fields.items():
-        if value not in (None, ""):
-            print(f"{name + ':':<{width}}" + str(value).replace("\n", "\n" + " " * width))
+    shown = {name: value for name, value in fields.items() if value not in (None, "")}
+    width = max((len(name) for name in shown), default=0) + 2
+    for name, value in shown.items():
+        print(f"{name + ':':<{width}}" + str(value).replace("\n", "\n" + " " * width))

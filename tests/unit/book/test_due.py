@@ -95,3 +95,14 @@ def test_a_claim_that_was_served_needs_no_look_for_that():
     short = as_claim(claim(schedule={"durationSeconds": 4 * 3600}))
 
     assert plan(seen_with(lease(end=text(5)), short)).next_due_ms == at(4)
+
+
+def test_the_book_looks_again_when_a_waiting_claim_would_run_into_a_promise():
+    west = as_lease(lease(committed=16))
+    fleet = [(west, inventory(west, nodes(west, 2)))]
+    start = {"startTime": format_instant(NOW + 4 * HOUR), "durationSeconds": 3_600}
+    seen = view([as_claim(claim("ahead", gpus=16, schedule=start))], fleet)
+    promised = after(seen, plan(seen)).claims
+    body = claim("long", gpus=24, schedule={"durationSeconds": 3 * 3_600})
+
+    assert plan(view([*promised, as_claim(body)], fleet)).next_due_ms == NOW + HOUR + 1

@@ -14,7 +14,7 @@ def test_a_table_has_no_lines_and_is_never_cut(capsys):
 def test_fields_without_a_value_are_left_out(capsys):
     show_fields({"Claim": "acme/train", "Because": "", "Ends": None, "GPUs": 0})
 
-    assert capsys.readouterr().out == "Claim:   acme/train\nGPUs:    0\n"
+    assert capsys.readouterr().out == "Claim: acme/train\nGPUs:  0\n"
 
 
 def test_usage_says_more_when_wide(capsys):
