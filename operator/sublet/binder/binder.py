@@ -95,9 +95,9 @@ class Binder:
         return uid in self._runs
 
     @property
-    def backlog(self) -> int:
-        """Return how many claims something is under way for."""
-        return len(self._runs)
+    def busy(self) -> frozenset[ClaimUID]:
+        """Return the claims that something is under way for."""
+        return frozenset(self._runs)
 
     def reserve(self, claim: GpuClaim, decision: Reserve) -> bool:
         """Start to carry out a reservation, then bind; return whether it was started."""

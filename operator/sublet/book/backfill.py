@@ -67,8 +67,9 @@ def _alone(demand: Demand, supply: LeaseSupply) -> Iterable[Millis]:
     lasts = demand.asked_until_ms
     length_ms = lasts - demand.begin_ms if lasts is not None else None
     for shape in shapes_on(demand.claim, supply.coming_sizes):
-        size = supply.whole.slot_for(shape.gpus) if shape.is_part else shape.gpus
-        if size is not None:
+        for size in supply.whole.sizes:
+            if size < shape.gpus or (size > shape.gpus and not shape.is_part):
+                continue
             at_ms = supply.first_window(size, shape.nodes, shape.gpus, demand.start_ms, length_ms)
             if at_ms is not None:
                 yield at_ms

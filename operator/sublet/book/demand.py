@@ -64,6 +64,13 @@ class Demand:
             latest_ms=Millis(self.latest_ms + later) if self.latest_ms < FOREVER else FOREVER,
         )
 
+    def of_size(self, gpus: int) -> "Demand":
+        """Return the demand for another number of GPUs, without a number per node that doesn't divide it."""
+        per_node = self.claim.spec.gpus_per_node
+        fits = per_node is not None and gpus % per_node == 0
+        claim = with_spec(self.claim, gpus=gpus, gpus_per_node=per_node if fits else None)
+        return replace(self, claim=claim)
+
     def until_on(self, lease_ends_ms: Millis) -> Millis:
         """Return when it would end on a lease with this last instant."""
         if self.asked_until_ms is not None:
@@ -242,7 +249,12 @@ class Rules:
             asked_until_ms=allocation.until_time,
             latest_ms=FOREVER,
             is_ahead=(claim.spec.schedule.start_time or 0) > self._view.now_ms,
-        )
+        ).of_size(allocation.gpus)
+
+
+def with_spec(claim: GpuClaim, **spec: object) -> GpuClaim:
+    """Return a claim that asks for something else in these fields."""
+    return claim.model_copy(update={"spec": claim.spec.model_copy(update=spec)})
 
 
 def left_of(claim: GpuClaim) -> int | None:

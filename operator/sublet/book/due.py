@@ -1,12 +1,15 @@
 """When to look again if nothing happens: the next instant at which the same objects would be decided differently."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
+from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
-from sublet.book.decisions import Decision, Extend, Refuse, Reserve
+from sublet.book.decisions import Decision, Extend, Refuse, Reserve, Warn
 from sublet.book.demand import Demand
+from sublet.book.holdings import RELEASE_MS
 from sublet.book.notices import next_notice
 from sublet.book.view import View
 
@@ -16,10 +19,17 @@ def next_due(
     holders: Iterable[GpuClaim],
     waiting: Iterable[Demand],
     decisions: Iterable[Decision],
+    leaving: Mapping[ClaimUID, Millis],
 ) -> Millis | None:
     """Return the first instant after now at which anything begins, ends, or becomes too short for a claim that waits."""
     ends = [c.status.allocation.until_time for c in holders if c.status.allocation is not None]
-    ends += [c.spec.schedule.start_time for c in holders]
+    warned = {d.claim_uid for d in decisions if isinstance(d, Warn)}
+    for claim in holders:
+        if (start := claim.spec.schedule.start_time) is not None:
+            # shortly before its start nothing more is said of a promise that is short
+            ends += [start, Millis(start - RELEASE_MS) if claim.metadata.uid in warned else None]
+        if is_true(claim.status.conditions, "Releasing"):
+            ends.append(leaving.get(ClaimUID(claim.metadata.uid)))
     ends += [d.until_ms for d in decisions if isinstance(d, Reserve | Extend)]
     for demand in waiting:
         if demand.claim.spec.schedule.start_time is not None:

@@ -4,7 +4,6 @@ Fixed points otherwise. What was promised is never shortened by a class or a com
 spec or by the end of a lease; nothing is concluded from a lease or class that isn't there.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,28 +32,35 @@ def review(
     supplies: Mapping[LeaseUID, LeaseSupply],
     now_ms: Millis,
 ) -> Take | Extend | None:
-    """Return what a claim that holds GPUs needs: its release, another end, or nothing."""
+    """Return what a claim that holds nodes needs: its release, another end, or nothing."""
     allocation = claim.status.allocation
     if allocation is None or is_true(claim.status.conditions, "Releasing"):
         return None
-    promised = End(allocation.until_time or FOREVER, allocation.until_cause)
+    promised = promised_end(allocation)
     end = _end(claim, allocation, promised, offer, supplies, now_ms)
-    taken = _take(claim, allocation, promised, end, now_ms)
+    taken = take_if_due(claim, allocation, end, now_ms)
     if taken is not None or end.at_ms == promised.at_ms:
         return taken
-    for uid, gpus in _gpus_by_lease(allocation).items():
-        supply = supplies.get(uid)
-        if supply is not None and end.at_ms > promised.at_ms > now_ms:
-            nodes = supply.nodes_free_at(allocation, promised.at_ms)
-            supply.prolong(gpus, nodes, promised.at_ms, end.at_ms)
+    if end.at_ms > promised.at_ms:
+        for lease in _leases(allocation):
+            supplies[lease].move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
+    return moved(claim, end)
+
+
+def promised_end(allocation: Allocation) -> End:
+    """Return the end that a claim's status shows."""
+    return End(allocation.until_time or FOREVER, allocation.until_cause)
+
+
+def moved(claim: GpuClaim, end: End) -> Extend:
+    """Return the decision that moves a claim's end."""
     until = end.at_ms if end.at_ms < FOREVER else None
     return Extend(ClaimUID(claim.metadata.uid), until, end.cause if until is not None else None)
 
 
-def _take(
-    claim: GpuClaim, allocation: Allocation, promised: End, end: End, now_ms: Millis
-) -> Take | None:
+def take_if_due(claim: GpuClaim, allocation: Allocation, end: End, now_ms: Millis) -> Take | None:
     """Return the release whose cause came first, None while there is none."""
+    promised = promised_end(allocation)
     causes: list[tuple[Millis, ReleaseCause]] = []
     if end.at_ms <= now_ms:
         # a claim cut short ends now and not before: what ran is paid for
@@ -73,6 +79,13 @@ def _take(
     return Take(ClaimUID(claim.metadata.uid), cause, Millis(max(at_ms, begun)))
 
 
+def own_end_ms(claim: GpuClaim, allocation: Allocation, offer: GpuClass | None) -> Millis:
+    """Return when a claim ends by its own duration and its class, whatever its leases say."""
+    asked = _asked_end(claim, allocation)
+    promised = promised_end(allocation)
+    return min(asked, max(promised.at_ms, _class_end(claim, allocation, promised, offer)))
+
+
 def _end(
     claim: GpuClaim,
     allocation: Allocation,
@@ -85,32 +98,28 @@ def _end(
 
     A claim whose notice runs ends with it, or before.
     """
-    left_ms = left_of(claim)
-    asked = _after(claim, allocation, left_ms) if left_ms is not None else FOREVER
     if promised.cause is ReleaseCause.PREEMPTED:
+        asked = _asked_end(claim, allocation)
         return promised if promised.at_ms <= asked else End(asked, ReleaseCause.COMPLETED)
-    own = min(asked, max(promised.at_ms, _class_end(claim, allocation, promised, offer)))
-    shares = _gpus_by_lease(allocation)
-    lease_end = min(_lease_end(supplies.get(uid), promised) for uid in shares)
+    own, leases = own_end_ms(claim, allocation, offer), _leases(allocation)
+    lease_end = min(_lease_end(supplies.get(uid), promised) for uid in leases)
     if own <= lease_end:
         end = End(own, ReleaseCause.COMPLETED)
     else:
         end = End(lease_end, ReleaseCause.LEASE_ENDED)
     if end.at_ms <= promised.at_ms:
         return end
-    # GPUs of a claim past its promised end are counted as held for ever, so they need no further room
-    overdue, since = promised.at_ms <= now_ms, max(promised.at_ms, now_ms)
-    covered = min(
-        supply.covered_until(0, Counter(), since, end.at_ms)
-        if overdue
-        else supply.covered_until(
-            gpus, supply.nodes_free_at(allocation, promised.at_ms), since, end.at_ms
-        )
-        for supply, gpus in ((supplies[uid], gpus) for uid, gpus in shares.items())
-    )
-    if covered >= end.at_ms:
+    uid = ClaimUID(claim.metadata.uid)
+    stays = min(supplies[lease].stays_until(uid, allocation, end.at_ms) for lease in leases)
+    if stays >= end.at_ms:
         return end
-    return End(covered, ReleaseCause.LEASE_ENDED) if covered > since else promised
+    longer = stays > max(promised.at_ms, now_ms)
+    return End(stays, ReleaseCause.LEASE_ENDED) if longer else promised
+
+
+def _asked_end(claim: GpuClaim, allocation: Allocation) -> Millis:
+    left_ms = left_of(claim)
+    return _after(claim, allocation, left_ms) if left_ms is not None else FOREVER
 
 
 def _class_end(
@@ -144,8 +153,5 @@ def _after(claim: GpuClaim, allocation: Allocation, milliseconds: int) -> Millis
     return Millis((start if start is not None else allocation.decided_time) + milliseconds)
 
 
-def _gpus_by_lease(allocation: Allocation) -> Counter[LeaseUID]:
-    found: Counter[LeaseUID] = Counter()
-    for place in allocation.placements or allocation.bookings:
-        found[LeaseUID(place.lease_uid)] += place.gpus
-    return found
+def _leases(allocation: Allocation) -> list[LeaseUID]:
+    return [LeaseUID(uid) for uid in sorted(allocation.lease_uids)]

@@ -144,6 +144,6 @@ class FreeNodes:
         """Return the first node in whose book the claim doesn't stand yet: a book names a claim once."""
         for node in nodes:
             hold = self._holdings.node(node.uid)
-            if (hold is None or claim_uid not in hold.claims) and may_have(node):
+            if (hold is None or claim_uid not in hold.ends) and may_have(node):
                 return [node]
         return []

@@ -6,12 +6,13 @@ knows no such claim. Changed by the pass as it hands out GPUs; thrown away with 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
-from sublet.api.common import is_true
-from sublet.api.gpuclaim import Allocation, Booking, GpuClaim
+from sublet.api.common import Status, find_condition, is_true
+from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, Unfit
@@ -26,6 +27,11 @@ def holds(claim: GpuClaim) -> bool:
     )
 
 
+_NEVER: Final = Millis(0)
+RELEASE_MS: Final = 120_000
+"""How long a release is given until the last pod is gone; one that takes longer ends when it is seen to."""
+
+
 def held_until(allocation: Allocation, now_ms: Millis) -> Millis:
     """Return when an allocation that holds GPUs now ends.
 
@@ -35,7 +41,19 @@ def held_until(allocation: Allocation, now_ms: Millis) -> Millis:
     return until if until is not None and until > now_ms else FOREVER
 
 
-_NEVER: Final = Millis(0)
+def left_ms(claim: GpuClaim, allocation: Allocation, now_ms: Millis, rest_ms: int) -> Millis:
+    """Return when a claim that holds nodes is expected to have left them: what windows to come are planned with.
+
+    Whoever is leaving still holds them now, so nothing is given away by this. FOREVER if it is open-ended, or if its
+    release takes longer than one should. `rest_ms`: how long its nodes rest afterwards.
+    """
+    release, leaving = claim.status.release, find_condition(claim.status.conditions, "Releasing")
+    if release is None or leaving is None or leaving.status is not Status.TRUE:
+        until = allocation.until_time if allocation.until_time is not None else FOREVER
+        return until if until > now_ms else Millis(now_ms + RELEASE_MS)
+    since = release.vacated_time or leaving.last_transition_time
+    expected = Millis(since + RELEASE_MS)
+    return expected if expected + rest_ms > now_ms else FOREVER
 
 
 @dataclass(slots=True)
@@ -43,12 +61,16 @@ class NodeHold:
     """What is held of one node."""
 
     gpus: int = 0
-    claims: set[ClaimUID] = field(default_factory=set)
+    ends: dict[ClaimUID, Millis] = field(default_factory=dict)
+    """claim -> when it will be left by it; FOREVER where nobody knows"""
     tenants: set[TenantUID] = field(default_factory=set)
-    until_ms: Millis = _NEVER
-    """When the last of them ends; FOREVER where nobody knows."""
     has_strangers: bool = False
     """A claim is on it of which neither the hub nor the node says whose it is."""
+
+    @property
+    def until_ms(self) -> Millis:
+        """Return when the last claim leaves it."""
+        return max(self.ends.values(), default=_NEVER)
 
     @property
     def sole_tenant(self) -> TenantUID | None:
@@ -73,7 +95,7 @@ class Promise:
     """What a claim was promised ahead, and hasn't got yet."""
 
     claim: GpuClaim
-    bookings: tuple[Booking, ...]
+    allocation: Allocation
     start_ms: Millis
     until_ms: Millis
 
@@ -86,9 +108,15 @@ class Holdings:
     """The GPUs that are held: by node, by lease in time, and by tenant and class."""
 
     def __init__(
-        self, holders: Iterable[GpuClaim], inventories: Iterable[LeaseInventory], now_ms: Millis
+        self,
+        holders: Iterable[GpuClaim],
+        inventories: Iterable[LeaseInventory],
+        now_ms: Millis,
+        rests: Mapping[LeaseUID, int] = MappingProxyType({}),
     ) -> None:
+        """Read claims and nodes; `rests`: lease UID -> milliseconds that its nodes rest between claims."""
         self._now_ms = now_ms
+        self._rests = rests
         self._nodes: dict[NodeUID, NodeHold] = {}
         self._terms: dict[LeaseUID, list[Term]] = defaultdict(list)
         self.promises: list[Promise] = []
@@ -97,6 +125,8 @@ class Holdings:
         """(tenant, class) -> changes of its GPUs"""
         self._quota: dict[tuple[TenantUID, str], Steps] = {}
         """(tenant, class) -> GPUs in time, made when first asked for"""
+        self.leaving: dict[ClaimUID, Millis] = {}
+        """claim that is leaving its nodes -> until when they count as used, their rest included"""
         allocated: Shares = defaultdict(int)  # what the hub says
         for claim in holders:
             if claim.status.allocation is not None:
@@ -148,30 +178,41 @@ class Holdings:
         if hold is None:
             hold = self._nodes[node_uid] = NodeHold()
         hold.gpus += gpus
-        hold.until_ms = max(hold.until_ms, until_ms)
-        hold.claims.add(claim_uid)
+        hold.ends[claim_uid] = max(hold.ends.get(claim_uid, _NEVER), until_ms)
         return hold
 
     def _add_claim(self, claim: GpuClaim, allocation: Allocation, allocated: Shares) -> None:
         uid, tenant = ClaimUID(claim.metadata.uid), TenantUID(allocation.tenant_uid)
-        end = held_until(allocation, self._now_ms)
         start = claim.spec.schedule.start_time
         if allocation.is_ahead and start is not None:
-            if (end == FOREVER and allocation.until_time is not None) or is_true(
-                claim.status.conditions, "Releasing"
-            ):
-                return  # over, or given up: there are no nodes that anybody still has
-            self.promises.append(Promise(claim, allocation.bookings, start, end))
+            self._add_promise(claim, allocation, start)
+            return
+        rest_ms = max((self._rests.get(LeaseUID(x), 0) for x in allocation.lease_uids), default=0)
+        end = left_ms(claim, allocation, self._now_ms, rest_ms)
+        # what a claim is leaving counts as used until its nodes have rested, and always now
+        used_until = end
+        if end not in (FOREVER, allocation.until_time):
+            used_until = self.leaving[uid] = Millis(end + rest_ms)
         for place in allocation.placements:
             node_uid = NodeUID(place.node_uid)
             self._hold(node_uid, uid, place.gpus, end).tenants.add(tenant)
-            self._terms[LeaseUID(place.lease_uid)].append(Term(end, place.gpus))
+            self._terms[LeaseUID(place.lease_uid)].append(Term(used_until, place.gpus))
             allocated[uid, node_uid] += place.gpus
-        begin = start if allocation.is_ahead and start is not None else self._now_ms
-        self._counted[tenant, claim.spec.class_name] += [
-            (begin, allocation.gpus),
-            (end, -allocation.gpus),
-        ]
+        self._count(tenant, claim.spec.class_name, allocation.gpus, self._now_ms, used_until)
+
+    def _add_promise(self, claim: GpuClaim, allocation: Allocation, start: Millis) -> None:
+        """Add a window to come; one that is given up has no nodes that anybody still holds."""
+        if is_true(claim.status.conditions, "Releasing"):
+            return
+        until = allocation.until_time if allocation.until_time is not None else FOREVER
+        self.promises.append(Promise(claim, allocation, start, until))
+        tenant = TenantUID(allocation.tenant_uid)
+        self._count(tenant, claim.spec.class_name, allocation.gpus, start, max(start, until))
+
+    def _count(
+        self, tenant: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
+    ) -> None:
+        self._counted[tenant, class_name] += [(from_ms, gpus), (until_ms, -gpus)]
 
     def _add_books(self, inventory: LeaseInventory, allocated: Shares, beyond: Shares) -> None:
         """Add what nodes say beyond the hub; of a node in two inventories the larger entry counts, once."""

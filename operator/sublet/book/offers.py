@@ -14,7 +14,7 @@ from sublet.api.pending import Offer, OfferKind
 from sublet.api.times import Millis
 from sublet.book.backfill import Opening
 from sublet.book.decisions import Refuse
-from sublet.book.demand import Demand, Rules
+from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.placement import Candidate
 from sublet.book.shape import MAX_NODES, must_have_one_node, nearest_sizes
 from sublet.book.standing import Standing, Standings
@@ -49,7 +49,7 @@ def as_asked(demand: Demand) -> Offer:
 
 def dearer(claim: GpuClaim, rules: Rules, find: Find) -> tuple[Offer, ...]:
     """Return the offer at the class's price, for a claim that refuses it."""
-    read = rules.read(_with(claim, max_price_per_gpu_hour=None, suspended=False))
+    read = rules.read(with_spec(claim, max_price_per_gpu_hour=None, suspended=False))
     if isinstance(read, Refuse) or find(read) is None:
         return ()
     return (_offer(read, OfferKind.HIGHER_PRICE),)
@@ -82,7 +82,7 @@ def _sizes(demand: Demand, standings: Standings, find: Find) -> Iterator[Offer]:
     smaller = smaller_sizes(demand, standings)
     near = nearest_sizes(demand.claim, unfit) if unfit and not smaller else ()
     tried = [*near, *smaller][:MAX_OFFERS]
-    fitting = (gpus for gpus in tried if find(of_size(demand, gpus)) is not None)
+    fitting = (gpus for gpus in tried if find(demand.of_size(gpus)) is not None)
     for gpus in islice(fitting, 2 if near else 1):
         yield _offer(demand, OfferKind.OTHER_SIZE, gpus=gpus)
 
@@ -104,7 +104,7 @@ def smaller_sizes(demand: Demand, standings: Standings) -> list[int]:
 def _elsewhere(demand: Demand, find: Find) -> Iterator[Offer]:
     if demand.claim.spec.placement == Placement():
         return
-    found = find(replace(demand, claim=_with(demand.claim, placement=Placement())))
+    found = find(replace(demand, claim=with_spec(demand.claim, placement=Placement())))
     if found is not None:
         there = {s.lease.spec.location.jurisdiction for s in found.supplies}
         yield _offer(demand, OfferKind.ELSEWHERE, jurisdictions=tuple(sorted(there)))
@@ -113,7 +113,7 @@ def _elsewhere(demand: Demand, find: Find) -> Iterator[Offer]:
 def _classes(demand: Demand, rules: Rules, find: Find) -> Iterator[Offer]:
     """Yield other classes that the tenant may claim, the cheapest first."""
     names = [n for n in rules.class_names() if n != demand.claim.spec.class_name]
-    read = [rules.read(_with(demand.claim, class_name=n)) for n in names[:_CLASSES_TRIED]]
+    read = [rules.read(with_spec(demand.claim, class_name=n)) for n in names[:_CLASSES_TRIED]]
     others = [each for each in read if isinstance(each, Demand)]
     others = [each for each in others if each.offer.spec.currency == demand.offer.spec.currency]
     for other in sorted(others, key=lambda d: (d.price, d.offer.metadata.name)):
@@ -137,18 +137,6 @@ def _split(demand: Demand, standings: Standings) -> Iterator[Offer]:
         if claims > 1 and room * size >= each * claims:
             yield _offer(demand, OfferKind.SPLIT, gpus=each, claims=claims)
             return
-
-
-def of_size(demand: Demand, gpus: int) -> Demand:
-    """Return the demand for another number of GPUs, each wish for a form dropped that it breaks."""
-    spec = demand.claim.spec
-    fits = spec.gpus_per_node is not None and gpus % spec.gpus_per_node == 0
-    per_node = spec.gpus_per_node if fits else None
-    return replace(demand, claim=_with(demand.claim, gpus=gpus, gpus_per_node=per_node))
-
-
-def _with(claim: GpuClaim, **spec: object) -> GpuClaim:
-    return claim.model_copy(update={"spec": claim.spec.model_copy(update=spec)})
 
 
 def _offer(

@@ -129,8 +129,8 @@ def _parts(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) -> lis
     for supply in supplies:
         until_ms = demand.until_on(supply.ends_ms)
         if demand.is_ahead:
-            slot = supply.whole.slot_for(shape.gpus)
-            if slot and supply.nodes_for(slot, shape.gpus, demand.start_ms, until_ms):
+            slot = supply.slot_for(shape.gpus, 1, demand.start_ms, until_ms)
+            if slot is not None:
                 place = Place(supply, shape.gpus, None, size=slot)
                 found.append(Candidate((place,), breaks=True, left=slot - shape.gpus))
             continue

@@ -5,7 +5,7 @@ place never stops another of its class or tenant.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,15 +13,16 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
 from sublet.api.pending import PendingReason
+from sublet.api.times import MS_PER_SECOND
 from sublet.book.backfill import SHADOWS, Opening, find_opening
-from sublet.book.decisions import Decision, Extend, Plan, Refuse, Reserve
-from sublet.book.demand import Demand, Rules
+from sublet.book.decisions import Decision, Plan, Refuse, Reserve
+from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
 from sublet.book.expiry import review
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.book.notices import notices
-from sublet.book.offers import as_asked, dearer, of_size, offers_for, smaller_sizes
+from sublet.book.offers import as_asked, dearer, offers_for, smaller_sizes
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.preemption import Preemption
@@ -49,31 +50,29 @@ def plan(view: View) -> Plan:
             pending.append(claim)
     holders.sort(key=rank_of_holder)
     work = _Pass(view, holders)
-    reviewed = work.review(holders)
-    promised = [*work.promises.decide({decision.claim_uid for decision in reviewed})]
-    settled = frozenset(decision.claim_uid for decision in (*reviewed, *promised))
-    work.preemption = Preemption(holders, work.rules.offer, settled, view.now_ms)
-    decided = [*reviewed, *promised, *work.serve(pending), *work.preempted]
-    told = {decision.claim_uid for decision in decided}
-    news = [n for n in notices(holders, view.now_ms) if n.claim_uid not in told]
-    decisions = [*decided, *news]
-    return Plan(tuple(decisions), next_due(view, holders, work.waiting, decisions))
+    decisions = work.decide(pending)
+    due = next_due(view, holders, work.waiting, decisions, work.leaving)
+    return Plan(tuple(decisions), due)
 
 
 class _Pass:
     """The state of one pass: what is held, what is free, what was given."""
 
-    def __init__(self, view: View, holders: Iterable[GpuClaim]) -> None:
+    def __init__(self, view: View, holders: Sequence[GpuClaim]) -> None:
+        self._holders = holders
         self.waiting: list[Demand] = []
         """Claims that found no place."""
-        self.preemption: Preemption | None = None
-        self.preempted: list[Extend] = []
-        """Ends that were moved for claims of a higher priority."""
         self._positions: Counter[str] = Counter()  # class -> claims that wait, so far
         self._quoted: set[ClaimUID] = set()
         self._view = view
-        self.rules = Rules(view)
-        self._holdings = Holdings(holders, view.inventories.values(), view.now_ms)
+        self._rules = Rules(view)
+        rests = {
+            LeaseUID(x.metadata.uid): x.spec.term.quarantine_seconds * MS_PER_SECOND
+            for x in view.leases
+        }
+        self._holdings = Holdings(holders, view.inventories.values(), view.now_ms, rests)
+        self.leaving = self._holdings.leaving
+        """Until when claims that are leaving their nodes are expected to be gone."""
         disputed = disputed_nodes(view.inventories.values())
         self._supplies: dict[
             LeaseUID, LeaseSupply
@@ -96,22 +95,35 @@ class _Pass:
             if allocation is not None and not allocation.is_ahead:
                 tenant = TenantUID(allocation.tenant_uid)
                 self._shares.add(tenant, claim.spec.class_name, allocation.gpus)
-        self.promises = Promises(self._holdings.promises, self.rules, self._supplies, view.now_ms)
+        self._preemption = Preemption(holders, self._rules.offer, view.busy, view.now_ms)
+        self._promises = Promises(self._holdings.promises, self._rules, self._supplies, view.now_ms)
 
-    def review(self, holders: Iterable[GpuClaim]) -> list[Decision]:
-        """Return releases and moved ends of claims that hold GPUs, best-ranked first."""
-        found = (
-            review(c, self.rules.offer(c.spec.class_name), self._supplies, self._view.now_ms)
-            for c in holders
-        )
-        return [decision for decision in found if decision is not None]
+    def decide(self, pending: Iterable[GpuClaim]) -> list[Decision]:
+        """Return the decisions: about claims that hold GPUs, promises, pending claims, and what they are told."""
+        made: list[Decision] = [*self._review(), *self._promises.review(self._rules.offer)]
+        made += self._promises.decide({d.claim_uid for d in made})
+        self._preemption.spare({d.claim_uid for d in made})
+        made += self._serve(pending)
+        made += self._preemption.decisions
+        decided = {d.claim_uid for d in made}
+        news = notices(self._holders, self._view.now_ms)
+        return [*made, *(notice for notice in news if notice.claim_uid not in decided)]
 
-    def serve(self, pending: Iterable[GpuClaim]) -> list[Decision]:
+    def _review(self) -> Iterator[Decision]:
+        """Yield releases and moved ends of claims that hold nodes, best-ranked first."""
+        for claim in self._holders:
+            if claim.status.allocation is not None and not claim.status.allocation.is_ahead:
+                offer = self._rules.offer(claim.spec.class_name)
+                found = review(claim, offer, self._supplies, self._view.now_ms)
+                if found is not None:
+                    yield found
+
+    def _serve(self, pending: Iterable[GpuClaim]) -> list[Decision]:
         """Return a decision for each pending claim: claim-wide refusals by UID, then the others best-ranked first."""
         refused: list[Refuse] = []
         demands: list[Demand] = []
         for claim in pending:
-            read = self.rules.read(claim)
+            read = self._rules.read(claim)
             if isinstance(read, Refuse):
                 refused.append(self._bargain_over(claim, read))
             else:
@@ -121,7 +133,7 @@ class _Pass:
 
     def _class_gpus(self, class_name: str) -> int:
         """Return the GPUs that stand for a class."""
-        offer = self.rules.offer(class_name)
+        offer = self._rules.offer(class_name)
         products = frozenset(offer.spec.products) if offer is not None else frozenset()
         return sum(s.gpus for s in self._supplies.values() if not s.products.isdisjoint(products))
 
@@ -145,7 +157,7 @@ class _Pass:
             return None
         standings = Standings(demand, self._supplies.values())
         for gpus in [*smaller_sizes(demand, standings)[:_PARTS_TRIED], least]:
-            smaller = of_size(demand, gpus)
+            smaller = demand.of_size(gpus)
             found = self._would(smaller) if gpus >= least else None
             if found is not None:
                 return smaller, found
@@ -158,8 +170,8 @@ class _Pass:
         if refused.reason in _MENDED_BY_TIME:
             later = standings.of(Standing.OPEN, Standing.LATER)
             opening = find_opening(demand, later, self._view.now_ms)
-            opening = self._preempt(demand, standings, opening) or opening
-        offers = offers_for(demand, standings, opening, self.rules, self._would)
+            opening = self._preempt(demand, standings, opening)
+        offers = offers_for(demand, standings, opening, self._rules, self._would)
         if opening is None:
             return replace(refused, offers=offers)
         if not demand.is_ahead:
@@ -170,13 +182,13 @@ class _Pass:
         self, demand: Demand, standings: Standings, opening: Opening | None
     ) -> Opening | None:
         """Take back what a claim of higher priority needs, if that is sooner than it would begin anyway."""
-        if self.preemption is None or demand.is_ahead:
-            return None
-        open_now = standings.of(Standing.OPEN)
+        if demand.is_ahead:
+            return opening
+        sells = standings.of(Standing.OPEN)
         soonest = opening.at_ms if opening is not None else FOREVER
-        taken = self.preemption.make_room(demand, open_now, soonest)
-        self.preempted += taken
-        return find_opening(demand, open_now, self._view.now_ms) if taken else None
+        if not self._preemption.make_room(demand, sells, soonest):
+            return opening
+        return find_opening(demand, sells, self._view.now_ms)
 
     def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
         """Answer a quote, or name the price that the claim refuses."""
@@ -184,17 +196,14 @@ class _Pass:
             return refused
         self._quoted.add(refused.claim_uid)
         if refused.reason is PendingReason.PRICE_UNMET:
-            return replace(refused, offers=dearer(claim, self.rules, self._would))
+            return replace(refused, offers=dearer(claim, self._rules, self._would))
         if refused.reason is not PendingReason.SUSPENDED:
             return refused
-        awake = claim.model_copy(
-            update={"spec": claim.spec.model_copy(update={"suspended": False})}
-        )
-        read = self.rules.read(awake)
+        read = self._rules.read(with_spec(claim, suspended=False))
         if isinstance(read, Refuse):
             asked = replace(refused, message=f"{refused.message}; resumed now: {read.message}")
             priced = read.reason is PendingReason.PRICE_UNMET
-            offers = dearer(claim, self.rules, self._would) if priced else ()
+            offers = dearer(claim, self._rules, self._would) if priced else ()
             return replace(asked, offers=offers)
         found = self._find(read)
         if isinstance(found, Candidate):
@@ -202,7 +211,7 @@ class _Pass:
         standings = Standings(read, self._supplies.values())
         later = standings.of(Standing.OPEN, Standing.LATER)
         opening = find_opening(read, later, self._view.now_ms)
-        offers = offers_for(read, standings, opening, self.rules, self._would)
+        offers = offers_for(read, standings, opening, self._rules, self._would)
         return replace(
             refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
         )

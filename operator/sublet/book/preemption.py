@@ -2,10 +2,11 @@
 
 A victim's end is moved to the end of its notice; nothing else happens then. The blocked claim's opening appears at that
 instant by itself and is kept for it like any other, so a pass that comes after finds nothing left to preempt. Victims
-are looked for on one lease at a time and only where taking them back makes the claim fit.
+are looked for on one lease at a time, on the supply as it is, and only where taking them back makes the claim fit
+sooner than it would anyway.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sublet.api.common import is_true
@@ -15,6 +16,7 @@ from sublet.api.ids import ClaimUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Extend
 from sublet.book.demand import Demand
+from sublet.book.holdings import RELEASE_MS
 from sublet.book.placement import find_place
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
@@ -22,124 +24,114 @@ from sublet.book.supply import LeaseSupply
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A claim that may be taken back, and from when on its GPUs would be free."""
+    """A claim that may be taken back, and when its notice would be over."""
 
-    claim: GpuClaim
+    uid: ClaimUID
     allocation: Allocation
-    free_ms: Millis
-    until_ms: Millis
+    notice_ms: Millis
+
+    @property
+    def until_ms(self) -> Millis:
+        """Return its end as it is."""
+        until = self.allocation.until_time
+        return until if until is not None else FOREVER
 
     @property
     def rank(self) -> tuple[int, int, int, str]:
-        """Lowest priority first, then fewest GPUs, then youngest."""
+        """Return its place: lowest priority first, then fewest GPUs, then youngest."""
         held = self.allocation
-        return (held.priority, held.gpus, -held.decided_time, self.claim.metadata.uid)
-
-    def give_back(self, supply: LeaseSupply, sign: int = 1) -> None:
-        """Count its GPUs on a lease as free after its notice; with -1 as held again."""
-        gpus = sum(p.gpus for p in self.allocation.placements if p.lease_uid == supply.uid)
-        nodes = supply.nodes_free_at(self.allocation, self.until_ms)
-        for size, count in nodes.items():
-            supply.whole.prolong(size, -sign * count, self.free_ms, self.until_ms)
-        supply.hold_gpus(-sign * gpus, self.free_ms, self.until_ms)
-
-    @property
-    def decision(self) -> Extend:
-        """Return its end moved to the end of its notice."""
-        return Extend(ClaimUID(self.claim.metadata.uid), self.free_ms, ReleaseCause.PREEMPTED)
+        return (held.priority, held.gpus, -held.decided_time, self.uid)
 
 
 class Preemption:
-    """The claims of one pass that may be taken back."""
+    """The claims of one pass that may be taken back, and those that are."""
 
     def __init__(
         self,
         holders: Iterable[GpuClaim],
         offer: Callable[[str], GpuClass | None],
-        decided: frozenset[ClaimUID],
+        busy: Collection[ClaimUID],
         now_ms: Millis,
     ) -> None:
-        """Look for claims of Preemptible classes that hold nodes, aren't going and weren't decided on."""
-        self._now_ms = now_ms
+        """Look for claims of Preemptible classes that hold nodes, aren't going and have no work under way."""
+        self.decisions: list[Extend] = []
         found = (
             _victim(claim, offer(claim.spec.class_name), now_ms)
             for claim in holders
-            if claim.metadata.uid not in decided
+            if claim.metadata.uid not in busy
         )
         self._victims = sorted((v for v in found if v is not None), key=lambda v: v.rank)
 
-    def make_room(
-        self, demand: Demand, supplies: Sequence[LeaseSupply], before_ms: Millis
-    ) -> list[Extend]:
-        """Take back what a blocked claim needs; [] if no victims make it fit before the instant when it fits anyway.
+    def spare(self, decided: Collection[ClaimUID]) -> None:
+        """Leave claims alone that something was decided for."""
+        self._victims = [v for v in self._victims if v.uid not in decided]
+
+    def make_room(self, demand: Demand, supplies: Sequence[LeaseSupply], before_ms: Millis) -> bool:
+        """Take back what a blocked claim needs, and say whether that makes it fit before the instant when it fits anyway.
 
         The supplies show what was taken back as free after its notice.
         """
-        chosen: tuple[LeaseSupply, list[Victim]] | None = None
-        for supply in supplies:
-            victims = self._on(supply, demand)
-            soon = victims and max(v.free_ms for v in victims) < before_ms
-            if soon and (chosen is None or _cost(victims) < _cost(chosen[1])):
-                chosen = (supply, victims)
-        if chosen is None:
-            return []
-        supply, victims = chosen
+        found = [(s, victims) for s in supplies if (victims := self._on(s, demand, before_ms))]
+        if not found:
+            return False
+        supply, victims = min(found, key=lambda each: _cost(each[1]))
         for victim in victims:
-            victim.give_back(supply)
+            supply.move_end(victim.uid, victim.allocation, victim.notice_ms)
             self._victims.remove(victim)
-        return [victim.decision for victim in victims]
+            self.decisions.append(Extend(victim.uid, victim.notice_ms, ReleaseCause.PREEMPTED))
+        return True
 
-    def _on(self, supply: LeaseSupply, demand: Demand) -> list[Victim]:
+    def _on(self, supply: LeaseSupply, demand: Demand, before_ms: Millis) -> list[Victim]:
         """Return the victims on one lease without which the claim wouldn't fit there, [] if it doesn't fit anyway."""
-        able = [v for v in self._victims if v.allocation.priority < demand.priority]
-        able = [v for v in able if v.allocation.lease_uids == {supply.uid}]
         taken: list[Victim] = []
-        for victim in able:
-            victim.give_back(supply)
-            taken.append(victim)
-            if _fits(demand, supply, taken):
+        fits = False
+        for victim in self._victims:
+            if victim.allocation.priority >= demand.priority:
                 break
-        else:
-            return self._undo(supply, taken)
-        for victim in tuple(taken[:-1]):
-            victim.give_back(supply, -1)
-            rest = [v for v in taken if v is not victim]
-            if _fits(demand, supply, rest):
-                taken = rest
+            if victim.allocation.lease_uids == {supply.uid}:
+                supply.move_end(victim.uid, victim.allocation, victim.notice_ms)
+                taken.append(victim)
+                fits = _fits(demand, supply, taken, before_ms)
+                if fits:
+                    break
+        needed = list(taken) if fits else []
+        for victim in tuple(needed):
+            supply.move_end(victim.uid, victim.allocation, victim.until_ms)
+            if _fits(demand, supply, taken, before_ms):
+                needed.remove(victim)
             else:
-                victim.give_back(supply)
-        self._undo(supply, taken)
-        return taken
-
-    @staticmethod
-    def _undo(supply: LeaseSupply, taken: list[Victim]) -> list[Victim]:
+                supply.move_end(victim.uid, victim.allocation, victim.notice_ms)
         for victim in taken:
-            victim.give_back(supply, -1)
-        return []
+            supply.move_end(victim.uid, victim.allocation, victim.until_ms)
+        return needed
 
 
 def _victim(claim: GpuClaim, offer: GpuClass | None, now_ms: Millis) -> Victim | None:
-    allocation, conditions = claim.status.allocation, claim.status.conditions
+    allocation = claim.status.allocation
     if offer is None or offer.spec.guarantee is not Guarantee.PREEMPTIBLE:
         return None
-    if allocation is None or allocation.is_ahead or is_true(conditions, "Releasing"):
+    if allocation is None or allocation.is_ahead or is_true(claim.status.conditions, "Releasing"):
         return None
-    until = allocation.until_time if allocation.until_time is not None else FOREVER
-    free = Millis(now_ms + offer.spec.notice_seconds * MS_PER_SECOND)
-    return Victim(claim, allocation, free, until) if free < until else None
+    if allocation.until_cause is ReleaseCause.PREEMPTED:
+        return None  # a notice that was given is never shortened
+    notice = Millis(now_ms + offer.spec.notice_seconds * MS_PER_SECOND)
+    victim = Victim(ClaimUID(claim.metadata.uid), allocation, notice)
+    return victim if notice < victim.until_ms else None
 
 
-def _fits(demand: Demand, supply: LeaseSupply, taken: Sequence[Victim]) -> bool:
-    """Say whether the claim would have its GPUs here once all these notices are over and the nodes have rested."""
-    start = max(v.free_ms for v in taken) + supply.whole.rest_ms if taken else demand.start_ms
-    later = replace(demand.at(Millis(start)), is_ahead=True)
-    return (
-        later.until_on(supply.ends_ms) <= supply.ends_ms and find_place(later, [supply]) is not None
-    )
+def _fits(demand: Demand, supply: LeaseSupply, taken: Sequence[Victim], before_ms: Millis) -> bool:
+    """Say whether the claim would have its GPUs here, and sooner than anyway, once these notices are over."""
+    left = max(v.notice_ms for v in taken)
+    # they leave within the time that a release is given, or waiting for who ends by itself is as quick
+    if supply.whole.rested(Millis(left + RELEASE_MS)) >= before_ms:
+        return False
+    later = replace(demand.at(supply.whole.rested(left)), is_ahead=True)
+    runs = later.start_ms < supply.ends_ms and later.until_on(supply.ends_ms) <= supply.ends_ms
+    return runs and find_place(later, [supply]) is not None
 
 
 def _cost(victims: Sequence[Victim]) -> tuple[int, int, int, list[tuple[int, int, int, str]]]:
-    """Lowest priorities first, then the fewest GPUs, then the fewest claims."""
+    """Return what makes a choice of victims worse: their highest priority, their GPUs, their number."""
     return (
         max(v.allocation.priority for v in victims),
         sum(v.allocation.gpus for v in victims),

@@ -1,35 +1,46 @@
 """Windows that were promised ahead: kept free until they begin, made nodes at their start, and mended when they slip.
 
 A promise counts against its lease from the first pass on, so that nothing that comes later is sold what it needs. A
-phase that comes late, a node that fails or a smaller commitment can still leave too little: then the fewest claims are
-hit, each of them is moved to another lease if there is room, and is told if there isn't. A promise is never dropped.
+phase that comes late, a node that fails or a smaller commitment can still leave too little: then as many promises as
+possible keep their room, small ones first among equals, and what is left is kept for the others, each of which is moved
+to another lease if there is room, and is told if there isn't. A promise is never dropped.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import Allocation
+from sublet.api.gpuclaim import Booking, ReleaseCause
+from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName
 from sublet.api.times import Millis, format_instant
-from sublet.book.decisions import Decision, Reserve, Warn
+from sublet.book.decisions import Decision, Extend, Reserve, Take, Warn
 from sublet.book.demand import Demand, Rules
-from sublet.book.holdings import Promise
+from sublet.book.expiry import End, moved, own_end_ms, promised_end, take_if_due
+from sublet.book.holdings import RELEASE_MS, Promise
 from sublet.book.placement import Candidate, Place, find_place
 from sublet.book.standing import Standing, Standings
+from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 
 Supplies = Mapping[LeaseUID, LeaseSupply]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
     """A promise as it lies on the leases."""
 
     promise: Promise
-    places: tuple[Place, ...]
-    missing: tuple[str, ...]
+    from_ms: Millis
+    """From when room is kept: its start, now if that has passed, or when there will be room."""
+    places: tuple[Place, ...] = ()
+    missing: tuple[str, ...] = ()
     """Leases by alias that will have too little for it; none: all is well."""
+
+    @property
+    def uid(self) -> ClaimUID:
+        """Return the claim's UID."""
+        return ClaimUID(self.promise.claim.metadata.uid)
 
 
 class Promises:
@@ -38,83 +49,173 @@ class Promises:
     def __init__(
         self, promises: Iterable[Promise], rules: Rules, supplies: Supplies, now_ms: Millis
     ) -> None:
-        """Keep room for every promise on its own leases."""
+        """Keep room for the promises that can be kept on their own leases, then what is left for the others."""
         self._rules = rules
         self._supplies = supplies
         self._now_ms = now_ms
         self._kept = [self._keep(each) for each in sorted(promises, key=_order)]
+        for kept in self._kept:
+            if kept.missing:
+                self._keep_what_is_left(kept)
+
+    def review(self, offer: Callable[[str], GpuClass | None]) -> Iterator[Take | Extend]:
+        """Yield what was given up or is over, and ends that moved."""
+        for kept in self._kept:
+            promise = kept.promise
+            own = own_end_ms(
+                promise.claim, promise.allocation, offer(promise.claim.spec.class_name)
+            )
+            end = self._end(kept, own)
+            taken = take_if_due(promise.claim, promise.allocation, end, self._now_ms)
+            if taken is not None:
+                yield taken
+            elif end.at_ms != promise.until_ms:
+                if end.at_ms > promise.until_ms:
+                    _hold(kept, -1)
+                    kept.promise = replace(promise, until_ms=end.at_ms)
+                    _hold(kept)
+                yield moved(promise.claim, end)
 
     def decide(self, decided: Collection[ClaimUID]) -> Iterator[Decision]:
         """Yield nodes for windows that have begun, other leases for those that slip, and warnings.
 
-        Claims that something was decided for are left to the next pass.
+        Claims that something was decided for are left to the next pass. What is well goes first.
         """
-        for kept in self._kept:
-            if kept.promise.claim.metadata.uid in decided:
+        for kept in sorted(self._kept, key=lambda k: bool(k.missing)):
+            if kept.uid in decided or kept.promise.until_ms <= self._now_ms:
                 continue
             begun = kept.promise.start_ms <= self._now_ms
-            if begun or kept.missing:
+            # a claim that is just leaving its node makes no promise slip: in a moment it is gone
+            soon = kept.promise.start_ms - self._now_ms <= RELEASE_MS
+            if begun or (kept.missing and not soon):
                 yield from self._mend(kept, begun=begun)
-            else:
+            elif not kept.missing:
                 yield from _said(kept, "")
 
     def _keep(self, promise: Promise) -> _Kept:
-        places, missing = [], []
-        for booking in promise.bookings:
+        """Keep all of a promise's room, or none of it."""
+        places: list[Place] = []
+        missing: list[str] = []
+        kept = _Kept(promise, max(promise.start_ms, self._now_ms))
+        if promise.until_ms <= self._now_ms:
+            return kept
+        for booking in promise.allocation.bookings:
             supply = self._supplies.get(LeaseUID(booking.lease_uid))
-            size = supply.whole.slot_for(booking.gpus_per_node) if supply is not None else None
-            if supply is None or size is None:
+            if supply is None:
                 missing.append(booking.lease)
                 continue
-            place = Place(supply, booking.gpus_per_node, None, booking.nodes, size)
-            window = (max(promise.start_ms, self._now_ms), promise.until_ms)
-            if not supply.can_keep(size, place.nodes, place.gpus, *window):
+            window = (kept.from_ms, promise.until_ms)
+            size = supply.slot_for(booking.gpus_per_node, booking.nodes, *window)
+            if size is not None and promise.until_ms <= supply.ends_ms:
+                place = Place(supply, booking.gpus_per_node, None, booking.nodes, size)
+                supply.keep(size, place.nodes, place.gpus, *window)
+                places.append(place)
+            elif (
+                supply.inventory.synced
+            ):  # of a cluster that hasn't answered nothing is known to be missing
                 missing.append(booking.lease)
-            supply.keep(size, place.nodes, place.gpus, *window)
-            places.append(place)
-        return _Kept(promise, tuple(places), tuple(missing))
+        kept.places, kept.missing = tuple(places), tuple(missing)
+        if missing:
+            _hold(kept, -1)
+        return kept
+
+    def _keep_what_is_left(self, kept: _Kept) -> None:
+        """Keep what there is for a promise, so that nobody else gets it: all from later on, else a part of it."""
+        until_ms = kept.promise.until_ms
+        bookings = [
+            (supply, booking)
+            for booking in kept.promise.allocation.bookings
+            if (supply := self._supplies.get(LeaseUID(booking.lease_uid))) is not None
+        ]
+        later = [s.room_from(b.gpus_per_node, b.nodes, kept.from_ms, until_ms) for s, b in bookings]
+        if None not in later:
+            kept.from_ms = max((at for at in later if at is not None), default=kept.from_ms)
+        found = [_left(supply, booking, kept.from_ms, until_ms) for supply, booking in bookings]
+        kept.places = tuple(place for place in found if place is not None)
+        _hold(kept)
+
+    def _end(self, kept: _Kept, own_ms: Millis) -> End:
+        """Return a promise's end by its own duration; a lease ends only what was to run as long as the lease does."""
+        promise, before = kept.promise, promised_end(kept.promise.allocation)
+        uids = promise.allocation.lease_uids
+        leases = [self._supplies[LeaseUID(uid)] for uid in uids if LeaseUID(uid) in self._supplies]
+        lease_ms = min((s.ends_ms for s in leases), default=before.at_ms)
+        end = End(own_ms, ReleaseCause.COMPLETED if own_ms < FOREVER else None)
+        if own_ms > lease_ms:
+            end = End(lease_ms, ReleaseCause.LEASE_ENDED)
+            if before.cause is ReleaseCause.COMPLETED or lease_ms <= promise.start_ms:
+                end = End(max(lease_ms, before.at_ms), before.cause)
+        if end.at_ms <= before.at_ms:
+            return end if end.at_ms < before.at_ms else before
+        if kept.missing:
+            return before
+        lasts = [
+            p.supply.lasts_until(p.size, p.nodes, p.gpus, before.at_ms, end.at_ms)
+            for p in kept.places
+        ]
+        at_ms = min(lasts, default=before.at_ms)
+        if at_ms >= end.at_ms:
+            return end
+        return End(at_ms, ReleaseCause.LEASE_ENDED) if at_ms > before.at_ms else before
 
     def _mend(self, kept: _Kept, *, begun: bool) -> Iterator[Decision]:
-        promise = kept.promise
-        allocation = promise.claim.status.allocation
-        demand = self._rules.promised(promise.claim, allocation) if allocation else None
-        if allocation is None or demand is None:
+        demand = self._rules.promised(kept.promise.claim, kept.promise.allocation)
+        if demand is None:
             yield from _said(kept, "its class or its tenant is gone; ask the platform team")
             return
-        window = (max(promise.start_ms, self._now_ms), promise.until_ms)
-        for place in kept.places:
-            place.supply.keep(place.size, -place.nodes, place.gpus, *window)
+        _hold(kept, -1)
         found = self._find(demand, kept)
         if found is None:
-            for place in kept.places:
-                place.supply.keep(place.size, place.nodes, place.gpus, *window)
+            _hold(kept)
             yield from _said(kept, _shortage(kept, begun=begun))
             return
-        give(demand, found, promise.until_ms)
-        yield Reserve(
-            claim_uid=ClaimUID(promise.claim.metadata.uid),
-            sequence=allocation.sequence + 1,
-            tenant=TenantName(allocation.tenant),
-            tenant_uid=demand.tenant_uid,
-            price_per_gpu_hour=allocation.price_per_gpu_hour,
-            currency=allocation.currency,
-            priority=allocation.priority,
-            decided_ms=allocation.decided_time,
-            until_ms=allocation.until_time,
-            until_cause=allocation.until_cause,
-            placements=() if demand.is_ahead else tuple(p.as_placement() for p in found.places),
-            bookings=tuple(p.as_booking() for p in found.places)
-            if demand.is_ahead
-            else allocation.bookings,
-        )
+        candidate, end = found
+        give(demand, candidate, end.at_ms)
+        yield _as_promised(demand, kept.promise, candidate, end)
 
-    def _find(self, demand: Demand, kept: _Kept) -> Candidate | None:
-        """Return a place for a promise: on its own leases if there is one, else on any that would serve it."""
-        standings = Standings(demand, self._supplies.values())
-        can = [s for s in standings.of(Standing.OPEN, Standing.CLOSED) if _lasts(s, kept.promise)]
-        own = {place.supply.uid for place in kept.places}
-        mine = find_place(demand, [s for s in can if s.uid in own])
-        return mine or find_place(demand, [s for s in can if s.is_open])
+    def _find(self, demand: Demand, kept: _Kept) -> tuple[Candidate, End] | None:
+        """Return a place for a promise and until when: on its own leases if there is one, else on any that serves it.
+
+        A window that has begun and that no lease can keep to its end is handed over as far as its own leases go.
+        """
+        end = promised_end(kept.promise.allocation)
+        uids = kept.promise.allocation.lease_uids
+        own = [s for uid, s in self._supplies.items() if uid in uids and _serves(s, demand)]
+        if not all(s.inventory.synced for uid, s in self._supplies.items() if uid in uids):
+            return (
+                None  # a cluster that hasn't answered yet is asked before another lease pays for it
+            )
+        others = Standings(demand, self._supplies.values()).of(Standing.OPEN)
+        for supplies in (own, others):
+            found = find_place(demand, [s for s in supplies if end.at_ms <= s.ends_ms])
+            if found is not None:
+                return found, end
+        last = min((s.ends_ms for s in own), default=self._now_ms)
+        if demand.is_ahead or not self._now_ms < last < end.at_ms:
+            return None
+        found = find_place(replace(demand, asked_until_ms=last), own)
+        return (found, End(last, ReleaseCause.LEASE_ENDED)) if found is not None else None
+
+
+def _hold(kept: _Kept, sign: int = 1) -> None:
+    """Keep a promise's room, or let it go (-1)."""
+    for place in kept.places:
+        window = (kept.from_ms, kept.promise.until_ms)
+        place.supply.keep(place.size, sign * place.nodes, place.gpus, *window)
+
+
+def _left(supply: LeaseSupply, booking: Booking, from_ms: Millis, until_ms: Millis) -> Place | None:
+    """Return as many of a promise's nodes as a lease has room for."""
+    gpus = booking.gpus_per_node
+    for size in sorted(s for s in supply.whole.sizes if s >= gpus):
+        room = min(
+            booking.nodes,
+            supply.whole.least(size, from_ms, until_ms),
+            supply.headroom(from_ms, until_ms) // gpus,
+        )
+        if room > 0:
+            return Place(supply, gpus, None, room, size)
+    return None
 
 
 def give(demand: Demand, found: Candidate, until_ms: Millis) -> None:
@@ -133,27 +234,42 @@ def give(demand: Demand, found: Candidate, until_ms: Millis) -> None:
             )
 
 
-def _lasts(supply: LeaseSupply, promise: Promise) -> bool:
-    """Say whether a lease lasts as long as was promised."""
-    return promise.until_ms <= supply.ends_ms
+def _serves(supply: LeaseSupply, demand: Demand) -> bool:
+    """Say whether a lease can keep what it was promised for; who may claim it now plays no part."""
+    runs = supply.begins_ms <= demand.start_ms < supply.ends_ms
+    return runs and not supply.is_silent and supply.inventory.isolation_ready
 
 
-def _order(promise: Promise) -> tuple[int, int, Millis, str]:
-    """Small ones first among equal priorities: so the fewest promises are broken when there is too little."""
-    allocation: Allocation | None = promise.claim.status.allocation
-    if allocation is None:
-        return (0, 0, promise.start_ms, promise.claim.metadata.uid)
-    return (
-        -allocation.priority,
-        allocation.gpus,
-        allocation.decided_time,
-        promise.claim.metadata.uid,
+def _as_promised(demand: Demand, promise: Promise, found: Candidate, end: End) -> Reserve:
+    """Return the decision that gives a promise nodes, or other leases, on the terms it was made on."""
+    allocation, ahead = promise.allocation, demand.is_ahead
+    places = found.places
+    return Reserve(
+        claim_uid=demand.uid,
+        sequence=allocation.sequence + 1,
+        tenant=TenantName(allocation.tenant),
+        tenant_uid=demand.tenant_uid,
+        price_per_gpu_hour=allocation.price_per_gpu_hour,
+        currency=allocation.currency,
+        priority=allocation.priority,
+        decided_ms=allocation.decided_time,
+        until_ms=end.at_ms if end.at_ms < FOREVER else None,
+        until_cause=end.cause,
+        placements=() if ahead else tuple(p.as_placement() for p in places),
+        bookings=tuple(p.as_booking() for p in places) if ahead else allocation.bookings,
     )
 
 
+def _order(promise: Promise) -> tuple[int, int, Millis, str]:
+    """Small ones first among equal priorities, then those that end first: so few are broken when there is too little."""
+    held = promise.allocation
+    return (-held.priority, held.gpus, promise.until_ms, promise.claim.metadata.uid)
+
+
 def _shortage(kept: _Kept, *, begun: bool) -> str:
-    gpus = sum(b.gpus for b in kept.promise.bookings)
-    where = ", ".join(sorted(set(kept.missing or (p.supply.alias for p in kept.places))))
+    bookings = kept.promise.allocation.bookings
+    gpus = sum(b.gpus for b in bookings)
+    where = ", ".join(sorted(set(kept.missing or (b.lease for b in bookings))))
     start = format_instant(kept.promise.start_ms)
     if begun:
         return (
@@ -168,6 +284,5 @@ def _shortage(kept: _Kept, *, begun: bool) -> str:
 
 def _said(kept: _Kept, message: str) -> Iterator[Decision]:
     """Yield what a claim is to be told; that all is well only where it was told otherwise."""
-    claim = kept.promise.claim
-    if message or claim_status.is_late(claim):
-        yield Warn(ClaimUID(claim.metadata.uid), message)
+    if message or claim_status.is_late(kept.promise.claim):
+        yield Warn(kept.uid, message)

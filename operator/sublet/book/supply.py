@@ -5,17 +5,17 @@ is sold never exceeds what is committed, at any instant that the buyer would see
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
-from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpuclaim import Allocation, GpuClaim, PlacedNode
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantUID
 from sublet.api.lease_terms import Commitment, CommitmentMode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.free import FreeNodes
-from sublet.book.holdings import Holdings
+from sublet.book.holdings import Holdings, NodeHold
 from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
 from sublet.book.shape import Shape, shapes_on
 from sublet.book.steps import FOREVER, Steps
@@ -146,9 +146,7 @@ class LeaseSupply:
 
     def may_have(self, node: NodeState, until_ms: Millis) -> bool:
         """Say whether a node may be held until then without taking it from a promise."""
-        if self._holdings.node(node.uid) is None:
-            return self.whole.least(node.gpus, self._now_ms, until_ms) > 0
-        return self.whole.can_prolong(node.gpus, 1, self._held_until(node), until_ms)
+        return self.whole.can_move(node, until_ms)
 
     def first_window(
         self, size: int, nodes: int, gpus: int, from_ms: Millis, length_ms: int | None
@@ -170,41 +168,68 @@ class LeaseSupply:
         lasts = found is not None and found + (length_ms or 1) <= self.ends_ms
         return found if steps is not None and lasts else None
 
-    def covered_until(
-        self, gpus: int, nodes: Counter[int], from_ms: Millis, until_ms: Millis
-    ) -> Millis:
-        """Return until when GPUs that a claim has here from `from_ms` on would stay its own, at most `until_ms`.
+    def move_end(self, claim_uid: ClaimUID, allocation: Allocation, until_ms: Millis) -> None:
+        """Move the end of what a claim holds here, forward or back: all that is free changes with it."""
+        used_until = self._holdings.leaving.get(claim_uid, self._now_ms)
+        for place, hold in self._holds_of(claim_uid, allocation):
+            before = max(hold.ends[claim_uid], used_until)
+            hold.ends[claim_uid] = until_ms
+            after = max(until_ms, used_until)
+            self._spare.add(-place.gpus, before, after)
+            self._spare.add(place.gpus, after, before)
+            if (node := self._node(place)) is not None:
+                self.whole.move(node, hold.until_ms)
 
-        They must stay within the commitment, and its nodes (size -> number) must not be promised to others.
+    def stays_until(self, claim_uid: ClaimUID, allocation: Allocation, until_ms: Millis) -> Millis:
+        """Return until when a claim may stay on what it holds here, at most `until_ms`.
+
+        Beyond its end it must stay within the commitment and take no node that was promised.
         """
-        until_ms = self._spare.first_below(gpus, from_ms, until_ms)
-        for size, count in nodes.items():
-            until_ms = self.whole.free_until(size, count, from_ms, until_ms)
-        return until_ms
+        held = list(self._holds_of(claim_uid, allocation))
+        before = max((hold.ends[claim_uid] for _, hold in held), default=FOREVER)
+        if until_ms <= before:
+            return until_ms
+        used_until = max(before, self._holdings.leaving.get(claim_uid, before))
+        gpus = sum(place.gpus for place, _ in held)
+        until_ms = self._spare.first_below(gpus, used_until, until_ms)
+        self.move_end(claim_uid, allocation, until_ms)
+        sizes = {node.gpus for place, _ in held if (node := self._node(place)) is not None}
+        short = (self.whole.first_short(size, before, until_ms) for size in sizes)
+        found = min((at for at in short if at is not None), default=until_ms)
+        self.move_end(claim_uid, allocation, before)
+        return found if found > used_until else allocation.until_time or FOREVER
 
-    def prolong(self, gpus: int, nodes: Counter[int], from_ms: Millis, until_ms: Millis) -> None:
-        """Hold GPUs longer, and the nodes (size -> number) that would have become free."""
-        self._spare.add(-gpus, from_ms, until_ms)
-        for size, count in nodes.items():
-            self.whole.prolong(size, count, from_ms, until_ms)
-
-    def hold_gpus(self, gpus: int, from_ms: Millis, until_ms: Millis) -> None:
-        """Count GPUs of the commitment as held for a window; a negative number as free."""
-        self._spare.add(-gpus, from_ms, until_ms)
-
-    def nodes_free_at(self, allocation: Allocation, at_ms: Millis) -> Counter[int]:
-        """Return node size -> number of a claim's nodes here that become free at its end, since it is the last on them."""
-        found: Counter[int] = Counter()
+    def _holds_of(
+        self, claim_uid: ClaimUID, allocation: Allocation
+    ) -> Iterator[tuple[PlacedNode, NodeHold]]:
         for place in allocation.placements:
-            node = self.inventory.nodes.get(NodeName(place.node))
-            if node is not None and node.uid == place.node_uid and place.lease_uid == self.uid:
-                found[node.gpus] += self._held_until(node) <= at_ms
-        if allocation.is_ahead:
-            for booking in allocation.bookings:
-                slot = self.whole.slot_for(booking.gpus_per_node)
-                if booking.lease_uid == self.uid and slot is not None:
-                    found[slot] += booking.nodes
-        return +found
+            hold = self._holdings.node(NodeUID(place.node_uid))
+            if place.lease_uid == self.uid and hold is not None and claim_uid in hold.ends:
+                yield place, hold
+
+    def _node(self, place: PlacedNode) -> NodeState | None:
+        """Return a placement's node, None if it can't be seen."""
+        node = self.inventory.nodes.get(NodeName(place.node))
+        return node if node is not None and node.uid == place.node_uid else None
+
+    def slot_for(self, gpus: int, nodes: int, from_ms: Millis, until_ms: Millis) -> int | None:
+        """Return the size of nodes of which a promise of so many GPUs of each keeps some free: the smallest with room."""
+        fitting = sorted(size for size in self.whole.sizes if size >= gpus)
+        found = (s for s in fitting if self.can_keep(s, nodes, gpus, from_ms, until_ms))
+        return next(found, None)
+
+    def room_from(self, gpus: int, nodes: int, from_ms: Millis, until_ms: Millis) -> Millis | None:
+        """Return the first instant from which a promise could be kept to its end, None if there is none."""
+        found: list[Millis] = []
+        for size in self.whole.sizes:
+            steps = self.whole.steps(size) if size >= gpus else None
+            if steps is None:
+                continue
+            free = steps.first_until(nodes, from_ms, self.whole.rested(until_ms))
+            spare = self._spare.first_until(nodes * gpus, from_ms, until_ms)
+            if free is not None and spare is not None:
+                found.append(max(free, spare))
+        return min((at for at in found if at < until_ms), default=None)
 
     def can_keep(self, size: int, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis) -> bool:
         """Say whether so many nodes, and `gpus` GPUs of each, can be kept free for a window."""
@@ -214,9 +239,21 @@ class LeaseSupply:
         )
 
     def keep(self, size: int, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis) -> None:
-        """Keep so many nodes, and `gpus` GPUs of each, free for a window; negative `nodes` lets them go again."""
+        """Keep so many nodes, and `gpus` GPUs of each, free for a window; a negative number lets them go again."""
         self.whole.hold(size, nodes, from_ms, until_ms)
         self._spare.add(-nodes * gpus, from_ms, until_ms)
+
+    def lasts_until(
+        self, size: int, nodes: int, gpus: int, before_ms: Millis, until_ms: Millis
+    ) -> Millis:
+        """Return until when room that is kept to `before_ms` may be kept on, at most `until_ms`."""
+        until_ms = self._spare.first_below(nodes * gpus, before_ms, min(until_ms, self.ends_ms))
+        steps, rest = self.whole.steps(size), self.whole.rest_ms
+        if steps is None or until_ms <= before_ms:
+            return before_ms
+        end_ms = self.whole.rested(until_ms)
+        short = steps.first_below(nodes, self.whole.rested(before_ms), end_ms)
+        return Millis(short - rest) if short < end_ms else until_ms
 
     def take(
         self,
@@ -228,20 +265,12 @@ class LeaseSupply:
         until_ms: Millis,
     ) -> None:
         """Give GPUs of one node to a claim; what is left of the node may go to another."""
-        held_until = self._held_until(node)
         self.free.remove(node)
         self._holdings.take(claim_uid, tenant_uid, node.uid, gpus, until_ms)
         self.free.put_back(node)
         self._spare.add(-gpus, self._now_ms, until_ms)
-        if held_until <= self._now_ms:
-            self.whole.hold(node.gpus, 1, self._now_ms, until_ms)
-        elif until_ms > held_until:
-            self.whole.prolong(node.gpus, 1, held_until, until_ms)
-
-    def _held_until(self, node: NodeState) -> Millis:
-        """Return when the claims on a node end; now if it is free."""
-        hold = self._holdings.node(node.uid)
-        return self._now_ms if hold is None else hold.until_ms
+        if (hold := self._holdings.node(node.uid)) is not None:
+            self.whole.move(node, hold.until_ms)
 
 
 def disputed_nodes(inventories: Collection[LeaseInventory]) -> set[NodeUID]:

@@ -10,7 +10,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
-from sublet.api.ids import LeaseUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory
 
@@ -28,5 +28,7 @@ class View:
     """PriorityClass name -> value"""
     inventories: Mapping[LeaseUID, LeaseInventory] = field(default_factory=dict)
     """lease UID -> its nodes"""
+    busy: frozenset[ClaimUID] = frozenset()
+    """Claims that work is under way for: their end can't be moved just now."""
     default_tenant: str | None = None
     """Tenant of namespaces that no tenant names (single-team installs)."""

@@ -115,7 +115,7 @@ class Loop:
         self._tend()
         self._adoption.tend(self._state.leases.all())
         self._bookkeeper.tend(self._state.claims.all())
-        if self._binder.backlog > _SURGE_CLAIMS:
+        if len(view.busy) > _SURGE_CLAIMS:
             busy_seconds = self._clock.monotonic() - begun
             self._batcher.rest(min(_LONGEST_REST_SECONDS, _REST_SHARE * busy_seconds))
         if not self._knows_the_fleet():
@@ -148,6 +148,7 @@ class Loop:
             tenants=self._state.tenants.all(),
             priorities=dict(self._state.priorities),
             inventories=self._fleet.inventories(),
+            busy=self._binder.busy,
             default_tenant=self._default_tenant,
         )
 
@@ -260,6 +261,7 @@ def _assume(claim: GpuClaim, decision: Reserve) -> GpuClaim:
         currency=decision.currency,
         price_hash="",
         price_per_gpu_hour=decision.price_per_gpu_hour,
+        priority=decision.priority,
         decided_time=decision.decided_ms,
         bound_time=None,
         until_time=decision.until_ms,

@@ -2,28 +2,61 @@
 
 from dataclasses import replace
 
+import pytest
+
+from sublet.api.gpuclaim import ReleaseCause
 from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
-from sublet.book.holdings import Holdings, Term
+from sublet.api.times import Millis
+from sublet.book.decisions import Take
+from sublet.book.holdings import RELEASE_MS, Holdings, Term
 from sublet.book.inventory import Holding, Unfit
 from sublet.book.plan import plan
 from sublet.book.steps import FOREVER
 from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant, uid_of
-from tests.builders.fleet import held, inventory, nodes, refusal_of, reserve_of, view
+from tests.builders.fleet import held, inventory, nodes, refusal_of, released, reserve_of, view
 
 WEST, EAST = as_lease(), as_lease(lease("east"))
 HOUR = 3_600_000
 STRANGER = ClaimUID(uid_of("stranger"))
 
 
-def test_a_claim_counts_until_its_end_and_one_past_its_end_until_its_release_is_done():
+def test_a_claim_counts_until_its_end_and_one_past_its_end_until_it_can_have_left():
     (first, second) = nodes(WEST, 2)
     running = held(as_claim(claim("running")), WEST, [first], until_ms=NOW + HOUR)
     overdue = held(as_claim(claim("overdue")), WEST, [second], until_ms=NOW - HOUR)
 
     found = Holdings([running, overdue], [], NOW)
 
-    assert found.terms(LeaseUID(WEST.metadata.uid)) == [Term(NOW + HOUR, 8), Term(FOREVER, 8)]
+    assert found.terms(LeaseUID(WEST.metadata.uid)) == [
+        Term(NOW + HOUR, 8),
+        Term(NOW + RELEASE_MS, 8),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("passed_ms", "until_ms"),
+    [
+        (0, RELEASE_MS + HOUR),
+        (RELEASE_MS + HOUR - 1, RELEASE_MS + HOUR),
+        (RELEASE_MS + HOUR, FOREVER),
+    ],
+)
+def test_a_release_is_given_its_time_and_the_nodes_their_rest_then_nobody_knows(
+    passed_ms, until_ms
+):
+    (node,) = nodes(WEST, 1)
+    leaving = released(
+        held(as_claim(), WEST, [node], until_ms=NOW),
+        Take(ClaimUID(as_claim().metadata.uid), ReleaseCause.COMPLETED, NOW),
+        done=False,
+    )
+    uid = LeaseUID(WEST.metadata.uid)
+
+    found = Holdings([leaving], [], Millis(NOW + passed_ms), {uid: HOUR})
+
+    expected = until_ms if until_ms == FOREVER else NOW + until_ms
+    assert found.terms(uid) == [Term(expected, 8)]
 
 
 def test_of_what_hub_and_node_say_of_one_claim_the_larger_counts():

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from sublet.api.gpuclaim import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Extend, Reserve, Take
+from sublet.book.inventory import Unfit
 from sublet.book.plan import plan
 from tests.builders.api import (
     NOW,
@@ -19,7 +20,16 @@ from tests.builders.api import (
     lease,
     tenant,
 )
-from tests.builders.fleet import after, carried_out, inventory, nodes, refusal_of, released, view
+from tests.builders.fleet import (
+    after,
+    carried_out,
+    held,
+    inventory,
+    nodes,
+    refusal_of,
+    released,
+    view,
+)
 
 NOTICE_MS = 600_000
 WEST = as_lease(lease("west", committed=64))
@@ -147,3 +157,97 @@ def test_no_victim_is_in_vain_or_needless(queue, gpus):
         assert not any(fits_without(set(victims) - {one}) for one in victims)
     else:
         assert fits_without(set()) or not fits_without(spot)
+
+
+def resting(seconds: int):
+    each = as_lease(lease("west", committed=64, term={"quarantineSeconds": seconds}))
+    return [(each, inventory(each, nodes(each, 2)))]
+
+
+def on(leases, *claims, **fields):
+    return view(claims, leases, classes=CLASSES, tenants=ACME, priorities=PRIORITIES, **fields)
+
+
+def holding(leases, *claims):
+    seen_ = on(leases, *claims)
+    return list(after(seen_, plan(seen_)).claims)
+
+
+def test_a_second_pass_takes_nobody_more_while_nodes_rest():
+    leases = resting(60)
+    busy = holding(leases, asking("one"), asking("two", minute=1))
+    first = on(leases, *busy, asking("urgent", 8, "high", "h100"))
+
+    made = plan(first)
+    assert len(taken(made)) == 1
+    assert not taken(plan(after(first, made, now_ms=Millis(NOW + 1_000))))
+
+
+def test_nobody_more_is_taken_back_while_the_first_is_released():
+    leases = resting(1_800)
+    busy = holding(leases, asking("one"), asking("two", minute=1))
+    seen_ = on(leases, *busy, asking("urgent", 8, "high", "h100"))
+    told = 0
+    for later in (0, 1_000, NOTICE_MS, NOTICE_MS + 1_000, NOTICE_MS + 900_000):
+        seen_ = replace(seen_, now_ms=Millis(NOW + later))
+        made = plan(seen_)
+        told += len(taken(made))
+        seen_ = after(seen_, made)
+
+    assert told == 1
+
+
+def test_nobody_is_taken_back_if_a_node_that_rests_is_there_as_soon():
+    leases = resting(3_600)
+    each = leases[0][0]
+    free_soon = held(
+        as_claim(claim("ends", schedule={"durationSeconds": 540})),
+        each, nodes(each, 1), until_ms=Millis(NOW + 540_000),
+    )  # fmt: skip
+    spot = held(asking("spot"), each, nodes(each, 2)[1:])
+
+    assert not taken(plan(on(leases, free_soon, spot, asking("urgent", 8, "high", "h100"))))
+
+
+def test_nobody_is_taken_back_from_a_node_on_which_another_claim_stays():
+    each = as_lease(lease("west", committed=16))
+    leases = [(each, inventory(each, nodes(each, 1)))]
+    stays = held(as_claim(claim("stays", gpus=4)), each, nodes(each, 1), gpus=4)
+    spot = held(asking("spot", 4), each, nodes(each, 1), gpus=4)
+
+    made = plan(on(leases, stays, spot, asking("urgent", 8, "high", "h100")))
+
+    assert not taken(made)
+
+
+def test_nobody_is_taken_back_from_a_node_that_cant_be_sold():
+    each = as_lease(lease("west", committed=16))
+    ill, well = nodes(each, 2)
+    leases = [(each, inventory(each, [replace(ill, unfit=Unfit.NOT_READY), well]))]
+    spot = held(asking("spot"), each, [ill])
+    stays = held(as_claim(claim("stays")), each, [well])
+
+    assert not taken(plan(on(leases, spot, stays, asking("urgent", 8, "high", "h100"))))
+
+
+def test_a_claim_that_is_being_worked_on_is_no_victim_and_another_is_taken():
+    busy = running(asking("one", 16), asking("two", 16, minute=1))
+    urgent = asking("urgent", 16, "high", "h100")
+    first = taken(plan(seen(*busy, urgent)))
+
+    other = taken(plan(replace(seen(*busy, urgent), busy=frozenset(first))))
+
+    assert other
+    assert not set(other) & set(first)
+
+
+def test_a_notice_that_was_given_is_never_shortened():
+    busy = running(asking("one", 16), asking("two", 16))
+    first = seen(*busy, asking("urgent", 16, "high", "h100"))
+    told = after(first, plan(first))
+    hasty = (CLASSES[0], as_class(gpu_class("spot", guarantee="Preemptible", noticeSeconds=0)))
+    noticed = [c for c in told.claims if c.status.allocation and c.status.allocation.until_time]
+
+    made = plan(replace(told, classes=hasty, claims=(*noticed, *first.claims[-1:])))
+
+    assert not set(taken(made)) & {c.metadata.uid for c in noticed}
