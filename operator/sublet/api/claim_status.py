@@ -64,7 +64,12 @@ def reserved(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimSt
     )
 
 
-def booked(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimStatus:
+def booked(
+    claim: GpuClaim,
+    allocation: Allocation,
+    now_ms: Millis,
+    bound_reason: str = PendingReason.WAITING_FOR_START.value,
+) -> ClaimStatus:
     """The book holds GPUs for it from its start on; which nodes they are is decided then."""
     start = claim.spec.schedule.start_time
     when = format_instant(start) if start is not None else "its start"
@@ -76,7 +81,7 @@ def booked(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimStat
         progress=None,
         states={
             "Reserved": (Status.TRUE, "Reserved"),
-            "Bound": (Status.FALSE, reason),
+            "Bound": (Status.FALSE, bound_reason),
             "Releasing": (Status.FALSE, "NotReleasing"),
         },
         update={**_NOT_PENDING, "allocation": allocation, "release": None, "access": None},
@@ -146,7 +151,14 @@ def is_giving_back(claim: GpuClaim) -> bool:
 
 
 def unreserved(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
-    """It lost the race for a node: back to the book. The allocation stays, for its sequence."""
+    """It lost the race for a node: back to the book. The allocation stays, for its sequence.
+
+    What was promised ahead stays promised, and gets other nodes.
+    """
+    allocation = _allocation(claim)
+    if allocation.bookings:
+        again = allocation.model_copy(update={"placements": ()})
+        return booked(claim, again, now_ms, bound_reason=LOST_RACE)
     pending = Pending(reason=PendingReason.WAITING_FOR_CAPACITY, message=message[:1024])
     return _next(
         claim,
@@ -160,7 +172,9 @@ def unreserved(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
 
 def lost_race(claim: GpuClaim) -> bool:
     """Say whether the last thing that happened to a claim was that it lost the race for a node."""
-    found = find_condition(claim.status.conditions, "Reserved")
+    if is_giving_back(claim):
+        return False
+    found = find_condition(claim.status.conditions, "Bound")
     return found is not None and found.status is Status.FALSE and found.reason == LOST_RACE
 
 
@@ -251,6 +265,8 @@ def released(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
         "Bound": (Status.FALSE, cause.value),
         "Releasing": (Status.FALSE, "Released"),
     }
+    if find_condition(claim.status.conditions, "Expiring") is not None:
+        states["Expiring"] = (Status.FALSE, "Released")
     if cause.is_final:
         states["Ended"] = (Status.TRUE, cause.value)
         message = "the claim has ended; delete it and make a new one to claim again"

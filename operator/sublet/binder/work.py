@@ -178,14 +178,8 @@ class Works:
         return await self._unreserve(live, said.message if said is not None else "")
 
     async def _unreserve(self, claim: GpuClaim, message: str) -> GpuClaim:
-        """Take the claim's reservation back; a promise that was made ahead stands, and gets other nodes."""
-        now, allocation = self._tools.clock.now_ms(), allocation_of(claim)
-        status = (
-            claim_status.booked(claim, allocation.model_copy(update={"placements": ()}), now)
-            if allocation.bookings
-            else claim_status.unreserved(claim, message, now)
-        )
-        written = await self._write(claim, status)
+        now = self._tools.clock.now_ms()
+        written = await self._write(claim, claim_status.unreserved(claim, message, now))
         self._tools.events.note(written, "LostRace", message, warning=True)
         return written
 

@@ -4,11 +4,11 @@ import pytest
 
 from sublet.api import claim_status
 from sublet.api.common import find_condition, is_true
-from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim, Release, ReleaseCause
+from sublet.api.gpuclaim import Access, Booking, ClusterAccess, GpuClaim, Release, ReleaseCause
 from sublet.api.pending import Pending, PendingReason
 from sublet.api.times import Millis
 from sublet.book.plan import plan
-from tests.builders.api import NOW, as_claim, as_lease
+from tests.builders.api import NOW, as_claim, as_lease, claim as claim_body
 from tests.builders.fleet import carried_out, inventory, nodes, reserve_of, view
 
 LATER = Millis(NOW + 60_000)
@@ -133,3 +133,34 @@ def test_a_promise_that_was_given_up_used_nothing():
     going = with_status(claim, claim_status.releasing(claim, release, LATER))
 
     assert with_status(going, claim_status.released(going, LATER)).status.used_milliseconds is None
+
+
+def test_a_promise_that_loses_its_node_stays_promised_and_is_known_to_have_lost():
+    claim = as_claim(claim_body(schedule={"startTime": "2026-11-22T09:00:00Z"}))
+    found = reserved().status.allocation
+    assert found is not None
+    booking = Booking(lease="west", lease_uid="w", product="p", nodes=1, gpus_per_node=8)
+    allocation = found.model_copy(update={"bookings": (booking,)})
+    gives_back = with_status(claim, claim_status.reserved(claim, allocation, NOW))
+
+    lost = with_status(gives_back, claim_status.unreserved(gives_back, "node is gone", LATER))
+
+    assert is_true(lost.status.conditions, "Reserved")
+    assert lost.status.allocation is not None
+    assert lost.status.allocation.is_ahead
+    assert claim_status.lost_race(lost)
+    assert not claim_status.is_giving_back(lost)
+    again = with_status(lost, claim_status.reserved(lost, allocation, LATER))
+    assert not claim_status.lost_race(again)
+
+
+def test_a_claim_that_was_taken_back_is_told_of_no_end_any_more():
+    told = with_status(bound(), claim_status.expiring(bound(), "Preempted", "soon", NOW))
+    release = Release(cause=ReleaseCause.PREEMPTED, release_time=NOW, sequence=1)
+    going = with_status(told, claim_status.releasing(told, release, NOW))
+
+    done = with_status(going, claim_status.released(going, LATER))
+
+    assert seen(done)["Expiring"] == "False"
+    never = claim_status.released(releasing(), LATER)
+    assert "Expiring" not in {c.type for c in never.conditions}
