@@ -4,6 +4,7 @@ import asyncio
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -177,10 +178,10 @@ def _ledger() -> Row:
     return Row("ledger lines appended", rate, "1/s", None, "SQLite, synchronous FULL, group commit")
 
 
-def _seconds(work: object) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     best = float("inf")
     for _ in range(3):
         begun = time.perf_counter()
-        work()  # type: ignore[operator]
+        work()
         best = min(best, time.perf_counter() - begun)
     return best

@@ -50,7 +50,7 @@ def wrap() -> None:
             kill()
         return answer
 
-    ApiServer.request = request  # type: ignore[method-assign]
+    ApiServer.request = request  # type: ignore[method-assign]  # that is the point
 
 
 def _counts(path: str, options: dict[str, Any]) -> bool:

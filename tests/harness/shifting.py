@@ -23,7 +23,7 @@ def wrap() -> None:
         hours = float(file.read_text() or 0) if file.exists() else 0.0
         return Millis(now_ms(self) + int(hours * _MS_PER_HOUR))
 
-    SystemClock.now_ms = shifted  # type: ignore[method-assign]
+    SystemClock.now_ms = shifted  # type: ignore[method-assign]  # that is the point
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ MIN_TOKEN_SECONDS: Final = 600
 _LONGEST_NAME: Final = 242
 
 
-class SecretTaken(Exception):  # noqa: N818  the name is the state
+class SecretTaken(Exception):
     """A Secret that isn't ours has the name of the claim's kubeconfig; somebody must delete it."""
 
 

@@ -16,7 +16,7 @@ from sublet.kube.session import ApiServer, JsonPatch
 _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
 
 
-class Outrun(Exception):  # noqa: N818  it is a state, not a fault
+class Outrun(Exception):
     """The claim changed under us; look at it again."""
 
 

@@ -60,21 +60,21 @@ class Tools:
     """(claim UID, lease alias) -> the token given last, so that one silent cluster doesn't cost the others' renewal."""
 
 
-class ClusterSilent(Exception):  # noqa: N818  the name is the state
+class ClusterSilent(Exception):
     """A step can't be done because a leased cluster can't be written to now; try again later."""
 
     def __init__(self, alias: str) -> None:
         super().__init__(f"waiting for {alias}: it can't be reached now")
 
 
-class ClusterRefuses(Exception):  # noqa: N818
+class ClusterRefuses(Exception):
     """A leased cluster answers a step with an error; said on the claim, and tried again later."""
 
     def __init__(self, alias: str, message: str) -> None:
         super().__init__(f"{alias} refuses a step: {message[:500]}")
 
 
-class StillThere(Exception):  # noqa: N818
+class StillThere(Exception):
     """Pods or a quarantine hold a node; look again later."""
 
     def __init__(self, message: str, wait_seconds: float = 1.0) -> None:
@@ -82,7 +82,7 @@ class StillThere(Exception):  # noqa: N818
         self.wait_seconds = wait_seconds
 
 
-class LostRace(Exception):  # noqa: N818
+class LostRace(Exception):
     """The claim can't have what the book gave it; give the rest back and let the book decide again."""
 
     def __init__(self, message: str, *, holds_nothing: bool = False) -> None:
@@ -91,9 +91,9 @@ class LostRace(Exception):  # noqa: N818
         """It lost at its first node, so this try took nothing; an earlier one may have."""
 
 
-class Overtaken(Exception):  # noqa: N818
+class Overtaken(Exception):
     """The claim's reservation isn't this one any more: another operator, or time, has decided otherwise."""
 
 
-class Interrupted(Exception):  # noqa: N818
+class Interrupted(Exception):
     """Something more important is to be done with the claim; stop at this step's end."""

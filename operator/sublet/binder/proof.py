@@ -23,7 +23,7 @@ _TENANT_TRIES: Final = 20
 _TENANT_WAIT_SECONDS: Final = 0.1
 
 
-class IsolationFault(Exception):  # noqa: N818  the name is the state
+class IsolationFault(Exception):
     """Isolation isn't live in a claim's namespace; the claim stays reserved and is not handed over."""
 
 

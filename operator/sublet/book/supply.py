@@ -12,8 +12,9 @@ from typing import Final
 from sublet.api.gpuclaim import Allocation, GpuClaim, PlacedNode
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantUID
-from sublet.api.lease_terms import Commitment, CommitmentMode
+from sublet.api.lease_terms import CommitmentMode
 from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.book.contract import commitment_changes, committed_at, price_at
 from sublet.book.free import FreeNodes
 from sublet.book.holdings import Holdings, NodeHold
 from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
@@ -69,7 +70,11 @@ class LeaseSupply:
         """It takes new claims."""
         self.is_silent = inventory.reach is not Reach.REACHABLE or not inventory.synced
         """What is known of it may be old."""
-        self.marginal_price = _marginal_price(lease, now_ms)
+        self.marginal_price = (
+            Decimal(0)
+            if spec.commitment.mode is CommitmentMode.TAKE_OR_PAY
+            else price_at(lease, now_ms)
+        )
         """What one more GPU-hour costs us: nothing where it is paid for anyway."""
         nodes = [n for n in inventory.nodes.values() if n.unfit not in _NEVER_SOLD and n.gpus > 0]
         sellable = [n for n in nodes if n.unfit is None and n.uid not in disputed]
@@ -81,7 +86,7 @@ class LeaseSupply:
             sellable, holdings, sharing=spec.node_sharing, zone=spec.location.zone or ""
         )
         size = _main_size(nodes) or usual_size
-        expected = {size: _expected(spec.commitment, self.gpus, size, now_ms)} if size else {}
+        expected = {size: _expected(lease, self.gpus, size, now_ms)} if size else {}
         self.whole = WholeNodes(
             now_ms,
             sellable,
@@ -99,7 +104,7 @@ class LeaseSupply:
         self._spare = Steps(
             now_ms,
             [
-                *_committed(spec.commitment),
+                *commitment_changes(lease),
                 (now_ms, -held),
                 *((t.until_ms, t.gpus) for t in terms),
             ],
@@ -301,39 +306,19 @@ def _main_size(nodes: Collection[NodeState]) -> int | None:
 
 
 def _expected(
-    commitment: Commitment, delivered: int, size: int, now_ms: Millis
+    lease: GpuLease, delivered: int, size: int, now_ms: Millis
 ) -> list[tuple[Millis, int]]:
     """Return the changes by nodes that phases to come will bring, from what is there or due by now.
 
     What is late already isn't counted on: it comes when it is seen.
     """
-    known = max(delivered, commitment.gpus_at(now_ms))
+    known = max(delivered, committed_at(lease, now_ms))
     changes: list[tuple[Millis, int]] = []
     level = nodes = 0
-    for at_ms, delta in _committed(commitment):
+    for at_ms, delta in commitment_changes(lease):
         level += delta
         if at_ms > now_ms:
             more = max(0, level - known) // size
             changes.append((at_ms, more - nodes))
             nodes = more
     return changes
-
-
-def _committed(commitment: Commitment) -> list[tuple[Millis, int]]:
-    """Return the commitment's changes; of two phases with one start the first counts, as in `gpus_at`."""
-    levels: dict[Millis, int] = {}
-    for phase in commitment.phases:
-        levels.setdefault(phase.start_time, phase.gpus)
-    changes, before = [], 0
-    for at_ms in sorted(levels):
-        changes.append((at_ms, levels[at_ms] - before))
-        before = levels[at_ms]
-    return changes
-
-
-def _marginal_price(lease: GpuLease, now_ms: Millis) -> Decimal:
-    if lease.spec.commitment.mode is CommitmentMode.TAKE_OR_PAY:
-        return Decimal(0)
-    prices = sorted(lease.spec.prices, key=lambda p: p.effective_time)
-    begun = [p for p in prices if p.effective_time <= now_ms]
-    return (begun[-1] if begun else prices[0]).per_gpu_hour

@@ -12,7 +12,7 @@ def main() -> None:
     """Run the command line: the entry point of `sublet` and `kubectl-sublet`."""
     try:
         # loading takes most of a second, in which Ctrl-C must be as quiet as later
-        from sublet.cli.main import main as program  # noqa: PLC0415
+        from sublet.cli.main import main as program  # noqa: PLC0415  a broken installation is one line, too
 
         program()
     except KeyboardInterrupt:

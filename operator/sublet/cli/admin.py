@@ -85,7 +85,7 @@ async def _leader(hub: Cluster, namespace: str) -> str:
 
 async def _forwarded_port(process: asyncio.subprocess.Process) -> int:
     assert process.stdout is not None  # noqa: S101  we asked for pipes
-    assert process.stderr is not None  # noqa: S101
+    assert process.stderr is not None  # noqa: S101  likewise
     try:
         line = await asyncio.wait_for(process.stdout.readline(), _FORWARD_SECONDS)
     except TimeoutError:

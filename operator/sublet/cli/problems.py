@@ -18,7 +18,7 @@ _UNTRUSTED: Final = (
 )
 
 
-class Problem(Exception):  # noqa: N818  it is shown, not handled
+class Problem(Exception):
     """Something the user can do something about."""
 
 

@@ -38,7 +38,7 @@ _WHY: Final[Mapping[str, str]] = {  # refused field -> what to do instead
 }
 
 
-class KubeconfigRefused(ValueError):  # noqa: N818  it says what happened to it
+class KubeconfigRefused(ValueError):
     """The kubeconfig isn't one that Sublet uses; `field` and the message are safe to show."""
 
     def __init__(self, field: str, message: str) -> None:

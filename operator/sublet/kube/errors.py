@@ -17,7 +17,7 @@ class KubeError(Exception):
     """Base of everything that a request may raise."""
 
 
-class Unreachable(KubeError):  # noqa: N818  the name is the state, as in the lease's condition
+class Unreachable(KubeError):
     """No answer: refused, timed out, cut off or over the byte limit. A write may have been applied."""
 
 
@@ -36,31 +36,31 @@ class ApiError(KubeError):
         self.details = details or {}
 
 
-class Unauthorized(ApiError):  # noqa: N818  named after the status
+class Unauthorized(ApiError):
     """401: the credential isn't valid, which is not the same as unreachable."""
 
 
-class Forbidden(ApiError):  # noqa: N818
+class Forbidden(ApiError):
     """403: RBAC, a quota or an admission policy said no; the message says which."""
 
 
-class NotFound(ApiError):  # noqa: N818
+class NotFound(ApiError):
     """404: no such object (or no such kind)."""
 
 
-class Conflict(ApiError):  # noqa: N818
+class Conflict(ApiError):
     """409: it exists already, or the resourceVersion or UID precondition failed."""
 
 
-class Gone(ApiError):  # noqa: N818
+class Gone(ApiError):
     """410: the resourceVersion is too old; list again."""
 
 
-class Invalid(ApiError):  # noqa: N818
+class Invalid(ApiError):
     """422: validation failed, or a JSON patch `test` did."""
 
 
-class TooManyRequests(ApiError):  # noqa: N818
+class TooManyRequests(ApiError):
     """429: try again after `retry_after_seconds`."""
 
     retry_after_seconds: float = 1.0

@@ -32,7 +32,7 @@ class Interval:
         return self.gpus * max(0, end - max(self.start_ms, from_ms))
 
 
-class BrokenLedger(ValueError):  # noqa: N818  the name is the state
+class BrokenLedger(ValueError):
     """Entries that no history of holding and returning can give: a close without open, an overlap."""
 
 

@@ -8,11 +8,11 @@ from sublet.api.times import Millis
 from sublet.ledger.entry import Fact
 
 
-class LedgerUnavailable(Exception):  # noqa: N818  the name is the state
+class LedgerUnavailable(Exception):
     """The store is away, full or read-only. New binds wait, running claims and releases go on."""
 
 
-class LedgerConflict(Exception):  # noqa: N818
+class LedgerConflict(Exception):
     """Same id, other content: two records of one happening disagree. Alarmed; new binds stop."""
 
 
