@@ -23,9 +23,7 @@ class Demand:
     """A claim that may be served if a place is found."""
 
     claim: GpuClaim
-    uid: ClaimUID
     tenant: GpuTenant
-    tenant_uid: TenantUID
     offer: GpuClass
     products: frozenset[str]
     """GPU products that its class stands for."""
@@ -41,6 +39,16 @@ class Demand:
     """The end by the class's longest duration, FOREVER if it has none."""
     is_ahead: bool = False
     """Its start is still to come: it is promised GPUs, and nodes only then."""
+
+    @property
+    def uid(self) -> ClaimUID:
+        """Return the claim's UID."""
+        return ClaimUID(self.claim.metadata.uid)
+
+    @property
+    def tenant_uid(self) -> TenantUID:
+        """Return the tenant's UID."""
+        return TenantUID(self.tenant.metadata.uid)
 
     @property
     def gpus(self) -> int:
@@ -209,9 +217,7 @@ class Rules:
             )
         return Demand(
             claim=claim,
-            uid=ClaimUID(claim.metadata.uid),
             tenant=tenant,
-            tenant_uid=TenantUID(tenant.metadata.uid),
             offer=offer,
             products=frozenset(offer.spec.products),
             price=price,
@@ -234,21 +240,19 @@ class Rules:
         )
         if offer is None or tenant is None:
             return None
-        products = frozenset(offer.spec.products) | {b.product for b in allocation.bookings}
+        begin = claim.spec.schedule.start_time or self._view.now_ms
         return Demand(
             claim=claim,
-            uid=ClaimUID(claim.metadata.uid),
             tenant=tenant,
-            tenant_uid=TenantUID(tenant.metadata.uid),
             offer=offer,
-            products=products,
+            products=frozenset(offer.spec.products) | {b.product for b in allocation.bookings},
             price=allocation.price_per_gpu_hour,
             priority=allocation.priority,
-            begin_ms=claim.spec.schedule.start_time or self._view.now_ms,
-            start_ms=max(self._view.now_ms, claim.spec.schedule.start_time or self._view.now_ms),
+            begin_ms=begin,
+            start_ms=max(begin, self._view.now_ms),
             asked_until_ms=allocation.until_time,
             latest_ms=FOREVER,
-            is_ahead=(claim.spec.schedule.start_time or 0) > self._view.now_ms,
+            is_ahead=begin > self._view.now_ms,
         ).of_size(allocation.gpus)
 
 

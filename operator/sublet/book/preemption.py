@@ -1,4 +1,4 @@
-"""Whose GPUs are taken back for a claim that ranks higher: the fewest of Preemptible classes, with notice, never in vain.
+"""Whose GPUs are taken back for a claim that ranks higher: of Preemptible classes, with notice, from nobody in vain.
 
 A victim's end is moved to the end of its notice; nothing else happens then. The blocked claim's opening appears at that
 instant by itself and is kept for it like any other, so a pass that comes after finds nothing left to preempt. Victims

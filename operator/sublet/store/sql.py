@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Row, select
@@ -118,7 +119,7 @@ class SqlLedger:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                counts = await self._call(lambda c, b=batch: self._append_all(c, b))  # type: ignore[misc]
+                counts = await self._call(partial(self._append_all, batch=batch))
             except LedgerConflict:
                 await self._write_one_by_one(batch)
                 continue
@@ -135,7 +136,7 @@ class SqlLedger:
     ) -> None:
         for item in batch:
             try:
-                counts = await self._call(lambda c, i=item: self._append_all(c, [i]))  # type: ignore[misc]
+                counts = await self._call(partial(self._append_all, batch=[item]))
             except LedgerConflict as error:
                 self.conflict = self.conflict or str(error)
                 _fail(item[2], error)
