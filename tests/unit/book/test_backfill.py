@@ -6,11 +6,10 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from sublet.api.ids import TenantUID
 from sublet.api.pending import PendingReason
-from sublet.api.times import Millis
 from sublet.book.decisions import Refuse, Reserve, Take
 from sublet.book.holdings import holds
 from sublet.book.plan import plan
-from tests.builders.api import NOW, as_claim, as_lease, claim, lease
+from tests.builders.api import as_claim, as_lease, claim, lease
 from tests.builders.fleet import (
     after,
     held,
@@ -21,13 +20,9 @@ from tests.builders.fleet import (
     reserve_of,
     view,
 )
+from tests.builders.windows import at
 
-HOUR = 3_600_000
 WEST = as_lease(lease("west", committed=64))
-
-
-def at(hour: float) -> Millis:
-    return Millis(NOW + int(hour * HOUR))
 
 
 def asking(name: str, gpus: int, hours: float | None, minute: int = 0, **spec):

@@ -1,10 +1,8 @@
 """What a refusal offers instead, each found like a claim; quotes for suspended claims."""
 
 from sublet.api.pending import OfferKind, PendingReason
-from sublet.api.times import Millis
 from sublet.book.plan import plan
 from tests.builders.api import (
-    NOW,
     as_claim,
     as_class,
     as_lease,
@@ -15,14 +13,10 @@ from tests.builders.api import (
     tenant,
 )
 from tests.builders.fleet import after, held, inventory, nodes, refusal_of, reserve_of, view
+from tests.builders.windows import at
 
-HOUR = 3_600_000
 WEST = as_lease(lease("west", committed=64))
 H200 = "NVIDIA-H200"
-
-
-def at(hour: float) -> Millis:
-    return Millis(NOW + int(hour * HOUR))
 
 
 def fleet(count: int = 2, each=WEST, **fields):
