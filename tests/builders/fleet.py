@@ -5,14 +5,25 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from sublet.api import claim_status
-from sublet.api.gpuclaim import Allocation, GpuClaim, PlacedNode, Release, ReleaseCause
+from sublet.api import claim_status, move_status
+from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantName, TenantUID
+from sublet.api.relocation import Move, PlacedNode, ReleaseCause
 from sublet.api.times import Millis
-from sublet.book.decisions import Extend, Plan, Refuse, Reserve, Take, Warn
+from sublet.book.decisions import (
+    CutOver,
+    Degrade,
+    Extend,
+    Plan,
+    Refuse,
+    Relocate,
+    Reserve,
+    Take,
+    Warn,
+)
 from sublet.book.inventory import Holding, LeaseInventory, NodeState, Reach, Unfit
 from sublet.book.view import View
 from sublet.ledger.terms import PriceTerms
@@ -173,7 +184,38 @@ def after(seen: View, made: Plan, **changes: Any) -> View:
             claims[decision.claim_uid] = claim.model_copy(update={"status": status})
         elif isinstance(decision, Take):
             claims[decision.claim_uid] = released(claim, decision, seen.now_ms, done=False)
+        elif isinstance(decision, Relocate | CutOver | Degrade):
+            status = _relocated(claim, decision, seen.now_ms)
+            claims[decision.claim_uid] = claim.model_copy(update={"status": status})
     return replace(seen, claims=tuple(claims.values()), **changes)
+
+
+def _relocated(
+    claim: GpuClaim, decision: Relocate | CutOver | Degrade, now_ms: Millis
+) -> ClaimStatus:
+    """Return the status once a decision about a bound claim's nodes was carried out; other nodes are ready at once."""
+    if isinstance(decision, Degrade):
+        return claim_status.degraded(claim, decision.reason, decision.message, now_ms)
+    if isinstance(decision, CutOver):
+        return move_status.cut_over(claim, decision.at_ms, now_ms)
+    move = Move(
+        sequence=decision.sequence,
+        cause=decision.cause,
+        decided_time=decision.decided_ms,
+        cutover_time=decision.cutover_ms,
+        until_time=decision.until_ms,
+        until_cause=decision.until_cause,
+        placements=decision.placements,
+    )
+    begun = claim.model_copy(update={"status": move_status.moving(claim, move, now_ms)})
+    return move_status.ready_to_move(begun, None, now_ms)
+
+
+def bound(claim: GpuClaim, now_ms: Millis = NOW) -> GpuClaim:
+    """Return a reserved claim as it is once its nodes are handed over."""
+    access = Access(secret_name=f"{claim.metadata.name}-kubeconfig", clusters=())
+    status = claim_status.bound(claim, now_ms, access, now_ms)
+    return claim.model_copy(update={"status": status})
 
 
 def released(

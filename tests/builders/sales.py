@@ -3,16 +3,9 @@
 from decimal import Decimal
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import (
-    Access,
-    Allocation,
-    ClusterAccess,
-    GpuClaim,
-    PlacedNode,
-    Release,
-    ReleaseCause,
-)
+from sublet.api.gpuclaim import Access, Allocation, ClusterAccess, GpuClaim, Release
 from sublet.api.gpulease import GpuLease
+from sublet.api.relocation import PlacedNode, ReleaseCause
 from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.ledger.terms import PriceTerms
 from tests.builders.api import NOW, as_claim, claim, uid_of

@@ -9,6 +9,7 @@ import pytest
 from sublet.api.times import Millis, format_instant
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
+from tests.harness.hours import Hours
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition
 from tests.harness.waiting import stays, wait_for
@@ -19,25 +20,9 @@ ACME = "acme"
 HOUR = 3_600
 
 
-class Hours:
-    """The hours by which the operator's clock is ahead."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self.file = stack.folder / "clock-shift"
-
-    def move(self, hours: float) -> None:
-        """Move the clock, and change an object so that the operator looks at it."""
-        self.file.write_text(str(hours))
-        mark = f"test.example/hours={hours}"
-        self._stack.kubectl("hub", "annotate", "--overwrite", "gpulease", "west", mark)
-
-
 @pytest.fixture
 def hours(stack: Stack) -> Hours:
-    found = Hours(stack)
-    found.file.write_text("0")
-    return found
+    return Hours(stack)
 
 
 @pytest.fixture
@@ -45,9 +30,7 @@ def operator(stack: Stack, hours: Hours) -> Iterator[OperatorProcess]:
     stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})
     stack.apply("west", *(gpu_node(f"h100-{i}") for i in range(2)))
     stack.apply("hub", lease("west", committed=16), gpu_class(), tenant())
-    running = OperatorProcess(
-        stack, module="tests.harness.shifting", CLOCK_SHIFT=str(hours.file)
-    ).start()
+    running = hours.operator().start()
     wait_for("west sells", lambda: _free(stack) == 16)
     yield running
     running.kill()

@@ -15,8 +15,9 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet.api.common import Condition, Status, find_condition
-from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim, Release, ReleaseCause
+from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.pending import Offer, Pending, PendingReason
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
 
 _PASSING: Final = frozenset(
@@ -27,6 +28,14 @@ _PASSING: Final = frozenset(
 LOST_RACE: Final = "LostRace"
 LATE: Final = "Late"
 _NOT_PENDING: Final[Mapping[str, object]] = {"pending": None, "offers": ()}
+_ANEW: Final[Mapping[str, object]] = {
+    **_NOT_PENDING,
+    "release": None,
+    "access": None,
+    "move": None,
+    "leaving": (),
+}
+"""What a new reservation leaves behind: its lines are in the ledger, and all is free."""
 _WHILE_TRUE: Final = frozenset({"Reconciling", "Stalled", "Degraded"})
 
 
@@ -37,7 +46,7 @@ def waiting(
     reason = pending.reason.value
     suspended = pending.reason is PendingReason.SUSPENDED
     progress = "Reconciling" if pending.reason in _PASSING else "Stalled"
-    return _next(
+    return next_status(
         claim,
         now_ms,
         ready=(Status.TRUE if suspended else Status.FALSE, reason, pending.message),
@@ -50,7 +59,7 @@ def waiting(
 def reserved(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimStatus:
     """The book holds GPUs for it; nodes aren't handed over yet."""
     message = f"{allocation.gpus} GPUs are reserved; the claim is being bound"
-    return _next(
+    return next_status(
         claim,
         now_ms,
         ready=(Status.FALSE, "Binding", message),
@@ -60,7 +69,7 @@ def reserved(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimSt
             "Bound": (Status.FALSE, "Binding"),
             "Releasing": (Status.FALSE, "NotReleasing"),
         },
-        update={**_NOT_PENDING, "allocation": allocation, "release": None, "access": None},
+        update={**_ANEW, "allocation": allocation},
     )
 
 
@@ -74,7 +83,7 @@ def booked(
     start = claim.spec.schedule.start_time
     when = format_instant(start) if start is not None else "its start"
     reason = PendingReason.WAITING_FOR_START.value
-    return _next(
+    return next_status(
         claim,
         now_ms,
         ready=(Status.TRUE, reason, f"{allocation.gpus} GPUs are promised from {when} on"),
@@ -84,20 +93,20 @@ def booked(
             "Bound": (Status.FALSE, bound_reason),
             "Releasing": (Status.FALSE, "NotReleasing"),
         },
-        update={**_NOT_PENDING, "allocation": allocation, "release": None, "access": None},
+        update={**_ANEW, "allocation": allocation},
     )
 
 
 def late(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
     """What was promised ahead isn't there, or won't be: say what is missing, or "" once it is mended. The promise stands."""
     if not message:
-        return booked(claim, _allocation(claim), now_ms)
+        return booked(claim, allocation_of(claim), now_ms)
     start = claim.spec.schedule.start_time
     begun = start is not None and start <= now_ms
-    return _next(
+    return next_status(
         claim,
         now_ms,
-        ready=(Status.FALSE, LATE, message) if begun else _ready(claim),
+        ready=(Status.FALSE, LATE, message) if begun else ready_of(claim),
         progress="Reconciling" if begun else None,
         states={"Degraded": (Status.TRUE, LATE)},
         messages={"Degraded": message},
@@ -117,7 +126,7 @@ def delayed(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
     reason = found.reason if found is not None else "Binding"
     leaving = find_condition(claim.status.conditions, "Releasing")
     is_leaving = leaving is not None and leaving.status is Status.TRUE
-    return _next(
+    return next_status(
         claim,
         now_ms,
         ready=(Status.FALSE, reason, message),
@@ -134,7 +143,7 @@ def giving_back(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
     Written before anything is taken away, so that nobody else can write Bound meanwhile and a restart goes on giving
     back instead of binding.
     """
-    return _next(
+    return next_status(
         claim,
         now_ms,
         ready=(Status.FALSE, LOST_RACE, message),
@@ -155,12 +164,12 @@ def unreserved(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
 
     What was promised ahead stays promised, and gets other nodes.
     """
-    allocation = _allocation(claim)
+    allocation = allocation_of(claim)
     if allocation.bookings:
         again = allocation.model_copy(update={"placements": ()})
         return booked(claim, again, now_ms, bound_reason=LOST_RACE)
     pending = Pending(reason=PendingReason.WAITING_FOR_CAPACITY, message=message[:1024])
-    return _next(
+    return next_status(
         claim,
         now_ms,
         ready=(Status.FALSE, pending.reason.value, message),
@@ -180,32 +189,56 @@ def lost_race(claim: GpuClaim) -> bool:
 
 def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> ClaimStatus:
     """Nodes are locked, isolation is live, access is handed over; billed from `bound_ms`."""
-    allocation = _allocation(claim).model_copy(update={"bound_time": bound_ms})
-    places, asked = len(allocation.placements), claim.spec.gpus
-    some = f"{allocation.gpus} of {asked}" if allocation.gpus < asked else str(allocation.gpus)
-    message = f"{some} GPUs on {places} node{'s' if places > 1 else ''}"
-    return _next(
+    allocation = allocation_of(claim).model_copy(update={"bound_time": bound_ms})
+    return next_status(
         claim,
         now_ms,
-        ready=(Status.TRUE, "Bound", message),
+        ready=handed_over(claim, allocation),
         progress=None,
         states={"Reserved": (Status.TRUE, "Reserved"), "Bound": (Status.TRUE, "Bound")},
         update={**_NOT_PENDING, "allocation": allocation, "access": access},
     )
 
 
+def handed_over(claim: GpuClaim, allocation: Allocation) -> tuple[Status, str, str]:
+    """Return the Ready condition of a bound claim: what it has of what it asked for."""
+    places, asked = len(allocation.placements), claim.spec.gpus
+    some = f"{allocation.gpus} of {asked}" if allocation.gpus < asked else str(allocation.gpus)
+    return (Status.TRUE, "Bound", f"{some} GPUs on {places} node{'s' if places > 1 else ''}")
+
+
 def expiring(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> ClaimStatus:
     """Its lease ends, or doesn't any more (no message)."""
     status = Status.TRUE if message else Status.FALSE
-    return _next(
+    degraded = standing_of(claim, "Degraded")
+    return next_status(
         claim,
         now_ms,
-        ready=_ready(claim),
-        progress=None,
-        states={"Expiring": (status, reason)},
-        messages={"Expiring": message},
+        ready=ready_of(claim),
+        progress="Reconciling" if claim.status.move is not None else None,
+        states={"Expiring": (status, reason), **{c.type: (c.status, c.reason) for c in degraded}},
+        messages={"Expiring": message, **{c.type: c.message for c in degraded}},
         update={},
     )
+
+
+def degraded(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> ClaimStatus:
+    """Some of its nodes can't be used, or all can again (no message). It stays bound."""
+    return next_status(
+        claim,
+        now_ms,
+        ready=ready_of(claim),
+        progress="Reconciling" if claim.status.move is not None else None,
+        states={"Degraded": (Status.TRUE, reason)} if message else {},
+        messages={"Degraded": message},
+        update={},
+    )
+
+
+def standing_of(claim: GpuClaim, type_: str) -> tuple[Condition, ...]:
+    """Return a condition if it is true: what a write that says something else must not take away."""
+    found = find_condition(claim.status.conditions, type_)
+    return (found,) if found is not None and found.status is Status.TRUE else ()
 
 
 def renewed(claim: GpuClaim, access: Access, now_ms: Millis) -> ClaimStatus:
@@ -218,7 +251,7 @@ def extended(
 ) -> ClaimStatus:
     """Its end moved."""
     update = {"until_time": until_ms, "until_cause": cause}
-    allocation = _allocation(claim).model_copy(update=update)
+    allocation = allocation_of(claim).model_copy(update=update)
     return acknowledged(claim).model_copy(update={"allocation": allocation})
 
 
@@ -232,7 +265,7 @@ def acknowledged(claim: GpuClaim) -> ClaimStatus:
 def releasing(claim: GpuClaim, release: Release, now_ms: Millis) -> ClaimStatus:
     """The GPUs are being taken back; the tenant's meter has stopped. They stay held until they are free."""
     message = f"the GPUs are being taken back ({release.cause})"
-    return _next(
+    return next_status(
         claim,
         now_ms,
         ready=(Status.FALSE, "Releasing", message),
@@ -277,13 +310,20 @@ def released(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
             else "the claim is suspended and holds nothing"
         )
     waits = cause is ReleaseCause.PREEMPTED
-    return _next(
+    return next_status(
         claim,
         now_ms,
         ready=(Status.FALSE if waits else Status.TRUE, cause.value, message),
         progress="Reconciling" if waits else None,
         states=states,
-        update={} if cause.is_final else {"used_milliseconds": _used(claim)},
+        update={
+            **({} if cause.is_final else {"used_milliseconds": _used(claim)}),
+            "move": None,
+            "leaving": tuple(
+                x if x.freed_time is not None else x.model_copy(update={"freed_time": now_ms})
+                for x in claim.status.leaving
+            ),
+        },
     )
 
 
@@ -296,7 +336,8 @@ def _used(claim: GpuClaim) -> int | None:
     )
     if allocation is None or allocation.bound_time is None or release is None:
         return before
-    return (before or 0) + max(0, release.release_time - allocation.bound_time)
+    since = allocation.since_time or allocation.bound_time
+    return (before or 0) + max(0, release.release_time - since)
 
 
 def released_ms(claim: GpuClaim) -> Millis | None:
@@ -306,7 +347,7 @@ def released_ms(claim: GpuClaim) -> Millis | None:
     return found.last_transition_time if found is not None and done else None
 
 
-def _next(
+def next_status(
     claim: GpuClaim,
     now_ms: Millis,
     *,
@@ -345,7 +386,7 @@ def _next(
     )
 
 
-def _ready(claim: GpuClaim) -> tuple[Status, str, str]:
+def ready_of(claim: GpuClaim) -> tuple[Status, str, str]:
     """Return the Ready condition as it is."""
     found = find_condition(claim.status.conditions, "Ready")
     if found is None:
@@ -353,7 +394,8 @@ def _ready(claim: GpuClaim) -> tuple[Status, str, str]:
     return (found.status, found.reason, found.message)
 
 
-def _allocation(claim: GpuClaim) -> Allocation:
+def allocation_of(claim: GpuClaim) -> Allocation:
+    """Return the claim's allocation; ValueError if it never had one."""
     if claim.status.allocation is None:
         raise ValueError(f"claim {claim.metadata.key} has no allocation")
     return claim.status.allocation

@@ -5,12 +5,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from sublet.api.common import Condition, Gpus, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
+from sublet.api.common import Condition, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
 from sublet.api.gputenant import NameFilter
 from sublet.api.pending import Offer, Pending
+from sublet.api.relocation import Leaving, Move, PlacedNode, ReleaseCause, Sequence
 from sublet.api.schema import ApiModel, Rule, atomic, atomic_list, list_map, list_set
-
-Sequence = Annotated[int, Field(ge=1, le=999_999, json_schema_extra={"format": "int32"})]
 
 
 class Scope(StrEnum):
@@ -19,6 +18,13 @@ class Scope(StrEnum):
     NODE = "Node"
     CLUSTER = "Cluster"
     ANY = "Any"
+
+
+class Replacement(StrEnum):
+    """What is done about a node that fails while the claim holds it."""
+
+    NEVER = "Never"
+    ON_FAILURE = "OnFailure"
 
 
 class Topology(ApiModel):
@@ -116,6 +122,8 @@ class ClaimSpec(ApiModel):
     """Cost centre, project …: copied into the ledger when the claim is reserved."""
     suspended: bool = False
     """True: give the GPUs back and keep the object; a claim created so holds nothing."""
+    replacement: Replacement = Replacement.NEVER
+    """OnFailure: a node that stays sick for five minutes is replaced by another, if there is one."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -134,38 +142,6 @@ class ClaimSpec(ApiModel):
             field_path=".tags",
         ),
     )
-
-
-class ReleaseCause(StrEnum):
-    """Why a claim's GPUs are taken back."""
-
-    DELETED = "Deleted"
-    COMPLETED = "Completed"
-    LEASE_ENDED = "LeaseEnded"
-    SUSPENDED = "Suspended"
-    PREEMPTED = "Preempted"
-
-    @property
-    def is_final(self) -> bool:
-        """Say whether a claim released for this cause can never bind again."""
-        return self not in (ReleaseCause.SUSPENDED, ReleaseCause.PREEMPTED)
-
-
-class PlacedNode(ApiModel):
-    """GPUs of one node that the claim holds."""
-
-    lease: Word
-    """The lease's tenant alias."""
-    lease_uid: Annotated[str, Field(alias="leaseUID", max_length=36)]
-    """UID of the GpuLease."""
-    product: Word
-    """GPU product of the node."""
-    gpus: Gpus
-    """GPUs of this node that the claim holds."""
-    node: ObjectName
-    """Name of the node in the leased cluster."""
-    node_uid: Annotated[str, Field(alias="nodeUID", max_length=36)]
-    """UID of the node: a re-created namesake is another node."""
 
 
 class Booking(ApiModel):
@@ -214,7 +190,9 @@ class Allocation(ApiModel):
     decided_time: Instant
     """When the book decided."""
     bound_time: Instant | None = None
-    """From when the claim is billed."""
+    """From when the claim is billed for these nodes."""
+    since_time: Instant | None = None
+    """From when it was billed for the nodes before them, over moves and replacements; boundTime without."""
     until_time: Instant | None = None
     """When the claim ends at the latest; open-ended without."""
     until_cause: Annotated[ReleaseCause | None, Field()] = None
@@ -301,6 +279,12 @@ class ClaimStatus(ApiModel):
     """What the claim holds, or held last."""
     release: Release | None = None
     """The decision to take the GPUs back."""
+    move: Annotated[Move | None, Field(json_schema_extra=atomic())] = None
+    """Nodes that are made ready beside the allocation's, to take the place of some or all of them."""
+    leaving: Annotated[
+        tuple[Leaving, ...], Field(max_length=16, json_schema_extra=list_map("sequence"))
+    ] = ()
+    """Nodes that others have taken the place of, until they are free."""
     used_milliseconds: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = (
         None
     )

@@ -5,7 +5,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from sublet.api.common import Condition, Currency, Instant, ObjectMeta, Price, Product, Seconds
+from sublet.api.common import (
+    Condition,
+    Currency,
+    Instant,
+    ObjectMeta,
+    ObjectName,
+    Price,
+    Product,
+    Seconds,
+)
 from sublet.api.schema import ApiModel, Rule, list_map, list_set, rules
 
 
@@ -78,6 +87,15 @@ class ClassSpec(ApiModel):
         int, Field(ge=0, le=604_800, json_schema_extra={"format": "int32"})
     ] = 0
     """How long before its GPUs are taken back a claim of a Preemptible class is told."""
+    successors: Annotated[
+        tuple[ObjectName, ...],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """Classes whose GPUs may stand in when a claim's lease ends and its own class has none left; the first comes first."""
+    move_lead_seconds: Annotated[
+        int, Field(ge=0, le=2_592_000, json_schema_extra={"format": "int32"})
+    ] = 86_400
+    """How long before its lease ends a claim is given other nodes beside its own; 0: it ends with its lease."""
     max_duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
     """The longest a claim of this class may last, in seconds; open-ended claims end after it too."""
 

@@ -24,6 +24,7 @@ SECRET_KEY: Final = "value"  # noqa: S105  likewise; Flux and Cluster API read t
 MIN_TOKEN_SECONDS: Final = 600
 """The API server refuses shorter lives."""
 _LONGEST_NAME: Final = 242
+_SHORTEST_HALF_MS: Final = 60_000
 
 
 class SecretTaken(Exception):
@@ -40,6 +41,12 @@ class Grant:
     token: str = field(repr=False)
     requested_ms: Millis
     expires_ms: Millis
+
+    @property
+    def renewal_ms(self) -> Millis:
+        """Return when it is to be renewed: at half its life; by a clock that is far behind ours, not at once again."""
+        half = (self.expires_ms - self.requested_ms) // 2
+        return Millis(self.requested_ms + max(half, _SHORTEST_HALF_MS))
 
 
 async def request_token(api: ApiServer, namespace: str, life_seconds: int) -> tuple[str, Millis]:
@@ -82,7 +89,7 @@ async def write_secret(hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant])
         ClusterAccess(alias=g.alias, namespace=g.namespace, expiration_time=g.expires_ms)
         for g in grants
     )
-    renewal = Millis(min(g.requested_ms + (g.expires_ms - g.requested_ms) // 2 for g in grants))
+    renewal = Millis(min(g.renewal_ms for g in grants))
     return Access(secret_name=name, clusters=clusters, renewal_time=renewal)
 
 

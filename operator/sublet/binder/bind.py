@@ -7,16 +7,18 @@ still shows this very reservation.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import structlog
 
 from sublet.api import claim_status
+from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
-from sublet.api.gpuclaim import Access, Allocation, GpuClaim
+from sublet.api.gpuclaim import Access, GpuClaim
 from sublet.api.ids import ClaimUID, TenantUID
+from sublet.api.move_status import usable_nodes
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder import namespace, proof
 from sublet.binder.access import Grant, request_token, write_secret
@@ -41,27 +43,20 @@ async def bind(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     more. ClusterSilent, ClusterRefuses, IsolationFault, SecretTaken, LedgerUnavailable and the hub's errors: try again
     later, nothing is lost.
     """
-    sites = sites_of(claim, tools)
+    sites = sites_of(claim, tools, allocation_of(claim).placements)
     leases = {b.place.lease_uid for site in sites for b in site.berths}
     async with tools.promises.under_way(*leases), _step(tools, "lock"):
-        await _lock_all(claim, sites)
+        await lock_all(claim, [(site, b) for site in sites for b in site.berths])
     await tools.promises.stand_back(*leases)
     checkpoint()
     async with _step(tools, "namespace"):
-        await all_of(_furnish(site) for site in sites)
+        await all_of(furnish(site) for site in sites)
     checkpoint()
     async with _step(tools, "prove"):
-        grants = await all_of(_prove(site, tools) for site in sites)
+        grants = await all_of(prove(site, tools) for site in sites)
     checkpoint()
     async with _step(tools, "hand-over"):
         return await _hand_over(claim, grants, tools)
-
-
-def allocation_of(claim: GpuClaim) -> Allocation:
-    """Return the claim's allocation; ValueError if it never had one."""
-    if claim.status.allocation is None:
-        raise ValueError(f"claim {claim.metadata.key} has no allocation")
-    return claim.status.allocation
 
 
 def is_same_reservation(live: GpuClaim | None, claim: GpuClaim) -> bool:
@@ -76,14 +71,11 @@ def is_same_reservation(live: GpuClaim | None, claim: GpuClaim) -> bool:
     )
 
 
-async def _lock_all(claim: GpuClaim, sites: list[Site]) -> None:
-    """Lock every node, or raise the first failure when no lock is under way any more."""
+async def lock_all(claim: GpuClaim, wanted: Iterable[tuple[Site, Berth]]) -> None:
+    """Lock these nodes, or raise the first failure when no lock is under way any more."""
     uid = ClaimUID(claim.metadata.uid)
     tenant = TenantUID(allocation_of(claim).tenant_uid)
-    berths = sorted(
-        ((site, b) for site in sites for b in site.berths),
-        key=lambda pair: (pair[1].place.lease, pair[1].place.node),
-    )
+    berths = sorted(wanted, key=lambda pair: (pair[1].place.lease, pair[1].place.node))
 
     async def lock(site: Site, berth: Berth) -> None:
         async with site.asking(Urgency.LOCK):
@@ -99,8 +91,8 @@ async def _lock_all(claim: GpuClaim, sites: list[Site]) -> None:
     await all_of(lock(site, berth) for site, berth in berths[1:])
 
 
-async def _furnish(site: Site) -> None:
-    """Make the namespace, then everything in it at once."""
+async def furnish(site: Site) -> None:
+    """Make the namespace if it isn't there, then everything in it at once."""
     api, home = site.cluster.api, site.home
     async with site.asking(Urgency.SETUP):
         with suppress(Conflict):  # a repeated step, or the other operator's
@@ -108,30 +100,33 @@ async def _furnish(site: Site) -> None:
         await all_of(api.apply(path, obj) for path, obj in namespace.contents(home))
 
 
-async def _prove(site: Site, tools: Tools) -> Grant:
+async def prove(site: Site, tools: Tools) -> Grant:
     """See quota and policy live, then mint the token and see the tenant through it."""
     api, home = site.cluster.api, site.home
 
     steps: list[Coroutine[Any, Any, Any]] = [
         proof.see_quota(api, home.name, namespace.quota_hard(home)),
         proof.see_policy(api, home.name, home.claim_uid),
-        _grant(site, tools),
+        grant(site, tools),
     ]
     async with site.asking(Urgency.SETUP):
-        *_, grant = await all_of(steps)
-        await proof.see_tenant(api, home.name, home.claim_uid, grant.token)
-    granted: Grant = grant
-    return granted
+        *_, granted = await all_of(steps)
+        await proof.see_tenant(api, home.name, home.claim_uid, granted.token)
+    found: Grant = granted
+    return found
 
 
-async def _grant(site: Site, tools: Tools) -> Grant:
+async def grant(site: Site, tools: Tools) -> Grant:
+    """Mint a new token of the tenant in one cluster, and remember it."""
     now = tools.clock.now_ms()
     token, expires_ms = await request_token(
         site.cluster.api, site.home.name, tools.token_life_seconds
     )
-    grant = Grant(site.alias, site.home.name, site.cluster.tenant_endpoint, token, now, expires_ms)
-    tools.grants[ClaimUID(site.home.claim_uid), site.alias] = grant
-    return grant
+    granted = Grant(
+        site.alias, site.home.name, site.cluster.tenant_endpoint, token, now, expires_ms
+    )
+    tools.grants[ClaimUID(site.home.claim_uid), site.alias] = granted
+    return granted
 
 
 async def _hand_over(claim: GpuClaim, grants: list[Grant], tools: Tools) -> GpuClaim:
@@ -157,14 +152,15 @@ async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     live = await tools.claims.get(claim)
     if live is None or not is_true(live.status.conditions, "Bound"):
         return live
-    sites, silent = reachable_sites(live, tools)
+    sites, silent = reachable_sites(live, tools, usable_nodes(live))
     results = await asyncio.gather(*(_renewed(site, tools) for site in sites))
-    fresh = [grant for grant in results if grant is not None]
+    fresh = [granted for granted in results if granted is not None]
     if not fresh:
         raise ClusterSilent((silent or [site.alias for site in sites])[0])
     uid = ClaimUID(live.metadata.uid)
     old = live.status.access
-    missing = [c for c in old.clusters if c.alias not in {g.alias for g in fresh}] if old else []
+    wanted = {*silent, *(site.alias for site in sites)} - {g.alias for g in fresh}
+    missing = [c for c in old.clusters if c.alias in wanted] if old else []
     kept = [g for c in missing if (g := tools.grants.get((uid, c.alias))) is not None]
     access = await write_secret(tools.hub, live, [*fresh, *kept])
     if missing:
@@ -180,7 +176,7 @@ async def _renewed(site: Site, tools: Tools) -> Grant | None:
     """Mint a new token, None if this cluster can't be asked now."""
     try:
         async with site.asking(Urgency.SETUP):
-            return await _grant(site, tools)
+            return await grant(site, tools)
     except (ClusterSilent, ClusterRefuses) as error:
         log = structlog.get_logger()
         log.warning("token not renewed", uid=site.home.claim_uid, reason=str(error))

@@ -19,6 +19,7 @@ from sublet.api import claim_status
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.access import SecretTaken
 from sublet.binder.claims import Outrun
 from sublet.binder.ports import (
@@ -33,7 +34,7 @@ from sublet.binder.ports import (
 from sublet.binder.proof import IsolationFault
 from sublet.binder.release import clear_strays
 from sublet.binder.work import Work, Works
-from sublet.book.decisions import Extend, Reserve, Take
+from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.kube.errors import KubeError
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 
@@ -69,6 +70,14 @@ class _Run:
             await asyncio.wait_for(self.stop.wait(), min(seconds, _LONGEST_WAIT_SECONDS))
 
 
+@dataclass(frozen=True, slots=True)
+class _PutOff:
+    """Work on a bound claim that must wait."""
+
+    due_ms: Millis
+    wait_seconds: float
+
+
 class Binder:
     """Carries out decisions about claims."""
 
@@ -86,6 +95,7 @@ class Binder:
         self._on_idle = on_idle
         self._works = Works(tools, self._write)
         self._runs: dict[ClaimUID, _Run] = {}  # claim UID -> the one piece of work on it
+        self._put_off: dict[ClaimUID, _PutOff] = {}  # claim UID -> when it is tended again
         self._losses: Counter[ClaimUID] = Counter()  # claim UID -> races lost in a row
         self._hub = asyncio.Semaphore(_HUB_WRITES_AT_ONCE)
         self._closed = False
@@ -114,10 +124,26 @@ class Binder:
         """Start to move a claim's end."""
         return self._start(claim, self._works.extend(decision))
 
+    def relocate(self, claim: GpuClaim, decision: Relocate) -> bool:
+        """Start to make other nodes ready for a bound claim; return whether it was started."""
+        return self._start(claim, self._works.relocate(decision))
+
+    def cut_over(self, claim: GpuClaim, decision: CutOver) -> bool:
+        """Start to put a move's nodes in the place of the old ones."""
+        return self._start(claim, self._works.cut_over(decision))
+
     def tend(self, claim: GpuClaim) -> bool:
         """Start whatever the claim's status asks for, if anything; return whether it was started."""
+        put_off = self._put_off.get(ClaimUID(claim.metadata.uid))
+        if put_off is not None and self._tools.clock.now_ms() < put_off.due_ms:
+            return False
         work = self._works.asked_for(claim)
         return work is not None and self._start(claim, work)
+
+    @property
+    def due_ms(self) -> Millis | None:
+        """Return when work that was put off is due, None if there is none."""
+        return min((each.due_ms for each in self._put_off.values()), default=None)
 
     async def close(self, patience_seconds: float) -> None:
         """Take no more work; let every step under way end, then stop."""
@@ -145,6 +171,9 @@ class Binder:
         uid, wait = ClaimUID(run.claim.metadata.uid), _FIRST_WAIT_SECONDS
         try:
             while (pause := await self._try(run, work)) is not None:
+                if _is_put_off(run.claim):
+                    self._put_off_for(uid, pause)
+                    return
                 if pause == _BACK_OFF:
                     wait = pause = self._longer(wait)
                 await run.pause(pause)
@@ -153,6 +182,7 @@ class Binder:
                 if (again := self._works.asked_for(run.claim)) is None:
                     return
                 work = again
+            self._put_off.pop(uid, None)
             await self._cool_down(run)
         finally:
             self._runs.pop(uid, None)
@@ -212,6 +242,14 @@ class Binder:
             longest = _FIRST_WAIT_SECONDS * 2.0 ** min(self._losses[uid], 10)
             await run.pause(random.uniform(longest / 2, longest))
 
+    def _put_off_for(self, uid: ClaimUID, pause: float) -> None:
+        """Look at a bound claim again later; meanwhile it is free for other decisions and for its tokens' renewal."""
+        before = self._put_off.get(uid)
+        wait = self._longer(before.wait_seconds if before is not None else _FIRST_WAIT_SECONDS)
+        seconds = wait if pause == _BACK_OFF else min(pause, _LONGEST_WAIT_SECONDS)
+        due_ms = Millis(self._tools.clock.now_ms() + int(seconds * MS_PER_SECOND))
+        self._put_off[uid] = _PutOff(due_ms, wait)
+
     def _longer(self, wait: float) -> float:
         return min(_LONGEST_WAIT_SECONDS, random.uniform(_FIRST_WAIT_SECONDS, wait * 3))
 
@@ -260,8 +298,15 @@ class Binder:
     def _tell(self, claim: GpuClaim, result: GpuClaim | None) -> None:
         if result is None:
             self._losses.pop(ClaimUID(claim.metadata.uid), None)
+            self._put_off.pop(ClaimUID(claim.metadata.uid), None)
             self._on_gone(claim)
         else:
             if (run := self._runs.get(ClaimUID(claim.metadata.uid))) is not None:
                 run.claim = result
             self._on_claim(result)
+
+
+def _is_put_off(claim: GpuClaim) -> bool:
+    """Say whether what must wait is put off: a claim that is bound and stays so isn't kept busy by it."""
+    conditions = claim.status.conditions
+    return is_true(conditions, "Bound") and not is_true(conditions, "Releasing")

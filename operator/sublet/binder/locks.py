@@ -6,18 +6,28 @@ restarts are settled here and not by leader election.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import structlog
 
-from sublet.api.gpuclaim import PlacedNode
 from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, TenantUID
+from sublet.api.relocation import PlacedNode
 from sublet.binder.ports import LostRace, StillThere
 from sublet.book.inventory import Holding
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.inventory import is_adopted, node_state
-from sublet.fleet.nodebook import BOOK, CLAIM_LABEL, GPU, SHARING, TENANT, format_book, read_book
+from sublet.fleet.nodebook import (
+    BOOK,
+    CLAIM_LABEL,
+    GPU,
+    LEAVING_TAINT,
+    SHARING,
+    TENANT,
+    format_book,
+    read_book,
+)
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import JsonPatch
 from sublet.kube.wire import Node
@@ -170,7 +180,41 @@ def _removal_patch(node: Node, claim_uid: ClaimUID) -> JsonPatch | None:
         patch.append({"op": "remove", "path": _label(label)})
     if not kept and TENANT in annotations:
         patch.append({"op": "remove", "path": _annotation(TENANT)})
-    return patch
+    return [*patch, *without_taint(node, LEAVING_TAINT)]
+
+
+def without_taint(node: Node, key: str) -> JsonPatch:
+    """Return the operations that take one taint off a node, [] if it isn't on it."""
+    for index, taint in enumerate(node.spec.taints):
+        if taint.key == key:
+            return [
+                {"op": "test", "path": f"/spec/taints/{index}/key", "value": key},
+                {"op": "remove", "path": f"/spec/taints/{index}"},
+            ]
+    return []
+
+
+async def shun_node(cluster: LeasedCluster, place: PlacedNode, claim_uid: ClaimUID) -> None:
+    """Keep new pods off a node that a claim leaves while its namespace lives on; nothing to do if it is off already."""
+    taint = {"key": LEAVING_TAINT, "value": "", "effect": "NoSchedule"}
+    for _ in range(_TRIES):
+        try:
+            node = await cluster.api.get_as(node_path(place.node), Node)
+        except NotFound:
+            return
+        marked = any(t.key == LEAVING_TAINT for t in node.spec.taints)
+        held = CLAIM_LABEL + claim_uid in node.metadata.labels
+        if node.metadata.uid != place.node_uid or marked or not held:
+            return
+        patch: JsonPatch = [
+            {"op": "test", "path": "/metadata/uid", "value": place.node_uid},
+            {"op": "test", "path": _label(CLAIM_LABEL + claim_uid), "value": "true"},
+            {"op": "add", "path": "/spec/taints/-", "value": taint},
+        ]
+        with suppress(Invalid, Conflict):
+            cluster.observe(await cluster.api.patch_as(node_path(place.node), patch, Node))
+            return
+    raise StillThere(f"node {place.node} changes too fast to be left")
 
 
 def _recheck(node: Node, lease: GpuLease, place: PlacedNode) -> None:

@@ -7,28 +7,20 @@ and no foreign pod holds its GPUs, by a live look; it can be sold only when it w
 import re
 from typing import Any, Final
 
-import msgspec
-
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID, NodeName
-from sublet.binder.locks import node_path
+from sublet.binder.locks import node_path, without_taint
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.inventory import is_adopted
 from sublet.fleet.nodebook import BOOK, GPU, LEASE_LABEL, POOL_TAINT, SHARING, TENANT
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import JsonPatch
-from sublet.kube.wire import HasMeta, Node, Pod
+from sublet.kube.wire import Node, PodList
 
 _TRIES: Final = 10
 _CLAIM_NAMESPACE: Final = re.compile(
     r"sublet-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-[1-9][0-9]{0,5}"
 )
-
-
-class PodList(HasMeta):
-    """A list of pods; its metadata isn't used."""
-
-    items: list[Pod] = msgspec.field(default_factory=list)
 
 
 def wants_adoption(node: Node, lease: GpuLease) -> bool:
@@ -137,13 +129,7 @@ def _return(node: Node) -> JsonPatch:
             "value": node.metadata.labels[LEASE_LABEL],
         },
     ]
-    for index, taint in enumerate(node.spec.taints):
-        if taint.key == POOL_TAINT:
-            patch += [
-                {"op": "test", "path": f"/spec/taints/{index}/key", "value": POOL_TAINT},
-                {"op": "remove", "path": f"/spec/taints/{index}"},
-            ]
-            break
+    patch += without_taint(node, POOL_TAINT)
     patch.append({"op": "remove", "path": _escape("labels", LEASE_LABEL)})
     patch += [
         {"op": "remove", "path": _escape("annotations", key)}

@@ -13,11 +13,12 @@ from typing import Any, Final
 import msgspec
 
 from sublet.api import claim_status
+from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
+from sublet.api.move_status import all_nodes
 from sublet.api.times import MS_PER_SECOND
-from sublet.binder.bind import allocation_of
 from sublet.binder.locks import node_path, unlock_node
 from sublet.binder.namespace import CLAIM_LABEL, EXTRA_ROLE, TENANT_ACCOUNT
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
@@ -28,19 +29,15 @@ from sublet.book.holdings import holds
 from sublet.fleet.isolation import TENANT_ROLE
 from sublet.kube.errors import Conflict, Forbidden, NotFound
 from sublet.kube.identity import read_cluster_uid
-from sublet.kube.wire import HasMeta, Node, Pod
+from sublet.kube.wire import Node, PodList
 
 GRACE_SECONDS: Final = 30
-_POD_WAIT_SECONDS: Final = 0.25
-_POD_TRIES: Final = 40
+POD_WAIT_SECONDS: Final = 0.25
+POD_TRIES: Final = 40
 """Then the step is tried again from the start, with back-off."""
 
 Guard = Callable[[], Awaitable[GpuClaim | None]]
 """Reads the claim live and returns it, or raises Overtaken: asked before each destructive phase."""
-
-
-class _PodList(HasMeta):
-    items: list[Pod] = msgspec.field(default_factory=list)
 
 
 async def release(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
@@ -64,7 +61,7 @@ async def release(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     sites = await _vacate(claim, tools, still_releasing)
     await _rest(claim, sites, tools)
     claim = await still_releasing()
-    await all_of(_free(site, claim, berth) for site in sites for berth in site.berths)
+    await all_of(free(site, claim, berth) for site in sites for berth in site.berths)
     now = tools.clock.now_ms()
     claim = await tools.claims.write_status(claim, claim_status.released(claim, now))
     return await finish(claim, tools)
@@ -84,7 +81,7 @@ async def give_back(claim: GpuClaim, tools: Tools) -> GpuClaim:
 
     sites = await _vacate(claim, tools, still_giving)
     await still_giving()
-    await all_of(_free(site, claim, berth) for site in sites for berth in site.berths)
+    await all_of(free(site, claim, berth) for site in sites for berth in site.berths)
     return await still_giving()
 
 
@@ -104,7 +101,7 @@ async def clear_strays(claim: GpuClaim, tools: Tools) -> None:
         sites = await _vacate(claim, tools, overtaken)
         kept = _nodes_held(await overtaken())
         await all_of(
-            _free(site, claim, berth)
+            free(site, claim, berth)
             for site in sites
             for berth in site.berths
             if berth.place.node_uid not in kept
@@ -125,16 +122,16 @@ async def finish(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
 async def _vacate(claim: GpuClaim, tools: Tools, guard: Guard) -> list[Site]:
     """Shut the tenant out of every cluster and wait for the last pod; ClusterSilent if one can't be asked."""
     await guard()
-    sites, silent = reachable_sites(claim, tools)
-    await all_of(_shut_out(site) for site in sites)
+    sites, silent = reachable_sites(claim, tools, all_nodes(claim))
+    await all_of(shut_out(site) for site in sites)
     if silent:
         raise ClusterSilent(silent[0])
     await guard()
-    await all_of(_empty(site) for site in sites)
+    await all_of(empty(site) for site in sites)
     return sites
 
 
-async def _shut_out(site: Site) -> None:
+async def shut_out(site: Site) -> None:
     """Take the tenant's rights (403 at once), then its account (401 within seconds), then the namespace."""
     api, name = site.cluster.api, site.home.name
     async with site.asking(Urgency.RELEASE):
@@ -163,26 +160,26 @@ async def _own_namespace(site: Site) -> dict[str, Any] | None:
     return home if labels.get(CLAIM_LABEL) == site.home.claim_uid else None
 
 
-async def _empty(site: Site) -> None:
+async def empty(site: Site) -> None:
     """Delete the pods at once and wait until a live list shows none."""
     api, path = site.cluster.api, f"/api/v1/namespaces/{site.home.name}/pods"
     options = msgspec.json.encode(
         {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": GRACE_SECONDS}
     )
-    for attempt in range(_POD_TRIES):
+    for attempt in range(POD_TRIES):
         async with site.asking(Urgency.RELEASE):
-            pods = (await api.get_as(path, _PodList)).items
+            pods = (await api.get_as(path, PodList)).items
             if not pods or await _own_namespace(site) is None:
-                await _confirm_identity(site)
+                await confirm_identity(site)
                 return
             if attempt == 0:
                 with suppress(NotFound, Forbidden):
                     await api.request("DELETE", path, body=options)
-        await asyncio.sleep(_POD_WAIT_SECONDS)
+        await asyncio.sleep(POD_WAIT_SECONDS)
     raise StillThere(f"waiting for {len(pods)} pods of the claim to end at {site.alias}")
 
 
-async def _confirm_identity(site: Site) -> None:
+async def confirm_identity(site: Site) -> None:
     """Believe an empty list, or a namespace that isn't there, only of the cluster that the claim was bound in."""
     if await read_cluster_uid(site.cluster.api) != site.cluster.facts.cluster_uid:
         raise ClusterSilent(site.alias)
@@ -194,7 +191,7 @@ async def _rest(claim: GpuClaim, sites: Sequence[Site], tools: Tools) -> None:
     seconds = max((t.quarantine_seconds for t in terms), default=0)
     if seconds:
         await _quarantine(claim, seconds, tools)
-    await all_of(_see_clean(site, berth) for site in sites for berth in site.berths)
+    await all_of(see_clean(site, berth) for site in sites for berth in site.berths)
 
 
 async def _quarantine(claim: GpuClaim, seconds: int, tools: Tools) -> None:
@@ -209,7 +206,7 @@ async def _quarantine(claim: GpuClaim, seconds: int, tools: Tools) -> None:
         raise StillThere(f"the nodes rest for another {left:.0f} seconds", left)
 
 
-async def _see_clean(site: Site, berth: Berth) -> None:
+async def see_clean(site: Site, berth: Berth) -> None:
     """Look live whether the landlord has wiped a node, if its lease asks for that; a node that is gone needs no wiping."""
     label = berth.lease.spec.term.clean_label
     if label is None:
@@ -223,7 +220,8 @@ async def _see_clean(site: Site, berth: Berth) -> None:
         raise StillThere(f"waiting for the label {label} on node {berth.place.node}", 5.0)
 
 
-async def _free(site: Site, claim: GpuClaim, berth: Berth) -> None:
+async def free(site: Site, claim: GpuClaim, berth: Berth) -> None:
+    """Take the claim off one node."""
     async with site.asking(Urgency.RELEASE):
         await unlock_node(berth.cluster, berth.place, ClaimUID(claim.metadata.uid))
 
@@ -232,7 +230,7 @@ def _nodes_held(claim: GpuClaim | None) -> set[str]:
     """Return the UIDs of the nodes that a claim holds by what the hub says."""
     if claim is None or not holds(claim):
         return set()
-    return {place.node_uid for place in allocation_of(claim).placements}
+    return {place.node_uid for place in all_nodes(claim)}
 
 
 def _sequence(claim: GpuClaim) -> int:

@@ -1,12 +1,14 @@
-"""A claim's placements by leased cluster: one namespace, one token, one kubeconfig context for each."""
+"""A claim's nodes by leased cluster and namespace: one token and one kubeconfig context for each."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sublet.api.gpuclaim import Allocation, GpuClaim, PlacedNode
+from sublet.api.claim_status import allocation_of
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName
+from sublet.api.relocation import PlacedNode
 from sublet.binder.namespace import Home, common_access
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, Tools
 from sublet.binder.slots import Slots, Urgency
@@ -26,7 +28,7 @@ class Berth:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One leased cluster's share of a claim; two leases in one cluster share a site."""
+    """One namespace of a claim; two leases in one cluster share a site."""
 
     alias: str
     cluster: LeasedCluster
@@ -46,37 +48,34 @@ class Site:
                 raise ClusterRefuses(self.alias, error.message) from error
 
 
-def sites_of(claim: GpuClaim, tools: Tools) -> list[Site]:
-    """Return all of the claim's sites, by alias; ClusterSilent if one can't be written to now."""
-    sites, silent = reachable_sites(claim, tools)
+def sites_of(claim: GpuClaim, tools: Tools, places: Iterable[PlacedNode]) -> list[Site]:
+    """Return the sites of these nodes of a claim, by alias; ClusterSilent if one can't be written to now."""
+    sites, silent = reachable_sites(claim, tools, places)
     if silent:
         raise ClusterSilent(silent[0])
     return sites
 
 
-def reachable_sites(claim: GpuClaim, tools: Tools) -> tuple[list[Site], list[str]]:
-    """Return the claim's sites that can be written to, and the aliases of leases that can't."""
-    allocation = claim.status.allocation
-    by_cluster: dict[str, list[Berth]] = {}  # cluster UID -> nodes
+def reachable_sites(
+    claim: GpuClaim, tools: Tools, places: Iterable[PlacedNode]
+) -> tuple[list[Site], list[str]]:
+    """Return the sites of these nodes that can be written to, and the aliases of leases that can't."""
+    sequence = allocation_of(claim).sequence
+    by_home: dict[tuple[str, int], list[Berth]] = {}  # (cluster UID, reservation) -> nodes
     silent: list[str] = []
-    placements = allocation.placements if allocation is not None else ()
-    for place in sorted(placements, key=lambda p: (p.lease, p.node)):
+    for place in sorted(places, key=lambda p: (p.lease, p.node)):
         uid = LeaseUID(place.lease_uid)
         cluster, lease = tools.cluster(uid), tools.lease(uid)
         if cluster is None or lease is None:
             silent.append(place.lease)
         else:
-            key = str(cluster.facts.cluster_uid)
-            by_cluster.setdefault(key, []).append(Berth(place, lease, cluster))
-    sites = [
-        _site(claim, allocation, tools, berths)
-        for berths in by_cluster.values()
-        if allocation is not None
-    ]
+            key = (str(cluster.facts.cluster_uid), place.home or sequence)
+            by_home.setdefault(key, []).append(Berth(place, lease, cluster))
+    sites = [_site(claim, home, tools, berths) for (_, home), berths in by_home.items()]
     return sites, silent
 
 
-def _site(claim: GpuClaim, allocation: Allocation, tools: Tools, berths: list[Berth]) -> Site:
+def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> Site:
     first = berths[0]
     class_ = tools.class_(claim.spec.class_name)
     is_part = any(_is_part(b) for b in berths)
@@ -87,7 +86,7 @@ def _site(claim: GpuClaim, allocation: Allocation, tools: Tools, berths: list[Be
         berths=tuple(berths),
         home=Home(
             claim_uid=ClaimUID(claim.metadata.uid),
-            sequence=allocation.sequence,
+            sequence=sequence,
             gpus=sum(b.place.gpus for b in berths),
             access=common_access([b.lease.spec.tenant_access for b in berths]),
             server=first.cluster.tenant_endpoint.server,

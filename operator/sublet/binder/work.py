@@ -7,15 +7,25 @@ again after any failure; the engine (`sublet.binder.binder`) decides when.
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from sublet.api import claim_status
+from sublet.api import claim_status, move_status
+from sublet.api.claim_status import allocation_of
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.binder.access import renewal_ms
-from sublet.binder.bind import Checkpoint, allocation_of, bind, is_same_reservation, renew
-from sublet.binder.ports import LostRace, Overtaken, Tools
+from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
+from sublet.binder.leave import leave
+from sublet.binder.ports import (
+    ClusterRefuses,
+    ClusterSilent,
+    LostRace,
+    Overtaken,
+    StillThere,
+    Tools,
+)
 from sublet.binder.release import finish, give_back, release
-from sublet.book.decisions import Extend, Reserve, Take
+from sublet.binder.relocate import grow, is_same_move, move_for, undo
+from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.ledger.terms import PriceTerms
 
 Work = Callable[[GpuClaim, Checkpoint], Awaitable[GpuClaim | None]]
@@ -54,8 +64,18 @@ class Works:
             return None  # the book's next pass starts the release
         if not bound:
             return self._bind
-        due = renewal_ms(claim, self._tools.token_life_seconds)
-        return self._renew if due is not None and due <= self._tools.clock.now_ms() else None
+        return self._asked_for_bound(claim)
+
+    def _asked_for_bound(self, claim: GpuClaim) -> Work | None:
+        """Return what a bound claim asks for; whatever of it must wait is left for later and never holds up the rest."""
+        due, move = renewal_ms(claim, self._tools.token_life_seconds), claim.status.move
+        if due is not None and due <= self._tools.clock.now_ms():
+            return self._renew
+        if move is not None and move.abandoned:
+            return self._undo
+        if move is not None and move.ready_time is None:
+            return self._grow
+        return self._leave if claim.status.leaving else None
 
     def reserve(self, decision: Reserve) -> Work:
         """Return the work of writing a reservation, and of binding it unless its start is still to come."""
@@ -104,16 +124,41 @@ class Works:
 
         return work
 
+    def relocate(self, decision: Relocate) -> Work:
+        """Return the work of writing a move and making its nodes ready."""
+
+        async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+            now = self._tools.clock.now_ms()
+            move = move_for(claim, decision, self._tools)
+            claim = await self._write(claim, move_status.moving(claim, move, now))
+            return await self._grow(claim, checkpoint)
+
+        return work
+
+    def cut_over(self, decision: CutOver) -> Work:
+        """Return the work of putting the nodes that are ready in the place of the old ones."""
+
+        async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+            now = self._tools.clock.now_ms()
+            written = await self._write(claim, move_status.cut_over(claim, decision.at_ms, now))
+            gone = sum(len(x.placements) for x in written.status.leaving[-1:])
+            self._tools.events.note(
+                written, "Moved", f"{gone} node{'s' if gone > 1 else ''} were replaced by others"
+            )
+            return written
+
+        return work
+
     async def begin_give_back(self, claim: GpuClaim, lost: LostRace) -> GpuClaim:
         """Say on the hub that the claim gives back what it took; Overtaken if it isn't this reservation any more."""
         live = await self._tools.claims.get(claim)
         if live is None or not is_same_reservation(live, claim):
             raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
-        if is_true(live.status.conditions, "Bound"):
-            return (
-                live  # by another operator, which saw the nodes fit; drift is not this protocol's
-            )
         now = self._tools.clock.now_ms()
+        if is_true(live.status.conditions, "Bound"):
+            if claim.status.move is None or not is_same_move(live, claim):
+                return live  # by another operator, which saw the nodes fit
+            return await self._write(live, move_status.abandoning(live, str(lost), now))
         return await self._write(live, claim_status.giving_back(live, str(lost), now))
 
     async def _reserve(self, claim: GpuClaim, decision: Reserve) -> GpuClaim:
@@ -151,6 +196,25 @@ class Works:
 
     async def _renew(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         return await renew(claim, self._tools)
+
+    async def _grow(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        return await grow(claim, self._tools, checkpoint)
+
+    async def _undo(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        return await undo(claim, self._tools)
+
+    async def _leave(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        """Bring what the claim leaves to its end, each part for itself: one that must wait holds up no other."""
+        reasons: list[Exception] = []
+        for left in claim.status.leaving:
+            checkpoint()
+            try:
+                claim = await leave(claim, left, self._tools)
+            except (StillThere, ClusterSilent, ClusterRefuses) as reason:
+                reasons.append(reason)
+        if reasons:
+            raise reasons[0]
+        return claim
 
     async def _release(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         done = await release(claim, self._tools)

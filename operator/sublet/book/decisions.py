@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sublet.api.gpuclaim import Booking, PlacedNode, ReleaseCause
+from sublet.api.gpuclaim import Booking
 from sublet.api.ids import ClaimUID, TenantName, TenantUID
 from sublet.api.pending import Offer, PendingReason
+from sublet.api.relocation import MoveCause, PlacedNode, ReleaseCause
 from sublet.api.times import Millis
 
 
@@ -87,7 +88,42 @@ class Take:
     """When the tenant's meter stops."""
 
 
-Decision = Reserve | Refuse | Warn | Notice | Extend | Take
+@dataclass(frozen=True, slots=True)
+class Relocate:
+    """Make other nodes ready for a bound claim, beside those that it has."""
+
+    claim_uid: ClaimUID
+    sequence: int
+    cause: MoveCause
+    decided_ms: Millis
+    cutover_ms: Millis | None
+    """When they take the place of the old ones; None: as soon as they are ready."""
+    until_ms: Millis | None
+    until_cause: ReleaseCause | None
+    placements: tuple[PlacedNode, ...]
+    """All nodes that it will have."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutOver:
+    """Put the nodes that are ready in the place of the old ones."""
+
+    claim_uid: ClaimUID
+    at_ms: Millis
+    """To when the old ones are billed, and from when the new ones are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Degrade:
+    """Tell a bound claim that nodes of it can't be used, and what is done about it."""
+
+    claim_uid: ClaimUID
+    reason: str
+    message: str
+    """Empty: all can be used again."""
+
+
+Decision = Reserve | Refuse | Warn | Notice | Degrade | Extend | Relocate | CutOver | Take
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
-from sublet.api.times import Millis
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Decision, Extend, Refuse, Reserve, Warn
 from sublet.book.demand import Demand
 from sublet.book.holdings import RELEASE_MS
 from sublet.book.notices import next_notice
+from sublet.book.relocation import relocation_dues
 from sublet.book.view import View
 
 
@@ -35,9 +36,21 @@ def next_due(
         if demand.claim.spec.schedule.start_time is not None:
             ends += [demand.start_ms, demand.asked_until_ms]
     ends.append(next_notice(holders, view.now_ms))
+    offers = {c.metadata.name: c for c in view.classes}
+    ends += [*relocation_dues(holders, offers.get), *_gone_dues(view, holders)]
     steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
     instants = [*ends, *steps, *_crossings(view.now_ms, waiting, steps)]
     return min((at for at in instants if at is not None and at > view.now_ms), default=None)
+
+
+def _gone_dues(view: View, holders: Iterable[GpuClaim]) -> Iterator[Millis]:
+    """Yield when nodes that were left should be free, with the rest that their leases ask for."""
+    rests = {x.metadata.uid: x.spec.term.quarantine_seconds * MS_PER_SECOND for x in view.leases}
+    for claim in holders:
+        for left in claim.status.leaving:
+            since = left.vacated_time or left.release_time
+            for uid in {p.lease_uid for p in left.placements}:
+                yield Millis(since + RELEASE_MS + rests.get(uid, 0))
 
 
 def _steps(view: View) -> list[Millis]:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sublet.api.common import is_true
-from sublet.api.gpuclaim import Allocation, GpuClaim, ReleaseCause
+from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.relocation import MoveCause, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Extend, Take
 from sublet.book.demand import left_of
@@ -37,6 +38,10 @@ def review(
     if allocation is None or is_true(claim.status.conditions, "Releasing"):
         return None
     promised = promised_end(allocation)
+    if (move := claim.status.move) is not None:
+        # its end follows with the cutover; whoever isn't ready for that in time ends as it was told
+        succeeds = move.cause is MoveCause.LEASE_ENDS and move.ready_time is not None
+        return take_if_due(claim, allocation, End(FOREVER, None) if succeeds else promised, now_ms)
     end = _end(claim, allocation, promised, offer, supplies, now_ms)
     taken = take_if_due(claim, allocation, end, now_ms)
     if taken is not None or end.at_ms == promised.at_ms:

@@ -6,7 +6,7 @@ knows no such claim. Changed by the pass as it hands out GPUs; thrown away with 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from sublet.api.common import Status, find_condition, is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
+from sublet.api.relocation import Leaving, PlacedNode
 from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, Unfit
 from sublet.book.steps import FOREVER, Steps
@@ -193,12 +194,42 @@ class Holdings:
         used_until = end
         if end not in (FOREVER, allocation.until_time):
             used_until = self.leaving[uid] = Millis(end + rest_ms)
-        for place in allocation.placements:
+        for place, until, used in self._places(claim, allocation, end, used_until):
             node_uid = NodeUID(place.node_uid)
-            self._hold(node_uid, uid, place.gpus, end).tenants.add(tenant)
-            self._terms[LeaseUID(place.lease_uid)].append(Term(used_until, place.gpus))
+            self._hold(node_uid, uid, place.gpus, until).tenants.add(tenant)
+            self._terms[LeaseUID(place.lease_uid)].append(Term(used, place.gpus))
             allocated[uid, node_uid] += place.gpus
+            used_until = max(used_until, used) if claim.status.move is not None else used_until
         self._count(tenant, claim.spec.class_name, allocation.gpus, self._now_ms, used_until)
+
+    def _places(
+        self, claim: GpuClaim, allocation: Allocation, end: Millis, used_until: Millis
+    ) -> Iterator[tuple[PlacedNode, Millis, Millis]]:
+        """Yield every node that a claim has, will have or leaves: until when, and until when it counts as used."""
+        move = claim.status.move
+        to_come = {p.node_uid: p for p in (move.placements if move is not None else ())}
+        moved = move.until_time if move is not None and move.until_time is not None else FOREVER
+        if is_true(claim.status.conditions, "Releasing"):
+            moved = end
+        for place in allocation.placements:
+            if to_come.pop(place.node_uid, None) is not None:
+                yield place, max(end, moved), max(used_until, moved)
+            else:
+                yield place, end, used_until
+        for place in to_come.values():
+            yield place, moved, max(moved, used_until) if moved == end else moved
+        known = {p.node_uid for p in allocation.placements}
+        for left in claim.status.leaving:
+            for place in left.placements if left.freed_time is None else ():
+                if place.node_uid not in known:
+                    gone = self._gone_by(left, place)
+                    yield place, gone, gone
+
+    def _gone_by(self, left: Leaving, place: PlacedNode) -> Millis:
+        """Return when a node that was left is expected to be free and rested; FOREVER if it takes longer than it should."""
+        rest_ms = self._rests.get(LeaseUID(place.lease_uid), 0)
+        expected = Millis((left.vacated_time or left.release_time) + RELEASE_MS + rest_ms)
+        return expected if expected > self._now_ms else FOREVER
 
     def _add_promise(self, claim: GpuClaim, allocation: Allocation, start: Millis) -> None:
         """Add a window to come; one that is given up has no nodes that anybody still holds."""

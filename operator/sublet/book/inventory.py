@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID, TenantUID
+from sublet.api.times import Millis
 
 
 class Reach(StrEnum):
@@ -53,6 +54,10 @@ class Unfit(StrEnum):
     """Not yet labelled and tainted as ours, or not yet read back."""
 
 
+SICK = frozenset({Unfit.NOT_READY, Unfit.UNHEALTHY})
+"""A node fails, as against one that somebody drains, upgrades or relabels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holding:
     """One entry of a node's own book."""
@@ -84,6 +89,8 @@ class NodeState:
     """NVLink domain; None is unknown, never "the same"."""
     zone: str | None = None
     """Failure domain, if the node names one."""
+    sick_since_ms: Millis | None = None
+    """Since when it was seen not ready or unhealthy, by our clock; None: it isn't."""
 
     @property
     def held(self) -> int:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sublet.api.common import Status, find_condition, is_true
-from sublet.api.gpuclaim import GpuClaim, ReleaseCause
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
+from sublet.api.move_status import MOVING, advice
+from sublet.api.relocation import MoveCause, ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Notice
 
@@ -51,13 +53,16 @@ def _due(claim: GpuClaim, now_ms: Millis) -> tuple[str, str]:
         return ReleaseCause.PREEMPTED.value, (
             f"a claim of higher priority needs the GPUs: they are taken back at {when}; save your work before"
         )
+    move = claim.status.move
+    if move is not None and move.cause is MoveCause.LEASE_ENDS and move.ready_time is not None:
+        return MOVING, advice(move)
     end = _lease_end(claim)
     if end is not None:
         for before, reason in STAGES:
             if now_ms >= end - before:
                 return reason, (
-                    f"its lease ends: the GPUs are taken back at {format_instant(end)}; save your work before, "
-                    "and make a new claim to go on elsewhere"
+                    f"its lease ends: the GPUs are taken back at {format_instant(end)} and other ones may not be free "
+                    "then; save your work before"
                 )
     return NOT_EXPIRING, ""
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
-from sublet.api.gpuclaim import Booking, PlacedNode, ReleaseCause, Scope
+from sublet.api.gpuclaim import Booking, Scope
+from sublet.api.relocation import PlacedNode, ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.demand import Demand
 from sublet.book.inventory import NodeState

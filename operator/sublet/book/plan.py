@@ -28,6 +28,7 @@ from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.preemption import Preemption
 from sublet.book.promises import Promises, give
 from sublet.book.reasons import quota_refusal, refusal
+from sublet.book.relocation import Relocations
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply, disputed_nodes, usual_sizes
@@ -102,6 +103,8 @@ class _Pass:
         """Return the decisions: about claims that hold GPUs, promises, pending claims, and what they are told."""
         made: list[Decision] = [*self._review(), *self._promises.review(self._rules.offer)]
         made += self._promises.decide({d.claim_uid for d in made})
+        relocations = Relocations(self._holders, self._rules, self._supplies, self._view.now_ms)
+        made += relocations.decide({d.claim_uid for d in made} | self._view.busy)
         self._preemption.spare({d.claim_uid for d in made})
         made += self._serve(pending)
         made += self._preemption.decisions

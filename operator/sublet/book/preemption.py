@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sublet.api.common import is_true
-from sublet.api.gpuclaim import Allocation, GpuClaim, ReleaseCause
+from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass, Guarantee
 from sublet.api.ids import ClaimUID
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Extend
 from sublet.book.demand import Demand
@@ -111,6 +112,8 @@ def _victim(claim: GpuClaim, offer: GpuClass | None, now_ms: Millis) -> Victim |
     if offer is None or offer.spec.guarantee is not Guarantee.PREEMPTIBLE:
         return None
     if allocation is None or allocation.is_ahead or is_true(claim.status.conditions, "Releasing"):
+        return None
+    if claim.status.move is not None:
         return None
     if allocation.until_cause is ReleaseCause.PREEMPTED:
         return None  # a notice that was given is never shortened

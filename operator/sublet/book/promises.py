@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import Booking, ReleaseCause
+from sublet.api.gpuclaim import Booking
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Decision, Extend, Reserve, Take, Warn
 from sublet.book.demand import Demand, Rules

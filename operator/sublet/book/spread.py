@@ -59,7 +59,7 @@ def _from(
         return [Room(room.supply, want)]
     want -= room.nodes
     used |= {room.supply.cluster}
-    rest = [other for other in others if _may_join(other.supply, room.supply)]
+    rest = [other for other in others if may_join(other.supply, room.supply)]
     while _at_most(rest) >= want:
         best = min(rest, key=lambda r: _rank(r, want, used))
         rest.remove(best)
@@ -81,7 +81,7 @@ def _rank(
     return (not enough, room.supply.cluster not in used, first, second, *_name(room.supply))
 
 
-def _may_join(one: LeaseSupply, other: LeaseSupply) -> bool:
+def may_join(one: LeaseSupply, other: LeaseSupply) -> bool:
     """Say whether a claim may span these leases."""
     if one.cluster == other.cluster:
         return one.lease.spec.tenant_access == other.lease.spec.tenant_access

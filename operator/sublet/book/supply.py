@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
-from sublet.api.gpuclaim import Allocation, GpuClaim, PlacedNode
+from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantUID
 from sublet.api.lease_terms import CommitmentMode
+from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.contract import commitment_changes, committed_at, price_at
 from sublet.book.free import FreeNodes
@@ -247,6 +248,15 @@ class LeaseSupply:
         """Keep so many nodes, and `gpus` GPUs of each, free for a window; a negative number lets them go again."""
         self.whole.hold(size, nodes, from_ms, until_ms)
         self._spare.add(-nodes * gpus, from_ms, until_ms)
+
+    def lend(self, gpus: int, until_ms: Millis) -> None:
+        """Count GPUs that are being given up no more against the commitment from now on; a negative number takes it back."""
+        self._spare.add(gpus, self._now_ms, until_ms)
+
+    def runs_until(self, until_ms: Millis) -> bool:
+        """Say whether it serves those who are in it, from now to an instant; who may claim it anew plays no part."""
+        runs = self.begins_ms <= self._now_ms and until_ms <= self.ends_ms
+        return runs and not self.is_silent and self.inventory.isolation_ready
 
     def lasts_until(
         self, size: int, nodes: int, gpus: int, before_ms: Millis, until_ms: Millis

@@ -158,7 +158,13 @@ class LeasedCluster:
     def _recount(self, node: Node) -> None:
         name = NodeName(node.metadata.name)
         before = self._states.get(name)
-        state = node_state(node, self._lease, before=before, foreign_pods=name in self._foreign)
+        state = node_state(
+            node,
+            self._lease,
+            before=before,
+            foreign_pods=name in self._foreign,
+            now_ms=self._clock.now_ms(),
+        )
         if state != before:
             self._states[name] = state
             self._nodes_changed()

@@ -9,7 +9,8 @@ from typing import Final
 
 from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.ids import LeaseUID, NodeName, NodeUID, TenantUID
-from sublet.book.inventory import Holding, NodeState, Unfit
+from sublet.api.times import Millis
+from sublet.book.inventory import SICK, Holding, NodeState, Unfit
 from sublet.fleet.health import is_ready, is_unhealthy, is_upgrading
 from sublet.fleet.nodebook import (
     BOOK,
@@ -25,24 +26,33 @@ from sublet.fleet.nodebook import (
 from sublet.kube.wire import Node
 
 _PREFIX: Final = "nvidia.com/"
+_NEVER: Final = Millis(0)
 _ZONE: Final = "topology.kubernetes.io/zone"
 
 
 def node_state(
-    node: Node, lease: GpuLease, *, before: NodeState | None, foreign_pods: bool
+    node: Node,
+    lease: GpuLease,
+    *,
+    before: NodeState | None,
+    foreign_pods: bool,
+    now_ms: Millis = _NEVER,
 ) -> NodeState:
     """Return what the book may know of a node of this lease.
 
     `before` is the same node's last state: a held node that shows 0 GPUs for a moment keeps its last count, since
     that is a driver restart and not a return. `foreign_pods`: pods that aren't a claim's were seen on its GPUs.
+    `now_ms`: since when it counts as sick, if it wasn't before.
     """
     labels = node.metadata.labels
     uid = NodeUID(node.metadata.uid)
     gpus = _number(node.status.allocatable.get(GPU))
     holdings, book_error = _holdings(node)
     unfit = book_error or _unfit(node, lease, gpus=gpus, foreign_pods=foreign_pods)
-    if gpus == 0 and before is not None and before.uid == uid:
+    before = before if before is not None and before.uid == uid else None
+    if gpus == 0 and before is not None:
         gpus = before.gpus
+    sick_since = before.sick_since_ms if before is not None else None
     return NodeState(
         name=NodeName(node.metadata.name),
         uid=uid,
@@ -55,6 +65,7 @@ def node_state(
         memory_mib=_number(labels.get(_PREFIX + "gpu.memory")) or None,
         clique=labels.get(_PREFIX + "gpu.clique") or None,
         zone=labels.get(_ZONE) or None,
+        sick_since_ms=(sick_since or now_ms) if unfit in SICK else None,
     )
 
 

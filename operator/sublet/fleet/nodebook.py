@@ -13,6 +13,8 @@ from sublet.book.inventory import Holding
 
 LEASE_LABEL: Final = "sublet.dev/lease"
 POOL_TAINT: Final = "sublet.dev/pool"
+LEAVING_TAINT: Final = "sublet.dev/leaving"
+"""On a node that a claim leaves while it keeps its namespace: no pod of it may come back. No tenant may tolerate it."""
 BOOK: Final = "sublet.dev/allocation"
 SHARING: Final = "sublet.dev/sharing"
 TENANT: Final = "sublet.dev/tenant"

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from sublet.api import claim_status
-from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
 from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
-from sublet.book.decisions import Decision, Extend, Plan, Reserve, Take
+from sublet.book.decisions import CutOver, Decision, Extend, Plan, Reserve, Take
 from sublet.book.holdings import holds
 from sublet.book.plan import plan
 from sublet.book.view import View
@@ -26,6 +25,7 @@ from sublet.fleet.conditions import expiring_from_ms
 from sublet.fleet.credential import CREDENTIALS_LABEL, Credential
 from sublet.fleet.registry import Fleet
 from sublet.hub.adoption import Adoption
+from sublet.hub.assumed import assume, assume_move, is_before
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
 from sublet.hub.in_cluster import HubIdentity
@@ -157,6 +157,8 @@ class Loop:
         assumed = self._assumed.get(ClaimUID(claim.metadata.uid))
         if assumed is None or assumed.status.allocation is None:
             return claim
+        if assumed.status.move is not None:
+            return assumed if is_before(claim, assumed) else claim
         known = claim.status.allocation
         newer = known is None or known.sequence < assumed.status.allocation.sequence
         return assumed if newer or not holds(claim) else claim
@@ -172,11 +174,15 @@ class Loop:
                 sayings.append((claim, decision))
             elif isinstance(decision, Reserve):
                 if self._binder.reserve(claim, decision):
-                    self._assumed[decision.claim_uid] = _assume(claim, decision)
+                    self._assumed[decision.claim_uid] = assume(claim, decision)
             elif isinstance(decision, Take):
                 self._binder.take(claim, decision)
             elif isinstance(decision, Extend):
                 self._binder.extend(claim, decision)
+            elif isinstance(decision, CutOver):
+                self._binder.cut_over(claim, decision)
+            elif self._binder.relocate(claim, decision):
+                self._assumed[decision.claim_uid] = assume_move(claim, decision)
         return sayings
 
     def _is_blocked(self, claim: GpuClaim, decision: Decision) -> bool:
@@ -239,6 +245,7 @@ class Loop:
         unknown = None if self._knows_the_fleet() else now
         due: Iterable[Millis | None] = (
             made.next_due_ms,
+            self._binder.due_ms,
             self._bookkeeper.due_ms,
             self._adoption.due_ms,
             unknown,
@@ -250,24 +257,3 @@ class Loop:
         return min(
             (at if at > now else Millis(now + 1_000) for at in due if at is not None), default=None
         )
-
-
-def _assume(claim: GpuClaim, decision: Reserve) -> GpuClaim:
-    """Return the claim as it will be once its reservation is written."""
-    allocation = Allocation.model_construct(
-        sequence=decision.sequence,
-        tenant=decision.tenant,
-        tenant_uid=decision.tenant_uid,
-        currency=decision.currency,
-        price_hash="",
-        price_per_gpu_hour=decision.price_per_gpu_hour,
-        priority=decision.priority,
-        decided_time=decision.decided_ms,
-        bound_time=None,
-        until_time=decision.until_ms,
-        until_cause=decision.until_cause,
-        placements=decision.placements,
-        bookings=decision.bookings,
-    )
-    write = claim_status.booked if allocation.is_ahead else claim_status.reserved
-    return claim.model_copy(update={"status": write(claim, allocation, decision.decided_ms)})

@@ -6,11 +6,13 @@ a second operator or a catch-up after the store was away gives the same bill.
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 
 from sublet.api.claim_status import released_ms
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.relocation import Leaving
 from sublet.api.times import Millis
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.port import LedgerPort
@@ -24,7 +26,8 @@ def facts_of(claim: GpuClaim) -> list[Fact]:
     allocation = claim.status.allocation
     if allocation is None:
         return []
-    return list(_facts(claim, allocation))
+    left = (fact for each in claim.status.leaving for fact in _left_facts(claim, allocation, each))
+    return [*left, *_facts(claim, allocation)]
 
 
 def texts_of(claim: GpuClaim) -> dict[str, str]:
@@ -45,24 +48,7 @@ def _facts(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:
     current = release if release is not None and release.sequence == allocation.sequence else None
     done = released_ms(claim) if current is not None else None
     for lease_uid in sorted(gpus):
-
-        def fact(
-            kind: EntryKind, type_: EntryType, at_ms: Millis, lease: LeaseUID = lease_uid
-        ) -> Fact:
-            return Fact(
-                claim_uid=ClaimUID(claim.metadata.uid),
-                sequence=allocation.sequence,
-                tenant_uid=TenantUID(allocation.tenant_uid),
-                lease_uid=lease,
-                kind=kind,
-                type=type_,
-                gpus=gpus[lease],
-                at_ms=at_ms,
-                price_hash=allocation.price_hash,
-                tags_hash=content_hash(tags_text(allocation.tags)),
-                source_version=claim.metadata.resource_version,
-            )
-
+        fact = partial(_fact, claim, allocation, allocation.sequence, lease_uid, gpus[lease_uid])
         if allocation.bound_time is not None:
             yield fact(EntryKind.BOUND, EntryType.OPEN, allocation.bound_time)
             if current is not None:
@@ -74,6 +60,48 @@ def _facts(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:
                 yield fact(
                     EntryKind.RELEASING, EntryType.CLOSE, Millis(max(done, current.release_time))
                 )
+
+
+def _left_facts(claim: GpuClaim, allocation: Allocation, left: Leaving) -> Iterator[Fact]:
+    """Yield the lines of an earlier reservation, of which other nodes took the place; price and tags are the same."""
+    for each in left.metered:
+        fact = partial(_fact, claim, allocation, left.sequence, LeaseUID(each.lease_uid), each.gpus)
+        yield fact(EntryKind.BOUND, EntryType.OPEN, left.bound_time)
+        yield fact(EntryKind.BOUND, EntryType.CLOSE, left.release_time)
+    gone: dict[LeaseUID, int] = defaultdict(int)
+    for place in left.placements:
+        gone[LeaseUID(place.lease_uid)] += place.gpus
+    for lease_uid in sorted(gone):
+        fact = partial(_fact, claim, allocation, left.sequence, lease_uid, gone[lease_uid])
+        yield fact(EntryKind.RELEASING, EntryType.OPEN, left.release_time)
+        if left.freed_time is not None:
+            freed = Millis(max(left.freed_time, left.release_time))
+            yield fact(EntryKind.RELEASING, EntryType.CLOSE, freed)
+
+
+def _fact(
+    claim: GpuClaim,
+    allocation: Allocation,
+    sequence: int,
+    lease_uid: LeaseUID,
+    gpus: int,
+    kind: EntryKind,
+    type_: EntryType,
+    at_ms: Millis,
+) -> Fact:
+    return Fact(
+        claim_uid=ClaimUID(claim.metadata.uid),
+        sequence=sequence,
+        tenant_uid=TenantUID(allocation.tenant_uid),
+        lease_uid=lease_uid,
+        kind=kind,
+        type=type_,
+        gpus=gpus,
+        at_ms=at_ms,
+        price_hash=allocation.price_hash,
+        tags_hash=content_hash(tags_text(allocation.tags)),
+        source_version=claim.metadata.resource_version,
+    )
 
 
 class ClaimMeter:

@@ -15,12 +15,12 @@ from sublet.api.pending import Pending, coarse
 from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.ports import Events
-from sublet.book.decisions import Notice, Refuse, Warn
+from sublet.book.decisions import Degrade, Notice, Refuse, Warn
 from sublet.clock import Clock
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError, NotFound
 
-Saying = Refuse | Warn | Notice
+Saying = Refuse | Warn | Notice | Degrade
 _WRITES_AT_ONCE: Final = 8
 
 
@@ -53,7 +53,7 @@ class ClaimTeller:
         status = _status(claim, saying, now_ms)
         if status == claim.status or not await self._write(claim, status):
             return
-        if isinstance(saying, Notice) and saying.message:
+        if isinstance(saying, Notice | Degrade) and saying.message:
             # after the condition, which is what makes sure that it is said only once
             self._events.note(claim, saying.reason, saying.message, warning=True)
 
@@ -74,6 +74,8 @@ class ClaimTeller:
 def _status(claim: GpuClaim, saying: Saying, now_ms: Millis) -> ClaimStatus:
     if isinstance(saying, Warn):
         return claim_status.late(claim, saying.message, now_ms)
+    if isinstance(saying, Degrade):
+        return claim_status.degraded(claim, saying.reason, saying.message, now_ms)
     if isinstance(saying, Notice):
         return claim_status.expiring(claim, saying.reason, saying.message, now_ms)
     pending = Pending(

@@ -18,11 +18,13 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID
 from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
+from sublet.api.move_status import all_nodes, fresh_nodes
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis
 from sublet.book.demand import tenants_by_namespace
 from sublet.book.holdings import Term, held_until, holds
 from sublet.book.inventory import LeaseInventory
+from sublet.book.steps import FOREVER
 from sublet.clock import Clock
 from sublet.fleet.conditions import Held, lease_status
 from sublet.fleet.registry import Fleet
@@ -167,7 +169,8 @@ def _users(claims: Iterable[GpuClaim]) -> dict[str, Counter[str]]:
             continue
         users["class"][claim.spec.class_name] += 1
         users["tenant"][allocation.tenant_uid] += 1
-        for lease_uid in allocation.lease_uids:
+        held = {p.lease_uid for p in all_nodes(claim)}
+        for lease_uid in held | allocation.lease_uids:
             users["lease"][lease_uid] += 1
     return users
 
@@ -186,6 +189,11 @@ def _held_by_lease(claims: Iterable[GpuClaim], now: Millis) -> dict[str, Held]:
         for place in allocation.placements:
             counter[place.lease_uid] += place.gpus
             windows[place.lease_uid][until, None] += place.gpus
+        if (move := claim.status.move) is not None:
+            moved = move.until_time if move.until_time is not None else FOREVER
+            for place in fresh_nodes(allocation, move):
+                reserved[place.lease_uid] += place.gpus
+                windows[place.lease_uid][moved, None] += place.gpus
         if allocation.is_ahead:
             for booking in allocation.bookings:
                 windows[booking.lease_uid][until, claim.spec.schedule.start_time] += booking.gpus

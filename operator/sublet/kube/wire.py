@@ -112,6 +112,12 @@ class Pod(HasMeta):
         )
 
 
+class PodList(HasMeta):
+    """A list of pods; its metadata isn't used."""
+
+    items: list[Pod] = msgspec.field(default_factory=list)
+
+
 class ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
     """Metadata of a list."""
 

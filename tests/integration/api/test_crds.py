@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.api import claim, gpu_class, lease, tenant
+from tests.builders.api import CREATED, claim, gpu_class, lease, tenant
 from tests.harness.stack import Stack, condition
 from tests.integration.api.asking import (
     Body,
@@ -27,8 +27,14 @@ DEFAULTS = marks("default")
 OFFER = {
     "change": "Later", "className": "h100", "gpus": 8, "pricePerGpuHour": "3.99", "currency": "USD",
 }  # fmt: skip
+MOVE = {
+    "sequence": 2, "cause": "LeaseEnds", "decidedTime": CREATED, "placements": ALLOCATION["placements"],
+}  # fmt: skip
 BARE: dict[str, tuple[Body, dict[str, Any]]] = {
-    "GpuClaim": (claim(topology={}), {"allocation": ALLOCATION, "offers": [OFFER]}),
+    "GpuClaim": (
+        claim(topology={}),
+        {"allocation": ALLOCATION, "offers": [OFFER], "move": MOVE},
+    ),
     "GpuClass": (gpu_class(), {}),
     "GpuLease": (
         change(lease(tenantAccess={}), "commitment.mode", None),

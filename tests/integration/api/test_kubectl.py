@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import (
-    Access,
-    Allocation,
-    ClaimStatus,
-    ClusterAccess,
-    GpuClaim,
-    ReleaseCause,
-)
+from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, ClusterAccess, GpuClaim
+from sublet.api.relocation import ReleaseCause
 from tests.builders.api import NOW, claim, gpu_class, lease, tenant
 from tests.harness.stack import Stack, condition
 from tests.integration.api.asking import (

@@ -30,6 +30,7 @@ MAY_CHANGE: dict[str, Any] = {  # field of a reserved claim -> a new value
     "maxPricePerGpuHour": "9.99",
     "tags": {"a": "b"},
     "suspended": True,
+    "replacement": "OnFailure",
 }
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from sublet.api import claim_status
 from sublet.api.common import find_condition, is_true
-from sublet.api.gpuclaim import Access, Booking, ClusterAccess, GpuClaim, Release, ReleaseCause
+from sublet.api.gpuclaim import Access, Booking, ClusterAccess, GpuClaim, Release
 from sublet.api.pending import Pending, PendingReason
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_lease, claim as claim_body

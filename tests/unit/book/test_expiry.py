@@ -2,8 +2,8 @@
 
 import pytest
 
-from sublet.api.gpuclaim import ReleaseCause
 from sublet.api.ids import ClaimUID
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Extend, Take
 from sublet.book.plan import plan

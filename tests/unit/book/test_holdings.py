@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from sublet.api.gpuclaim import ReleaseCause
 from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Take
 from sublet.book.holdings import RELEASE_MS, Holdings, Term

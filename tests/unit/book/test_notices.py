@@ -3,7 +3,8 @@
 import pytest
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import Access, ReleaseCause
+from sublet.api.gpuclaim import Access
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Notice
 from sublet.book.plan import plan

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from sublet.api.gpuclaim import ReleaseCause
 from sublet.api.ids import ClusterUID
 from sublet.api.pending import PendingReason
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import parse_instant
 from sublet.book.decisions import Reserve
 from sublet.book.plan import plan

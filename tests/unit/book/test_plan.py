@@ -5,9 +5,10 @@ from decimal import Decimal
 import pytest
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import Release, ReleaseCause
+from sublet.api.gpuclaim import Release
 from sublet.api.ids import ClaimUID
 from sublet.api.pending import PendingReason
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, parse_instant
 from sublet.book.decisions import Extend, Take
 from sublet.book.inventory import Reach, Unfit

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from sublet.api.gpuclaim import ReleaseCause
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Extend, Reserve, Take
 from sublet.book.inventory import Unfit

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import ReleaseCause
 from sublet.api.ids import LeaseUID
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Extend, Reserve, Take, Warn
 from sublet.book.inventory import LeaseInventory, Unfit

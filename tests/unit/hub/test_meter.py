@@ -1,7 +1,8 @@
 """A claim's recorded state gives its lines, and the same state always the same ones."""
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import GpuClaim, ReleaseCause
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.hub.meter import ClaimMeter, facts_of, texts_of
 from sublet.ledger.chain import verify

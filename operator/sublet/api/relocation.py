@@ -1,0 +1,118 @@
+"""How a bound claim comes to other nodes: make before break. Parts of `GpuClaim.status`, the operator's alone.
+
+A move names the nodes that the claim will have; they are made ready beside the old ones. At the cutover it becomes the
+allocation, in one write, and what it leaves is listed until it is free. So each instant has one set of nodes that is
+billed, and whatever is held is named.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from sublet.api.common import Gpus, Instant, ObjectName, Word
+from sublet.api.schema import ApiModel, atomic_list, list_map
+
+Sequence = Annotated[int, Field(ge=1, le=999_999, json_schema_extra={"format": "int32"})]
+
+
+class ReleaseCause(StrEnum):
+    """Why a claim's GPUs are taken back."""
+
+    DELETED = "Deleted"
+    COMPLETED = "Completed"
+    LEASE_ENDED = "LeaseEnded"
+    SUSPENDED = "Suspended"
+    PREEMPTED = "Preempted"
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether a claim released for this cause can never bind again."""
+        return self not in (ReleaseCause.SUSPENDED, ReleaseCause.PREEMPTED)
+
+
+class PlacedNode(ApiModel):
+    """GPUs of one node that the claim holds."""
+
+    lease: Word
+    """The lease's tenant alias."""
+    lease_uid: Annotated[str, Field(alias="leaseUID", max_length=36)]
+    """UID of the GpuLease."""
+    product: Word
+    """GPU product of the node."""
+    gpus: Gpus
+    """GPUs of this node that the claim holds."""
+    node: ObjectName
+    """Name of the node in the leased cluster."""
+    node_uid: Annotated[str, Field(alias="nodeUID", max_length=36)]
+    """UID of the node: a re-created namesake is another node."""
+    home: Sequence | None = None
+    """The reservation that made the claim's namespace in this node's cluster; the allocation's own without."""
+
+
+class MoveCause(StrEnum):
+    """Why a claim comes to other nodes."""
+
+    LEASE_ENDS = "LeaseEnds"
+    NODE_FAILED = "NodeFailed"
+
+
+class Move(ApiModel):
+    """Other nodes for a bound claim: made ready first, then put in the place of the ones it has."""
+
+    sequence: Sequence
+    """The reservation that it becomes."""
+    cause: MoveCause
+    """Why."""
+    decided_time: Instant
+    """When the book decided."""
+    cutover_time: Instant | None = None
+    """When the new nodes take the place of the old ones; as soon as they are ready without."""
+    until_time: Instant | None = None
+    """When the claim ends at the latest on its new nodes; open-ended without."""
+    until_cause: Annotated[ReleaseCause | None, Field()] = None
+    """What ends the claim then."""
+    placements: Annotated[
+        tuple[PlacedNode, ...],
+        Field(min_length=1, max_length=4_096, json_schema_extra=atomic_list()),
+    ]
+    """All nodes that the claim will have, those that it keeps included."""
+    ready_time: Instant | None = None
+    """Since when the new nodes can be used, beside the old ones."""
+    abandoned: bool = False
+    """The new nodes couldn't all be had; what was taken of them is being given back."""
+
+
+class LeaseGpus(ApiModel):
+    """GPUs of one lease."""
+
+    lease_uid: Annotated[str, Field(alias="leaseUID", max_length=36)]
+    """UID of the GpuLease."""
+    gpus: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
+    """How many."""
+
+
+class Leaving(ApiModel):
+    """Nodes that a claim doesn't have any more and that aren't free yet."""
+
+    sequence: Sequence
+    """The reservation that had them."""
+    cause: MoveCause
+    """Why they were left."""
+    bound_time: Instant
+    """From when that reservation was billed."""
+    release_time: Instant
+    """To when it was billed."""
+    metered: Annotated[
+        tuple[LeaseGpus, ...],
+        Field(min_length=1, max_length=64, json_schema_extra=list_map("leaseUID")),
+    ]
+    """What was billed, by lease."""
+    placements: Annotated[
+        tuple[PlacedNode, ...], Field(max_length=4_096, json_schema_extra=atomic_list())
+    ]
+    """The nodes that are being given back."""
+    vacated_time: Instant | None = None
+    """When the last pod was seen gone; the quarantine counts from then."""
+    freed_time: Instant | None = None
+    """When the nodes were free again."""

@@ -1,0 +1,162 @@
+"""Nodes that a bound claim leaves, while it lives on: emptied, rested, taken off the claim, and closed in the ledger.
+
+A namespace of which no node is left goes as a whole. Where the claim keeps it, the nodes get a taint that no tenant may
+tolerate, so that no pod of it comes back between the last look and the unlock, and the quota shrinks to what is left.
+Like a release it waits for what can't be seen: a node that doesn't answer keeps its entry, and stays held.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from sublet.api import move_status
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID
+from sublet.api.relocation import Leaving
+from sublet.api.times import MS_PER_SECOND
+from sublet.binder import namespace
+from sublet.binder.locks import shun_node
+from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
+from sublet.binder.release import (
+    GRACE_SECONDS,
+    POD_TRIES,
+    POD_WAIT_SECONDS,
+    confirm_identity,
+    empty,
+    free,
+    see_clean,
+    shut_out,
+)
+from sublet.binder.sites import Berth, Site, reachable_sites
+from sublet.binder.slots import Urgency
+from sublet.binder.together import all_of
+from sublet.kube.wire import PodList
+
+_SETTLED_SECONDS: Final = 2.0
+"""A scheduler that didn't know of the taint yet has shown its pod by then."""
+
+Guard = Callable[[], Awaitable[GpuClaim]]
+
+
+async def leave(claim: GpuClaim, left: Leaving, tools: Tools) -> GpuClaim:
+    """Bring one entry of what a bound claim leaves to its end; returns the claim as written last.
+
+    ClusterSilent, ClusterRefuses, StillThere, LedgerUnavailable and the hub's errors: try again later.
+    """
+
+    async def still_leaving() -> GpuClaim:
+        live = await tools.claims.get(claim)
+        entries = live.status.leaving if live is not None else ()
+        bound = live is not None and is_true(live.status.conditions, "Bound")
+        if live is None or not bound or all(x.sequence != left.sequence for x in entries):
+            raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
+        return live
+
+    live = await still_leaving()
+    left = next(x for x in live.status.leaving if x.sequence == left.sequence)
+    if left.freed_time is None:
+        live = await _give_back(live, left, tools, still_leaving)
+    await tools.meter.settle(live)
+    return await tools.claims.write_status(live, move_status.left_behind(live, left.sequence))
+
+
+async def vacate(sites: Sequence[Site], kept: Sequence[Site], guard: Guard) -> None:
+    """Empty what is left of a claim at these sites; of a namespace that it keeps, these nodes alone."""
+    await guard()
+    await all_of(_shut_off(site, _home_of(site, kept)) for site in sites)
+    await guard()
+    await all_of(
+        empty(site) if _home_of(site, kept) is None else _empty_nodes(site) for site in sites
+    )
+
+
+async def _give_back(claim: GpuClaim, left: Leaving, tools: Tools, guard: Guard) -> GpuClaim:
+    kept, _ = reachable_sites(claim, tools, move_status.held_nodes(claim))
+    sites, silent = reachable_sites(claim, tools, left.placements)
+    await vacate(sites, kept, guard)
+    if silent:
+        raise ClusterSilent(silent[0])
+    berths = [(site, berth) for site in sites for berth in site.berths]
+    await _rest(claim, left, [berth for _, berth in berths], tools)
+    await all_of(see_clean(site, berth) for site, berth in berths)
+    live = await guard()
+    staying = {p.node_uid for p in move_status.held_nodes(live)}
+    await all_of(
+        free(site, live, berth) for site, berth in berths if berth.place.node_uid not in staying
+    )
+    live = await guard()
+    entry = next(x for x in live.status.leaving if x.sequence == left.sequence)
+    freed = entry.model_copy(update={"freed_time": tools.clock.now_ms()})
+    return await tools.claims.write_status(live, move_status.changed(live, freed))
+
+
+def _home_of(site: Site, kept: Sequence[Site]) -> Site | None:
+    """Return the site that keeps this one's namespace, None if it goes."""
+    cluster = site.cluster.facts.cluster_uid
+    return next(
+        (
+            k
+            for k in kept
+            if k.home.name == site.home.name and k.cluster.facts.cluster_uid == cluster
+        ),
+        None,
+    )
+
+
+async def _shut_off(site: Site, kept: Site | None) -> None:
+    """Take the namespace away, or keep new pods off the nodes and shrink the quota to what is left."""
+    if kept is None:
+        await shut_out(site)
+        return
+    uid = ClaimUID(site.home.claim_uid)
+    async with site.asking(Urgency.RELEASE):
+        await all_of(shun_node(b.cluster, b.place, uid) for b in site.berths)
+        await all_of(kept.cluster.api.apply(p, o) for p, o in namespace.contents(kept.home))
+
+
+async def _empty_nodes(site: Site) -> None:
+    """Delete the claim's pods on these nodes and wait until two live lists, some time apart, show none."""
+    clear_since: float | None = None
+    loop = asyncio.get_running_loop()
+    for attempt in range(POD_TRIES):
+        pods = sum([await _pods_on(site, berth, delete=attempt == 0) for berth in site.berths])
+        if pods:
+            clear_since = None
+        elif clear_since is None:
+            clear_since = loop.time()
+        elif loop.time() - clear_since >= _SETTLED_SECONDS:
+            async with site.asking(Urgency.RELEASE):
+                await confirm_identity(site)
+            return
+        await asyncio.sleep(POD_WAIT_SECONDS)
+    raise StillThere(f"waiting for {pods} pods of the claim to end at {site.alias}")
+
+
+async def _pods_on(site: Site, berth: Berth, *, delete: bool) -> int:
+    """Return how many of the claim's pods are on a node; `delete` asks them to end."""
+    path = f"/api/v1/namespaces/{site.home.name}/pods"
+    here = {"fieldSelector": f"spec.nodeName={berth.place.node}"}
+    async with site.asking(Urgency.RELEASE):
+        pods = (await site.cluster.api.get_as(path, PodList, **here)).items
+        if pods and delete:
+            options = {"apiVersion": "v1", "kind": "DeleteOptions"}
+            body = msgspec.json.encode({**options, "gracePeriodSeconds": GRACE_SECONDS})
+            await site.cluster.api.request("DELETE", path, params=here, body=body)
+    return len(pods)
+
+
+async def _rest(claim: GpuClaim, left: Leaving, berths: Sequence[Berth], tools: Tools) -> None:
+    """Let the nodes rest where their leases ask for it, counted from when the last pod was seen gone."""
+    seconds = max((b.lease.spec.term.quarantine_seconds for b in berths), default=0)
+    if not seconds:
+        return
+    now_ms = tools.clock.now_ms()
+    if left.vacated_time is None:
+        left = left.model_copy(update={"vacated_time": now_ms})
+        await tools.claims.write_status(claim, move_status.changed(claim, left))
+    waits = ((left.vacated_time or now_ms) + seconds * MS_PER_SECOND - now_ms) / MS_PER_SECOND
+    if waits > 0:
+        raise StillThere(f"the nodes rest for another {waits:.0f} seconds", waits)

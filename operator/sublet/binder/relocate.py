@@ -1,0 +1,137 @@
+"""The protocol by which a bound claim comes to other nodes: grow, cut over, leave. Every step may be repeated.
+
+1. hub: compare-and-set `status.move` with all nodes that the claim will have; the book holds them from then on
+2. lock the new nodes; make or widen the namespace in each of their clusters; prove it; hand over the kubeconfig
+3. hub: compare-and-set `readyTime`; at the cutover, which the book decides, the move becomes the allocation in one write
+4. what it leaves is given back: `sublet.binder.leave`
+
+In a cluster where the claim has nodes already its namespace is kept, with quota for both; elsewhere a new one is made.
+Until step 3 the tenant has lost nothing, and a move that can't be had is abandoned: said on the hub first, then undone.
+"""
+
+from sublet.api import move_status
+from sublet.api.claim_status import allocation_of
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import LeaseUID
+from sublet.api.move_status import fresh_nodes, held_nodes, move_of
+from sublet.api.relocation import Move, PlacedNode
+from sublet.binder import namespace, proof
+from sublet.binder.access import Grant, write_secret
+from sublet.binder.bind import Checkpoint, furnish, grant, lock_all, prove
+from sublet.binder.leave import vacate
+from sublet.binder.ports import ClusterSilent, Overtaken, Tools
+from sublet.binder.release import free
+from sublet.binder.sites import Site, reachable_sites, sites_of
+from sublet.binder.slots import Urgency
+from sublet.binder.together import all_of
+from sublet.book.decisions import Relocate
+
+
+def move_for(claim: GpuClaim, decision: Relocate, tools: Tools) -> Move:
+    """Return a decided move as the claim's status says it, with each node's namespace."""
+    allocation = allocation_of(claim)
+    homes: dict[str, int] = {}  # cluster UID -> reservation that made the claim's namespace there
+    for place in allocation.placements:
+        homes[_cluster_of(place, tools)] = place.home or allocation.sequence
+    known = {p.node_uid for p in allocation.placements}
+    placements = tuple(
+        place.model_copy(
+            update={
+                "home": (place.home or allocation.sequence)
+                if place.node_uid in known
+                else homes.get(_cluster_of(place, tools), decision.sequence)
+            }
+        )
+        for place in decision.placements
+    )
+    return Move(
+        sequence=decision.sequence,
+        cause=decision.cause,
+        decided_time=decision.decided_ms,
+        cutover_time=decision.cutover_ms,
+        until_time=decision.until_ms,
+        until_cause=decision.until_cause,
+        placements=placements,
+    )
+
+
+def is_same_move(live: GpuClaim | None, claim: GpuClaim) -> bool:
+    """Say whether the claim, on the hub, is still bound and on the way that `claim` shows."""
+    return (
+        live is not None
+        and is_true(live.status.conditions, "Bound")
+        and live.status.move is not None
+        and live.status.move.sequence == move_of(claim).sequence
+        and live.status.move.abandoned == move_of(claim).abandoned
+    )
+
+
+async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClaim:
+    """Make a move's new nodes usable beside the old ones; returns the claim as written.
+
+    LostRace: a new node can't be had. Overtaken: the claim was decided otherwise meanwhile. The others: try again later.
+    """
+    allocation, move = allocation_of(claim), move_of(claim)
+    fresh = {p.node_uid for p in fresh_nodes(allocation, move)}
+    sites = sites_of(claim, tools, held_nodes(claim))
+    grown = [s for s in sites if any(b.place.node_uid in fresh for b in s.berths)]
+    new = [s for s in grown if s.home.sequence == move.sequence]
+    await lock_all(claim, [(s, b) for s in grown for b in s.berths if b.place.node_uid in fresh])
+    checkpoint()
+    await all_of(furnish(site) for site in grown)
+    checkpoint()
+    await all_of(_see_quota(site) for site in grown if site not in new)
+    grants = await all_of(prove(site, tools) for site in new)
+    checkpoint()
+    live = await tools.claims.get(claim)
+    if live is None or not is_same_move(live, claim):
+        raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
+    if move_of(live).ready_time is not None:
+        return live
+    access = None
+    if grants:
+        others = await all_of(_mint(site, tools) for site in sites if site not in new)
+        access = await write_secret(tools.hub, live, [*others, *grants])
+    status = move_status.ready_to_move(live, access, tools.clock.now_ms())
+    return await tools.claims.write_status(live, status)
+
+
+async def undo(claim: GpuClaim, tools: Tools) -> GpuClaim:
+    """Give back what an abandoned move took; returns the claim as written, where it was before."""
+    move = move_of(claim)
+
+    async def still_undoing() -> GpuClaim:
+        live = await tools.claims.get(claim)
+        if live is None or not is_same_move(live, claim):
+            raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
+        return live
+
+    fresh = fresh_nodes(allocation_of(claim), move)
+    kept = reachable_sites(claim, tools, allocation_of(claim).placements)[0]
+    sites, silent = reachable_sites(claim, tools, fresh)
+    if silent:
+        raise ClusterSilent(silent[0])
+    await vacate(sites, kept, still_undoing)
+    await still_undoing()
+    await all_of(free(site, claim, berth) for site in sites for berth in site.berths)
+    live = await still_undoing()
+    return await tools.claims.write_status(live, move_status.unmoved(live, tools.clock.now_ms()))
+
+
+async def _see_quota(site: Site) -> None:
+    async with site.asking(Urgency.SETUP):
+        hard = namespace.quota_hard(site.home)
+        await proof.see_quota(site.cluster.api, site.home.name, hard)
+
+
+async def _mint(site: Site, tools: Tools) -> Grant:
+    async with site.asking(Urgency.SETUP):
+        return await grant(site, tools)
+
+
+def _cluster_of(place: PlacedNode, tools: Tools) -> str:
+    cluster = tools.cluster(LeaseUID(place.lease_uid))
+    if cluster is None:
+        raise ClusterSilent(place.lease)
+    return str(cluster.facts.cluster_uid)

@@ -1,0 +1,265 @@
+"""Which bound claims come to other nodes: those whose lease ends before they do, and those whose node failed.
+
+Make before break: the other nodes are taken out of what is free now, the old ones stay held until the cutover and their
+release. A claim that finds no other nodes keeps what it has and is asked about again in every pass. Nodes that fail
+together are a broken link, a driver or a power feed, not so many single faults: then nothing is done by itself
+(30-binding, rules that never bend).
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from sublet.api.common import find_condition, is_true
+from sublet.api.gpuclaim import Allocation, GpuClaim, Replacement, Scope, Topology
+from sublet.api.gpuclass import GpuClass
+from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.relocation import Move, MoveCause, PlacedNode, ReleaseCause
+from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.book.decisions import CutOver, Decision, Degrade, Relocate
+from sublet.book.demand import Demand, Rules, with_spec
+from sublet.book.expiry import own_end_ms
+from sublet.book.failures import NODE_FAILED, REPLACE_AFTER_MS, Failures, failed_since
+from sublet.book.placement import Candidate, end_of, find_place
+from sublet.book.promises import give
+from sublet.book.spread import may_join
+from sublet.book.standing import Standing, Standings
+from sublet.book.steps import FOREVER
+from sublet.book.supply import LeaseSupply
+
+Supplies = Mapping[LeaseUID, LeaseSupply]
+_ROOMLESS: Final = "no other node is free for it now; one is looked for as long as it is needed"
+
+
+class Relocations:
+    """The claims of one pass that come to other nodes."""
+
+    def __init__(
+        self, holders: Sequence[GpuClaim], rules: Rules, supplies: Supplies, now_ms: Millis
+    ) -> None:
+        self._holders = holders
+        self._rules = rules
+        self._supplies = supplies
+        self._now_ms = now_ms
+        self._failures = Failures(holders, supplies)
+
+    def decide(self, decided: Collection[ClaimUID]) -> Iterator[Decision]:
+        """Yield cutovers that are due, moves that begin, and what claims with failed nodes are told."""
+        for claim in self._holders:
+            allocation = claim.status.allocation
+            if claim.metadata.uid in decided or allocation is None or not _stays(claim):
+                continue
+            found: Decision | None
+            if claim.status.move is not None:
+                found = self._cut_over(claim, allocation, claim.status.move)
+            else:
+                found = self._replace(claim, allocation) or self._succeed(claim, allocation)
+            if found is not None:
+                yield found
+
+    def _cut_over(self, claim: GpuClaim, allocation: Allocation, move: Move) -> CutOver | None:
+        if move.ready_time is None or move.abandoned:
+            return None
+        at_ms = self._now_ms
+        if move.cutover_time is not None:
+            # a lease that was cut short meanwhile takes its nodes sooner
+            ends = (s.ends_ms for s in self._leases(allocation))
+            at_ms = min([move.cutover_time, *ends])
+        return CutOver(ClaimUID(claim.metadata.uid), at_ms) if at_ms <= self._now_ms else None
+
+    def _succeed(self, claim: GpuClaim, allocation: Allocation) -> Relocate | None:
+        """Find nodes on leases that last longer for a claim whose lease ends, the longest first."""
+        offer = self._rules.offer(claim.spec.class_name)
+        until = allocation.until_time
+        if offer is None or until is None or allocation.until_cause is not ReleaseCause.LEASE_ENDED:
+            return None
+        if not moves_from(until, offer) <= self._now_ms < until:
+            return None
+        own = own_end_ms(claim, allocation, offer)
+        for each in (offer, *self._successors(offer)):
+            demand = self._demand(claim, allocation, each, own)
+            if demand is None:
+                return None
+            lasting = [s for s in self._open(demand, allocation) if s.ends_ms > until]
+            for end in sorted({min(own, s.ends_ms) for s in lasting}, reverse=True):
+                found = find_place(demand, [s for s in lasting if s.ends_ms >= end])
+                if found is not None:
+                    return self._relocate(claim, allocation, demand, found)
+        return None
+
+    def _relocate(
+        self, claim: GpuClaim, allocation: Allocation, demand: Demand, found: Candidate
+    ) -> Relocate:
+        until, cause = end_of(demand, found.supplies)
+        give(demand, found, until if until is not None else FOREVER)
+        return Relocate(
+            claim_uid=ClaimUID(claim.metadata.uid),
+            sequence=allocation.sequence + 1,
+            cause=MoveCause.LEASE_ENDS,
+            decided_ms=self._now_ms,
+            cutover_ms=allocation.until_time,
+            until_ms=until,
+            until_cause=cause,
+            placements=tuple(place.as_placement() for place in found.places),
+        )
+
+    def _replace(self, claim: GpuClaim, allocation: Allocation) -> Decision | None:
+        """Find another node for one that failed, or say what is done about it."""
+        uid = ClaimUID(claim.metadata.uid)
+        failed = self._failures.of(allocation)
+        said = find_condition(claim.status.conditions, "Degraded")
+        since = failed_since(claim)
+        if not failed:
+            return Degrade(uid, NODE_FAILED, "") if since is not None else None
+        what = self._failures.described(failed)
+        if claim.spec.replacement is Replacement.NEVER:
+            then = "set replacement: OnFailure to get another, or make a new claim"
+        elif self._failures.is_mass(failed):
+            then = (
+                "many nodes of the lease failed at once, so nothing is replaced by itself; "
+                "the platform team looks into it"
+            )
+        elif since is None or self._now_ms < since + REPLACE_AFTER_MS:
+            then = f"it is replaced if it stays so for {REPLACE_AFTER_MS // 60_000} minutes"
+        elif (found := self._another(claim, allocation, failed)) is not None:
+            return found
+        else:
+            then = _ROOMLESS
+        message = f"{what}: {then}"
+        known = said is not None and since is not None and said.message == message
+        return None if known else Degrade(uid, NODE_FAILED, message)
+
+    def _another(
+        self, claim: GpuClaim, allocation: Allocation, failed: Sequence[PlacedNode]
+    ) -> Relocate | None:
+        """Return other nodes for failed ones: all of them, else one, as near to the others as can be."""
+        offer = self._rules.offer(claim.spec.class_name)
+        if offer is None:
+            return None
+        alike = [p for p in failed if p.gpus == failed[0].gpus]
+        for lost in (alike, alike[:1]) if len(alike) > 1 else (alike,):
+            gone = {p.node_uid for p in lost}
+            kept = [p for p in allocation.placements if p.node_uid not in gone]
+            asks = with_spec(
+                claim,
+                gpus=sum(p.gpus for p in lost),
+                gpus_per_node=lost[0].gpus,
+                min_gpus=None,
+                topology=Topology(),
+            )
+            found = self._demand(claim, allocation, offer, FOREVER)
+            if found is None:
+                return None
+            demand = replace(found, claim=asks, asked_until_ms=allocation.until_time)
+            for supplies in self._nearest(demand, claim, allocation, lost[0]):
+                places = self._in_place_of(lost, demand, supplies)
+                if places:
+                    return Relocate(
+                        claim_uid=ClaimUID(claim.metadata.uid),
+                        sequence=allocation.sequence + 1,
+                        cause=MoveCause.NODE_FAILED,
+                        decided_ms=self._now_ms,
+                        cutover_ms=None,
+                        until_ms=allocation.until_time,
+                        until_cause=allocation.until_cause,
+                        placements=(*kept, *places),
+                    )
+        return None
+
+    def _in_place_of(
+        self, lost: Sequence[PlacedNode], demand: Demand, supplies: Sequence[LeaseSupply]
+    ) -> tuple[PlacedNode, ...]:
+        """Take nodes for lost ones, whose GPUs count no more against their lease's commitment; () if there are none."""
+        until = demand.until_on(FOREVER)
+        own = [(s, p.gpus) for s in supplies for p in lost if p.lease_uid == s.uid]
+        for supply, gpus in own:
+            supply.lend(gpus, until)
+        found = find_place(demand, supplies)
+        if found is None:
+            for supply, gpus in own:
+                supply.lend(-gpus, until)
+            return ()
+        give(demand, found, until)
+        return tuple(place.as_placement() for place in found.places)
+
+    def _nearest(
+        self, demand: Demand, claim: GpuClaim, allocation: Allocation, lost: PlacedNode
+    ) -> Iterator[list[LeaseSupply]]:
+        """Yield the leases to look on: the node's own, those of its cluster, then those that may join in the claim."""
+        until = demand.until_on(FOREVER)
+        own = self._supplies.get(LeaseUID(lost.lease_uid))
+        if own is not None and own.runs_until(until):
+            yield [own]
+        lasting = [s for s in self._open(demand, allocation) if s.ends_ms >= until]
+        if own is not None:
+            yield [s for s in lasting if s.cluster == own.cluster]
+        topology = claim.spec.topology
+        if topology.scope in (Scope.NODE, Scope.ANY) or not topology.required:
+            yield lasting
+
+    def _open(self, demand: Demand, allocation: Allocation) -> list[LeaseSupply]:
+        """Return the leases that serve a demand and that may join those of an allocation."""
+        mine = self._leases(allocation)
+        found = Standings(demand, self._supplies.values()).of(Standing.OPEN)
+        return [s for s in found if all(s is m or may_join(s, m) for m in mine)]
+
+    def _leases(self, allocation: Allocation) -> list[LeaseSupply]:
+        uids = sorted(allocation.lease_uids)
+        return [self._supplies[LeaseUID(u)] for u in uids if LeaseUID(u) in self._supplies]
+
+    def _successors(self, offer: GpuClass) -> Iterator[GpuClass]:
+        found = (self._rules.offer(name) for name in offer.spec.successors)
+        return (x for x in found if x is not None and x.metadata.deletion_timestamp is None)
+
+    def _demand(
+        self,
+        claim: GpuClaim,
+        allocation: Allocation,
+        offer: GpuClass,
+        own_ms: Millis,
+    ) -> Demand | None:
+        """Return what a bound claim asks for from now on, on the terms it has; None if its tenant is gone."""
+        found = self._rules.promised(claim, allocation)
+        if found is None:
+            return None
+        return replace(
+            found,
+            products=frozenset(offer.spec.products),
+            begin_ms=self._now_ms,
+            start_ms=self._now_ms,
+            asked_until_ms=None,
+            latest_ms=own_ms,
+            is_ahead=False,
+        )
+
+
+def moves_from(until_ms: Millis, offer: GpuClass) -> Millis:
+    """Return from when a claim that its lease ends then is given other nodes; its end itself if it never is."""
+    return Millis(until_ms - offer.spec.move_lead_seconds * MS_PER_SECOND)
+
+
+def relocation_dues(
+    holders: Iterable[GpuClaim], offer: Callable[[str], GpuClass | None]
+) -> Iterator[Millis]:
+    """Yield the instants at which something is decided here that wasn't before."""
+    for claim in holders:
+        allocation, move = claim.status.allocation, claim.status.move
+        if move is not None and move.cutover_time is not None:
+            yield move.cutover_time
+        if allocation is not None and allocation.until_cause is ReleaseCause.LEASE_ENDED:
+            each = offer(claim.spec.class_name)
+            if each is not None and allocation.until_time is not None:
+                yield moves_from(allocation.until_time, each)
+        if (since := failed_since(claim)) is not None:
+            yield Millis(since + REPLACE_AFTER_MS)
+
+
+def _stays(claim: GpuClaim) -> bool:
+    """Say whether a claim has its nodes and nothing else is asked of it."""
+    conditions = claim.status.conditions
+    return (
+        is_true(conditions, "Bound")
+        and not is_true(conditions, "Releasing")
+        and claim.metadata.deletion_timestamp is None
+        and not claim.spec.suspended
+    )
