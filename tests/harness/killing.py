@@ -2,7 +2,7 @@
 
 `KILL_AT` counts the requests that change something for claims; `KILL_WHEN` says before (the request isn't sent) or after
 (it is applied, its answer is never seen). Every write for claims is also noted in `KILL_JOURNAL`, their Events too, which
-are never killed at. The operator itself knows nothing of this: the requests are wrapped from outside.
+are never killed at. With `CLOCK_SHIFT` its clock can be moved, too (`tests.harness.shifting`). The operator itself knows nothing of this: the requests are wrapped from outside.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import Any
 
 from sublet.app import main
 from sublet.kube.session import ApiServer
+from tests.harness import shifting
 
 # writes about claims: not the Lease, not statuses of leases, classes and tenants, not Events, not adoption
 COUNTED = re.compile(
@@ -62,4 +63,6 @@ def _counts(path: str, options: dict[str, Any]) -> bool:
 
 if __name__ == "__main__":
     wrap()
+    if "CLOCK_SHIFT" in os.environ:
+        shifting.wrap()
     sys.exit(main())

@@ -114,7 +114,7 @@ class OperatorProcess:
         return body
 
 
-def kill_at_write(stack: Stack, number: int, when: str) -> OperatorProcess:
+def kill_at_write(stack: Stack, number: int, when: str, **settings: str) -> OperatorProcess:
     """Start an operator that kills itself before or after its n-th write for claims (`tests.harness.killing`)."""
     operator = OperatorProcess(stack, "killed", module="tests.harness.killing")
     return operator.start(
@@ -122,6 +122,7 @@ def kill_at_write(stack: Stack, number: int, when: str) -> OperatorProcess:
         KILL_WHEN=when,
         KILL_JOURNAL=str(stack.folder / "journal"),
         SUBLET_LEADER_ELECTION="false",
+        **settings,
     )
 
 
