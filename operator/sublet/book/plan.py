@@ -19,10 +19,11 @@ from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
 from sublet.book.expiry import review
+from sublet.book.fewer import most_that_fit
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.book.notices import notices
-from sublet.book.offers import as_asked, dearer, offers_for, smaller_sizes
+from sublet.book.offers import as_asked, dearer, offers_for
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.preemption import Preemption
@@ -33,7 +34,6 @@ from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply, disputed_nodes, usual_sizes
 from sublet.book.view import View
 
-_PARTS_TRIED: Final = 8
 _MENDED_BY_TIME: Final = frozenset(
     {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE}
 )
@@ -156,12 +156,8 @@ class _Pass:
         if least is None:
             return None
         standings = Standings(demand, self._supplies.values())
-        for gpus in [*smaller_sizes(demand, standings)[:_PARTS_TRIED], least]:
-            smaller = demand.of_size(gpus)
-            found = self._would(smaller) if gpus >= least else None
-            if found is not None:
-                return smaller, found
-        return None
+        fewer = most_that_fit(demand, least, standings, self._would)
+        return (fewer.demand, fewer.found) if fewer is not None else None
 
     def _bargain(self, demand: Demand, refused: Refuse) -> Refuse:
         """Say when the claim could begin, keep that room for it, and say what would bind now."""
