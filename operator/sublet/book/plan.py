@@ -25,6 +25,7 @@ from sublet.book.inventory import LeaseInventory
 from sublet.book.notices import notices
 from sublet.book.offers import as_asked, dearer, offers_for
 from sublet.book.order import Shares, in_turn, rank_of_holder
+from sublet.book.pardon import Pardons
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.preemption import Preemption
 from sublet.book.promises import Promises, give
@@ -96,6 +97,7 @@ class _Pass:
                 tenant = TenantUID(allocation.tenant_uid)
                 self._shares.add(tenant, claim.spec.class_name, allocation.gpus)
         self._preemption = Preemption(holders, self._rules.offer, view.busy, view.now_ms)
+        self._pardons = Pardons(holders, self._rules.offer, self._supplies, view.busy, view.now_ms)
         self._promises = Promises(self._holdings.promises, self._rules, self._supplies, view.now_ms)
 
     def decide(self, pending: Iterable[GpuClaim]) -> list[Decision]:
@@ -103,7 +105,10 @@ class _Pass:
         made: list[Decision] = [*self._review(), *self._promises.review(self._rules.offer)]
         made += self._promises.decide({d.claim_uid for d in made})
         self._preemption.spare({d.claim_uid for d in made})
+        self._pardons.spare({d.claim_uid for d in made})
         made += self._serve(pending)
+        self._pardons.grant(None)
+        made += self._pardons.decisions
         made += self._preemption.decisions
         decided = {d.claim_uid for d in made}
         news = notices(self._holders, self._view.now_ms)
@@ -138,6 +143,7 @@ class _Pass:
         return sum(s.gpus for s in self._supplies.values() if not s.products.isdisjoint(products))
 
     def _decide(self, demand: Demand) -> Decision:
+        self._pardons.grant(demand.priority)
         found = self._find(demand)
         if isinstance(found, Candidate):
             return self._give(demand, found)
@@ -147,6 +153,7 @@ class _Pass:
         self._positions[demand.claim.spec.class_name] += 1
         position = self._positions[demand.claim.spec.class_name]
         if len(self.waiting) > SHADOWS:
+            self._pardons.needs(demand)
             return replace(found, position=position)
         return replace(self._bargain(demand, found), position=position)
 
@@ -168,6 +175,8 @@ class _Pass:
             opening = find_opening(demand, later, self._view.now_ms)
             opening = self._preempt(demand, standings, opening)
         offers = offers_for(demand, standings, opening, self._rules, self._would)
+        if opening is None and refused.reason in _MENDED_BY_TIME:
+            self._pardons.needs(demand)
         if opening is None:
             return replace(refused, offers=offers)
         if not demand.is_ahead:

@@ -10,7 +10,7 @@ from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.ids import ClusterUID
 from sublet.api.pending import PendingReason
 from sublet.api.times import format_instant
-from sublet.book.decisions import Extend, Refuse, Reserve
+from sublet.book.decisions import Decision, Extend, Refuse, Reserve
 from sublet.book.inventory import LeaseInventory
 from sublet.book.plan import plan
 from sublet.book.view import View
@@ -201,7 +201,7 @@ def lasts_of(asked: GpuClaim) -> int | None:
     return seconds * 1000 if seconds is not None else None
 
 
-def answer(seen: View) -> Reserve | Refuse:
+def answer(seen: View) -> Decision:
     return next(d for d in plan(seen).decisions if d.claim_uid == seen.claims[0].metadata.uid)
 
 
@@ -268,7 +268,7 @@ def test_a_refused_claim_is_told_the_first_instant_from_which_there_is_room(seen
     )
     seen = replace(seen, tenants=unlimited)
     made, asked = answer(seen), seen.claims[0]
-    if isinstance(made, Reserve) or made.reason is not PendingReason.WAITING_FOR_CAPACITY:
+    if not isinstance(made, Refuse) or made.reason is not PendingReason.WAITING_FOR_CAPACITY:
         return
     table = Timetable(seen, asked)
     begin = asked.spec.schedule.start_time or NOW
