@@ -28,6 +28,8 @@ def next_due(
         if (start := claim.spec.schedule.start_time) is not None:
             # shortly before its start nothing more is said of a promise that is short
             ends += [start, Millis(start - RELEASE_MS) if claim.metadata.uid in warned else None]
+            # and shortly after it, while nodes may still be left by others
+            ends.append(Millis(start + RELEASE_MS) if _is_ahead(claim) else None)
         if is_true(claim.status.conditions, "Releasing"):
             ends.append(leaving.get(ClaimUID(claim.metadata.uid)))
     ends += [d.until_ms for d in decisions if isinstance(d, Reserve | Extend)]
@@ -38,6 +40,10 @@ def next_due(
     steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
     instants = [*ends, *steps, *_crossings(view.now_ms, waiting, steps)]
     return min((at for at in instants if at is not None and at > view.now_ms), default=None)
+
+
+def _is_ahead(claim: GpuClaim) -> bool:
+    return claim.status.allocation is not None and claim.status.allocation.is_ahead
 
 
 def _steps(view: View) -> list[Millis]:

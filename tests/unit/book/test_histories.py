@@ -104,8 +104,12 @@ def test_the_order_of_the_input_changes_nothing(history, shuffle: random.Random)
             seen,
             claims=mixed(seen.claims),
             leases=mixed(seen.leases),
+            classes=mixed(seen.classes),
             tenants=mixed(seen.tenants),
-            inventories=dict(mixed(tuple(seen.inventories.items()))),
+            inventories={
+                uid: replace(found, nodes=dict(mixed(tuple(found.nodes.items()))))
+                for uid, found in mixed(tuple(seen.inventories.items()))
+            },
         )
         assert plan(other) == made
 
