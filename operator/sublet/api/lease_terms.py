@@ -102,6 +102,14 @@ class Commitment(ApiModel):
     ]
     """The steps, in any order."""
 
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.phases.all(a, self.phases.exists_one(b, b.startTime == a.startTime))",
+            "two phases have the same startTime; the one that doesn't hold must go",
+            field_path=".phases",
+        ),
+    )
+
     def gpus_at(self, at_ms: Millis) -> int:
         """Return the GPUs committed at an instant; 0 before the first step."""
         begun = [p for p in self.phases if p.start_time <= at_ms]

@@ -7,12 +7,13 @@ the pass, and the next one may find an earlier start. (Lifka, The ANL/IBM SP sch
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from sublet.api.times import Millis
 from sublet.book.demand import Demand
 from sublet.book.placement import Candidate, find_place
-from sublet.book.shape import must_have_one_node, shapes_on
+from sublet.book.shape import Shape, must_have_one_node, shapes_on
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 
@@ -43,15 +44,11 @@ def find_opening(demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis
 
     A claim with a window of its own is looked for at later windows of the same length.
     """
-    for at_ms in sorted({at for s in supplies for at in _alone(demand, s) if at > now_ms}):
-        if opening := _at(demand, supplies, at_ms):
-            return opening
-    if must_have_one_node(demand.claim) or len(supplies) == 1:
-        return None
-    for at_ms in _instants(supplies, now_ms):
-        if opening := _at(demand, supplies, at_ms):
-            return opening
-    return None
+    alone = {at for s in supplies for at in _alone(demand, s) if at > now_ms}
+    found = next((o for at in sorted(alone) if (o := _at(demand, supplies, at))), None)
+    before_ms = found.at_ms if found is not None else FOREVER
+    together = (_at(demand, supplies, at) for at in _instants(demand, supplies, now_ms, before_ms))
+    return next((opening for opening in together if opening is not None), found)
 
 
 def _at(demand: Demand, supplies: Sequence[LeaseSupply], at_ms: Millis) -> Opening | None:
@@ -64,18 +61,35 @@ def _at(demand: Demand, supplies: Sequence[LeaseSupply], at_ms: Millis) -> Openi
 
 def _alone(demand: Demand, supply: LeaseSupply) -> Iterable[Millis]:
     """Yield the first start at which one lease has room for each form of the claim."""
-    lasts = demand.asked_until_ms
-    length_ms = lasts - demand.begin_ms if lasts is not None else None
+    lengths: list[int | None] = [demand.own_end_ms - demand.begin_ms]
+    if demand.asked_until_ms is None:
+        # an open-ended claim also runs to the lease's end, if that comes before its class's longest duration is over
+        lengths = [None] if demand.latest_ms >= FOREVER else [*lengths, None]
     for shape in shapes_on(demand.claim, supply.coming_sizes):
         for size in supply.whole.sizes:
             if size < shape.gpus or (size > shape.gpus and not shape.is_part):
                 continue
-            at_ms = supply.first_window(size, shape.nodes, shape.gpus, demand.start_ms, length_ms)
-            if at_ms is not None:
-                yield at_ms
+            for length_ms in lengths:
+                at_ms = supply.first_window(
+                    size, shape.nodes, shape.gpus, demand.start_ms, length_ms
+                )
+                if at_ms is not None:
+                    yield at_ms
 
 
-def _instants(supplies: Iterable[LeaseSupply], now_ms: Millis) -> list[Millis]:
-    """Return the first instants at which nodes of any of these leases become free."""
-    edges = {at for s in supplies for at in s.whole.edges() if now_ms < at < FOREVER}
-    return sorted(edges)[:_INSTANTS_TRIED]
+def _instants(
+    demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis, before_ms: Millis
+) -> list[Millis]:
+    """Return the first instants at which several leases have enough nodes between them, and none has alone."""
+    shapes = {x for s in supplies for x in shapes_on(demand.claim, s.coming_sizes) if x.nodes > 1}
+    if not shapes or must_have_one_node(demand.claim) or len(supplies) == 1:
+        return []
+    begin_ms = max(now_ms, demand.start_ms)
+    edges = sorted({at for s in supplies for at in s.edges() if begin_ms < at < before_ms})
+    enough = (at for at in edges if any(_have(supplies, shape, at) for shape in shapes))
+    return [*islice(enough, _INSTANTS_TRIED)]
+
+
+def _have(supplies: Iterable[LeaseSupply], shape: Shape, at_ms: Millis) -> bool:
+    all_steps = (s.whole.steps(shape.gpus) for s in supplies)
+    return sum(max(0, steps.at(at_ms)) for steps in all_steps if steps is not None) >= shape.nodes

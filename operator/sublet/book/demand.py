@@ -73,11 +73,8 @@ class Demand:
         )
 
     def of_size(self, gpus: int) -> "Demand":
-        """Return the demand for another number of GPUs, without a number per node that doesn't divide it."""
-        per_node = self.claim.spec.gpus_per_node
-        fits = per_node is not None and gpus % per_node == 0
-        claim = with_spec(self.claim, gpus=gpus, gpus_per_node=per_node if fits else None)
-        return replace(self, claim=claim)
+        """Return the demand for another number of GPUs."""
+        return replace(self, claim=with_spec(self.claim, gpus=gpus))
 
     def until_on(self, lease_ends_ms: Millis) -> Millis:
         """Return when it would end on a lease with this last instant."""

@@ -29,6 +29,8 @@ def next_due(
         if (start := claim.spec.schedule.start_time) is not None:
             # shortly before its start nothing more is said of a promise that is short
             ends += [start, Millis(start - RELEASE_MS) if claim.metadata.uid in warned else None]
+            # and shortly after it, while nodes may still be left by others
+            ends.append(Millis(start + RELEASE_MS) if _is_ahead(claim) else None)
         if is_true(claim.status.conditions, "Releasing"):
             ends.append(leaving.get(ClaimUID(claim.metadata.uid)))
     ends += [d.until_ms for d in decisions if isinstance(d, Reserve | Extend)]
@@ -51,6 +53,10 @@ def _gone_dues(view: View, holders: Iterable[GpuClaim]) -> Iterator[Millis]:
             since = left.vacated_time or left.release_time
             for uid in {p.lease_uid for p in left.placements}:
                 yield Millis(since + RELEASE_MS + rests.get(uid, 0))
+
+
+def _is_ahead(claim: GpuClaim) -> bool:
+    return claim.status.allocation is not None and claim.status.allocation.is_ahead
 
 
 def _steps(view: View) -> list[Millis]:

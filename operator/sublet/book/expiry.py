@@ -52,6 +52,26 @@ def review(
     return moved(claim, end)
 
 
+def prolonged(
+    claim: GpuClaim,
+    offer: GpuClass | None,
+    supplies: Mapping[LeaseUID, LeaseSupply],
+    now_ms: Millis,
+) -> Extend | None:
+    """Return the later end that a claim gets whose notice is taken back, None if it gets none."""
+    allocation = claim.status.allocation
+    if allocation is None:
+        return None
+    # it was in before its notice, so that a lease that sells no more keeps it
+    noticed = End(promised_end(allocation).at_ms, ReleaseCause.LEASE_ENDED)
+    end = _end(claim, allocation, noticed, offer, supplies, now_ms)
+    if end.at_ms <= noticed.at_ms:
+        return None
+    for lease in _leases(allocation):
+        supplies[lease].move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
+    return moved(claim, end)
+
+
 def promised_end(allocation: Allocation) -> End:
     """Return the end that a claim's status shows."""
     return End(allocation.until_time or FOREVER, allocation.until_cause)

@@ -4,9 +4,8 @@ Nothing is held for an offer; instants instead of spans, so that an offer stays 
 for the first blocked claims of a pass and for quotes (suspended claims), read from the claim's status.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim, Placement
@@ -15,16 +14,13 @@ from sublet.api.times import Millis
 from sublet.book.backfill import Opening
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand, Rules, with_spec
-from sublet.book.placement import Candidate
+from sublet.book.fewer import Find, most_that_fit
 from sublet.book.shape import MAX_NODES, must_have_one_node, nearest_sizes
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 
 MAX_OFFERS: Final = 8
 _CLASSES_TRIED: Final = 8
-
-Find = Callable[[Demand], Candidate | None]
-"""Looks for a place as for any claim: quota, standing, room."""
 
 
 def offers_for(
@@ -77,28 +73,15 @@ def _shorter(demand: Demand, standings: Standings) -> Iterator[Offer]:
 
 
 def _sizes(demand: Demand, standings: Standings, find: Find) -> Iterator[Offer]:
-    """Yield the largest smaller number of GPUs that fits now, or the nearest that fits nodes at all."""
+    """Yield the largest smaller number of GPUs that fits now; where no lease has nodes for it, a larger one too."""
+    fewer = most_that_fit(demand, 1, standings, find)
+    if fewer is not None:
+        yield _offer(demand, OfferKind.OTHER_SIZE, gpus=fewer.demand.gpus)
     unfit = {size for supply in standings.of(Standing.UNFIT) for size in supply.sizes}
-    smaller = smaller_sizes(demand, standings)
-    near = nearest_sizes(demand.claim, unfit) if unfit and not smaller else ()
-    tried = [*near, *smaller][:MAX_OFFERS]
-    fitting = (gpus for gpus in tried if find(demand.of_size(gpus)) is not None)
-    for gpus in islice(fitting, 2 if near else 1):
-        yield _offer(demand, OfferKind.OTHER_SIZE, gpus=gpus)
-
-
-def smaller_sizes(demand: Demand, standings: Standings) -> list[int]:
-    """Return numbers of GPUs below what is asked for that there may be room for, the largest first."""
-    begin, per_node = demand.start_ms, demand.claim.spec.gpus_per_node
-    rooms = []
-    for supply in standings.of(Standing.OPEN):
-        until = demand.until_on(supply.ends_ms)
-        for size in supply.sizes_at(begin):
-            gpus = per_node if per_node is not None and per_node <= size else size
-            rooms.append(gpus * min(MAX_NODES, supply.nodes_for(size, gpus, begin, until)))
-        rooms += [min(free, demand.gpus - 1) for free in supply.free.chunks(demand.tenant_uid)]
-    together = 0 if must_have_one_node(demand.claim) else sum(rooms)
-    return sorted({r for r in (together, *rooms) if 0 < r < demand.gpus}, reverse=True)
+    if unfit and not standings.of(Standing.OPEN):
+        for gpus in nearest_sizes(demand.claim, unfit):
+            if gpus > demand.gpus and find(demand.of_size(gpus)) is not None:
+                yield _offer(demand, OfferKind.OTHER_SIZE, gpus=gpus)
 
 
 def _elsewhere(demand: Demand, find: Find) -> Iterator[Offer]:

@@ -19,11 +19,13 @@ from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
 from sublet.book.expiry import review
+from sublet.book.fewer import most_that_fit
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.book.notices import notices
-from sublet.book.offers import as_asked, dearer, offers_for, smaller_sizes
+from sublet.book.offers import as_asked, dearer, offers_for
 from sublet.book.order import Shares, in_turn, rank_of_holder
+from sublet.book.pardon import Pardons
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.preemption import Preemption
 from sublet.book.promises import Promises, give
@@ -34,7 +36,6 @@ from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply, disputed_nodes, usual_sizes
 from sublet.book.view import View
 
-_PARTS_TRIED: Final = 8
 _MENDED_BY_TIME: Final = frozenset(
     {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE}
 )
@@ -97,6 +98,7 @@ class _Pass:
                 tenant = TenantUID(allocation.tenant_uid)
                 self._shares.add(tenant, claim.spec.class_name, allocation.gpus)
         self._preemption = Preemption(holders, self._rules.offer, view.busy, view.now_ms)
+        self._pardons = Pardons(holders, self._rules.offer, self._supplies, view.busy, view.now_ms)
         self._promises = Promises(self._holdings.promises, self._rules, self._supplies, view.now_ms)
 
     def decide(self, pending: Iterable[GpuClaim]) -> list[Decision]:
@@ -106,7 +108,10 @@ class _Pass:
         relocations = Relocations(self._holders, self._rules, self._supplies, self._view.now_ms)
         made += relocations.decide({d.claim_uid for d in made} | self._view.busy)
         self._preemption.spare({d.claim_uid for d in made})
+        self._pardons.spare({d.claim_uid for d in made})
         made += self._serve(pending)
+        self._pardons.grant(None)
+        made += self._pardons.decisions
         made += self._preemption.decisions
         decided = {d.claim_uid for d in made}
         news = notices(self._holders, self._view.now_ms)
@@ -141,6 +146,7 @@ class _Pass:
         return sum(s.gpus for s in self._supplies.values() if not s.products.isdisjoint(products))
 
     def _decide(self, demand: Demand) -> Decision:
+        self._pardons.grant(demand.priority)
         found = self._find(demand)
         if isinstance(found, Candidate):
             return self._give(demand, found)
@@ -150,6 +156,7 @@ class _Pass:
         self._positions[demand.claim.spec.class_name] += 1
         position = self._positions[demand.claim.spec.class_name]
         if len(self.waiting) > SHADOWS:
+            self._pardons.needs(demand)
             return replace(found, position=position)
         return replace(self._bargain(demand, found), position=position)
 
@@ -159,12 +166,8 @@ class _Pass:
         if least is None:
             return None
         standings = Standings(demand, self._supplies.values())
-        for gpus in [*smaller_sizes(demand, standings)[:_PARTS_TRIED], least]:
-            smaller = demand.of_size(gpus)
-            found = self._would(smaller) if gpus >= least else None
-            if found is not None:
-                return smaller, found
-        return None
+        fewer = most_that_fit(demand, least, standings, self._would)
+        return (fewer.demand, fewer.found) if fewer is not None else None
 
     def _bargain(self, demand: Demand, refused: Refuse) -> Refuse:
         """Say when the claim could begin, keep that room for it, and say what would bind now."""
@@ -175,6 +178,8 @@ class _Pass:
             opening = find_opening(demand, later, self._view.now_ms)
             opening = self._preempt(demand, standings, opening)
         offers = offers_for(demand, standings, opening, self._rules, self._would)
+        if opening is None and refused.reason in _MENDED_BY_TIME:
+            self._pardons.needs(demand)
         if opening is None:
             return replace(refused, offers=offers)
         if not demand.is_ahead:

@@ -2,8 +2,8 @@
 
 A victim's end is moved to the end of its notice; nothing else happens then. The blocked claim's opening appears at that
 instant by itself and is kept for it like any other, so a pass that comes after finds nothing left to preempt. Victims
-are looked for on one lease at a time, on the supply as it is, and only where taking them back makes the claim fit
-sooner than it would anyway.
+are looked for on one lease at a time and, where that doesn't suffice, on all together; on the supply as it is, and only
+where taking them back makes the claim fit sooner than it would anyway.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -19,6 +19,7 @@ from sublet.book.decisions import Extend
 from sublet.book.demand import Demand
 from sublet.book.holdings import RELEASE_MS
 from sublet.book.placement import find_place
+from sublet.book.shape import must_have_one_node
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 
@@ -72,39 +73,56 @@ class Preemption:
 
         The supplies show what was taken back as free after its notice.
         """
-        found = [(s, victims) for s in supplies if (victims := self._on(s, demand, before_ms))]
+        found = self._choices(([s] for s in supplies), demand, before_ms)
+        if not found and len(supplies) > 1 and not must_have_one_node(demand.claim):
+            found = self._choices((supplies,), demand, before_ms)
         if not found:
             return False
-        supply, victims = min(found, key=lambda each: _cost(each[1]))
+        on, victims = min(found, key=lambda each: _cost(each[1]))
         for victim in victims:
-            supply.move_end(victim.uid, victim.allocation, victim.notice_ms)
+            _move(on, victim, victim.notice_ms)
             self._victims.remove(victim)
             self.decisions.append(Extend(victim.uid, victim.notice_ms, ReleaseCause.PREEMPTED))
         return True
 
-    def _on(self, supply: LeaseSupply, demand: Demand, before_ms: Millis) -> list[Victim]:
-        """Return the victims on one lease without which the claim wouldn't fit there, [] if it doesn't fit anyway."""
+    def _choices(
+        self, groups: Iterable[Sequence[LeaseSupply]], demand: Demand, before_ms: Millis
+    ) -> list[tuple[Sequence[LeaseSupply], list[Victim]]]:
+        """Return the groups of leases on which victims are enough, with these."""
+        found = ((group, self._on(group, demand, before_ms)) for group in groups)
+        return [(group, victims) for group, victims in found if victims]
+
+    def _on(
+        self, supplies: Sequence[LeaseSupply], demand: Demand, before_ms: Millis
+    ) -> list[Victim]:
+        """Return the victims on these leases without which the claim wouldn't fit there, [] if it doesn't fit anyway."""
+        uids = {supply.uid for supply in supplies}
         taken: list[Victim] = []
         fits = False
         for victim in self._victims:
             if victim.allocation.priority >= demand.priority:
                 break
-            if victim.allocation.lease_uids == {supply.uid}:
-                supply.move_end(victim.uid, victim.allocation, victim.notice_ms)
+            if victim.allocation.lease_uids <= uids:
+                _move(supplies, victim, victim.notice_ms)
                 taken.append(victim)
-                fits = _fits(demand, supply, taken, before_ms)
+                fits = _fits(demand, supplies, taken, before_ms)
                 if fits:
                     break
         needed = list(taken) if fits else []
         for victim in tuple(needed):
-            supply.move_end(victim.uid, victim.allocation, victim.until_ms)
-            if _fits(demand, supply, taken, before_ms):
+            _move(supplies, victim, victim.until_ms)
+            if _fits(demand, supplies, taken, before_ms):
                 needed.remove(victim)
             else:
-                supply.move_end(victim.uid, victim.allocation, victim.notice_ms)
+                _move(supplies, victim, victim.notice_ms)
         for victim in taken:
-            supply.move_end(victim.uid, victim.allocation, victim.until_ms)
+            _move(supplies, victim, victim.until_ms)
         return needed
+
+
+def _move(supplies: Iterable[LeaseSupply], victim: Victim, until_ms: Millis) -> None:
+    for supply in supplies:
+        supply.move_end(victim.uid, victim.allocation, until_ms)
 
 
 def _victim(claim: GpuClaim, offer: GpuClass | None, now_ms: Millis) -> Victim | None:
@@ -122,15 +140,19 @@ def _victim(claim: GpuClaim, offer: GpuClass | None, now_ms: Millis) -> Victim |
     return victim if notice < victim.until_ms else None
 
 
-def _fits(demand: Demand, supply: LeaseSupply, taken: Sequence[Victim], before_ms: Millis) -> bool:
+def _fits(
+    demand: Demand, supplies: Sequence[LeaseSupply], taken: Sequence[Victim], before_ms: Millis
+) -> bool:
     """Say whether the claim would have its GPUs here, and sooner than anyway, once these notices are over."""
     left = max(v.notice_ms for v in taken)
     # they leave within the time that a release is given, or waiting for who ends by itself is as quick
-    if supply.whole.rested(Millis(left + RELEASE_MS)) >= before_ms:
+    if max(s.whole.rested(Millis(left + RELEASE_MS)) for s in supplies) >= before_ms:
         return False
-    later = replace(demand.at(supply.whole.rested(left)), is_ahead=True)
-    runs = later.start_ms < supply.ends_ms and later.until_on(supply.ends_ms) <= supply.ends_ms
-    return runs and find_place(later, [supply]) is not None
+    rested = max(s.whole.rested(left) for s in supplies)
+    later = replace(demand.at(rested), is_ahead=True)
+    running = [s for s in supplies if rested < s.ends_ms]
+    running = [s for s in running if later.until_on(s.ends_ms) <= s.ends_ms]
+    return bool(running) and find_place(later, running) is not None
 
 
 def _cost(victims: Sequence[Victim]) -> tuple[int, int, int, list[tuple[int, int, int, str]]]:

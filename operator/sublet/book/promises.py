@@ -168,7 +168,10 @@ class Promises:
         found = self._find(demand, kept)
         if found is None:
             _hold(kept)
-            yield from _said(kept, _shortage(kept, begun=begun))
+            # whoever had the nodes until its start is given the time that a release takes
+            leaving = begun and self._now_ms < kept.promise.start_ms + RELEASE_MS
+            if not leaving or claim_status.is_late(kept.promise.claim):
+                yield from _said(kept, _shortage(kept, begun=begun))
             return
         candidate, end = found
         give(demand, candidate, end.at_ms)

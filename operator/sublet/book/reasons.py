@@ -48,7 +48,7 @@ def refusal(demand: Demand, found: Standings, would_serve: Sequence[LeaseSupply]
         (Standing.UNFIT, PendingReason.TOPOLOGY_UNFIT, _unfit),
         (Standing.TOO_SHORT, PendingReason.EXCEEDS_LEASE_TERM, _too_short),
         (Standing.ELSEWHERE, PendingReason.RESIDENCY_UNMET, _counts),
-        (Standing.EXCLUDED, PendingReason.NO_MATCHING_LEASE, _counts),
+        (Standing.EXCLUDED, PendingReason.NO_MATCHING_LEASE, _excluded),
         (Standing.CLOSED, PendingReason.NO_MATCHING_LEASE, _counts),
     ):
         if found.of(standing):
@@ -102,6 +102,16 @@ def _counts(demand: Demand, found: Standings) -> str:
         first = min(s.lease.spec.term.start_time for s in later)
         parts.append(f"more are leased from {format_instant(first)} on")
     return f"asks for {demand.gpus} GPUs; {'; '.join(parts)}"
+
+
+def _excluded(demand: Demand, found: Standings) -> str:
+    """Name leases that the claim both allows and denies, since it can't have meant that."""
+    wanted = demand.claim.spec.placement.leases
+    both = sorted({*wanted.allow} & {*wanted.deny})[:_KINDS_SHOWN]
+    text = _counts(demand, found)
+    if not both:
+        return text
+    return f"{text}; {', '.join(both)} is both allowed and denied there, which is denied: take it out of deny"
 
 
 def _elsewhere(demand: Demand, supplies: Iterable[LeaseSupply]) -> list[str]:

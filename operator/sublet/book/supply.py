@@ -139,6 +139,10 @@ class LeaseSupply:
         end = self._spare.first_below(nodes * size, from_ms, min(rested, self.ends_ms))
         return end if from_ms < end < FOREVER else None
 
+    def edges(self) -> set[Millis]:
+        """Return the instants at which its free nodes or its spare commitment change."""
+        return {*self.whole.edges(), *self._spare.edges}
+
     def headroom(self, from_ms: Millis, until_ms: Millis) -> int:
         """Return the committed GPUs that nobody holds, or was promised, at any instant of a window."""
         return max(0, self._spare.least(from_ms, until_ms))
@@ -166,9 +170,10 @@ class LeaseSupply:
         before: Millis | None = None
         while steps is not None and found is not None and found != before:
             before = found
-            for each, level in ((steps, nodes), (self._spare, nodes * gpus)):
+            rest_ms = self.whole.rest_ms  # nodes rest afterwards, when the commitment may be over
+            for each, level, more in ((steps, nodes, rest_ms), (self._spare, nodes * gpus, 0)):
                 if found is not None and length_ms is not None:
-                    found = each.first_for(level, found, length_ms + self.whole.rest_ms)
+                    found = each.first_for(level, found, length_ms + more)
                 elif found is not None:
                     found = each.first_until(level, found, self.ends_ms)
         lasts = found is not None and found + (length_ms or 1) <= self.ends_ms

@@ -68,6 +68,14 @@ def _append_only(first: Body) -> Examples:
     )
 
 
+def _phases(*starts: str) -> Body:
+    steps = [
+        {"commitmentId": f"step-{number}", "startTime": start, "gpus": 64}
+        for number, start in enumerate(starts)
+    ]
+    return lease(commitment={"phases": steps})
+
+
 def _fixed(first: Body, name: str, other: str, allowed: Body) -> Examples:
     return _changes(first, [first, allowed], [change(first, name, other)])
 
@@ -143,6 +151,17 @@ EXAMPLES: dict[Key, Examples] = {
         refused=(
             Case(lease(clusterRef={})),
             Case(change(lease(), "clusterRef.inCluster", {})),
+        ),
+    ),
+    (
+        "GpuLease",
+        ".spec.commitment",
+        "two phases have the same startTime; the one that doesn't hold must go",
+    ): Examples(
+        accepted=(Case(_phases(LONG_AGO)), Case(_phases(LONG_AGO, LATER))),
+        refused=(
+            Case(_phases(LONG_AGO, LONG_AGO)),
+            Case(_phases(LATER, LONG_AGO, "2027-01-01T01:00:00+01:00")),
         ),
     ),
     ("GpuLease", ".spec.term", "startTime can't change"): _changes(

@@ -6,10 +6,11 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from sublet.api.ids import TenantUID
 from sublet.api.pending import PendingReason
+from sublet.api.times import format_instant
 from sublet.book.decisions import Refuse, Reserve, Take
 from sublet.book.holdings import holds
 from sublet.book.plan import plan
-from tests.builders.api import as_claim, as_lease, claim, lease
+from tests.builders.api import LONG_AGO, as_claim, as_class, as_lease, claim, gpu_class, lease
 from tests.builders.fleet import (
     after,
     held,
@@ -90,6 +91,58 @@ def test_a_start_over_several_leases_is_found():
     both = asking("both", 16, 1)
 
     assert refusal_of(plan(view([*busy, both], fleet)), both).estimated_ms == at(3)
+
+
+def test_several_leases_that_are_ready_together_before_one_alone_are_the_start():
+    east = as_lease(lease("east", committed=64))
+    fleet = [*west(2), (east, inventory(east, nodes(east, 1)))]
+    busy = [
+        running(0, 1),
+        running(1, 3),
+        held(asking("there", 8, 2), east, nodes(east, 1), until_ms=at(2)),
+    ]
+    both = asking("both", 16, 1)
+
+    assert refusal_of(plan(view([*busy, both], fleet)), both).estimated_ms == at(2)
+
+
+def test_an_open_ended_claim_starts_where_its_class_lets_it_end_in_time():
+    phases = [(LONG_AGO, 8), (format_instant(at(6)), 0)]
+    each = as_lease(
+        lease(
+            "west",
+            commitment={
+                "phases": [
+                    {"commitmentId": str(i), "startTime": start, "gpus": gpus}
+                    for i, (start, gpus) in enumerate(phases)
+                ]
+            },
+        )
+    )
+    busy, open_ended = running(0, 2), asking("open", 8, None)
+    limited = (as_class(gpu_class(maxDurationSeconds=4 * 3600)),)
+    seen = view([busy, open_ended], [(each, inventory(each, nodes(each, 1)))], classes=limited)
+
+    assert refusal_of(plan(seen), open_ended).estimated_ms == at(2)
+
+
+def test_nodes_may_rest_after_the_commitment_has_gone():
+    each = as_lease(
+        lease(
+            "west",
+            term={"quarantineSeconds": 1800},
+            commitment={
+                "phases": [
+                    {"commitmentId": "a", "startTime": LONG_AGO, "gpus": 8},
+                    {"commitmentId": "b", "startTime": format_instant(at(3)), "gpus": 0},
+                ]
+            },
+        )
+    )
+    busy, blocked = running(0, 1), asking("blocked", 8, 1.5)
+    seen = view([busy, blocked], [(each, inventory(each, nodes(each, 1)))])
+
+    assert refusal_of(plan(seen), blocked).estimated_ms == at(1.5)
 
 
 @st.composite

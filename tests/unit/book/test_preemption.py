@@ -1,8 +1,9 @@
 """Who is taken back for a claim of higher priority: the fewest, with notice, and never in vain."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, event, given, settings, strategies as st
 
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
@@ -248,6 +249,90 @@ def test_a_notice_that_was_given_is_never_shortened():
     hasty = (CLASSES[0], as_class(gpu_class("spot", guarantee="Preemptible", noticeSeconds=0)))
     noticed = [c for c in told.claims if c.status.allocation and c.status.allocation.until_time]
 
-    made = plan(replace(told, classes=hasty, claims=(*noticed, *first.claims[-1:])))
+    made = plan(replace(told, classes=hasty))
 
     assert not set(taken(made)) & {c.metadata.uid for c in noticed}
+
+
+def both(west_nodes: int, east_nodes: int):
+    east = as_lease(lease("east", committed=64))
+    return [*fleet(west_nodes), (east, inventory(east, nodes(east, east_nodes)))]
+
+
+def test_a_claim_over_several_leases_takes_back_on_all_of_them():
+    leases = both(1, 1)
+    busy = holding(leases, asking("one"), asking("two", minute=1))
+    urgent = asking("urgent", 16, "high", "h100")
+
+    made = plan(on(leases, *busy, urgent))
+
+    assert set(taken(made)) == {c.metadata.uid for c in busy}
+    assert refusal_of(made, urgent).estimated_ms == NOW + NOTICE_MS
+
+
+def test_a_victim_over_several_leases_is_taken_back_whole():
+    leases = both(1, 1)
+    busy = holding(leases, asking("wide", 16))
+
+    made = plan(on(leases, *busy, asking("urgent", 16, "high", "h100")))
+
+    assert set(taken(made)) == {busy[0].metadata.uid}
+
+
+def test_nobody_is_taken_back_on_several_leases_for_a_claim_that_must_have_one_node():
+    leases = both(1, 1)
+    busy = holding(leases, asking("one", 8, "high"), asking("two", minute=1))
+    body = claim("urgent", gpus=16, priorityClassName="high", topology={"scope": "Node"})
+
+    assert not taken(plan(on(leases, *busy, as_claim(body))))
+
+
+mixed_queues = st.lists(
+    st.tuples(
+        st.sampled_from([2, 4, 8, 8, 16, 24]),
+        st.sampled_from(["low", "mid"]),
+        st.sampled_from(["spot", "spot", "h100"]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    mixed_queues,
+    st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    st.sampled_from([8, 16, 24, 32]),
+    st.sampled_from(["mid", "high"]),
+)
+def test_if_any_set_of_victims_makes_it_fit_one_is_found_and_none_of_them_can_be_left_out(
+    queue, counts, gpus, priority
+):
+    leases = both(*counts)
+    asked = [asking(f"b{i}", *each, minute=i) for i, each in enumerate(queue)]
+    busy = [c for c in holding(leases, *asked) if c.status.allocation is not None]
+    urgent = asking("urgent", gpus, priority, "h100", minute=30)
+    made = plan(on(leases, *busy, urgent))
+    victims = set(taken(made))
+    lower = {
+        c.metadata.uid
+        for c in busy
+        if c.spec.class_name == "spot"
+        and PRIORITIES[c.spec.priority_class_name or ""] < PRIORITIES[priority]
+    }
+
+    def fits_without(gone: Collection[str]) -> bool:
+        rest = [c for c in busy if c.metadata.uid not in gone]
+        return any(
+            isinstance(d, Reserve) and d.claim_uid == urgent.metadata.uid
+            for d in plan(on(leases, *rest, urgent)).decisions
+        )
+
+    event(f"victims: {len(victims)}")
+    assert victims <= lower
+    if victims:
+        assert not fits_without(())
+        assert fits_without(victims)
+        assert not any(fits_without(victims - {one}) for one in victims)
+    else:
+        assert fits_without(()) or not fits_without(lower)

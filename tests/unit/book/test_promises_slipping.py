@@ -103,7 +103,7 @@ def east(count: int = 2):
 def test_of_two_promises_one_gets_the_node_that_is_left():
     claims = with_promises(ahead("a", 4, 2, gpus=8), ahead("b", 4, 2, gpus=8))
 
-    made = plan(view(claims, broken(west(), 1), now_ms=at(4)))
+    made = plan(view(claims, broken(west(), 1), now_ms=Millis(at(4) + 120_000)))
 
     assert len(handed(made)) == 1
     assert [type(d) for d in made.decisions if d.claim_uid not in handed(made)] == [Warn]
@@ -235,3 +235,18 @@ def test_a_longer_duration_that_comes_too_late_takes_no_promised_node(start):
     )
     (gone,) = [d for d in made.decisions if d.claim_uid == runs.metadata.uid]
     assert isinstance(gone, Take if start == 10 else Extend)
+
+
+def test_a_claim_that_ends_just_when_a_window_begins_makes_nobody_late():
+    before = held(lasting("before", 4), WEST, nodes(WEST, 2), until_ms=at(4))
+    train = promised(ahead("train", 4, 2))
+    begun = view([before, train], west(), now_ms=at(4))
+
+    made = plan(begun)
+    assert [type(d) for d in made.decisions] == [Take]
+    leaving = after(begun, made, now_ms=Millis(at(4) + 30_000))
+    rest = plan(leaving)
+    assert rest.decisions == ()
+    assert rest.next_due_ms == at(4) + 120_000
+    (warning,) = plan(replace(leaving, now_ms=Millis(at(4) + 120_000))).decisions
+    assert isinstance(warning, Warn)

@@ -1,0 +1,149 @@
+"""Notices that nobody needs any more are taken back, and none that somebody does."""
+
+from dataclasses import replace
+
+import pytest
+
+from sublet.api import claim_status
+from sublet.api.gpuclaim import Access
+from sublet.api.ids import LeaseUID
+from sublet.api.relocation import ReleaseCause
+from sublet.api.times import Millis
+from sublet.book.decisions import Extend, Notice, Reserve, Take
+from sublet.book.plan import plan
+from sublet.book.view import View
+from tests.builders.api import (
+    NOW,
+    as_claim,
+    as_class,
+    as_lease,
+    as_tenant,
+    claim,
+    gpu_class,
+    lease,
+    tenant,
+)
+from tests.builders.fleet import after, inventory, nodes, view
+from tests.builders.windows import at
+
+NOTICE_MS = 600_000
+WEST = as_lease(lease("west", committed=64))
+CLASSES = (
+    as_class(),
+    as_class(gpu_class("spot", guarantee="Preemptible", noticeSeconds=NOTICE_MS // 1_000)),
+)
+
+
+def asking(
+    name: str, priority: str, hours: int | None = 8, class_name: str = "h100", gpus: int = 8
+):
+    schedule = {"durationSeconds": hours * 3600} if hours is not None else {}
+    body = claim(
+        name, gpus=gpus, class_name=class_name, priorityClassName=priority, schedule=schedule
+    )
+    return as_claim(body)
+
+
+def told(*others, hours: int | None = 8) -> View:
+    """Return a victim whose notice runs for a claim that waits, beside others that wait."""
+    seen = view(
+        [asking("victim", "low", hours, "spot")],
+        [(WEST, inventory(WEST, nodes(WEST, 1)))],
+        classes=CLASSES,
+        tenants=(as_tenant(tenant(priorityClasses=["low", "high"])),),
+        priorities={"low": 0, "high": 10},
+    )
+    seen = after(seen, plan(seen))
+    seen = replace(seen, claims=(*seen.claims, asking("urgent", "high"), *others))
+    seen = after(seen, plan(seen), now_ms=Millis(NOW + 60_000))
+    allocation = seen.claims[0].status.allocation
+    assert allocation is not None
+    assert allocation.until_cause is ReleaseCause.PREEMPTED
+    return seen
+
+
+def without(seen: View, name: str) -> View:
+    return replace(seen, claims=tuple(c for c in seen.claims if c.metadata.name != name))
+
+
+def ends(seen: View) -> list[tuple[int | None, ReleaseCause | None]]:
+    uid = seen.claims[0].metadata.uid
+    return [
+        (d.until_ms, d.until_cause)
+        for d in plan(seen).decisions
+        if isinstance(d, Extend) and d.claim_uid == uid
+    ]
+
+
+@pytest.mark.parametrize("hours", [8, None])
+def test_a_victim_keeps_its_gpus_once_the_claim_it_gave_way_to_is_gone(hours):
+    seen = without(told(hours=hours), "urgent")
+
+    assert ends(seen) == [(at(8), ReleaseCause.COMPLETED) if hours else (None, None)]
+    rest = after(seen, plan(seen))
+    assert ends(rest) == []
+
+
+def test_a_suspended_claim_needs_no_victim():
+    seen = told()
+    urgent = seen.claims[1]
+    spec = urgent.spec.model_copy(update={"suspended": True})
+    quote = urgent.model_copy(update={"spec": spec})
+
+    assert ends(replace(seen, claims=(seen.claims[0], quote))) == [(at(8), ReleaseCause.COMPLETED)]
+
+
+def test_a_claim_that_is_served_elsewhere_needs_no_victim():
+    seen = told()
+    more = inventory(WEST, nodes(WEST, 2))
+    seen = replace(seen, inventories={LeaseUID(WEST.metadata.uid): more})
+
+    made = plan(seen).decisions
+    assert [d.claim_uid for d in made if isinstance(d, Reserve)] == [seen.claims[1].metadata.uid]
+    assert ends(seen) == [(at(8), ReleaseCause.COMPLETED)]
+
+
+def test_a_notice_that_is_needed_stays():
+    assert ends(told()) == []
+
+
+def test_claims_of_no_higher_priority_take_nobodys_pardon():
+    waits = asking("waits", "low", 2)
+    seen = told(waits)
+
+    assert ends(seen) == []
+    assert ends(without(seen, "urgent")) == [(at(8), ReleaseCause.COMPLETED)]
+
+
+def test_a_notice_stays_while_somebody_of_higher_priority_sees_no_start():
+    large = asking("large", "high", gpus=64)
+
+    assert ends(without(told(large), "urgent")) == []
+
+
+def test_a_victim_that_work_is_under_way_for_waits_for_its_pardon():
+    seen = without(told(), "urgent")
+
+    assert ends(replace(seen, busy=frozenset({seen.claims[0].metadata.uid}))) == []
+
+
+def test_a_notice_that_is_over_ends_the_claim():
+    seen = replace(without(told(), "urgent"), now_ms=Millis(NOW + NOTICE_MS))
+
+    assert [type(d) for d in plan(seen).decisions] == [Take]
+
+
+def test_whoever_was_told_of_the_notice_is_told_that_it_is_over():
+    seen = told()
+    uid = seen.claims[0].metadata.uid
+    access = Access(secret_name="s", clusters=())
+    bound = claim_status.bound(seen.claims[0], NOW, access, seen.now_ms)
+    warned = claim_status.expiring(
+        seen.claims[0].model_copy(update={"status": bound}), "Preempted", "soon", seen.now_ms
+    )
+    victim = seen.claims[0].model_copy(update={"status": warned})
+    seen = replace(seen, claims=(victim,))
+    rest = after(seen, plan(seen))
+
+    (news,) = [d for d in plan(rest).decisions if isinstance(d, Notice)]
+    assert (news.claim_uid, news.reason, news.message) == (uid, "NotExpiring", "")
