@@ -7,7 +7,7 @@ condition keeps its lastTransitionTime while its status stays, so an unchanged s
 |---|---|---|---|
 | bound, promised ahead, suspended, ended | True | | Current |
 | waiting for capacity, binding, releasing | False | Reconciling=True | InProgress |
-| misconfigured, quota, unfit, price, no lease | False | Stalled=True | Failed |
+| misconfigured, quota, budget, unfit, price, no lease, tenant suspended | False | Stalled=True | Failed |
 """
 
 from collections.abc import Mapping
@@ -26,6 +26,12 @@ _PASSING: Final = frozenset(
 
 LOST_RACE: Final = "LostRace"
 LATE: Final = "Late"
+_WAITS: Final[Mapping[ReleaseCause, str]] = {
+    ReleaseCause.PREEMPTED: "the GPUs were taken back for a claim of higher priority; the claim waits for others",
+    ReleaseCause.BUDGET_EXHAUSTED: "the tenant's budget is used up; the claim waits for money",
+    ReleaseCause.TENANT_SUSPENDED: "the tenant is suspended; the claim waits until it isn't",
+}
+"""Causes after which a claim waits again by itself -> what it is told."""
 _NOT_PENDING: Final[Mapping[str, object]] = {"pending": None, "offers": ()}
 _WHILE_TRUE: Final = frozenset({"Reconciling", "Stalled", "Degraded"})
 
@@ -35,7 +41,7 @@ def waiting(
 ) -> ClaimStatus:
     """Not reserved, with the reason and with what would bind; a suspended claim is as it should be."""
     reason = pending.reason.value
-    suspended = pending.reason is PendingReason.SUSPENDED
+    suspended = pending.reason is PendingReason.SUSPENDED and claim.spec.suspended
     progress = "Reconciling" if pending.reason in _PASSING else "Stalled"
     return _next(
         claim,
@@ -271,12 +277,8 @@ def released(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
         states["Ended"] = (Status.TRUE, cause.value)
         message = "the claim has ended; delete it and make a new one to claim again"
     else:
-        message = (
-            "the GPUs were taken back for a claim of higher priority; the claim waits for others"
-            if cause is ReleaseCause.PREEMPTED
-            else "the claim is suspended and holds nothing"
-        )
-    waits = cause is ReleaseCause.PREEMPTED
+        message = _WAITS.get(cause, "the claim is suspended and holds nothing")
+    waits = cause in _WAITS
     return _next(
         claim,
         now_ms,
