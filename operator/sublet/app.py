@@ -146,7 +146,7 @@ class Operator:
             default_tenant=settings.default_tenant,
             token_life_seconds=settings.token_life_seconds,
         )
-        self.memory = Memory(self.state, self.fleet, self.leads)
+        self.memory = Memory(self.state, self.fleet, self.accounts, self.leads)
         self.books = LedgerBooks(self.ledger)
         self._tasks: list[asyncio.Task[Any]] = []
         self._runners: list[web.AppRunner] = []

@@ -217,8 +217,9 @@ def _drained(
 
 def _fixed_end(demand: Demand, lease_ends_ms: Millis) -> Millis:
     """Return the end that doesn't move while the claim waits."""
-    open_ended = demand.asked_until_ms is None
-    return lease_ends_ms if open_ended else FOREVER
+    if demand.claim.spec.schedule.start_time is not None:
+        return demand.until_on(lease_ends_ms)
+    return lease_ends_ms if demand.asked_until_ms is None else FOREVER
 
 
 def _per_ms(demand: Demand) -> Fraction:

@@ -70,7 +70,7 @@ def test_what_is_offered_binds():
     asks = lasting("asks", None)
     (offer,) = refusal_of(plan(seen(asks, spent=60)), asks).offers
 
-    shorter = lasting("asks", offer.duration_seconds / 3600)
+    shorter = lasting("asks", (offer.duration_seconds or 0) / 3600)
 
     assert reserve_of(plan(seen(shorter, spent=60)), shorter)
 
