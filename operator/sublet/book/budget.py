@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
-from sublet.api.common import is_true
+from sublet.api.common import LONGEST_SECONDS, is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim, ReleaseCause
 from sublet.api.gpuclass import GpuClass, Guarantee
 from sublet.api.gputenant import AtLimit, Budget
@@ -110,15 +110,16 @@ class Budgets:
         if payer.budget.currency != demand.offer.spec.currency:
             return ()
         left = payer.spending.left(demand.start_ms)
-        seconds = int(max(left, Fraction(0)) / _per_ms(demand)) // MS_PER_SECOND
+        used = (demand.claim.status.used_milliseconds or 0) if not demand.is_ahead else 0
+        paid = int(max(left, Fraction(0)) / _per_ms(demand)) // MS_PER_SECOND
+        seconds = min(paid, LONGEST_SECONDS - used // MS_PER_SECOND)
         end_ms = Millis(demand.start_ms + seconds * MS_PER_SECOND)
-        if seconds == 0 or end_ms >= demand.own_end_ms:
+        if seconds <= 0 or end_ms >= demand.own_end_ms:
             return ()
         if not demand.is_ahead:
             self.moving_ends.add(end_ms)
         if find(replace(demand, asked_until_ms=end_ms)) is None:
             return ()
-        used = (demand.claim.status.used_milliseconds or 0) if not demand.is_ahead else 0
         return (
             Offer(
                 change=OfferKind.SHORTER,

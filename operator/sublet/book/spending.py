@@ -5,8 +5,10 @@ then on, those that are being bound from their decision, promises from their sta
 doesn't change while nothing happens: what was needed becomes what was spent.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 from sublet.api.common import is_true
@@ -25,13 +27,14 @@ class Cost:
 
     from_ms: Millis
     until_ms: Millis
-    per_ms: Fraction
+    gpus: int
+    per_gpu_hour: Decimal
     runs: bool
     """It is billed; what is reserved or promised isn't yet."""
 
-    def inside(self, from_ms: Millis, until_ms: Millis) -> Fraction:
-        """Return what it costs in `[from_ms, until_ms)`."""
-        return self.per_ms * max(0, min(self.until_ms, until_ms) - max(self.from_ms, from_ms))
+    def inside(self, from_ms: Millis, until_ms: Millis) -> int:
+        """Return the GPU-milliseconds in `[from_ms, until_ms)`."""
+        return self.gpus * max(0, min(self.until_ms, until_ms) - max(self.from_ms, from_ms))
 
 
 class Spending:
@@ -59,10 +62,12 @@ class Spending:
         """Return what is neither spent nor needed in the period that holds an instant; below 0 where too much is."""
         start = period_start(self._budget.period, at_ms)
         if start not in self._left:
-            from_ms = max(start, self._account.as_of_ms)
-            costs = (c.inside(from_ms, self.end_of(at_ms)) for c in self._costs)
-            needed = sum(costs, Fraction(0))
-            self._left[start] = Fraction(self._budget.amount) - self._metered(start) - needed
+            from_ms, until_ms = max(start, self._account.as_of_ms), self.end_of(at_ms)
+            needed: Counter[Decimal] = Counter()
+            for cost in self._costs:
+                needed[cost.per_gpu_hour] += cost.inside(from_ms, until_ms)
+            amount = Fraction(self._budget.amount)
+            self._left[start] = amount - self._metered(start) - _money(needed)
         return self._left[start]
 
     def count(self, at_ms: Millis, amount: Fraction) -> None:
@@ -76,30 +81,40 @@ class Spending:
         Counts what is billed now, as if nothing else began; an instant that has passed says that it is spent.
         """
         start, end = period_start(self._budget.period, now_ms), self.end_of(now_ms)
-        at_ms = max(start, self._account.as_of_ms)
-        left = Fraction(self._budget.amount) - self._metered(start)
-        running = [c for c in self._costs if c.runs]
-        edges = sorted({e for c in running for e in (c.from_ms, c.until_ms) if at_ms < e < end})
-        for until_ms in (*edges, end):
+        at_ms = Millis(max(start, self._account.as_of_ms))
+        left = (Fraction(self._budget.amount) - self._metered(start)) * MS_PER_HOUR
+        per_hour = Fraction(0)
+        changes: dict[Millis, Fraction] = defaultdict(Fraction, {end: per_hour})
+        for cost in self._costs:
+            if cost.runs and cost.until_ms > at_ms:
+                rate = Fraction(cost.per_gpu_hour) * cost.gpus
+                changes[max(cost.from_ms, at_ms)] += rate
+                changes[cost.until_ms] -= rate
+        for until_ms in sorted(at for at in changes if at <= end):
             if left <= 0:
                 break
-            active = (c.per_ms for c in running if c.from_ms <= at_ms < c.until_ms)
-            per_ms = sum(active, Fraction(0))
-            if per_ms * (until_ms - at_ms) >= left:
-                return Millis(at_ms - int(-left // per_ms))
-            left -= per_ms * (until_ms - at_ms)
+            if per_hour * (until_ms - at_ms) >= left:
+                return Millis(at_ms - int(-left // per_hour))
+            left -= per_hour * (until_ms - at_ms)
             at_ms = until_ms
+            per_hour += changes[until_ms]
         return at_ms if left <= 0 else None
 
     def _metered(self, start: Millis) -> Fraction:
         """Return what the ledger says was spent in the period that begins then."""
         if start != self._account.since_ms:
             return Fraction(0)
-        mine = (m for m in self._account.metered if m.currency == self._budget.currency)
-        return (
-            sum((Fraction(m.per_gpu_hour) * m.gpu_milliseconds for m in mine), Fraction(0))
-            / MS_PER_HOUR
-        )
+        billed: Counter[Decimal] = Counter()
+        for each in self._account.metered:
+            if each.currency == self._budget.currency:
+                billed[each.per_gpu_hour] += each.gpu_milliseconds
+        return _money(billed)
+
+
+def _money(metered: Mapping[Decimal, int]) -> Fraction:
+    """Return what GPU-milliseconds cost: price per GPU-hour -> GPU-milliseconds."""
+    products = (Fraction(price) * amount for price, amount in metered.items())
+    return sum(products, Fraction(0)) / MS_PER_HOUR
 
 
 def _costs(claim: GpuClaim) -> Iterator[Cost]:
@@ -108,9 +123,8 @@ def _costs(claim: GpuClaim) -> Iterator[Cost]:
         return
     from_ms, until_ms = _billed(claim, allocation)
     if from_ms < until_ms:
-        per_hour = Fraction(allocation.price_per_gpu_hour) * allocation.gpus
         runs = allocation.bound_time is not None
-        yield Cost(from_ms, until_ms, per_hour / MS_PER_HOUR, runs)
+        yield Cost(from_ms, until_ms, allocation.gpus, allocation.price_per_gpu_hour, runs)
 
 
 def _billed(claim: GpuClaim, allocation: Allocation) -> tuple[Millis, Millis]:

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from sublet.api.common import LONGEST_SECONDS
 from sublet.api.gpuclaim import ReleaseCause
 from sublet.api.pending import OfferKind, PendingReason
 from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.book.decisions import Extend, Refuse, Reserve
 from sublet.book.plan import plan
-from tests.builders.api import NOW, as_claim, as_lease, claim, lease
+from tests.builders.api import NOW, as_claim, as_class, as_lease, claim, gpu_class, lease
 from tests.builders.fleet import after, carried_out, inventory, nodes, refusal_of, reserve_of, view
 from tests.builders.money import CLASSES, DECEMBER, account, payer
 from tests.builders.windows import ahead, at
@@ -31,8 +32,8 @@ def fleet(count: int):
 def seen(*claims, spent: float | None = 0, who=None, count: int = 4, **fields):
     tenant = who or payer()
     known = account(spent, of=tenant) if spent is not None else {}
-    fields = {"accounts": known} | fields
-    return view(claims, fleet(count), classes=CLASSES, tenants=(tenant,), **fields)
+    fields = {"accounts": known, "classes": CLASSES} | fields
+    return view(claims, fleet(count), tenants=(tenant,), **fields)
 
 
 def running(name: str, hours: float | None, **fields):
@@ -83,6 +84,15 @@ def test_no_shorter_claim_is_offered_that_would_find_no_place():
     )
 
     assert (refused.reason, refused.offers) == (PendingReason.EXCEEDS_BUDGET, ())
+
+
+def test_an_offer_is_never_longer_than_a_claim_may_be():
+    cheap = (as_class(gpu_class(price="0.000001")),)
+
+    made = plan(seen(asks := lasting("asks", None), classes=cheap, who=payer(period="Total")))
+
+    (offer,) = refusal_of(made, asks).offers
+    assert offer.duration_seconds == LONGEST_SECONDS
 
 
 def test_what_runs_and_what_is_promised_counts_to_its_end_or_to_the_periods():

@@ -1,14 +1,17 @@
 """Whose GPUs are taken back when a budget is spent, when exactly, and when they come back."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
+from hypothesis import given, strategies as st
 
 from sublet.api.gpuclaim import GpuClaim, ReleaseCause
 from sublet.api.pending import PendingReason
-from sublet.api.times import Millis
+from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.book.decisions import Extend, Notice, Reserve, Take
 from sublet.book.plan import plan
+from sublet.book.spending import Spending
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease
 from tests.builders.fleet import (
     after,
@@ -21,7 +24,7 @@ from tests.builders.fleet import (
     view,
 )
 from tests.builders.money import CLASSES, DECEMBER, account, payer
-from tests.builders.sales import bound
+from tests.builders.sales import bound, sold
 from tests.builders.windows import ahead, at
 
 WEST = as_lease(lease("west", committed=64))
@@ -151,3 +154,36 @@ def test_a_promise_that_begins_when_it_is_spent_is_given_up():
     assert ends(plan(seen(promised, spent=100, now_ms=at(2)))) == [
         Take(promised.metadata.uid, ReleaseCause.BUDGET_EXHAUSTED, at(2))
     ]
+
+
+terms = st.lists(
+    st.tuples(st.integers(1, 64), st.none() | st.integers(1, 300), st.sampled_from(["1", "2.35"])),
+    max_size=6,
+)
+
+
+@given(terms, st.integers(1, 2_000), st.integers(0, 100))
+def test_spend_reaches_the_amount_then_and_not_a_millisecond_sooner(runs, amount, spent):
+    claims = [
+        sold(f"c{i}", WEST, gpus, until_ms=at(hours) if hours else None, price=price)
+        for i, (gpus, hours, price) in enumerate(runs)
+    ]
+    each = payer(str(amount))
+    (known,) = account(spent).values()
+    assert each.spec.budget is not None
+    spending = Spending(each.spec.budget, known, claims)
+
+    def spent_by(at_ms: int) -> Fraction:
+        ran = [
+            Fraction(price) * gpus * (min(at_ms, at(hours) if hours else at_ms) - NOW)
+            for gpus, hours, price in runs
+        ]
+        return spent + sum(ran, Fraction(0)) / MS_PER_HOUR
+
+    found = spending.exhausted_ms(NOW)
+    if found is None:
+        assert spent_by(DECEMBER) < amount
+    else:
+        assert NOW <= found <= DECEMBER
+        assert spent_by(found) >= amount
+        assert found == NOW or spent_by(found - 1) < amount
