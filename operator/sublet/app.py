@@ -28,6 +28,7 @@ from sublet.binder.slots import Promises, Slots
 from sublet.clock import SystemClock
 from sublet.fleet.probe import ProbeTimes
 from sublet.fleet.registry import Fleet
+from sublet.hub.accounts import Accounts
 from sublet.hub.adoption import Adoption
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
@@ -90,6 +91,15 @@ class Operator:
         self.ledger = SqlLedger(settings.database_url)
         self.meter = ClaimMeter(self.ledger)
         self.bookkeeper = Bookkeeper(self.meter, self.clock, self.batcher.mark)
+        self.accounts = Accounts(
+            self.ledger,
+            self.clock,
+            tenants=self.state.tenants.all,
+            claims=self.state.claims.all,
+            changed=self.batcher.mark,
+            every_seconds=settings.accounts_seconds,
+            half_life_seconds=settings.usage_half_life_seconds,
+        )
         self.timings = Timings()
         self.events = HubEvents(hub, self.clock, settings.identity)
         self.leadership = Leadership(
@@ -125,6 +135,7 @@ class Operator:
             writer=self.writer,
             meter=self.meter,
             bookkeeper=self.bookkeeper,
+            accounts=self.accounts,
             adoption=self.adoption,
             own=self.own,
             batcher=self.batcher,
@@ -135,7 +146,7 @@ class Operator:
             default_tenant=settings.default_tenant,
             token_life_seconds=settings.token_life_seconds,
         )
-        self.memory = Memory(self.state, self.fleet, self.leads)
+        self.memory = Memory(self.state, self.fleet, self.accounts, self.leads)
         self.books = LedgerBooks(self.ledger)
         self._tasks: list[asyncio.Task[Any]] = []
         self._runners: list[web.AppRunner] = []
@@ -155,6 +166,7 @@ class Operator:
         )
         self._spawn(secrets.run())
         self._spawn(self.events.run())
+        self._spawn(self.accounts.run())
         self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
         if self.settings.leader_election:
             self._spawn(self.leadership.run())

@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     """The planner waits for so long without events …"""
     plan_wait_seconds: Annotated[float, Field(gt=0, le=10)] = 1.0
     """… but never longer than this after the first one."""
+    accounts_seconds: Annotated[float, Field(gt=0, le=3_600)] = 30.0
+    """How often tenants' spend and usage are read from the ledger; the store may be slow, planning doesn't wait for it."""
+    usage_half_life_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 86_400
+    """After which time GPUs held in the past count half in fair share; 0: only what is held now counts."""
     relist_seconds: Annotated[float, Field(ge=10)] = 600.0
     """How often the hub is listed again (metadata only) to catch deletions that a watch lost."""
     probe_seconds: Annotated[float, Field(gt=0)] = 10.0

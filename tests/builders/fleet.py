@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from sublet.api import claim_status, move_status
+from sublet.api import bound_status, claim_status, move_status
 from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease, NodeSharing
@@ -195,7 +195,7 @@ def _relocated(
 ) -> ClaimStatus:
     """Return the status once a decision about a bound claim's nodes was carried out; other nodes are ready at once."""
     if isinstance(decision, Degrade):
-        return claim_status.degraded(claim, decision.reason, decision.message, now_ms)
+        return bound_status.degraded(claim, decision.reason, decision.message, now_ms)
     if isinstance(decision, CutOver):
         return move_status.cut_over(claim, decision.at_ms, now_ms)
     move = Move(

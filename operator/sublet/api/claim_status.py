@@ -7,7 +7,7 @@ condition keeps its lastTransitionTime while its status stays, so an unchanged s
 |---|---|---|---|
 | bound, promised ahead, suspended, ended | True | | Current |
 | waiting for capacity, binding, releasing | False | Reconciling=True | InProgress |
-| misconfigured, quota, unfit, price, no lease | False | Stalled=True | Failed |
+| misconfigured, quota, budget, unfit, price, no lease, tenant suspended | False | Stalled=True | Failed |
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,12 @@ _PASSING: Final = frozenset(
 
 LOST_RACE: Final = "LostRace"
 LATE: Final = "Late"
+_WAITS: Final[Mapping[ReleaseCause, str]] = {
+    ReleaseCause.PREEMPTED: "the GPUs were taken back for a claim of higher priority; the claim waits for others",
+    ReleaseCause.BUDGET_EXHAUSTED: "the tenant's budget is used up; the claim waits for money",
+    ReleaseCause.TENANT_SUSPENDED: "the tenant is suspended; the claim waits until it isn't",
+}
+"""Causes after which a claim waits again by itself -> what it is told."""
 _NOT_PENDING: Final[Mapping[str, object]] = {"pending": None, "offers": ()}
 _ANEW: Final[Mapping[str, object]] = {
     **_NOT_PENDING,
@@ -44,7 +50,7 @@ def waiting(
 ) -> ClaimStatus:
     """Not reserved, with the reason and with what would bind; a suspended claim is as it should be."""
     reason = pending.reason.value
-    suspended = pending.reason is PendingReason.SUSPENDED
+    suspended = pending.reason is PendingReason.SUSPENDED and claim.spec.suspended
     progress = "Reconciling" if pending.reason in _PASSING else "Stalled"
     return next_status(
         claim,
@@ -207,34 +213,6 @@ def handed_over(claim: GpuClaim, allocation: Allocation) -> tuple[Status, str, s
     return (Status.TRUE, "Bound", f"{some} GPUs on {places} node{'s' if places > 1 else ''}")
 
 
-def expiring(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> ClaimStatus:
-    """Its lease ends, or doesn't any more (no message)."""
-    status = Status.TRUE if message else Status.FALSE
-    degraded = standing_of(claim, "Degraded")
-    return next_status(
-        claim,
-        now_ms,
-        ready=ready_of(claim),
-        progress="Reconciling" if claim.status.move is not None else None,
-        states={"Expiring": (status, reason), **{c.type: (c.status, c.reason) for c in degraded}},
-        messages={"Expiring": message, **{c.type: c.message for c in degraded}},
-        update={},
-    )
-
-
-def degraded(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> ClaimStatus:
-    """Some of its nodes can't be used, or all can again (no message). It stays bound."""
-    return next_status(
-        claim,
-        now_ms,
-        ready=ready_of(claim),
-        progress="Reconciling" if claim.status.move is not None else None,
-        states={"Degraded": (Status.TRUE, reason)} if message else {},
-        messages={"Degraded": message},
-        update={},
-    )
-
-
 def standing_of(claim: GpuClaim, type_: str) -> tuple[Condition, ...]:
     """Return a condition if it is true: what a write that says something else must not take away."""
     found = find_condition(claim.status.conditions, type_)
@@ -304,12 +282,8 @@ def released(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
         states["Ended"] = (Status.TRUE, cause.value)
         message = "the claim has ended; delete it and make a new one to claim again"
     else:
-        message = (
-            "the GPUs were taken back for a claim of higher priority; the claim waits for others"
-            if cause is ReleaseCause.PREEMPTED
-            else "the claim is suspended and holds nothing"
-        )
-    waits = cause is ReleaseCause.PREEMPTED
+        message = _WAITS.get(cause, "the claim is suspended and holds nothing")
+    waits = cause in _WAITS
     return next_status(
         claim,
         now_ms,

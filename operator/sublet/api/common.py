@@ -27,8 +27,9 @@ Word = Annotated[str, Field(pattern=WORD, min_length=1, max_length=63)]
 Product = Annotated[str, Field(pattern=WORD, min_length=1, max_length=63)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", max_length=3)]
 Gpus = Annotated[int, Field(ge=1, le=32_768, json_schema_extra={"format": "int32"})]
-Seconds = Annotated[int, Field(ge=0, le=631_152_000, json_schema_extra={"format": "int64"})]
-"""At most twenty years."""
+LONGEST_SECONDS: Final = 631_152_000
+"""Twenty years."""
+Seconds = Annotated[int, Field(ge=0, le=LONGEST_SECONDS, json_schema_extra={"format": "int64"})]
 
 
 def _instant(value: Any) -> Any:

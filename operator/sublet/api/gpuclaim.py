@@ -196,7 +196,7 @@ class Allocation(ApiModel):
     until_time: Instant | None = None
     """When the claim ends at the latest; open-ended without."""
     until_cause: Annotated[ReleaseCause | None, Field()] = None
-    """What ends the claim then: its own duration, or the lease."""
+    """What ends the claim then: its own duration, the lease, a claim of higher priority or the budget."""
     placements: Annotated[
         tuple[PlacedNode, ...],
         Field(max_length=4_096, json_schema_extra=atomic_list()),
@@ -288,7 +288,7 @@ class ClaimStatus(ApiModel):
     used_milliseconds: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = (
         None
     )
-    """How long its earlier terms ran, before it was suspended or preempted; counts towards schedule.durationSeconds."""
+    """How long its earlier terms ran, before it was suspended or taken back; counts towards schedule.durationSeconds."""
     access: Access | None = None
     """How the tenant gets in."""
 

@@ -1,10 +1,12 @@
 """`GpuTenant`: one paying customer. Written by the platform team; tenants can't see or change it."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from sublet.api.common import Condition, Name, ObjectMeta, ObjectName, Word
+from sublet.api.common import Condition, Currency, Name, ObjectMeta, ObjectName, Price, Word
+from sublet.api.periods import BudgetPeriod
 from sublet.api.schema import ApiModel, list_map, list_set
 
 
@@ -39,6 +41,27 @@ class NameFilter(ApiModel):
         return name not in self.deny and (not self.allow or name in self.allow)
 
 
+class AtLimit(StrEnum):
+    """What happens when a budget is used up."""
+
+    HOLD = "Hold"
+    DRAIN = "Drain"
+
+
+class Budget(ApiModel):
+    """What the tenant may spend in a period of the calendar, in UTC."""
+
+    amount: Price
+    """The most that may be spent in one period, as a decimal string in `currency`."""
+    currency: Currency
+    """ISO 4217 code. Classes with prices in another currency can't be claimed."""
+    period: BudgetPeriod
+    """Month, Quarter or Year of the calendar in UTC, after which the amount is there anew; Total: once for all time."""
+    at_limit: AtLimit = AtLimit.HOLD
+    """Hold: claims that don't fit wait, those that run go on. Drain: once the amount is spent, claims of Preemptible
+    classes are taken back too, after their noticeSeconds."""
+
+
 class TenantSpec(ApiModel):
     """Who pays, from where it may ask, and for how much."""
 
@@ -67,6 +90,14 @@ class TenantSpec(ApiModel):
     """Which GpuClasses the tenant may claim."""
     leases: NameFilter = NameFilter()
     """Which leases the tenant's claims may land on, by the leases' tenantAlias."""
+    jurisdictions: Annotated[
+        tuple[Word, ...], Field(max_length=16, json_schema_extra=list_set())
+    ] = ()
+    """Jurisdictions that its claims may land in, such as EU; no claim can widen them. All if empty."""
+    budget: Budget | None = None
+    """What it may spend; without, as much as its quotas allow."""
+    suspended: bool = False
+    """True: its claims give their GPUs back and wait, promises are given up, and nothing new is served."""
 
     def protected_of(self, class_name: str) -> int:
         """Return up to how many GPUs of a class its claims come first."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sublet.api.common import Gpus, Instant, ObjectName, Price, Word
+from sublet.api.common import Gpus, Instant, ObjectName, Price, Seconds, Word
 from sublet.api.schema import ApiModel, list_set
 
 
@@ -19,6 +19,7 @@ class PendingReason(StrEnum):
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
     WAITING_FOR_START = "WaitingForStart"
     EXCEEDS_QUOTA = "ExceedsQuota"
+    EXCEEDS_BUDGET = "ExceedsBudget"
     EXCEEDS_LEASE_TERM = "ExceedsLeaseTerm"
     TOPOLOGY_UNFIT = "TopologyUnfit"
     PRICE_UNMET = "PriceUnmet"
@@ -71,6 +72,8 @@ class Offer(ApiModel):
     """From when; now without."""
     end_time: Instant | None = None
     """Until when at the latest; as asked for without."""
+    duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
+    """With this schedule.durationSeconds; as asked for without."""
     jurisdictions: Annotated[
         tuple[Word, ...], Field(max_length=16, json_schema_extra=list_set())
     ] = ()

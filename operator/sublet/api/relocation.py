@@ -24,11 +24,17 @@ class ReleaseCause(StrEnum):
     LEASE_ENDED = "LeaseEnded"
     SUSPENDED = "Suspended"
     PREEMPTED = "Preempted"
+    BUDGET_EXHAUSTED = "BudgetExhausted"
+    TENANT_SUSPENDED = "TenantSuspended"
 
     @property
     def is_final(self) -> bool:
         """Say whether a claim released for this cause can never bind again."""
-        return self not in (ReleaseCause.SUSPENDED, ReleaseCause.PREEMPTED)
+        return self in (
+            ReleaseCause.DELETED,
+            ReleaseCause.COMPLETED,
+            ReleaseCause.LEASE_ENDED,
+        )
 
 
 class PlacedNode(ApiModel):

@@ -108,6 +108,11 @@ class Rules:
         tenant = self._tenant(claim)
         if isinstance(tenant, Refuse):
             return tenant
+        if tenant.spec.suspended:
+            message = (
+                "the platform team has suspended the tenant; the claim waits until that is over"
+            )
+            return _refuse(claim, PendingReason.SUSPENDED, message)
         offer = self._offer(claim, tenant)
         if isinstance(offer, Refuse):
             return offer

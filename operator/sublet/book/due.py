@@ -7,6 +7,7 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.book.budget import Budgets
 from sublet.book.decisions import Decision, Extend, Refuse, Reserve, Warn
 from sublet.book.demand import Demand
 from sublet.book.holdings import RELEASE_MS
@@ -21,6 +22,7 @@ def next_due(
     waiting: Iterable[Demand],
     decisions: Iterable[Decision],
     leaving: Mapping[ClaimUID, Millis],
+    budgets: Budgets,
 ) -> Millis | None:
     """Return the first instant after now at which anything begins, ends, or becomes too short for a claim that waits."""
     ends = [c.status.allocation.until_time for c in holders if c.status.allocation is not None]
@@ -41,7 +43,8 @@ def next_due(
     offers = {c.metadata.name: c for c in view.classes}
     ends += [*relocation_dues(holders, offers.get), *_gone_dues(view, holders)]
     steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
-    instants = [*ends, *steps, *_crossings(view.now_ms, waiting, steps)]
+    moving = _moving_ends(waiting) | budgets.moving_ends
+    instants = [*ends, *steps, *_crossings(view.now_ms, moving, steps), *budgets.due()]
     return min((at for at in instants if at is not None and at > view.now_ms), default=None)
 
 
@@ -80,9 +83,9 @@ def _taken_from(
     yield from (at for at in starts if at is not None and at > now_ms)
 
 
-def _crossings(now_ms: Millis, waiting: Iterable[Demand], steps: list[Millis]) -> Iterator[Millis]:
-    """Yield when the end of a claim that waits will move past a step: its lease is too short from then on."""
-    for own_end in _moving_ends(waiting):
+def _crossings(now_ms: Millis, moving: set[Millis], steps: list[Millis]) -> Iterator[Millis]:
+    """Yield when an end that moves while a claim waits will pass a step: its lease is too short from then on."""
+    for own_end in moving:
         index = bisect_left(steps, own_end)
         if index < len(steps):
             yield Millis(now_ms + steps[index] - own_end + 1)

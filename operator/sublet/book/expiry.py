@@ -4,7 +4,7 @@ Fixed points otherwise. What was promised is never shortened by a class or a com
 spec or by the end of a lease; nothing is concluded from a lease or class that isn't there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sublet.api.common import is_true
@@ -17,6 +17,9 @@ from sublet.book.decisions import Extend, Take
 from sublet.book.demand import left_of
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
+
+Pays = Callable[[GpuClaim, Allocation, Millis], Millis | None]
+"""Returns until when there is money for a claim that asks for a later end, None if nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ def review(
     offer: GpuClass | None,
     supplies: Mapping[LeaseUID, LeaseSupply],
     now_ms: Millis,
+    pays: Pays = lambda _claim, _allocation, until_ms: until_ms,
 ) -> Take | Extend | None:
     """Return what a claim that holds nodes needs: its release, another end, or nothing."""
     allocation = claim.status.allocation
@@ -40,11 +44,13 @@ def review(
     promised = promised_end(allocation)
     if (move := claim.status.move) is not None:
         # its end follows with the cutover; whoever isn't ready for that in time ends as it was told
-        succeeds = move.cause is MoveCause.LEASE_ENDS and move.ready_time is not None
+        ends = promised.cause is ReleaseCause.LEASE_ENDED and move.cause is MoveCause.LEASE_ENDS
+        succeeds = ends and move.ready_time is not None
         return take_if_due(claim, allocation, End(FOREVER, None) if succeeds else promised, now_ms)
     end = _end(claim, allocation, promised, offer, supplies, now_ms)
+    end = paid_end(claim, allocation, end, pays)
     taken = take_if_due(claim, allocation, end, now_ms)
-    if taken is not None or end.at_ms == promised.at_ms:
+    if taken is not None or _is_same(end, promised):
         return taken
     if end.at_ms > promised.at_ms:
         for lease in _leases(allocation):
@@ -77,14 +83,37 @@ def promised_end(allocation: Allocation) -> End:
     return End(allocation.until_time or FOREVER, allocation.until_cause)
 
 
+def paid_end(claim: GpuClaim, allocation: Allocation, end: End, pays: Pays) -> End:
+    """Return an end as far as there is money for it; what was promised already is never asked about."""
+    promised = promised_end(allocation)
+    if end.at_ms <= promised.at_ms:
+        return end
+    until_ms = pays(claim, allocation, end.at_ms)
+    if until_ms is None:
+        return promised
+    return end if until_ms >= end.at_ms else End(until_ms, ReleaseCause.BUDGET_EXHAUSTED)
+
+
+def _is_same(end: End, promised: End) -> bool:
+    """Say whether nothing is to be written; whether it is the budget that ends a claim is."""
+    money = ReleaseCause.BUDGET_EXHAUSTED
+    return end.at_ms == promised.at_ms and (end.cause is money) == (promised.cause is money)
+
+
 def moved(claim: GpuClaim, end: End) -> Extend:
     """Return the decision that moves a claim's end."""
     until = end.at_ms if end.at_ms < FOREVER else None
     return Extend(ClaimUID(claim.metadata.uid), until, end.cause if until is not None else None)
 
 
-def take_if_due(claim: GpuClaim, allocation: Allocation, end: End, now_ms: Millis) -> Take | None:
-    """Return the release whose cause came first, None while there is none."""
+def take_if_due(
+    claim: GpuClaim,
+    allocation: Allocation,
+    end: End,
+    now_ms: Millis,
+    also: ReleaseCause | None = None,
+) -> Take | None:
+    """Return the release whose cause came first, None while there is none; `also`: one that holds from now on."""
     promised = promised_end(allocation)
     causes: list[tuple[Millis, ReleaseCause]] = []
     if end.at_ms <= now_ms:
@@ -96,6 +125,8 @@ def take_if_due(claim: GpuClaim, allocation: Allocation, end: End, now_ms: Milli
         causes.append((min(claim.metadata.deletion_timestamp, now_ms), ReleaseCause.DELETED))
     if claim.spec.suspended:
         causes.append((now_ms, ReleaseCause.SUSPENDED))
+    if also is not None:
+        causes.append((now_ms, also))
     if not causes:
         return None
     at_ms, cause = min(causes, key=lambda c: c[0])

@@ -1,6 +1,6 @@
-"""Notices to tenants whose claims end with their lease (30 days, 7 days, 24 hours, 1 hour before) or are preempted.
+"""Notices to tenants whose claims end before they should: with their lease, by preemption, or for want of money.
 
-A claim that ends by its own duration is told nothing: its tenant chose that end. A notice is a condition first, so that
+A lease's end is told 30 days, 7 days, 24 hours and 1 hour before. A claim that ends by its own duration is told nothing: its tenant chose that end. A notice is a condition first, so that
 it is written before anything happens and said once, also over restarts.
 """
 
@@ -56,6 +56,12 @@ def _due(claim: GpuClaim, now_ms: Millis) -> tuple[str, str]:
     move = claim.status.move
     if move is not None and move.cause is MoveCause.LEASE_ENDS and move.ready_time is not None:
         return MOVING, advice(move)
+    if allocation is not None and allocation.until_cause is ReleaseCause.BUDGET_EXHAUSTED:
+        when = format_instant(allocation.until_time or now_ms)
+        return ReleaseCause.BUDGET_EXHAUSTED.value, (
+            f"the tenant's budget pays for no more: the GPUs are taken back at {when}; save your work before, "
+            "or ask for a larger budget"
+        )
     end = _lease_end(claim)
     if end is not None:
         for before, reason in STAGES:

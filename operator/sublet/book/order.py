@@ -1,24 +1,27 @@
 """Who comes first: priority, then a tenant's protected GPUs, then its weighted fair share, then age.
 
 A tenant's share is the largest part that it holds of what any class has (dominant resource fairness, Ghodsi et al.,
-NSDI 2011), over its weight. It rises with every GPU that the pass gives it, so the turn goes round. Nobody waits for
-the one in front: a claim that finds no place is refused and the next one is served.
+NSDI 2011), over its weight; what it held in the past counts too, less and less. It rises with every GPU that the pass
+gives it, so the turn goes round. Nobody waits for the one in front: a claim that finds no place is refused and the next
+one is served.
 """
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gputenant import GpuTenant
-from sublet.api.ids import TenantUID
+from sublet.api.ids import LeaseUID, TenantUID
 from sublet.book.demand import Demand
 
 Rank = tuple[int, int, str]
 """Smallest first."""
 _PARTS = 1_000_000_000
 """A share is counted in so many parts of a class: whole numbers are the same on every machine."""
+_MILLI = 1_000
+"""GPUs held in the past are counted in thousandths."""
 
 
 def rank(claim: GpuClaim, priority: int) -> Rank:
@@ -35,9 +38,22 @@ def rank_of_holder(claim: GpuClaim) -> Rank:
 class Shares:
     """What each tenant holds of each class, as a part of what there is."""
 
-    def __init__(self, class_gpus: Callable[[str], int]) -> None:
-        """Begin with nothing held; `class_gpus` returns how many GPUs there are of a class."""
+    def __init__(
+        self,
+        class_gpus: Callable[[str], int],
+        classes_of: Callable[[LeaseUID], Iterable[str]],
+        usage: Mapping[TenantUID, Mapping[LeaseUID, int]],
+    ) -> None:
+        """Begin with nothing held now.
+
+        `class_gpus` returns how many GPUs there are of a class, `classes_of` the classes that a lease's GPUs stand for;
+        `usage` is what tenants held of leases in the past, in thousandths of a GPU.
+        """
         self._class_gpus = cache(class_gpus)
+        self._classes_of = cache(classes_of)
+        self._usage = usage
+        self._past: dict[TenantUID, Mapping[str, int]] = {}
+        """tenant -> class -> thousandths of GPUs held in the past, made when first asked for"""
         self._held: dict[TenantUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         """tenant -> class -> GPUs held now"""
 
@@ -47,8 +63,12 @@ class Shares:
 
     def dominant(self, tenant: GpuTenant) -> int:
         """Return a tenant's largest share of any class over its weight, in billionths."""
-        held = self._held[TenantUID(tenant.metadata.uid)]
-        share = max((self._part(name, gpus) for name, gpus in held.items()), default=0)
+        uid = TenantUID(tenant.metadata.uid)
+        held, past = self._held[uid], self._past_of(uid)
+        share = max(
+            (self._part(n, held.get(n, 0) * _MILLI + past.get(n, 0)) for n in {*held, *past}),
+            default=0,
+        )
         return share // tenant.spec.weight
 
     def is_protected(self, tenant: GpuTenant, class_name: str, gpus: int) -> bool:
@@ -56,8 +76,18 @@ class Shares:
         held = self._held[TenantUID(tenant.metadata.uid)][class_name]
         return held + gpus <= tenant.spec.protected_of(class_name)
 
-    def _part(self, class_name: str, gpus: int) -> int:
-        return gpus * _PARTS // max(1, self._class_gpus(class_name))
+    def _past_of(self, uid: TenantUID) -> Mapping[str, int]:
+        past = self._past.get(uid)
+        if past is None:
+            found: dict[str, int] = defaultdict(int)
+            for lease, thousandths in self._usage.get(uid, {}).items():
+                for name in self._classes_of(lease):
+                    found[name] += thousandths
+            past = self._past[uid] = found
+        return past
+
+    def _part(self, class_name: str, thousandths: int) -> int:
+        return thousandths * _PARTS // (_MILLI * max(1, self._class_gpus(class_name)))
 
 
 def in_turn(demands: Iterable[Demand], shares: Shares) -> Iterator[Demand]:

@@ -12,9 +12,10 @@ from typing import Final
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
-from sublet.api.pending import PendingReason
+from sublet.api.pending import Offer, PendingReason
 from sublet.api.times import MS_PER_SECOND
 from sublet.book.backfill import SHADOWS, Opening, find_opening
+from sublet.book.budget import Budgets
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
@@ -34,6 +35,7 @@ from sublet.book.relocation import Relocations
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply, disputed_nodes, usual_sizes
+from sublet.book.suspension import stops
 from sublet.book.view import View
 
 _MENDED_BY_TIME: Final = frozenset(
@@ -53,7 +55,7 @@ def plan(view: View) -> Plan:
     holders.sort(key=rank_of_holder)
     work = _Pass(view, holders)
     decisions = work.decide(pending)
-    due = next_due(view, holders, work.waiting, decisions, work.leaving)
+    due = next_due(view, holders, work.waiting, decisions, work.leaving, work.budgets)
     return Plan(tuple(decisions), due)
 
 
@@ -91,7 +93,8 @@ class _Pass:
                 disputed,
                 usual.get(lease.spec.product),
             )
-        self._shares = Shares(self._class_gpus)
+        self._shares = Shares(self._class_gpus, self._classes_of, view.usage)
+        self.budgets = Budgets(view)
         for claim in holders:
             allocation = claim.status.allocation
             if allocation is not None and not allocation.is_ahead:
@@ -103,7 +106,15 @@ class _Pass:
 
     def decide(self, pending: Iterable[GpuClaim]) -> list[Decision]:
         """Return the decisions: about claims that hold GPUs, promises, pending claims, and what they are told."""
-        made: list[Decision] = [*self._review(), *self._promises.review(self._rules.offer)]
+        made: list[Decision] = [*stops(self._holders, self._view.tenants, self._view.now_ms)]
+        reviews = (
+            self._review(),
+            self._promises.review(self._rules.offer, self.budgets.pays_until),
+            self.budgets.drains(self._holders, self._rules.offer),
+        )
+        for review_ in reviews:
+            decided = {d.claim_uid for d in made}
+            made += (d for d in review_ if d.claim_uid not in decided)
         made += self._promises.decide({d.claim_uid for d in made})
         relocations = Relocations(self._holders, self._rules, self._supplies, self._view.now_ms)
         made += relocations.decide({d.claim_uid for d in made} | self._view.busy)
@@ -122,7 +133,8 @@ class _Pass:
         for claim in self._holders:
             if claim.status.allocation is not None and not claim.status.allocation.is_ahead:
                 offer = self._rules.offer(claim.spec.class_name)
-                found = review(claim, offer, self._supplies, self._view.now_ms)
+                pays = self.budgets.pays_until
+                found = review(claim, offer, self._supplies, self._view.now_ms, pays)
                 if found is not None:
                     yield found
 
@@ -144,6 +156,12 @@ class _Pass:
         offer = self._rules.offer(class_name)
         products = frozenset(offer.spec.products) if offer is not None else frozenset()
         return sum(s.gpus for s in self._supplies.values() if not s.products.isdisjoint(products))
+
+    def _classes_of(self, uid: LeaseUID) -> list[str]:
+        """Return the classes that a lease's GPUs stand for."""
+        supply = self._supplies.get(uid)
+        products = supply.products if supply is not None else frozenset()
+        return [c.metadata.name for c in self._view.classes if products & set(c.spec.products)]
 
     def _decide(self, demand: Demand) -> Decision:
         self._pardons.grant(demand.priority)
@@ -177,7 +195,7 @@ class _Pass:
             later = standings.of(Standing.OPEN, Standing.LATER)
             opening = find_opening(demand, later, self._view.now_ms)
             opening = self._preempt(demand, standings, opening)
-        offers = offers_for(demand, standings, opening, self._rules, self._would)
+        offers = self._offers(demand, refused, standings, opening)
         if opening is None and refused.reason in _MENDED_BY_TIME:
             self._pardons.needs(demand)
         if opening is None:
@@ -205,7 +223,7 @@ class _Pass:
         self._quoted.add(refused.claim_uid)
         if refused.reason is PendingReason.PRICE_UNMET:
             return replace(refused, offers=dearer(claim, self._rules, self._would))
-        if refused.reason is not PendingReason.SUSPENDED:
+        if not claim.spec.suspended:
             return refused
         read = self._rules.read(with_spec(claim, suspended=False))
         if isinstance(read, Refuse):
@@ -219,10 +237,18 @@ class _Pass:
         standings = Standings(read, self._supplies.values())
         later = standings.of(Standing.OPEN, Standing.LATER)
         opening = find_opening(read, later, self._view.now_ms)
-        offers = offers_for(read, standings, opening, self._rules, self._would)
+        offers = self._offers(read, found, standings, opening)
         return replace(
             refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
         )
+
+    def _offers(
+        self, demand: Demand, refused: Refuse, standings: Standings, opening: Opening | None
+    ) -> tuple[Offer, ...]:
+        """Return what would bind instead: for want of money a shorter time, else whatever there is room for."""
+        if refused.reason in (PendingReason.EXCEEDS_BUDGET, PendingReason.MISCONFIGURED):
+            return self.budgets.offers(demand, self._would)
+        return offers_for(demand, standings, opening, self._rules, self._would)
 
     def _would(self, demand: Demand) -> Candidate | None:
         """Return the place that a demand would get, if it were asked for."""
@@ -237,6 +263,10 @@ class _Pass:
         if limit is not None and held + demand.gpus > limit:
             return quota_refusal(demand, held, limit)
         standings = Standings(demand, self._supplies.values())
+        nearest = standings.of(Standing.OPEN, Standing.LATER, Standing.SILENT, Standing.UNPROVEN)
+        last = max((s.ends_ms for s in nearest), default=FOREVER)
+        if (unpaid := self.budgets.refusal(demand, last)) is not None:
+            return unpaid
         found = find_place(demand, standings.of(Standing.OPEN))
         if found is not None:
             return found
@@ -249,6 +279,7 @@ class _Pass:
         until_ms, cause = end_of(demand, found.supplies)
         end_ms = until_ms if until_ms is not None else FOREVER
         give(demand, found, end_ms)
+        self.budgets.count(demand, end_ms)
         self._holdings.count(
             demand.tenant_uid,
             demand.claim.spec.class_name,

@@ -17,7 +17,15 @@ from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Decision, Extend, Reserve, Take, Warn
 from sublet.book.demand import Demand, Rules
-from sublet.book.expiry import End, moved, own_end_ms, promised_end, take_if_due
+from sublet.book.expiry import (
+    End,
+    Pays,
+    moved,
+    own_end_ms,
+    paid_end,
+    promised_end,
+    take_if_due,
+)
 from sublet.book.holdings import RELEASE_MS, Promise
 from sublet.book.placement import Candidate, Place, find_place
 from sublet.book.standing import Standing, Standings
@@ -59,14 +67,16 @@ class Promises:
             if kept.missing:
                 self._keep_what_is_left(kept)
 
-    def review(self, offer: Callable[[str], GpuClass | None]) -> Iterator[Take | Extend]:
+    def review(
+        self, offer: Callable[[str], GpuClass | None], pays: Pays
+    ) -> Iterator[Take | Extend]:
         """Yield what was given up or is over, and ends that moved."""
         for kept in self._kept:
             promise = kept.promise
             own = own_end_ms(
                 promise.claim, promise.allocation, offer(promise.claim.spec.class_name)
             )
-            end = self._end(kept, own)
+            end = paid_end(promise.claim, promise.allocation, self._end(kept, own), pays)
             taken = take_if_due(promise.claim, promise.allocation, end, self._now_ms)
             if taken is not None:
                 yield taken

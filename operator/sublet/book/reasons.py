@@ -116,11 +116,11 @@ def _excluded(demand: Demand, found: Standings) -> str:
 
 def _elsewhere(demand: Demand, supplies: Iterable[LeaseSupply]) -> list[str]:
     """Return how many GPUs are in each jurisdiction that the claim doesn't allow, and in others' regions."""
-    wanted = demand.claim.spec.placement.jurisdictions
+    wanted, law = demand.claim.spec.placement.jurisdictions, demand.tenant.spec.jurisdictions
     there: Counter[str] = Counter()
     for supply in supplies:
         jurisdiction = supply.lease.spec.location.jurisdiction
-        ruled_out = wanted and jurisdiction not in wanted
+        ruled_out = any(only and jurisdiction not in only for only in (wanted, law))
         there[jurisdiction if ruled_out else f"other regions of {jurisdiction}"] += supply.gpus
     shown = sorted(there.items(), key=lambda item: (-item[1], item[0]))
     texts = [f"{gpus} are in {where}" for where, gpus in shown[:_KINDS_SHOWN]]

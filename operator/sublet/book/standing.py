@@ -7,7 +7,6 @@ a claim is told and it doesn't change with every hiccup.
 from collections.abc import Iterable
 from enum import IntEnum
 
-from sublet.api.gpuclaim import Placement
 from sublet.book.demand import Demand
 from sublet.book.supply import LeaseSupply
 
@@ -24,7 +23,7 @@ class Standing(IntEnum):
     EXCLUDED = 3
     """The claim's own list of leases leaves it out."""
     ELSEWHERE = 4
-    """In another jurisdiction or region than the claim allows."""
+    """In another jurisdiction or region than the claim or its tenant allows."""
     TOO_SHORT = 5
     """It ends before the claim would."""
     UNFIT = 6
@@ -71,7 +70,7 @@ def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
         return Standing.OVER
     if not supply.is_open:
         return Standing.CLOSED
-    outside = _ruled_out(demand.claim.spec.placement, supply)
+    outside = _ruled_out(demand, supply)
     if outside is not None:
         return outside
     asked = demand.asked_until_ms
@@ -83,9 +82,12 @@ def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
     return None if supply.fits(demand.claim, demand.start_ms) else Standing.UNFIT
 
 
-def _ruled_out(wanted: Placement, supply: LeaseSupply) -> Standing | None:
-    """Return which of the claim's own wishes for a place the lease breaks."""
+def _ruled_out(demand: Demand, supply: LeaseSupply) -> Standing | None:
+    """Return which of the claim's own wishes for a place, or of its tenant's limits, the lease breaks."""
+    wanted, law = demand.claim.spec.placement, demand.tenant.spec.jurisdictions
     where = supply.lease.spec.location
+    if law and where.jurisdiction not in law:
+        return Standing.ELSEWHERE
     if not wanted.leases.admits(supply.alias):
         return Standing.EXCLUDED
     if wanted.jurisdictions and where.jurisdiction not in wanted.jurisdictions:

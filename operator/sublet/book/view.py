@@ -10,8 +10,9 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
-from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
+from sublet.book.account import Account
 from sublet.book.inventory import LeaseInventory
 
 
@@ -30,5 +31,9 @@ class View:
     """lease UID -> its nodes"""
     busy: frozenset[ClaimUID] = frozenset()
     """Claims that work is under way for: their end can't be moved just now."""
+    accounts: Mapping[TenantUID, Account] = field(default_factory=dict)
+    """tenant -> what it spent; a tenant that isn't here spent nobody knows how much"""
+    usage: Mapping[TenantUID, Mapping[LeaseUID, int]] = field(default_factory=dict)
+    """tenant -> lease -> decayed average of the GPUs that it held in the past, in thousandths of a GPU"""
     default_tenant: str | None = None
     """Tenant of namespaces that no tenant names (single-team installs)."""

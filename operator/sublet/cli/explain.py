@@ -79,6 +79,8 @@ def _offer(offer: Offer) -> str:
         parts.append(f"from {format_instant(offer.start_time)}")
     if offer.end_time is not None:
         parts.append(f"until {format_instant(offer.end_time)}")
+    if offer.duration_seconds is not None:
+        parts.append(f"for {offer.duration_seconds} seconds")
     if offer.jurisdictions:
         parts.append(f"in {', '.join(offer.jurisdictions)}")
     return f"{' '.join(parts)} at {offer.price_per_gpu_hour} {offer.currency}"

@@ -24,6 +24,7 @@ from sublet.clock import Clock
 from sublet.fleet.conditions import expiring_from_ms
 from sublet.fleet.credential import CREDENTIALS_LABEL, Credential
 from sublet.fleet.registry import Fleet
+from sublet.hub.accounts import Accounts
 from sublet.hub.adoption import Adoption
 from sublet.hub.assumed import assume, assume_move, is_before
 from sublet.hub.batcher import Batcher
@@ -55,6 +56,7 @@ class Loop:
         teller: ClaimTeller,
         meter: ClaimMeter,
         bookkeeper: Bookkeeper,
+        accounts: Accounts,
         adoption: Adoption,
         own: HubIdentity,
         batcher: Batcher,
@@ -72,6 +74,7 @@ class Loop:
         self._teller = teller
         self._meter = meter
         self._bookkeeper = bookkeeper
+        self._accounts = accounts
         self._adoption = adoption
         self._own = own
         self._batcher = batcher
@@ -115,11 +118,12 @@ class Loop:
         self._tend()
         self._adoption.tend(self._state.leases.all())
         self._bookkeeper.tend(self._state.claims.all())
+        self._accounts.tend(view.tenants)
         if len(view.busy) > _SURGE_CLAIMS:
             busy_seconds = self._clock.monotonic() - begun
             self._batcher.rest(min(_LONGEST_REST_SECONDS, _REST_SHARE * busy_seconds))
-        if not self._knows_the_fleet():
-            # a lease that was never asked yet is no reason to tell anybody
+        if not self._knows_enough():
+            # neither a lease nor a ledger that was never asked yet is a reason to tell anybody
             sayings = []
         await asyncio.gather(
             self._teller.tell(sayings),
@@ -128,10 +132,10 @@ class Loop:
         )
         self._batcher.look_at(self._next_due(made))
 
-    def _knows_the_fleet(self) -> bool:
-        """Say whether every leased cluster has answered once, or had its time to."""
+    def _knows_enough(self) -> bool:
+        """Say whether the ledger and every leased cluster have answered once, or had their time to."""
         late = self._clock.monotonic() - self._began > _FIRST_ANSWER_SECONDS
-        return late or self._fleet.is_settled()
+        return late or (self._accounts.settled and self._fleet.is_settled())
 
     def idle(self, uid: ClaimUID) -> None:
         """Take note that the binder is done with a claim."""
@@ -149,6 +153,8 @@ class Loop:
             priorities=dict(self._state.priorities),
             inventories=self._fleet.inventories(),
             busy=self._binder.busy,
+            accounts=self._accounts.known.accounts,
+            usage=self._accounts.known.usage,
             default_tenant=self._default_tenant,
         )
 
@@ -242,7 +248,7 @@ class Loop:
             at for x in self._state.leases.all() if (at := expiring_from_ms(x)) and at > now
         ]
         steps = [x.status.outlook[0].time for x in self._state.leases.all() if x.status.outlook]
-        unknown = None if self._knows_the_fleet() else now
+        unknown = None if self._knows_enough() else now
         due: Iterable[Millis | None] = (
             made.next_due_ms,
             self._binder.due_ms,

@@ -1,23 +1,28 @@
 """The operator's memory as `sublet.serve` sees it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
-from sublet.api.ids import LeaseUID
+from sublet.api.ids import LeaseUID, TenantUID
+from sublet.book.account import Account
 from sublet.book.inventory import Reach
 from sublet.fleet.facts import ClusterHealth
 from sublet.fleet.registry import Fleet
+from sublet.hub.accounts import Accounts
 from sublet.hub.state import HubState
 
 
 class Memory:
     """Reads hub state and fleet; implements `sublet.serve.ports.Observed`."""
 
-    def __init__(self, state: HubState, fleet: Fleet, leads: Callable[[], bool]) -> None:
+    def __init__(
+        self, state: HubState, fleet: Fleet, accounts: Accounts, leads: Callable[[], bool]
+    ) -> None:
         self._state = state
         self._fleet = fleet
+        self._accounts = accounts
         self._leads = leads
 
     @property
@@ -41,6 +46,10 @@ class Memory:
     def tenants(self) -> tuple[GpuTenant, ...]:
         """Return all tenants."""
         return self._state.tenants.all()
+
+    def accounts(self) -> Mapping[TenantUID, Account]:
+        """Return what is known of tenants' spend."""
+        return self._accounts.known.accounts
 
     def cluster(self, uid: LeaseUID) -> ClusterHealth:
         """Return the health of a lease's cluster."""

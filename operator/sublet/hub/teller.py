@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from sublet.api import claim_status
+from sublet.api import bound_status, claim_status
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.pending import Pending, coarse
 from sublet.api.times import Millis
@@ -75,9 +75,9 @@ def _status(claim: GpuClaim, saying: Saying, now_ms: Millis) -> ClaimStatus:
     if isinstance(saying, Warn):
         return claim_status.late(claim, saying.message, now_ms)
     if isinstance(saying, Degrade):
-        return claim_status.degraded(claim, saying.reason, saying.message, now_ms)
+        return bound_status.degraded(claim, saying.reason, saying.message, now_ms)
     if isinstance(saying, Notice):
-        return claim_status.expiring(claim, saying.reason, saying.message, now_ms)
+        return bound_status.expiring(claim, saying.reason, saying.message, now_ms)
     pending = Pending(
         reason=saying.reason,
         message=saying.message[:1024],

@@ -111,6 +111,8 @@ class StatusWriter:
                 f"namespace {taken[0]} belongs to another tenant already",
             )
             if taken
+            else (Status.TRUE, "Suspended", "as asked, its claims hold nothing and none is served")
+            if each.spec.suspended
             else (Status.TRUE, "Served", "claims of its namespaces are served")
         )
         await self._plain(TENANTS, each, ready, users["tenant"][each.metadata.uid], now)

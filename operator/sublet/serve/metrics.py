@@ -22,6 +22,7 @@ from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.terms import PriceTerms
 from sublet.serve.books import Totals
+from sublet.serve.budgets import budget_families
 from sublet.serve.coverage import coverage_families
 from sublet.serve.families import counter, gauge
 from sublet.serve.ports import Observed
@@ -75,6 +76,7 @@ class Snapshot(Collector):
         yield gauge("sublet_leader", "1 on the replica that writes.", [], [((), leads)])
         yield from _lease_families(self.observed)
         yield from coverage_families(self.observed, self.now_ms)
+        yield from budget_families(self.observed, self.now_ms)
         yield from _claim_families(self.observed.claims(), self.per_claim)
         if self.totals is not None:
             yield from self._ledger_families(self.totals)

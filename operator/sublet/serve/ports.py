@@ -1,11 +1,13 @@
 """What is shown, as a small interface that the hub's state fulfils."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
-from sublet.api.ids import LeaseUID
+from sublet.api.ids import LeaseUID, TenantUID
+from sublet.book.account import Account
 from sublet.fleet.facts import ClusterHealth
 
 
@@ -28,6 +30,9 @@ class Observed(Protocol):
 
     def tenants(self) -> tuple[GpuTenant, ...]:
         """Return all tenants."""
+
+    def accounts(self) -> Mapping[TenantUID, Account]:
+        """Return what is known of tenants' spend."""
 
     def cluster(self, uid: LeaseUID) -> ClusterHealth:
         """Return the health of a lease's cluster."""

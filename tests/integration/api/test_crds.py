@@ -40,7 +40,10 @@ BARE: dict[str, tuple[Body, dict[str, Any]]] = {
         change(lease(tenantAccess={}), "commitment.mode", None),
         {"inventory": {}, "outlook": [{"time": "2027-01-01T00:00:00Z"}]},
     ),
-    "GpuTenant": (tenant(), {}),
+    "GpuTenant": (
+        tenant(budget={"amount": "1000", "currency": "USD", "period": "Month"}),
+        {},
+    ),
 }
 """By kind, an object and a status that hold the parents of all defaults and leave out the defaults themselves."""
 

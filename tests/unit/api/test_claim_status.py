@@ -2,7 +2,7 @@
 
 import pytest
 
-from sublet.api import claim_status
+from sublet.api import bound_status, claim_status
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Access, Booking, ClusterAccess, GpuClaim, Release
 from sublet.api.pending import Pending, PendingReason
@@ -49,7 +49,7 @@ def seen(claim: GpuClaim) -> dict[str, str]:
 
 @pytest.mark.parametrize("reason", list(PendingReason))
 def test_a_claim_that_waits_is_reconciling_or_stalled_never_both(reason):
-    claim = as_claim()
+    claim = as_claim(claim_body(suspended=reason is PendingReason.SUSPENDED))
     waits = with_status(
         claim, claim_status.waiting(claim, Pending(reason=reason, message="m"), NOW)
     )
@@ -58,6 +58,15 @@ def test_a_claim_that_waits_is_reconciling_or_stalled_never_both(reason):
     assert seen(waits)["Ready"] == ("True" if reason is PendingReason.SUSPENDED else "False")
     assert len(marks) == (0 if reason is PendingReason.SUSPENDED else 1)
     assert seen(waits)["Bound"] == "False"
+
+
+def test_a_claim_of_a_suspended_tenant_isnt_as_it_should_be():
+    claim = as_claim()
+    pending = Pending(reason=PendingReason.SUSPENDED, message="m")
+    waits = with_status(claim, claim_status.waiting(claim, pending, NOW))
+
+    assert seen(waits)["Ready"] == "False"
+    assert "Stalled" in seen(waits)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +90,7 @@ def test_a_released_claim_has_ended_unless_its_cause_can_go(cause):
     done = with_status(claim, claim_status.released(claim, LATER))
 
     assert is_true(done.status.conditions, "Ended") is cause.is_final
-    waits_again = cause is ReleaseCause.PREEMPTED
+    waits_again = not cause.is_final and cause is not ReleaseCause.SUSPENDED
     assert seen(done)["Ready"] == ("False" if waits_again else "True")
     assert not is_true(done.status.conditions, "Reserved")
     assert claim_status.released_ms(done) == LATER
@@ -115,7 +124,7 @@ def test_a_condition_keeps_its_instant_while_its_status_stays():
     assert (ready.reason, ready.last_transition_time) == ("PriceUnmet", NOW)
 
 
-@pytest.mark.parametrize("cause", [ReleaseCause.SUSPENDED, ReleaseCause.PREEMPTED])
+@pytest.mark.parametrize("cause", [cause for cause in ReleaseCause if not cause.is_final])
 def test_what_a_term_ran_counts_when_the_claim_can_come_back(cause):
     claim = bound()
     for hours in (1, 2):
@@ -156,7 +165,7 @@ def test_a_promise_that_loses_its_node_stays_promised_and_is_known_to_have_lost(
 
 
 def test_a_claim_that_was_taken_back_is_told_of_no_end_any_more():
-    told = with_status(bound(), claim_status.expiring(bound(), "Preempted", "soon", NOW))
+    told = with_status(bound(), bound_status.expiring(bound(), "Preempted", "soon", NOW))
     release = Release(cause=ReleaseCause.PREEMPTED, release_time=NOW, sequence=1)
     going = with_status(told, claim_status.releasing(told, release, NOW))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sublet.api import claim_status
+from sublet.api import bound_status, claim_status
 from sublet.api.gpuclaim import Access
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
@@ -65,7 +65,7 @@ def test_what_was_said_is_not_said_again_and_is_taken_back_when_the_lease_goes_o
     each = ending(DAY)
     train = bound(each)
     (notice,) = told(train, each)
-    status = claim_status.expiring(train, notice.reason, notice.message, NOW)
+    status = bound_status.expiring(train, notice.reason, notice.message, NOW)
     warned = train.model_copy(update={"status": status})
 
     assert told(warned, each) == []

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from sublet.api.ids import TenantUID
 from sublet.book.decisions import Reserve
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant
@@ -83,6 +84,55 @@ def test_priority_comes_before_protection_and_share():
     assert served(asking(6, "safe", "urgent"), payers, priorities={"high": 10}) == {
         "urgent": 6,
         "safe": 2,
+    }
+
+
+def past(**gpus: float):
+    """Return what tenants held of the lease in the past, on average."""
+    return {
+        TenantUID(as_tenant(tenant(name)).metadata.uid): {WEST.metadata.uid: int(held * 1_000)}
+        for name, held in gpus.items()
+    }
+
+
+def test_who_held_much_in_the_past_waits_behind_who_held_nothing():
+    used = served(asking(10, "used", "new"), tenants(used={}, new={}), usage=past(used=64))
+
+    assert used == {"new": 8}
+
+
+def test_the_past_counts_less_as_it_fades():
+    payers, claims = tenants(used={}, new={}), asking(10, "used", "new")
+
+    faded = [served(claims, payers, usage=past(used=gpus))["used"] for gpus in (64, 32, 16, 8)]
+
+    assert faded == [0, 2, 3, 4]
+
+
+def test_the_past_is_weighed_like_the_present():
+    payers = tenants(big={"weight": 400}, small={"weight": 100})
+
+    many = served(asking(10, "small", "big"), payers, usage=past(big=32, small=8))
+
+    assert many == served(asking(10, "small", "big"), payers)
+
+
+def test_a_heavy_user_still_gets_what_nobody_else_asks_for():
+    assert served(asking(10, "used"), tenants(used={}), usage=past(used=400)) == {"used": 8}
+
+
+def test_the_past_holds_nobody_up_who_comes_behind():
+    few, many = asking(1, "new", gpus=24), asking(2, "used")
+
+    assert served([*few, *many], tenants(new={}, used={}), 2, usage=past(used=64)) == {"used": 2}
+
+
+def test_usage_of_a_lease_that_is_gone_doesnt_count():
+    gone = {uid: {"gone": 64_000} for uid in past(used=1)}
+
+    assert served(asking(10, "used", "new"), tenants(used={}, new={}), usage=gone) == {
+        "used": 4,
+        "new": 4,
     }
 
 

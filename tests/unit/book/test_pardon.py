@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sublet.api import claim_status
+from sublet.api import bound_status, claim_status
 from sublet.api.gpuclaim import Access
 from sublet.api.ids import LeaseUID
 from sublet.api.relocation import ReleaseCause
@@ -138,7 +138,7 @@ def test_whoever_was_told_of_the_notice_is_told_that_it_is_over():
     uid = seen.claims[0].metadata.uid
     access = Access(secret_name="s", clusters=())
     bound = claim_status.bound(seen.claims[0], NOW, access, seen.now_ms)
-    warned = claim_status.expiring(
+    warned = bound_status.expiring(
         seen.claims[0].model_copy(update={"status": bound}), "Preempted", "soon", seen.now_ms
     )
     victim = seen.claims[0].model_copy(update={"status": warned})

@@ -52,6 +52,14 @@ def test_a_lease_stands_where_its_first_broken_constraint_puts_it(each, spec, ex
     assert standing_of(demand_of(spec), supply_of(as_lease(each))) is expected
 
 
+@pytest.mark.parametrize("own", [[], ["EU"], ["EU", "US"]])
+def test_no_claim_widens_the_jurisdictions_of_its_tenant(own):
+    demand = demand_of({"placement": {"jurisdictions": own}}, jurisdictions=["EU"])
+    eu, us = (supply_of(as_lease(lease(jurisdiction=there))) for there in ("EU", "US"))
+
+    assert (standing_of(demand, eu), standing_of(demand, us)) == (Standing.OPEN, Standing.ELSEWHERE)
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

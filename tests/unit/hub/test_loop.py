@@ -25,6 +25,7 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
         writer=nobody,
         meter=nobody,
         bookkeeper=nobody,
+        accounts=nobody,
         adoption=nobody,
         own=nobody,
         batcher=batcher,

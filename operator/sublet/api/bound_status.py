@@ -1,0 +1,34 @@
+"""What a bound claim is told while it goes on as it is: that it ends, that a node of it fails. Part of `claim_status`."""
+
+from sublet.api.claim_status import next_status, ready_of, standing_of
+from sublet.api.common import Status
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.times import Millis
+
+
+def expiring(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> ClaimStatus:
+    """Its lease ends, or doesn't any more (no message)."""
+    status = Status.TRUE if message else Status.FALSE
+    degraded = standing_of(claim, "Degraded")
+    return next_status(
+        claim,
+        now_ms,
+        ready=ready_of(claim),
+        progress="Reconciling" if claim.status.move is not None else None,
+        states={"Expiring": (status, reason), **{c.type: (c.status, c.reason) for c in degraded}},
+        messages={"Expiring": message, **{c.type: c.message for c in degraded}},
+        update={},
+    )
+
+
+def degraded(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> ClaimStatus:
+    """Some of its nodes can't be used, or all can again (no message). It stays bound."""
+    return next_status(
+        claim,
+        now_ms,
+        ready=ready_of(claim),
+        progress="Reconciling" if claim.status.move is not None else None,
+        states={"Degraded": (Status.TRUE, reason)} if message else {},
+        messages={"Degraded": message},
+        update={},
+    )

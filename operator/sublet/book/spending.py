@@ -1,0 +1,141 @@
+"""What one tenant's claims cost from now on, and what is left of its budget in a period. Exact, in fractions.
+
+Spend is the ledger's up to the instant when it was read; after that it is what the tenant's claims cost: bound ones from
+then on, those that are being bound from their decision, promises from their start, each to its end. So what is left
+doesn't change while nothing happens: what was needed becomes what was spent.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gputenant import Budget
+from sublet.api.periods import period_end, period_start
+from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.book.account import Account
+from sublet.book.holdings import holds
+from sublet.book.steps import FOREVER
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one claim costs while it lasts."""
+
+    from_ms: Millis
+    until_ms: Millis
+    gpus: int
+    per_gpu_hour: Decimal
+    runs: bool
+    """It is billed; what is reserved or promised isn't yet."""
+
+    def inside(self, from_ms: Millis, until_ms: Millis) -> int:
+        """Return the GPU-milliseconds in `[from_ms, until_ms)`."""
+        return self.gpus * max(0, min(self.until_ms, until_ms) - max(self.from_ms, from_ms))
+
+
+class Spending:
+    """One tenant's money in the periods of its budget."""
+
+    def __init__(self, budget: Budget, account: Account, claims: Iterable[GpuClaim]) -> None:
+        """Read what the tenant's claims cost; those priced in another currency are no part of its budget."""
+        self._budget = budget
+        self._account = account
+        self._costs = [
+            cost
+            for claim in claims
+            for cost in _costs(claim)
+            if claim.status.allocation is not None
+            and claim.status.allocation.currency == budget.currency
+        ]
+        self._left: dict[Millis, Fraction] = {}
+        """period's start -> what is left of it, after what this pass gave"""
+
+    def end_of(self, at_ms: Millis) -> Millis:
+        """Return when the period that holds an instant is over."""
+        return period_end(self._budget.period, at_ms) or FOREVER
+
+    def left(self, at_ms: Millis) -> Fraction:
+        """Return what is neither spent nor needed in the period that holds an instant; below 0 where too much is."""
+        start = period_start(self._budget.period, at_ms)
+        if start not in self._left:
+            from_ms, until_ms = max(start, self._account.as_of_ms), self.end_of(at_ms)
+            needed: Counter[Decimal] = Counter()
+            for cost in self._costs:
+                needed[cost.per_gpu_hour] += cost.inside(from_ms, until_ms)
+            amount = Fraction(self._budget.amount)
+            self._left[start] = amount - self._metered(start) - _money(needed)
+        return self._left[start]
+
+    def count(self, at_ms: Millis, amount: Fraction) -> None:
+        """Take what this pass gave out of what is left of the period that holds an instant."""
+        left = self.left(at_ms)
+        self._left[period_start(self._budget.period, at_ms)] = left - amount
+
+    def exhausted_ms(self, now_ms: Millis) -> Millis | None:
+        """Return when what was spent reaches the amount in the present period, None if it doesn't.
+
+        Counts what is billed now, as if nothing else began; an instant that has passed says that it is spent.
+        """
+        start, end = period_start(self._budget.period, now_ms), self.end_of(now_ms)
+        at_ms = Millis(max(start, self._account.as_of_ms))
+        left = (Fraction(self._budget.amount) - self._metered(start)) * MS_PER_HOUR
+        per_hour = Fraction(0)
+        changes: dict[Millis, Fraction] = defaultdict(Fraction, {end: per_hour})
+        for cost in self._costs:
+            if cost.runs and cost.until_ms > at_ms:
+                rate = Fraction(cost.per_gpu_hour) * cost.gpus
+                changes[max(cost.from_ms, at_ms)] += rate
+                changes[cost.until_ms] -= rate
+        for until_ms in sorted(at for at in changes if at <= end):
+            if left <= 0:
+                break
+            if per_hour * (until_ms - at_ms) >= left:
+                return Millis(at_ms - int(-left // per_hour))
+            left -= per_hour * (until_ms - at_ms)
+            at_ms = until_ms
+            per_hour += changes[until_ms]
+        return at_ms if left <= 0 else None
+
+    def _metered(self, start: Millis) -> Fraction:
+        """Return what the ledger says was spent in the period that begins then."""
+        if start != self._account.since_ms:
+            return Fraction(0)
+        billed: Counter[Decimal] = Counter()
+        for each in self._account.metered:
+            if each.currency == self._budget.currency:
+                billed[each.per_gpu_hour] += each.gpu_milliseconds
+        return _money(billed)
+
+
+def _money(metered: Mapping[Decimal, int]) -> Fraction:
+    """Return what GPU-milliseconds cost: price per GPU-hour -> GPU-milliseconds."""
+    products = (Fraction(price) * amount for price, amount in metered.items())
+    return sum(products, Fraction(0)) / MS_PER_HOUR
+
+
+def _costs(claim: GpuClaim) -> Iterator[Cost]:
+    allocation = claim.status.allocation
+    if allocation is None:
+        return
+    from_ms, until_ms = _billed(claim, allocation)
+    if from_ms < until_ms:
+        runs = allocation.bound_time is not None
+        yield Cost(from_ms, until_ms, allocation.gpus, allocation.price_per_gpu_hour, runs)
+
+
+def _billed(claim: GpuClaim, allocation: Allocation) -> tuple[Millis, Millis]:
+    """Return from when to when an allocation is billed, or is expected to be."""
+    release, bound = claim.status.release, allocation.bound_time
+    nothing = (Millis(0), Millis(0))
+    if release is not None and release.sequence == allocation.sequence:
+        return (bound, release.release_time) if bound is not None else nothing
+    if not holds(claim) or is_true(claim.status.conditions, "Releasing"):
+        return nothing
+    begin = bound
+    if begin is None:
+        begin = Millis(max(allocation.decided_time, claim.spec.schedule.start_time or 0))
+    return begin, allocation.until_time if allocation.until_time is not None else FOREVER

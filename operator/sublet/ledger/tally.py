@@ -1,0 +1,103 @@
+"""What tenants spent per month and what they held of late, added up line by line as the ledger grows. Pure.
+
+Billed time stands beside its price, by month, since every budget's period is made of months. Closed intervals are kept
+one by one only while they still count as usage.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from sublet.api.ids import LeaseUID, TenantUID
+from sublet.api.periods import month_of, month_start
+from sublet.api.times import Millis
+from sublet.ledger.decay import HALF_LIVES, thousandths
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.interval import Fold, Interval, Key
+
+Metered = Mapping[str, int]
+"""price hash -> GPU-milliseconds"""
+
+
+class Tally:
+    """Running sums over the billed lines of a ledger."""
+
+    def __init__(self, half_life_ms: int) -> None:
+        """Begin empty; a half-life of 0 keeps no usage."""
+        self._half_life_ms = half_life_ms
+        self._fold = Fold()
+        self._months: dict[tuple[TenantUID, str, int], int] = defaultdict(int)
+        """(tenant, price hash, month) -> GPU-milliseconds of closed intervals"""
+        self._recent: list[Interval] = []
+
+    def take(self, facts: Iterable[Fact]) -> bool:
+        """Add lines in ledger order; return whether any was billed. Raises BrokenLedger."""
+        billed = False
+        for fact in facts:
+            closed = self._fold.take(fact)
+            if fact.kind is not EntryKind.BOUND:
+                continue
+            billed = True
+            if closed is not None:
+                self._add(closed, fact.at_ms)
+        return billed
+
+    def spent(
+        self, since: Mapping[TenantUID, Millis], as_of_ms: Millis, shown: Iterable[Fact]
+    ) -> dict[TenantUID, Metered]:
+        """Return what tenants were billed for from an instant, a month's first, on.
+
+        `since`: tenant -> that instant. `shown`: lines that claims call for now; those that haven't come in yet count too.
+        """
+        found: dict[TenantUID, dict[str, int]] = {uid: defaultdict(int) for uid in since}
+        for (uid, price, month), amount in self._months.items():
+            if uid in since and month_start(month) >= since[uid]:
+                found[uid][price] += amount
+        running, over = self._running(shown)
+        for key, fact in running.items():
+            if fact.tenant_uid in since:
+                end_ms = min(as_of_ms, over.get(key, as_of_ms))
+                begin_ms = max(fact.at_ms, since[fact.tenant_uid])
+                found[fact.tenant_uid][fact.price_hash] += fact.gpus * max(0, end_ms - begin_ms)
+        return {uid: dict(sorted(prices.items())) for uid, prices in found.items()}
+
+    def usage(self, as_of_ms: Millis) -> dict[TenantUID, dict[LeaseUID, int]]:
+        """Return the decayed average of the GPUs that each tenant held of each lease, in thousandths."""
+        if self._half_life_ms == 0:
+            return {}
+        oldest_ms = as_of_ms - HALF_LIVES * self._half_life_ms
+        self._recent = [i for i in self._recent if (i.end_ms or as_of_ms) > oldest_ms]
+        held: dict[tuple[TenantUID, LeaseUID], list[tuple[int, Millis, Millis]]] = defaultdict(list)
+        for each in self._recent:
+            end_ms = each.end_ms if each.end_ms is not None else as_of_ms
+            held[each.tenant_uid, each.lease_uid].append((each.gpus, each.start_ms, end_ms))
+        for fact in self._fold.open.values():
+            if fact.kind is EntryKind.BOUND:
+                held[fact.tenant_uid, fact.lease_uid].append((fact.gpus, fact.at_ms, as_of_ms))
+        found: dict[TenantUID, dict[LeaseUID, int]] = {}
+        for tenant, lease in sorted(held):
+            average = thousandths(held[tenant, lease], as_of_ms, self._half_life_ms)
+            if average > 0:
+                found.setdefault(tenant, {})[lease] = average
+        return found
+
+    def _add(self, closed: Interval, end_ms: Millis) -> None:
+        if self._half_life_ms:
+            self._recent.append(closed)
+        for month in range(month_of(closed.start_ms), month_of(end_ms) + 1):
+            amount = closed.gpu_milliseconds(month_start(month), month_start(month + 1))
+            if amount:
+                self._months[closed.tenant_uid, closed.price_hash, month] += amount
+
+    def _running(self, shown: Iterable[Fact]) -> tuple[dict[Key, Fact], dict[Key, Millis]]:
+        """Return the openings of what is billed now, and the ends that aren't in the ledger yet."""
+        running = {k: f for k, f in self._fold.open.items() if f.kind is EntryKind.BOUND}
+        billed = [f for f in shown if f.kind is EntryKind.BOUND]
+        over = {_key(f): f.at_ms for f in billed if f.type is EntryType.CLOSE}
+        for fact in billed:
+            if fact.type is EntryType.OPEN and _key(fact) not in over:
+                running.setdefault(_key(fact), fact)
+        return running, over
+
+
+def _key(fact: Fact) -> Key:
+    return (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)

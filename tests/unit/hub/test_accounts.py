@@ -1,0 +1,157 @@
+"""Accounts are read apart from planning, kept while the store is away, and told of only when they may decide."""
+
+import asyncio
+
+from sublet.api.ids import TenantUID
+from sublet.api.periods import BudgetPeriod, period_start
+from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.hub.accounts import Accounts
+from sublet.hub.meter import facts_of, texts_of
+from sublet.ledger.port import LedgerUnavailable
+from tests.builders.api import NOW, as_lease, as_tenant, lease, tenant
+from tests.builders.money import payer
+from tests.builders.sales import given_back, sold
+from tests.harness.fake_api import SteppedClock
+from tests.unit.hub.test_meter import Book
+
+WEST = as_lease(lease("west"))
+UID = sold("runs", WEST, 8).status.allocation.tenant_uid
+ACME = payer().model_copy(update={"metadata": payer().metadata.model_copy(update={"uid": UID})})
+
+
+class Store(Book):
+    """A ledger in memory that may be away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.terms: dict[str, str] = {}
+        self.away = False
+
+    async def append(self, facts, terms):
+        self.terms |= terms
+        return await super().append(facts, terms)
+
+    async def read_entries(self, after_seq=0):
+        if self.away:
+            raise LedgerUnavailable("away")
+        return self.entries[after_seq:]
+
+    async def read_terms(self, hashes):
+        return {h: self.terms[h] for h in hashes}
+
+
+class Told:
+    """Accounts of a ledger, and how often they told of news."""
+
+    def __init__(self, *claims, tenants=(ACME,)) -> None:
+        self.store, self.clock, self.claims, self.tenants = Store(), SteppedClock(), claims, tenants
+        self.clock.seconds = NOW / 1_000
+        self.marks, self.marked = 0, asyncio.Event()
+        self.accounts = Accounts(
+            self.store,
+            self.clock,
+            tenants=lambda: self.tenants,
+            claims=lambda: self.claims,
+            changed=self.mark,
+            every_seconds=1_000,
+            half_life_seconds=3_600,
+        )
+
+    @property
+    def now(self) -> Millis:
+        return self.clock.now_ms()
+
+    def mark(self) -> None:
+        self.marks += 1
+        self.marked.set()
+
+    async def write(self) -> None:
+        for claim in self.claims:
+            await self.store.append(facts_of(claim), texts_of(claim))
+
+    async def read(self, hours: float = 0) -> None:
+        self.clock.seconds += hours * 3_600
+        await self.accounts.refresh()
+
+    def metered(self) -> list[tuple[str, int]]:
+        account = self.accounts.known.accounts[TenantUID(UID)]
+        return [(str(m.per_gpu_hour), m.gpu_milliseconds) for m in account.metered]
+
+
+async def test_spend_is_the_ledgers_beside_its_prices():
+    told = Told(sold("runs", WEST, 8, price="2.5"))
+    await told.write()
+
+    await told.read(hours=3)
+
+    assert told.metered() == [("2.5", 24 * MS_PER_HOUR)]
+    known = told.accounts.known.accounts[TenantUID(UID)]
+    assert (known.since_ms, known.as_of_ms) == (period_start(BudgetPeriod.MONTH, NOW), told.now)
+
+
+async def test_a_claim_whose_line_is_on_its_way_is_billed():
+    told = Told(sold("runs", WEST, 8))
+
+    await told.read(hours=1)
+
+    assert told.metered() == [("3.99", 8 * MS_PER_HOUR)]
+
+
+async def test_what_was_known_stays_while_the_store_is_away():
+    told = Told(sold("runs", WEST, 8))
+    await told.write()
+    await told.read(hours=1)
+    before, told.store.away = told.accounts.known, True
+
+    await told.read(hours=1)
+
+    assert told.accounts.known is before
+
+
+async def test_a_store_that_was_never_there_leaves_spend_unknown_and_is_told_once():
+    told = Told()
+    told.store.away = True
+
+    for _ in range(3):
+        await told.read()
+
+    assert told.accounts.known.accounts == {}
+    assert (told.accounts.settled, told.marks) == (True, 1)
+
+
+async def test_a_tenant_without_a_budget_has_usage_and_no_account():
+    told = Told(sold("runs", WEST, 8), tenants=(as_tenant(tenant()),))
+    await told.write()
+
+    await told.read(hours=1_000)
+
+    assert told.accounts.known.accounts == {}
+    assert told.accounts.known.usage == {TenantUID(UID): {WEST.metadata.uid: 8_000}}
+
+
+async def test_only_what_may_decide_otherwise_is_told():
+    runs = sold("runs", WEST, 8)
+    told = Told(runs)
+    await told.write()
+    marks = []
+    for hours in (0, 1, 1, 24 * 30):  # the first time, nothing new, nothing new, another period
+        await told.read(hours)
+        marks.append(told.marks)
+    told.claims = (given_back(runs, told.now),)
+    await told.write()
+    await told.read()
+
+    assert [*marks, told.marks] == [1, 1, 1, 2, 3]
+
+
+async def test_a_budget_that_is_new_is_read_for_at_once():
+    told = Told(tenants=())
+    task = asyncio.create_task(told.accounts.run())
+    told.tenants = (ACME,)
+    told.marked.clear()
+
+    told.accounts.tend(told.tenants)
+
+    await asyncio.wait_for(told.marked.wait(), 10)
+    assert TenantUID(UID) in told.accounts.known.accounts
+    task.cancel()
