@@ -199,6 +199,8 @@ class Allocation(ApiModel):
     """UID of the GpuTenant that pays."""
     requested_by: Annotated[str, Field(max_length=1024)] = ""
     """Who asked, as admission stamped it."""
+    approved_by: Annotated[str, Field(max_length=1024)] = ""
+    """Who approved the claim, if anybody did, as admission saw it."""
     price_per_gpu_hour: Price
     """The price fixed at reservation."""
     currency: Annotated[str, Field(max_length=3)]

@@ -80,6 +80,10 @@ class ClassSpec(ApiModel):
     """How long before its GPUs are taken back a claim of a Preemptible class is told."""
     max_duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
     """The longest a claim of this class may last, in seconds; open-ended claims end after it too."""
+    approval_above_gpus: Annotated[
+        int | None, Field(ge=0, le=1_000_000, json_schema_extra={"format": "int32"})
+    ] = None
+    """A claim of more GPUs than this waits until somebody with the right to `approve` claims has approved it."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self.currency == oldSelf.currency", "currency can't change; make a new class"),

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from sublet.api import claim_status
+from sublet.api.approval import approver
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.kinds import RELEASE_FINALIZER
@@ -123,6 +124,7 @@ class Works:
             tenant=decision.tenant,
             tenant_uid=decision.tenant_uid,
             requested_by=claim.metadata.annotations.get(_REQUESTED_BY, "")[:1024],
+            approved_by=approver(claim.metadata)[:1024],
             price_per_gpu_hour=decision.price_per_gpu_hour,
             currency=decision.currency,
             price_hash=PriceTerms(decision.price_per_gpu_hour, decision.currency).hash,
@@ -135,6 +137,8 @@ class Works:
             bookings=decision.bookings,
         )
         now = self._tools.clock.now_ms()
+        if allocation.approved_by and decision.sequence == 1:
+            self._tools.events.note(claim, "Approved", f"approved by {allocation.approved_by}")
         write = claim_status.booked if allocation.is_ahead else claim_status.reserved
         return await self._write(claim, write(claim, allocation, now))
 

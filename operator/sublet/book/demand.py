@@ -11,6 +11,7 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.pending import PendingReason
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
+from sublet.book.approval import approval_refusal
 from sublet.book.decisions import Refuse
 from sublet.book.steps import FOREVER
 from sublet.book.view import View
@@ -118,11 +119,19 @@ class Rules:
         if isinstance(priority, Refuse):
             return priority
         price = self._price(claim, offer)
+        if isinstance(price, Refuse):
+            return price
         return (
-            price
-            if isinstance(price, Refuse)
-            else self._timed(claim, tenant, offer, priority, price)
+            self._timed(claim, tenant, offer, priority, price)
+            if self.is_approved(claim, offer, claim.spec.gpus)
+            else approval_refusal(claim, offer)
         )
+
+    def is_approved(self, claim: GpuClaim, offer: GpuClass, gpus: int) -> bool:
+        """Say whether a claim may have so many GPUs of a class without anybody's further approval."""
+        limit = offer.spec.approval_above_gpus
+        approved = self._view.approved.get(ClaimUID(claim.metadata.uid), 0)
+        return limit is None or gpus <= max(limit, approved)
 
     def _tenant(self, claim: GpuClaim) -> GpuTenant | Refuse:
         """Return who pays for the claim's namespace."""

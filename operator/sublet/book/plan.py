@@ -12,7 +12,7 @@ from typing import Final
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
-from sublet.api.pending import PendingReason
+from sublet.api.pending import Offer, PendingReason
 from sublet.api.times import MS_PER_SECOND
 from sublet.book.backfill import SHADOWS, Opening, find_opening
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve
@@ -22,7 +22,7 @@ from sublet.book.expiry import review
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.book.notices import notices
-from sublet.book.offers import as_asked, dearer, offers_for, smaller_sizes
+from sublet.book.offers import as_asked, dearer, offers_for, smaller_sizes, unapproved
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.preemption import Preemption
@@ -195,16 +195,12 @@ class _Pass:
         if len(self._quoted) >= SHADOWS:
             return refused
         self._quoted.add(refused.claim_uid)
-        if refused.reason is PendingReason.PRICE_UNMET:
-            return replace(refused, offers=dearer(claim, self._rules, self._would))
         if refused.reason is not PendingReason.SUSPENDED:
-            return refused
+            return replace(refused, offers=self._ways_out(claim, refused.reason))
         read = self._rules.read(with_spec(claim, suspended=False))
         if isinstance(read, Refuse):
             asked = replace(refused, message=f"{refused.message}; resumed now: {read.message}")
-            priced = read.reason is PendingReason.PRICE_UNMET
-            offers = dearer(claim, self._rules, self._would) if priced else ()
-            return replace(asked, offers=offers)
+            return replace(asked, offers=self._ways_out(claim, read.reason))
         found = self._find(read)
         if isinstance(found, Candidate):
             return replace(refused, offers=(as_asked(read),))
@@ -215,6 +211,14 @@ class _Pass:
         return replace(
             refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
         )
+
+    def _ways_out(self, claim: GpuClaim, reason: PendingReason) -> tuple[Offer, ...]:
+        """Return what would bind instead of a claim that is refused as a whole."""
+        if reason is PendingReason.PRICE_UNMET:
+            return dearer(claim, self._rules, self._would)
+        if reason is PendingReason.WAITING_FOR_APPROVAL:
+            return unapproved(claim, self._rules, self._supplies.values(), self._would)
+        return ()
 
     def _would(self, demand: Demand) -> Candidate | None:
         """Return the place that a demand would get, if it were asked for."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sublet.api.approval import approved_gpus, approver
 from sublet.api.common import Condition, find_condition
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.pending import Offer
@@ -17,6 +18,7 @@ def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
             "Asked for": _asked(claim),
             "State": _state(claim.status.conditions),
             "Because": _because(claim),
+            "Approved": _approved(claim),
             **_outlook(claim),
             **_held(claim),
             **_way_in(claim),
@@ -58,6 +60,11 @@ def _because(claim: GpuClaim) -> str:
         return claim.status.pending.message
     ready = find_condition(claim.status.conditions, "Ready")
     return ready.message if ready and ready.status != "True" else ""
+
+
+def _approved(claim: GpuClaim) -> str:
+    gpus = approved_gpus(claim.metadata)
+    return f"{gpus} GPUs, by {approver(claim.metadata)}" if gpus else ""
 
 
 def _outlook(claim: GpuClaim) -> dict[str, object]:

@@ -15,6 +15,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import CLAIMS, LEASES, Kind
 from sublet.api.schema import ApiModel
 from sublet.cli import (
+    approve as approving,
     coverage as covered,
     explain as explaining,
     kubeconfig as access,
@@ -125,6 +126,27 @@ def kubeconfig(
         print(f"merged into {into}; contexts: {', '.join(names)}")
 
     _with_claim(work, claim, namespace, context)
+
+
+@app.command()
+def approve(
+    claim: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The GpuClaim.")],
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take the approval back; what it has it keeps.")
+    ] = False,
+    context: Context = None,
+) -> None:
+    """Approve a claim that its class gives so many GPUs only with somebody's approval.
+
+    You need the right to `approve` gpuclaims (ClusterRole sublet-claims-approve). It counts for this very claim, up to
+    the number of GPUs that it asks for now.
+    """
+    namespace, _, name = claim.rpartition("/")
+
+    async def work(hub: Cluster, raw: dict[str, Any]) -> None:
+        print(await (approving.withdraw if withdraw else approving.approve)(hub, raw))
+
+    _with_claim(work, name, namespace or None, context)
 
 
 @app.command()

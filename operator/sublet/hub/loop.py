@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from sublet.api import claim_status
+from sublet.api.approval import approved_gpus
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
@@ -148,6 +149,7 @@ class Loop:
             tenants=self._state.tenants.all(),
             priorities=dict(self._state.priorities),
             inventories=self._fleet.inventories(),
+            approved=_approvals(claims),
             busy=self._binder.busy,
             default_tenant=self._default_tenant,
         )
@@ -250,6 +252,12 @@ class Loop:
         return min(
             (at if at > now else Millis(now + 1_000) for at in due if at is not None), default=None
         )
+
+
+def _approvals(claims: Iterable[GpuClaim]) -> dict[ClaimUID, int]:
+    """Return claim -> GPUs that a person approved for it."""
+    found = ((ClaimUID(c.metadata.uid), approved_gpus(c.metadata)) for c in claims)
+    return {uid: gpus for uid, gpus in found if gpus}
 
 
 def _assume(claim: GpuClaim, decision: Reserve) -> GpuClaim:
