@@ -24,6 +24,12 @@ _PASSING: Final = frozenset(
 )
 """Reasons that end by themselves; the others need somebody to change something."""
 
+_LET_GO: Final = {
+    ReleaseCause.PREEMPTED: "the GPUs were taken back for a claim of higher priority; the claim waits for others",
+    ReleaseCause.MAINTENANCE: "the GPUs were taken back before maintenance; the claim waits for others",
+}
+"""What is said to claims that wait again once their GPUs were taken back."""
+
 LOST_RACE: Final = "LostRace"
 LATE: Final = "Late"
 _NOT_PENDING: Final[Mapping[str, object]] = {"pending": None, "offers": ()}
@@ -271,12 +277,8 @@ def released(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
         states["Ended"] = (Status.TRUE, cause.value)
         message = "the claim has ended; delete it and make a new one to claim again"
     else:
-        message = (
-            "the GPUs were taken back for a claim of higher priority; the claim waits for others"
-            if cause is ReleaseCause.PREEMPTED
-            else "the claim is suspended and holds nothing"
-        )
-    waits = cause is ReleaseCause.PREEMPTED
+        message = _LET_GO.get(cause, "the claim is suspended and holds nothing")
+    waits = cause in _LET_GO
     return _next(
         claim,
         now_ms,

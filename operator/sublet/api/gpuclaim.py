@@ -144,11 +144,13 @@ class ReleaseCause(StrEnum):
     LEASE_ENDED = "LeaseEnded"
     SUSPENDED = "Suspended"
     PREEMPTED = "Preempted"
+    MAINTENANCE = "Maintenance"
 
     @property
     def is_final(self) -> bool:
         """Say whether a claim released for this cause can never bind again."""
-        return self not in (ReleaseCause.SUSPENDED, ReleaseCause.PREEMPTED)
+        passing = (ReleaseCause.SUSPENDED, ReleaseCause.PREEMPTED, ReleaseCause.MAINTENANCE)
+        return self not in passing
 
 
 class PlacedNode(ApiModel):

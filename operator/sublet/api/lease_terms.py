@@ -115,6 +115,27 @@ class Commitment(ApiModel):
         return sorted(found.items())
 
 
+class Maintenance(ApiModel):
+    """A window in which GPUs of the lease aren't sold."""
+
+    start_time: Instant
+    """First instant of the window."""
+    end_time: Instant
+    """First instant after it."""
+    gpus: Annotated[
+        int | None, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})
+    ] = None
+    """How many GPUs are away; the whole lease without."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.startTime < self.endTime",
+            "a window's endTime must be later than its startTime",
+            field_path=".endTime",
+        ),
+    )
+
+
 class BuyPrice(ApiModel):
     """The landlord's price from one instant on."""
 

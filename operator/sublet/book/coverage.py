@@ -16,6 +16,7 @@ from sublet.api.lease_terms import CommitmentMode
 from sublet.api.rating import Rate
 from sublet.api.times import Millis
 from sublet.book.contract import committed_at, price_at
+from sublet.book.maintenance import away_at
 from sublet.book.spans import Span, spans_of
 from sublet.book.trade import Trade
 from sublet.book.view import View
@@ -32,6 +33,8 @@ class LeaseCoverage:
     """Held by claims: reserved, bound or being taken back."""
     trade: Trade
     """Money per hour."""
+    maintenance: int = 0
+    """Committed GPUs that maintenance takes out of sale."""
     uncovered_claims: tuple[ClaimUID, ...] = ()
     """Claims that hold GPUs beyond the commitment: those that were decided last."""
 
@@ -73,7 +76,8 @@ def _coverage(
     if lease is not None:
         rate = Rate(price_at(lease, at_ms), lease.spec.currency)
         bought = {rate: paid_for(lease, committed, used)}
-    return LeaseCoverage(uid, committed, used, Trade(sold, bought), _beyond(held, committed))
+    away = away_at(lease, at_ms) if lease is not None else 0
+    return LeaseCoverage(uid, committed, used, Trade(sold, bought), away, _beyond(held, committed))
 
 
 def paid_for(lease: GpuLease, committed: int, used: int) -> int:

@@ -38,6 +38,8 @@ class Demand:
     """The end by its own duration; None: open-ended."""
     latest_ms: Millis
     """The end by the class's longest duration, FOREVER if it has none."""
+    stops_ms: Millis = FOREVER
+    """Where one without a duration ends before maintenance; it doesn't move with the start."""
     is_ahead: bool = False
     """Its start is still to come: it is promised GPUs, and nodes only then."""
 
@@ -84,7 +86,7 @@ class Demand:
         """Return when it would end on a lease with this last instant."""
         if self.asked_until_ms is not None:
             return self.asked_until_ms
-        return min(self.latest_ms, lease_ends_ms)
+        return min(self.latest_ms, lease_ends_ms, self.stops_ms)
 
 
 class Rules:

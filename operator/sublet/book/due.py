@@ -48,6 +48,7 @@ def _steps(view: View) -> list[Millis]:
         found |= {term.start_time, *((last,) if last is not None else ())}
         found |= {p.start_time for p in lease.spec.commitment.phases}
         found |= {p.effective_time for p in lease.spec.prices}
+        found |= {at for w in lease.spec.maintenance for at in (w.start_time, w.end_time)}
     found |= {p.effective_time for c in view.classes for p in c.spec.prices}
     return sorted(found)
 

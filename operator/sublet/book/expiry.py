@@ -14,6 +14,7 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Extend, Take
 from sublet.book.demand import left_of
+from sublet.book.maintenance import end_cause
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 
@@ -39,12 +40,20 @@ def review(
     promised = promised_end(allocation)
     end = _end(claim, allocation, promised, offer, supplies, now_ms)
     taken = take_if_due(claim, allocation, end, now_ms)
-    if taken is not None or end.at_ms == promised.at_ms:
+    if taken is not None or _is_same(end, promised):
         return taken
     if end.at_ms > promised.at_ms:
         for lease in _leases(allocation):
             supplies[lease].move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
     return moved(claim, end)
+
+
+def _is_same(end: End, promised: End) -> bool:
+    """Say whether nothing needs to be written: a claim is told, too, that it is maintenance that ends it."""
+    causes = (end.cause, promised.cause)
+    return end.at_ms == promised.at_ms and (
+        end.cause is promised.cause or ReleaseCause.MAINTENANCE not in causes
+    )
 
 
 def promised_end(allocation: Allocation) -> End:
@@ -108,13 +117,16 @@ def _end(
     else:
         end = End(lease_end, ReleaseCause.LEASE_ENDED)
     if end.at_ms <= promised.at_ms:
-        return end
+        is_now = end.at_ms == promised.at_ms and end.cause is ReleaseCause.LEASE_ENDED
+        return promised if is_now else end
     uid = ClaimUID(claim.metadata.uid)
     stays = min(supplies[lease].stays_until(uid, allocation, end.at_ms) for lease in leases)
     if stays >= end.at_ms:
         return end
-    longer = stays > max(promised.at_ms, now_ms)
-    return End(stays, ReleaseCause.LEASE_ENDED) if longer else promised
+    at_ms = stays if stays > max(promised.at_ms, now_ms) else promised.at_ms
+    cause = end_cause([supplies[lease].lease for lease in leases], at_ms)
+    longer = at_ms > promised.at_ms or cause is ReleaseCause.MAINTENANCE
+    return End(at_ms, cause) if longer else promised
 
 
 def _asked_end(claim: GpuClaim, allocation: Allocation) -> Millis:
@@ -142,7 +154,7 @@ def _lease_end(supply: LeaseSupply | None, promised: End) -> Millis:
     """
     if supply is None:
         return promised.at_ms
-    if supply.is_open or promised.cause is ReleaseCause.LEASE_ENDED:
+    if supply.is_open or promised.cause in (ReleaseCause.LEASE_ENDED, ReleaseCause.MAINTENANCE):
         return supply.ends_ms
     return min(supply.ends_ms, promised.at_ms)
 

@@ -21,6 +21,7 @@ from sublet.book.due import next_due
 from sublet.book.expiry import review
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
+from sublet.book.maintenance import until_windows
 from sublet.book.notices import notices
 from sublet.book.offers import as_asked, dearer, offers_for, smaller_sizes, unapproved
 from sublet.book.order import Shares, in_turn, rank_of_holder
@@ -97,6 +98,8 @@ class _Pass:
                 self._shares.add(tenant, claim.spec.class_name, allocation.gpus)
         self._preemption = Preemption(holders, self._rules.offer, view.busy, view.now_ms)
         self._promises = Promises(self._holdings.promises, self._rules, self._supplies, view.now_ms)
+        for supply in self._supplies.values():
+            supply.close_windows()  # after the promises: they are kept through maintenance
 
     def decide(self, pending: Iterable[GpuClaim]) -> list[Decision]:
         """Return the decisions: about claims that hold GPUs, promises, pending claims, and what they are told."""
@@ -169,7 +172,7 @@ class _Pass:
         opening = None
         if refused.reason in _MENDED_BY_TIME:
             later = standings.of(Standing.OPEN, Standing.LATER)
-            opening = find_opening(demand, later, self._view.now_ms)
+            opening = self._opening(demand, later)
             opening = self._preempt(demand, standings, opening)
         offers = offers_for(demand, standings, opening, self._rules, self._would)
         if opening is None:
@@ -186,9 +189,16 @@ class _Pass:
             return opening
         sells = standings.of(Standing.OPEN)
         soonest = opening.at_ms if opening is not None else FOREVER
-        if not self._preemption.make_room(demand, sells, soonest):
+        forms = until_windows(demand, [s.lease for s in sells])
+        if not any(self._preemption.make_room(each, sells, soonest) for each in forms):
             return opening
-        return find_opening(demand, sells, self._view.now_ms)
+        return self._opening(demand, sells)
+
+    def _opening(self, demand: Demand, supplies: Sequence[LeaseSupply]) -> Opening | None:
+        """Return the earliest start after now, before a window too where the claim has no duration of its own."""
+        forms = until_windows(demand, [s.lease for s in supplies])
+        found = (find_opening(each, supplies, self._view.now_ms) for each in forms)
+        return min((o for o in found if o is not None), key=lambda o: o.at_ms, default=None)
 
     def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
         """Answer a quote, or name the price that the claim refuses."""
@@ -206,7 +216,7 @@ class _Pass:
             return replace(refused, offers=(as_asked(read),))
         standings = Standings(read, self._supplies.values())
         later = standings.of(Standing.OPEN, Standing.LATER)
-        opening = find_opening(read, later, self._view.now_ms)
+        opening = self._opening(read, later)
         offers = offers_for(read, standings, opening, self._rules, self._would)
         return replace(
             refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
@@ -233,15 +243,17 @@ class _Pass:
         if limit is not None and held + demand.gpus > limit:
             return quota_refusal(demand, held, limit)
         standings = Standings(demand, self._supplies.values())
-        found = find_place(demand, standings.of(Standing.OPEN))
-        if found is not None:
-            return found
+        sells = standings.of(Standing.OPEN)
+        for each in until_windows(demand, [s.lease for s in sells]):
+            if (found := find_place(each, sells)) is not None:
+                return replace(found, stops_ms=each.stops_ms)
         would = None
         if standings.of(Standing.SILENT):
             would = find_place(demand, standings.of(Standing.OPEN, Standing.SILENT))
         return refusal(demand, standings, would.supplies if would is not None else ())
 
     def _give(self, demand: Demand, found: Candidate) -> Reserve:
+        demand = replace(demand, stops_ms=found.stops_ms)
         until_ms, cause = end_of(demand, found.supplies)
         end_ms = until_ms if until_ms is not None else FOREVER
         give(demand, found, end_ms)

@@ -126,7 +126,7 @@ def _fits(demand: Demand, supply: LeaseSupply, taken: Sequence[Victim], before_m
     if supply.whole.rested(Millis(left + RELEASE_MS)) >= before_ms:
         return False
     later = replace(demand.at(supply.whole.rested(left)), is_ahead=True)
-    runs = later.start_ms < supply.ends_ms and later.until_on(supply.ends_ms) <= supply.ends_ms
+    runs = later.start_ms < later.until_on(supply.ends_ms) <= supply.ends_ms
     return runs and find_place(later, [supply]) is not None
 
 

@@ -18,6 +18,7 @@ from sublet.book.decisions import Decision, Extend, Reserve, Take, Warn
 from sublet.book.demand import Demand, Rules
 from sublet.book.expiry import End, moved, own_end_ms, promised_end, take_if_due
 from sublet.book.holdings import RELEASE_MS, Promise
+from sublet.book.maintenance import end_cause
 from sublet.book.placement import Candidate, Place, find_place
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
@@ -156,7 +157,8 @@ class Promises:
         at_ms = min(lasts, default=before.at_ms)
         if at_ms >= end.at_ms:
             return end
-        return End(at_ms, ReleaseCause.LEASE_ENDED) if at_ms > before.at_ms else before
+        cause = end_cause([s.lease for s in leases], at_ms)
+        return End(at_ms, cause) if at_ms > before.at_ms else before
 
     def _mend(self, kept: _Kept, *, begun: bool) -> Iterator[Decision]:
         demand = self._rules.promised(kept.promise.claim, kept.promise.allocation)
@@ -164,7 +166,12 @@ class Promises:
             yield from _said(kept, "its class or its tenant is gone; ask the platform team")
             return
         _hold(kept, -1)
+        own = [s for uid, s in self._supplies.items() if uid in kept.promise.allocation.lease_uids]
+        for supply in own:
+            supply.close_windows(-1)
         found = self._find(demand, kept)
+        for supply in own:
+            supply.close_windows()
         if found is None:
             _hold(kept)
             yield from _said(kept, _shortage(kept, begun=begun))

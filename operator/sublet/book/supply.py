@@ -18,6 +18,7 @@ from sublet.book.contract import commitment_changes, committed_at, price_at
 from sublet.book.free import FreeNodes
 from sublet.book.holdings import Holdings, NodeHold
 from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
+from sublet.book.maintenance import taken_away
 from sublet.book.shape import Shape, shapes_on
 from sublet.book.steps import FOREVER, Steps
 from sublet.book.whole import WholeNodes
@@ -110,6 +111,12 @@ class LeaseSupply:
             ],
         )
         """Committed GPUs that nobody holds, in time; below 0 where the commitment was lowered."""
+        self._away = taken_away(lease, max(0, committed_at(lease, now_ms) - self.gpus))
+
+    def close_windows(self, sign: int = 1) -> None:
+        """Sell nothing more that maintenance takes away; -1 opens the windows again, for what was promised before."""
+        for from_ms, until_ms, gpus in self._away:
+            self._spare.add(-sign * gpus, from_ms, until_ms)
 
     def zone_of(self, node: NodeState) -> str:
         """Return a node's failure domain inside the cluster."""
@@ -154,13 +161,19 @@ class LeaseSupply:
         return self.whole.can_move(node, until_ms)
 
     def first_window(
-        self, size: int, nodes: int, gpus: int, from_ms: Millis, length_ms: int | None
+        self,
+        size: int,
+        nodes: int,
+        gpus: int,
+        from_ms: Millis,
+        length_ms: int | None,
+        stops_ms: Millis = FOREVER,
     ) -> Millis | None:
-        """Return the first instant from which so many nodes are there for so long, or to the lease's end.
+        """Return the first instant from which so many nodes are there for so long, or to `stops_ms` or the lease's end.
 
         Both step functions are swept in turns until they agree; each turn only moves the instant later.
         """
-        steps = self.whole.steps(size)
+        steps, ends_ms = self.whole.steps(size), min(self.ends_ms, stops_ms)
         found: Millis | None = max(from_ms, self.begins_ms)
         before: Millis | None = None
         while steps is not None and found is not None and found != before:
@@ -169,8 +182,8 @@ class LeaseSupply:
                 if found is not None and length_ms is not None:
                     found = each.first_for(level, found, length_ms + self.whole.rest_ms)
                 elif found is not None:
-                    found = each.first_until(level, found, self.ends_ms)
-        lasts = found is not None and found + (length_ms or 1) <= self.ends_ms
+                    found = each.first_until(level, found, ends_ms)
+        lasts = found is not None and found + (length_ms or 1) <= ends_ms
         return found if steps is not None and lasts else None
 
     def move_end(self, claim_uid: ClaimUID, allocation: Allocation, until_ms: Millis) -> None:

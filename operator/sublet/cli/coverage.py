@@ -18,7 +18,7 @@ from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
 
 COLUMNS = ("lease", "committed", "used", "unsold", "uncovered", "revenue/h", "cost/h", "margin/h")
-WIDE = ("break-even", "uncovered-claims", "why-no-margin")
+WIDE = ("break-even", "maintenance", "uncovered-claims", "why-no-margin")
 
 
 def parse_at(text: str | None, now_ms: Millis) -> Millis:
@@ -51,7 +51,12 @@ def show_coverage(found: dict[str, Any], *, wide: bool = False) -> None:
             _money(item["costPerHour"]),
             item["marginPerHour"],
             *(
-                (item["breakEven"], ", ".join(item["uncoveredClaims"]), item["whyNoMargin"])
+                (
+                    item["breakEven"],
+                    item["maintenance"] or "",
+                    ", ".join(item["uncoveredClaims"]),
+                    item["whyNoMargin"],
+                )
                 if wide
                 else ()
             ),
@@ -69,6 +74,7 @@ def _item(line: LeaseCoverage, names: Mapping[str, str], keys: Mapping[str, str]
         "used": line.used,
         "unsold": line.unsold,
         "uncovered": line.uncovered,
+        "maintenance": line.maintenance,
         "uncoveredClaims": [keys[uid] for uid in line.uncovered_claims],
         "revenuePerHour": _texts(trade.revenue),
         "costPerHour": _texts(trade.cost) if trade.cost is not None else None,

@@ -13,6 +13,7 @@ from sublet.api.gpulease import GpuLease, InventoryStatus, LeaseStatus, Unsellab
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
 from sublet.book.holdings import Term
 from sublet.book.inventory import LeaseInventory, Reach, Unfit
+from sublet.book.maintenance import away_at
 from sublet.book.outlook import outlook
 from sublet.book.steps import FOREVER
 from sublet.fleet.facts import LeaseFacts
@@ -194,7 +195,7 @@ def _counts(
         "committed": committed,
         "reserved": held.reserved,
         "bound": held.bound,
-        "free": max(0, min(free, committed - total)),
+        "free": max(0, min(free, committed - away_at(lease, now_ms) - total)),
     }
     if old is not None and all(getattr(old, name) == value for name, value in fields.items()):
         return old

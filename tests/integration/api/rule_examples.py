@@ -145,6 +145,20 @@ EXAMPLES: dict[Key, Examples] = {
             Case(change(lease(), "clusterRef.inCluster", {})),
         ),
     ),
+    (
+        "GpuLease",
+        ".spec.maintenance[]",
+        "a window's endTime must be later than its startTime",
+    ): Examples(
+        accepted=tuple(
+            Case(lease(maintenance=[{"startTime": LATER, "endTime": end}]))
+            for end in ("2027-01-01T00:00:01Z", "2027-01-01T00:30:00-01:00")
+        ),
+        refused=tuple(
+            Case(lease(maintenance=[{"startTime": LATER, "endTime": end}]))
+            for end in (LATER, "2026-12-31T00:00:00Z", "2027-01-01T00:30:00+01:00")
+        ),
+    ),
     ("GpuLease", ".spec.term", "startTime can't change"): _changes(
         lease(),
         [lease(end=LATER), change(lease(), "term.startTime", "2026-01-01T01:00:00+01:00")],

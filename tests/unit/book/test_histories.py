@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from sublet.api.gpuclaim import GpuClaim, Schedule
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis, format_instant
+from sublet.book.contract import committed_at
 from sublet.book.decisions import Extend, Plan, Refuse, Reserve, Take, Warn
 from sublet.book.holdings import holds
+from sublet.book.maintenance import away_at
 from sublet.book.plan import plan
 from sublet.book.steps import FOREVER
 from sublet.book.view import View
@@ -88,6 +90,12 @@ def schedule(hours_: int | None, start: int | None) -> Schedule:
     )
 
 
+windows = st.dictionaries(
+    hours, st.tuples(st.integers(1, 3), st.sampled_from([None, 4, 8])), max_size=2
+)
+"""hour -> (hours that maintenance lasts, GPUs away, all without)"""
+
+
 @st.composite
 def leases(draw: st.DrawFn, index: int):
     steps = {LONG_AGO: draw(st.sampled_from([4, 8, 16, 24]))}
@@ -96,6 +104,11 @@ def leases(draw: st.DrawFn, index: int):
     end = draw(st.none() | hours)
     body = lease(
         f"l{index}",
+        maintenance=[
+            {"startTime": format_instant(at(hour)), "endTime": format_instant(at(hour + lasts))}
+            | ({"gpus": gpus} if gpus else {})
+            for hour, (lasts, gpus) in draw(windows).items()
+        ],
         end=format_instant(at(end)) if end else None,
         nodeSharing=draw(st.sampled_from(["None", "SameTenant", "AnyTenant"])),
         commitment={
@@ -228,6 +241,26 @@ def test_no_node_and_no_lease_is_oversold_at_any_instant(history):
                     if uid == each.metadata.uid and (end is None or end > when)
                 )
                 assert sold <= each.spec.commitment.gpus_at(when)
+
+
+@settings(UNTIMED, max_examples=80)
+@given(histories())
+def test_nothing_new_is_placed_over_maintenance(history):
+    for before, made in passes(history):
+        seen = after(before, made)
+        for d in made.decisions:
+            if not isinstance(d, Reserve) or d.bookings:
+                continue  # promises from before stand
+            for each in (x for x in seen.leases if x.metadata.uid in d.lease_uids):
+                for w in each.spec.maintenance:
+                    when = max(w.start_time, seen.now_ms)
+                    if when < min(w.end_time, d.until_ms or FOREVER):
+                        sold = sum(
+                            gpus
+                            for uid, _, gpus, end, _ in promises(seen)
+                            if uid == each.metadata.uid and (end is None or end > when)
+                        )
+                        assert sold <= committed_at(each, when) - away_at(each, when)
 
 
 @settings(UNTIMED, max_examples=80)
