@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from sublet.api.cancellation import GivenUp
 from sublet.api.common import Condition, Status, find_condition
 from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim, Release, ReleaseCause
 from sublet.api.pending import Offer, Pending, PendingReason
@@ -220,11 +221,20 @@ def renewed(claim: GpuClaim, access: Access, now_ms: Millis) -> ClaimStatus:
 
 
 def extended(
-    claim: GpuClaim, until_ms: Millis | None, cause: ReleaseCause | None, now_ms: Millis
+    claim: GpuClaim,
+    until_ms: Millis | None,
+    cause: ReleaseCause | None,
+    now_ms: Millis,
+    given_up: tuple[GivenUp, ...] = (),
 ) -> ClaimStatus:
-    """Its end moved."""
-    update = {"until_time": until_ms, "until_cause": cause}
-    allocation = _allocation(claim).model_copy(update=update)
+    """Its end moved; what was given up by that too late is charged."""
+    allocation = _allocation(claim)
+    update: dict[str, object] = {"until_time": until_ms, "until_cause": cause}
+    if allocation.cancellation is not None and cause is ReleaseCause.COMPLETED:
+        asked = {"until_time": until_ms}
+        update["cancellation"] = allocation.cancellation.model_copy(update=asked)
+    update["given_up"] = (*allocation.given_up, *given_up)
+    allocation = allocation.model_copy(update=update)
     return acknowledged(claim).model_copy(update={"allocation": allocation})
 
 
@@ -235,8 +245,12 @@ def acknowledged(claim: GpuClaim) -> ClaimStatus:
     return claim.status.model_copy(update={**observed, "conditions": conditions})
 
 
-def releasing(claim: GpuClaim, release: Release, now_ms: Millis) -> ClaimStatus:
+def releasing(
+    claim: GpuClaim, release: Release, now_ms: Millis, given_up: tuple[GivenUp, ...] = ()
+) -> ClaimStatus:
     """The GPUs are being taken back; the tenant's meter has stopped. They stay held until they are free."""
+    charged = (*_allocation(claim).given_up, *given_up)
+    allocation = _allocation(claim).model_copy(update={"given_up": charged})
     message = f"the GPUs are being taken back ({release.cause})"
     return _next(
         claim,
@@ -248,7 +262,12 @@ def releasing(claim: GpuClaim, release: Release, now_ms: Millis) -> ClaimStatus:
             "Bound": (Status.FALSE, "Releasing"),
             "Releasing": (Status.TRUE, release.cause.value),
         },
-        update={**_NOT_PENDING, "release": release, "access": None},
+        update={
+            **_NOT_PENDING,
+            "release": release,
+            "access": None,
+            "allocation": allocation,
+        },
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.common import Condition, Gpus, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
 from sublet.api.gputenant import NameFilter
 from sublet.api.pending import Offer, Pending
@@ -232,6 +233,12 @@ class Allocation(ApiModel):
         tuple[Booking, ...], Field(max_length=64, json_schema_extra=atomic_list())
     ] = ()
     """What was promised ahead; kept when it has become nodes."""
+    cancellation: CancellationTerms | None = None
+    """What giving up a window that was promised ahead costs, as agreed at reservation."""
+    given_up: Annotated[
+        tuple[GivenUp, ...], Field(max_length=1_024, json_schema_extra=atomic_list())
+    ] = ()
+    """What of it was given up too late, and is charged."""
 
     @property
     def gpus(self) -> int:

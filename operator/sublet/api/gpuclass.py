@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from sublet.api.cancellation import Cancellation
 from sublet.api.common import Condition, Currency, Instant, ObjectMeta, Price, Product, Seconds
 from sublet.api.schema import ApiModel, Rule, list_map, list_set, rules
 
@@ -80,6 +81,8 @@ class ClassSpec(ApiModel):
     """How long before its GPUs are taken back a claim of a Preemptible class is told."""
     max_duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
     """The longest a claim of this class may last, in seconds; open-ended claims end after it too."""
+    cancellation: Cancellation | None = None
+    """What it costs to give up a window that was promised ahead; nothing without."""
     approval_above_gpus: Annotated[
         int | None, Field(ge=0, le=1_000_000, json_schema_extra={"format": "int32"})
     ] = None

@@ -90,7 +90,9 @@ class Works:
                     sequence=allocation_of(live).sequence,
                 )
                 now = self._tools.clock.now_ms()
-                live = await self._write(live, claim_status.releasing(live, decided, now))
+                live = await self._write(
+                    live, claim_status.releasing(live, decided, now, decision.given_up)
+                )
             return await self._release(live, checkpoint)
 
         return work
@@ -100,7 +102,9 @@ class Works:
 
         async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
             now = self._tools.clock.now_ms()
-            status = claim_status.extended(claim, decision.until_ms, decision.until_cause, now)
+            status = claim_status.extended(
+                claim, decision.until_ms, decision.until_cause, now, decision.given_up
+            )
             return await self._write(claim, status)
 
         return work
@@ -135,6 +139,8 @@ class Works:
             until_cause=decision.until_cause,
             placements=decision.placements,
             bookings=decision.bookings,
+            cancellation=decision.cancellation,
+            given_up=decision.given_up,
         )
         now = self._tools.clock.now_ms()
         if allocation.approved_by and decision.sequence == 1:

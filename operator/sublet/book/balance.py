@@ -64,9 +64,10 @@ def _balance(
 ) -> LeaseBalance:
     stretches = list(_stretches(lease, spans, from_ms, until_ms))
     sold: Counter[Rate] = Counter()
+    given_up: Counter[Rate] = Counter()
     for span in spans:
         if paid := span.paid(from_ms, until_ms):
-            sold[span.rate] += paid
+            (given_up if span.is_given_up else sold)[span.rate] += paid
     bought = _bought(lease, stretches) if lease is not None else None
     return LeaseBalance(
         lease_uid=uid,
@@ -78,7 +79,7 @@ def _balance(
         uncovered_gpu_milliseconds=sum(
             s.milliseconds * max(0, s.used - s.committed) for s in stretches
         ),
-        trade=Trade(sold, bought, in_time=True),
+        trade=Trade(sold, bought, in_time=True, given_up=given_up),
     )
 
 

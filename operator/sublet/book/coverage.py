@@ -7,7 +7,7 @@ Over time: `sublet.book.balance`.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sublet.api.gpulease import GpuLease
@@ -57,27 +57,29 @@ def coverage(view: View, at_ms: Millis) -> list[LeaseCoverage]:
     spans = spans_of(view.claims, view.now_ms)
     leases = {LeaseUID(lease.metadata.uid): lease for lease in view.leases}
     return [
-        _coverage(uid, leases.get(uid), [s for s in spans.get(uid, []) if s.holds_at(at_ms)], at_ms)
+        _coverage(uid, leases.get(uid), spans.get(uid, []), at_ms)
         for uid in sorted({*leases, *spans})
         if uid in leases or any(s.holds_at(at_ms) for s in spans[uid])
     ]
 
 
 def _coverage(
-    uid: LeaseUID, lease: GpuLease | None, held: list[Span], at_ms: Millis
+    uid: LeaseUID, lease: GpuLease | None, spans: Sequence[Span], at_ms: Millis
 ) -> LeaseCoverage:
+    held = [span for span in spans if span.holds_at(at_ms)]
     used = sum(span.gpus for span in held)
     committed = committed_at(lease, at_ms) if lease is not None else 0
     sold: Counter[Rate] = Counter()
-    for span in held:
-        if span.pays_at(at_ms):
-            sold[span.rate] += span.gpus
+    given_up: Counter[Rate] = Counter()
+    for span in (s for s in spans if s.pays_at(at_ms)):
+        (given_up if span.is_given_up else sold)[span.rate] += span.gpus
     bought = None
     if lease is not None:
         rate = Rate(price_at(lease, at_ms), lease.spec.currency)
         bought = {rate: paid_for(lease, committed, used)}
     away = away_at(lease, at_ms) if lease is not None else 0
-    return LeaseCoverage(uid, committed, used, Trade(sold, bought), away, _beyond(held, committed))
+    trade = Trade(sold, bought, given_up=given_up)
+    return LeaseCoverage(uid, committed, used, trade, away, _beyond(held, committed))
 
 
 def paid_for(lease: GpuLease, committed: int, used: int) -> int:

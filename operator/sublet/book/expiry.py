@@ -6,17 +6,22 @@ spec or by the end of a lease; nothing is concluded from a lease or class that i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim, ReleaseCause
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.book.cancellation import MAX_SHORTENINGS, given_up
 from sublet.book.decisions import Extend, Take
 from sublet.book.demand import left_of
 from sublet.book.maintenance import end_cause
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
+
+_CHOSEN: Final = (ReleaseCause.DELETED, ReleaseCause.SUSPENDED, ReleaseCause.COMPLETED)
+"""Causes by the tenant's own will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ def review(
     if end.at_ms > promised.at_ms:
         for lease in _leases(allocation):
             supplies[lease].move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
-    return moved(claim, end)
+    return moved(claim, allocation, end, now_ms)
 
 
 def _is_same(end: End, promised: End) -> bool:
@@ -61,10 +66,13 @@ def promised_end(allocation: Allocation) -> End:
     return End(allocation.until_time or FOREVER, allocation.until_cause)
 
 
-def moved(claim: GpuClaim, end: End) -> Extend:
+def moved(claim: GpuClaim, allocation: Allocation, end: End, now_ms: Millis) -> Extend:
     """Return the decision that moves a claim's end."""
     until = end.at_ms if end.at_ms < FOREVER else None
-    return Extend(ClaimUID(claim.metadata.uid), until, end.cause if until is not None else None)
+    cause = end.cause if until is not None else None
+    chosen = cause is ReleaseCause.COMPLETED
+    charged = given_up(claim, allocation, end.at_ms, now_ms) if chosen else ()
+    return Extend(ClaimUID(claim.metadata.uid), until, cause, charged)
 
 
 def take_if_due(claim: GpuClaim, allocation: Allocation, end: End, now_ms: Millis) -> Take | None:
@@ -85,13 +93,17 @@ def take_if_due(claim: GpuClaim, allocation: Allocation, end: End, now_ms: Milli
     at_ms, cause = min(causes, key=lambda c: c[0])
     # a deletionTimestamp has whole seconds and may lie before boundTime: an interval is never negative
     begun = allocation.bound_time if allocation.bound_time is not None else allocation.decided_time
-    return Take(ClaimUID(claim.metadata.uid), cause, Millis(max(at_ms, begun)))
+    release_ms = Millis(max(at_ms, begun))
+    charged = given_up(claim, allocation, release_ms, release_ms) if cause in _CHOSEN else ()
+    return Take(ClaimUID(claim.metadata.uid), cause, release_ms, charged)
 
 
 def own_end_ms(claim: GpuClaim, allocation: Allocation, offer: GpuClass | None) -> Millis:
     """Return when a claim ends by its own duration and its class, whatever its leases say."""
     asked = _asked_end(claim, allocation)
     promised = promised_end(allocation)
+    if len(allocation.given_up) > MAX_SHORTENINGS:
+        asked = max(asked, promised.at_ms)
     return min(asked, max(promised.at_ms, _class_end(claim, allocation, promised, offer)))
 
 

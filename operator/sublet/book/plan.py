@@ -15,6 +15,7 @@ from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
 from sublet.api.pending import Offer, PendingReason
 from sublet.api.times import MS_PER_SECOND
 from sublet.book.backfill import SHADOWS, Opening, find_opening
+from sublet.book.cancellation import terms_of
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
@@ -280,6 +281,7 @@ class _Pass:
             until_cause=cause,
             placements=() if demand.is_ahead else tuple(p.as_placement() for p in found.places),
             bookings=tuple(p.as_booking() for p in found.places) if demand.is_ahead else (),
+            cancellation=terms_of(demand),
         )
 
 

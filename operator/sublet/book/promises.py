@@ -75,7 +75,7 @@ class Promises:
                     _hold(kept, -1)
                     kept.promise = replace(promise, until_ms=end.at_ms)
                     _hold(kept)
-                yield moved(promise.claim, end)
+                yield moved(promise.claim, promise.allocation, end, self._now_ms)
 
     def decide(self, decided: Collection[ClaimUID]) -> Iterator[Decision]:
         """Yield nodes for windows that have begun, other leases for those that slip, and warnings.
@@ -264,6 +264,8 @@ def _as_promised(demand: Demand, promise: Promise, found: Candidate, end: End) -
         until_cause=end.cause,
         placements=() if ahead else tuple(p.as_placement() for p in places),
         bookings=tuple(p.as_booking() for p in places) if ahead else allocation.bookings,
+        cancellation=allocation.cancellation,
+        given_up=allocation.given_up,
     )
 
 

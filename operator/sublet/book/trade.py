@@ -23,11 +23,13 @@ class Trade:
     """None: nobody knows what the GPUs cost, as their lease is gone."""
     in_time: bool = False
     """Quantities are GPU-milliseconds; else GPUs, and all money is per hour."""
+    given_up: Mapping[Rate, int] = field(default_factory=dict)
+    """What tenants pay for and gave up: revenue, but nothing that was sold."""
 
     @property
     def revenue(self) -> dict[str, Decimal]:
         """Return what tenants owe, by currency: per hour, or for the time."""
-        return self._money(self.sold)
+        return self._money(Counter(self.sold) + Counter(self.given_up))
 
     @property
     def cost(self) -> dict[str, Decimal] | None:
@@ -46,7 +48,8 @@ class Trade:
         """Say why no margin is stated, None if it is."""
         if self.bought is None:
             return "the lease is gone, and with it what its GPUs cost"
-        sold, bought = ({rate.currency for rate in side} for side in (self.sold, self.bought))
+        paid = {**self.sold, **self.given_up}
+        sold, bought = ({rate.currency for rate in side} for side in (paid, self.bought))
         if len(sold | bought) <= 1:
             return None
         words = [" and ".join(sorted(each)) or "nothing" for each in (sold, bought)]
@@ -72,12 +75,14 @@ def together(trades: Iterable[Trade]) -> Trade:
     """Return several trades of one kind as one; its cost is unknown if that of any is."""
     sold: Counter[Rate] = Counter()
     bought: Counter[Rate] = Counter()
+    given_up: Counter[Rate] = Counter()
     known, in_time = True, False
     for trade in trades:
         sold.update(trade.sold)
         bought.update(trade.bought or {})
+        given_up.update(trade.given_up)
         known, in_time = known and trade.bought is not None, trade.in_time
-    return Trade(sold, bought if known else None, in_time)
+    return Trade(sold, bought if known else None, in_time, given_up)
 
 
 def _average(metered: Mapping[Rate, int]) -> Fraction | None:

@@ -80,7 +80,7 @@ def test_a_released_claim_has_ended_unless_its_cause_can_go(cause):
     done = with_status(claim, claim_status.released(claim, LATER))
 
     assert is_true(done.status.conditions, "Ended") is cause.is_final
-    waits_again = cause is ReleaseCause.PREEMPTED
+    waits_again = cause in (ReleaseCause.PREEMPTED, ReleaseCause.MAINTENANCE)
     assert seen(done)["Ready"] == ("False" if waits_again else "True")
     assert not is_true(done.status.conditions, "Reserved")
     assert claim_status.released_ms(done) == LATER
