@@ -189,6 +189,15 @@ class OutlookStep(ApiModel):
     """GPUs of `sellable` that nobody holds. A sum over nodes: what a claim needs in one place may not be there."""
 
 
+class ExercisedOption(ApiModel):
+    """An option of the commitment that was exercised."""
+
+    start_time: Instant
+    """The option's startTime."""
+    seen_time: Instant
+    """When the operator first saw it exercised."""
+
+
 class LeaseStatus(ApiModel):
     """What the operator says of a lease."""
 
@@ -208,6 +217,10 @@ class LeaseStatus(ApiModel):
         tuple[OutlookStep, ...], Field(max_length=64, json_schema_extra=list_map("time"))
     ] = ()
     """The next steps at which the counts change, in order, at most 64; what is now stands in `inventory`."""
+    exercised_options: Annotated[
+        tuple[ExercisedOption, ...], Field(max_length=64, json_schema_extra=list_map("startTime"))
+    ] = ()
+    """When exercised options were first seen to be."""
 
 
 class GpuLease(ApiModel):

@@ -1,8 +1,8 @@
 """Coverage at an instant, past or future: committed, used, unsold and uncovered GPUs of each lease, and their money.
 
 committed = used - uncovered + unsold, at any instant. Used is what claims hold; uncovered is used beyond what is
-committed. TakeOrPay leases cost what is committed, and what is used beyond it at the same price; PayAsYouGo leases
-cost what is used. Tenants pay for what is bound. Read by metrics and reports of the platform team, never by tenants.
+committed. TakeOrPay leases cost what is committed, PayAsYouGo leases what is used, and what is used beyond the
+commitment; each at its own price if the contract has one. Tenants pay for what is bound. Read by metrics and reports of the platform team, never by tenants.
 Over time: `sublet.book.balance`.
 """
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.api.lease_terms import CommitmentMode
 from sublet.api.rating import Rate
 from sublet.api.times import Millis
-from sublet.book.contract import committed_at, price_at
+from sublet.book.bill import bill_at
+from sublet.book.contract import committed_at
 from sublet.book.maintenance import away_at
 from sublet.book.spans import Span, spans_of
 from sublet.book.trade import Trade
@@ -73,19 +73,10 @@ def _coverage(
     given_up: Counter[Rate] = Counter()
     for span in (s for s in spans if s.pays_at(at_ms)):
         (given_up if span.is_given_up else sold)[span.rate] += span.gpus
-    bought = None
-    if lease is not None:
-        rate = Rate(price_at(lease, at_ms), lease.spec.currency)
-        bought = {rate: paid_for(lease, committed, used)}
+    bill = bill_at(lease, committed, used, at_ms) if lease is not None else None
     away = away_at(lease, at_ms) if lease is not None else 0
-    trade = Trade(sold, bought, given_up=given_up)
+    trade = Trade.of(sold, given_up, bill)
     return LeaseCoverage(uid, committed, used, trade, away, _beyond(held, committed))
-
-
-def paid_for(lease: GpuLease, committed: int, used: int) -> int:
-    """Return the GPUs that the landlord is paid for while so many are committed and used."""
-    takes_or_pays = lease.spec.commitment.mode is CommitmentMode.TAKE_OR_PAY
-    return max(committed, used) if takes_or_pays else used
 
 
 def _beyond(held: Iterable[Span], committed: int) -> tuple[ClaimUID, ...]:

@@ -6,15 +6,13 @@ is sold never exceeds what is committed, at any instant that the buyer would see
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from decimal import Decimal
 from typing import Final
 
 from sublet.api.gpuclaim import Allocation, GpuClaim, PlacedNode
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantUID
-from sublet.api.lease_terms import CommitmentMode
 from sublet.api.times import MS_PER_SECOND, Millis
-from sublet.book.contract import commitment_changes, committed_at, price_at
+from sublet.book.contract import commitment_changes, committed_at, marginal_price_at
 from sublet.book.free import FreeNodes
 from sublet.book.holdings import Holdings, NodeHold
 from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
@@ -71,11 +69,7 @@ class LeaseSupply:
         """It takes new claims."""
         self.is_silent = inventory.reach is not Reach.REACHABLE or not inventory.synced
         """What is known of it may be old."""
-        self.marginal_price = (
-            Decimal(0)
-            if spec.commitment.mode is CommitmentMode.TAKE_OR_PAY
-            else price_at(lease, now_ms)
-        )
+        self.marginal_price = marginal_price_at(lease, now_ms)
         """What one more GPU-hour costs us: nothing where it is paid for anyway."""
         nodes = [n for n in inventory.nodes.values() if n.unfit not in _NEVER_SOLD and n.gpus > 0]
         sellable = [n for n in nodes if n.unfit is None and n.uid not in disputed]

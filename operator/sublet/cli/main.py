@@ -11,8 +11,9 @@ import typer
 
 from sublet import __version__
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
-from sublet.api.kinds import CLAIMS, LEASES, Kind
+from sublet.api.kinds import CLAIMS, CLASSES, LEASES, Kind
 from sublet.api.schema import ApiModel
 from sublet.cli import (
     approve as approving,
@@ -186,7 +187,8 @@ def coverage(
         async with connect(context) as hub:
             leases = await _list(hub, LEASES, GpuLease)
             claims = await _list(hub, CLAIMS, GpuClaim)
-        found = covered.look(leases, claims, at_ms, now_ms)
+            classes = await _list(hub, CLASSES, GpuClass)
+        found = covered.look(leases, claims, at_ms, now_ms, classes)
         if not show_data(found, output):
             covered.show_coverage(found, wide=output is Format.WIDE)
 

@@ -20,6 +20,7 @@ from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
 from sublet.book.decisions import Decision, Extend, Plan, Reserve, Take
 from sublet.book.holdings import holds
+from sublet.book.options import next_lapse_ms
 from sublet.book.plan import plan
 from sublet.book.view import View
 from sublet.clock import Clock
@@ -238,6 +239,7 @@ class Loop:
             at for x in self._state.leases.all() if (at := expiring_from_ms(x)) and at > now
         ]
         steps = [x.status.outlook[0].time for x in self._state.leases.all() if x.status.outlook]
+        steps += [at for x in self._state.leases.all() if (at := next_lapse_ms(x, now))]
         unknown = None if self._knows_the_fleet() else now
         due: Iterable[Millis | None] = (
             made.next_due_ms,

@@ -31,7 +31,17 @@ BARE: dict[str, tuple[Body, dict[str, Any]]] = {
     "GpuClaim": (claim(topology={}), {"allocation": ALLOCATION, "offers": [OFFER]}),
     "GpuClass": (gpu_class(), {}),
     "GpuLease": (
-        change(lease(tenantAccess={}), "commitment.mode", None),
+        change(
+            change(lease(tenantAccess={}), "commitment.mode", None),
+            "commitment.options",
+            [
+                {
+                    "exerciseByTime": "2027-01-01T00:00:00Z",
+                    "startTime": "2027-01-01T00:00:00Z",
+                    "gpus": 8,
+                }
+            ],
+        ),
         {"inventory": {}, "outlook": [{"time": "2027-01-01T00:00:00Z"}]},
     ),
     "GpuTenant": (tenant(), {}),

@@ -47,6 +47,10 @@ SHARED = {  # kind and path of a list -> the object of one team, the entry of an
         lease(),
         {"commitmentId": "more", "startTime": LATER, "gpus": 128},
     ),
+    ("GpuLease", ".spec.commitment.options"): (
+        change(lease(), "commitment.options", [{"exerciseByTime": LATER, "startTime": LATER, "gpus": 8}]),
+        {"exerciseByTime": LATER, "startTime": "2027-02-01T00:00:00Z", "gpus": 8},
+    ),
     ("GpuLease", ".spec.tenantAccess.roleRules"): (
         lease(tenantAccess={"roleRules": [{"apiGroup": "kubeflow.org", "resources": ["pytorchjobs"]}]}),
         {"apiGroup": "ray.io", "resources": ["rayjobs"]},
