@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
 
 from sublet.api import claim_status
 from sublet.api.cancellation import Cancellation, CancellationTerms
@@ -15,7 +16,7 @@ from sublet.book.coverage import coverage
 from sublet.book.plan import plan
 from sublet.book.view import View
 from sublet.hub.meter import facts_of, needs_meter, texts_of
-from sublet.ledger.entry import EntryKind
+from sublet.ledger.entry import EntryKind, Fact
 from sublet.ledger.interval import intervals
 from sublet.ledger.terms import parse_price
 from sublet.ledger.usage import By, usage
@@ -23,6 +24,7 @@ from tests.builders.api import NOW, as_class, gpu_class
 from tests.builders.fleet import after, view
 from tests.builders.sales import bound
 from tests.builders.windows import WEST, ahead, at, west
+from tests.unit.book.test_histories import UNTIMED, histories, passes
 
 CLASS = as_class(gpu_class(cancellation={"freeBeforeStartSeconds": 3600, "chargePercent": 50}))
 START, LASTS = 4, 8
@@ -205,3 +207,14 @@ def test_coverage_and_balance_have_it_as_revenue_and_nothing_as_used():
 def test_the_price_of_a_part_is_exact():
     agreed = CancellationTerms(free_before_start_seconds=0, charge_percent=33, until_time=NOW)
     assert agreed.price(Decimal("0.000001")) == Decimal("0.00000033")
+
+
+@settings(UNTIMED, max_examples=80)
+@given(histories())
+def test_whatever_happens_the_lines_agree_and_are_well_formed(history):
+    written: dict[str, Fact] = {}
+    for before, made in passes(history):
+        for each in after(before, made).claims:
+            for fact in facts_of(each):
+                assert written.setdefault(fact.id, fact).content == fact.content
+    assert all(i.start_ms <= (i.end_ms or i.start_ms) for i in intervals(written.values()))

@@ -34,6 +34,7 @@ from tests.builders.fleet import after, inventory, nodes, released, view
 HOUR = 3_600_000
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A busy machine is no failure."""
+CANCELLATION = {"freeBeforeStartSeconds": 3600, "chargePercent": 50}
 LAST = 12
 """Hours that a history has."""
 
@@ -140,7 +141,7 @@ def histories(draw: st.DrawFn) -> tuple[View, list[Tick]]:
     seen = view(
         asked,
         fleet,
-        classes=(as_class(gpu_class(maxDurationSeconds=longest)),),
+        classes=(as_class(gpu_class(maxDurationSeconds=longest, cancellation=CANCELLATION)),),
         tenants=tuple(as_tenant(tenant(n, namespaces=(n,))) for n in ("acme", "globex")),
     )
     return seen, draw(ticks)
