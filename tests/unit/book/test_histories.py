@@ -34,7 +34,7 @@ from tests.builders.fleet import after, inventory, nodes, released, view
 HOUR = 3_600_000
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A busy machine is no failure."""
-CANCELLATION = {"freeBeforeStartSeconds": 3600, "chargePercent": 50}
+CANCELLATION = {"freeBeforeStartSeconds": 6 * 3600, "chargePercent": 50}
 LAST = 12
 """Hours that a history has."""
 
