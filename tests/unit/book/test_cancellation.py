@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, settings, strategies as st
 
 from sublet.api import claim_status
 from sublet.api.cancellation import Cancellation, CancellationTerms
@@ -218,3 +218,30 @@ def test_whatever_happens_the_lines_agree_and_are_well_formed(history):
             for fact in facts_of(each):
                 assert written.setdefault(fact.id, fact).content == fact.content
     assert all(i.start_ms <= (i.end_ms or i.start_ms) for i in intervals(written.values()))
+
+
+minds = st.lists(
+    st.tuples(st.sampled_from([0.1, 0.2, 2.5]), st.none() | st.integers(1, 14)), max_size=7
+)
+
+
+@settings(UNTIMED, max_examples=60)
+@given(minds, st.booleans())
+def test_however_often_the_mind_changes_each_hour_is_charged_once_and_the_lines_stand(
+    changes, leaves
+):
+    seen, hour = world(), 0.5
+    written: dict[str, Fact] = {}
+    for waits, lasts in changes:
+        hour += waits
+        seen = asks(seen, min(hour, 3.9), hours=lasts)
+        for fact in facts_of(seen.claims[0]):
+            assert written.setdefault(fact.id, fact).content == fact.content
+    if leaves:
+        seen = asks(seen, 3.95, delete=True)
+    spans = sorted(charged(seen))
+    assert all(before[1] <= begin[0] for before, begin in pairwise(spans))
+    lines = facts_of(seen.claims[0])
+    owed = sum(i.gpus * ((i.end_ms or 0) - i.start_ms) for i in intervals(lines) if i.kind is EntryKind.CANCELLED)  # fmt: skip
+    assert owed == sum(16 * (end - begin) * MS_PER_HOUR for begin, end, _ in spans)
+    assert {f.id for f in lines} >= set(written)
