@@ -186,8 +186,11 @@ class BuyPrice(ApiModel):
 PRICES_APPEND_ONLY = rules(
     Rule(
         "oldSelf.all(o, self.exists(n, n.effectiveTime == o.effectiveTime && "
-        "n.perGpuHour == o.perGpuHour && n.?holdingPerGpuHour == o.?holdingPerGpuHour && "
-        "n.?overagePerGpuHour == o.?overagePerGpuHour))",
+        "n.perGpuHour == o.perGpuHour && "
+        "has(n.holdingPerGpuHour) == has(o.holdingPerGpuHour) && "
+        "(!has(o.holdingPerGpuHour) || n.holdingPerGpuHour == o.holdingPerGpuHour) && "
+        "has(n.overagePerGpuHour) == has(o.overagePerGpuHour) && "
+        "(!has(o.overagePerGpuHour) || n.overagePerGpuHour == o.overagePerGpuHour)))",
         "prices are append-only: add an entry with a later effectiveTime",
     )
 )
