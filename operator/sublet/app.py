@@ -25,6 +25,7 @@ from sublet.binder.binder import Binder
 from sublet.binder.claims import ClaimWriter
 from sublet.binder.ports import Tools
 from sublet.binder.slots import Promises, Slots
+from sublet.book.coarse import Detail
 from sublet.clock import SystemClock
 from sublet.fleet.probe import ProbeTimes
 from sublet.fleet.registry import Fleet
@@ -125,7 +126,9 @@ class Operator:
             tenant_server=settings.hub_tenant_server,
         )
         self.writer = StatusWriter(hub, self.state, self.fleet, self.clock)
-        self.teller = ClaimTeller(self.state, self.claims, self.events, self.clock)
+        self.teller = ClaimTeller(
+            self.state, self.claims, self.events, self.clock, Detail(settings.refusal_detail)
+        )
         self.recorder = Recorder(Path(settings.record_directory), settings.record_passes)
         self.loop = Loop(
             state=self.state,

@@ -5,7 +5,7 @@ Read once at start. An unknown `SUBLET_` variable is an error, so that a misspel
 
 import os
 import socket
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     """The hub's URL as tenants reach it, for leases of the hub's own nodes; without it the operator's own way."""
     default_tenant: str | None = None
     """GpuTenant of namespaces that no tenant names (single-team installs)."""
+    refusal_detail: Literal["full", "coarse"] = "full"
+    """full, or coarse: what claims are told leaves out how many GPUs there are, and how many are free."""
     allow_local_clusters: bool = False
     """Accept leased clusters on loopback and link-local addresses (local development)."""
     token_life_seconds: Annotated[int, Field(ge=600, le=86_400)] = 21_600

@@ -124,6 +124,8 @@ def carried_out(claim: GpuClaim, decision: Reserve, now_ms: Millis = NOW) -> Gpu
         until_cause=decision.until_cause,
         placements=decision.placements,
         bookings=decision.bookings,
+        cancellation=decision.cancellation,
+        given_up=decision.given_up,
     )
     write = claim_status.reserved if decision.placements else claim_status.booked
     return claim.model_copy(update={"status": write(claim, allocation, now_ms)})
@@ -176,7 +178,11 @@ def after(seen: View, made: Plan, **changes: Any) -> View:
             claims[decision.claim_uid] = carried_out(claim, decision, seen.now_ms)
         elif isinstance(decision, Extend):
             status = claim_status.extended(
-                claim, decision.until_ms, decision.until_cause, seen.now_ms
+                claim,
+                decision.until_ms,
+                decision.until_cause,
+                seen.now_ms,
+                decision.given_up,
             )
             claims[decision.claim_uid] = claim.model_copy(update={"status": status})
         elif isinstance(decision, Warn):
@@ -227,7 +233,9 @@ def released(
     release = Release(
         cause=decision.cause, release_time=decision.release_ms, sequence=allocation.sequence
     )
-    going = claim.model_copy(update={"status": claim_status.releasing(claim, release, now_ms)})
+    going = claim.model_copy(
+        update={"status": claim_status.releasing(claim, release, now_ms, decision.given_up)}
+    )
     if not done:
         return going
     return going.model_copy(update={"status": claim_status.released(going, now_ms)})

@@ -90,6 +90,13 @@ def schedule(hours_: int | None, start: int | None) -> Schedule:
     )
 
 
+CANCELLATION = {"freeBeforeStartSeconds": 6 * 3600, "chargePercent": 50}
+windows = st.dictionaries(
+    hours, st.tuples(st.integers(1, 3), st.sampled_from([None, 4, 8])), max_size=2
+)
+"""hour -> (hours that maintenance lasts, GPUs away, all without)"""
+
+
 @st.composite
 def leases(draw: st.DrawFn, index: int):
     """Return a lease whose commitment steps, and its nodes."""
@@ -99,6 +106,11 @@ def leases(draw: st.DrawFn, index: int):
     end = draw(st.none() | hours)
     body = lease(
         f"l{index}",
+        maintenance=[
+            {"startTime": format_instant(at(hour)), "endTime": format_instant(at(hour + lasts))}
+            | ({"gpus": gpus} if gpus else {})
+            for hour, (lasts, gpus) in draw(windows).items()
+        ],
         end=format_instant(at(end)) if end else None,
         nodeSharing=draw(st.sampled_from(["None", "SameTenant", "AnyTenant"])),
         commitment={
@@ -133,7 +145,7 @@ def histories(
     seen = view(
         asked,
         fleet,
-        classes=(as_class(gpu_class(maxDurationSeconds=longest)),),
+        classes=(as_class(gpu_class(maxDurationSeconds=longest, cancellation=CANCELLATION)),),
         tenants=tuple(as_tenant(tenant(n, namespaces=(n,))) for n in ("acme", "globex")),
     )
     return seen, draw(all_ticks)

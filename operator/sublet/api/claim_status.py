@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from sublet.api.cancellation import GivenUp
 from sublet.api.common import Condition, Status, find_condition
 from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.pending import Offer, Pending, PendingReason
@@ -29,6 +30,7 @@ LOST_RACE: Final = "LostRace"
 LATE: Final = "Late"
 _WAITS: Final[Mapping[ReleaseCause, str]] = {
     ReleaseCause.PREEMPTED: "the GPUs were taken back for a claim of higher priority; the claim waits for others",
+    ReleaseCause.MAINTENANCE: "the GPUs were taken back before maintenance; the claim waits for others",
     ReleaseCause.BUDGET_EXHAUSTED: "the tenant's budget is used up; the claim waits for money",
     ReleaseCause.TENANT_SUSPENDED: "the tenant is suspended; the claim waits until it isn't",
 }
@@ -225,11 +227,20 @@ def renewed(claim: GpuClaim, access: Access, now_ms: Millis) -> ClaimStatus:
 
 
 def extended(
-    claim: GpuClaim, until_ms: Millis | None, cause: ReleaseCause | None, now_ms: Millis
+    claim: GpuClaim,
+    until_ms: Millis | None,
+    cause: ReleaseCause | None,
+    now_ms: Millis,
+    given_up: tuple[GivenUp, ...] = (),
 ) -> ClaimStatus:
-    """Its end moved."""
-    update = {"until_time": until_ms, "until_cause": cause}
-    allocation = allocation_of(claim).model_copy(update=update)
+    """Its end moved; what was given up by that too late is charged."""
+    allocation = allocation_of(claim)
+    update: dict[str, object] = {"until_time": until_ms, "until_cause": cause}
+    if allocation.cancellation is not None and cause is ReleaseCause.COMPLETED:
+        asked = {"until_time": until_ms}
+        update["cancellation"] = allocation.cancellation.model_copy(update=asked)
+    update["given_up"] = (*allocation.given_up, *given_up)
+    allocation = allocation.model_copy(update=update)
     return acknowledged(claim).model_copy(update={"allocation": allocation})
 
 
@@ -240,8 +251,12 @@ def acknowledged(claim: GpuClaim) -> ClaimStatus:
     return claim.status.model_copy(update={**observed, "conditions": conditions})
 
 
-def releasing(claim: GpuClaim, release: Release, now_ms: Millis) -> ClaimStatus:
+def releasing(
+    claim: GpuClaim, release: Release, now_ms: Millis, given_up: tuple[GivenUp, ...] = ()
+) -> ClaimStatus:
     """The GPUs are being taken back; the tenant's meter has stopped. They stay held until they are free."""
+    charged = (*allocation_of(claim).given_up, *given_up)
+    allocation = allocation_of(claim).model_copy(update={"given_up": charged})
     message = f"the GPUs are being taken back ({release.cause})"
     return next_status(
         claim,
@@ -253,7 +268,12 @@ def releasing(claim: GpuClaim, release: Release, now_ms: Millis) -> ClaimStatus:
             "Bound": (Status.FALSE, "Releasing"),
             "Releasing": (Status.TRUE, release.cause.value),
         },
-        update={**_NOT_PENDING, "release": release, "access": None},
+        update={
+            **_NOT_PENDING,
+            "release": release,
+            "access": None,
+            "allocation": allocation,
+        },
     )
 
 

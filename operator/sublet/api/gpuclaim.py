@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.common import Condition, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
 from sublet.api.gputenant import NameFilter
 from sublet.api.pending import Offer, Pending
@@ -175,6 +176,8 @@ class Allocation(ApiModel):
     """UID of the GpuTenant that pays."""
     requested_by: Annotated[str, Field(max_length=1024)] = ""
     """Who asked, as admission stamped it."""
+    approved_by: Annotated[str, Field(max_length=1024)] = ""
+    """Who approved the claim, if anybody did, as admission saw it."""
     price_per_gpu_hour: Price
     """The price fixed at reservation."""
     currency: Annotated[str, Field(max_length=3)]
@@ -206,6 +209,12 @@ class Allocation(ApiModel):
         tuple[Booking, ...], Field(max_length=64, json_schema_extra=atomic_list())
     ] = ()
     """What was promised ahead; kept when it has become nodes."""
+    cancellation: CancellationTerms | None = None
+    """What giving up a window that was promised ahead costs, as agreed at reservation."""
+    given_up: Annotated[
+        tuple[GivenUp, ...], Field(max_length=1_024, json_schema_extra=atomic_list())
+    ] = ()
+    """What of it was given up too late, and is charged."""
 
     @property
     def gpus(self) -> int:

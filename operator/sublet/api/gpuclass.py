@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from sublet.api.cancellation import Cancellation
 from sublet.api.common import (
     Condition,
     Currency,
@@ -98,6 +99,12 @@ class ClassSpec(ApiModel):
     """How long before its lease ends a claim is given other nodes beside its own; 0: it ends with its lease."""
     max_duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
     """The longest a claim of this class may last, in seconds; open-ended claims end after it too."""
+    cancellation: Cancellation | None = None
+    """What it costs to give up a window that was promised ahead; nothing without."""
+    approval_above_gpus: Annotated[
+        int | None, Field(ge=0, le=1_000_000, json_schema_extra={"format": "int32"})
+    ] = None
+    """A claim of more GPUs than this waits until somebody with the right to `approve` claims has approved it."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self.currency == oldSelf.currency", "currency can't change; make a new class"),

@@ -21,6 +21,7 @@ from sublet.api.lease_terms import (
     Commitment,
     Contract,
     Location,
+    Maintenance,
     TenantAccess,
     Term,
 )
@@ -110,6 +111,10 @@ class LeaseSpec(ApiModel):
     """Dated prices; the latest one that is not in the future holds. Entries are added, never changed."""
     currency: Currency
     """ISO 4217 code of all prices of this lease."""
+    maintenance: Annotated[
+        tuple[Maintenance, ...], Field(max_length=64, json_schema_extra=list_map("startTime"))
+    ] = ()
+    """Windows in which capacity isn't sold. Claims that are in stay; nothing new may overlap a window."""
     node_sharing: NodeSharing = NodeSharing.SAME_TENANT
     """Whether one node may hold several claims: None, of the same tenant, or of any."""
     tenant_access: TenantAccess = TenantAccess()
@@ -176,10 +181,21 @@ class OutlookStep(ApiModel):
     """GPUs that can be held by claims: committed and usable today, or undelivered as below; 0 once nobody may run."""
     undelivered: Count = 0
     """GPUs of `sellable` that a later phase of the commitment brings and that stand on no node yet."""
+    maintenance: Count = 0
+    """Committed GPUs that maintenance takes away; not in `sellable`."""
     reserved: Count = 0
     """GPUs held by claims, bound or not, as far as is known today."""
     free: Count = 0
     """GPUs of `sellable` that nobody holds. A sum over nodes: what a claim needs in one place may not be there."""
+
+
+class ExercisedOption(ApiModel):
+    """An option of the commitment that was exercised."""
+
+    start_time: Instant
+    """The option's startTime."""
+    seen_time: Instant
+    """When the operator first saw it exercised."""
 
 
 class LeaseStatus(ApiModel):
@@ -201,6 +217,10 @@ class LeaseStatus(ApiModel):
         tuple[OutlookStep, ...], Field(max_length=64, json_schema_extra=list_map("time"))
     ] = ()
     """The next steps at which the counts change, in order, at most 64; what is now stands in `inventory`."""
+    exercised_options: Annotated[
+        tuple[ExercisedOption, ...], Field(max_length=64, json_schema_extra=list_map("startTime"))
+    ] = ()
+    """When exercised options were first seen to be."""
 
 
 class GpuLease(ApiModel):

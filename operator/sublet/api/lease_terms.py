@@ -91,6 +91,36 @@ class Phase(ApiModel):
     """GPUs committed from then on, in all (not added to the step before)."""
 
 
+_EXERCISED_STAYS = rules(
+    Rule(
+        "oldSelf.all(o, !o.exercised || self.exists(n, n.exercised && n.startTime == o.startTime && "
+        "n.exerciseByTime == o.exerciseByTime && n.gpus == o.gpus))",
+        "an option that was exercised stays as it is",
+    )
+)
+
+
+class Option(ApiModel):
+    """A right to commit more GPUs from a later instant on."""
+
+    exercise_by_time: Instant
+    """Until when it can be exercised."""
+    start_time: Instant
+    """From when its GPUs are committed, if it was exercised."""
+    gpus: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
+    """How many GPUs more, beside the phases."""
+    exercised: bool = False
+    """True: it was exercised; this can't be taken back."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.exerciseByTime <= self.startTime",
+            "exerciseByTime must not be later than startTime",
+            field_path=".exerciseByTime",
+        ),
+    )
+
+
 class Commitment(ApiModel):
     """How many GPUs are paid for, as a step function of time."""
 
@@ -101,6 +131,11 @@ class Commitment(ApiModel):
         Field(min_length=1, max_length=256, json_schema_extra=list_map("commitmentId")),
     ]
     """The steps, in any order."""
+    options: Annotated[
+        tuple[Option, ...],
+        Field(max_length=64, json_schema_extra=list_map("startTime") | _EXERCISED_STAYS),
+    ] = ()
+    """Rights to commit more; what is exercised is committed beside the phases."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -111,16 +146,36 @@ class Commitment(ApiModel):
     )
 
     def gpus_at(self, at_ms: Millis) -> int:
-        """Return the GPUs committed at an instant; 0 before the first step."""
+        """Return the GPUs committed at an instant, exercised options included; 0 before the first step."""
         begun = [p for p in self.phases if p.start_time <= at_ms]
-        return max(begun, key=lambda p: p.start_time).gpus if begun else 0
+        level = max(begun, key=lambda p: p.start_time).gpus if begun else 0
+        return level + sum(o.gpus for o in self.options if o.exercised and o.start_time <= at_ms)
 
-    def levels(self) -> list[tuple[Millis, int]]:
-        """Return (instant, GPUs from then on) in order; of two phases with one start the first counts."""
-        found: dict[Millis, int] = {}
-        for phase in self.phases:
-            found.setdefault(phase.start_time, phase.gpus)
-        return sorted(found.items())
+    def edges(self) -> list[Millis]:
+        """Return the instants at which the number may change, in order."""
+        starts = {p.start_time for p in self.phases}
+        return sorted(starts | {o.start_time for o in self.options if o.exercised})
+
+
+class Maintenance(ApiModel):
+    """A window in which GPUs of the lease aren't sold."""
+
+    start_time: Instant
+    """First instant of the window."""
+    end_time: Instant
+    """First instant after it."""
+    gpus: Annotated[
+        int | None, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})
+    ] = None
+    """How many GPUs are away; the whole lease without."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.startTime < self.endTime",
+            "a window's endTime must be later than its startTime",
+            field_path=".endTime",
+        ),
+    )
 
 
 class BuyPrice(ApiModel):
@@ -130,12 +185,20 @@ class BuyPrice(ApiModel):
     """From when this price holds."""
     per_gpu_hour: Price
     """What one GPU costs us for one hour, as a decimal string in the lease's currency."""
+    holding_per_gpu_hour: Price | None = None
+    """What a committed GPU costs that isn't used; perGpuHour (TakeOrPay) or nothing (PayAsYouGo) without."""
+    overage_per_gpu_hour: Price | None = None
+    """What a GPU beyond the commitment costs; perGpuHour without."""
 
 
 PRICES_APPEND_ONLY = rules(
     Rule(
         "oldSelf.all(o, self.exists(n, n.effectiveTime == o.effectiveTime && "
-        "n.perGpuHour == o.perGpuHour))",
+        "n.perGpuHour == o.perGpuHour && "
+        "has(n.holdingPerGpuHour) == has(o.holdingPerGpuHour) && "
+        "(!has(o.holdingPerGpuHour) || n.holdingPerGpuHour == o.holdingPerGpuHour) && "
+        "has(n.overagePerGpuHour) == has(o.overagePerGpuHour) && "
+        "(!has(o.overagePerGpuHour) || n.overagePerGpuHour == o.overagePerGpuHour)))",
         "prices are append-only: add an entry with a later effectiveTime",
     )
 )

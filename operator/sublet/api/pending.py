@@ -18,6 +18,7 @@ class PendingReason(StrEnum):
     NO_MATCHING_LEASE = "NoMatchingLease"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
     WAITING_FOR_START = "WaitingForStart"
+    WAITING_FOR_APPROVAL = "WaitingForApproval"
     EXCEEDS_QUOTA = "ExceedsQuota"
     EXCEEDS_BUDGET = "ExceedsBudget"
     EXCEEDS_LEASE_TERM = "ExceedsLeaseTerm"

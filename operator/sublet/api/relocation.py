@@ -24,6 +24,7 @@ class ReleaseCause(StrEnum):
     LEASE_ENDED = "LeaseEnded"
     SUSPENDED = "Suspended"
     PREEMPTED = "Preempted"
+    MAINTENANCE = "Maintenance"
     BUDGET_EXHAUSTED = "BudgetExhausted"
     TENANT_SUSPENDED = "TenantSuspended"
 

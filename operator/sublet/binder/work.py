@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from sublet.api import claim_status, move_status
+from sublet.api.approval import approver
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
@@ -109,7 +110,9 @@ class Works:
                     sequence=allocation_of(live).sequence,
                 )
                 now = self._tools.clock.now_ms()
-                live = await self._write(live, claim_status.releasing(live, decided, now))
+                live = await self._write(
+                    live, claim_status.releasing(live, decided, now, decision.given_up)
+                )
             return await self._release(live, checkpoint)
 
         return work
@@ -119,7 +122,9 @@ class Works:
 
         async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
             now = self._tools.clock.now_ms()
-            status = claim_status.extended(claim, decision.until_ms, decision.until_cause, now)
+            status = claim_status.extended(
+                claim, decision.until_ms, decision.until_cause, now, decision.given_up
+            )
             return await self._write(claim, status)
 
         return work
@@ -168,6 +173,7 @@ class Works:
             tenant=decision.tenant,
             tenant_uid=decision.tenant_uid,
             requested_by=claim.metadata.annotations.get(_REQUESTED_BY, "")[:1024],
+            approved_by=approver(claim.metadata)[:1024],
             price_per_gpu_hour=decision.price_per_gpu_hour,
             currency=decision.currency,
             price_hash=PriceTerms(decision.price_per_gpu_hour, decision.currency).hash,
@@ -178,8 +184,12 @@ class Works:
             until_cause=decision.until_cause,
             placements=decision.placements,
             bookings=decision.bookings,
+            cancellation=decision.cancellation,
+            given_up=decision.given_up,
         )
         now = self._tools.clock.now_ms()
+        if allocation.approved_by and decision.sequence == 1:
+            self._tools.events.note(claim, "Approved", f"approved by {allocation.approved_by}")
         write = claim_status.booked if allocation.is_ahead else claim_status.reserved
         return await self._write(claim, write(claim, allocation, now))
 

@@ -54,7 +54,7 @@ def find_opening(demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis
 def _at(demand: Demand, supplies: Sequence[LeaseSupply], at_ms: Millis) -> Opening | None:
     later = replace(demand.at(at_ms), is_ahead=True)
     begun = [s for s in supplies if s.begins_ms <= at_ms < s.ends_ms]
-    begun = [s for s in begun if later.until_on(s.ends_ms) <= s.ends_ms]
+    begun = [s for s in begun if at_ms < later.until_on(s.ends_ms) <= s.ends_ms]
     found = find_place(later, begun)
     return Opening(at_ms, later, found) if found is not None else None
 
@@ -71,7 +71,7 @@ def _alone(demand: Demand, supply: LeaseSupply) -> Iterable[Millis]:
                 continue
             for length_ms in lengths:
                 at_ms = supply.first_window(
-                    size, shape.nodes, shape.gpus, demand.start_ms, length_ms
+                    size, shape.nodes, shape.gpus, demand.start_ms, length_ms, demand.stops_ms
                 )
                 if at_ms is not None:
                     yield at_ms

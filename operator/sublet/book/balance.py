@@ -14,8 +14,8 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
 from sublet.api.rating import Rate
 from sublet.api.times import Millis
-from sublet.book.contract import commitment_changes, price_at
-from sublet.book.coverage import paid_for
+from sublet.book.bill import Bill, bill_at
+from sublet.book.contract import commitment_changes
 from sublet.book.spans import Span, spans_of
 from sublet.book.steps import Steps
 from sublet.book.trade import Trade
@@ -64,10 +64,11 @@ def _balance(
 ) -> LeaseBalance:
     stretches = list(_stretches(lease, spans, from_ms, until_ms))
     sold: Counter[Rate] = Counter()
+    given_up: Counter[Rate] = Counter()
     for span in spans:
         if paid := span.paid(from_ms, until_ms):
-            sold[span.rate] += paid
-    bought = _bought(lease, stretches) if lease is not None else None
+            (given_up if span.is_given_up else sold)[span.rate] += paid
+    bill = _bill(lease, stretches) if lease is not None else None
     return LeaseBalance(
         lease_uid=uid,
         committed_gpu_milliseconds=sum(s.milliseconds * s.committed for s in stretches),
@@ -78,7 +79,7 @@ def _balance(
         uncovered_gpu_milliseconds=sum(
             s.milliseconds * max(0, s.used - s.committed) for s in stretches
         ),
-        trade=Trade(sold, bought, in_time=True),
+        trade=Trade.of(sold, given_up, bill, in_time=True),
     )
 
 
@@ -97,9 +98,8 @@ def _stretches(
             yield _Stretch(begin, end - begin, committed.at(begin), used.at(begin))
 
 
-def _bought(lease: GpuLease, stretches: Iterable[_Stretch]) -> Counter[Rate]:
-    bought: Counter[Rate] = Counter()
+def _bill(lease: GpuLease, stretches: Iterable[_Stretch]) -> Bill:
+    found = Bill()
     for each in stretches:
-        rate = Rate(price_at(lease, each.begin_ms), lease.spec.currency)
-        bought[rate] += each.milliseconds * paid_for(lease, each.committed, each.used)
-    return bought
+        found.add(bill_at(lease, each.committed, each.used, each.begin_ms), each.milliseconds)
+    return found

@@ -6,6 +6,7 @@ Nothing is committed outside the term, whatever the phases say. Read by coverage
 from decimal import Decimal
 
 from sublet.api.gpulease import GpuLease
+from sublet.api.lease_terms import BuyPrice, CommitmentMode
 from sublet.api.times import Millis
 from sublet.book.steps import FOREVER
 
@@ -20,7 +21,7 @@ def committed_at(lease: GpuLease, at_ms: Millis) -> int:
 def commitment_changes(lease: GpuLease) -> list[tuple[Millis, int]]:
     """Return (instant, GPUs more or fewer from then on) within the term, in order."""
     term = lease.spec.term
-    edges = {max(at_ms, term.start_time) for at_ms, _ in lease.spec.commitment.levels()}
+    edges = {max(at_ms, term.start_time) for at_ms in lease.spec.commitment.edges()}
     if term.end_time is not None:
         edges.add(term.end_time)
     changes, before = [], 0
@@ -32,10 +33,19 @@ def commitment_changes(lease: GpuLease) -> list[tuple[Millis, int]]:
     return changes
 
 
-def price_at(lease: GpuLease, at_ms: Millis) -> Decimal:
-    """Return what one GPU-hour costs us at an instant, in the lease's currency; before the first price, that one."""
+def marginal_price_at(lease: GpuLease, at_ms: Millis) -> Decimal:
+    """Return what a committed GPU costs more for an hour if it is used than if it isn't."""
+    price = terms_at(lease, at_ms)
+    if price.holding_per_gpu_hour is not None:
+        return price.per_gpu_hour - price.holding_per_gpu_hour
+    takes_or_pays = lease.spec.commitment.mode is CommitmentMode.TAKE_OR_PAY
+    return Decimal(0) if takes_or_pays else price.per_gpu_hour
+
+
+def terms_at(lease: GpuLease, at_ms: Millis) -> BuyPrice:
+    """Return the prices that hold at an instant; before the first ones, those."""
     prices = lease.spec.prices
     begun = [p for p in prices if p.effective_time <= at_ms]
     if begun:
-        return max(begun, key=lambda p: p.effective_time).per_gpu_hour
-    return min(prices, key=lambda p: p.effective_time).per_gpu_hour
+        return max(begun, key=lambda p: p.effective_time)
+    return min(prices, key=lambda p: p.effective_time)

@@ -1,21 +1,22 @@
 """Coverage at an instant, past or future: committed, used, unsold and uncovered GPUs of each lease, and their money.
 
 committed = used - uncovered + unsold, at any instant. Used is what claims hold; uncovered is used beyond what is
-committed. TakeOrPay leases cost what is committed, and what is used beyond it at the same price; PayAsYouGo leases
-cost what is used. Tenants pay for what is bound. Read by metrics and reports of the platform team, never by tenants.
+committed. TakeOrPay leases cost what is committed, PayAsYouGo leases what is used, and what is used beyond the
+commitment; each at its own price if the contract has one. Tenants pay for what is bound. Read by metrics and reports of the platform team, never by tenants.
 Over time: `sublet.book.balance`.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.api.lease_terms import CommitmentMode
 from sublet.api.rating import Rate
 from sublet.api.times import Millis
-from sublet.book.contract import committed_at, price_at
+from sublet.book.bill import bill_at
+from sublet.book.contract import committed_at
+from sublet.book.maintenance import away_at
 from sublet.book.spans import Span, spans_of
 from sublet.book.trade import Trade
 from sublet.book.view import View
@@ -32,6 +33,8 @@ class LeaseCoverage:
     """Held by claims: reserved, bound or being taken back."""
     trade: Trade
     """Money per hour."""
+    maintenance: int = 0
+    """Committed GPUs that maintenance takes out of sale."""
     uncovered_claims: tuple[ClaimUID, ...] = ()
     """Claims that hold GPUs beyond the commitment: those that were decided last."""
 
@@ -54,32 +57,26 @@ def coverage(view: View, at_ms: Millis) -> list[LeaseCoverage]:
     spans = spans_of(view.claims, view.now_ms)
     leases = {LeaseUID(lease.metadata.uid): lease for lease in view.leases}
     return [
-        _coverage(uid, leases.get(uid), [s for s in spans.get(uid, []) if s.holds_at(at_ms)], at_ms)
+        _coverage(uid, leases.get(uid), spans.get(uid, []), at_ms)
         for uid in sorted({*leases, *spans})
         if uid in leases or any(s.holds_at(at_ms) for s in spans[uid])
     ]
 
 
 def _coverage(
-    uid: LeaseUID, lease: GpuLease | None, held: list[Span], at_ms: Millis
+    uid: LeaseUID, lease: GpuLease | None, spans: Sequence[Span], at_ms: Millis
 ) -> LeaseCoverage:
+    held = [span for span in spans if span.holds_at(at_ms)]
     used = sum(span.gpus for span in held)
     committed = committed_at(lease, at_ms) if lease is not None else 0
     sold: Counter[Rate] = Counter()
-    for span in held:
-        if span.pays_at(at_ms):
-            sold[span.rate] += span.gpus
-    bought = None
-    if lease is not None:
-        rate = Rate(price_at(lease, at_ms), lease.spec.currency)
-        bought = {rate: paid_for(lease, committed, used)}
-    return LeaseCoverage(uid, committed, used, Trade(sold, bought), _beyond(held, committed))
-
-
-def paid_for(lease: GpuLease, committed: int, used: int) -> int:
-    """Return the GPUs that the landlord is paid for while so many are committed and used."""
-    takes_or_pays = lease.spec.commitment.mode is CommitmentMode.TAKE_OR_PAY
-    return max(committed, used) if takes_or_pays else used
+    given_up: Counter[Rate] = Counter()
+    for span in (s for s in spans if s.pays_at(at_ms)):
+        (given_up if span.is_given_up else sold)[span.rate] += span.gpus
+    bill = bill_at(lease, committed, used, at_ms) if lease is not None else None
+    away = away_at(lease, at_ms) if lease is not None else 0
+    trade = Trade.of(sold, given_up, bill)
+    return LeaseCoverage(uid, committed, used, trade, away, _beyond(held, committed))
 
 
 def _beyond(held: Iterable[Span], committed: int) -> tuple[ClaimUID, ...]:

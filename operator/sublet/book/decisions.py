@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.gpuclaim import Booking
 from sublet.api.ids import ClaimUID, TenantName, TenantUID
 from sublet.api.pending import Offer, PendingReason
@@ -28,6 +29,10 @@ class Reserve:
     """The nodes; none yet for a start to come."""
     bookings: tuple[Booking, ...] = ()
     """What is promised ahead, or was."""
+    cancellation: CancellationTerms | None = None
+    """What is agreed on giving it up."""
+    given_up: tuple[GivenUp, ...] = ()
+    """What of the promise was given up already, and is charged."""
 
     @property
     def lease_uids(self) -> set[str]:
@@ -76,6 +81,8 @@ class Extend:
     claim_uid: ClaimUID
     until_ms: Millis | None
     until_cause: ReleaseCause | None
+    given_up: tuple[GivenUp, ...] = ()
+    """What the tenant is charged for shortening it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,8 @@ class Take:
     cause: ReleaseCause
     release_ms: Millis
     """When the tenant's meter stops."""
+    given_up: tuple[GivenUp, ...] = ()
+    """What the tenant is charged for giving it up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.pending import PendingReason
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
+from sublet.book.approval import approval_refusal
 from sublet.book.decisions import Refuse
 from sublet.book.steps import FOREVER
 from sublet.book.view import View
@@ -37,6 +38,8 @@ class Demand:
     """The end by its own duration; None: open-ended."""
     latest_ms: Millis
     """The end by the class's longest duration, FOREVER if it has none."""
+    stops_ms: Millis = FOREVER
+    """Where one without a duration ends before maintenance; it doesn't move with the start."""
     is_ahead: bool = False
     """Its start is still to come: it is promised GPUs, and nodes only then."""
 
@@ -80,7 +83,7 @@ class Demand:
         """Return when it would end on a lease with this last instant."""
         if self.asked_until_ms is not None:
             return self.asked_until_ms
-        return min(self.latest_ms, lease_ends_ms)
+        return min(self.latest_ms, lease_ends_ms, self.stops_ms)
 
 
 class Rules:
@@ -108,11 +111,6 @@ class Rules:
         tenant = self._tenant(claim)
         if isinstance(tenant, Refuse):
             return tenant
-        if tenant.spec.suspended:
-            message = (
-                "the platform team has suspended the tenant; the claim waits until that is over"
-            )
-            return _refuse(claim, PendingReason.SUSPENDED, message)
         offer = self._offer(claim, tenant)
         if isinstance(offer, Refuse):
             return offer
@@ -120,11 +118,19 @@ class Rules:
         if isinstance(priority, Refuse):
             return priority
         price = self._price(claim, offer)
+        if isinstance(price, Refuse):
+            return price
         return (
-            price
-            if isinstance(price, Refuse)
-            else self._timed(claim, tenant, offer, priority, price)
+            self._timed(claim, tenant, offer, priority, price)
+            if self.is_approved(claim, offer, claim.spec.gpus)
+            else approval_refusal(claim, offer)
         )
+
+    def is_approved(self, claim: GpuClaim, offer: GpuClass, gpus: int) -> bool:
+        """Say whether a claim may have so many GPUs of a class without anybody's further approval."""
+        limit = offer.spec.approval_above_gpus
+        approved = self._view.approved.get(ClaimUID(claim.metadata.uid), 0)
+        return limit is None or gpus <= max(limit, approved)
 
     def _tenant(self, claim: GpuClaim) -> GpuTenant | Refuse:
         """Return who pays for the claim's namespace."""
@@ -138,6 +144,11 @@ class Rules:
         if tenant.metadata.deletion_timestamp is not None:
             message = f"the GpuTenant of namespace {namespace} is being deleted"
             return _refuse(claim, PendingReason.NO_TENANT, message)
+        if tenant.spec.suspended:
+            message = (
+                "the platform team has suspended the tenant; the claim waits until that is over"
+            )
+            return _refuse(claim, PendingReason.SUSPENDED, message)
         return tenant
 
     def _offer(self, claim: GpuClaim, tenant: GpuTenant) -> GpuClass | Refuse:

@@ -68,8 +68,9 @@ def _steps(view: View) -> list[Millis]:
     for lease in view.leases:
         term, last = lease.spec.term, lease.spec.term.last_usable_ms()
         found |= {term.start_time, *((last,) if last is not None else ())}
-        found |= {p.start_time for p in lease.spec.commitment.phases}
+        found |= set(lease.spec.commitment.edges())
         found |= {p.effective_time for p in lease.spec.prices}
+        found |= {at for w in lease.spec.maintenance for at in (w.start_time, w.end_time)}
     found |= {p.effective_time for c in view.classes for p in c.spec.prices}
     return sorted(found)
 

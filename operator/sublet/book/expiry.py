@@ -6,6 +6,7 @@ spec or by the end of a lease; nothing is concluded from a lease or class that i
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
@@ -13,13 +14,18 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.relocation import MoveCause, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.book.cancellation import MAX_SHORTENINGS, given_up
 from sublet.book.decisions import Extend, Take
 from sublet.book.demand import left_of
+from sublet.book.maintenance import end_cause
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 
 Pays = Callable[[GpuClaim, Allocation, Millis], Millis | None]
 """Returns until when there is money for a claim that asks for a later end, None if nobody knows."""
+_CHOSEN: Final = (ReleaseCause.DELETED, ReleaseCause.SUSPENDED, ReleaseCause.COMPLETED)
+"""Causes by the tenant's own will."""
+_TOLD: Final = frozenset({ReleaseCause.MAINTENANCE, ReleaseCause.BUDGET_EXHAUSTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,13 @@ def review(
     if end.at_ms > promised.at_ms:
         for lease in _leases(allocation):
             supplies[lease].move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
-    return moved(claim, end)
+    return moved(claim, allocation, end, now_ms)
+
+
+def _is_same(end: End, promised: End) -> bool:
+    """Say whether nothing needs to be written: a claim is told, too, if it is maintenance or the budget that ends it."""
+    told = _TOLD & {end.cause, promised.cause}
+    return end.at_ms == promised.at_ms and (end.cause is promised.cause or not told)
 
 
 def prolonged(
@@ -75,7 +87,7 @@ def prolonged(
         return None
     for lease in _leases(allocation):
         supplies[lease].move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
-    return moved(claim, end)
+    return moved(claim, allocation, end, now_ms)
 
 
 def promised_end(allocation: Allocation) -> End:
@@ -94,16 +106,13 @@ def paid_end(claim: GpuClaim, allocation: Allocation, end: End, pays: Pays) -> E
     return end if until_ms >= end.at_ms else End(until_ms, ReleaseCause.BUDGET_EXHAUSTED)
 
 
-def _is_same(end: End, promised: End) -> bool:
-    """Say whether nothing is to be written; whether it is the budget that ends a claim is."""
-    money = ReleaseCause.BUDGET_EXHAUSTED
-    return end.at_ms == promised.at_ms and (end.cause is money) == (promised.cause is money)
-
-
-def moved(claim: GpuClaim, end: End) -> Extend:
+def moved(claim: GpuClaim, allocation: Allocation, end: End, now_ms: Millis) -> Extend:
     """Return the decision that moves a claim's end."""
     until = end.at_ms if end.at_ms < FOREVER else None
-    return Extend(ClaimUID(claim.metadata.uid), until, end.cause if until is not None else None)
+    cause = end.cause if until is not None else None
+    chosen = cause is ReleaseCause.COMPLETED
+    charged = given_up(claim, allocation, end.at_ms, now_ms) if chosen else ()
+    return Extend(ClaimUID(claim.metadata.uid), until, cause, charged)
 
 
 def take_if_due(
@@ -132,13 +141,17 @@ def take_if_due(
     at_ms, cause = min(causes, key=lambda c: c[0])
     # a deletionTimestamp has whole seconds and may lie before boundTime: an interval is never negative
     begun = allocation.bound_time if allocation.bound_time is not None else allocation.decided_time
-    return Take(ClaimUID(claim.metadata.uid), cause, Millis(max(at_ms, begun)))
+    release_ms = Millis(max(at_ms, begun))
+    charged = given_up(claim, allocation, release_ms, release_ms) if cause in _CHOSEN else ()
+    return Take(ClaimUID(claim.metadata.uid), cause, release_ms, charged)
 
 
 def own_end_ms(claim: GpuClaim, allocation: Allocation, offer: GpuClass | None) -> Millis:
     """Return when a claim ends by its own duration and its class, whatever its leases say."""
     asked = _asked_end(claim, allocation)
     promised = promised_end(allocation)
+    if len(allocation.given_up) > MAX_SHORTENINGS:
+        asked = max(asked, promised.at_ms)
     return min(asked, max(promised.at_ms, _class_end(claim, allocation, promised, offer)))
 
 
@@ -164,13 +177,16 @@ def _end(
     else:
         end = End(lease_end, ReleaseCause.LEASE_ENDED)
     if end.at_ms <= promised.at_ms:
-        return end
+        is_now = end.at_ms == promised.at_ms and end.cause is ReleaseCause.LEASE_ENDED
+        return promised if is_now else end
     uid = ClaimUID(claim.metadata.uid)
     stays = min(supplies[lease].stays_until(uid, allocation, end.at_ms) for lease in leases)
     if stays >= end.at_ms:
         return end
-    longer = stays > max(promised.at_ms, now_ms)
-    return End(stays, ReleaseCause.LEASE_ENDED) if longer else promised
+    at_ms = stays if stays > max(promised.at_ms, now_ms) else promised.at_ms
+    cause = end_cause([supplies[lease].lease for lease in leases], at_ms)
+    longer = at_ms > promised.at_ms or cause is ReleaseCause.MAINTENANCE
+    return End(at_ms, cause) if longer else promised
 
 
 def _asked_end(claim: GpuClaim, allocation: Allocation) -> Millis:
@@ -198,7 +214,7 @@ def _lease_end(supply: LeaseSupply | None, promised: End) -> Millis:
     """
     if supply is None:
         return promised.at_ms
-    if supply.is_open or promised.cause is ReleaseCause.LEASE_ENDED:
+    if supply.is_open or promised.cause in (ReleaseCause.LEASE_ENDED, ReleaseCause.MAINTENANCE):
         return supply.ends_ms
     return min(supply.ends_ms, promised.at_ms)
 

@@ -4,7 +4,7 @@ A lease's end is told 30 days, 7 days, 24 hours and 1 hour before. A claim that 
 it is written before anything happens and said once, also over restarts.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from sublet.api.common import Status, find_condition, is_true
@@ -23,6 +23,11 @@ STAGES: Final = (
     (30 * 24 * _HOUR_MS, "EndsWithin30Days"),
 )
 """Time before the end -> reason of the condition, the nearest first."""
+_WORDS: Final[Mapping[ReleaseCause | None, tuple[str, str]]] = {
+    ReleaseCause.LEASE_ENDED: ("its lease ends", "and make a new claim to go on elsewhere"),
+    ReleaseCause.MAINTENANCE: ("maintenance begins", "the claim then waits for others"),
+}
+"""What ends a claim that didn't choose it -> why, and what the tenant can do."""
 NOT_EXPIRING: Final = "NotExpiring"
 
 
@@ -63,18 +68,18 @@ def _due(claim: GpuClaim, now_ms: Millis) -> tuple[str, str]:
             "or ask for a larger budget"
         )
     end = _lease_end(claim)
-    if end is not None:
+    if allocation is not None and end is not None:
+        why, then = _WORDS[allocation.until_cause]
         for before, reason in STAGES:
             if now_ms >= end - before:
                 return reason, (
-                    f"its lease ends: the GPUs are taken back at {format_instant(end)} and other ones may not be free "
-                    "then; save your work before"
+                    f"{why}: the GPUs are taken back at {format_instant(end)}; save your work before, {then}"
                 )
     return NOT_EXPIRING, ""
 
 
 def _lease_end(claim: GpuClaim) -> Millis | None:
     allocation = claim.status.allocation
-    if allocation is None or allocation.until_cause is not ReleaseCause.LEASE_ENDED:
+    if allocation is None or allocation.until_cause not in _WORDS:
         return None
     return allocation.until_time

@@ -11,6 +11,7 @@ from typing import Final
 from sublet.api.gpuclaim import GpuClaim, Placement
 from sublet.api.pending import Offer, OfferKind
 from sublet.api.times import Millis
+from sublet.book.approval import size_without_approval
 from sublet.book.backfill import Opening
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand, Rules, with_spec
@@ -18,6 +19,7 @@ from sublet.book.fewer import Find, most_that_fit
 from sublet.book.shape import MAX_NODES, must_have_one_node, nearest_sizes
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
+from sublet.book.supply import LeaseSupply
 
 MAX_OFFERS: Final = 8
 _CLASSES_TRIED: Final = 8
@@ -30,10 +32,10 @@ def offers_for(
     found = (
         *_later(demand, opening),
         *_shorter(demand, standings),
-        *_sizes(demand, standings, find),
+        *_sizes(demand, standings, rules, find),
         *_elsewhere(demand, find),
         *_classes(demand, rules, find),
-        *_split(demand, standings),
+        *_split(demand, standings, rules),
     )
     return found[:MAX_OFFERS]
 
@@ -49,6 +51,23 @@ def dearer(claim: GpuClaim, rules: Rules, find: Find) -> tuple[Offer, ...]:
     if isinstance(read, Refuse) or find(read) is None:
         return ()
     return (_offer(read, OfferKind.HIGHER_PRICE),)
+
+
+def unapproved(
+    claim: GpuClaim, rules: Rules, supplies: Iterable[LeaseSupply], find: Find
+) -> tuple[Offer, ...]:
+    """Return the offer of the largest size that needs no approval, for a claim that waits for one."""
+    offer = rules.offer(claim.spec.class_name)
+    gpus = size_without_approval(claim, offer) if offer is not None else 0
+    if gpus == 0:
+        return ()
+    read = rules.read(with_spec(claim, gpus=gpus, suspended=False))
+    if isinstance(read, Refuse):
+        return ()
+    if find(read) is not None:
+        return (_offer(read, OfferKind.OTHER_SIZE),)
+    fitting = _sizes(read, Standings(read, supplies), rules, find)
+    return tuple(each for each in fitting if each.gpus < gpus)[:1]
 
 
 def _later(demand: Demand, opening: Opening | None) -> Iterator[Offer]:
@@ -72,15 +91,17 @@ def _shorter(demand: Demand, standings: Standings) -> Iterator[Offer]:
         yield _offer(demand, OfferKind.SHORTER, end_time=max(ends))
 
 
-def _sizes(demand: Demand, standings: Standings, find: Find) -> Iterator[Offer]:
+def _sizes(demand: Demand, standings: Standings, rules: Rules, find: Find) -> Iterator[Offer]:
     """Yield the largest smaller number of GPUs that fits now; where no lease has nodes for it, a larger one too."""
     fewer = most_that_fit(demand, 1, standings, find)
     if fewer is not None:
         yield _offer(demand, OfferKind.OTHER_SIZE, gpus=fewer.demand.gpus)
     unfit = {size for supply in standings.of(Standing.UNFIT) for size in supply.sizes}
     if unfit and not standings.of(Standing.OPEN):
-        for gpus in nearest_sizes(demand.claim, unfit):
-            if gpus > demand.gpus and find(demand.of_size(gpus)) is not None:
+        near = (g for g in nearest_sizes(demand.claim, unfit) if g > demand.gpus)
+        allowed = (g for g in near if rules.is_approved(demand.claim, demand.offer, g))
+        for gpus in allowed:
+            if find(demand.of_size(gpus)) is not None:
                 yield _offer(demand, OfferKind.OTHER_SIZE, gpus=gpus)
 
 
@@ -104,7 +125,7 @@ def _classes(demand: Demand, rules: Rules, find: Find) -> Iterator[Offer]:
             yield _offer(other, OfferKind.OTHER_CLASS)
 
 
-def _split(demand: Demand, standings: Standings) -> Iterator[Offer]:
+def _split(demand: Demand, standings: Standings, rules: Rules) -> Iterator[Offer]:
     """Yield several claims for what is too much for one, if there is room for them all."""
     supplies = standings.of(Standing.OPEN, Standing.UNFIT)
     for size in sorted({s for supply in supplies for s in supply.sizes_at(demand.start_ms)})[::-1]:
@@ -117,7 +138,8 @@ def _split(demand: Demand, standings: Standings) -> Iterator[Offer]:
             for s in supplies
             if size in s.sizes_at(demand.start_ms)
         )
-        if claims > 1 and room * size >= each * claims:
+        alone = rules.is_approved(demand.claim, demand.offer, each)
+        if claims > 1 and room * size >= each * claims and alone:
             yield _offer(demand, OfferKind.SPLIT, gpus=each, claims=claims)
             return
 

@@ -13,6 +13,7 @@ from sublet.api.gpulease import GpuLease, OutlookStep
 from sublet.api.times import Millis
 from sublet.book.contract import commitment_changes
 from sublet.book.holdings import Term
+from sublet.book.maintenance import taken_away
 from sublet.book.steps import FOREVER, Steps
 
 MAX_STEPS: Final = 64
@@ -52,6 +53,8 @@ class _Future:
         """What stands on nodes or should: what is late today isn't counted as coming with a later phase."""
         self._now_ms = now_ms
         edges = {at for at, _ in (*commitment, *held)} | {self._begins_ms, self._closes_ms}
+        self._away = Steps(now_ms, [c for b, e, n in taken_away(lease) for c in ((b, n), (e, -n))])
+        edges |= set(self._away.edges)
         self._edges = sorted(at for at in edges if now_ms < at < FOREVER)
 
     def changes(self) -> Iterable[OutlookStep]:
@@ -68,12 +71,15 @@ class _Future:
         sells = self._begins_ms <= at_ms < self._closes_ms
         there = min(committed, self._healthy) if sells else 0
         coming = max(0, committed - self._known) if sells else 0
-        sellable = min(committed, self._healthy + coming) if sells else 0
+        away = min(committed, self._away.at(at_ms)) if sells else 0
+        sellable = max(0, min(committed, self._healthy + coming) - away) if sells else 0
+        there = min(there, sellable)
         return OutlookStep(
             time=at_ms,
             committed=committed,
             sellable=sellable,
             undelivered=sellable - there,
+            maintenance=away,
             reserved=reserved,
             free=max(0, sellable - reserved),
         )

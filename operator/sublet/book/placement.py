@@ -71,6 +71,8 @@ class Candidate:
     """It takes a part of a node that was whole."""
     left: int = 0
     """GPUs of a broken node that stay free."""
+    stops_ms: Millis = FOREVER
+    """Before which maintenance it ends, if it has no end of its own."""
 
     @property
     def nodes(self) -> int:
@@ -120,6 +122,8 @@ def end_of(
     end = demand.until_on(lease_end)
     if end == FOREVER:
         return None, None
+    if end == demand.stops_ms < min(demand.own_end_ms, lease_end):
+        return end, ReleaseCause.MAINTENANCE
     completed = demand.own_end_ms <= lease_end
     return end, ReleaseCause.COMPLETED if completed else ReleaseCause.LEASE_ENDED
 

@@ -16,6 +16,7 @@ from sublet.api.pending import Offer, PendingReason
 from sublet.api.times import MS_PER_SECOND
 from sublet.book.backfill import SHADOWS, Opening, find_opening
 from sublet.book.budget import Budgets
+from sublet.book.cancellation import terms_of
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
@@ -23,8 +24,9 @@ from sublet.book.expiry import review
 from sublet.book.fewer import most_that_fit
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
+from sublet.book.maintenance import until_windows
 from sublet.book.notices import notices
-from sublet.book.offers import as_asked, dearer, offers_for
+from sublet.book.offers import as_asked, dearer, offers_for, unapproved
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.pardon import Pardons
 from sublet.book.placement import Candidate, end_of, find_place
@@ -103,6 +105,8 @@ class _Pass:
         self._preemption = Preemption(holders, self._rules.offer, view.busy, view.now_ms)
         self._pardons = Pardons(holders, self._rules.offer, self._supplies, view.busy, view.now_ms)
         self._promises = Promises(self._holdings.promises, self._rules, self._supplies, view.now_ms)
+        for supply in self._supplies.values():
+            supply.close_windows()  # after the promises: they are kept through maintenance
 
     def decide(self, pending: Iterable[GpuClaim]) -> list[Decision]:
         """Return the decisions: about claims that hold GPUs, promises, pending claims, and what they are told."""
@@ -193,7 +197,7 @@ class _Pass:
         opening = None
         if refused.reason in _MENDED_BY_TIME:
             later = standings.of(Standing.OPEN, Standing.LATER)
-            opening = find_opening(demand, later, self._view.now_ms)
+            opening = self._opening(demand, later)
             opening = self._preempt(demand, standings, opening)
         offers = self._offers(demand, refused, standings, opening)
         if opening is None and refused.reason in _MENDED_BY_TIME:
@@ -212,31 +216,34 @@ class _Pass:
             return opening
         sells = standings.of(Standing.OPEN)
         soonest = opening.at_ms if opening is not None else FOREVER
-        if not self._preemption.make_room(demand, sells, soonest):
+        forms = until_windows(demand, [s.lease for s in sells])
+        if not any(self._preemption.make_room(each, sells, soonest) for each in forms):
             return opening
-        return find_opening(demand, sells, self._view.now_ms)
+        return self._opening(demand, sells)
+
+    def _opening(self, demand: Demand, supplies: Sequence[LeaseSupply]) -> Opening | None:
+        """Return the earliest start after now, before a window too where the claim has no duration of its own."""
+        forms = until_windows(demand, [s.lease for s in supplies])
+        found = (find_opening(each, supplies, self._view.now_ms) for each in forms)
+        return min((o for o in found if o is not None), key=lambda o: o.at_ms, default=None)
 
     def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
         """Answer a quote, or name the price that the claim refuses."""
         if len(self._quoted) >= SHADOWS:
             return refused
         self._quoted.add(refused.claim_uid)
-        if refused.reason is PendingReason.PRICE_UNMET:
-            return replace(refused, offers=dearer(claim, self._rules, self._would))
         if not claim.spec.suspended:
-            return refused
+            return replace(refused, offers=self._ways_out(claim, refused.reason))
         read = self._rules.read(with_spec(claim, suspended=False))
         if isinstance(read, Refuse):
             asked = replace(refused, message=f"{refused.message}; resumed now: {read.message}")
-            priced = read.reason is PendingReason.PRICE_UNMET
-            offers = dearer(claim, self._rules, self._would) if priced else ()
-            return replace(asked, offers=offers)
+            return replace(asked, offers=self._ways_out(claim, read.reason))
         found = self._find(read)
         if isinstance(found, Candidate):
             return replace(refused, offers=(as_asked(read),))
         standings = Standings(read, self._supplies.values())
         later = standings.of(Standing.OPEN, Standing.LATER)
-        opening = find_opening(read, later, self._view.now_ms)
+        opening = self._opening(read, later)
         offers = self._offers(read, found, standings, opening)
         return replace(
             refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
@@ -249,6 +256,14 @@ class _Pass:
         if refused.reason in (PendingReason.EXCEEDS_BUDGET, PendingReason.MISCONFIGURED):
             return self.budgets.offers(demand, self._would)
         return offers_for(demand, standings, opening, self._rules, self._would)
+
+    def _ways_out(self, claim: GpuClaim, reason: PendingReason) -> tuple[Offer, ...]:
+        """Return what would bind instead of a claim that is refused as a whole."""
+        if reason is PendingReason.PRICE_UNMET:
+            return dearer(claim, self._rules, self._would)
+        if reason is PendingReason.WAITING_FOR_APPROVAL:
+            return unapproved(claim, self._rules, self._supplies.values(), self._would)
+        return ()
 
     def _would(self, demand: Demand) -> Candidate | None:
         """Return the place that a demand would get, if it were asked for."""
@@ -267,15 +282,17 @@ class _Pass:
         last = max((s.ends_ms for s in nearest), default=FOREVER)
         if (unpaid := self.budgets.refusal(demand, last)) is not None:
             return unpaid
-        found = find_place(demand, standings.of(Standing.OPEN))
-        if found is not None:
-            return found
+        sells = standings.of(Standing.OPEN)
+        for each in until_windows(demand, [s.lease for s in sells]):
+            if (found := find_place(each, sells)) is not None:
+                return replace(found, stops_ms=each.stops_ms)
         would = None
         if standings.of(Standing.SILENT):
             would = find_place(demand, standings.of(Standing.OPEN, Standing.SILENT))
         return refusal(demand, standings, would.supplies if would is not None else ())
 
     def _give(self, demand: Demand, found: Candidate) -> Reserve:
+        demand = replace(demand, stops_ms=found.stops_ms)
         until_ms, cause = end_of(demand, found.supplies)
         end_ms = until_ms if until_ms is not None else FOREVER
         give(demand, found, end_ms)
@@ -303,6 +320,7 @@ class _Pass:
             until_cause=cause,
             placements=() if demand.is_ahead else tuple(p.as_placement() for p in found.places),
             bookings=tuple(p.as_booking() for p in found.places) if demand.is_ahead else (),
+            cancellation=terms_of(demand),
         )
 
 

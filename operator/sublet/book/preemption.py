@@ -150,8 +150,7 @@ def _fits(
         return False
     rested = max(s.whole.rested(left) for s in supplies)
     later = replace(demand.at(rested), is_ahead=True)
-    running = [s for s in supplies if rested < s.ends_ms]
-    running = [s for s in running if later.until_on(s.ends_ms) <= s.ends_ms]
+    running = [s for s in supplies if rested < later.until_on(s.ends_ms) <= s.ends_ms]
     return bool(running) and find_place(later, running) is not None
 
 

@@ -27,6 +27,7 @@ from sublet.book.expiry import (
     take_if_due,
 )
 from sublet.book.holdings import RELEASE_MS, Promise
+from sublet.book.maintenance import end_cause
 from sublet.book.placement import Candidate, Place, find_place
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
@@ -85,7 +86,7 @@ class Promises:
                     _hold(kept, -1)
                     kept.promise = replace(promise, until_ms=end.at_ms)
                     _hold(kept)
-                yield moved(promise.claim, end)
+                yield moved(promise.claim, promise.allocation, end, self._now_ms)
 
     def decide(self, decided: Collection[ClaimUID]) -> Iterator[Decision]:
         """Yield nodes for windows that have begun, other leases for those that slip, and warnings.
@@ -167,7 +168,8 @@ class Promises:
         at_ms = min(lasts, default=before.at_ms)
         if at_ms >= end.at_ms:
             return end
-        return End(at_ms, ReleaseCause.LEASE_ENDED) if at_ms > before.at_ms else before
+        cause = end_cause([s.lease for s in leases], at_ms)
+        return End(at_ms, cause) if at_ms > before.at_ms else before
 
     def _mend(self, kept: _Kept, *, begun: bool) -> Iterator[Decision]:
         demand = self._rules.promised(kept.promise.claim, kept.promise.allocation)
@@ -175,7 +177,12 @@ class Promises:
             yield from _said(kept, "its class or its tenant is gone; ask the platform team")
             return
         _hold(kept, -1)
+        own = [s for uid, s in self._supplies.items() if uid in kept.promise.allocation.lease_uids]
+        for supply in own:
+            supply.close_windows(-1)
         found = self._find(demand, kept)
+        for supply in own:
+            supply.close_windows()
         if found is None:
             _hold(kept)
             # whoever had the nodes until its start is given the time that a release takes
@@ -271,6 +278,8 @@ def _as_promised(demand: Demand, promise: Promise, found: Candidate, end: End) -
         until_cause=end.cause,
         placements=() if ahead else tuple(p.as_placement() for p in places),
         bookings=tuple(p.as_booking() for p in places) if ahead else allocation.bookings,
+        cancellation=allocation.cancellation,
+        given_up=allocation.given_up,
     )
 
 

@@ -12,6 +12,7 @@ from sublet.api.pending import PendingReason
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand
+from sublet.book.maintenance import windows_text
 from sublet.book.shape import unfit_message
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
@@ -78,7 +79,9 @@ def _capacity(demand: Demand, found: Standings) -> str:
     counts = _counts(demand, found)
     unsellable = sum(s.unsellable_gpus for s in supplies)
     rest = f"; {unsellable} are not for sale just now" if unsellable else ""
-    return f"{counts}; {text}{rest}"
+    until = demand.until_on(max((s.ends_ms for s in supplies), default=FOREVER))
+    away = windows_text((s.lease for s in supplies), demand.start_ms, until)
+    return f"{counts}; {text}{rest}{away}"
 
 
 def _counts(demand: Demand, found: Standings) -> str:

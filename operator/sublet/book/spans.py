@@ -9,6 +9,7 @@ ones, and those of claims that are gone, are in the ledger.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 from sublet.api.common import find_condition
 from sublet.api.gpuclaim import Allocation, GpuClaim
@@ -33,6 +34,8 @@ class Span:
     """The same as `paid_from_ms` where nothing is paid: only what was bound is."""
     rate: Rate
     """What the tenant pays."""
+    is_given_up: bool = False
+    """Nothing is held: the tenant pays a part of the price for giving the GPUs up too late."""
 
     def holds_at(self, at_ms: Millis) -> bool:
         """Say whether the GPUs are held at an instant."""
@@ -66,6 +69,7 @@ def spans_of(claims: Iterable[GpuClaim], now_ms: Millis) -> Spans:
 
 
 def _spans(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> Iterator[Span]:
+    yield from _given_up(claim, allocation)
     if allocation.is_ahead and not holds(claim):
         return  # a promise that was given up never held anything
     gpus: dict[LeaseUID, int] = defaultdict(int)
@@ -86,6 +90,23 @@ def _spans(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> Iterator[
             paid_from_ms=paid_from,
             paid_until_ms=paid_until,
             rate=Rate(allocation.price_per_gpu_hour, allocation.currency),
+        )
+
+
+def _given_up(claim: GpuClaim, allocation: Allocation) -> Iterator[Span]:
+    terms = allocation.cancellation
+    for given in allocation.given_up if terms is not None else ():
+        price = terms.price(allocation.price_per_gpu_hour) if terms is not None else Decimal(0)
+        yield Span(
+            claim_uid=ClaimUID(claim.metadata.uid),
+            lease_uid=LeaseUID(given.lease_uid),
+            gpus=given.gpus,
+            from_ms=given.from_time,
+            until_ms=given.from_time,
+            paid_from_ms=given.from_time,
+            paid_until_ms=given.until_time,
+            rate=Rate(price, allocation.currency),
+            is_given_up=True,
         )
 
 

@@ -6,19 +6,18 @@ is sold never exceeds what is committed, at any instant that the buyer would see
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from decimal import Decimal
 from typing import Final
 
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantUID
-from sublet.api.lease_terms import CommitmentMode
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
-from sublet.book.contract import commitment_changes, committed_at, price_at
+from sublet.book.contract import commitment_changes, committed_at, marginal_price_at
 from sublet.book.free import FreeNodes
 from sublet.book.holdings import Holdings, NodeHold
 from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
+from sublet.book.maintenance import taken_away
 from sublet.book.shape import Shape, shapes_on
 from sublet.book.steps import FOREVER, Steps
 from sublet.book.whole import WholeNodes
@@ -71,11 +70,7 @@ class LeaseSupply:
         """It takes new claims."""
         self.is_silent = inventory.reach is not Reach.REACHABLE or not inventory.synced
         """What is known of it may be old."""
-        self.marginal_price = (
-            Decimal(0)
-            if spec.commitment.mode is CommitmentMode.TAKE_OR_PAY
-            else price_at(lease, now_ms)
-        )
+        self.marginal_price = marginal_price_at(lease, now_ms)
         """What one more GPU-hour costs us: nothing where it is paid for anyway."""
         nodes = [n for n in inventory.nodes.values() if n.unfit not in _NEVER_SOLD and n.gpus > 0]
         sellable = [n for n in nodes if n.unfit is None and n.uid not in disputed]
@@ -111,6 +106,12 @@ class LeaseSupply:
             ],
         )
         """Committed GPUs that nobody holds, in time; below 0 where the commitment was lowered."""
+        self._away = taken_away(lease, max(0, committed_at(lease, now_ms) - self.gpus))
+
+    def close_windows(self, sign: int = 1) -> None:
+        """Sell nothing more that maintenance takes away; -1 opens the windows again, for what was promised before."""
+        for from_ms, until_ms, gpus in self._away:
+            self._spare.add(-sign * gpus, from_ms, until_ms)
 
     def zone_of(self, node: NodeState) -> str:
         """Return a node's failure domain inside the cluster."""
@@ -159,13 +160,19 @@ class LeaseSupply:
         return self.whole.can_move(node, until_ms)
 
     def first_window(
-        self, size: int, nodes: int, gpus: int, from_ms: Millis, length_ms: int | None
+        self,
+        size: int,
+        nodes: int,
+        gpus: int,
+        from_ms: Millis,
+        length_ms: int | None,
+        stops_ms: Millis = FOREVER,
     ) -> Millis | None:
-        """Return the first instant from which so many nodes are there for so long, or to the lease's end.
+        """Return the first instant from which so many nodes are there for so long, or to `stops_ms` or the lease's end.
 
         Both step functions are swept in turns until they agree; each turn only moves the instant later.
         """
-        steps = self.whole.steps(size)
+        steps, ends_ms = self.whole.steps(size), min(self.ends_ms, stops_ms)
         found: Millis | None = max(from_ms, self.begins_ms)
         before: Millis | None = None
         while steps is not None and found is not None and found != before:
@@ -175,8 +182,8 @@ class LeaseSupply:
                 if found is not None and length_ms is not None:
                     found = each.first_for(level, found, length_ms + more)
                 elif found is not None:
-                    found = each.first_until(level, found, self.ends_ms)
-        lasts = found is not None and found + (length_ms or 1) <= self.ends_ms
+                    found = each.first_until(level, found, ends_ms)
+        lasts = found is not None and found + (length_ms or 1) <= ends_ms
         return found if steps is not None and lasts else None
 
     def move_end(self, claim_uid: ClaimUID, allocation: Allocation, until_ms: Millis) -> None:

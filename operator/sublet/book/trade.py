@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from sublet.api.rating import Rate, charges, per_hour
+from sublet.book.bill import Bill
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,31 @@ class Trade:
     """None: nobody knows what the GPUs cost, as their lease is gone."""
     in_time: bool = False
     """Quantities are GPU-milliseconds; else GPUs, and all money is per hour."""
+    given_up: Mapping[Rate, int] = field(default_factory=dict)
+    """What tenants pay for and gave up: revenue, but nothing that was sold."""
+    if_sold: Mapping[Rate, int] | None = None
+    """What is bought, as it would cost if all of it were sold; None: the same."""
+    if_unsold: Mapping[Rate, int] | None = None
+    """What is bought, as it would cost if none of it were sold; None: the same."""
+
+    @classmethod
+    def of(
+        cls,
+        sold: Mapping[Rate, int],
+        given_up: Mapping[Rate, int],
+        bill: Bill | None,
+        *,
+        in_time: bool = False,
+    ) -> "Trade":
+        """Make the trade of what tenants owe and of the landlord's bill, None if that is unknown."""
+        if bill is None:
+            return cls(sold, None, in_time, given_up)
+        return cls(sold, bill.bought, in_time, given_up, bill.if_sold, bill.if_unsold)
 
     @property
     def revenue(self) -> dict[str, Decimal]:
         """Return what tenants owe, by currency: per hour, or for the time."""
-        return self._money(self.sold)
+        return self._money(Counter(self.sold) + Counter(self.given_up))
 
     @property
     def cost(self) -> dict[str, Decimal] | None:
@@ -46,7 +67,8 @@ class Trade:
         """Say why no margin is stated, None if it is."""
         if self.bought is None:
             return "the lease is gone, and with it what its GPUs cost"
-        sold, bought = ({rate.currency for rate in side} for side in (self.sold, self.bought))
+        paid = {**self.sold, **self.given_up}
+        sold, bought = ({rate.currency for rate in side} for side in (paid, self.bought))
         if len(sold | bought) <= 1:
             return None
         words = [" and ".join(sorted(each)) or "nothing" for each in (sold, bought)]
@@ -57,12 +79,17 @@ class Trade:
         """Return the share of what is bought that must be sold for revenue to reach cost: buy price / sell price.
 
         Prices are the averages of what was bought and sold; None where either is missing, free or in another
-        currency. Where unused GPUs cost nothing (PayAsYouGo) it says only whether a sold hour pays: below 1 it does.
+        currency, or no share is enough. Where GPUs cost less while they aren't used, a sold one must earn only what it
+        costs more. Where unused ones cost nothing (PayAsYouGo) it says only whether a sold hour pays: below 1 it does.
         """
         if self.bought is None or self.why_no_margin is not None:
             return None
-        buy, sell = _average(self.bought), _average(self.sold)
-        return buy / sell if buy is not None and sell else None
+        used, unused = (_average(m or self.bought) for m in (self.if_sold, self.if_unsold))
+        sell = _average(self.sold)
+        if used is None or unused is None or not sell:
+            return None
+        earns = sell - used + unused
+        return unused / earns if earns > 0 else None
 
     def _money(self, metered: Mapping[Rate, int]) -> dict[str, Decimal]:
         return charges(metered) if self.in_time else per_hour(metered)
@@ -72,12 +99,22 @@ def together(trades: Iterable[Trade]) -> Trade:
     """Return several trades of one kind as one; its cost is unknown if that of any is."""
     sold: Counter[Rate] = Counter()
     bought: Counter[Rate] = Counter()
+    given_up: Counter[Rate] = Counter()
+    if_sold: Counter[Rate] = Counter()
+    if_unsold: Counter[Rate] = Counter()
     known, in_time = True, False
     for trade in trades:
         sold.update(trade.sold)
         bought.update(trade.bought or {})
+        given_up.update(trade.given_up)
+        if_sold.update(trade.if_sold or trade.bought or {})
+        if_unsold.update(trade.if_unsold or trade.bought or {})
         known, in_time = known and trade.bought is not None, trade.in_time
-    return Trade(sold, bought if known else None, in_time)
+    if not known:
+        return Trade(sold, None, in_time, given_up)
+    if if_sold == bought == if_unsold:
+        return Trade(sold, bought, in_time, given_up)
+    return Trade(sold, bought, in_time, given_up, if_sold, if_unsold)
 
 
 def _average(metered: Mapping[Rate, int]) -> Fraction | None:

@@ -29,6 +29,8 @@ class View:
     """PriorityClass name -> value"""
     inventories: Mapping[LeaseUID, LeaseInventory] = field(default_factory=dict)
     """lease UID -> its nodes"""
+    approved: Mapping[ClaimUID, int] = field(default_factory=dict)
+    """claim -> GPUs that a person approved for it"""
     busy: frozenset[ClaimUID] = frozenset()
     """Claims that work is under way for: their end can't be moved just now."""
     accounts: Mapping[TenantUID, Account] = field(default_factory=dict)

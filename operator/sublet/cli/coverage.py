@@ -9,16 +9,18 @@ from fractions import Fraction
 from typing import Any
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.book.coverage import LeaseCoverage, coverage
+from sublet.book.options import open_options, waiting_gpus
 from sublet.book.trade import Trade
 from sublet.book.view import View
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
 
 COLUMNS = ("lease", "committed", "used", "unsold", "uncovered", "revenue/h", "cost/h", "margin/h")
-WIDE = ("break-even", "uncovered-claims", "why-no-margin")
+WIDE = ("break-even", "maintenance", "uncovered-claims", "why-no-margin")
 
 
 def parse_at(text: str | None, now_ms: Millis) -> Millis:
@@ -30,14 +32,30 @@ def parse_at(text: str | None, now_ms: Millis) -> Millis:
 
 
 def look(
-    leases: Sequence[GpuLease], claims: Sequence[GpuClaim], at_ms: Millis, now_ms: Millis
+    leases: Sequence[GpuLease],
+    claims: Sequence[GpuClaim],
+    at_ms: Millis,
+    now_ms: Millis,
+    classes: Sequence[GpuClass] = (),
 ) -> dict[str, Any]:
     """Return each lease's coverage at an instant, as data for programs: money as decimal strings, per hour."""
     names = {x.metadata.uid: x.metadata.name for x in leases}
     keys = {c.metadata.uid: c.metadata.key for c in claims}
     lines = coverage(View(now_ms, tuple(claims), tuple(leases)), at_ms)
     items = [_item(line, names, keys) for line in lines]
-    return {"at": format_instant(at_ms), "items": sorted(items, key=lambda item: item["lease"])}
+    options = [
+        {
+            "lease": lease.metadata.name,
+            "gpus": option.gpus,
+            "startTime": format_instant(option.start_time),
+            "exerciseByTime": format_instant(option.exercise_by_time),
+            "waitingGpus": waiting_gpus(lease, claims, classes),
+        }
+        for lease in sorted(leases, key=lambda x: x.metadata.name)
+        for option in open_options(lease, at_ms)
+    ]
+    items.sort(key=lambda item: item["lease"])
+    return {"at": format_instant(at_ms), "items": items, "options": options}
 
 
 def show_coverage(found: dict[str, Any], *, wide: bool = False) -> None:
@@ -51,7 +69,12 @@ def show_coverage(found: dict[str, Any], *, wide: bool = False) -> None:
             _money(item["costPerHour"]),
             item["marginPerHour"],
             *(
-                (item["breakEven"], ", ".join(item["uncoveredClaims"]), item["whyNoMargin"])
+                (
+                    item["breakEven"],
+                    item["maintenance"] or "",
+                    ", ".join(item["uncoveredClaims"]),
+                    item["whyNoMargin"],
+                )
                 if wide
                 else ()
             ),
@@ -59,6 +82,11 @@ def show_coverage(found: dict[str, Any], *, wide: bool = False) -> None:
         for item in found["items"]
     ]
     show_table((*COLUMNS, *(WIDE if wide else ())), rows)
+    for option in found["options"]:
+        print(
+            f"option of {option['lease']}: {option['gpus']} GPUs from {option['startTime']} on, to be exercised by "
+            f"{option['exerciseByTime']}; claims wait for {option['waitingGpus']} GPUs that it could serve"
+        )
 
 
 def _item(line: LeaseCoverage, names: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, Any]:
@@ -69,6 +97,7 @@ def _item(line: LeaseCoverage, names: Mapping[str, str], keys: Mapping[str, str]
         "used": line.used,
         "unsold": line.unsold,
         "uncovered": line.uncovered,
+        "maintenance": line.maintenance,
         "uncoveredClaims": [keys[uid] for uid in line.uncovered_claims],
         "revenuePerHour": _texts(trade.revenue),
         "costPerHour": _texts(trade.cost) if trade.cost is not None else None,

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from sublet.api.approval import approved_gpus, approver
 from sublet.api.common import Condition, find_condition
-from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.pending import Offer
 from sublet.api.times import Millis, format_instant
 from sublet.cli.output import show_fields, show_table
@@ -17,6 +18,7 @@ def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
             "Asked for": _asked(claim),
             "State": _state(claim.status.conditions),
             "Because": _because(claim),
+            "Approved": _approved(claim),
             **_outlook(claim),
             **_held(claim),
             **_way_in(claim),
@@ -60,6 +62,11 @@ def _because(claim: GpuClaim) -> str:
     return ready.message if ready and ready.status != "True" else ""
 
 
+def _approved(claim: GpuClaim) -> str:
+    gpus = approved_gpus(claim.metadata)
+    return f"{gpus} GPUs, by {approver(claim.metadata)}" if gpus else ""
+
+
 def _outlook(claim: GpuClaim) -> dict[str, object]:
     """Return what a waiting claim may expect, and what would bind instead."""
     pending, offers = claim.status.pending, [_offer(each) for each in claim.status.offers]
@@ -99,8 +106,18 @@ def _held(claim: GpuClaim) -> dict[str, object]:
     return {
         "Nodes": "\n".join(nodes),
         "Price": f"{allocation.price_per_gpu_hour} {allocation.currency} per GPU-hour",
+        "Giving up": _giving_up(claim, allocation),
         "Billed": format_instant(allocation.bound_time) + " on" if allocation.bound_time else "",
     }
+
+
+def _giving_up(claim: GpuClaim, allocation: Allocation) -> str:
+    """Say what giving up the window costs, as agreed."""
+    terms, start = allocation.cancellation, claim.spec.schedule.start_time
+    if terms is None or start is None:
+        return ""
+    free = format_instant(Millis(start - terms.free_before_start_seconds * 1_000))
+    return f"free until {free}, then {terms.charge_percent}% of the price of what is given up"
 
 
 def _way_in(claim: GpuClaim) -> dict[str, object]:

@@ -11,10 +11,12 @@ import typer
 
 from sublet import __version__
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
-from sublet.api.kinds import CLAIMS, LEASES, Kind
+from sublet.api.kinds import CLAIMS, CLASSES, LEASES, Kind
 from sublet.api.schema import ApiModel
 from sublet.cli import (
+    approve as approving,
     coverage as covered,
     explain as explaining,
     kubeconfig as access,
@@ -128,6 +130,27 @@ def kubeconfig(
 
 
 @app.command()
+def approve(
+    claim: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The GpuClaim.")],
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take the approval back; what it has it keeps.")
+    ] = False,
+    context: Context = None,
+) -> None:
+    """Approve a claim that its class gives so many GPUs only with somebody's approval.
+
+    You need the right to `approve` gpuclaims (ClusterRole sublet-claims-approve). It counts for this very claim, up to
+    the number of GPUs that it asks for now.
+    """
+    namespace, _, name = claim.rpartition("/")
+
+    async def work(hub: Cluster, raw: dict[str, Any]) -> None:
+        print(await (approving.withdraw if withdraw else approving.approve)(hub, raw))
+
+    _with_claim(work, name, namespace or None, context)
+
+
+@app.command()
 def top(context: Context = None, output: FormatOption = Format.TABLE) -> None:
     """Show all leases and claims with their counts and states."""
 
@@ -164,7 +187,8 @@ def coverage(
         async with connect(context) as hub:
             leases = await _list(hub, LEASES, GpuLease)
             claims = await _list(hub, CLAIMS, GpuClaim)
-        found = covered.look(leases, claims, at_ms, now_ms)
+            classes = await _list(hub, CLASSES, GpuClass)
+        found = covered.look(leases, claims, at_ms, now_ms, classes)
         if not show_data(found, output):
             covered.show_coverage(found, wide=output is Format.WIDE)
 

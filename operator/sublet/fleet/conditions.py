@@ -10,9 +10,12 @@ from typing import Final
 
 from sublet.api.common import Condition, Status
 from sublet.api.gpulease import GpuLease, InventoryStatus, LeaseStatus, Unsellable
+from sublet.api.lease_terms import Option
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
 from sublet.book.holdings import Term
 from sublet.book.inventory import LeaseInventory, Reach, Unfit
+from sublet.book.maintenance import away_at
+from sublet.book.options import exercised_late, open_options, seen_exercised
 from sublet.book.outlook import outlook
 from sublet.book.steps import FOREVER
 from sublet.fleet.facts import LeaseFacts
@@ -49,6 +52,9 @@ def lease_status(
         "Expiring": _expiring(lease, now_ms),
         "Overcommitted": _overcommitted(counts, held),
     }
+    seen = seen_exercised(lease, now_ms)
+    if lease.spec.commitment.options:
+        found["OptionsOpen"] = _options(lease, exercised_late(lease, seen), now_ms)
     found["Ready"] = _ready(lease, found, now_ms)
     before = {c.type: c for c in lease.status.conditions}
     return lease.status.model_copy(
@@ -61,6 +67,7 @@ def lease_status(
             "cluster_uid": lease.status.cluster_uid or facts.cluster_uid,
             "kubernetes_version": facts.kubernetes_version or lease.status.kubernetes_version,
             "inventory": counts,
+            "exercised_options": seen,
             "outlook": outlook(
                 lease,
                 delivered=counts.delivered,
@@ -134,6 +141,23 @@ def _expiring(lease: GpuLease, now_ms: Millis) -> Found:
     return Status.TRUE, "EndsSoon", f"the lease ends {format_instant(end)}"
 
 
+def _options(lease: GpuLease, late: list[Option], now_ms: Millis) -> Found:
+    still = open_options(lease, now_ms)
+    if late:
+        starts = ", ".join(format_instant(o.start_time) for o in late)
+        status = Status.TRUE if still else Status.FALSE
+        return status, "ExercisedLate", (
+            f"exercised after exerciseByTime: the option from {starts}; ask the landlord whether it counts"
+        )  # fmt: skip
+    if not still:
+        return Status.FALSE, "NoneOpen", "every option was exercised or has lapsed"
+    first = still[0]
+    return Status.TRUE, "Open", (
+        f"{first.gpus} more GPUs from {format_instant(first.start_time)} on can be had until "
+        f"{format_instant(first.exercise_by_time)}"
+    )  # fmt: skip
+
+
 def _overcommitted(counts: InventoryStatus, held: Held) -> Found:
     total = held.reserved + held.bound
     text = f"claims hold {total} of {counts.committed} committed GPUs"
@@ -194,7 +218,7 @@ def _counts(
         "committed": committed,
         "reserved": held.reserved,
         "bound": held.bound,
-        "free": max(0, min(free, committed - total)),
+        "free": max(0, min(free, committed - away_at(lease, now_ms) - total)),
     }
     if old is not None and all(getattr(old, name) == value for name, value in fields.items()):
         return old

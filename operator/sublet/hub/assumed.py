@@ -26,6 +26,8 @@ def assume(claim: GpuClaim, decision: Reserve) -> GpuClaim:
         until_cause=decision.until_cause,
         placements=decision.placements,
         bookings=decision.bookings,
+        cancellation=decision.cancellation,
+        given_up=decision.given_up,
     )
     write = claim_status.booked if allocation.is_ahead else claim_status.reserved
     return claim.model_copy(update={"status": write(claim, allocation, decision.decided_ms)})

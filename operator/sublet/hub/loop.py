@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from sublet.api.approval import approved_gpus
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
@@ -18,6 +19,7 @@ from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
 from sublet.book.decisions import CutOver, Decision, Extend, Plan, Reserve, Take
 from sublet.book.holdings import holds
+from sublet.book.options import next_lapse_ms
 from sublet.book.plan import plan
 from sublet.book.view import View
 from sublet.clock import Clock
@@ -152,6 +154,7 @@ class Loop:
             tenants=self._state.tenants.all(),
             priorities=dict(self._state.priorities),
             inventories=self._fleet.inventories(),
+            approved=_approvals(claims),
             busy=self._binder.busy,
             accounts=self._accounts.known.accounts,
             usage=self._accounts.known.usage,
@@ -248,6 +251,7 @@ class Loop:
             at for x in self._state.leases.all() if (at := expiring_from_ms(x)) and at > now
         ]
         steps = [x.status.outlook[0].time for x in self._state.leases.all() if x.status.outlook]
+        steps += [at for x in self._state.leases.all() if (at := next_lapse_ms(x, now))]
         unknown = None if self._knows_enough() else now
         due: Iterable[Millis | None] = (
             made.next_due_ms,
@@ -263,3 +267,9 @@ class Loop:
         return min(
             (at if at > now else Millis(now + 1_000) for at in due if at is not None), default=None
         )
+
+
+def _approvals(claims: Iterable[GpuClaim]) -> dict[ClaimUID, int]:
+    """Return claim -> GPUs that a person approved for it."""
+    found = ((ClaimUID(c.metadata.uid), approved_gpus(c.metadata)) for c in claims)
+    return {uid: gpus for uid, gpus in found if gpus}

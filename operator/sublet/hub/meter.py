@@ -27,7 +27,7 @@ def facts_of(claim: GpuClaim) -> list[Fact]:
     if allocation is None:
         return []
     left = (fact for each in claim.status.leaving for fact in _left_facts(claim, allocation, each))
-    return [*left, *_facts(claim, allocation)]
+    return [*left, *_facts(claim, allocation), *_cancelled(claim, allocation)]
 
 
 def texts_of(claim: GpuClaim) -> dict[str, str]:
@@ -37,7 +37,9 @@ def texts_of(claim: GpuClaim) -> dict[str, str]:
         return {}
     price = PriceTerms(allocation.price_per_gpu_hour, allocation.currency)
     tags = tags_text(allocation.tags)
-    return {price.hash: price.text, content_hash(tags): tags}
+    part = _part_price(allocation)
+    parts = {part.hash: part.text} if part is not None and allocation.given_up else {}
+    return {price.hash: price.text, **parts, content_hash(tags): tags}
 
 
 def _facts(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:
@@ -104,6 +106,35 @@ def _fact(
     )
 
 
+def _cancelled(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:
+    """Yield what was given up too late as GPUs for that time, at the part of the price that the terms say."""
+    price = _part_price(allocation)
+    for given in allocation.given_up if price is not None else ():
+        edges = ((EntryType.OPEN, given.from_time), (EntryType.CLOSE, given.until_time))
+        for type_, at_ms in edges:
+            yield Fact(
+                claim_uid=ClaimUID(claim.metadata.uid),
+                sequence=given.sequence,
+                tenant_uid=TenantUID(allocation.tenant_uid),
+                lease_uid=LeaseUID(given.lease_uid),
+                kind=EntryKind.CANCELLED,
+                type=type_,
+                gpus=given.gpus,
+                at_ms=at_ms,
+                price_hash=price.hash if price is not None else "",
+                tags_hash=content_hash(tags_text(allocation.tags)),
+                source_version=claim.metadata.resource_version,
+            )
+
+
+def _part_price(allocation: Allocation) -> PriceTerms | None:
+    """Return what a GPU-hour that is given up costs, None where nothing is agreed."""
+    terms = allocation.cancellation
+    if terms is None:
+        return None
+    return PriceTerms(terms.price(allocation.price_per_gpu_hour), allocation.currency)
+
+
 class ClaimMeter:
     """Brings claims' lines into the ledger; implements `sublet.binder.ports.Meter`."""
 
@@ -137,4 +168,5 @@ def needs_meter(claim: GpuClaim) -> bool:
     allocation = claim.status.allocation
     if allocation is None:
         return False
-    return allocation.bound_time is not None or is_true(claim.status.conditions, "Releasing")
+    billed = allocation.bound_time is not None or bool(allocation.given_up)
+    return billed or is_true(claim.status.conditions, "Releasing")

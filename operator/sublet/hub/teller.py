@@ -15,6 +15,7 @@ from sublet.api.pending import Pending, coarse
 from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.ports import Events
+from sublet.book.coarse import Detail, coarsened
 from sublet.book.decisions import Degrade, Notice, Refuse, Warn
 from sublet.clock import Clock
 from sublet.hub.state import HubState
@@ -27,11 +28,19 @@ _WRITES_AT_ONCE: Final = 8
 class ClaimTeller:
     """Writes statuses of claims that nothing else is under way for."""
 
-    def __init__(self, state: HubState, claims: ClaimWriter, events: Events, clock: Clock) -> None:
+    def __init__(
+        self,
+        state: HubState,
+        claims: ClaimWriter,
+        events: Events,
+        clock: Clock,
+        detail: Detail = Detail.FULL,
+    ) -> None:
         self._state = state
         self._claims = claims
         self._events = events
         self._clock = clock
+        self._detail = detail
         self._slots = asyncio.Semaphore(_WRITES_AT_ONCE)
 
     async def tell(self, sayings: Iterable[tuple[GpuClaim, Saying]]) -> None:
@@ -50,6 +59,8 @@ class ClaimTeller:
         )
 
     async def _say(self, claim: GpuClaim, saying: Saying, now_ms: Millis) -> None:
+        if isinstance(saying, Refuse) and self._detail is Detail.COARSE:
+            saying = coarsened(claim, saying)
         status = _status(claim, saying, now_ms)
         if status == claim.status or not await self._write(claim, status):
             return

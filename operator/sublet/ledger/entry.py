@@ -24,6 +24,12 @@ class EntryKind(StrEnum):
     """Handed over to the tenant: billed."""
     RELEASING = "releasing"
     """Taken back, not yet free: held, not billed to the tenant."""
+    CANCELLED = "cancelled"
+    """Promised ahead and given up too late: not held, billed at a part of its price for the time given up."""
+
+
+BILLED: Final = frozenset({EntryKind.BOUND, EntryKind.CANCELLED})
+"""What tenants are charged for."""
 
 
 class EntryType(StrEnum):

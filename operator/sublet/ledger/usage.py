@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from sublet.api.rating import Rate, charges
 from sublet.api.times import Millis
-from sublet.ledger.entry import EntryKind
+from sublet.ledger.entry import BILLED, EntryKind
 from sublet.ledger.interval import Interval
 from sublet.ledger.terms import PriceTerms
 
@@ -50,7 +50,7 @@ def usage(
             continue
         key = (_uid(interval, by), interval.kind)
         quantity[key] += amount
-        if interval.kind is EntryKind.BOUND:
+        if interval.kind in BILLED:
             terms = prices[interval.price_hash]
             billed[key][Rate(terms.per_gpu_hour, terms.currency)] += amount
     return [Usage(*key, quantity[key], charges(billed.get(key, {}))) for key in sorted(quantity)]

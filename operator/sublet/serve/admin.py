@@ -4,13 +4,14 @@ The Host header is checked, or a web page in somebody's browser could read it th
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
 
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.clock import Clock
-from sublet.ledger.interval import BrokenLedger
+from sublet.ledger.interval import BrokenLedger, Interval
 from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.usage import By, Usage, rounded, usage
 from sublet.serve.books import LedgerBooks
@@ -54,17 +55,15 @@ class Admin:
             to_ms = parse_instant(query["to"])
         except (KeyError, ValueError) as error:
             return _error(400, f"give by=claim|tenant|lease, from= and to= as RFC 3339 ({error})")
-        # the future isn't metered: an open interval ends now
-        end = Millis(min(to_ms, self._clock.now_ms()))
-        held = await self._books.intervals()
+        held = [_so_far(each, self._clock.now_ms()) for each in await self._books.intervals()]
         prices = await self._books.prices(interval.price_hash for interval in held)
-        lines = usage(held, prices, by=by, from_ms=from_ms, to_ms=end)
+        lines = usage(held, prices, by=by, from_ms=from_ms, to_ms=to_ms)
         names = self._names(by)
         return web.json_response(
             {
                 "by": by.value,
                 "from": format_instant(from_ms),
-                "to": format_instant(end),
+                "to": format_instant(to_ms),
                 "items": [item for line in lines for item in _items(line, names)],
             }
         )
@@ -87,6 +86,11 @@ class Admin:
         if by is By.TENANT:
             return {t.metadata.uid: t.metadata.name for t in self._observed.tenants()}
         return {x.metadata.uid: x.metadata.name for x in self._observed.leases()}
+
+
+def _so_far(held: Interval, now_ms: Millis) -> Interval:
+    """Return what is metered of an interval: the future isn't, but for what was given up and is owed already."""
+    return held if held.end_ms is not None else replace(held, end_ms=now_ms)
 
 
 def _items(line: Usage, names: dict[str, str]) -> list[dict[str, Any]]:

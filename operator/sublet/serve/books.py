@@ -72,7 +72,8 @@ class LedgerBooks:
             if closed is not None:
                 self._closed[_key(closed)] += closed.gpus * (fact.at_ms - closed.start_ms)
             self._entries[fact.kind] += 1
-            self._last_at = Millis(max(self._last_at or 0, fact.at_ms))
+            if fact.kind is not EntryKind.CANCELLED:  # its instants may be in the future
+                self._last_at = Millis(max(self._last_at or 0, fact.at_ms))
             self._seq = entry.seq
 
 

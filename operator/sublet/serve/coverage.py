@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 
 from sublet.api.times import Millis
 from sublet.book.coverage import LeaseCoverage, coverage
+from sublet.book.options import open_options
 from sublet.book.view import View
 from sublet.serve.families import Row, gauge
 from sublet.serve.ports import Observed
@@ -29,6 +30,11 @@ def coverage_families(observed: Observed, now_ms: Millis) -> Iterator[Metric]:
     ):
         rows = [((lease,), float(getattr(line, name))) for lease, line in named]
         yield gauge(f"sublet_lease_{name}_gpus", text, ["lease"], rows)
+    text = "GPUs that options of the contract could still add."
+    rows = [
+        ((x.metadata.name,), float(sum(o.gpus for o in open_options(x, now_ms)))) for x in leases
+    ]
+    yield gauge("sublet_lease_option_gpus", text, ["lease"], rows)
     labels = ["lease", "currency"]
     text = "What tenants pay for an hour of what is bound now."
     yield gauge("sublet_lease_revenue_per_hour", text, labels, _revenue(named))

@@ -19,7 +19,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
 from sublet.api.rating import amount_of
 from sublet.api.times import MS_PER_SECOND, Millis
-from sublet.ledger.entry import EntryKind
+from sublet.ledger.entry import BILLED, EntryKind
 from sublet.ledger.terms import PriceTerms
 from sublet.serve.books import Totals
 from sublet.serve.budgets import budget_families
@@ -91,14 +91,16 @@ class Snapshot(Collector):
         charges: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
         for (claim, tenant, lease, kind, price), amount in totals.gpu_milliseconds.items():
             lease_name = leases[lease].metadata.name if lease in leases else lease
-            by_lease[lease_name, kind.value] += amount
+            name = tenants.get(tenant, tenant)
+            if kind in BILLED:
+                terms = self.prices[price]
+                charges[name, terms.currency] += amount_of(amount, terms.per_gpu_hour)
+            if kind is not EntryKind.CANCELLED:  # which nobody held
+                by_lease[lease_name, kind.value] += amount
             if kind is not EntryKind.BOUND:
                 continue
-            name = tenants.get(tenant, tenant)
             product = leases[lease].spec.product if lease in leases else ""
             by_tenant[name, lease_name, product] += amount
-            terms = self.prices[price]
-            charges[name, terms.currency] += amount_of(amount, terms.per_gpu_hour)
             if claim in claims:
                 meta = claims[claim].metadata
                 by_claim[meta.namespace, meta.name, claim] += amount

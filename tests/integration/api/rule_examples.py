@@ -76,6 +76,28 @@ def _phases(*starts: str) -> Body:
     return lease(commitment={"phases": steps})
 
 
+def _append_only_buy_prices() -> Examples:
+    plain = _append_only(lease())
+    held = change(lease(), "prices.0.holdingPerGpuHour", "1.10")
+    over = change(held, "prices.0.overagePerGpuHour", "4.00")
+    return Examples(
+        accepted=(*plain.accepted, Case(over, over)),
+        refused=(
+            *plain.refused,
+            Case(held, lease()),
+            Case(lease(), held),
+            Case(over, held),
+            Case(change(over, "prices.0.overagePerGpuHour", "4.10"), over),
+            Case(change(over, "prices.0.holdingPerGpuHour", "1.00"), over),
+        ),
+    )
+
+
+def _with_option(**fields: Any) -> Body:
+    option = {"exerciseByTime": "2026-12-01T00:00:00Z", "startTime": LATER, "gpus": 8, **fields}
+    return change(lease(), "commitment.options", [option])
+
+
 def _fixed(first: Body, name: str, other: str, allowed: Body) -> Examples:
     return _changes(first, [first, allowed], [change(first, name, other)])
 
@@ -132,7 +154,7 @@ EXAMPLES: dict[Key, Examples] = {
         gpu_class(), "currency", "EUR", change(gpu_class(), "maxDurationSeconds", 60)
     ),
     ("GpuClass", ".spec.prices", _PRICES): _append_only(gpu_class()),
-    ("GpuLease", ".spec.prices", _PRICES): _append_only(lease()),
+    ("GpuLease", ".spec.prices", _PRICES): _append_only_buy_prices(),
     ("GpuLease", ".spec", "currency can't change; make a new lease"): _fixed(
         lease(), "currency", "EUR", _CLOSED
     ),
@@ -162,6 +184,44 @@ EXAMPLES: dict[Key, Examples] = {
         refused=(
             Case(_phases(LONG_AGO, LONG_AGO)),
             Case(_phases(LATER, LONG_AGO, "2027-01-01T01:00:00+01:00")),
+        ),
+    ),
+    (
+        "GpuLease",
+        ".spec.maintenance[]",
+        "a window's endTime must be later than its startTime",
+    ): Examples(
+        accepted=tuple(
+            Case(lease(maintenance=[{"startTime": LATER, "endTime": end}]))
+            for end in ("2027-01-01T00:00:01Z", "2027-01-01T00:30:00-01:00")
+        ),
+        refused=tuple(
+            Case(lease(maintenance=[{"startTime": LATER, "endTime": end}]))
+            for end in (LATER, "2026-12-31T00:00:00Z", "2027-01-01T00:30:00+01:00")
+        ),
+    ),
+    (
+        "GpuLease",
+        ".spec.commitment.options[]",
+        "exerciseByTime must not be later than startTime",
+    ): Examples(
+        accepted=(Case(_with_option()), Case(_with_option(exerciseByTime=LATER))),
+        refused=(Case(_with_option(exerciseByTime="2027-01-02T00:00:00Z")),),
+    ),
+    (
+        "GpuLease",
+        ".spec.commitment.options",
+        "an option that was exercised stays as it is",
+    ): Examples(
+        accepted=(
+            Case(_with_option(exercised=True), _with_option()),
+            Case(_with_option(gpus=16), _with_option()),
+            Case(_with_option(exercised=True), _with_option(exercised=True)),
+        ),
+        refused=(
+            Case(_with_option(exercised=False), _with_option(exercised=True)),
+            Case(_with_option(exercised=True, gpus=16), _with_option(exercised=True)),
+            Case(change(lease(), "commitment.options", []), _with_option(exercised=True)),
         ),
     ),
     ("GpuLease", ".spec.term", "startTime can't change"): _changes(

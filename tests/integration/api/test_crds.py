@@ -37,7 +37,17 @@ BARE: dict[str, tuple[Body, dict[str, Any]]] = {
     ),
     "GpuClass": (gpu_class(), {}),
     "GpuLease": (
-        change(lease(tenantAccess={}), "commitment.mode", None),
+        change(
+            change(lease(tenantAccess={}), "commitment.mode", None),
+            "commitment.options",
+            [
+                {
+                    "exerciseByTime": "2027-01-01T00:00:00Z",
+                    "startTime": "2027-01-01T00:00:00Z",
+                    "gpus": 8,
+                }
+            ],
+        ),
         {"inventory": {}, "outlook": [{"time": "2027-01-01T00:00:00Z"}]},
     ),
     "GpuTenant": (
@@ -156,6 +166,20 @@ def test_admission_puts_the_finalizer_on_and_stamps_who_asked(hub: Stack):
     meta = hub.get("hub", "gpuclaim", "-n", "acme", "stamped")["metadata"]
     assert meta["finalizers"] == ["sublet.dev/release"]
     assert meta["annotations"]["sublet.dev/requested-by"] == "admin"
+
+
+@pytest.mark.parametrize("body", [claim(), lease(), gpu_class(), tenant()], ids=lambda b: b["kind"])
+def test_every_object_says_who_asked_for_it_for_good(hub: Stack, body):
+    forged = named(body, new_name())
+    forged["metadata"] = {**forged["metadata"], "annotations": {"sublet.dev/requested-by": "x"}}
+    hub.apply("hub", forged)
+
+    found = stored(hub, forged)
+    assert found["metadata"]["annotations"]["sublet.dev/requested-by"] == "admin"
+    where = ("-n", "acme") if body["kind"] == "GpuClaim" else ()
+    kind, name = body["kind"].lower(), found["metadata"]["name"]
+    mark = ("annotate", kind, name, *where, "--overwrite", "sublet.dev/requested-by=x")
+    assert "only the sublet operator" in hub.kubectl("hub", *mark, check=False)
 
 
 def test_nobody_but_the_operator_takes_the_finalizer_off(hub: Stack):

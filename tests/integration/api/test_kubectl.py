@@ -33,9 +33,17 @@ ACCESS = Access(
 LATER = "2027-01-01T00:00:00Z"
 SHARED = {  # kind and path of a list -> the object of one team, the entry of another
     ("GpuLease", ".spec.prices"): (lease(), {"effectiveTime": LATER, "perGpuHour": "2.00"}),
+    ("GpuLease", ".spec.maintenance"): (
+        lease(maintenance=[{"startTime": LATER, "endTime": "2027-01-02T00:00:00Z"}]),
+        {"startTime": "2027-02-01T00:00:00Z", "endTime": "2027-02-02T00:00:00Z", "gpus": 8},
+    ),
     ("GpuLease", ".spec.commitment.phases"): (
         lease(),
         {"commitmentId": "more", "startTime": LATER, "gpus": 128},
+    ),
+    ("GpuLease", ".spec.commitment.options"): (
+        change(lease(), "commitment.options", [{"exerciseByTime": LATER, "startTime": LATER, "gpus": 8}]),
+        {"exerciseByTime": LATER, "startTime": "2027-02-01T00:00:00Z", "gpus": 8},
     ),
     ("GpuLease", ".spec.tenantAccess.roleRules"): (
         lease(tenantAccess={"roleRules": [{"apiGroup": "kubeflow.org", "resources": ["pytorchjobs"]}]}),

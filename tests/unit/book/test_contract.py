@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from sublet.api.times import format_instant
-from sublet.book.contract import commitment_changes, committed_at, price_at
-from tests.builders.api import as_lease, lease
+from sublet.book.contract import commitment_changes, committed_at, marginal_price_at, terms_at
+from tests.builders.api import LONG_AGO, NOW, as_lease, lease
 from tests.builders.sales import hour
 
 RAMP = {
@@ -54,4 +54,19 @@ def test_the_latest_price_that_has_begun_holds_and_the_first_one_before(hours, p
         {"effectiveTime": format_instant(hour(0)), "perGpuHour": "2.35"},
     ]
 
-    assert price_at(as_lease(lease(prices=dated)), hour(hours)) == Decimal(price)
+    assert terms_at(as_lease(lease(prices=dated)), hour(hours)).per_gpu_hour == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("mode", "holding", "price"),
+    [
+        ("TakeOrPay", {}, "0"),
+        ("PayAsYouGo", {}, "2.35"),
+        ("TakeOrPay", {"holdingPerGpuHour": "2.00"}, "0.35"),
+        ("PayAsYouGo", {"holdingPerGpuHour": "2.00"}, "0.35"),
+    ],
+)
+def test_one_more_gpu_costs_what_it_costs_more_than_unused(mode, holding, price):
+    entry = {"effectiveTime": LONG_AGO, "perGpuHour": "2.35", **holding}
+
+    assert marginal_price_at(as_lease(lease(mode=mode, prices=[entry])), NOW) == Decimal(price)

@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.times import Millis
+from sublet.book.contract import committed_at
 from sublet.book.decisions import Extend, Refuse, Reserve, Take, Warn
+from sublet.book.maintenance import away_at
 from sublet.book.plan import plan
 from sublet.book.steps import FOREVER
 from tests.builders.fleet import after
@@ -39,6 +41,26 @@ def test_no_node_and_no_lease_is_oversold_at_any_instant(history):
                     if uid == each.metadata.uid and (end is None or end > when)
                 )
                 assert sold <= each.spec.commitment.gpus_at(when)
+
+
+@settings(UNTIMED, max_examples=80)
+@given(histories())
+def test_nothing_new_is_placed_over_maintenance(history):
+    for before, made in passes(history):
+        seen = after(before, made)
+        for d in made.decisions:
+            if not isinstance(d, Reserve) or d.bookings:
+                continue  # promises from before stand
+            for each in (x for x in seen.leases if x.metadata.uid in d.lease_uids):
+                for w in each.spec.maintenance:
+                    when = max(w.start_time, seen.now_ms)
+                    if when < min(w.end_time, d.until_ms or FOREVER):
+                        sold = sum(
+                            gpus
+                            for uid, _, gpus, end, _ in promises(seen)
+                            if uid == each.metadata.uid and (end is None or end > when)
+                        )
+                        assert sold <= committed_at(each, when) - away_at(each, when)
 
 
 @settings(UNTIMED, max_examples=80)

@@ -1,0 +1,47 @@
+"""Refusals that tell nothing of the fleet's size: the same reason, without counts and without offers made of them. Pure.
+
+For pools whose tenants must not learn how much there is, or how much of it is free. What only tells of the tenant's own
+limits, of a price or of a node's size stays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Final
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.pending import OfferKind, PendingReason
+from sublet.book.decisions import Refuse
+
+
+class Detail(StrEnum):
+    """How much a refusal tells of the fleet."""
+
+    FULL = "full"
+    COARSE = "coarse"
+
+
+_WORDS: Final[Mapping[PendingReason, str]] = {
+    PendingReason.NO_MATCHING_LEASE: "no lease that this tenant may use serves it",
+    PendingReason.WAITING_FOR_CAPACITY: "they aren't free together for the whole time asked for",
+    PendingReason.EXCEEDS_LEASE_TERM: (
+        "no lease runs for the whole time asked for; ask for a shorter schedule.durationSeconds"
+    ),
+    PendingReason.RESIDENCY_UNMET: "there are none where spec.placement allows them",
+    PendingReason.LEASE_UNREACHABLE: "a cluster that could serve it can't be reached now",
+}
+_SIZES_OF_NODES: Final = (PendingReason.TOPOLOGY_UNFIT, PendingReason.WAITING_FOR_APPROVAL)
+"""Refusals whose other sizes come from a node's size or a class's limit, not from what is free."""
+
+
+def coarsened(claim: GpuClaim, refused: Refuse) -> Refuse:
+    """Return a refusal without numbers of the fleet."""
+    message = refused.message
+    if refused.reason in _WORDS:
+        message = f"asks for {claim.spec.gpus} GPUs; {_WORDS[refused.reason]}"
+    elif refused.reason is PendingReason.SUSPENDED:
+        message = message.partition(";")[0]
+    offers = refused.offers
+    if refused.reason not in _SIZES_OF_NODES:
+        offers = tuple(o for o in offers if o.change is not OfferKind.OTHER_SIZE)
+    return replace(refused, message=message, offers=offers)

@@ -1,0 +1,60 @@
+"""`sublet approve NAMESPACE/NAME`: a person's word that a claim may have more GPUs than its class gives to all.
+
+Guarded by the claim's UID and resourceVersion: what is approved is what the person saw. Admission decides who may.
+"""
+
+from typing import Any, Final
+
+from sublet.api.approval import APPROVED, APPROVED_BY, approval_text, approved_gpus
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.kinds import CLAIMS
+from sublet.cli.connect import Cluster
+from sublet.cli.problems import Problem
+from sublet.kube.errors import Conflict, Invalid
+from sublet.kube.session import JsonPatch
+
+_WHO_AM_I: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+
+
+async def approve(hub: Cluster, raw: dict[str, Any]) -> str:
+    """Approve a claim as it stands; return what was done."""
+    claim = GpuClaim.model_validate(raw)
+    meta, gpus = claim.metadata, claim.spec.gpus
+    if approved_gpus(meta) >= gpus:
+        return f"{meta.key} is approved for {approved_gpus(meta)} GPUs already"
+    name = await _own_name(hub)
+    said = {**meta.annotations, APPROVED: approval_text(meta.uid, gpus), APPROVED_BY: name}
+    await _write(hub, claim, said)
+    return f"{meta.key} is approved for {gpus} GPUs"
+
+
+async def withdraw(hub: Cluster, raw: dict[str, Any]) -> str:
+    """Take an approval back; return what was done. What was reserved on it stays."""
+    claim = GpuClaim.model_validate(raw)
+    kept = {k: v for k, v in claim.metadata.annotations.items() if k not in (APPROVED, APPROVED_BY)}
+    if kept == claim.metadata.annotations:
+        return f"{claim.metadata.key} isn't approved"
+    await _write(hub, claim, kept)
+    return f"{claim.metadata.key} isn't approved any more; what it has it keeps"
+
+
+async def _own_name(hub: Cluster) -> str:
+    """Return what the hub calls the person: hubs below 1.36 don't write it into an approval themselves."""
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    answer = await hub.create(_WHO_AM_I, review)
+    return str(answer["status"]["userInfo"].get("username", ""))
+
+
+async def _write(hub: Cluster, claim: GpuClaim, annotations: dict[str, str]) -> None:
+    meta = claim.metadata
+    patch: JsonPatch = [
+        {"op": "test", "path": "/metadata/uid", "value": meta.uid},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version},
+        {"op": "add", "path": "/metadata/annotations", "value": annotations},
+    ]
+    try:
+        await hub.patch(CLAIMS.path(meta.namespace, meta.name), patch)
+    except (Conflict, Invalid) as error:
+        raise Problem(
+            f"{meta.key} changed meanwhile; look at it and approve again ({error.message})"
+        ) from error

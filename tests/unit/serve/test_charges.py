@@ -1,0 +1,41 @@
+"""What the ledger's lines are as counters: what is billed is money, what nobody held is no GPU-second."""
+
+from decimal import Decimal
+from typing import Any
+
+from sublet.ledger.entry import EntryKind
+from sublet.ledger.terms import PriceTerms
+from sublet.serve.books import Totals
+from sublet.serve.metrics import Snapshot
+from tests.builders.api import NOW
+
+PRICE = PriceTerms(Decimal("2.00"), "USD")
+
+
+class Nobody:
+    """A hub with nothing on it."""
+
+    leads = True
+
+    def claims(self) -> tuple[Any, ...]:
+        return ()
+
+    leases = tenants = claims
+
+
+def test_what_was_given_up_is_charged_and_was_held_by_nobody():
+    totals = Totals()
+    for kind, hours in ((EntryKind.BOUND, 3), (EntryKind.CANCELLED, 2), (EntryKind.RELEASING, 1)):
+        totals.gpu_milliseconds["claim", "acme", "west", kind, PRICE.hash] = hours * 3_600_000
+
+    nobody: Any = Nobody()
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in Snapshot(nobody, NOW, totals, {PRICE.hash: PRICE}).collect()
+        for sample in family.samples
+    }
+
+    assert found["sublet_tenant_charges_total", "acme", "USD"] == 10
+    assert found["sublet_tenant_billable_gpu_seconds_total", "acme", "west", ""] == 3 * 3600
+    states = {k[2]: v for k, v in found.items() if k[0] == "sublet_lease_gpu_seconds_total"}
+    assert states == {"bound": 3 * 3600, "releasing": 3600}
