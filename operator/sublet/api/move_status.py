@@ -39,7 +39,7 @@ def advice(move: Move) -> str:
     when = format_instant(move.cutover_time) if move.cutover_time is not None else "any moment"
     where = ", ".join(sorted({p.lease for p in move.placements}))
     return (
-        f"its lease ends: other nodes are ready at {where}; move your work there (read the kubeconfig again), "
+        f"its nodes go: others are ready at {where}; move your work there (read the kubeconfig again), "
         f"the old nodes are taken back at {when}"
     )
 

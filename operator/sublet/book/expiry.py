@@ -25,6 +25,8 @@ Pays = Callable[[GpuClaim, Allocation, Millis], Millis | None]
 """Returns until when there is money for a claim that asks for a later end, None if nobody knows."""
 _CHOSEN: Final = (ReleaseCause.DELETED, ReleaseCause.SUSPENDED, ReleaseCause.COMPLETED)
 """Causes by the tenant's own will."""
+MOVED_FROM: Final = frozenset({ReleaseCause.LEASE_ENDED, ReleaseCause.MAINTENANCE})
+"""Causes of an end that other nodes can save a claim from."""
 _TOLD: Final = frozenset({ReleaseCause.MAINTENANCE, ReleaseCause.BUDGET_EXHAUSTED})
 
 
@@ -50,7 +52,7 @@ def review(
     promised = promised_end(allocation)
     if (move := claim.status.move) is not None:
         # its end follows with the cutover; whoever isn't ready for that in time ends as it was told
-        ends = promised.cause is ReleaseCause.LEASE_ENDED and move.cause is MoveCause.LEASE_ENDS
+        ends = promised.cause in MOVED_FROM and move.cause is MoveCause.LEASE_ENDS
         succeeds = ends and move.ready_time is not None
         return take_if_due(claim, allocation, End(FOREVER, None) if succeeds else promised, now_ms)
     end = _end(claim, allocation, promised, offer, supplies, now_ms)

@@ -14,12 +14,13 @@ from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim, Replacement, Scope, Topology
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.api.relocation import Move, MoveCause, PlacedNode, ReleaseCause
+from sublet.api.relocation import Move, MoveCause, PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import CutOver, Decision, Degrade, Relocate
 from sublet.book.demand import Demand, Rules, with_spec
-from sublet.book.expiry import own_end_ms
+from sublet.book.expiry import MOVED_FROM, own_end_ms
 from sublet.book.failures import NODE_FAILED, REPLACE_AFTER_MS, Failures, failed_since
+from sublet.book.maintenance import until_windows
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.promises import give
 from sublet.book.spread import may_join
@@ -71,7 +72,7 @@ class Relocations:
         """Find nodes on leases that last longer for a claim whose lease ends, the longest first."""
         offer = self._rules.offer(claim.spec.class_name)
         until = allocation.until_time
-        if offer is None or until is None or allocation.until_cause is not ReleaseCause.LEASE_ENDED:
+        if offer is None or until is None or allocation.until_cause not in MOVED_FROM:
             return None
         if not moves_from(until, offer) <= self._now_ms < until:
             return None
@@ -82,9 +83,11 @@ class Relocations:
                 return None
             lasting = [s for s in self._open(demand, allocation) if s.ends_ms > until]
             for end in sorted({min(own, s.ends_ms) for s in lasting}, reverse=True):
-                found = find_place(demand, [s for s in lasting if s.ends_ms >= end])
-                if found is not None:
-                    return self._relocate(claim, allocation, demand, found)
+                last = [s for s in lasting if s.ends_ms >= end]
+                for asks in until_windows(demand, [s.lease for s in last]):
+                    found = find_place(asks, last) if asks.stops_ms > until else None
+                    if found is not None:
+                        return self._relocate(claim, allocation, asks, found)
         return None
 
     def _relocate(
@@ -246,7 +249,7 @@ def relocation_dues(
         allocation, move = claim.status.allocation, claim.status.move
         if move is not None and move.cutover_time is not None:
             yield move.cutover_time
-        if allocation is not None and allocation.until_cause is ReleaseCause.LEASE_ENDED:
+        if allocation is not None and allocation.until_cause in MOVED_FROM:
             each = offer(claim.spec.class_name)
             if each is not None and allocation.until_time is not None:
                 yield moves_from(allocation.until_time, each)

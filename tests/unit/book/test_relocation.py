@@ -337,3 +337,25 @@ def test_a_moved_claim_keeps_what_it_ran_before_for_its_duration():
     assert now.status.allocation.until_time == at(60)
     rest = replace(over, claims=(now,))
     assert not [d for d in decided(rest) if isinstance(d, Extend)]
+
+
+def test_a_claim_that_maintenance_would_end_is_moved_before_that_too():
+    window = {"startTime": format_instant(at(30)), "endTime": format_instant(at(40))}
+    west, east = leased("west", maintenance=[window]), leased("east")
+    each, found = west
+    places = list(found.nodes.values())[:1]
+    cause = ReleaseCause.MAINTENANCE
+    busy = bound(held(as_claim(), each, places, until_ms=at(30), cause=cause))
+
+    (made,) = decided(view([busy], [west, east], classes=CLASSES, now_ms=at(6)))
+
+    assert isinstance(made, Relocate)
+    assert (made.cutover_ms, made.until_ms) == (at(30), None)
+
+
+def test_a_lease_with_maintenance_ahead_takes_a_claim_up_to_that_if_no_other_lasts():
+    window = {"startTime": format_instant(at(80)), "endTime": format_instant(at(90))}
+    west, east = leased("west", 40), leased("east", maintenance=[window])
+    (made,) = decided(view([running(west, end=40)], [west, east], classes=CLASSES, now_ms=at(20)))
+    assert isinstance(made, Relocate)
+    assert (made.until_ms, made.until_cause) == (at(80), ReleaseCause.MAINTENANCE)
