@@ -111,6 +111,11 @@ class LeaseSupply:
         )
         """Committed GPUs that nobody holds, in time; below 0 where the commitment was lowered."""
 
+    def go_on(self, now_ms: Millis) -> None:
+        """Go on with what was sold at a later instant, before which nothing begins or ends by itself."""
+        self._now_ms = now_ms
+        self.begins_ms = max(self.lease.spec.term.start_time, now_ms)
+
     def zone_of(self, node: NodeState) -> str:
         """Return a node's failure domain inside the cluster."""
         return node.zone or self.lease.spec.location.zone or ""
