@@ -71,8 +71,8 @@ specs = st.fixed_dictionaries(
         ),
         "minGpus": st.just(1),
         "priorityClassName": st.sampled_from(["high", "low", "low"]),
-        "suspended": st.sampled_from([False, False, True]),
-        "maxPricePerGpuHour": st.sampled_from(["3.99", "9", "1"]),
+        "suspended": st.sampled_from([*[False] * 9, True]),
+        "maxPricePerGpuHour": st.sampled_from([*["3.99", "9"] * 5, "1"]),
     },
 )
 FATES = (
