@@ -19,8 +19,8 @@ from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
 from sublet.book.decisions import Decision, Extend, Plan, Reserve, Take
 from sublet.book.holdings import holds
-from sublet.book.plan import plan
 from sublet.book.view import View
+from sublet.book.warm import Book
 from sublet.clock import Clock
 from sublet.fleet.conditions import expiring_from_ms
 from sublet.fleet.credential import CREDENTIALS_LABEL, Credential
@@ -84,6 +84,7 @@ class Loop:
         self._assumed: dict[
             ClaimUID, GpuClaim
         ] = {}  # claim UID -> as it will be when its write has answered
+        self._book = Book()
         self._began = clock.monotonic()
         self._engaged: set[LeaseUID] = set()
 
@@ -108,9 +109,10 @@ class Loop:
             return
         begun = self._clock.monotonic()
         view = self._view()
-        made = plan(view)
+        made = self._book.plan(view)
         self._took(self._clock.monotonic() - begun)
-        self._record(view, made)
+        if self._book.is_full:  # what else was decided can't be shown from its view alone
+            self._record(view, made)
         sayings = self._dispatch(made)
         self._tend()
         self._adoption.tend(self._state.leases.all())
@@ -139,10 +141,12 @@ class Loop:
         self._batcher.mark()
 
     def _view(self) -> View:
-        claims = tuple(self._with_assumed(c) for c in self._state.claims.all())
+        claims = self._state.claims.by_uid()
+        for uid in self._assumed.keys() & claims.keys():
+            claims[uid] = self._with_assumed(claims[uid])
         return View(
             now_ms=self._clock.now_ms(),
-            claims=claims,
+            claims=tuple(claims.values()),
             leases=self._state.leases.all(),
             classes=self._state.classes.all(),
             tenants=self._state.tenants.all(),

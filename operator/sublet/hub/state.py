@@ -90,6 +90,10 @@ class Shelf(Generic[K]):
         """Return an object by `namespace/name`, or name if cluster-scoped."""
         return self._items.get(self._by_key.get(key, ""))
 
+    def by_uid(self) -> dict[str, K]:
+        """Return all objects by UID, as a copy."""
+        return dict(self._items)
+
     def all(self) -> tuple[K, ...]:
         """Return all objects."""
         return tuple(self._items.values())
