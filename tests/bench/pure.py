@@ -20,7 +20,7 @@ from sublet.fleet.inventory import node_state
 from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.store.sql import SqlLedger
-from tests.bench import pure_warm
+from tests.bench import pure_surge, pure_warm
 from tests.bench.results import Row
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.fleet import carried_out, held, inventory, nodes, view
@@ -38,6 +38,7 @@ def measure() -> list[Row]:
     return [
         *_inventory(),
         *_planning(),
+        *pure_surge.measure(),
         _ledger(),
     ]  # memory first: it is read off the process's peak
 

@@ -2,10 +2,8 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from sublet.api import claim_status
@@ -13,14 +11,13 @@ from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim, ReleaseCause
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.pending import Pending, PendingReason
 from sublet.api.times import Millis, format_instant
-from sublet.book.decisions import Notice, Plan, Refuse, Reserve, Take, Warn
+from sublet.book.decisions import Notice, Plan, Refuse, Take, Warn
 from sublet.book.holdings import holds
-from sublet.book.inventory import Holding, LeaseInventory, NodeState, Unfit
+from sublet.book.inventory import Holding, NodeState, Unfit
 from sublet.book.plan import plan
 from sublet.book.view import View
-from sublet.book.warm import SOON_MS, Book
+from sublet.book.warm import Book
 from tests.builders.api import (
-    LONG_AGO,
     NOW,
     as_claim,
     as_class,
@@ -31,7 +28,7 @@ from tests.builders.api import (
     lease,
     tenant,
 )
-from tests.builders.fleet import after, inventory, nodes, refusal_of, released, reserve_of, view
+from tests.builders.fleet import after, inventory, nodes, released, view
 
 HOUR = 3_600_000
 EXAMPLES = int(__import__("os").environ.get("EX", "300"))
