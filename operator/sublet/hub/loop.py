@@ -29,6 +29,7 @@ from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
 from sublet.hub.in_cluster import HubIdentity
 from sublet.hub.meter import ClaimMeter, needs_meter
+from sublet.hub.recorder import Recorder
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller, Saying
 from sublet.hub.unrest import Unrest
@@ -61,7 +62,7 @@ class Loop:
         clock: Clock,
         leads: Callable[[], bool],
         took: Callable[[float], None],
-        record: Callable[[View, Plan], None],
+        record: Recorder,
         default_tenant: str | None,
         token_life_seconds: int,
     ) -> None:
@@ -111,8 +112,7 @@ class Loop:
         view = self._view()
         made = self._book.plan(view)
         self._took(self._clock.monotonic() - begun)
-        if self._book.is_full:  # what else was decided can't be shown from its view alone
-            self._record(view, made)
+        self._record(view, made, is_full=self._book.is_full)
         sayings = self._dispatch(made)
         restless = self._tend()
         self._adoption.tend(self._state.leases.all())
