@@ -118,6 +118,8 @@ class Holdings:
         self._now_ms = now_ms
         self._rests = rests
         self._nodes: dict[NodeUID, NodeHold] = {}
+        self.named: set[ClaimUID] = set()
+        """Claims that stand on any node."""
         self._terms: dict[LeaseUID, list[Term]] = defaultdict(list)
         self.promises: list[Promise] = []
         """Windows to come, in the holders' order."""
@@ -190,6 +192,7 @@ class Holdings:
         hold = self._nodes.get(node_uid)
         if hold is None:
             hold = self._nodes[node_uid] = NodeHold()
+        self.named.add(claim_uid)
         hold.gpus += gpus
         hold.ends[claim_uid] = max(hold.ends.get(claim_uid, _NEVER), until_ms)
         return hold

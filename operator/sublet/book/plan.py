@@ -5,7 +5,7 @@ place never stops another of its class or tenant.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -77,6 +77,8 @@ class Pass:
         self._has_hopes = False
         """Room was looked for in time for one of those that wait, or parts of it."""
         self._positions: Counter[str] = Counter()  # class -> claims that wait, so far
+        self._refused: dict[Hashable, Refuse] = {}
+        """What was asked for -> why there is no place, as long as nothing is given or kept."""
         self._quoted: set[ClaimUID] = set()
         self._view = view
         self.rules = Rules(view)
@@ -157,16 +159,15 @@ class Pass:
     def go_on(self, view: View) -> None:
         """Go on with what was decided in a later view, in which all of it stands."""
         self._view, self.rules = view, Rules(view)
+        self._refused.clear()
         for supply in self._supplies.values():
             supply.go_on(view.now_ms)
 
     def decide_on(self, demand: Demand) -> Reserve | Refuse:
         """Serve one demand, whose turn it is."""
-        found = self._find(demand)
-        if isinstance(found, Candidate):
-            return self._give(demand, found)
-        if (part := self._find_some(demand)) is not None:
-            return self._give(*part)
+        found = self._find_or_refuse(demand)
+        if not isinstance(found, Refuse):
+            return self._give(*found)
         self.waiting.append(demand)
         self._has_hopes |= demand.claim.spec.min_gpus is not None or found.reason in _MENDED_BY_TIME
         self._positions[demand.claim.spec.class_name] += 1
@@ -174,6 +175,19 @@ class Pass:
         if len(self.waiting) > SHADOWS:
             return replace(found, position=position)
         return replace(self._bargain(demand, found), position=position)
+
+    def _find_or_refuse(self, demand: Demand) -> tuple[Demand, Candidate] | Refuse:
+        """Return a place for a demand or a part of it; nobody looks again for what was just refused to another."""
+        asked = demand.key if demand.uid not in self.holdings.named else None
+        if asked in self._refused:
+            return replace(self._refused[asked], claim_uid=demand.uid)
+        found = self._find(demand)
+        if isinstance(found, Candidate):
+            return demand, found
+        part = self._find_some(demand)
+        if part is None and asked is not None:
+            self._refused[asked] = found
+        return part or found
 
     def _find_some(self, demand: Demand) -> tuple[Demand, Candidate] | None:
         """Return the largest part of what is asked for that there is a place for, if the claim takes a part."""
@@ -201,6 +215,7 @@ class Pass:
             return replace(refused, offers=offers)
         if not demand.is_ahead:
             opening.keep()
+            self._refused.clear()
             self.behind = len(self.waiting)
         return replace(refused, offers=offers, estimated_ms=opening.at_ms)
 
@@ -214,6 +229,7 @@ class Pass:
         soonest = opening.at_ms if opening is not None else FOREVER
         if not self._preemption.make_room(demand, sells, soonest):
             return opening
+        self._refused.clear()
         return find_opening(demand, sells, self._view.now_ms)
 
     def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
@@ -266,6 +282,7 @@ class Pass:
         until_ms, cause = end_of(demand, found.supplies)
         end_ms = until_ms if until_ms is not None else FOREVER
         give(demand, found, end_ms)
+        self._refused.clear()
         self.holdings.count(
             demand.tenant_uid,
             demand.claim.spec.class_name,
