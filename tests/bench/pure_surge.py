@@ -1,10 +1,9 @@
 """A surge: within an hour 120 times as many claims come as in a busy hour, planned by one book under a simulated clock.
 
 The busy hour and the durations are those of Alibaba's openb trace, whose busiest hour has 55 arrivals on 6,212 GPUs and
-whose tasks last a minute to two hours; the fleet is a
-hundredth of 100,000 GPUs, so the surge brings a claim every 3.4 seconds. Three tenants of weights 1, 2 and 3 ask for
-the same, far more than there is, at two priorities; claims end by their duration and their nodes are free after a
-release of half a minute.
+whose tasks last from a minute to hours. The fleet is a hundredth of 100,000 GPUs, so the surge brings a claim every 3.4
+seconds. Three tenants of weights 1, 2 and 3 ask for the same, far more than there is, at two priorities; claims end by
+their duration, and their nodes are free after a release of half a minute.
 """
 
 import heapq

@@ -67,14 +67,14 @@ specs = st.fixed_dictionaries(
                 {"startTime": format_instant(Millis(NOW + 5 * HOUR)), "durationSeconds": 7_200},
             ]
         ),
-        "minGpus": st.just(1),
-        "priorityClassName": st.sampled_from(["high", "low", "low"]),
+        "minGpus": st.sampled_from([None, None, 1]),
+        "priorityClassName": st.sampled_from(["high", *["low"] * 5]),
         "suspended": st.sampled_from([*[False] * 9, True]),
         "maxPricePerGpuHour": st.sampled_from([*["3.99", "9"] * 5, "1"]),
     },
 )
 FATES = (
-    *["nothing"] * 4,
+    *["nothing"] * 6,
     *["bound"] * 3,
     "told",
     "released",
@@ -87,12 +87,12 @@ steps = st.lists(
     st.builds(
         Step,
         milliseconds=st.sampled_from([0, 100, 100, 900, 1_500, 60_000, HOUR // 2]),
-        asked=st.lists(specs, max_size=3).map(tuple),
+        asked=st.lists(specs, max_size=2).map(tuple),
         fate=st.sampled_from(FATES),
         index=st.integers(0, 11),
     ),
-    min_size=2,
-    max_size=8,
+    min_size=4,
+    max_size=10,
 )
 
 
@@ -126,7 +126,7 @@ def views(draw: st.DrawFn) -> View:
         )
         for name in TENANTS
     ]
-    spot = gpu_class("spot", guarantee=draw(st.sampled_from(["Guaranteed", "Preemptible"])))
+    spot = gpu_class("spot", guarantee=draw(st.sampled_from([*["Guaranteed"] * 3, "Preemptible"])))
     longest = draw(st.sampled_from([None, None, 6 * 3_600]))
     return view(
         (),

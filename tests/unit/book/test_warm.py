@@ -77,7 +77,7 @@ def agrees(book: Book, seen: View, new: tuple[GpuClaim, ...]) -> Plan:
 def test_newcomers_are_decided_as_by_a_pass_over_everything_and_often_without_one():
     decided: Counter[tuple[str, bool]] = Counter()
 
-    @settings(UNTIMED, max_examples=150)
+    @settings(UNTIMED, max_examples=70)
     @given(views(), steps)
     def law(seen: View, history: list[Step]) -> None:
         book = Book()
@@ -93,10 +93,10 @@ def test_newcomers_are_decided_as_by_a_pass_over_everything_and_often_without_on
 
     law()
     for kind in ("Reserve", "Refuse"):
-        assert 4 * decided[kind, False] > decided[kind, False] + decided[kind, True]
+        assert decided[kind, False] > 15, "too few examples decide without a full pass"
 
 
-@settings(UNTIMED, max_examples=40)
+@settings(UNTIMED, max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)), min_size=34, max_size=44),
     st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)), min_size=1, max_size=4),
