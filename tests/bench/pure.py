@@ -20,6 +20,7 @@ from sublet.fleet.inventory import node_state
 from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.store.sql import SqlLedger
+from tests.bench import pure_surge, pure_warm
 from tests.bench.results import Row
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.fleet import carried_out, held, inventory, nodes, view
@@ -37,6 +38,7 @@ def measure() -> list[Row]:
     return [
         *_inventory(),
         *_planning(),
+        *pure_surge.measure(),
         _ledger(),
     ]  # memory first: it is read off the process's peak
 
@@ -56,6 +58,10 @@ def _planning() -> list[Row]:
     bound += _promises(fleet)
     whole = _seconds(lambda: plan(view([*bound, *claims[BOUND:]], fleet)))
     one = _seconds(lambda: plan(view([*bound, claims[BOUND]], fleet)))
+    size = f"{NODES:,} nodes, {BOUND:,} bound, {PROMISES} promised"
+    warm = pure_warm.measure(
+        view([*bound, *claims[BOUND:]], fleet), f"{size}, {PENDING:,} just reserved"
+    )
     # every claim's end lies in sight, and nothing is free for the thousand
     full = [
         *bound,
@@ -64,7 +70,6 @@ def _planning() -> list[Row]:
     blocked = _seconds(lambda: plan(view([*full, *claims[BOUND:]], fleet)))
     block = as_claim(claim("block", gpus=100_000))
     huge = _seconds(lambda: plan(view([*bound, block], fleet)))
-    size = f"{NODES:,} nodes, {BOUND:,} bound, {PROMISES} promised"
     return [
         Row(
             "planning pass",
@@ -92,8 +97,9 @@ def _planning() -> list[Row]:
             one * 1_000,
             "ms",
             None,
-            f"{size}; from scratch, no warm book yet",
+            f"{size}; everything from scratch",
         ),
+        *warm,
     ]
 
 

@@ -140,6 +140,10 @@ class Binder:
         work = self._works.asked_for(claim)
         return work is not None and self._start(claim, work)
 
+    def is_asked_for(self, claim: GpuClaim) -> bool:
+        """Say whether a claim's status asks for work, now or when what was put off is due."""
+        return self._works.asked_for(claim) is not None
+
     @property
     def due_ms(self) -> Millis | None:
         """Return when work that was put off is due, None if there is none."""

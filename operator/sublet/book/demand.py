@@ -1,11 +1,11 @@
 """What a claim asks for, in the book's terms, or why it can't be served at all (claim-wide causes)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpuclaim import Allocation, ClaimSpec, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, TenantUID
@@ -17,6 +17,12 @@ from sublet.book.steps import FOREVER
 from sublet.book.view import View
 
 _NAMES_SHOWN: Final = 8
+_OF_PLACE: Final = tuple(
+    name
+    for name in ClaimSpec.model_fields
+    if name not in {"tags", "priority_class_name", "max_price_per_gpu_hour", "schedule"}
+)
+"""Fields of a claim's spec that decide where it can be; when is said by instants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,13 @@ class Demand:
     def own_end_ms(self) -> Millis:
         """Return when it ends if no lease ends it: by its own duration, else by the class's longest."""
         return self.asked_until_ms if self.asked_until_ms is not None else self.latest_ms
+
+    @property
+    def key(self) -> Hashable:
+        """Return what makes a place for it a place: demands of the same key are refused alike."""
+        spec = self.claim.spec
+        when = (self.begin_ms, self.start_ms, self.asked_until_ms, self.latest_ms, self.is_ahead)
+        return (self.tenant_uid, *when, *(getattr(spec, name) for name in _OF_PLACE))
 
     def at(self, start_ms: Millis) -> "Demand":
         """Return the same demand with another start, its window as long as before."""

@@ -16,7 +16,7 @@ from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.relocation import Leaving, PlacedNode
 from sublet.api.times import Millis
-from sublet.book.inventory import LeaseInventory, Unfit
+from sublet.book.inventory import LeaseInventory, NodeState, Unfit
 from sublet.book.steps import FOREVER, Steps
 
 
@@ -119,6 +119,8 @@ class Holdings:
         self._now_ms = now_ms
         self._rests = rests
         self._nodes: dict[NodeUID, NodeHold] = {}
+        self.named: set[ClaimUID] = set()
+        """Claims that stand on any node."""
         self._terms: dict[LeaseUID, list[Term]] = defaultdict(list)
         self.promises: list[Promise] = []
         """Windows to come, in the holders' order."""
@@ -128,7 +130,8 @@ class Holdings:
         """(tenant, class) -> GPUs in time, made when first asked for"""
         self.leaving: dict[ClaimUID, Millis] = {}
         """claim that is leaving its nodes -> until when they count as used, their rest included"""
-        allocated: Shares = defaultdict(int)  # what the hub says
+        self._allocated = allocated = defaultdict[tuple[ClaimUID, NodeUID], int](int)
+        """What the hub says, and what the pass gave."""
         for claim in holders:
             if claim.status.allocation is not None:
                 self._add_claim(claim, claim.status.allocation, allocated)
@@ -139,6 +142,17 @@ class Holdings:
     def node(self, uid: NodeUID) -> NodeHold | None:
         """Return what is held of a node, None if it is free."""
         return self._nodes.get(uid)
+
+    def knows(self, node: NodeState) -> bool:
+        """Say whether all that a node's own book says is counted already."""
+        if not node.holdings:
+            return True
+        hold = self._nodes.get(node.uid)
+        known = node.tenant_uid is None or (hold is not None and node.tenant_uid in hold.tenants)
+        return known and all(
+            self._allocated.get((entry.claim_uid, node.uid), 0) >= entry.gpus
+            for entry in node.holdings
+        )
 
     def terms(self, uid: LeaseUID) -> list[Term]:
         """Return the GPUs of a lease that were held when the pass began, each with its end."""
@@ -170,6 +184,7 @@ class Holdings:
         until_ms: Millis,
     ) -> None:
         """Add GPUs of one node to what a claim holds until then."""
+        self._allocated[claim_uid, node_uid] += gpus
         self._hold(node_uid, claim_uid, gpus, until_ms).tenants.add(tenant_uid)
 
     def _hold(
@@ -178,6 +193,7 @@ class Holdings:
         hold = self._nodes.get(node_uid)
         if hold is None:
             hold = self._nodes[node_uid] = NodeHold()
+        self.named.add(claim_uid)
         hold.gpus += gpus
         hold.ends[claim_uid] = max(hold.ends.get(claim_uid, _NEVER), until_ms)
         return hold

@@ -18,6 +18,8 @@ from sublet.book.demand import Demand
 
 Rank = tuple[int, int, str]
 """Smallest first."""
+Turn = tuple[int, bool, int, int, str]
+"""Smallest first, too."""
 _PARTS = 1_000_000_000
 """A share is counted in so many parts of a class: whole numbers are the same on every machine."""
 _MILLI = 1_000
@@ -100,20 +102,21 @@ def in_turn(demands: Iterable[Demand], shares: Shares) -> Iterator[Demand]:
         queues[demand.tenant_uid, demand.claim.spec.class_name].append(demand)
     for queue in queues.values():
         queue.sort(key=lambda d: rank(d.claim, d.priority), reverse=True)
-    turns = [(_key(queue[-1], shares), name) for name, queue in queues.items()]
+    turns = [(turn_of(queue[-1], shares), name) for name, queue in queues.items()]
     heapq.heapify(turns)
     while turns:
         key, name = heapq.heappop(turns)
         queue = queues[name]
-        if (now := _key(queue[-1], shares)) != key:
+        if (now := turn_of(queue[-1], shares)) != key:
             heapq.heappush(turns, (now, name))
             continue
         yield queue.pop()
         if queue:
-            heapq.heappush(turns, (_key(queue[-1], shares), name))
+            heapq.heappush(turns, (turn_of(queue[-1], shares), name))
 
 
-def _key(demand: Demand, shares: Shares) -> tuple[int, bool, int, int, str]:
+def turn_of(demand: Demand, shares: Shares) -> Turn:
+    """Return when a demand's turn comes among the heads of all queues."""
     first, created, uid = rank(demand.claim, demand.priority)
     protected = shares.is_protected(demand.tenant, demand.claim.spec.class_name, demand.gpus)
     return (first, not protected, shares.dominant(demand.tenant), created, uid)

@@ -39,6 +39,11 @@ class Pardons:
         self._without_start: list[Demand] = []
         """Claims that wait for room and see no start."""
 
+    @property
+    def are_asked_for(self) -> bool:
+        """Say whether a notice runs: whoever comes may show that nobody needs it any more."""
+        return bool(self._noticed)
+
     def spare(self, decided: Collection[ClaimUID]) -> None:
         """Leave claims alone that something was decided for."""
         self._noticed = [c for c in self._noticed if c.metadata.uid not in decided]

@@ -5,7 +5,7 @@ place never stops another of its class or tenant.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from sublet.api.times import MS_PER_SECOND
 from sublet.book.backfill import SHADOWS, Opening, find_opening
 from sublet.book.budget import Budgets
 from sublet.book.cancellation import terms_of
-from sublet.book.decisions import Decision, Plan, Refuse, Reserve
+from sublet.book.decisions import Decision, Plan, Refuse, Reserve, Warn
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
 from sublet.book.expiry import review
@@ -44,40 +44,58 @@ _MENDED_BY_TIME: Final = frozenset(
     {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE}
 )
 
+ANSWERED: Final = frozenset(
+    {PendingReason.PRICE_UNMET, PendingReason.SUSPENDED, PendingReason.WAITING_FOR_APPROVAL}
+)
+"""Claim-wide refusals that are told what would bind; looked for before anybody is served."""
+
 
 def plan(view: View) -> Plan:
     """Return the decisions for a view, in the order in which they were made, and when to look again."""
+    return begin(view)[0]
+
+
+def begin(view: View) -> tuple[Plan, "Pass"]:
+    """Return the plan for a view, and the state that making it left."""
     holders: list[GpuClaim] = []
     pending: list[GpuClaim] = []
     for claim in view.claims:
         if holds(claim):
             holders.append(claim)
-        elif _asks(claim):
+        elif asks(claim):
             pending.append(claim)
     holders.sort(key=rank_of_holder)
-    work = _Pass(view, holders)
+    work = Pass(view, holders)
     decisions = work.decide(pending)
     due = next_due(view, holders, work.waiting, decisions, work.leaving, work.budgets)
-    return Plan(tuple(decisions), due)
+    return Plan(tuple(decisions), due), work
 
 
-class _Pass:
+class Pass:
     """The state of one pass: what is held, what is free, what was given."""
 
     def __init__(self, view: View, holders: Sequence[GpuClaim]) -> None:
-        self._holders = holders
+        self.holders = holders
         self.waiting: list[Demand] = []
         """Claims that found no place."""
+        self.behind = 0
+        """How many of them, from the first on, whoever comes next must not be in front of: room is kept for the last."""
+        self.is_settled = True
+        """The same claims, planned anew, would leave this very state."""
+        self._has_hopes = False
+        """Room was looked for in time for one of those that wait, or parts of it."""
         self._positions: Counter[str] = Counter()  # class -> claims that wait, so far
+        self._refused: dict[Hashable, Refuse] = {}
+        """What was asked for -> why there is no place, as long as nothing is given or kept."""
         self._quoted: set[ClaimUID] = set()
         self._view = view
-        self._rules = Rules(view)
+        self.rules = Rules(view)
         rests = {
             LeaseUID(x.metadata.uid): x.spec.term.quarantine_seconds * MS_PER_SECOND
             for x in view.leases
         }
-        self._holdings = Holdings(holders, view.inventories.values(), view.now_ms, rests)
-        self.leaving = self._holdings.leaving
+        self.holdings = Holdings(holders, view.inventories.values(), view.now_ms, rests)
+        self.leaving = self.holdings.leaving
         """Until when claims that are leaving their nodes are expected to be gone."""
         disputed = disputed_nodes(view.inventories.values())
         self._supplies: dict[
@@ -90,53 +108,55 @@ class _Pass:
             self._supplies[uid] = LeaseSupply(
                 lease,
                 inventory,
-                self._holdings,
+                self.holdings,
                 view.now_ms,
                 disputed,
                 usual.get(lease.spec.product),
             )
-        self._shares = Shares(self._class_gpus, self._classes_of, view.usage)
+        self.shares = Shares(self._class_gpus, self._classes_of, view.usage)
         self.budgets = Budgets(view)
         for claim in holders:
             allocation = claim.status.allocation
             if allocation is not None and not allocation.is_ahead:
                 tenant = TenantUID(allocation.tenant_uid)
-                self._shares.add(tenant, claim.spec.class_name, allocation.gpus)
-        self._preemption = Preemption(holders, self._rules.offer, view.busy, view.now_ms)
-        self._pardons = Pardons(holders, self._rules.offer, self._supplies, view.busy, view.now_ms)
-        self._promises = Promises(self._holdings.promises, self._rules, self._supplies, view.now_ms)
+                self.shares.add(tenant, claim.spec.class_name, allocation.gpus)
+        self._preemption = Preemption(holders, self.rules.offer, view.busy, view.now_ms)
+        self._pardons = Pardons(holders, self.rules.offer, self._supplies, view.busy, view.now_ms)
+        self._promises = Promises(self.holdings.promises, self.rules, self._supplies, view.now_ms)
+        self._relocations = Relocations(holders, self.rules, self._supplies, view.now_ms)
         for supply in self._supplies.values():
             supply.close_windows()  # after the promises: they are kept through maintenance
 
     def decide(self, pending: Iterable[GpuClaim]) -> list[Decision]:
         """Return the decisions: about claims that hold GPUs, promises, pending claims, and what they are told."""
-        made: list[Decision] = [*stops(self._holders, self._view.tenants, self._view.now_ms)]
+        made: list[Decision] = [*stops(self.holders, self._view.tenants, self._view.now_ms)]
         reviews = (
             self._review(),
-            self._promises.review(self._rules.offer, self.budgets.pays_until),
-            self.budgets.drains(self._holders, self._rules.offer),
+            self._promises.review(self.rules.offer, self.budgets.pays_until),
+            self.budgets.drains(self.holders, self.rules.offer),
         )
         for review_ in reviews:
             decided = {d.claim_uid for d in made}
             made += (d for d in review_ if d.claim_uid not in decided)
         made += self._promises.decide({d.claim_uid for d in made})
-        relocations = Relocations(self._holders, self._rules, self._supplies, self._view.now_ms)
-        made += relocations.decide({d.claim_uid for d in made} | self._view.busy)
+        made += self._relocations.decide({d.claim_uid for d in made} | self._view.busy)
+        self.is_settled = all(isinstance(d, Warn) for d in made) and not self._pardons.are_asked_for
         self._preemption.spare({d.claim_uid for d in made})
         self._pardons.spare({d.claim_uid for d in made})
         made += self._serve(pending)
         self._pardons.grant(None)
         made += self._pardons.decisions
         made += self._preemption.decisions
+        self.is_settled &= not self._preemption.decisions
         decided = {d.claim_uid for d in made}
-        news = notices(self._holders, self._view.now_ms)
+        news = notices(self.holders, self._view.now_ms)
         return [*made, *(notice for notice in news if notice.claim_uid not in decided)]
 
     def _review(self) -> Iterator[Decision]:
         """Yield releases and moved ends of claims that hold nodes, best-ranked first."""
-        for claim in self._holders:
+        for claim in self.holders:
             if claim.status.allocation is not None and not claim.status.allocation.is_ahead:
-                offer = self._rules.offer(claim.spec.class_name)
+                offer = self.rules.offer(claim.spec.class_name)
                 pays = self.budgets.pays_until
                 found = review(claim, offer, self._supplies, self._view.now_ms, pays)
                 if found is not None:
@@ -144,20 +164,21 @@ class _Pass:
 
     def _serve(self, pending: Iterable[GpuClaim]) -> list[Decision]:
         """Return a decision for each pending claim: claim-wide refusals by UID, then the others best-ranked first."""
-        refused: list[Refuse] = []
+        refused: list[tuple[GpuClaim, Refuse]] = []
         demands: list[Demand] = []
         for claim in pending:
-            read = self._rules.read(claim)
+            read = self.rules.read(claim)
             if isinstance(read, Refuse):
-                refused.append(self._bargain_over(claim, read))
+                refused.append((claim, read))
             else:
                 demands.append(read)
-        refused.sort(key=lambda refuse: refuse.claim_uid)
-        return [*refused, *(self._decide(demand) for demand in in_turn(demands, self._shares))]
+        refused.sort(key=lambda each: each[1].claim_uid)
+        answers = [self._bargain_over(*each) for each in refused]
+        return [*answers, *(self.decide_on(demand) for demand in in_turn(demands, self.shares))]
 
     def _class_gpus(self, class_name: str) -> int:
         """Return the GPUs that stand for a class."""
-        offer = self._rules.offer(class_name)
+        offer = self.rules.offer(class_name)
         products = frozenset(offer.spec.products) if offer is not None else frozenset()
         return sum(s.gpus for s in self._supplies.values() if not s.products.isdisjoint(products))
 
@@ -167,20 +188,44 @@ class _Pass:
         products = supply.products if supply is not None else frozenset()
         return [c.metadata.name for c in self._view.classes if products & set(c.spec.products)]
 
-    def _decide(self, demand: Demand) -> Decision:
+    def go_on(self, view: View) -> None:
+        """Go on with what was decided in a later view, in which all of it stands."""
+        self._view, self.rules = view, Rules(view)
+        self._refused.clear()
+        for supply in self._supplies.values():
+            supply.go_on(view.now_ms)
+
+    def is_to_move(self, claim: GpuClaim) -> bool:
+        """Say whether a claim that is bound now may have to come to other nodes."""
+        return self._relocations.concern(claim)
+
+    def decide_on(self, demand: Demand) -> Reserve | Refuse:
+        """Serve one demand, whose turn it is."""
         self._pardons.grant(demand.priority)
-        found = self._find(demand)
-        if isinstance(found, Candidate):
-            return self._give(demand, found)
-        if (part := self._find_some(demand)) is not None:
-            return self._give(*part)
+        found = self._find_or_refuse(demand)
+        if not isinstance(found, Refuse):
+            return self._give(*found)
         self.waiting.append(demand)
+        self._has_hopes |= demand.claim.spec.min_gpus is not None or found.reason in _MENDED_BY_TIME
         self._positions[demand.claim.spec.class_name] += 1
         position = self._positions[demand.claim.spec.class_name]
         if len(self.waiting) > SHADOWS:
             self._pardons.needs(demand)
             return replace(found, position=position)
         return replace(self._bargain(demand, found), position=position)
+
+    def _find_or_refuse(self, demand: Demand) -> tuple[Demand, Candidate] | Refuse:
+        """Return a place for a demand or a part of it; nobody looks again for what was just refused to another."""
+        asked = demand.key if demand.uid not in self.holdings.named else None
+        if asked in self._refused:
+            return replace(self._refused[asked], claim_uid=demand.uid)
+        found = self._find(demand)
+        if isinstance(found, Candidate):
+            return demand, found
+        part = self._find_some(demand)
+        if part is None and asked is not None:
+            self._refused[asked] = found
+        return part or found
 
     def _find_some(self, demand: Demand) -> tuple[Demand, Candidate] | None:
         """Return the largest part of what is asked for that there is a place for, if the claim takes a part."""
@@ -206,6 +251,8 @@ class _Pass:
             return replace(refused, offers=offers)
         if not demand.is_ahead:
             opening.keep()
+            self._refused.clear()
+            self.behind = len(self.waiting)
         return replace(refused, offers=offers, estimated_ms=opening.at_ms)
 
     def _preempt(
@@ -219,6 +266,7 @@ class _Pass:
         forms = until_windows(demand, [s.lease for s in sells])
         if not any(self._preemption.make_room(each, sells, soonest) for each in forms):
             return opening
+        self._refused.clear()
         return self._opening(demand, sells)
 
     def _opening(self, demand: Demand, supplies: Sequence[LeaseSupply]) -> Opening | None:
@@ -229,12 +277,12 @@ class _Pass:
 
     def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
         """Answer a quote, or name the price that the claim refuses."""
-        if len(self._quoted) >= SHADOWS:
+        if refused.reason not in ANSWERED or len(self._quoted) >= SHADOWS:
             return refused
         self._quoted.add(refused.claim_uid)
         if not claim.spec.suspended:
             return replace(refused, offers=self._ways_out(claim, refused.reason))
-        read = self._rules.read(with_spec(claim, suspended=False))
+        read = self.rules.read(with_spec(claim, suspended=False))
         if isinstance(read, Refuse):
             asked = replace(refused, message=f"{refused.message}; resumed now: {read.message}")
             return replace(asked, offers=self._ways_out(claim, read.reason))
@@ -255,14 +303,14 @@ class _Pass:
         """Return what would bind instead: for want of money a shorter time, else whatever there is room for."""
         if refused.reason in (PendingReason.EXCEEDS_BUDGET, PendingReason.MISCONFIGURED):
             return self.budgets.offers(demand, self._would)
-        return offers_for(demand, standings, opening, self._rules, self._would)
+        return offers_for(demand, standings, opening, self.rules, self._would)
 
     def _ways_out(self, claim: GpuClaim, reason: PendingReason) -> tuple[Offer, ...]:
         """Return what would bind instead of a claim that is refused as a whole."""
         if reason is PendingReason.PRICE_UNMET:
-            return dearer(claim, self._rules, self._would)
+            return dearer(claim, self.rules, self._would)
         if reason is PendingReason.WAITING_FOR_APPROVAL:
-            return unapproved(claim, self._rules, self._supplies.values(), self._would)
+            return unapproved(claim, self.rules, self._supplies.values(), self._would)
         return ()
 
     def _would(self, demand: Demand) -> Candidate | None:
@@ -274,7 +322,7 @@ class _Pass:
         class_name = demand.claim.spec.class_name
         limit = demand.tenant.spec.quota_of(class_name)
         until = demand.until_on(FOREVER)
-        held = self._holdings.of_tenant(demand.tenant_uid, class_name, demand.start_ms, until)
+        held = self.holdings.of_tenant(demand.tenant_uid, class_name, demand.start_ms, until)
         if limit is not None and held + demand.gpus > limit:
             return quota_refusal(demand, held, limit)
         standings = Standings(demand, self._supplies.values())
@@ -292,12 +340,14 @@ class _Pass:
         return refusal(demand, standings, would.supplies if would is not None else ())
 
     def _give(self, demand: Demand, found: Candidate) -> Reserve:
+        self.is_settled = self.is_settled and self._keeps_settled(demand)
         demand = replace(demand, stops_ms=found.stops_ms)
         until_ms, cause = end_of(demand, found.supplies)
         end_ms = until_ms if until_ms is not None else FOREVER
         give(demand, found, end_ms)
         self.budgets.count(demand, end_ms)
-        self._holdings.count(
+        self._refused.clear()
+        self.holdings.count(
             demand.tenant_uid,
             demand.claim.spec.class_name,
             demand.gpus,
@@ -305,7 +355,7 @@ class _Pass:
             end_ms,
         )
         if not demand.is_ahead:
-            self._shares.add(demand.tenant_uid, demand.claim.spec.class_name, demand.gpus)
+            self.shares.add(demand.tenant_uid, demand.claim.spec.class_name, demand.gpus)
         last = demand.claim.status.allocation
         return Reserve(
             claim_uid=demand.uid,
@@ -323,8 +373,14 @@ class _Pass:
             cancellation=terms_of(demand),
         )
 
+    def _keeps_settled(self, demand: Demand) -> bool:
+        """Say whether it makes no difference to those that wait if this claim got its GPUs before their turn."""
+        if demand.is_ahead or self._has_hopes:
+            return False
+        return all(d.tenant_uid != demand.tenant_uid for d in self.waiting)
 
-def _asks(claim: GpuClaim) -> bool:
+
+def asks(claim: GpuClaim) -> bool:
     """Say whether a claim that holds nothing is to be served: it isn't going and hasn't ended for good."""
     return claim.metadata.deletion_timestamp is None and not is_true(
         claim.status.conditions, "Ended"

@@ -58,6 +58,13 @@ class Relocations:
             if found is not None:
                 yield found
 
+    def concern(self, claim: GpuClaim) -> bool:
+        """Say whether a claim is bound and ends with its lease, or with nodes that failed."""
+        allocation = claim.status.allocation
+        if allocation is None or not is_true(claim.status.conditions, "Bound"):
+            return False
+        return allocation.until_cause in MOVED_FROM or bool(self._failures.of(allocation))
+
     def _cut_over(self, claim: GpuClaim, allocation: Allocation, move: Move) -> CutOver | None:
         if move.ready_time is None or move.abandoned:
             return None

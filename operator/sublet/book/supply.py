@@ -113,6 +113,11 @@ class LeaseSupply:
         for from_ms, until_ms, gpus in self._away:
             self._spare.add(-sign * gpus, from_ms, until_ms)
 
+    def go_on(self, now_ms: Millis) -> None:
+        """Go on with what was sold at a later instant, before which nothing begins or ends by itself."""
+        self._now_ms = now_ms
+        self.begins_ms = max(self.lease.spec.term.start_time, now_ms)
+
     def zone_of(self, node: NodeState) -> str:
         """Return a node's failure domain inside the cluster."""
         return node.zone or self.lease.spec.location.zone or ""

@@ -15,13 +15,12 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
-from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
 from sublet.book.decisions import CutOver, Decision, Extend, Plan, Reserve, Take
 from sublet.book.holdings import holds
 from sublet.book.options import next_lapse_ms
-from sublet.book.plan import plan
 from sublet.book.view import View
+from sublet.book.warm import Book
 from sublet.clock import Clock
 from sublet.fleet.conditions import expiring_from_ms
 from sublet.fleet.credential import CREDENTIALS_LABEL, Credential
@@ -32,9 +31,11 @@ from sublet.hub.assumed import assume, assume_move, is_before
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
 from sublet.hub.in_cluster import HubIdentity
-from sublet.hub.meter import ClaimMeter
+from sublet.hub.meter import ClaimMeter, needs_meter
+from sublet.hub.recorder import Recorder
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller, Saying
+from sublet.hub.unrest import Unrest
 from sublet.hub.writer import StatusWriter
 
 _FIRST_ANSWER_SECONDS = 10.0
@@ -65,7 +66,7 @@ class Loop:
         clock: Clock,
         leads: Callable[[], bool],
         took: Callable[[float], None],
-        record: Callable[[View, Plan], None],
+        record: Recorder,
         default_tenant: str | None,
         token_life_seconds: int,
     ) -> None:
@@ -85,10 +86,11 @@ class Loop:
         self._took = took
         self._record = record
         self._default_tenant = default_tenant
-        self._token_life_seconds = token_life_seconds
         self._assumed: dict[
             ClaimUID, GpuClaim
         ] = {}  # claim UID -> as it will be when its write has answered
+        self._book = Book()
+        self._unrest = Unrest(state.claims, token_life_seconds)
         self._began = clock.monotonic()
         self._engaged: set[LeaseUID] = set()
 
@@ -113,13 +115,13 @@ class Loop:
             return
         begun = self._clock.monotonic()
         view = self._view()
-        made = plan(view)
+        made = self._book.plan(view)
         self._took(self._clock.monotonic() - begun)
-        self._record(view, made)
+        self._record(view, made, is_full=self._book.is_full)
         sayings = self._dispatch(made)
-        self._tend()
+        restless = self._tend()
         self._adoption.tend(self._state.leases.all())
-        self._bookkeeper.tend(self._state.claims.all())
+        self._bookkeeper.tend(restless)
         self._accounts.tend(view.tenants)
         if len(view.busy) > _SURGE_CLAIMS:
             busy_seconds = self._clock.monotonic() - begun
@@ -129,7 +131,7 @@ class Loop:
             sayings = []
         await asyncio.gather(
             self._teller.tell(sayings),
-            self._teller.acknowledge(self._at_rest(made)),
+            self._teller.acknowledge(self._left_alone(restless, made)),
             self._writer.write_all(),
         )
         self._batcher.look_at(self._next_due(made))
@@ -142,19 +144,22 @@ class Loop:
     def idle(self, uid: ClaimUID) -> None:
         """Take note that the binder is done with a claim."""
         self._assumed.pop(uid, None)
+        self._unrest.look_at(uid)
         self._batcher.mark()
 
     def _view(self) -> View:
-        claims = tuple(self._with_assumed(c) for c in self._state.claims.all())
+        claims = self._state.claims.by_uid()
+        for uid in self._assumed.keys() & claims.keys():
+            claims[uid] = self._with_assumed(claims[uid])
         return View(
             now_ms=self._clock.now_ms(),
-            claims=claims,
+            claims=tuple(claims.values()),
             leases=self._state.leases.all(),
             classes=self._state.classes.all(),
             tenants=self._state.tenants.all(),
             priorities=dict(self._state.priorities),
             inventories=self._fleet.inventories(),
-            approved=_approvals(claims),
+            approved=_approvals(claims.values()),
             busy=self._binder.busy,
             accounts=self._accounts.known.accounts,
             usage=self._accounts.known.usage,
@@ -177,7 +182,10 @@ class Loop:
         sayings: list[tuple[GpuClaim, Saying]] = []
         for decision in made.decisions:
             claim = self._state.claims.get(decision.claim_uid)
-            if claim is None or self._is_blocked(claim, decision):
+            if claim is None:
+                continue
+            if self._is_blocked(claim, decision):
+                self._unrest.look_at(decision.claim_uid)
                 continue
             if isinstance(decision, Saying):
                 sayings.append((claim, decision))
@@ -206,21 +214,36 @@ class Loop:
             and not self._meter.is_settled(claim)
         )
 
-    def _at_rest(self, made: Plan) -> list[GpuClaim]:
+    def _tend(self) -> list[GpuClaim]:
+        """Start what claims ask for; return those that may need something more."""
+        restless = self._unrest.claims(self._clock.now_ms())
+        started = {
+            c.metadata.uid
+            for c in restless
+            if not self._binder.is_busy(ClaimUID(c.metadata.uid)) and self._binder.tend(c)
+        }
+        self._unrest.settle(lambda c: c.metadata.uid not in started and self._is_at_rest(c))
+        return restless
+
+    def _is_at_rest(self, claim: GpuClaim) -> bool:
+        """Say whether nothing is under way for a claim, its lines are in the ledger, and its status is up to date."""
+        return not (
+            self._binder.is_busy(ClaimUID(claim.metadata.uid))
+            or self._binder.is_asked_for(claim)
+            or (needs_meter(claim) and not self._meter.is_settled(claim))
+            or (holds(claim) and claim.status.observed_generation != claim.metadata.generation)
+        )
+
+    def _left_alone(self, claims: Iterable[GpuClaim], made: Plan) -> list[GpuClaim]:
         """Return the claims that hold GPUs and for which nothing was decided and nothing is under way."""
         decided = {d.claim_uid for d in made.decisions}
         return [
             c
-            for c in self._state.claims.all()
+            for c in claims
             if holds(c)
             and c.metadata.uid not in decided
             and not self._binder.is_busy(ClaimUID(c.metadata.uid))
         ]
-
-    def _tend(self) -> None:
-        for claim in self._state.claims.all():
-            if not self._binder.is_busy(ClaimUID(claim.metadata.uid)):
-                self._binder.tend(claim)
 
     async def _engage(self) -> None:
         """Keep one connection per lease; a lease that is gone is let go when its nodes are handed back."""
@@ -245,7 +268,6 @@ class Loop:
         return Credential(kubeconfig=data, missing=missing)
 
     def _next_due(self, made: Plan) -> Millis | None:
-        renewals = (renewal_ms(c, self._token_life_seconds) for c in self._state.claims.all())
         now = self._clock.now_ms()
         expiring = [
             at for x in self._state.leases.all() if (at := expiring_from_ms(x)) and at > now
@@ -259,7 +281,7 @@ class Loop:
             self._bookkeeper.due_ms,
             self._adoption.due_ms,
             unknown,
-            *renewals,
+            self._unrest.next_renewal_ms(),
             *expiring,
             *(at for at in steps if at > now),
         )

@@ -3,6 +3,9 @@
 Told by the loop after each pass; written by one task in a thread, apart from planning, so that neither a slow disk nor a
 full one holds a pass up. Read by people, and by the admin endpoint for the last pass. A record holds names and prices of
 all parties: files are the operator's own, mode 0600.
+
+Of a pass that decided only what was new, the record holds what a pass over everything decides: the same of what was new,
+and it can be shown from the view alone. That it is the same is looked at here too.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ import os
 import tempfile
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,12 +22,22 @@ import structlog
 
 from sublet.api.times import Millis
 from sublet.book.decisions import Plan
+from sublet.book.plan import plan
 from sublet.book.view import View
 from sublet.record.passes import Recorded, lines_of, write_pass
 
 _PREFIX: Final = "pass-"
 _SUFFIX: Final = ".json"
 _UNFINISHED: Final = ".pass-"
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A pass, and whether its plan was made of its view alone."""
+
+    view: View
+    plan: Plan
+    is_full: bool
 
 
 class Recorder:
@@ -34,29 +48,29 @@ class Recorder:
         self._directory = directory
         self._keep = keep
         # what would be removed again at once is never written
-        self._waiting: deque[tuple[str, View, Plan]] = deque(maxlen=keep)
-        self._last: tuple[View, Plan] | None = None
+        self._waiting: deque[tuple[str, _Made]] = deque(maxlen=keep)
+        self._last: _Made | None = None
         self._count = 0
         self._task: asyncio.Task[None] | None = None
         self._fault = ""
         self._is_swept = False
 
-    def __call__(self, view: View, made: Plan) -> None:
+    def __call__(self, view: View, made: Plan, *, is_full: bool = True) -> None:
         """Take note of a pass; one that decides nothing, or again what the last one did, gets no file."""
         before = self._last
         if not made.decisions:
             return
-        self._last = (view, made)
-        if not self._keep or (before is not None and before[1].decisions == made.decisions):
+        self._last = _Made(view, made, is_full)
+        if not self._keep or (before is not None and before.plan.decisions == made.decisions):
             return
         self._count += 1
-        self._waiting.append((_file_name(view.now_ms, self._count), view, made))
+        self._waiting.append((_file_name(view.now_ms, self._count), self._last))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_all(), name="recorder")
 
     async def last(self) -> str | None:
         """Return the last pass that decided something as text, None if there was none."""
-        return await asyncio.to_thread(_text, *self._last) if self._last is not None else None
+        return await asyncio.to_thread(_text, self._last) if self._last is not None else None
 
     async def close(self) -> None:
         """Write what waits."""
@@ -65,16 +79,16 @@ class Recorder:
 
     async def _write_all(self) -> None:
         while self._waiting:
-            name, view, made = self._waiting.popleft()
+            name, made = self._waiting.popleft()
             try:
-                await asyncio.to_thread(self._write, name, view, made)
+                await asyncio.to_thread(self._write, name, made)
             except Exception as error:  # noqa: BLE001  no fault of a record may reach the operator
                 self._say(f"{type(error).__name__}: {error}")
             else:
                 self._say("")
 
-    def _write(self, name: str, view: View, made: Plan) -> None:
-        text = _text(view, made)
+    def _write(self, name: str, made: _Made) -> None:
+        text = _text(made)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._is_swept:  # whoever wrote before this process may have been killed
             remove(self._directory.glob(f"{_UNFINISHED}*"))
@@ -110,8 +124,12 @@ def remove(paths: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _text(view: View, made: Plan) -> str:
-    return write_pass(Recorded(view, lines_of(made))) + "\n"
+def _text(made: _Made) -> str:
+    whole = made.plan if made.is_full else plan(made.view)
+    if other := set(made.plan.decisions) - set(whole.decisions):
+        claims = sorted({decision.claim_uid for decision in other})
+        structlog.get_logger().error("new claims were decided otherwise than anew", claims=claims)
+    return write_pass(Recorded(made.view, lines_of(whole))) + "\n"
 
 
 def _file_name(at_ms: Millis, count: int) -> str:

@@ -29,6 +29,7 @@ class Shelf(Generic[K]):
         self._changed = changed
         self._items: dict[str, K] = {}  # UID -> object
         self._by_key: dict[str, str] = {}  # namespace/name -> UID
+        self._followers: list[set[str]] = []
         self.broken: dict[str, str] = {}
         """namespace/name -> what is wrong with an object that can't be parsed"""
 
@@ -70,8 +71,10 @@ class Shelf(Generic[K]):
         before = self._by_key.get(meta.key)
         if before is not None and before != meta.uid:
             self._items.pop(before, None)  # a namesake was made anew
+            self._note(before)
         self._items[meta.uid] = item
         self._by_key[meta.key] = meta.uid
+        self._note(meta.uid)
         self._changed()
 
     def drop(self, uid: str) -> None:
@@ -80,7 +83,18 @@ class Shelf(Generic[K]):
         if item is not None:
             if self._by_key.get(item.metadata.key) == uid:
                 del self._by_key[item.metadata.key]
+            self._note(uid)
             self._changed()
+
+    def follow(self) -> set[str]:
+        """Return the UIDs of all objects, to which those that change or go are added; whoever follows takes them out."""
+        changed = set(self._items)
+        self._followers.append(changed)
+        return changed
+
+    def _note(self, uid: str) -> None:
+        for changed in self._followers:
+            changed.add(uid)
 
     def get(self, uid: str) -> K | None:
         """Return an object by UID."""
@@ -89,6 +103,10 @@ class Shelf(Generic[K]):
     def named(self, key: str) -> K | None:
         """Return an object by `namespace/name`, or name if cluster-scoped."""
         return self._items.get(self._by_key.get(key, ""))
+
+    def by_uid(self) -> dict[str, K]:
+        """Return all objects by UID, as a copy."""
+        return dict(self._items)
 
     def all(self) -> tuple[K, ...]:
         """Return all objects."""

@@ -5,30 +5,26 @@ sees the newer object.
 """
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 import structlog
 
 from sublet.api.common import Condition, Status
-from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID
 from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
-from sublet.api.move_status import all_nodes, fresh_nodes
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis
 from sublet.book.demand import tenants_by_namespace
-from sublet.book.holdings import Term, held_until, holds
 from sublet.book.inventory import LeaseInventory
-from sublet.book.steps import FOREVER
 from sublet.clock import Clock
-from sublet.fleet.conditions import Held, lease_status
+from sublet.fleet.conditions import lease_status
 from sublet.fleet.registry import Fleet
 from sublet.hub.state import HubState
+from sublet.hub.tally import Tally
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
 from sublet.kube.session import ApiServer, JsonPatch
 
@@ -45,33 +41,27 @@ class StatusWriter:
         self._state = state
         self._fleet = fleet
         self._clock = clock
+        self._tally = Tally(state.claims)
         self._slots = asyncio.Semaphore(_WRITES_AT_ONCE)
 
     async def write_all(self) -> None:
         """Write the statuses and finalizers of leases, classes and tenants that changed."""
         now = self._clock.now_ms()
-        users = _users(self._state.claims.all())
-        held = _held_by_lease(self._state.claims.all(), now)
+        self._tally.renew()
         inventories = self._fleet.inventories()
-        writes = [
-            self._lease(lease, held, inventories, users, now) for lease in self._state.leases.all()
-        ]
-        writes += [self._class(each, users, now) for each in self._state.classes.all()]
-        writes += [self._tenant(each, users, now) for each in self._state.tenants.all()]
+        writes = [self._lease(lease, inventories, now) for lease in self._state.leases.all()]
+        writes += [self._class(each, now) for each in self._state.classes.all()]
+        writes += [self._tenant(each, now) for each in self._state.tenants.all()]
         await asyncio.gather(*writes)
 
     async def _lease(
-        self,
-        lease: GpuLease,
-        held: Mapping[str, Held],
-        inventories: Mapping[LeaseUID, LeaseInventory],
-        users: Mapping[str, Counter[str]],
-        now: Millis,
+        self, lease: GpuLease, inventories: Mapping[LeaseUID, LeaseInventory], now: Millis
     ) -> None:
         uid = LeaseUID(lease.metadata.uid)
         inventory = inventories.get(uid) or LeaseInventory(uid)
-        status = lease_status(lease, self._fleet.facts(uid), inventory, held.get(uid, Held()), now)
-        using = users["lease"][uid]
+        held = self._tally.held(uid, now)
+        status = lease_status(lease, self._fleet.facts(uid), inventory, held, now)
+        using = self._tally.leases[uid]
         conditions = (*_without(status.conditions, "InUse"), _in_use(lease, using, now))
         status = status.model_copy(update={"conditions": conditions})
         await self._write(LEASES, lease, status, in_use=using > 0 or self._has_nodes(lease))
@@ -86,7 +76,7 @@ class StatusWriter:
             return counts is not None and counts.delivered > 0
         return marked > 0
 
-    async def _class(self, each: GpuClass, users: Mapping[str, Counter[str]], now: Millis) -> None:
+    async def _class(self, each: GpuClass, now: Millis) -> None:
         begun = any(p.effective_time <= now for p in each.spec.prices)
         ready = (
             (Status.TRUE, "Offered", "the class can be claimed")
@@ -97,11 +87,9 @@ class StatusWriter:
                 "no price holds yet; add one with an earlier effectiveTime",
             )
         )
-        await self._plain(CLASSES, each, ready, users["class"][each.metadata.name], now)
+        await self._plain(CLASSES, each, ready, self._tally.classes[each.metadata.name], now)
 
-    async def _tenant(
-        self, each: GpuTenant, users: Mapping[str, Counter[str]], now: Millis
-    ) -> None:
+    async def _tenant(self, each: GpuTenant, now: Millis) -> None:
         owners = tenants_by_namespace(self._state.tenants.all())
         taken = [n for n in each.spec.namespaces if owners[n].metadata.uid != each.metadata.uid]
         ready = (
@@ -115,7 +103,7 @@ class StatusWriter:
             if each.spec.suspended
             else (Status.TRUE, "Served", "claims of its namespaces are served")
         )
-        await self._plain(TENANTS, each, ready, users["tenant"][each.metadata.uid], now)
+        await self._plain(TENANTS, each, ready, self._tally.tenants[each.metadata.uid], now)
 
     async def _plain(
         self,
@@ -160,53 +148,6 @@ class StatusWriter:
                     return
             version = answer["metadata"]["resourceVersion"]
             self._state.shelf(kind.plural).take(answer)
-
-
-def _users(claims: Iterable[GpuClaim]) -> dict[str, Counter[str]]:
-    """Count the live claims that use each lease, class and tenant."""
-    users: dict[str, Counter[str]] = defaultdict(Counter)
-    for claim in claims:
-        allocation = claim.status.allocation
-        if allocation is None or not holds(claim):
-            continue
-        users["class"][claim.spec.class_name] += 1
-        users["tenant"][allocation.tenant_uid] += 1
-        held = {p.lease_uid for p in all_nodes(claim)}
-        for lease_uid in held | allocation.lease_uids:
-            users["lease"][lease_uid] += 1
-    return users
-
-
-def _held_by_lease(claims: Iterable[GpuClaim], now: Millis) -> dict[str, Held]:
-    reserved: Counter[str] = Counter()
-    bound: Counter[str] = Counter()
-    windows: dict[str, Counter[tuple[Millis, Millis | None]]] = defaultdict(Counter)
-    """lease UID -> end and, of promises, start -> GPUs"""
-    for claim in claims:
-        allocation = claim.status.allocation
-        if allocation is None or not holds(claim):
-            continue
-        counter = bound if allocation.bound_time is not None else reserved
-        until = held_until(allocation, now)
-        for place in allocation.placements:
-            counter[place.lease_uid] += place.gpus
-            windows[place.lease_uid][until, None] += place.gpus
-        if (move := claim.status.move) is not None:
-            moved = move.until_time if move.until_time is not None else FOREVER
-            for place in fresh_nodes(allocation, move):
-                reserved[place.lease_uid] += place.gpus
-                windows[place.lease_uid][moved, None] += place.gpus
-        if allocation.is_ahead:
-            for booking in allocation.bookings:
-                windows[booking.lease_uid][until, claim.spec.schedule.start_time] += booking.gpus
-    return {
-        uid: Held(
-            reserved[uid],
-            bound[uid],
-            tuple(Term(until, gpus, start) for (until, start), gpus in found.items()),
-        )
-        for uid, found in windows.items()
-    }
 
 
 def _in_use(item: GpuClass | GpuLease | GpuTenant, using: int, now: Millis) -> Condition:

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import HealthCheck, event, given, settings, strategies as st
 
 from sublet.api.gpulease import GpuLease, NodeSharing
-from sublet.api.ids import ClaimUID, ClusterUID
+from sublet.api.ids import ClaimUID, ClusterUID, TenantUID
+from sublet.api.pending import PendingReason
 from sublet.api.times import format_instant
 from sublet.book.decisions import Reserve
 from sublet.book.inventory import Holding, LeaseInventory, NodeState, Reach, Unfit
@@ -26,7 +27,7 @@ from tests.builders.api import (
     tenant,
     uid_of,
 )
-from tests.builders.fleet import held, inventory, nodes, view
+from tests.builders.fleet import held, inventory, nodes, refusal_of, reserve_of, view
 
 HOUR = 3_600_000
 EXAMPLES = 60
@@ -277,3 +278,18 @@ def test_a_claim_gets_a_place_exactly_if_there_is_one(seen: View):
             assert len(chosen) == 1
     else:
         assert not places
+
+
+def test_what_is_refused_to_one_claim_isnt_refused_to_another_that_could_have_it():
+    """A node's book names a claim once, so a claim that stands on the only free part can't have it; others can."""
+    west = as_lease()
+    first, second = (
+        as_claim(claim(name, gpus=4), creationTimestamp=f"2026-11-22T09:00:0{i}Z")
+        for i, name in enumerate(("first", "second"))
+    )
+    [node] = nodes(west, 1)
+    entry = Holding(ClaimUID(first.metadata.uid), 4)
+    node = replace(node, holdings=(entry,), tenant_uid=TenantUID(as_tenant().metadata.uid))
+    made = plan(view([first, second], [(west, inventory(west, [node]))]))
+    assert refusal_of(made, first).reason is PendingReason.WAITING_FOR_CAPACITY
+    assert reserve_of(made, second).placements[0].node == node.name

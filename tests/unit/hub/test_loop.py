@@ -1,13 +1,24 @@
-"""What the loop does when it may not write."""
+"""What the loop does when it may not write, and what it leaves alone when it may."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
+from sublet.book.decisions import Plan, Reserve
+from sublet.book.inventory import LeaseInventory
+from sublet.book.view import View
+from sublet.fleet.credential import Credential
 from sublet.fleet.registry import Fleet
+from sublet.hub.accounts import Known
 from sublet.hub.batcher import Batcher
 from sublet.hub.loop import Loop
 from sublet.hub.state import HubState
+from tests.builders.api import NOW, as_claim, as_class, as_lease, as_tenant, claim
+from tests.builders.fleet import inventory, nodes
 from tests.harness.fake_api import SteppedClock
 
 
@@ -41,3 +52,114 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
     await loop.look()
     clock.seconds += 1
     await asyncio.wait_for(batcher.wait(), 5)
+
+
+class Recording:
+    """Stands for all that the loop drives, and notes what it is told."""
+
+    def __init__(self) -> None:
+        self.tended: list[str] = []
+        self.reserved: list[str] = []
+        self.settled: list[str] = []
+        self.busy: frozenset[str] = frozenset()
+        self.due_ms = None
+        self.known = Known()
+        self.full: list[bool] = []
+
+    def is_asked_for(self, _: GpuClaim) -> bool:
+        return False
+
+    def is_busy(self, uid: str) -> bool:
+        return uid in self.busy
+
+    def reserve(self, claim: GpuClaim, decision: Reserve) -> bool:
+        self.reserved.append(claim.metadata.name)
+        self.busy |= {decision.claim_uid}
+        return True
+
+    def tend(self, item: Any) -> bool:
+        if isinstance(item, GpuClaim):
+            self.tended.append(item.metadata.name)
+        return False
+
+    def is_settled(self, _: Any) -> bool:
+        return True
+
+    def record(self, _: View, __: Plan, *, is_full: bool) -> None:
+        self.full.append(is_full)
+
+    async def tell(self, _: Any) -> None: ...
+
+    async def acknowledge(self, _: Any) -> None: ...
+
+    async def write_all(self) -> None: ...
+
+
+class OneLease(Fleet):
+    """A fleet of one lease that is there."""
+
+    def inventories(self) -> Mapping[LeaseUID, LeaseInventory]:
+        return {LeaseUID(WEST.metadata.uid): inventory(WEST, NODES)}
+
+    async def engage(self, lease: GpuLease, credential: Credential) -> None: ...
+
+
+WEST = as_lease()
+NODES = nodes(WEST, 4)
+
+
+def running() -> tuple[Loop, HubState, Recording]:
+    clock = SteppedClock()
+    clock.seconds = NOW / 1_000
+    batcher = Batcher(clock, quiet_seconds=0.01, wait_seconds=0.1)
+    state = HubState(batcher.mark)
+    state.synced = True
+    for shelf, item in (
+        (state.leases, WEST),
+        (state.classes, as_class()),
+        (state.tenants, as_tenant()),
+    ):
+        shelf.put(item)
+    told: Any = Recording()
+    fleet = OneLease(clock=clock, on_change=lambda _: None, allow_local=False, hub_servers=[])
+    loop = Loop(
+        state=state,
+        fleet=fleet,
+        binder=told,
+        teller=told,
+        writer=told,
+        meter=told,
+        bookkeeper=told,
+        accounts=told,
+        adoption=told,
+        own=told,
+        batcher=batcher,
+        clock=clock,
+        leads=lambda: True,
+        took=lambda _: None,
+        record=told.record,
+        default_tenant=None,
+        token_life_seconds=600,
+    )
+    return loop, state, told
+
+
+async def test_a_reservation_under_way_is_assumed_and_new_claims_are_decided_beside_it():
+    loop, state, told = running()
+    for name in ("a", "b", "c"):
+        state.claims.put(as_claim(claim(name)))
+        await loop.look()
+    assert told.reserved == ["a", "b", "c"]
+    assert told.full == [True, False, False]
+
+
+async def test_a_claim_at_rest_is_left_alone_until_it_changes_or_work_on_it_ends():
+    loop, state, told = running()
+    suspended = as_claim(claim("a", suspended=True))
+    state.claims.put(suspended)
+    await loop.look()
+    await loop.look()
+    assert told.tended == ["a"]
+    loop.idle(ClaimUID(suspended.metadata.uid))
+    await loop.look()
+    assert told.tended == ["a", "a"]

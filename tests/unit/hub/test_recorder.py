@@ -8,15 +8,19 @@ import pytest
 import structlog
 
 from sublet.api.times import Millis
+from sublet.book.decisions import Plan
 from sublet.book.plan import plan
 from sublet.book.view import View
+from sublet.book.warm import Book
 from sublet.hub.recorder import Recorder
-from sublet.record.passes import read_pass, replay
+from sublet.record.passes import lines_of, read_pass, replay
 from tests.builders.api import NOW, as_claim, as_lease, claim
-from tests.builders.fleet import inventory, nodes, view
+from tests.builders.fleet import after, inventory, nodes, reserve_of, view
 
 WEST = as_lease()
 SEEN = view([as_claim()], [(WEST, inventory(WEST, nodes(WEST, 2)))])
+
+LATER = "2026-11-22T09:30:00Z"
 
 
 def later(seen: View, seconds: int) -> View:
@@ -40,6 +44,37 @@ async def test_a_pass_that_decided_something_becomes_a_file_that_can_be_replayed
     assert recorded.view == SEEN
     assert replay(recorded) == recorded.lines
     assert await keeper.last() == file.read_text()
+
+
+async def test_a_pass_that_decided_only_what_was_new_is_recorded_as_one_over_everything(
+    tmp_path: Path,
+):
+    book, keeper = Book(), Recorder(tmp_path, 5)
+    seen = after(SEEN, book.plan(SEEN))
+    blocked = as_claim(claim("other", gpus=64))
+    seen = replace(seen, claims=(*seen.claims, blocked))
+    book.plan(seen)
+    seen = replace(
+        seen, claims=(*seen.claims, as_claim(claim("new", gpus=64), creationTimestamp=LATER))
+    )
+    made = book.plan(seen)
+    keeper(seen, made, is_full=book.is_full)
+    await keeper.close()
+
+    [name] = names_in(tmp_path)
+    recorded = read_pass((tmp_path / name).read_text())
+    assert len(made.decisions) == 1
+    assert replay(recorded) == recorded.lines == lines_of(plan(seen))
+
+
+async def test_a_pass_that_decided_otherwise_than_anew_is_an_error_in_the_log(tmp_path: Path):
+    other = replace(reserve_of(plan(SEEN), SEEN.claims[0]), priority=7)
+    keeper = Recorder(tmp_path, 5)
+    with structlog.testing.capture_logs() as logs:
+        keeper(SEEN, Plan((other,), None), is_full=False)
+        await keeper.close()
+
+    assert [log["claims"] for log in logs] == [[SEEN.claims[0].metadata.uid]]
 
 
 async def test_the_oldest_files_are_removed(tmp_path: Path):

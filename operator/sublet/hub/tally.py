@@ -1,0 +1,86 @@
+"""Who uses what, counted as claims change: passes are many and claims are thousands, of which few change between two.
+
+Read by the writer of statuses. Made of the hub's claims alone, so it says what the hub knows, not what nodes hold.
+"""
+
+from collections import Counter, defaultdict
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.move_status import all_nodes, fresh_nodes
+from sublet.api.times import Millis
+from sublet.book.holdings import Term, holds
+from sublet.book.steps import FOREVER
+from sublet.fleet.conditions import Held
+from sublet.hub.state import Shelf
+
+_Window = tuple[Millis | None, Millis | None]
+"""The end that a claim's status shows, and the start of a promise."""
+
+
+class Tally:
+    """Claims that hold GPUs, by what they use."""
+
+    def __init__(self, claims: Shelf[GpuClaim]) -> None:
+        self._claims = claims
+        self._changed = claims.follow()
+        self._counted: dict[str, GpuClaim] = {}  # UID -> the claim as it was counted
+        self.leases: Counter[str] = Counter()
+        """lease UID -> claims that hold GPUs of it"""
+        self.classes: Counter[str] = Counter()
+        """class -> claims of it that hold GPUs"""
+        self.tenants: Counter[str] = Counter()
+        """tenant UID -> its claims that hold GPUs"""
+        self._reserved: Counter[str] = Counter()  # lease UID -> GPUs
+        self._bound: Counter[str] = Counter()  # lease UID -> GPUs
+        self._windows: dict[str, Counter[_Window]] = defaultdict(Counter)  # lease UID -> GPUs
+
+    def renew(self) -> None:
+        """Count what changed."""
+        for uid in self._changed:
+            if (before := self._counted.pop(uid, None)) is not None:
+                self._count(before, -1)
+            claim = self._claims.get(uid)
+            if claim is not None and holds(claim):
+                self._counted[uid] = claim
+                self._count(claim, 1)
+        self._changed.clear()
+
+    def held(self, lease_uid: str, now_ms: Millis) -> Held:
+        """Return what is held of a lease; past its end a claim holds until its release is done."""
+        terms: Counter[tuple[Millis, Millis | None]] = Counter()
+        for (until, start), gpus in self._windows.get(lease_uid, Counter()).items():
+            if gpus:
+                lasts = until if until is not None and until > now_ms else FOREVER
+                terms[lasts, start] += gpus
+        return Held(
+            self._reserved[lease_uid],
+            self._bound[lease_uid],
+            tuple(Term(until, gpus, start) for (until, start), gpus in terms.items()),
+        )
+
+    def _count(self, claim: GpuClaim, sign: int) -> None:
+        allocation = claim.status.allocation
+        if allocation is None:
+            return
+        self.classes[claim.spec.class_name] += sign
+        self.tenants[allocation.tenant_uid] += sign
+        for lease_uid in {p.lease_uid for p in all_nodes(claim)} | allocation.lease_uids:
+            self.leases[lease_uid] += sign
+        by_state = self._bound if allocation.bound_time is not None else self._reserved
+        until = allocation.until_time
+        for place in allocation.placements:
+            by_state[place.lease_uid] += sign * place.gpus
+            self._add(place.lease_uid, (until, None), sign * place.gpus)
+        if (move := claim.status.move) is not None:
+            for place in fresh_nodes(allocation, move):
+                self._reserved[place.lease_uid] += sign * place.gpus
+                self._add(place.lease_uid, (move.until_time, None), sign * place.gpus)
+        for booking in allocation.bookings if allocation.is_ahead else ():
+            window = (until, claim.spec.schedule.start_time)
+            self._add(booking.lease_uid, window, sign * booking.gpus)
+
+    def _add(self, lease_uid: str, window: _Window, gpus: int) -> None:
+        found = self._windows[lease_uid]
+        found[window] += gpus
+        if not found[window]:
+            del found[window]

@@ -1,0 +1,56 @@
+"""Claims at which there may be something to do besides planning, so that no pass looks at thousands that are at rest.
+
+A claim is looked at when it changed, when work on it ended, when its tokens are due for renewal, and again in every
+pass until nothing is left to do. Driven by the loop.
+"""
+
+from collections.abc import Callable, Iterator
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.times import Millis
+from sublet.binder.access import renewal_ms
+from sublet.hub.state import Shelf
+
+
+class Unrest:
+    """The claims that aren't known to be at rest."""
+
+    def __init__(self, claims: Shelf[GpuClaim], token_life_seconds: int) -> None:
+        self._claims = claims
+        self._changed = claims.follow()
+        self._token_life_seconds = token_life_seconds
+        self._open: set[str] = set()  # UIDs of claims at which something was left to do
+        self._renewals: dict[str, Millis] = {}  # claim UID -> when its tokens are due for renewal
+
+    def look_at(self, uid: str) -> None:
+        """Look at a claim in the next pass."""
+        self._open.add(uid)
+
+    def claims(self, now_ms: Millis) -> list[GpuClaim]:
+        """Return the claims to look at, in the order in which the hub's are known."""
+        due = {uid for uid, at in self._renewals.items() if at <= now_ms}
+        self._open |= {*self._changed, *due}
+        for uid in self._changed:
+            self._note_renewal(uid)
+        self._changed.clear()
+        return list(self._known())
+
+    def settle(self, is_at_rest: Callable[[GpuClaim], bool]) -> None:
+        """Let go of claims at which nothing is left to do."""
+        self._open = {c.metadata.uid for c in self._known() if not is_at_rest(c)}
+
+    def next_renewal_ms(self) -> Millis | None:
+        """Return when the next tokens are due for renewal."""
+        return min(self._renewals.values(), default=None)
+
+    def _known(self) -> Iterator[GpuClaim]:
+        found = ((uid, self._claims.get(uid)) for uid in sorted(self._open))
+        return (claim for _, claim in found if claim is not None)
+
+    def _note_renewal(self, uid: str) -> None:
+        claim = self._claims.get(uid)
+        due = renewal_ms(claim, self._token_life_seconds) if claim is not None else None
+        if due is not None:
+            self._renewals[uid] = due
+        else:
+            self._renewals.pop(uid, None)
