@@ -197,7 +197,8 @@ class Promises:
     def _find(self, demand: Demand, kept: _Kept) -> tuple[Candidate, End] | None:
         """Return a place for a promise and until when: on its own leases if there is one, else on any that serves it.
 
-        A window that has begun and that no lease can keep to its end is handed over as far as its own leases go.
+        A window that has begun, whose own leases end before it and that no lease can keep to its end is handed over for
+        as long as any can, on its own ones if they last as long as others.
         """
         end = promised_end(kept.promise.allocation)
         uids = kept.promise.allocation.lease_uids
@@ -211,11 +212,21 @@ class Promises:
             found = find_place(demand, [s for s in supplies if end.at_ms <= s.ends_ms])
             if found is not None:
                 return found, end
-        last = min((s.ends_ms for s in own), default=self._now_ms)
-        if demand.is_ahead or not self._now_ms < last < end.at_ms:
-            return None
-        found = find_place(replace(demand, asked_until_ms=last), own)
-        return (found, End(last, ReleaseCause.LEASE_ENDED)) if found is not None else None
+        last = min((s.ends_ms for uid, s in self._supplies.items() if uid in uids), default=0)
+        return None if demand.is_ahead or last >= end.at_ms else self._cut(demand, end, own)
+
+    def _cut(
+        self, demand: Demand, end: End, own: list[LeaseSupply]
+    ) -> tuple[Candidate, End] | None:
+        """Return the place that lasts longest for a window that begun and that none lasts for."""
+        ends = {s.ends_ms for s in self._supplies.values() if self._now_ms < s.ends_ms < end.at_ms}
+        for last in sorted(ends, reverse=True):
+            shorter = replace(demand, asked_until_ms=last)
+            others = Standings(shorter, self._supplies.values()).of(Standing.OPEN)
+            for supplies in ([s for s in own if last <= s.ends_ms], others):
+                if (found := find_place(shorter, supplies)) is not None:
+                    return found, End(last, ReleaseCause.LEASE_ENDED)
+        return None
 
 
 def _hold(kept: _Kept, sign: int = 1) -> None:

@@ -113,21 +113,6 @@ def test_a_claim_that_is_neither_part_nor_multiple_is_told_the_nearest_sizes():
             "16 are left out by placement.leases",
         ),
         (
-            {"placement": {"leases": {"allow": ["west"], "deny": ["west"]}}},
-            PendingReason.NO_MATCHING_LEASE,
-            "west is both allowed and denied there, which is denied: take it out of deny",
-        ),
-        (
-            {"gpusPerNode": 16, "gpus": 16},
-            PendingReason.TOPOLOGY_UNFIT,
-            "gpusPerNode 16 fits no node: nodes have 8",
-        ),
-        (
-            {"schedule": {"startTime": "2026-11-22T07:00:00Z", "durationSeconds": 3600}},
-            PendingReason.MISCONFIGURED,
-            "its window is over since 2026-11-22T08:00:00Z; choose a later schedule.startTime",
-        ),
-        (
             {"priorityClassName": "high"},
             PendingReason.MISCONFIGURED,
             "isn't allowed to this tenant",

@@ -162,8 +162,8 @@ def test_a_promise_holds_whatever_the_tenants_lists_say_by_then():
     assert handed(plan(view(claims, west(), tenants=barred, now_ms=at(4)))) == {train.metadata.uid}
 
 
-def ending(hour: float):
-    each = as_lease(lease("west", committed=16, end=format_instant(at(hour))))
+def ending(hour: float, name: str = "west"):
+    each = as_lease(lease(name, committed=16, end=format_instant(at(hour))))
     return each, inventory(each, nodes(each, 2))
 
 
@@ -192,6 +192,26 @@ def test_a_window_that_its_lease_cuts_short_is_handed_over_as_far_as_the_lease_g
 
     assert (cut.until_ms, cut.until_cause) == (at(41), ReleaseCause.LEASE_ENDED)
     assert len(cut.placements) == 2
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "goes_to", "until"),
+    [
+        (40.5, 41.5, "east", 41.5),
+        (41, 41, "west", 41),
+        (41, 40.5, "west", 41),
+        (30, 41, "east", 41),
+    ],
+)
+def test_a_window_that_no_lease_lasts_for_goes_where_it_lasts_longest(own, other, goes_to, until):
+    train = ahead("train", 40, 2)
+    claims = with_promises(train)
+
+    fleet = [ending(own), ending(other, "east")]
+    cut = reserve_of(plan(view(claims, fleet, now_ms=at(40))), train)
+
+    assert {p.lease for p in cut.placements} == {goes_to}
+    assert (cut.until_ms, cut.until_cause) == (at(until), ReleaseCause.LEASE_ENDED)
 
 
 def longer(each, hours: float):

@@ -1,0 +1,76 @@
+"""Claims that contradict themselves or the fleet are told what is wrong and what to do."""
+
+from dataclasses import replace
+
+import pytest
+
+from sublet.api.pending import PendingReason
+from sublet.book.decisions import Reserve
+from sublet.book.plan import plan
+from tests.builders.api import as_claim, as_lease, claim, lease
+from tests.builders.fleet import inventory, nodes, refusal_of, view
+
+WEST = as_lease()
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "words"),
+    [
+        (
+            {"placement": {"leases": {"allow": ["west"], "deny": ["west"]}}},
+            PendingReason.NO_MATCHING_LEASE,
+            "west is both allowed and denied there, which is denied: take it out of deny",
+        ),
+        (
+            {"placement": {"jurisdictions": ["Atlantis"]}},
+            PendingReason.RESIDENCY_UNMET,
+            "16 are in EU",
+        ),
+        (
+            {"gpusPerNode": 16, "gpus": 16},
+            PendingReason.TOPOLOGY_UNFIT,
+            "gpusPerNode 16 fits no node: nodes have 8",
+        ),
+        (
+            {"gpus": 16, "topology": {"scope": "Node"}},
+            PendingReason.TOPOLOGY_UNFIT,
+            "16 GPUs don't fit on one node; nodes have 8",
+        ),
+        (
+            {"schedule": {"startTime": "2026-11-22T07:00:00Z", "durationSeconds": 3600}},
+            PendingReason.MISCONFIGURED,
+            "its window is over since 2026-11-22T08:00:00Z; choose a later schedule.startTime",
+        ),
+    ],
+)
+def test_a_claim_that_nothing_can_serve_is_told_why_and_what_to_do(spec, reason, words):
+    asked = as_claim(claim(**spec))
+
+    refused = refusal_of(plan(view([asked], [(WEST, inventory(WEST, nodes(WEST, 2)))])), asked)
+
+    assert refused.reason is reason
+    assert words in refused.message
+
+
+def test_nodes_that_two_leases_claim_are_sold_by_neither():
+    other = as_lease(lease("other"))
+    shared = nodes(WEST, 2)
+    own = nodes(other, 1)
+    fleet = [(WEST, inventory(WEST, shared)), (other, inventory(other, [*shared, *own]))]
+    asked = [as_claim(claim(f"c{index}")) for index in range(3)]
+
+    made = [d for d in plan(view(asked, fleet)).decisions if isinstance(d, Reserve)]
+
+    assert [p.node for d in made for p in d.placements] == [own[0].name]
+
+
+def test_a_fleet_without_any_node_is_an_answer_too():
+    asked = as_claim(claim(placement={"leases": {"deny": ["west"]}}))
+    empty = view([asked], [(WEST, inventory(WEST, []))])
+
+    assert refusal_of(plan(empty), asked).reason is PendingReason.NO_MATCHING_LEASE
+    nothing = plan(replace(empty, leases=(), inventories={}))
+    assert (
+        "no lease that this tenant may use has GPUs of class h100"
+        in refusal_of(nothing, asked).message
+    )
