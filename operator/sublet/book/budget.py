@@ -37,6 +37,8 @@ class _Payer:
     budget: Budget
     spending: Spending | None
     """None: what it spent isn't known."""
+    exhausted_ms: Millis | None = None
+    """When its amount is spent, if it says Drain then."""
 
 
 class Budgets:
@@ -61,7 +63,9 @@ class Budgets:
                 account.since_ms == period_start(budget.period, account.as_of_ms)
             )
             spending = Spending(budget, account, mine[uid]) if account and known else None
-            self._payers[uid] = _Payer(budget, spending)
+            drains = spending is not None and budget.at_limit is AtLimit.DRAIN
+            spent_ms = spending.exhausted_ms(view.now_ms) if spending and drains else None
+            self._payers[uid] = _Payer(budget, spending, spent_ms)
         self.instants: set[Millis] = set()
         """When a claim that was refused would fit what is left: its window shrinks as the period's end comes nearer."""
         self.moving_ends: set[Millis] = set()
@@ -162,7 +166,7 @@ class Budgets:
         spent = {
             uid: payer.budget.currency
             for uid, payer in self._payers.items()
-            if (at_ms := self._exhausted_ms(payer)) is not None and at_ms <= self._now_ms
+            if payer.exhausted_ms is not None and payer.exhausted_ms <= self._now_ms
         }
         for claim in holders:
             allocation = claim.status.allocation
@@ -179,13 +183,8 @@ class Budgets:
         yield from self.instants
         for payer in self._payers.values():
             yield period_end(payer.budget.period, self._now_ms) or FOREVER
-            if (at_ms := self._exhausted_ms(payer)) is not None:
-                yield at_ms
-
-    def _exhausted_ms(self, payer: _Payer) -> Millis | None:
-        if payer.spending is None or payer.budget.at_limit is not AtLimit.DRAIN:
-            return None
-        return payer.spending.exhausted_ms(self._now_ms)
+            if payer.exhausted_ms is not None:
+                yield payer.exhausted_ms
 
     def _cost(self, payer: _Payer, demand: Demand, lease_ends_ms: Millis) -> Fraction:
         """Return what a claim costs in the period in which it starts."""

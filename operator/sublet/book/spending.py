@@ -6,10 +6,11 @@ doesn't change while nothing happens: what was needed becomes what was spent.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
@@ -40,19 +41,24 @@ class Cost:
 class Spending:
     """One tenant's money in the periods of its budget."""
 
-    def __init__(self, budget: Budget, account: Account, claims: Iterable[GpuClaim]) -> None:
+    def __init__(self, budget: Budget, account: Account, claims: Sequence[GpuClaim]) -> None:
         """Read what the tenant's claims cost; those priced in another currency are no part of its budget."""
         self._budget = budget
         self._account = account
-        self._costs = [
-            cost
-            for claim in claims
-            for cost in _costs(claim)
-            if claim.status.allocation is not None
-            and claim.status.allocation.currency == budget.currency
-        ]
+        self._claims = claims
         self._left: dict[Millis, Fraction] = {}
         """period's start -> what is left of it, after what this pass gave"""
+
+    @cached_property
+    def _costs(self) -> list[Cost]:
+        """Return what the claims cost; only worked out where somebody asks for money."""
+        currency = self._budget.currency
+        return [
+            cost
+            for claim in self._claims
+            if (held := claim.status.allocation) is not None and held.currency == currency
+            if (cost := _cost(claim, held)) is not None
+        ]
 
     def end_of(self, at_ms: Millis) -> Millis:
         """Return when the period that holds an instant is over."""
@@ -84,20 +90,22 @@ class Spending:
         at_ms = Millis(max(start, self._account.as_of_ms))
         left = (Fraction(self._budget.amount) - self._metered(start)) * MS_PER_HOUR
         per_hour = Fraction(0)
-        changes: dict[Millis, Fraction] = defaultdict(Fraction, {end: per_hour})
+        changes: dict[Millis, dict[Decimal, int]] = defaultdict(lambda: defaultdict(int))
+        """instant -> price -> GPUs more from then on; whole numbers first, as there may be many claims"""
+        changes[end] = {}
         for cost in self._costs:
-            if cost.runs and cost.until_ms > at_ms:
-                rate = Fraction(cost.per_gpu_hour) * cost.gpus
-                changes[max(cost.from_ms, at_ms)] += rate
-                changes[cost.until_ms] -= rate
-        for until_ms in sorted(at for at in changes if at <= end):
+            if cost.runs and at_ms < cost.until_ms and cost.from_ms < end:
+                changes[max(cost.from_ms, at_ms)][cost.per_gpu_hour] += cost.gpus
+                if cost.until_ms < end:
+                    changes[cost.until_ms][cost.per_gpu_hour] -= cost.gpus
+        for until_ms in sorted(changes):
             if left <= 0:
                 break
             if per_hour * (until_ms - at_ms) >= left:
                 return Millis(at_ms - int(-left // per_hour))
             left -= per_hour * (until_ms - at_ms)
             at_ms = until_ms
-            per_hour += changes[until_ms]
+            per_hour += sum(Fraction(price) * gpus for price, gpus in changes[until_ms].items())
         return at_ms if left <= 0 else None
 
     def _metered(self, start: Millis) -> Fraction:
@@ -117,14 +125,12 @@ def _money(metered: Mapping[Decimal, int]) -> Fraction:
     return sum(products, Fraction(0)) / MS_PER_HOUR
 
 
-def _costs(claim: GpuClaim) -> Iterator[Cost]:
-    allocation = claim.status.allocation
-    if allocation is None:
-        return
-    from_ms, until_ms = _billed(claim, allocation)
-    if from_ms < until_ms:
-        runs = allocation.bound_time is not None
-        yield Cost(from_ms, until_ms, allocation.gpus, allocation.price_per_gpu_hour, runs)
+def _cost(claim: GpuClaim, held: Allocation) -> Cost | None:
+    from_ms, until_ms = _billed(claim, held)
+    if from_ms >= until_ms:
+        return None
+    runs = held.bound_time is not None
+    return Cost(from_ms, until_ms, held.gpus, held.price_per_gpu_hour, runs)
 
 
 def _billed(claim: GpuClaim, allocation: Allocation) -> tuple[Millis, Millis]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from sublet.api.common import LONGEST_SECONDS
 from sublet.api.pending import OfferKind, PendingReason
 from sublet.api.relocation import ReleaseCause
-from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.api.times import MS_PER_HOUR, Millis, format_instant
 from sublet.book.decisions import Extend, Refuse, Reserve
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_class, as_lease, claim, gpu_class, lease
@@ -84,6 +84,18 @@ def test_no_shorter_claim_is_offered_that_would_find_no_place():
     )
 
     assert (refused.reason, refused.offers) == (PendingReason.EXCEEDS_BUDGET, ())
+
+
+def test_an_offer_goes_when_its_end_would_outlive_the_lease():
+    ends = as_lease(lease("west", committed=64, end=format_instant(at(5.5))))
+    asks = lasting("asks", 10)
+    first = replace(seen(asks, spent=60), leases=(ends,))
+
+    made = plan(first)
+
+    assert refusal_of(made, asks).offers
+    assert made.next_due_ms == at(0.5) + 1
+    assert refusal_of(plan(replace(first, now_ms=made.next_due_ms)), asks).offers == ()
 
 
 def test_an_offer_is_never_longer_than_a_claim_may_be():

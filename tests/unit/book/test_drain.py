@@ -4,7 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.pending import PendingReason
@@ -163,6 +163,7 @@ terms = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(terms, st.integers(1, 2_000), st.integers(0, 100))
 def test_spend_reaches_the_amount_then_and_not_a_millisecond_sooner(runs, amount, spent):
     claims = [

@@ -1,7 +1,7 @@
 """What was held counts less and less, in whole numbers."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sublet.api.times import Millis
 from sublet.ledger.decay import HALF_LIVES, thousandths
@@ -42,6 +42,7 @@ def test_after_enough_half_lives_it_is_forgotten():
     assert thousandths([(10_000, days_ago(18), days_ago(16))], T, DAY) == 0
 
 
+@settings(deadline=None)
 @given(spans, st.integers(1, 30 * DAY))
 def test_it_never_grows_by_itself_and_never_exceeds_what_was_held(held, later: int):
     each = [(g, Millis(T - max(a, b)), Millis(T - min(a, b))) for g, a, b in held]
@@ -51,6 +52,7 @@ def test_it_never_grows_by_itself_and_never_exceeds_what_was_held(held, later: i
     assert 0 <= then <= now <= 1_000 * sum(g for g, *_ in held)
 
 
+@settings(deadline=None)
 @given(spans, spans)
 def test_averages_add_up(one, two):
     first, second = (

@@ -1,6 +1,6 @@
 """What tenants spent per period and held of late: the same as the sum over the whole ledger."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sublet.api.ids import LeaseUID, TenantUID
 from sublet.api.periods import BudgetPeriod, period_end, period_start
@@ -36,6 +36,7 @@ def spent(tally: Tally, since: Millis = MONTH, shown=()) -> int:
     return tally.spent({ACME: since}, NOW, shown)[ACME].get(PRICE.hash, 0)
 
 
+@settings(deadline=None)
 @given(histories, st.sampled_from([*BudgetPeriod]))
 def test_spend_in_a_period_is_the_ledgers_usage_in_it(history, period):
     facts, since = list(lines(history)), period_start(period, NOW)
