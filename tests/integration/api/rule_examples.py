@@ -191,7 +191,7 @@ EXAMPLES: dict[Key, Examples] = {
     ),
     (
         "GpuLease",
-        ".spec.commitment.options",
+        ".spec.commitment",
         "an option that was exercised stays as it is",
     ): Examples(
         accepted=(
@@ -203,6 +203,7 @@ EXAMPLES: dict[Key, Examples] = {
             Case(_with_option(exercised=False), _with_option(exercised=True)),
             Case(_with_option(exercised=True, gpus=16), _with_option(exercised=True)),
             Case(change(lease(), "commitment.options", []), _with_option(exercised=True)),
+            Case(lease(), _with_option(exercised=True)),
         ),
     ),
     ("GpuLease", ".spec.term", "startTime can't change"): _changes(
