@@ -91,13 +91,14 @@ class Phase(ApiModel):
     """GPUs committed from then on, in all (not added to the step before)."""
 
 
-_EXERCISED_STAYS = rules(
-    Rule(
-        "oldSelf.all(o, !o.exercised || self.exists(n, n.exercised && n.startTime == o.startTime && "
-        "n.exerciseByTime == o.exerciseByTime && n.gpus == o.gpus))",
-        "an option that was exercised stays as it is",
-    )
+_EXERCISED_STAYS = Rule(
+    "!has(oldSelf.options) || oldSelf.options.all(o, !o.exercised || (has(self.options) && "
+    "self.options.exists(n, n.exercised && n.startTime == o.startTime && "
+    "n.exerciseByTime == o.exerciseByTime && n.gpus == o.gpus)))",
+    "an option that was exercised stays as it is",
+    field_path=".options",
 )
+"""On the commitment: a rule on a list isn't asked when the whole list goes."""
 
 
 class Option(ApiModel):
@@ -133,11 +134,12 @@ class Commitment(ApiModel):
     """The steps, in any order."""
     options: Annotated[
         tuple[Option, ...],
-        Field(max_length=64, json_schema_extra=list_map("startTime") | _EXERCISED_STAYS),
+        Field(max_length=64, json_schema_extra=list_map("startTime")),
     ] = ()
     """Rights to commit more; what is exercised is committed beside the phases."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
+        _EXERCISED_STAYS,
         Rule(
             "self.phases.all(a, self.phases.exists_one(b, b.startTime == a.startTime))",
             "two phases have the same startTime; the one that doesn't hold must go",

@@ -8,13 +8,19 @@ from uuid import uuid4
 import yaml
 
 from tests.harness.stack import Stack
+from tests.integration.api.crds import values_at
 
 Body = dict[str, Any]
 
 
 def change(body: Body, path: str, value: Any) -> Body:
-    """Return a copy with one field of spec set, or taken out where value is None."""
+    """Return a copy with one field of spec set, or taken out where value is None; `[]` is each item of a list."""
     body = copy.deepcopy(body)
+    before, each, after = path.partition("[].")
+    if each:
+        for index in range(len(values_at(body["spec"], before)[0])):
+            body = change(body, f"{before}.{index}.{after}", value)
+        return body
     *parents, last = path.split(".")
     at = body["spec"]
     for part in parents:

@@ -210,7 +210,7 @@ EXAMPLES: dict[Key, Examples] = {
     ),
     (
         "GpuLease",
-        ".spec.commitment.options",
+        ".spec.commitment",
         "an option that was exercised stays as it is",
     ): Examples(
         accepted=(
@@ -222,6 +222,7 @@ EXAMPLES: dict[Key, Examples] = {
             Case(_with_option(exercised=False), _with_option(exercised=True)),
             Case(_with_option(exercised=True, gpus=16), _with_option(exercised=True)),
             Case(change(lease(), "commitment.options", []), _with_option(exercised=True)),
+            Case(lease(), _with_option(exercised=True)),
         ),
     ),
     ("GpuLease", ".spec.term", "startTime can't change"): _changes(

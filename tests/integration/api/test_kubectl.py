@@ -42,8 +42,8 @@ SHARED = {  # kind and path of a list -> the object of one team, the entry of an
         {"commitmentId": "more", "startTime": LATER, "gpus": 128},
     ),
     ("GpuLease", ".spec.commitment.options"): (
-        change(lease(), "commitment.options", [{"exerciseByTime": LATER, "startTime": LATER, "gpus": 8}]),
-        {"exerciseByTime": LATER, "startTime": "2027-02-01T00:00:00Z", "gpus": 8},
+        change(lease(), "commitment.options", [{"exerciseByTime": LATER, "startTime": LATER, "gpus": 8, "exercised": False}]),
+        {"exerciseByTime": LATER, "startTime": "2027-02-01T00:00:00Z", "gpus": 8, "exercised": False},
     ),
     ("GpuLease", ".spec.tenantAccess.roleRules"): (
         lease(tenantAccess={"roleRules": [{"apiGroup": "kubeflow.org", "resources": ["pytorchjobs"]}]}),
