@@ -13,6 +13,7 @@ from sublet.book.demand import Demand
 from sublet.book.holdings import RELEASE_MS
 from sublet.book.notices import next_notice
 from sublet.book.relocation import relocation_dues
+from sublet.book.steps import FOREVER
 from sublet.book.view import View
 
 
@@ -43,7 +44,7 @@ def next_due(
     offers = {c.metadata.name: c for c in view.classes}
     ends += [*relocation_dues(holders, offers.get), *_gone_dues(view, holders)]
     steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
-    moving = _moving_ends(waiting) | budgets.moving_ends
+    moving = _moving_ends(view.now_ms, waiting) | budgets.moving_ends
     instants = [*ends, *steps, *_crossings(view.now_ms, moving, steps), *budgets.due()]
     return min((at for at in instants if at is not None and at > view.now_ms), default=None)
 
@@ -92,6 +93,11 @@ def _crossings(now_ms: Millis, moving: set[Millis], steps: list[Millis]) -> Iter
             yield Millis(now_ms + steps[index] - own_end + 1)
 
 
-def _moving_ends(waiting: Iterable[Demand]) -> set[Millis]:
-    """Return the ends of claims that would begin now; a window of its own doesn't move while a claim waits."""
-    return {d.own_end_ms for d in waiting if d.claim.spec.schedule.start_time is None}
+def _moving_ends(now_ms: Millis, waiting: Iterable[Demand]) -> set[Millis]:
+    """Return the ends of claims that would begin now; a window of its own doesn't move while a claim waits.
+
+    A demand may have been read in an earlier pass: what it has is how long it lasts.
+    """
+    moving = (d for d in waiting if d.claim.spec.schedule.start_time is None)
+    lasting = {d.own_end_ms - d.begin_ms for d in moving if d.own_end_ms < FOREVER}
+    return {Millis(now_ms + milliseconds) for milliseconds in lasting}

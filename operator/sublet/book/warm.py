@@ -85,7 +85,10 @@ class _Kept:
     @property
     def is_usable(self) -> bool:
         """The next view may be decided on this state: nobody who waits could have anything taken back."""
-        return self._work.is_settled and self._line.highest <= self._lowest
+        money = (
+            self._work.budgets.moving_ends
+        )  # claims whose end moves along what is left of a budget
+        return self._work.is_settled and not money and self._line.highest <= self._lowest
 
     def go_on(self, view: View) -> Plan | None:
         """Return the decisions about what is new, None if all must be planned anew."""

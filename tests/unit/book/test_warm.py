@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from sublet.api.gpuclaim import GpuClaim
@@ -49,6 +50,8 @@ from tests.builders.warming import (
     steps,
     views,
 )
+
+pytestmark = pytest.mark.timeout(300)  # a busy machine is no failure
 
 
 def moves(made: Plan) -> list[Any]:
