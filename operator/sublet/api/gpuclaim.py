@@ -288,6 +288,8 @@ class ClaimStatus(ApiModel):
     """What the claim holds, or held last."""
     release: Release | None = None
     """The decision to take the GPUs back."""
+    last_sequence: Sequence | None = None
+    """The last reservation that was begun, if it isn't the allocation's: a move that was given up had one."""
     move: Annotated[Move | None, Field(json_schema_extra=atomic())] = None
     """Nodes that are made ready beside the allocation's, to take the place of some or all of them."""
     leaving: Annotated[
@@ -300,6 +302,12 @@ class ClaimStatus(ApiModel):
     """How long its earlier terms ran, before it was suspended or taken back; counts towards schedule.durationSeconds."""
     access: Access | None = None
     """How the tenant gets in."""
+
+    @property
+    def next_sequence(self) -> int:
+        """Return the number of the next reservation: none is used twice, and no namespace is."""
+        last = self.allocation.sequence if self.allocation is not None else 0
+        return max(last, self.last_sequence or 0) + 1
 
 
 class GpuClaim(ApiModel):

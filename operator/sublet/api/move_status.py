@@ -10,7 +10,7 @@ from typing import Final
 from sublet.api.claim_status import allocation_of, handed_over, next_status, standing_of
 from sublet.api.common import Status
 from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim
-from sublet.api.relocation import LeaseGpus, Leaving, Move, PlacedNode
+from sublet.api.relocation import MOVED_FROM, LeaseGpus, Leaving, Move, PlacedNode
 from sublet.api.times import Millis, format_instant
 
 MOVING: Final = "Moving"
@@ -20,9 +20,8 @@ def moving(claim: GpuClaim, move: Move, now_ms: Millis) -> ClaimStatus:
     """Other nodes are held for it and are being made ready; nothing else changes yet."""
     fresh = len(fresh_nodes(allocation_of(claim), move))
     some = f"{fresh} other node{'s' if fresh > 1 else ''}"
-    return _on_the_way(
-        claim, now_ms, f"{some} are being made ready ({move.cause})", update={"move": move}
-    )
+    update: dict[str, object] = {"move": move, "last_sequence": move.sequence}
+    return _on_the_way(claim, now_ms, f"{some} are being made ready ({move.cause})", update=update)
 
 
 def ready_to_move(claim: GpuClaim, access: Access | None, now_ms: Millis) -> ClaimStatus:
@@ -61,13 +60,18 @@ def cut_over(claim: GpuClaim, at_ms: Millis, now_ms: Millis) -> ClaimStatus:
     if old.bound_time is None:
         raise ValueError(f"claim {claim.metadata.key} was never bound")
     at_ms = Millis(max(at_ms, old.bound_time))
+    end = (move.until_time, move.until_cause)
+    ends_anyway = old.until_cause is not None and old.until_cause not in MOVED_FROM
+    if ends_anyway and old.until_time is not None:
+        # its own end, or one that was given notice of, stays if it comes first
+        end = min(end, (old.until_time, old.until_cause), key=lambda e: (e[0] is None, e[0] or 0))
     allocation = old.model_copy(
         update={
             "sequence": move.sequence,
             "bound_time": at_ms,
             "since_time": old.since_time or old.bound_time,
-            "until_time": move.until_time,
-            "until_cause": move.until_cause,
+            "until_time": end[0],
+            "until_cause": end[1],
             "placements": move.placements,
         }
     )

@@ -6,7 +6,7 @@ billed, and whatever is held is named.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -36,6 +36,10 @@ class ReleaseCause(StrEnum):
             ReleaseCause.COMPLETED,
             ReleaseCause.LEASE_ENDED,
         )
+
+
+MOVED_FROM: Final = frozenset({ReleaseCause.LEASE_ENDED, ReleaseCause.MAINTENANCE})
+"""Causes of an end that other nodes can save a claim from."""
 
 
 class PlacedNode(ApiModel):

@@ -153,8 +153,20 @@ async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     if live is None or not is_true(live.status.conditions, "Bound"):
         return live
     sites, silent = reachable_sites(live, tools, usable_nodes(live))
+    access = await hand_out(live, [], sites, silent, tools)
+    status = claim_status.renewed(live, access, tools.clock.now_ms())
+    return await tools.claims.write_status(live, status)
+
+
+async def hand_out(
+    live: GpuClaim, new: list[Grant], sites: list[Site], silent: list[str], tools: Tools
+) -> Access:
+    """Write the kubeconfig with tokens that were minted just now and new ones for these sites.
+
+    A cluster that can't be asked keeps its last token, or is left out for so long.
+    """
     results = await asyncio.gather(*(_renewed(site, tools) for site in sites))
-    fresh = [granted for granted in results if granted is not None]
+    fresh = [*(granted for granted in results if granted is not None), *new]
     if not fresh:
         raise ClusterSilent((silent or [site.alias for site in sites])[0])
     uid = ClaimUID(live.metadata.uid)
@@ -168,8 +180,7 @@ async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
         soon = Millis(tools.clock.now_ms() + PARTIAL_RENEWAL_SECONDS * MS_PER_SECOND)
         clusters = (*access.clusters, *(c for c in missing if c.alias not in known))
         access = Access(secret_name=access.secret_name, clusters=clusters, renewal_time=soon)
-    status = claim_status.renewed(live, access, tools.clock.now_ms())
-    return await tools.claims.write_status(live, status)
+    return access
 
 
 async def _renewed(site: Site, tools: Tools) -> Grant | None:

@@ -32,7 +32,7 @@ from sublet.binder.ports import (
     Tools,
 )
 from sublet.binder.proof import IsolationFault
-from sublet.binder.release import clear_strays
+from sublet.binder.strays import clear_strays
 from sublet.binder.work import Work, Works
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.kube.errors import KubeError

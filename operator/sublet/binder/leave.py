@@ -7,6 +7,7 @@ Like a release it waits for what can't be seen: a node that doesn't answer keeps
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from sublet.api.ids import ClaimUID
 from sublet.api.relocation import Leaving
 from sublet.api.times import MS_PER_SECOND
 from sublet.binder import namespace
-from sublet.binder.locks import shun_node
+from sublet.binder.locks import node_path, shun_node
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
 from sublet.binder.release import (
     GRACE_SECONDS,
@@ -30,10 +31,11 @@ from sublet.binder.release import (
     see_clean,
     shut_out,
 )
-from sublet.binder.sites import Berth, Site, reachable_sites
+from sublet.binder.sites import Berth, Site, reachable_sites, sites_of
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
-from sublet.kube.wire import PodList
+from sublet.kube.errors import NotFound
+from sublet.kube.wire import Node, PodList
 
 _SETTLED_SECONDS: Final = 2.0
 """A scheduler that didn't know of the taint yet has shown its pod by then."""
@@ -66,15 +68,15 @@ async def leave(claim: GpuClaim, left: Leaving, tools: Tools) -> GpuClaim:
 async def vacate(sites: Sequence[Site], kept: Sequence[Site], guard: Guard) -> None:
     """Empty what is left of a claim at these sites; of a namespace that it keeps, these nodes alone."""
     await guard()
-    await all_of(_shut_off(site, _home_of(site, kept)) for site in sites)
+    await all_of(_shut_off(site, home_of(site, kept)) for site in sites)
     await guard()
     await all_of(
-        empty(site) if _home_of(site, kept) is None else _empty_nodes(site) for site in sites
+        empty(site) if home_of(site, kept) is None else _empty_nodes(site) for site in sites
     )
 
 
 async def _give_back(claim: GpuClaim, left: Leaving, tools: Tools, guard: Guard) -> GpuClaim:
-    kept, _ = reachable_sites(claim, tools, move_status.held_nodes(claim))
+    kept = sites_of(claim, tools, move_status.held_nodes(claim))
     sites, silent = reachable_sites(claim, tools, left.placements)
     await vacate(sites, kept, guard)
     if silent:
@@ -93,7 +95,7 @@ async def _give_back(claim: GpuClaim, left: Leaving, tools: Tools, guard: Guard)
     return await tools.claims.write_status(live, move_status.changed(live, freed))
 
 
-def _home_of(site: Site, kept: Sequence[Site]) -> Site | None:
+def home_of(site: Site, kept: Sequence[Site]) -> Site | None:
     """Return the site that keeps this one's namespace, None if it goes."""
     cluster = site.cluster.facts.cluster_uid
     return next(
@@ -119,6 +121,7 @@ async def _shut_off(site: Site, kept: Site | None) -> None:
 
 async def _empty_nodes(site: Site) -> None:
     """Delete the claim's pods on these nodes and wait until two live lists, some time apart, show none."""
+    site = await _those_there(site)
     clear_since: float | None = None
     loop = asyncio.get_running_loop()
     for attempt in range(POD_TRIES):
@@ -133,6 +136,17 @@ async def _empty_nodes(site: Site) -> None:
             return
         await asyncio.sleep(POD_WAIT_SECONDS)
     raise StillThere(f"waiting for {pods} pods of the claim to end at {site.alias}")
+
+
+async def _those_there(site: Site) -> Site:
+    """Return a site without nodes that are gone by a live look: a new node of the same name is somebody else's."""
+    uids: dict[str, str] = {}
+    for berth in site.berths:
+        async with site.asking(Urgency.RELEASE):
+            with suppress(NotFound):
+                node = await berth.cluster.api.get_as(node_path(berth.place.node), Node)
+                uids[berth.place.node] = node.metadata.uid
+    return site.only(lambda b: uids.get(b.place.node) == b.place.node_uid)
 
 
 async def _pods_on(site: Site, berth: Berth, *, delete: bool) -> int:

@@ -22,6 +22,7 @@ from sublet.fleet.nodebook import (
     BOOK,
     CLAIM_LABEL,
     GPU,
+    LEAVING,
     LEAVING_TAINT,
     SHARING,
     TENANT,
@@ -180,7 +181,7 @@ def _removal_patch(node: Node, claim_uid: ClaimUID) -> JsonPatch | None:
         patch.append({"op": "remove", "path": _label(label)})
     if not kept and TENANT in annotations:
         patch.append({"op": "remove", "path": _annotation(TENANT)})
-    return [*patch, *without_taint(node, LEAVING_TAINT)]
+    return [*patch, *_not_leaving(node, claim_uid)]
 
 
 def without_taint(node: Node, key: str) -> JsonPatch:
@@ -196,25 +197,52 @@ def without_taint(node: Node, key: str) -> JsonPatch:
 
 async def shun_node(cluster: LeasedCluster, place: PlacedNode, claim_uid: ClaimUID) -> None:
     """Keep new pods off a node that a claim leaves while its namespace lives on; nothing to do if it is off already."""
-    taint = {"key": LEAVING_TAINT, "value": "", "effect": "NoSchedule"}
     for _ in range(_TRIES):
         try:
             node = await cluster.api.get_as(node_path(place.node), Node)
         except NotFound:
             return
-        marked = any(t.key == LEAVING_TAINT for t in node.spec.taints)
+        tainted = any(t.key == LEAVING_TAINT for t in node.spec.taints)
+        leaving = _leaving(node)
         held = CLAIM_LABEL + claim_uid in node.metadata.labels
-        if node.metadata.uid != place.node_uid or marked or not held:
+        if node.metadata.uid != place.node_uid or not held or (tainted and claim_uid in leaving):
             return
+        text = node.metadata.annotations.get(LEAVING)
         patch: JsonPatch = [
             {"op": "test", "path": "/metadata/uid", "value": place.node_uid},
             {"op": "test", "path": _label(CLAIM_LABEL + claim_uid), "value": "true"},
-            {"op": "add", "path": "/spec/taints/-", "value": taint},
+            {"op": "test", "path": _annotation(LEAVING), "value": text},
+            {
+                "op": "add",
+                "path": _annotation(LEAVING),
+                "value": ",".join(sorted({*leaving, claim_uid})),
+            },
         ]
+        if not tainted:
+            taint = {"key": LEAVING_TAINT, "value": "", "effect": "NoSchedule"}
+            patch.append({"op": "add", "path": "/spec/taints/-", "value": taint})
         with suppress(Invalid, Conflict):
             cluster.observe(await cluster.api.patch_as(node_path(place.node), patch, Node))
             return
     raise StillThere(f"node {place.node} changes too fast to be left")
+
+
+def _leaving(node: Node) -> list[str]:
+    """Return the claims that leave a node while their namespaces live on."""
+    return [uid for uid in node.metadata.annotations.get(LEAVING, "").split(",") if uid]
+
+
+def _not_leaving(node: Node, claim_uid: ClaimUID) -> JsonPatch:
+    """Return the operations for a claim that has left: the taint goes with the last one that leaves."""
+    text = node.metadata.annotations.get(LEAVING)
+    if text is None or claim_uid not in _leaving(node):
+        return []
+    others = [uid for uid in _leaving(node) if uid != claim_uid]
+    patch: JsonPatch = [{"op": "test", "path": _annotation(LEAVING), "value": text}]
+    if others:
+        return [*patch, {"op": "add", "path": _annotation(LEAVING), "value": ",".join(others)}]
+    off = {"op": "remove", "path": _annotation(LEAVING)}
+    return [*patch, off, *without_taint(node, LEAVING_TAINT)]
 
 
 def _recheck(node: Node, lease: GpuLease, place: PlacedNode) -> None:

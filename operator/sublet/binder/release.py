@@ -25,7 +25,6 @@ from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
 from sublet.binder.sites import Berth, Site, reachable_sites
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
-from sublet.book.holdings import holds
 from sublet.fleet.isolation import TENANT_ROLE
 from sublet.kube.errors import Conflict, Forbidden, NotFound
 from sublet.kube.identity import read_cluster_uid
@@ -83,31 +82,6 @@ async def give_back(claim: GpuClaim, tools: Tools) -> GpuClaim:
     await still_giving()
     await all_of(free(site, claim, berth) for site in sites for berth in site.berths)
     return await still_giving()
-
-
-async def clear_strays(claim: GpuClaim, tools: Tools) -> None:
-    """Take off what a bind wrote that was overtaken: its namespace, and entries of nodes the claim no longer has.
-
-    Whatever the claim holds by a live read stays: a release or a bind that is under way cleans up itself.
-    """
-
-    async def overtaken() -> GpuClaim | None:
-        live = await tools.claims.get(claim)
-        if live is not None and holds(live) and _same(live, claim):
-            raise Overtaken(f"claim {claim.metadata.key} holds this reservation")
-        return live
-
-    try:
-        sites = await _vacate(claim, tools, overtaken)
-        kept = _nodes_held(await overtaken())
-        await all_of(
-            free(site, claim, berth)
-            for site in sites
-            for berth in site.berths
-            if berth.place.node_uid not in kept
-        )
-    except Overtaken:
-        return
 
 
 async def finish(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
@@ -224,13 +198,6 @@ async def free(site: Site, claim: GpuClaim, berth: Berth) -> None:
     """Take the claim off one node."""
     async with site.asking(Urgency.RELEASE):
         await unlock_node(berth.cluster, berth.place, ClaimUID(claim.metadata.uid))
-
-
-def _nodes_held(claim: GpuClaim | None) -> set[str]:
-    """Return the UIDs of the nodes that a claim holds by what the hub says."""
-    if claim is None or not holds(claim):
-        return set()
-    return {place.node_uid for place in all_nodes(claim)}
 
 
 def _sequence(claim: GpuClaim) -> int:

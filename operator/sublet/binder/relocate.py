@@ -17,8 +17,7 @@ from sublet.api.ids import LeaseUID
 from sublet.api.move_status import fresh_nodes, held_nodes, move_of
 from sublet.api.relocation import Move, PlacedNode
 from sublet.binder import namespace, proof
-from sublet.binder.access import Grant, write_secret
-from sublet.binder.bind import Checkpoint, furnish, grant, lock_all, prove
+from sublet.binder.bind import Checkpoint, furnish, hand_out, lock_all, prove
 from sublet.binder.leave import vacate
 from sublet.binder.ports import ClusterSilent, Overtaken, Tools
 from sublet.binder.release import free
@@ -74,7 +73,9 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     """
     allocation, move = allocation_of(claim), move_of(claim)
     fresh = {p.node_uid for p in fresh_nodes(allocation, move)}
-    sites = sites_of(claim, tools, held_nodes(claim))
+    sites, silent = reachable_sites(claim, tools, held_nodes(claim))
+    if away := {p.lease for p in fresh_nodes(allocation, move)} & set(silent):
+        raise ClusterSilent(min(away))
     grown = [s for s in sites if any(b.place.node_uid in fresh for b in s.berths)]
     new = [s for s in grown if s.home.sequence == move.sequence]
     await lock_all(claim, [(s, b) for s in grown for b in s.berths if b.place.node_uid in fresh])
@@ -91,8 +92,8 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
         return live
     access = None
     if grants:
-        others = await all_of(_mint(site, tools) for site in sites if site not in new)
-        access = await write_secret(tools.hub, live, [*others, *grants])
+        others = [site for site in sites if site not in new]
+        access = await hand_out(live, grants, others, silent, tools)
     status = move_status.ready_to_move(live, access, tools.clock.now_ms())
     return await tools.claims.write_status(live, status)
 
@@ -108,7 +109,7 @@ async def undo(claim: GpuClaim, tools: Tools) -> GpuClaim:
         return live
 
     fresh = fresh_nodes(allocation_of(claim), move)
-    kept = reachable_sites(claim, tools, allocation_of(claim).placements)[0]
+    kept = sites_of(claim, tools, allocation_of(claim).placements)
     sites, silent = reachable_sites(claim, tools, fresh)
     if silent:
         raise ClusterSilent(silent[0])
@@ -125,13 +126,7 @@ async def _see_quota(site: Site) -> None:
         await proof.see_quota(site.cluster.api, site.home.name, hard)
 
 
-async def _mint(site: Site, tools: Tools) -> Grant:
-    async with site.asking(Urgency.SETUP):
-        return await grant(site, tools)
-
-
 def _cluster_of(place: PlacedNode, tools: Tools) -> str:
-    cluster = tools.cluster(LeaseUID(place.lease_uid))
-    if cluster is None:
-        raise ClusterSilent(place.lease)
-    return str(cluster.facts.cluster_uid)
+    """Return a node's cluster as its lease's status has it, also while that cluster is silent."""
+    lease = tools.lease(LeaseUID(place.lease_uid))
+    return (lease.status.cluster_uid if lease is not None else None) or place.lease_uid

@@ -1,8 +1,8 @@
 """A claim's nodes by leased cluster and namespace: one token and one kubeconfig context for each."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
@@ -35,6 +35,10 @@ class Site:
     slots: Slots
     berths: tuple[Berth, ...]
     home: Home
+
+    def only(self, wanted: Callable[[Berth], bool]) -> "Site":
+        """Return the site with some of its nodes; its namespace is the same."""
+        return replace(self, berths=tuple(b for b in self.berths if wanted(b)))
 
     @asynccontextmanager
     async def asking(self, urgency: Urgency) -> AsyncIterator[None]:

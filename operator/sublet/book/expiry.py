@@ -12,7 +12,7 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.api.relocation import MoveCause, ReleaseCause
+from sublet.api.relocation import MOVED_FROM, MoveCause, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.cancellation import MAX_SHORTENINGS, given_up
 from sublet.book.decisions import Extend, Take
@@ -25,8 +25,6 @@ Pays = Callable[[GpuClaim, Allocation, Millis], Millis | None]
 """Returns until when there is money for a claim that asks for a later end, None if nobody knows."""
 _CHOSEN: Final = (ReleaseCause.DELETED, ReleaseCause.SUSPENDED, ReleaseCause.COMPLETED)
 """Causes by the tenant's own will."""
-MOVED_FROM: Final = frozenset({ReleaseCause.LEASE_ENDED, ReleaseCause.MAINTENANCE})
-"""Causes of an end that other nodes can save a claim from."""
 _TOLD: Final = frozenset({ReleaseCause.MAINTENANCE, ReleaseCause.BUDGET_EXHAUSTED})
 
 

@@ -46,6 +46,8 @@ class Unfit(StrEnum):
     """The kubelet isn't Ready."""
     CORDONED = "Cordoned"
     """Unschedulable, by anyone's hand."""
+    LEAVING = "Leaving"
+    """A claim is leaving it, and no new pod may come to it meanwhile."""
     UNHEALTHY = "Unhealthy"
     """The health table says so (conditions, taints, labels)."""
     UPGRADING = "Upgrading"

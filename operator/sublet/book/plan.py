@@ -356,10 +356,9 @@ class Pass:
         )
         if not demand.is_ahead:
             self.shares.add(demand.tenant_uid, demand.claim.spec.class_name, demand.gpus)
-        last = demand.claim.status.allocation
         return Reserve(
             claim_uid=demand.uid,
-            sequence=last.sequence + 1 if last is not None else 1,
+            sequence=demand.claim.status.next_sequence,
             tenant=TenantName(demand.tenant.metadata.name),
             tenant_uid=demand.tenant_uid,
             price_per_gpu_hour=demand.price,

@@ -278,7 +278,7 @@ def _as_promised(demand: Demand, promise: Promise, found: Candidate, end: End) -
     places = found.places
     return Reserve(
         claim_uid=demand.uid,
-        sequence=allocation.sequence + 1,
+        sequence=promise.claim.status.next_sequence,
         tenant=TenantName(allocation.tenant),
         tenant_uid=demand.tenant_uid,
         price_per_gpu_hour=allocation.price_per_gpu_hour,

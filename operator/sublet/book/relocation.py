@@ -14,11 +14,11 @@ from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim, Replacement, Scope, Topology
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.api.relocation import Move, MoveCause, PlacedNode
+from sublet.api.relocation import MOVED_FROM, Move, MoveCause, PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import CutOver, Decision, Degrade, Relocate
 from sublet.book.demand import Demand, Rules, with_spec
-from sublet.book.expiry import MOVED_FROM, own_end_ms
+from sublet.book.expiry import own_end_ms
 from sublet.book.failures import NODE_FAILED, REPLACE_AFTER_MS, Failures, failed_since
 from sublet.book.maintenance import until_windows
 from sublet.book.placement import Candidate, end_of, find_place
@@ -104,7 +104,7 @@ class Relocations:
         give(demand, found, until if until is not None else FOREVER)
         return Relocate(
             claim_uid=ClaimUID(claim.metadata.uid),
-            sequence=allocation.sequence + 1,
+            sequence=claim.status.next_sequence,
             cause=MoveCause.LEASE_ENDS,
             decided_ms=self._now_ms,
             cutover_ms=allocation.until_time,
@@ -166,7 +166,7 @@ class Relocations:
                 if places:
                     return Relocate(
                         claim_uid=ClaimUID(claim.metadata.uid),
-                        sequence=allocation.sequence + 1,
+                        sequence=claim.status.next_sequence,
                         cause=MoveCause.NODE_FAILED,
                         decided_ms=self._now_ms,
                         cutover_ms=None,
