@@ -11,9 +11,11 @@ from typing import Final
 
 from sublet.api.times import Millis
 from sublet.book.demand import Demand
+from sublet.book.domains import must_have_domain
 from sublet.book.placement import Candidate, find_place
-from sublet.book.shape import must_have_one_node, shapes_on
-from sublet.book.steps import FOREVER
+from sublet.book.pools import Wanted
+from sublet.book.shape import Shape, must_have_one_node, shapes_on
+from sublet.book.steps import FOREVER, Steps
 from sublet.book.supply import LeaseSupply
 
 SHADOWS: Final = 32
@@ -35,7 +37,7 @@ class Opening:
         """Keep its room free for the rest of the pass."""
         for place in self.found.places:
             until_ms = self.demand.until_on(place.supply.ends_ms)
-            place.supply.keep(place.size, place.nodes, place.gpus, self.at_ms, until_ms)
+            place.supply.keep(place.pool, place.nodes, place.gpus, self.at_ms, until_ms)
 
 
 def find_opening(demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis) -> Opening | None:
@@ -43,10 +45,12 @@ def find_opening(demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis
 
     A claim with a window of its own is looked for at later windows of the same length.
     """
-    for at_ms in sorted({at for s in supplies for at in _alone(demand, s) if at > now_ms}):
+    alone = () if demand.claim.spec.placement.is_spread else supplies
+    for at_ms in sorted({at for s in alone for at in _alone(demand, s) if at > now_ms}):
         if opening := _at(demand, supplies, at_ms):
             return opening
-    if must_have_one_node(demand.claim) or len(supplies) == 1:
+    in_one_lease = must_have_one_node(demand.claim) or len(supplies) == 1
+    if in_one_lease and not any(s.whole.is_mixed for s in supplies):
         return None
     for at_ms in _instants(supplies, now_ms):
         if opening := _at(demand, supplies, at_ms):
@@ -66,13 +70,28 @@ def _alone(demand: Demand, supply: LeaseSupply) -> Iterable[Millis]:
     """Yield the first start at which one lease has room for each form of the claim."""
     lasts = demand.asked_until_ms
     length_ms = lasts - demand.begin_ms if lasts is not None else None
-    for shape in shapes_on(demand.claim, supply.coming_sizes):
+    for shape in shapes_on(demand.claim, supply.sizes_at(FOREVER, demand.memory_mib)):
         for size in supply.whole.sizes:
             if size < shape.gpus or (size > shape.gpus and not shape.is_part):
                 continue
-            at_ms = supply.first_window(size, shape.nodes, shape.gpus, demand.start_ms, length_ms)
-            if at_ms is not None:
-                yield at_ms
+            for steps in _steps(demand, supply, shape, size):
+                at_ms = supply.first_window(
+                    steps, shape.nodes, shape.gpus, demand.start_ms, length_ms
+                )
+                if at_ms is not None:
+                    yield at_ms
+
+
+def _steps(demand: Demand, supply: LeaseSupply, shape: Shape, size: int) -> Iterable[Steps]:
+    """Yield the steps of each pool alone, where nodes must come of one, else of all nodes of a size."""
+    if shape.nodes > 1 and not must_have_domain(demand):
+        # no more than these: whether each pool has its part is seen when it is tried
+        found = [supply.whole.total(size)]
+    else:
+        pools = supply.pools.suiting(Wanted(size, demand.memory_mib))
+        alone = (p for p in pools if shape.nodes == 1 or p.domain)
+        found = [supply.whole.steps(pool) for pool in alone]
+    return (steps for steps in found if steps is not None)
 
 
 def _instants(supplies: Iterable[LeaseSupply], now_ms: Millis) -> list[Millis]:

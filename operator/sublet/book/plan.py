@@ -25,6 +25,7 @@ from sublet.book.notices import notices
 from sublet.book.offers import as_asked, dearer, offers_for, smaller_sizes
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.placement import Candidate, end_of, find_place
+from sublet.book.pools import tiers_of
 from sublet.book.preemption import Preemption
 from sublet.book.promises import Promises, give
 from sublet.book.reasons import quota_refusal, refusal
@@ -88,6 +89,7 @@ class _Pass:
                 view.now_ms,
                 disputed,
                 usual.get(lease.spec.product),
+                tiers_of(view.classes, frozenset(lease.spec.products)),
             )
         self._shares = Shares(self._class_gpus)
         for claim in holders:

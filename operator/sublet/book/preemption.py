@@ -71,6 +71,8 @@ class Preemption:
 
         The supplies show what was taken back as free after its notice.
         """
+        if demand.claim.spec.placement.is_spread:
+            return False  # no lease has room for it alone
         found = [(s, victims) for s in supplies if (victims := self._on(s, demand, before_ms))]
         if not found:
             return False

@@ -7,7 +7,6 @@ a claim is told and it doesn't change with every hiccup.
 from collections.abc import Iterable
 from enum import IntEnum
 
-from sublet.api.gpuclaim import Placement
 from sublet.book.demand import Demand
 from sublet.book.supply import LeaseSupply
 
@@ -19,23 +18,25 @@ class Standing(IntEnum):
     """Other products, or kept from this tenant by the platform: no business of the claim."""
     OVER = 1
     """Its sellable term has ended."""
-    CLOSED = 2
+    LACKING = 2
+    """Its nodes don't have what the class requires."""
+    CLOSED = 3
     """It takes no new claims."""
-    EXCLUDED = 3
+    EXCLUDED = 4
     """The claim's own list of leases leaves it out."""
-    ELSEWHERE = 4
+    ELSEWHERE = 5
     """In another jurisdiction or region than the claim allows."""
-    TOO_SHORT = 5
+    TOO_SHORT = 6
     """It ends before the claim would."""
-    UNFIT = 6
+    UNFIT = 7
     """The claim has no form on nodes of its sizes."""
-    LATER = 7
+    LATER = 8
     """Its term hasn't begun."""
-    SILENT = 8
+    SILENT = 9
     """Its cluster doesn't answer."""
-    UNPROVEN = 9
+    UNPROVEN = 10
     """Its isolation isn't proven now."""
-    OPEN = 10
+    OPEN = 11
     """Only capacity decides."""
 
 
@@ -43,6 +44,7 @@ class Standings:
     """The leases of one pass by their standing towards one demand."""
 
     def __init__(self, demand: Demand, supplies: Iterable[LeaseSupply]) -> None:
+        self._memory_mib = demand.memory_mib
         self._by: dict[Standing, list[LeaseSupply]] = {}
         for supply in supplies:
             self._by.setdefault(standing_of(demand, supply), []).append(supply)
@@ -52,8 +54,8 @@ class Standings:
         return [supply for each in standings for supply in self._by.get(each, ())]
 
     def gpus(self, *standings: Standing) -> int:
-        """Return how many GPUs the leases of these standings have."""
-        return sum(supply.gpus for supply in self.of(*standings))
+        """Return how many GPUs the leases of these standings have; with enough memory, where any has."""
+        return sum(supply.gpus_with(self._memory_mib) for supply in self.of(*standings))
 
 
 def standing_of(demand: Demand, supply: LeaseSupply) -> Standing:
@@ -69,9 +71,7 @@ def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
     """Return what only a change of the claim or of the lease can mend."""
     if supply.is_over:
         return Standing.OVER
-    if not supply.is_open:
-        return Standing.CLOSED
-    outside = _ruled_out(demand.claim.spec.placement, supply)
+    outside = _ruled_out(demand, supply)
     if outside is not None:
         return outside
     asked = demand.asked_until_ms
@@ -80,12 +80,16 @@ def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
         return Standing.TOO_SHORT
     if demand.start_ms >= supply.ends_ms:
         return Standing.TOO_SHORT
-    return None if supply.fits(demand.claim, demand.start_ms) else Standing.UNFIT
+    return None if supply.fits(demand.claim, demand.start_ms, demand.memory_mib) else Standing.UNFIT
 
 
-def _ruled_out(wanted: Placement, supply: LeaseSupply) -> Standing | None:
-    """Return which of the claim's own wishes for a place the lease breaks."""
-    where = supply.lease.spec.location
+def _ruled_out(demand: Demand, supply: LeaseSupply) -> Standing | None:
+    """Return what rules a lease out at any time: its nodes, its landlord's word, or the claim's own wishes."""
+    if supply.lacks(demand.memory_mib):
+        return Standing.LACKING
+    if not supply.is_open:
+        return Standing.CLOSED
+    wanted, where = demand.claim.spec.placement, supply.lease.spec.location
     if not wanted.leases.admits(supply.alias):
         return Standing.EXCLUDED
     if wanted.jurisdictions and where.jurisdiction not in wanted.jurisdictions:

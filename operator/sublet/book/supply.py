@@ -4,12 +4,13 @@ Built once per pass from the lease, its inventory and what is held; changed only
 is sold never exceeds what is committed, at any instant that the buyer would see.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from sublet.api.gpuclaim import Allocation, GpuClaim, PlacedNode
+from sublet.api.gpuclaim import Allocation, Booking, GpuClaim, PlacedNode
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantUID
 from sublet.api.lease_terms import CommitmentMode
@@ -18,6 +19,7 @@ from sublet.book.contract import commitment_changes, committed_at, price_at
 from sublet.book.free import FreeNodes
 from sublet.book.holdings import Holdings, NodeHold
 from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
+from sublet.book.pools import Pool, Pools, Wanted
 from sublet.book.shape import Shape, shapes_on
 from sublet.book.steps import FOREVER, Steps
 from sublet.book.whole import WholeNodes
@@ -46,11 +48,12 @@ class LeaseSupply:
         now_ms: Millis,
         disputed: Collection[NodeUID] = (),
         usual_size: int | None = None,
+        tiers: Sequence[int] = (),
     ) -> None:
         """Index the lease's nodes.
 
         `disputed` ones stand in another lease's inventory too and are never sold. `usual_size`: GPUs of a node of this
-        product, for leases of which no node was delivered yet.
+        product, for leases of which no node was delivered yet. `tiers`: what classes ask for of a GPU's memory.
         """
         spec = lease.spec
         self.lease = lease
@@ -82,15 +85,24 @@ class LeaseSupply:
         """How many GPUs its nodes have, also those that can't be sold just now."""
         self.gpus = sum(n.gpus for n in nodes)
         self.unsellable_gpus = self.gpus - sum(n.gpus for n in sellable)
+        self.pools = Pools(nodes, tiers)
         self.free = FreeNodes(
-            sellable, holdings, sharing=spec.node_sharing, zone=spec.location.zone or ""
+            sellable,
+            holdings,
+            pools=self.pools,
+            sharing=spec.node_sharing,
+            zone=spec.location.zone or "",
         )
         size = _main_size(nodes) or usual_size
-        expected = {size: _expected(lease, self.gpus, size, now_ms)} if size else {}
+        expected = {}
+        if size:
+            pool = self.pools.of_coming(size)
+            expected = {pool: _expected(lease, self.gpus, size, now_ms)}
         self.whole = WholeNodes(
             now_ms,
             sellable,
             holdings,
+            pools=self.pools,
             rest_ms=spec.term.quarantine_seconds * MS_PER_SECOND,
             expected=expected,
         )
@@ -115,55 +127,98 @@ class LeaseSupply:
         """Return a node's failure domain inside the cluster."""
         return node.zone or self.lease.spec.location.zone or ""
 
-    def sizes_at(self, start_ms: Millis) -> frozenset[int]:
-        """Return the node sizes that a claim with this start may count on."""
+    def sizes_at(self, start_ms: Millis, memory_mib: int = 0) -> frozenset[int]:
+        """Return the sizes of nodes with so much memory that a claim with this start may count on."""
+        if memory_mib:
+            return frozenset(p.size for p in self.pools.all if p.memory_mib >= memory_mib)
         return self.sizes if start_ms <= self._now_ms else self.coming_sizes
 
-    def fits(self, claim: GpuClaim, start_ms: Millis) -> bool:
+    def lacks(self, memory_mib: int) -> bool:
+        """Say whether it has nodes and none with so much memory."""
+        return bool(memory_mib and self.sizes and not self.sizes_at(self._now_ms, memory_mib))
+
+    def gpus_with(self, memory_mib: int) -> int:
+        """Return how many GPUs have so much memory, all if none has."""
+        if not memory_mib or self.lacks(memory_mib):
+            return self.gpus
+        nodes = self.pools.nodes.items()
+        return sum(p.size * count for p, count in nodes if p.memory_mib >= memory_mib)
+
+    def fits(self, claim: GpuClaim, start_ms: Millis, memory_mib: int = 0) -> bool:
         """Say whether the claim has a form on its nodes; unknown sizes rule nothing out."""
-        sizes = self.sizes_at(start_ms)
+        sizes = self.sizes_at(start_ms, memory_mib)
         return not sizes or bool(shapes_on(claim, sizes))
 
-    def shapes(self, claim: GpuClaim, start_ms: Millis) -> tuple[Shape, ...]:
+    def shapes(self, claim: GpuClaim, start_ms: Millis, memory_mib: int = 0) -> tuple[Shape, ...]:
         """Return the claim's forms on its nodes."""
-        return shapes_on(claim, self.sizes_at(start_ms))
+        return shapes_on(claim, self.sizes_at(start_ms, memory_mib))
 
-    def longest(self, size: int, nodes: int, from_ms: Millis) -> Millis | None:
+    def longest(self, wanted: Wanted, nodes: int, from_ms: Millis) -> Millis | None:
         """Return until when so many whole nodes are there from an instant on, None if they aren't."""
-        steps = self.whole.steps(size)
-        if steps is None or self.nodes_for(size, size, from_ms, Millis(from_ms + 1)) < nodes:
-            return None
-        free = steps.first_below(nodes, from_ms, FOREVER)
-        rested = Millis(free - self.whole.rest_ms) if free < FOREVER else FOREVER
-        end = self._spare.first_below(nodes * size, from_ms, min(rested, self.ends_ms))
-        return end if from_ms < end < FOREVER else None
+        rest = self.whole.rest_ms
+        steps = [s for p in self.pools.suiting(wanted) if (s := self.whole.steps(p)) is not None]
+        edges = {Millis(at - rest) for each in steps for at in each.edges}
+        instants = {*edges, *self._spare.edges, self.ends_ms}
+        ends = sorted(at for at in instants if from_ms < at <= self.ends_ms)
+        short = bisect_left(
+            ends, True, key=lambda at: self.nodes_for(wanted, wanted.size, from_ms, at) < nodes
+        )
+        end = ends[short - 1] if short else None
+        return end if end is not None and end < FOREVER else None
 
     def headroom(self, from_ms: Millis, until_ms: Millis) -> int:
         """Return the committed GPUs that nobody holds, or was promised, at any instant of a window."""
         return max(0, self._spare.least(from_ms, until_ms))
 
-    def nodes_for(self, size: int, gpus: int, from_ms: Millis, until_ms: Millis) -> int:
-        """Return how many whole nodes of a size a claim of `gpus` GPUs of each may have for a window."""
-        nodes = self.whole.least(size, from_ms, until_ms)
-        if from_ms <= self._now_ms:
-            nodes = min(nodes, self.free.whole_count(size))
-        return max(0, min(nodes, self.headroom(from_ms, until_ms) // gpus)) if nodes > 0 else 0
+    def usable(self, wanted: Wanted, from_ms: Millis, until_ms: Millis) -> list[tuple[Pool, int]]:
+        """Return pools with nodes for a window, the commitment aside: without NVLink domain first, then the fullest."""
+        found = [
+            (pool, nodes)
+            for pool in self.pools.suiting(wanted)
+            if (nodes := self._room_in(pool, from_ms, until_ms)) > 0
+        ]
+        if len(found) > 1:
+            found.sort(key=lambda each: (each[0].domain != "", each[1], each[0]))
+        return found
+
+    def free_at(self, wanted: Wanted, at_ms: Millis) -> list[tuple[Pool, int]]:
+        """Return pools with nodes that are free at an instant, whoever was promised them for later."""
+        now = at_ms <= self._now_ms
+        found = (
+            (pool, self.free.count(pool) if now else self.whole.at(pool, at_ms))
+            for pool in self.pools.suiting(wanted)
+        )
+        return [(pool, nodes) for pool, nodes in found if nodes > 0]
+
+    def nodes_for(self, wanted: Wanted, gpus: int, from_ms: Millis, until_ms: Millis) -> int:
+        """Return how many whole nodes a claim of `gpus` GPUs of each may have for a window."""
+        pools = self.pools.suiting(wanted)
+        nodes = sum(max(0, self._room_in(pool, from_ms, until_ms)) for pool in pools)
+        return min(nodes, self.headroom(from_ms, until_ms) // gpus) if nodes > 0 else 0
+
+    def _room_in(self, pool: Pool, from_ms: Millis, until_ms: Millis) -> int:
+        """Return how many nodes of a pool are there for a window; below 0 where more were promised."""
+        if from_ms > self._now_ms:
+            return self.whole.least(pool, from_ms, until_ms)
+        free = self.free.count(pool)
+        if not free or not self.whole.is_promised(pool):
+            return free  # nothing but promises takes a node that is free now
+        return min(free, self.whole.least(pool, from_ms, until_ms))
 
     def may_have(self, node: NodeState, until_ms: Millis) -> bool:
         """Say whether a node may be held until then without taking it from a promise."""
         return self.whole.can_move(node, until_ms)
 
     def first_window(
-        self, size: int, nodes: int, gpus: int, from_ms: Millis, length_ms: int | None
+        self, steps: Steps, nodes: int, gpus: int, from_ms: Millis, length_ms: int | None
     ) -> Millis | None:
-        """Return the first instant from which so many nodes are there for so long, or to the lease's end.
+        """Return the first instant from which so many of these nodes are there for so long, or to the lease's end.
 
         Both step functions are swept in turns until they agree; each turn only moves the instant later.
         """
-        steps = self.whole.steps(size)
         found: Millis | None = max(from_ms, self.begins_ms)
         before: Millis | None = None
-        while steps is not None and found is not None and found != before:
+        while found is not None and found != before:
             before = found
             for each, level in ((steps, nodes), (self._spare, nodes * gpus)):
                 if found is not None and length_ms is not None:
@@ -171,7 +226,7 @@ class LeaseSupply:
                 elif found is not None:
                     found = each.first_until(level, found, self.ends_ms)
         lasts = found is not None and found + (length_ms or 1) <= self.ends_ms
-        return found if steps is not None and lasts else None
+        return found if lasts else None
 
     def move_end(self, claim_uid: ClaimUID, allocation: Allocation, until_ms: Millis) -> None:
         """Move the end of what a claim holds here, forward or back: all that is free changes with it."""
@@ -198,8 +253,8 @@ class LeaseSupply:
         gpus = sum(place.gpus for place, _ in held)
         until_ms = self._spare.first_below(gpus, used_until, until_ms)
         self.move_end(claim_uid, allocation, until_ms)
-        sizes = {node.gpus for place, _ in held if (node := self._node(place)) is not None}
-        short = (self.whole.first_short(size, before, until_ms) for size in sizes)
+        pools = {pool for place, _ in held if (pool := self.pools.find(NodeUID(place.node_uid)))}
+        short = (self.whole.first_short(pool, before, until_ms) for pool in pools)
         found = min((at for at in short if at is not None), default=until_ms)
         self.move_end(claim_uid, allocation, before)
         return found if found > used_until else allocation.until_time or FOREVER
@@ -217,48 +272,69 @@ class LeaseSupply:
         node = self.inventory.nodes.get(NodeName(place.node))
         return node if node is not None and node.uid == place.node_uid else None
 
-    def slot_for(self, gpus: int, nodes: int, from_ms: Millis, until_ms: Millis) -> int | None:
-        """Return the size of nodes of which a promise of so many GPUs of each keeps some free: the smallest with room."""
-        fitting = sorted(size for size in self.whole.sizes if size >= gpus)
-        found = (s for s in fitting if self.can_keep(s, nodes, gpus, from_ms, until_ms))
-        return next(found, None)
+    def slot_for(
+        self, gpus: int, from_ms: Millis, until_ms: Millis, memory_mib: int = 0
+    ) -> Pool | None:
+        """Return the pool of which the promise of a part keeps a node free: of the smallest nodes with room."""
+        for size in sorted(size for size in self.whole.sizes if size >= gpus):
+            for pool, _ in self.usable(Wanted(size, memory_mib), from_ms, until_ms):
+                if self.can_keep(pool, 1, gpus, from_ms, until_ms):
+                    return pool
+        return None
 
-    def room_from(self, gpus: int, nodes: int, from_ms: Millis, until_ms: Millis) -> Millis | None:
+    def booked(self, booking: Booking) -> list[Pool]:
+        """Return the pools in which a promise may be kept as it was made, those of the smallest nodes first."""
+        domain, memory_mib = booking.domain or "", self.pools.tier(booking.memory_mi_b)
+        return [
+            pool
+            for pool in sorted(self.pools.all)
+            if pool.size >= booking.gpus_per_node
+            and (pool.domain, pool.memory_mib) == (domain, memory_mib)
+        ]
+
+    def room_from(
+        self, pool: Pool, gpus: int, nodes: int, from_ms: Millis, until_ms: Millis
+    ) -> Millis | None:
         """Return the first instant from which a promise could be kept to its end, None if there is none."""
-        found: list[Millis] = []
-        for size in self.whole.sizes:
-            steps = self.whole.steps(size) if size >= gpus else None
-            if steps is None:
-                continue
-            free = steps.first_until(nodes, from_ms, self.whole.rested(until_ms))
-            spare = self._spare.first_until(nodes * gpus, from_ms, until_ms)
-            if free is not None and spare is not None:
-                found.append(max(free, spare))
-        return min((at for at in found if at < until_ms), default=None)
+        steps = self.whole.steps(pool)
+        if steps is None:
+            return None
+        free = steps.first_until(nodes, from_ms, self.whole.rested(until_ms))
+        spare = self._spare.first_until(nodes * gpus, from_ms, until_ms)
+        found = max(free, spare) if free is not None and spare is not None else None
+        return found if found is not None and found < until_ms else None
 
-    def can_keep(self, size: int, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis) -> bool:
+    def can_keep(
+        self, pool: Pool, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis
+    ) -> bool:
         """Say whether so many nodes, and `gpus` GPUs of each, can be kept free for a window."""
         return (
-            self.whole.least(size, from_ms, until_ms) >= nodes
+            self.whole.least(pool, from_ms, until_ms) >= nodes
             and self._spare.least(from_ms, until_ms) >= nodes * gpus
         )
 
-    def keep(self, size: int, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis) -> None:
+    def keep(self, pool: Pool, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis) -> None:
         """Keep so many nodes, and `gpus` GPUs of each, free for a window; a negative number lets them go again."""
-        self.whole.hold(size, nodes, from_ms, until_ms)
+        self.whole.hold(pool, nodes, from_ms, until_ms)
         self._spare.add(-nodes * gpus, from_ms, until_ms)
 
     def lasts_until(
-        self, size: int, nodes: int, gpus: int, before_ms: Millis, until_ms: Millis
+        self, nodes: Mapping[Pool, int], gpus: int, before_ms: Millis, until_ms: Millis
     ) -> Millis:
-        """Return until when room that is kept to `before_ms` may be kept on, at most `until_ms`."""
-        until_ms = self._spare.first_below(nodes * gpus, before_ms, min(until_ms, self.ends_ms))
-        steps, rest = self.whole.steps(size), self.whole.rest_ms
-        if steps is None or until_ms <= before_ms:
+        """Return until when room that is kept to `before_ms` may be kept on, at most `until_ms`.
+
+        `gpus`: of all these nodes together.
+        """
+        until_ms = self._spare.first_below(gpus, before_ms, min(until_ms, self.ends_ms))
+        if until_ms <= before_ms:
             return before_ms
-        end_ms = self.whole.rested(until_ms)
-        short = steps.first_below(nodes, self.whole.rested(before_ms), end_ms)
-        return Millis(short - rest) if short < end_ms else until_ms
+        for pool, count in nodes.items():
+            steps, end_ms = self.whole.steps(pool), self.whole.rested(until_ms)
+            if steps is None:
+                return before_ms
+            short = steps.first_below(count, self.whole.rested(before_ms), end_ms)
+            until_ms = Millis(short - self.whole.rest_ms) if short < end_ms else until_ms
+        return until_ms
 
     def take(
         self,
