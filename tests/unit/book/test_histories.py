@@ -49,6 +49,18 @@ claims = st.lists(
 )
 
 
+wishes = st.sampled_from(
+    [
+        {},
+        {},
+        {"topology": {"scope": "NVLinkDomain"}},
+        {"topology": {"scope": "NVLinkDomain", "required": False}},
+        {"placement": {"maxSharePerProviderPercent": 50}},
+        {"placement": {"minClusters": 2}},
+    ]
+)
+
+
 @dataclass(frozen=True)
 class Tick:
     """What happens before one pass."""
@@ -106,7 +118,10 @@ def leases(draw: st.DrawFn, index: int):
         },
     )
     each = as_lease(body)
-    return each, inventory(each, nodes(each, draw(st.integers(1, 3)), zones=("a", "b")))
+    some = nodes(each, draw(st.integers(1, 3)), zones=("a", "b"))
+    cliques = draw(st.just([None]) | st.just([None, "d1", "d1", "d2"]))
+    found = [replace(n, clique=draw(st.sampled_from(cliques))) for n in some]
+    return each, inventory(each, found)
 
 
 @st.composite
@@ -115,7 +130,7 @@ def histories(draw: st.DrawFn) -> tuple[View, list[Tick]]:
     asked = [
         _asking(
             as_claim(
-                claim(f"c{i}", ("acme", "globex")[i % 2], gpus=gpus),
+                claim(f"c{i}", ("acme", "globex")[i % 2], gpus=gpus, **draw(wishes)),
                 creationTimestamp=format_instant(at(came)),
             ),
             lasts,
