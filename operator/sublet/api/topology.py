@@ -83,12 +83,12 @@ SPREAD_RULES: Final = (
         field_path=".placement.maxSharePerProviderPercent",
     ),
     Rule(
-        f"{_CLUSTERS} <= {_MOST_NODES}",
+        f"{_CLUSTERS} < 2 || {_CLUSTERS} <= {_MOST_NODES}",
         "the claim has fewer nodes than minClusters; ask for more GPUs or fewer clusters",
         field_path=".placement.minClusters",
     ),
     Rule(
-        f"{_MOST_NODES} * {_SHARE} >= 100",
+        f"{_SHARE} == 100 || {_MOST_NODES} * {_SHARE} >= 100",
         "no provider may have as much as one node of the claim; ask for more GPUs or a larger share",
         field_path=".placement.maxSharePerProviderPercent",
     ),

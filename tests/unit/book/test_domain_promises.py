@@ -1,14 +1,16 @@
 """Windows in NVLink domains: a promise is given only if some domain keeps room for it, and it becomes nodes there."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hypothesis import HealthCheck, event, given, settings, strategies as st
 
-from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import format_instant
-from sublet.book.decisions import Plan, Refuse, Reserve, Take, Warn
+from sublet.api.topology import Scope
+from sublet.book.decisions import Extend, Plan, Reserve, Take, Warn
 from sublet.book.inventory import Unfit
 from sublet.book.plan import plan
 from sublet.book.view import View
@@ -150,6 +152,7 @@ def test_a_promise_may_be_made_longer_only_as_far_as_all_its_domains_have_room()
 
     (moved,) = plan(seen_by([longer, close], fleet)).decisions
 
+    assert isinstance(moved, Extend)
     assert moved.until_ms == at(4)
 
 
@@ -166,6 +169,14 @@ class Ask:
     start: float | None
     lasts: float
 
+    @property
+    def begins(self) -> float:
+        return self.start if self.start is not None else self.comes
+
+    @property
+    def ends(self) -> float:
+        return self.begins + self.lasts - (0.25 if self.start is not None else 0)
+
 
 asks = st.lists(
     st.builds(
@@ -180,6 +191,7 @@ asks = st.lists(
     max_size=10,
 )
 trays = st.lists(st.integers(1, 4), min_size=1, max_size=3)
+fleets = st.lists(st.tuples(trays, st.integers(0, 2)), min_size=1, max_size=2)
 
 
 def passed(seen: View) -> tuple[View, Plan]:
@@ -195,51 +207,61 @@ def passed(seen: View) -> tuple[View, Plan]:
     return replace(done, claims=claims), made
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(trays, st.integers(0, 2)), min_size=1, max_size=2), asks)
-def test_every_promise_becomes_nodes_at_its_start_and_domains_are_never_split(leased, asked):
-    fleet = [racks(f"l{i}", *count, plain=plain) for i, (count, plain) in enumerate(leased)]
-    claims = {
-        ask.comes: [] for ask in asked
-    } | {hour: [] for hour in range(5)}  # fmt: skip
-    wanted: dict[str, Ask] = {}
-    instants = {0.0, 1.0, 2.0, 3.0, 4.0}
-    for index, ask in enumerate(asked):
-        lasts = ask.lasts - 0.25 if ask.start is not None else ask.lasts
-        each = asking(f"c{index}", ask.nodes, ask.start, lasts, ask.topology)
-        claims[ask.comes].append(each)
-        wanted[each.metadata.uid] = ask
-        begin = ask.start if ask.start is not None else ask.comes
-        instants |= {begin, begin + lasts}
+def lives(fleet, asked: list[Ask]) -> Iterator[tuple[View, Plan]]:
+    """Yield each pass's plan and the view after it, at every instant at which a claim comes, begins or ends."""
     seen = seen_by([], fleet)
-    for hour in sorted(instants):
-        new = claims.get(hour, [])
-        seen = replace(seen, now_ms=at(hour), claims=(*seen.claims, *new))
+    claims = [claim_of(f"c{index}", ask) for index, ask in enumerate(asked)]
+    came: set[str] = set()
+    instants = {at(hour) for ask in asked for hour in (ask.comes, ask.begins, ask.ends)}
+    for now in sorted(instants):
+        new = [
+            each
+            for each, ask in zip(claims, asked, strict=True)
+            if at(ask.comes) <= now and each.metadata.uid not in came
+        ]
+        came |= {each.metadata.uid for each in new}
+        seen = replace(seen, now_ms=now, claims=(*seen.claims, *new))
         for _ in range(3):
             seen, made = passed(seen)
-            assert not [d for d in made.decisions if isinstance(d, Warn)]
-            for each in made.decisions:
-                ask = wanted[each.claim_uid]
-                if isinstance(each, Reserve) and each.placements:
-                    event(f"nodes of {ask.topology['scope']}, ahead: {bool(each.bookings)}")
-                    cliques = domains_of(fleet, each)
-                    if ask.topology == DOMAIN and ask.nodes > 1:
-                        assert len(cliques) == 1
-                        assert None not in cliques
-        held = Counter(
-            p.node_uid
-            for c in seen.claims
-            if c.status.allocation is not None and c.status.release is None
-            for p in c.status.allocation.placements
-        )
-        assert all(count == 1 for count in held.values())
-        late = [
-            c
-            for c in seen.claims
-            if c.status.allocation is not None
-            and c.status.release is None
-            and c.status.allocation.is_ahead
-            and (c.spec.schedule.start_time or 0) <= seen.now_ms
+            yield seen, made
+
+
+def claim_of(name: str, ask: Ask) -> GpuClaim:
+    return asking(name, ask.nodes, ask.start, ask.ends - ask.begins, ask.topology)
+
+
+def allocations(seen: View) -> list[tuple[GpuClaim, Allocation]]:
+    """Return what is held or promised, and not given back."""
+    found = [(c, c.status.allocation) for c in seen.claims if c.status.release is None]
+    return [(each, allocation) for each, allocation in found if allocation is not None]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(fleets, asks)
+def test_every_promise_becomes_nodes_at_its_start(leased, asked):
+    fleet = [racks(f"l{i}", *count, plain=plain) for i, (count, plain) in enumerate(leased)]
+    for number, (seen, made) in enumerate(lives(fleet, asked)):
+        assert not [d for d in made.decisions if isinstance(d, Warn)]
+        begun = [
+            allocation
+            for each, allocation in allocations(seen)
+            if (each.spec.schedule.start_time or 0) <= seen.now_ms
         ]
-        assert not late
-    assert not [d for d in plan(seen).decisions if not isinstance(d, Refuse)]
+        assert number % 3 < 2 or not [a for a in begun if a.is_ahead]
+        held = Counter(p.node_uid for a in begun for p in a.placements)
+        assert all(count == 1 for count in held.values())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(fleets, asks)
+def test_what_must_have_a_domain_is_in_one_from_its_promise_on(leased, asked):
+    fleet = [racks(f"l{i}", *count, plain=plain) for i, (count, plain) in enumerate(leased)]
+    cliques = {n.uid: n.clique for _, found in fleet for n in found.nodes.values()}
+    for seen, _ in lives(fleet, asked):
+        for each, allocation in allocations(seen):
+            if each.spec.topology.must_be(Scope.NVLINK_DOMAIN) and each.spec.gpus > 4:
+                event(f"ahead: {allocation.is_ahead}")
+                found = {cliques[p.node_uid] for p in allocation.placements}
+                found |= {b.domain for b in allocation.bookings} if allocation.is_ahead else set()
+                assert len(found) == 1
+                assert None not in found

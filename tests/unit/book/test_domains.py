@@ -9,10 +9,19 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID
 from sublet.api.pending import OfferKind, PendingReason
-from sublet.book.decisions import Reserve
+from sublet.book.decisions import Extend, Reserve
 from sublet.book.inventory import LeaseInventory
 from sublet.book.plan import plan
-from tests.builders.api import as_claim, as_class, as_lease, claim, gpu_class, lease
+from tests.builders.api import (
+    as_claim,
+    as_class,
+    as_lease,
+    as_tenant,
+    claim,
+    gpu_class,
+    lease,
+    tenant,
+)
 from tests.builders.fleet import after, held, inventory, nodes, refusal_of, reserve_of, view
 from tests.builders.racks import GB200, rack, racks
 
@@ -184,6 +193,30 @@ def test_mixed_claims_fill_racks_without_breaking_more_of_them_than_they_must():
         | set(by_name["half-b"])
     )
     assert len(broken) == 2  # fmt: skip
+
+
+def test_a_domain_claim_takes_back_the_trays_of_one_domain():
+    fleet = [racks("west", 2, 2)]
+    each, found = fleet[0]
+    spot = as_class(gpu_class("spot", products=(GB200,), guarantee="Preemptible"))
+    runs = [
+        held(as_claim(claim(f"runs{i}", class_name="spot", gpus=4)), each, [node])
+        for i, node in enumerate(found.nodes.values())
+    ]
+    made = plan(
+        seen_by(
+            [*runs, asking(gpus=8, priorityClassName="high")],
+            fleet,
+            (*CLASSES, spot),
+            tenants=(as_tenant(tenant(priorityClasses=["low", "high"])),),
+            priorities={"low": 0, "high": 9},
+        )
+    )
+
+    hit = {d.claim_uid for d in made.decisions if isinstance(d, Extend)}
+    nodes_of = {c.metadata.uid: n for c, n in zip(runs, found.nodes.values(), strict=True)}
+    assert len(hit) == 2
+    assert len({nodes_of[uid].clique for uid in hit}) == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
