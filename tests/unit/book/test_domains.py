@@ -198,7 +198,7 @@ def test_mixed_claims_fill_racks_without_breaking_more_of_them_than_they_must():
 def test_a_domain_claim_takes_back_the_trays_of_one_domain():
     fleet = [racks("west", 2, 2)]
     each, found = fleet[0]
-    spot = as_class(gpu_class("spot", products=(GB200,), guarantee="Preemptible"))
+    spot = as_class(gpu_class("spot", products=(GB200,), guarantee="Preemptible", noticeSeconds=60))
     runs = [
         held(as_claim(claim(f"runs{i}", class_name="spot", gpus=4)), each, [node])
         for i, node in enumerate(found.nodes.values())

@@ -156,7 +156,7 @@ def test_a_window_to_come_is_promised_spread_and_begins_spread():
 def test_nobody_is_preempted_for_a_claim_that_one_lease_could_never_have():
     """Victims over several leases aren't combined, so what is taken back on one would be taken in vain."""
     fleet = [leased("a", 2), leased("b", 2)]
-    spot = as_class(gpu_class("spot", guarantee="Preemptible"))
+    spot = as_class(gpu_class("spot", guarantee="Preemptible", noticeSeconds=60))
     fields = {
         "classes": (as_class(), spot),
         "tenants": (as_tenant(tenant(priorityClasses=["low", "high"])),),
