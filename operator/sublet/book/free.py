@@ -63,10 +63,13 @@ class FreeNodes:
             if hold is not None:
                 self._offer_rest(node, hold)
             else:
-                pool = pools.of(node.uid)
-                zones = self._whole.setdefault(pool, defaultdict(list))
+                pool = pools.by_node[node.uid]
+                zones = self._whole.get(pool)
+                if zones is None:
+                    zones = self._whole[pool] = defaultdict(list)
                 zones[node.zone or zone].append(node)
-                self._counts[pool] += 1
+        for pool, zones in self._whole.items():
+            self._counts[pool] = sum(map(len, zones.values()))
 
     def zones(self, pool: Pool) -> dict[str, int]:
         """Return zone -> number of free whole nodes of a pool."""
@@ -122,7 +125,7 @@ class FreeNodes:
         """Take a node out, before its hold changes."""
         hold = self._holdings.node(node.uid)
         if hold is None:
-            pool = self._pools.of(node.uid)
+            pool = self._pools.by_node[node.uid]
             nodes = self._whole[pool][node.zone or self._zone]
             self._counts[pool] -= 1
         else:

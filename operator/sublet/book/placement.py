@@ -228,7 +228,9 @@ def _intruding(places: tuple[Place, ...]) -> Candidate:
     by_uid = {place.supply.uid: place.supply for place in places}
     for place in places:
         if place.domain:
-            pool = place.supply.pools.of(place.node.uid) if place.node is not None else place.pool
+            pool = (
+                place.supply.pools.by_node[place.node.uid] if place.node is not None else place.pool
+            )
             taken[place.supply.uid, pool] += place.nodes
     left = sum(
         max(0, by_uid[uid].free.count(pool) - nodes) * pool.size
@@ -249,17 +251,24 @@ def _promised(demand: Demand, shape: Shape, room: Room) -> list[Place]:
 
 
 def _on_one(demand: Demand, shape: Shape, room: Room) -> list[Place]:
-    """Take whole nodes from as few zones as possible: the smallest zone that suffices, else the largest first.
+    """Take whole nodes that are free now."""
+    key = ("taken", room.wanted, room.nodes, demand.start_ms, room.until_ms)
+    nodes = room.supply.memo.of(key, _nodes_of, room, demand.start_ms)
+    return [Place(room.supply, shape.gpus, node) for node in nodes]
+
+
+def _nodes_of(room: Room, start_ms: Millis) -> list[NodeState]:
+    """Return nodes from as few zones as possible: of the smallest zone that suffices, else of the largest first.
 
     In a zone nodes without an NVLink domain go first, then those of the domain with the fewest.
     """
     free = room.supply.free
-    usable = dict(room.supply.usable(room.wanted, demand.start_ms, room.until_ms))
+    usable = dict(room.supply.usable(room.wanted, start_ms, room.until_ms))
     in_zones = {pool: free.zones(pool) for pool in usable}  # pool -> zone -> nodes
-    places: list[Place] = []
+    chosen: list[NodeState] = []
     done: set[str] = set()
-    while len(places) < room.nodes:
-        want = room.nodes - len(places)
+    while len(chosen) < room.nodes:
+        want = room.nodes - len(chosen)
         zones: Counter[str] = Counter()
         for pool, found in in_zones.items():
             zones.update({z: min(n, usable[pool]) for z, n in found.items() if z not in done})
@@ -273,8 +282,7 @@ def _on_one(demand: Demand, shape: Shape, room: Room) -> list[Place]:
         for pool, found in in_zones.items():
             take = min(want, usable[pool], found.get(zone, 0))
             if take:
-                nodes = free.whole_nodes(pool, zone, take)
-                places += [Place(room.supply, shape.gpus, node) for node in nodes]
+                chosen += free.whole_nodes(pool, zone, take)
                 usable[pool] -= take
                 want -= take
-    return places
+    return chosen

@@ -14,6 +14,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
 from sublet.api.pending import PendingReason
 from sublet.api.times import MS_PER_SECOND
+from sublet.book.across import disputed_nodes, usual_sizes
 from sublet.book.backfill import SHADOWS, Opening, find_opening
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand, Rules, with_spec
@@ -31,7 +32,7 @@ from sublet.book.promises import Promises, give
 from sublet.book.reasons import quota_refusal, refusal
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
-from sublet.book.supply import LeaseSupply, disputed_nodes, usual_sizes
+from sublet.book.supply import LeaseSupply
 from sublet.book.view import View
 
 _PARTS_TRIED: Final = 8

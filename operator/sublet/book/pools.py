@@ -52,10 +52,18 @@ class Pools:
     def __init__(self, nodes: Iterable[NodeState], tiers: Sequence[int] = ()) -> None:
         """Sort nodes into pools; `tiers`: what classes ask for of a GPU's memory, in order."""
         self._tiers = (0, *tiers)
-        self._of = {node.uid: self._pool(node) for node in nodes}
+        self.by_node: dict[NodeUID, Pool] = {}
         """node -> its pool"""
+        known: dict[tuple[int, str | None, int | None], Pool] = {}  # what a node shows -> pool
+        for node in nodes:
+            shows = (node.gpus, node.clique, node.memory_mib)
+            pool = known.get(shows)
+            if pool is None:
+                pool = Pool(node.gpus, node.clique or "", self.tier(node.memory_mib))
+                known[shows] = pool
+            self.by_node[node.uid] = pool
         self._suiting: dict[Wanted, tuple[Pool, ...]] = {}
-        self.all: set[Pool] = set(self._of.values())
+        self.all: set[Pool] = set(known.values())
         """Every pool that there is or will be."""
 
     def of_coming(self, size: int) -> Pool:
@@ -67,18 +75,10 @@ class Pools:
         self.all.add(pool)
         return pool
 
-    def of(self, uid: NodeUID) -> Pool:
-        """Return the pool of one of these nodes."""
-        return self._of[uid]
-
-    def find(self, uid: NodeUID) -> Pool | None:
-        """Return a node's pool, None if it isn't one of these nodes."""
-        return self._of.get(uid)
-
     @cached_property
     def nodes(self) -> Counter[Pool]:
         """Return pool -> nodes in it, free or not."""
-        return Counter(self._of.values())
+        return Counter(self.by_node.values())
 
     def suiting(self, wanted: Wanted) -> tuple[Pool, ...]:
         """Return the pools of which nodes will do, those without an NVLink domain first."""
@@ -95,10 +95,6 @@ class Pools:
     def tier(self, memory_mib: int | None) -> int:
         """Return the most that a class asks for and this memory has; unknown memory has nothing."""
         return self._tiers[bisect_right(self._tiers, memory_mib or 0) - 1]
-
-    def _pool(self, node: NodeState) -> Pool:
-        memory = self.tier(node.memory_mib) if len(self._tiers) > 1 else 0
-        return Pool(node.gpus, node.clique or "", memory)
 
 
 def tiers_of(classes: Iterable[GpuClass], products: frozenset[str]) -> tuple[int, ...]:

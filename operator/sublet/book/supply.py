@@ -6,35 +6,24 @@ is sold never exceeds what is committed, at any instant that the buyer would see
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
 
 from sublet.api.gpuclaim import Allocation, Booking, GpuClaim, PlacedNode
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantUID
 from sublet.api.lease_terms import CommitmentMode
 from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.book.across import NEVER_SOLD
 from sublet.book.contract import commitment_changes, committed_at, price_at
 from sublet.book.free import FreeNodes
 from sublet.book.holdings import Holdings, NodeHold
-from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
+from sublet.book.inventory import LeaseInventory, NodeState, Reach
+from sublet.book.memo import Memo
 from sublet.book.pools import Pool, Pools, Wanted
 from sublet.book.shape import Shape, shapes_on
 from sublet.book.steps import FOREVER, Steps
 from sublet.book.whole import WholeNodes
-
-_NEVER_SOLD: Final = frozenset(
-    {
-        Unfit.NODE_OVERLAP,
-        Unfit.WRONG_PRODUCT,
-        Unfit.LABELS_MISSING,
-        Unfit.MIG,
-        Unfit.SHARING,
-        Unfit.COUNT_MISMATCH,
-    }
-)
-"""Nodes that aren't what was leased; the others come back by themselves."""
 
 
 class LeaseSupply:
@@ -79,12 +68,14 @@ class LeaseSupply:
             else price_at(lease, now_ms)
         )
         """What one more GPU-hour costs us: nothing where it is paid for anyway."""
-        nodes = [n for n in inventory.nodes.values() if n.unfit not in _NEVER_SOLD and n.gpus > 0]
+        nodes = [n for n in inventory.nodes.values() if n.unfit not in NEVER_SOLD and n.gpus > 0]
         sellable = [n for n in nodes if n.unfit is None and n.uid not in disputed]
         self.sizes = frozenset(n.gpus for n in nodes)
         """How many GPUs its nodes have, also those that can't be sold just now."""
         self.gpus = sum(n.gpus for n in nodes)
         self.unsellable_gpus = self.gpus - sum(n.gpus for n in sellable)
+        self.memo = Memo()
+        """What was worked out since the lease's room changed last."""
         self.pools = Pools(nodes, tiers)
         self.free = FreeNodes(
             sellable,
@@ -170,16 +161,20 @@ class LeaseSupply:
         """Return the committed GPUs that nobody holds, or was promised, at any instant of a window."""
         return max(0, self._spare.least(from_ms, until_ms))
 
-    def usable(self, wanted: Wanted, from_ms: Millis, until_ms: Millis) -> list[tuple[Pool, int]]:
+    def usable(
+        self, wanted: Wanted, from_ms: Millis, until_ms: Millis
+    ) -> tuple[tuple[Pool, int], ...]:
         """Return pools with nodes for a window, the commitment aside: without NVLink domain first, then the fullest."""
-        found = [
-            (pool, nodes)
-            for pool in self.pools.suiting(wanted)
-            if (nodes := self._room_in(pool, from_ms, until_ms)) > 0
-        ]
-        if len(found) > 1:
-            found.sort(key=lambda each: (each[0].domain != "", each[1], each[0]))
-        return found
+        return self.memo.of(
+            ("usable", wanted, from_ms, until_ms), self._usable, wanted, from_ms, until_ms
+        )
+
+    def _usable(
+        self, wanted: Wanted, from_ms: Millis, until_ms: Millis
+    ) -> tuple[tuple[Pool, int], ...]:
+        rooms = ((p, self._room_in(p, from_ms, until_ms)) for p in self.pools.suiting(wanted))
+        found = [(pool, nodes) for pool, nodes in rooms if nodes > 0]
+        return tuple(sorted(found, key=lambda each: (each[0].domain != "", each[1], each[0])))
 
     def free_at(self, wanted: Wanted, at_ms: Millis) -> list[tuple[Pool, int]]:
         """Return pools with nodes that are free at an instant, whoever was promised them for later."""
@@ -192,9 +187,12 @@ class LeaseSupply:
 
     def nodes_for(self, wanted: Wanted, gpus: int, from_ms: Millis, until_ms: Millis) -> int:
         """Return how many whole nodes a claim of `gpus` GPUs of each may have for a window."""
-        pools = self.pools.suiting(wanted)
-        nodes = sum(max(0, self._room_in(pool, from_ms, until_ms)) for pool in pools)
-        return min(nodes, self.headroom(from_ms, until_ms) // gpus) if nodes > 0 else 0
+        key = ("nodes", wanted, gpus, from_ms, until_ms)
+        return self.memo.of(key, self._nodes_for, wanted, gpus, from_ms, until_ms)
+
+    def _nodes_for(self, wanted: Wanted, gpus: int, from_ms: Millis, until_ms: Millis) -> int:
+        nodes = sum(nodes for _, nodes in self.usable(wanted, from_ms, until_ms))
+        return min(nodes, self.headroom(from_ms, until_ms) // gpus) if nodes else 0
 
     def _room_in(self, pool: Pool, from_ms: Millis, until_ms: Millis) -> int:
         """Return how many nodes of a pool are there for a window; below 0 where more were promised."""
@@ -230,6 +228,7 @@ class LeaseSupply:
 
     def move_end(self, claim_uid: ClaimUID, allocation: Allocation, until_ms: Millis) -> None:
         """Move the end of what a claim holds here, forward or back: all that is free changes with it."""
+        self.memo.clear()
         used_until = self._holdings.leaving.get(claim_uid, self._now_ms)
         for place, hold in self._holds_of(claim_uid, allocation):
             before = max(hold.ends[claim_uid], used_until)
@@ -253,7 +252,9 @@ class LeaseSupply:
         gpus = sum(place.gpus for place, _ in held)
         until_ms = self._spare.first_below(gpus, used_until, until_ms)
         self.move_end(claim_uid, allocation, until_ms)
-        pools = {pool for place, _ in held if (pool := self.pools.find(NodeUID(place.node_uid)))}
+        pools = {
+            pool for place, _ in held if (pool := self.pools.by_node.get(NodeUID(place.node_uid)))
+        }
         short = (self.whole.first_short(pool, before, until_ms) for pool in pools)
         found = min((at for at in short if at is not None), default=until_ms)
         self.move_end(claim_uid, allocation, before)
@@ -315,6 +316,7 @@ class LeaseSupply:
 
     def keep(self, pool: Pool, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis) -> None:
         """Keep so many nodes, and `gpus` GPUs of each, free for a window; a negative number lets them go again."""
+        self.memo.clear()
         self.whole.hold(pool, nodes, from_ms, until_ms)
         self._spare.add(-nodes * gpus, from_ms, until_ms)
 
@@ -346,33 +348,13 @@ class LeaseSupply:
         until_ms: Millis,
     ) -> None:
         """Give GPUs of one node to a claim; what is left of the node may go to another."""
+        self.memo.clear()
         self.free.remove(node)
         self._holdings.take(claim_uid, tenant_uid, node.uid, gpus, until_ms)
         self.free.put_back(node)
         self._spare.add(-gpus, self._now_ms, until_ms)
         if (hold := self._holdings.node(node.uid)) is not None:
             self.whole.move(node, hold.until_ms)
-
-
-def disputed_nodes(inventories: Collection[LeaseInventory]) -> set[NodeUID]:
-    """Return nodes that stand sellable in more than one inventory: nobody can say whose they are."""
-    seen: Counter[NodeUID] = Counter()
-    for inventory in inventories:
-        seen.update(n.uid for n in inventory.nodes.values() if n.unfit is None)
-    return {uid for uid, count in seen.items() if count > 1}
-
-
-def usual_sizes(
-    leases: Iterable[GpuLease], inventories: Mapping[LeaseUID, LeaseInventory]
-) -> dict[str, int]:
-    """Return GPU product -> GPUs of most of its nodes, over all leases."""
-    found: dict[str, Counter[int]] = {}
-    for lease in leases:
-        inventory = inventories.get(LeaseUID(lease.metadata.uid))
-        nodes = inventory.nodes.values() if inventory is not None else ()
-        sizes = found.setdefault(lease.spec.product, Counter())
-        sizes.update(n.gpus for n in nodes if n.unfit not in _NEVER_SOLD and n.gpus > 0)
-    return {p: min(c, key=lambda s: (-c[s], s)) for p, c in found.items() if c}
 
 
 def _main_size(nodes: Collection[NodeState]) -> int | None:

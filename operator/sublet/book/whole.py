@@ -6,6 +6,7 @@ start. A count per size would not: two windows in two NVLink domains can leave a
 Built by `LeaseSupply` once per pass; changed as the pass moves the ends of claims and keeps room for promises.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from sublet.api.ids import NodeUID
@@ -37,12 +38,18 @@ class WholeNodes:
         changes: dict[Pool, list[tuple[Millis, int]]] = {
             pool: list(steps) for pool, steps in expected.items()
         }
+        by_node, free_now = pools.by_node, list[Pool]()
         self._free_ms: dict[NodeUID, Millis] = {}  # node -> when it is wholly free, rested
         for node in nodes:
             hold = holdings.node(node.uid)
             free_ms = now_ms if hold is None else self.rested(hold.until_ms)
             self._free_ms[node.uid] = free_ms
-            changes.setdefault(pools.of(node.uid), []).append((free_ms, 1))
+            if hold is None:
+                free_now.append(by_node[node.uid])
+            else:
+                changes.setdefault(by_node[node.uid], []).append((free_ms, 1))
+        for pool, count in Counter(free_now).items():
+            changes.setdefault(pool, []).append((now_ms, count))
         self._steps = {pool: Steps(now_ms, found) for pool, found in changes.items()}
         self._totals = self._added_up(changes)
         self._promised: set[Pool] = set()
@@ -107,14 +114,16 @@ class WholeNodes:
         if before is None:
             return
         after = self._free_ms[node.uid] = self.rested(until_ms)
-        pool = self._pools.of(node.uid)
+        pool = self._pools.by_node[node.uid]
         self._add(pool, -1, before, after)
         self._add(pool, 1, after, before)
 
     def can_move(self, node: NodeState, until_ms: Millis) -> bool:
         """Say whether a node may be held to an instant without taking it from a promise."""
         before, after = self._free_ms.get(node.uid, FOREVER), self.rested(until_ms)
-        return before >= after or self._steps[self._pools.of(node.uid)].least(before, after) > 0
+        return (
+            before >= after or self._steps[self._pools.by_node[node.uid]].least(before, after) > 0
+        )
 
     def first_short(self, pool: Pool, from_ms: Millis, until_ms: Millis) -> Millis | None:
         """Return until when no promise lacks a node of a pool, rests taken off; None if none does before `until_ms`."""

@@ -6,12 +6,13 @@ import pytest
 
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import format_instant
+from sublet.book.across import disputed_nodes
 from sublet.book.holdings import Holdings
 from sublet.book.inventory import Unfit
 from sublet.book.plan import plan
 from sublet.book.pools import Pool
 from sublet.book.steps import FOREVER
-from sublet.book.supply import LeaseSupply, disputed_nodes
+from sublet.book.supply import LeaseSupply
 from tests.builders.api import NOW, as_claim, as_lease, lease
 from tests.builders.fleet import held, inventory, nodes, refusal_of, view
 
