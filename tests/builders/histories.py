@@ -42,6 +42,17 @@ claims = st.lists(
     min_size=1,
     max_size=8,
 )
+wishes = st.sampled_from(
+    [
+        {},
+        {},
+        {"topology": {"scope": "NVLinkDomain"}},
+        {"topology": {"scope": "NVLinkDomain", "required": False}},
+        {"placement": {"maxSharePerProviderPercent": 50}},
+        {"placement": {"minClusters": 2}},
+    ]
+)
+"""What claims ask for beside GPUs."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,9 @@ def leases(draw: st.DrawFn, index: int):
         },
     )
     each = as_lease(body)
-    return each, inventory(each, nodes(each, draw(st.integers(1, 3)), zones=("a", "b")))
+    some = nodes(each, draw(st.integers(1, 3)), zones=("a", "b"))
+    cliques = draw(st.just([None]) | st.just([None, "d1", "d1", "d2"]))
+    return each, inventory(each, [replace(n, clique=draw(st.sampled_from(cliques))) for n in some])
 
 
 @st.composite
@@ -133,7 +146,7 @@ def histories(
     asked = [
         _asking(
             as_claim(
-                claim(f"c{i}", ("acme", "globex")[i % 2], gpus=gpus),
+                claim(f"c{i}", ("acme", "globex")[i % 2], gpus=gpus, **draw(wishes)),
                 creationTimestamp=format_instant(at(came)),
             ),
             lasts,

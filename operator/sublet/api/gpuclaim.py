@@ -7,18 +7,10 @@ from pydantic import Field
 
 from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.common import Condition, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
-from sublet.api.gputenant import NameFilter
 from sublet.api.pending import Offer, Pending
 from sublet.api.relocation import Leaving, Move, PlacedNode, ReleaseCause, Sequence
-from sublet.api.schema import ApiModel, Rule, atomic, atomic_list, list_map, list_set
-
-
-class Scope(StrEnum):
-    """How close together a claim's GPUs must be."""
-
-    NODE = "Node"
-    CLUSTER = "Cluster"
-    ANY = "Any"
+from sublet.api.schema import ApiModel, Rule, atomic, atomic_list, list_map
+from sublet.api.topology import SPREAD_RULES, Placement, Topology
 
 
 class Replacement(StrEnum):
@@ -26,28 +18,6 @@ class Replacement(StrEnum):
 
     NEVER = "Never"
     ON_FAILURE = "OnFailure"
-
-
-class Topology(ApiModel):
-    """How close together the GPUs must be."""
-
-    scope: Scope = Scope.ANY
-    """Node: all GPUs on one node. Cluster: in one leased cluster, over its leases. Any: over several clusters too."""
-    required: bool = True
-    """True: the scope is a must, and the claim waits for it. False: it is a wish, met where there is a choice."""
-
-
-class Placement(ApiModel):
-    """Where the GPUs may be; an empty list allows everything."""
-
-    jurisdictions: Annotated[
-        tuple[Word, ...], Field(max_length=16, json_schema_extra=list_set())
-    ] = ()
-    """Jurisdictions that are allowed, such as EU."""
-    regions: Annotated[tuple[Word, ...], Field(max_length=32, json_schema_extra=list_set())] = ()
-    """Regions that are allowed."""
-    leases: NameFilter = NameFilter()
-    """Leases that are allowed, by their tenant alias."""
 
 
 class Schedule(ApiModel):
@@ -142,11 +112,12 @@ class ClaimSpec(ApiModel):
             "a tag's name must be letters, digits, '-', '_' or '.', at most 63 of them",
             field_path=".tags",
         ),
+        *SPREAD_RULES,
     )
 
 
 class Booking(ApiModel):
-    """GPUs of one lease that are promised for a window to come; which nodes they are is decided at its start."""
+    """Nodes of one lease that are alike and promised for a window to come; which they are is decided at its start."""
 
     lease: Word
     """The lease's tenant alias."""
@@ -158,6 +129,12 @@ class Booking(ApiModel):
     """How many nodes."""
     gpus_per_node: Annotated[int, Field(ge=1, le=64, json_schema_extra={"format": "int32"})]
     """GPUs of each of them."""
+    domain: Annotated[str | None, Field(max_length=63)] = None
+    """NVLink domain in which room for them is kept, as the nodes' label nvidia.com/gpu.clique names it."""
+    memory_mi_b: Annotated[
+        int | None, Field(alias="memoryMiB", ge=1, json_schema_extra={"format": "int32"})
+    ] = None
+    """What each of their GPUs has at least, if a class asks for memory."""
 
     @property
     def gpus(self) -> int:
@@ -206,7 +183,7 @@ class Allocation(ApiModel):
     ] = ()
     """The nodes; none before the start of a window that was promised ahead."""
     bookings: Annotated[
-        tuple[Booking, ...], Field(max_length=64, json_schema_extra=atomic_list())
+        tuple[Booking, ...], Field(max_length=4_096, json_schema_extra=atomic_list())
     ] = ()
     """What was promised ahead; kept when it has become nodes."""
     cancellation: CancellationTerms | None = None
@@ -222,6 +199,12 @@ class Allocation(ApiModel):
         if not self.placements:
             return sum(b.gpus for b in self.bookings)
         return sum(p.gpus for p in self.placements)
+
+    @property
+    def domain(self) -> str | None:
+        """Return the NVLink domain that it is promised in, None if it is several or not known."""
+        found = {b.domain for b in self.bookings}
+        return found.pop() if len(found) == 1 else None
 
     @property
     def is_ahead(self) -> bool:

@@ -53,6 +53,18 @@ class HostShare(ApiModel):
     """Memory per GPU, in MiB."""
 
 
+class Requires(ApiModel):
+    """What nodes must have beside the product."""
+
+    memory_mi_b: Annotated[
+        int | None,
+        Field(alias="memoryMiB", ge=1, le=16_777_216, json_schema_extra={"format": "int32"}),
+    ] = None
+    """Least memory of one GPU, in MiB, as the nodes' label nvidia.com/gpu.memory says; unknown is too little."""
+    nvlink_domain: bool = False
+    """True: a claim on several nodes gets them in one NVLink domain, whatever its topology says."""
+
+
 class ClassSpec(ApiModel):
     """What is offered, and for how much."""
 
@@ -60,6 +72,8 @@ class ClassSpec(ApiModel):
         tuple[Product, ...], Field(min_length=1, max_length=16, json_schema_extra=list_set())
     ]
     """GPU products that this class stands for, as the nodes' label nvidia.com/gpu.product names them."""
+    requires: Requires = Requires()
+    """What their nodes must have beside that."""
     pricing: Pricing = Pricing.FIXED
     """Fixed: a claim keeps the price of the instant it was reserved at, for its whole term."""
     prices: Annotated[

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from sublet.api.common import Gpus, Instant, ObjectName, Price, Seconds, Word
 from sublet.api.schema import ApiModel, list_set
+from sublet.api.topology import Scope
 
 
 class PendingReason(StrEnum):
@@ -55,6 +56,7 @@ class OfferKind(StrEnum):
     ELSEWHERE = "Elsewhere"
     OTHER_CLASS = "OtherClass"
     HIGHER_PRICE = "HigherPrice"
+    WIDER = "Wider"
     SPLIT = "Split"
 
 
@@ -79,6 +81,8 @@ class Offer(ApiModel):
         tuple[Word, ...], Field(max_length=16, json_schema_extra=list_set())
     ] = ()
     """Where, if elsewhere than asked for."""
+    scope: Annotated[Scope | None, Field()] = None
+    """The topology's scope, if wider than asked for."""
     price_per_gpu_hour: Price
     """What it costs."""
     currency: Annotated[str, Field(max_length=3)]

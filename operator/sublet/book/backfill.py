@@ -7,14 +7,16 @@ the pass, and the next one may find an earlier start. (Lifka, The ANL/IBM SP sch
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 from typing import Final
 
 from sublet.api.times import Millis
 from sublet.book.demand import Demand
+from sublet.book.domains import free_in, largest, must_have_domain
 from sublet.book.placement import Candidate, find_place
+from sublet.book.pools import Wanted
 from sublet.book.shape import Shape, must_have_one_node, shapes_on
-from sublet.book.steps import FOREVER
+from sublet.book.steps import FOREVER, Steps
 from sublet.book.supply import LeaseSupply
 
 SHADOWS: Final = 32
@@ -36,7 +38,7 @@ class Opening:
         """Keep its room free for the rest of the pass."""
         for place in self.found.places:
             until_ms = self.demand.until_on(place.supply.ends_ms)
-            place.supply.keep(place.size, place.nodes, place.gpus, self.at_ms, until_ms)
+            place.supply.keep(place.pool, place.nodes, place.gpus, self.at_ms, until_ms)
 
 
 def find_opening(demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis) -> Opening | None:
@@ -44,7 +46,8 @@ def find_opening(demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis
 
     A claim with a window of its own is looked for at later windows of the same length.
     """
-    alone = {at for s in supplies for at in _alone(demand, s) if at > now_ms}
+    by_lease = () if demand.claim.spec.placement.is_spread else supplies
+    alone = {at for s in by_lease for at in _alone(demand, s) if at > now_ms}
     found = next((o for at in sorted(alone) if (o := _at(demand, supplies, at))), None)
     before_ms = found.at_ms if found is not None else FOREVER
     together = (_at(demand, supplies, at) for at in _instants(demand, supplies, now_ms, before_ms))
@@ -65,31 +68,47 @@ def _alone(demand: Demand, supply: LeaseSupply) -> Iterable[Millis]:
     if demand.asked_until_ms is None:
         # an open-ended claim also runs to the lease's end, if that comes before its class's longest duration is over
         lengths = [None] if demand.latest_ms >= FOREVER else [*lengths, None]
-    for shape in shapes_on(demand.claim, supply.coming_sizes):
+    for shape in shapes_on(demand.claim, supply.sizes_at(FOREVER, demand.memory_mib)):
         for size in supply.whole.sizes:
             if size < shape.gpus or (size > shape.gpus and not shape.is_part):
                 continue
-            for length_ms in lengths:
+            for steps, length_ms in product(_steps(demand, supply, shape, size), lengths):
                 at_ms = supply.first_window(
-                    size, shape.nodes, shape.gpus, demand.start_ms, length_ms, demand.stops_ms
+                    steps, shape.nodes, shape.gpus, demand.start_ms, length_ms, demand.stops_ms
                 )
                 if at_ms is not None:
                     yield at_ms
 
 
+def _steps(demand: Demand, supply: LeaseSupply, shape: Shape, size: int) -> Iterable[Steps]:
+    """Yield the steps of each pool alone, where nodes must come of one, else of all nodes of a size."""
+    if shape.nodes > 1 and not must_have_domain(demand):
+        # no more than these: whether each pool has its part is seen when it is tried
+        found = [supply.whole.total(size)]
+    else:
+        pools = supply.pools.suiting(Wanted(size, demand.memory_mib))
+        alone = (p for p in pools if shape.nodes == 1 or p.domain)
+        found = [supply.whole.steps(pool) for pool in alone]
+    return (steps for steps in found if steps is not None)
+
+
 def _instants(
     demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis, before_ms: Millis
 ) -> list[Millis]:
-    """Return the first instants at which several leases have enough nodes between them, and none has alone."""
-    shapes = {x for s in supplies for x in shapes_on(demand.claim, s.coming_sizes) if x.nodes > 1}
-    if not shapes or must_have_one_node(demand.claim) or len(supplies) == 1:
+    """Return the first instants at which several leases, or pools of one, have enough nodes between them."""
+    sizes = [s.sizes_at(FOREVER, demand.memory_mib) for s in supplies]
+    shapes = {x for each in sizes for x in shapes_on(demand.claim, each) if x.nodes > 1}
+    in_one = len(supplies) == 1 and not supplies[0].whole.is_mixed
+    if not shapes or must_have_one_node(demand.claim) or in_one:
         return []
     begin_ms = max(now_ms, demand.start_ms)
     edges = sorted({at for s in supplies for at in s.edges() if begin_ms < at < before_ms})
-    enough = (at for at in edges if any(_have(supplies, shape, at) for shape in shapes))
+    enough = (at for at in edges if any(_have(demand, supplies, x, at) for x in shapes))
     return [*islice(enough, _INSTANTS_TRIED)]
 
 
-def _have(supplies: Iterable[LeaseSupply], shape: Shape, at_ms: Millis) -> bool:
-    all_steps = (s.whole.steps(shape.gpus) for s in supplies)
-    return sum(max(0, steps.at(at_ms)) for steps in all_steps if steps is not None) >= shape.nodes
+def _have(demand: Demand, supplies: Sequence[LeaseSupply], shape: Shape, at_ms: Millis) -> bool:
+    if must_have_domain(demand):
+        return largest(free_in(demand.at(at_ms), shape.gpus, supplies)) >= shape.nodes
+    wanted = Wanted(shape.gpus, demand.memory_mib)
+    return sum(nodes for s in supplies for _, nodes in s.free_at(wanted, at_ms)) >= shape.nodes

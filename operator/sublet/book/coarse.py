@@ -30,6 +30,7 @@ _WORDS: Final[Mapping[PendingReason, str]] = {
     PendingReason.RESIDENCY_UNMET: "there are none where spec.placement allows them",
     PendingReason.LEASE_UNREACHABLE: "a cluster that could serve it can't be reached now",
 }
+_NOWHERE: Final = "no leases are close together, or apart, as topology and placement ask"
 _SIZES_OF_NODES: Final = (PendingReason.TOPOLOGY_UNFIT, PendingReason.WAITING_FOR_APPROVAL)
 """Refusals whose other sizes come from a node's size or a class's limit, not from what is free."""
 
@@ -39,9 +40,11 @@ def coarsened(claim: GpuClaim, refused: Refuse) -> Refuse:
     message = refused.message
     if refused.reason in _WORDS:
         message = f"asks for {claim.spec.gpus} GPUs; {_WORDS[refused.reason]}"
+    elif refused.counts_fleet:
+        message = f"asks for {claim.spec.gpus} GPUs; {_NOWHERE}"
     elif refused.reason is PendingReason.SUSPENDED:
         message = message.partition(";")[0]
     offers = refused.offers
-    if refused.reason not in _SIZES_OF_NODES:
+    if refused.counts_fleet or refused.reason not in _SIZES_OF_NODES:
         offers = tuple(o for o in offers if o.change is not OfferKind.OTHER_SIZE)
     return replace(refused, message=message, offers=offers)

@@ -49,3 +49,22 @@ def terms_at(lease: GpuLease, at_ms: Millis) -> BuyPrice:
     if begun:
         return max(begun, key=lambda p: p.effective_time)
     return min(prices, key=lambda p: p.effective_time)
+
+
+def expected_nodes(
+    lease: GpuLease, delivered: int, size: int, now_ms: Millis
+) -> list[tuple[Millis, int]]:
+    """Return the changes by nodes that phases to come will bring, from what is there or due by now.
+
+    What is late already isn't counted on: it comes when it is seen.
+    """
+    known = max(delivered, committed_at(lease, now_ms))
+    changes: list[tuple[Millis, int]] = []
+    level = nodes = 0
+    for at_ms, delta in commitment_changes(lease):
+        level += delta
+        if at_ms > now_ms:
+            more = max(0, level - known) // size
+            changes.append((at_ms, more - nodes))
+            nodes = more
+    return changes

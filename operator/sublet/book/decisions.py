@@ -53,6 +53,8 @@ class Refuse:
     """When it could begin as it looks now; no promise."""
     offers: tuple[Offer, ...] = ()
     """What would bind."""
+    counts_fleet: bool = False
+    """Its message and offers have numbers of the fleet though those of its reason have none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,10 @@ class Demand:
     """Where one without a duration ends before maintenance; it doesn't move with the start."""
     is_ahead: bool = False
     """Its start is still to come: it is promised GPUs, and nodes only then."""
+    memory_mib: int = 0
+    """What each of its GPUs must have at least."""
+    in_domain: bool = False
+    """Its class sells several nodes in one NVLink domain only."""
 
     @property
     def uid(self) -> ClaimUID:
@@ -230,6 +234,13 @@ class Rules:
                 f"class {offer.metadata.name} allows {longest} seconds at most; "
                 f"schedule.durationSeconds is {duration}",
             )
+        spread = claim.spec.placement.min_clusters
+        if offer.spec.requires.nvlink_domain and spread > 1:
+            return _misconfigured(
+                claim,
+                f"class {offer.metadata.name} sells several nodes in one NVLink domain only, and that is in one "
+                f"cluster; placement.minClusters is {spread}",
+            )
         begin = asked.start_time if asked.start_time is not None else now
         left_ms = left_of(claim)
         if left_ms is not None and left_ms <= 0:
@@ -253,6 +264,8 @@ class Rules:
             asked_until_ms=Millis(begin + left_ms) if left_ms is not None else None,
             latest_ms=_later(begin, longest) or FOREVER,
             is_ahead=begin > now,
+            memory_mib=offer.spec.requires.memory_mi_b or 0,
+            in_domain=offer.spec.requires.nvlink_domain,
         )
 
     def promised(self, claim: GpuClaim, allocation: Allocation) -> Demand | None:
@@ -279,6 +292,8 @@ class Rules:
             asked_until_ms=allocation.until_time,
             latest_ms=FOREVER,
             is_ahead=begin > self._view.now_ms,
+            memory_mib=min((b.memory_mi_b or 0 for b in allocation.bookings), default=0),
+            in_domain=offer.spec.requires.nvlink_domain and allocation.domain is not None,
         ).of_size(allocation.gpus)
 
 

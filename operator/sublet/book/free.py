@@ -1,4 +1,4 @@
-"""Index of one lease's free GPUs: whole nodes by size and zone, the rest of broken nodes by who may have it.
+"""Index of one lease's free GPUs: whole nodes by pool and zone, the rest of broken nodes by who may have it.
 
 Built once per pass and changed as the pass hands out nodes, so that no claim searches all nodes.
 """
@@ -14,6 +14,7 @@ from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.book.holdings import Holdings, NodeHold
 from sublet.book.inventory import NodeState
+from sublet.book.pools import Pool, Pools
 
 _NAME: Final = attrgetter("name")
 _ANYONE: Final = TenantUID("*")
@@ -44,35 +45,43 @@ class FreeNodes:
         nodes: Iterable[NodeState],
         holdings: Holdings,
         *,
+        pools: Pools,
         sharing: NodeSharing,
         zone: str,
     ) -> None:
         self._holdings = holdings
+        self._pools = pools
         self._sharing = sharing
         self._zone = zone
         """Where nodes are that don't say it themselves."""
-        self._whole: dict[int, dict[str, list[NodeState]]] = {}  # size -> zone -> nodes
+        self._whole: dict[Pool, dict[str, list[NodeState]]] = {}  # pool -> zone -> nodes
+        self._counts: Counter[Pool] = Counter()  # pool -> its free whole nodes
         self._parts: dict[TenantUID, dict[int, list[NodeState]]] = {}
         """who may have it -> free GPUs -> nodes"""
         for node in sorted(nodes, key=_NAME):
             hold = holdings.node(node.uid)
-            if hold is None:
-                zones = self._whole.setdefault(node.gpus, defaultdict(list))
-                zones[node.zone or zone].append(node)
-            else:
+            if hold is not None:
                 self._offer_rest(node, hold)
+            else:
+                pool = pools.by_node[node.uid]
+                zones = self._whole.get(pool)
+                if zones is None:
+                    zones = self._whole[pool] = defaultdict(list)
+                zones[node.zone or zone].append(node)
+        for pool, zones in self._whole.items():
+            self._counts[pool] = sum(map(len, zones.values()))
 
-    def zones(self, size: int) -> dict[str, int]:
-        """Return zone -> number of free whole nodes of a size."""
-        return {zone: len(nodes) for zone, nodes in self._whole.get(size, {}).items() if nodes}
+    def zones(self, pool: Pool) -> dict[str, int]:
+        """Return zone -> number of free whole nodes of a pool."""
+        return {zone: len(nodes) for zone, nodes in self._whole.get(pool, {}).items() if nodes}
 
-    def whole_count(self, size: int) -> int:
-        """Return the number of free whole nodes of a size."""
-        return sum(map(len, self._whole.get(size, {}).values()))
+    def count(self, pool: Pool) -> int:
+        """Return the number of free whole nodes of a pool."""
+        return self._counts[pool]
 
-    def whole_nodes(self, size: int, zone: str, count: int) -> list[NodeState]:
-        """Return the first `count` free whole nodes of a zone."""
-        return self._whole[size][zone][:count]
+    def whole_nodes(self, pool: Pool, zone: str, count: int) -> list[NodeState]:
+        """Return the first free whole nodes of a pool in a zone."""
+        return self._whole[pool][zone][:count]
 
     def part(
         self,
@@ -91,27 +100,34 @@ class FreeNodes:
             ]
             if found:
                 return Part(min(found, key=_NAME), free - gpus, breaks=False)
-        for size in sorted(size for size in self._whole if size > gpus):
-            zones = self._whole[size]
+        larger = [pool for pool, count in self._counts.items() if count and pool.size > gpus]
+        # claims on several nodes need whole NVLink domains: one that is broken anyway goes first
+        for pool in sorted(larger, key=lambda p: (p.size, p.domain != "", self._counts[p], p)):
+            zones = self.zones(pool)
             # the zone with fewest whole nodes: large claims need the others
-            zone = min((z for z in zones if zones[z]), key=lambda z: (len(zones[z]), z), default="")
-            if zones.get(zone) and may_have(zones[zone][0]):
-                return Part(zones[zone][0], size - gpus, breaks=True)
+            node = self._whole[pool][min(zones, key=lambda z: (zones[z], z))][0]
+            if may_have(node):
+                return Part(node, pool.size - gpus, breaks=True)
         return None
 
-    def chunks(self, tenant_uid: TenantUID) -> Counter[int]:
-        """Return free GPUs on one node that a tenant may have -> number of such nodes."""
-        found = Counter({size: self.whole_count(size) for size in self._whole})
+    def chunks(self, tenant_uid: TenantUID, memory_mib: int = 0) -> Counter[int]:
+        """Return free GPUs on one node that a tenant may have -> number of such nodes with so much memory."""
+        found: Counter[int] = Counter()
+        for pool, count in self._counts.items():
+            found[pool.size] += count if pool.memory_mib >= memory_mib else 0
         for who in (tenant_uid, _ANYONE):
             for free, nodes in self._parts.get(who, {}).items():
-                found[free] += len(nodes)
+                enough = [n for n in nodes if not memory_mib or (n.memory_mib or 0) >= memory_mib]
+                found[free] += len(enough)
         return +found
 
     def remove(self, node: NodeState) -> None:
         """Take a node out, before its hold changes."""
         hold = self._holdings.node(node.uid)
         if hold is None:
-            nodes = self._whole[node.gpus][node.zone or self._zone]
+            pool = self._pools.by_node[node.uid]
+            nodes = self._whole[pool][node.zone or self._zone]
+            self._counts[pool] -= 1
         else:
             nodes = self._parts[self._heir(node, hold)][node.gpus - hold.gpus]
         del nodes[bisect_left(nodes, node.name, key=_NAME)]

@@ -4,25 +4,30 @@ Nothing is held for an offer; instants instead of spans, so that an offer stays 
 for the first blocked claims of a pass and for quotes (suspended claims), read from the claim's status.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sublet.api.gpuclaim import GpuClaim, Placement
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.pending import Offer, OfferKind
 from sublet.api.times import Millis
+from sublet.api.topology import Placement, Scope, Topology
 from sublet.book.approval import size_without_approval
 from sublet.book.backfill import Opening
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand, Rules, with_spec
+from sublet.book.domains import must_have_domain
 from sublet.book.fewer import Find, most_that_fit
-from sublet.book.shape import MAX_NODES, must_have_one_node, nearest_sizes
+from sublet.book.pools import Wanted
+from sublet.book.shape import MAX_NODES, Shape, must_have_one_node, nearest_sizes
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
+from sublet.book.unmet import rooms_in_domains
 
 MAX_OFFERS: Final = 8
 _CLASSES_TRIED: Final = 8
+_CLAIMS_TRIED: Final = 16
 
 
 def offers_for(
@@ -33,6 +38,7 @@ def offers_for(
         *_later(demand, opening),
         *_shorter(demand, standings),
         *_sizes(demand, standings, rules, find),
+        *_wider(demand, find),
         *_elsewhere(demand, find),
         *_classes(demand, rules, find),
         *_split(demand, standings, rules),
@@ -76,19 +82,31 @@ def _later(demand: Demand, opening: Opening | None) -> Iterator[Offer]:
 
 
 def _shorter(demand: Demand, standings: Standings) -> Iterator[Offer]:
-    """Yield the latest end with which all GPUs are there from the start on."""
+    """Yield the latest end with which one lease has all GPUs from the start on."""
+    if demand.claim.spec.placement.is_spread:
+        return
     asked = demand.asked_until_ms or FOREVER
     ends = [
         end
         for supply in standings.of(Standing.OPEN, Standing.TOO_SHORT)
         if supply.begins_ms <= demand.start_ms and not supply.is_silent
-        for shape in supply.shapes(demand.claim, demand.start_ms)
+        for shape in supply.shapes(demand.claim, demand.start_ms, demand.memory_mib)
         if not shape.is_part
-        for end in [supply.longest(shape.gpus, shape.nodes, demand.start_ms)]
+        for wanted in _alike(demand, supply, shape)
+        for end in [supply.longest(wanted, shape.nodes, demand.start_ms)]
         if end is not None and end < asked
     ]
     if ends:
         yield _offer(demand, OfferKind.SHORTER, end_time=max(ends))
+
+
+def _alike(demand: Demand, supply: LeaseSupply, shape: Shape) -> Iterator[Wanted]:
+    """Yield the nodes of a lease that a shape may be made of: any together, or of each NVLink domain alone."""
+    if shape.nodes == 1 or not must_have_domain(demand):
+        yield Wanted(shape.gpus, demand.memory_mib)
+        return
+    for domain in sorted(supply.pools.domains(shape.gpus)):
+        yield Wanted(shape.gpus, demand.memory_mib, domain)
 
 
 def _sizes(demand: Demand, standings: Standings, rules: Rules, find: Find) -> Iterator[Offer]:
@@ -96,7 +114,7 @@ def _sizes(demand: Demand, standings: Standings, rules: Rules, find: Find) -> It
     fewer = most_that_fit(demand, 1, standings, find)
     if fewer is not None:
         yield _offer(demand, OfferKind.OTHER_SIZE, gpus=fewer.demand.gpus)
-    unfit = {size for supply in standings.of(Standing.UNFIT) for size in supply.sizes}
+    unfit = _node_sizes(demand, standings.of(Standing.UNFIT))
     if unfit and not standings.of(Standing.OPEN):
         near = (g for g in nearest_sizes(demand.claim, unfit) if g > demand.gpus)
         allowed = (g for g in near if rules.is_approved(demand.claim, demand.offer, g))
@@ -105,10 +123,28 @@ def _sizes(demand: Demand, standings: Standings, rules: Rules, find: Find) -> It
                 yield _offer(demand, OfferKind.OTHER_SIZE, gpus=gpus)
 
 
-def _elsewhere(demand: Demand, find: Find) -> Iterator[Offer]:
-    if demand.claim.spec.placement == Placement():
+def _node_sizes(demand: Demand, supplies: Iterable[LeaseSupply]) -> set[int]:
+    return {s for x in supplies for s in x.sizes_at(demand.start_ms, demand.memory_mib)}
+
+
+def _wider(demand: Demand, find: Find) -> Iterator[Offer]:
+    """Yield the claim over a whole cluster instead of one NVLink domain, where that is what it asked for."""
+    if demand.in_domain or not demand.claim.spec.topology.must_be(Scope.NVLINK_DOMAIN):
         return
-    found = find(replace(demand, claim=with_spec(demand.claim, placement=Placement())))
+    claim = with_spec(demand.claim, topology=Topology(scope=Scope.CLUSTER))
+    if find(replace(demand, claim=claim)) is not None:
+        yield _offer(demand, OfferKind.WIDER, scope=Scope.CLUSTER)
+
+
+def _elsewhere(demand: Demand, find: Find) -> Iterator[Offer]:
+    asked = demand.claim.spec.placement
+    anywhere = Placement(
+        max_share_per_provider_percent=asked.max_share_per_provider_percent,
+        min_clusters=asked.min_clusters,
+    )
+    if asked == anywhere:
+        return
+    found = find(replace(demand, claim=with_spec(demand.claim, placement=anywhere)))
     if found is not None:
         there = {s.lease.spec.location.jurisdiction for s in found.supplies}
         yield _offer(demand, OfferKind.ELSEWHERE, jurisdictions=tuple(sorted(there)))
@@ -127,21 +163,35 @@ def _classes(demand: Demand, rules: Rules, find: Find) -> Iterator[Offer]:
 
 def _split(demand: Demand, standings: Standings, rules: Rules) -> Iterator[Offer]:
     """Yield several claims for what is too much for one, if there is room for them all."""
+    if demand.claim.spec.placement.is_spread:
+        return
     supplies = standings.of(Standing.OPEN, Standing.UNFIT)
-    for size in sorted({s for supply in supplies for s in supply.sizes_at(demand.start_ms)})[::-1]:
-        one_node = must_have_one_node(demand.claim)
+    for size in sorted(_node_sizes(demand, supplies), reverse=True):
         nodes = -(-demand.gpus // size)
-        claims = nodes if one_node else -(-nodes // MAX_NODES)
-        each = size * -(-nodes // claims)
-        room = sum(
-            s.nodes_for(size, size, demand.start_ms, demand.until_on(s.ends_ms))
-            for s in supplies
-            if size in s.sizes_at(demand.start_ms)
-        )
-        alone = rules.is_approved(demand.claim, demand.offer, each)
-        if claims > 1 and room * size >= each * claims and alone:
-            yield _offer(demand, OfferKind.SPLIT, gpus=each, claims=claims)
-            return
+        for claims in _numbers(demand, nodes):
+            each = -(-nodes // claims)
+            alone = rules.is_approved(demand.claim, demand.offer, size * each)
+            if alone and _claims_of(demand, size, each, supplies) >= claims:
+                yield _offer(demand, OfferKind.SPLIT, gpus=size * each, claims=claims)
+                return
+
+
+def _numbers(demand: Demand, nodes: int) -> Iterable[int]:
+    """Return into how many claims so many nodes may be split, the fewest first."""
+    if must_have_one_node(demand.claim):
+        return (nodes,) if nodes > 1 else ()
+    if must_have_domain(demand):
+        return range(2, min(nodes, _CLAIMS_TRIED) + 1)
+    return (-(-nodes // MAX_NODES),) if nodes > MAX_NODES else ()
+
+
+def _claims_of(demand: Demand, size: int, nodes: int, supplies: Sequence[LeaseSupply]) -> int:
+    """Return how many claims on so many nodes each there is room for."""
+    if nodes > 1 and must_have_domain(demand):
+        return sum(room // nodes for room in rooms_in_domains(demand, size, supplies))
+    wanted, begin = Wanted(size, demand.memory_mib), demand.start_ms
+    room = sum(s.nodes_for(wanted, size, begin, demand.until_on(s.ends_ms)) for s in supplies)
+    return room // nodes
 
 
 def _offer(
@@ -153,6 +203,7 @@ def _offer(
     start_time: Millis | None = None,
     end_time: Millis | None = None,
     jurisdictions: Iterable[str] = (),
+    scope: Scope | None = None,
 ) -> Offer:
     own = demand.start_ms if demand.is_ahead else None
     return Offer(
@@ -163,6 +214,7 @@ def _offer(
         start_time=start_time if start_time is not None else own,
         end_time=end_time,
         jurisdictions=tuple(jurisdictions),
+        scope=scope,
         price_per_gpu_hour=demand.price,
         currency=demand.offer.spec.currency,
     )

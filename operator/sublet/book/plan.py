@@ -14,6 +14,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
 from sublet.api.pending import Offer, PendingReason
 from sublet.api.times import MS_PER_SECOND
+from sublet.book.across import disputed_nodes, usual_sizes
 from sublet.book.backfill import SHADOWS, Opening, find_opening
 from sublet.book.budget import Budgets
 from sublet.book.cancellation import terms_of
@@ -30,13 +31,14 @@ from sublet.book.offers import as_asked, dearer, offers_for, unapproved
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.pardon import Pardons
 from sublet.book.placement import Candidate, end_of, find_place
+from sublet.book.pools import tiers_of
 from sublet.book.preemption import Preemption
 from sublet.book.promises import Promises, give
 from sublet.book.reasons import quota_refusal, refusal
 from sublet.book.relocation import Relocations
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
-from sublet.book.supply import LeaseSupply, disputed_nodes, usual_sizes
+from sublet.book.supply import LeaseSupply
 from sublet.book.suspension import stops
 from sublet.book.view import View
 
@@ -112,6 +114,7 @@ class Pass:
                 view.now_ms,
                 disputed,
                 usual.get(lease.spec.product),
+                tiers_of(view.classes, frozenset(lease.spec.products)),
             )
         self.shares = Shares(self._class_gpus, self._classes_of, view.usage)
         self.budgets = Budgets(view)

@@ -73,7 +73,8 @@ class Preemption:
 
         The supplies show what was taken back as free after its notice.
         """
-        found = self._choices(([s] for s in supplies), demand, before_ms)
+        spread = demand.claim.spec.placement.is_spread  # then no lease has room for it alone
+        found = self._choices(([s] for s in supplies if not spread), demand, before_ms)
         if not found and len(supplies) > 1 and not must_have_one_node(demand.claim):
             found = self._choices((supplies,), demand, before_ms)
         if not found:

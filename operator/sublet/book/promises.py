@@ -6,6 +6,7 @@ possible keep their room, small ones first among equals, and what is left is kep
 to another lease if there is room, and is told if there isn't. A promise is never dropped.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Decision, Extend, Reserve, Take, Warn
 from sublet.book.demand import Demand, Rules
+from sublet.book.domains import must_have_domain
 from sublet.book.expiry import (
     End,
     Pays,
@@ -29,6 +31,7 @@ from sublet.book.expiry import (
 from sublet.book.holdings import RELEASE_MS, Promise
 from sublet.book.maintenance import end_cause
 from sublet.book.placement import Candidate, Place, find_place
+from sublet.book.pools import Pool
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
@@ -117,10 +120,17 @@ class Promises:
                 missing.append(booking.lease)
                 continue
             window = (kept.from_ms, promise.until_ms)
-            size = supply.slot_for(booking.gpus_per_node, booking.nodes, *window)
-            if size is not None and promise.until_ms <= supply.ends_ms:
-                place = Place(supply, booking.gpus_per_node, None, booking.nodes, size)
-                supply.keep(size, place.nodes, place.gpus, *window)
+            pool = next(
+                (
+                    pool
+                    for pool in supply.booked(booking)
+                    if supply.can_keep(pool, booking.nodes, booking.gpus_per_node, *window)
+                ),
+                None,
+            )
+            if pool is not None and promise.until_ms <= supply.ends_ms:
+                place = Place(supply, booking.gpus_per_node, None, booking.nodes, pool)
+                supply.keep(pool, place.nodes, place.gpus, *window)
                 places.append(place)
             elif (
                 supply.inventory.synced
@@ -139,12 +149,13 @@ class Promises:
             for booking in kept.promise.allocation.bookings
             if (supply := self._supplies.get(LeaseUID(booking.lease_uid))) is not None
         ]
-        later = [s.room_from(b.gpus_per_node, b.nodes, kept.from_ms, until_ms) for s, b in bookings]
+        later = [_room_from(s, b, kept.from_ms, until_ms) for s, b in bookings]
         if None not in later:
             kept.from_ms = max((at for at in later if at is not None), default=kept.from_ms)
-        found = [_left(supply, booking, kept.from_ms, until_ms) for supply, booking in bookings]
-        kept.places = tuple(place for place in found if place is not None)
-        _hold(kept)
+        demand = self._rules.promised(kept.promise.claim, kept.promise.allocation)
+        moves = demand is not None and not must_have_domain(demand)
+        for supply, booking in bookings:
+            kept.places += tuple(_left(supply, booking, kept.from_ms, until_ms, moves=moves))
 
     def _end(self, kept: _Kept, own_ms: Millis) -> End:
         """Return a promise's end by its own duration; a lease ends only what was to run as long as the lease does."""
@@ -161,11 +172,7 @@ class Promises:
             return end if end.at_ms < before.at_ms else before
         if kept.missing:
             return before
-        lasts = [
-            p.supply.lasts_until(p.size, p.nodes, p.gpus, before.at_ms, end.at_ms)
-            for p in kept.places
-        ]
-        at_ms = min(lasts, default=before.at_ms)
+        at_ms = min(_lasts_until(kept, before.at_ms, end.at_ms), default=before.at_ms)
         if at_ms >= end.at_ms:
             return end
         cause = end_cause([s.lease for s in leases], at_ms)
@@ -208,8 +215,9 @@ class Promises:
                 None  # a cluster that hasn't answered yet is asked before another lease pays for it
             )
         others = Standings(demand, self._supplies.values()).of(Standing.OPEN)
-        for supplies in (own, others):
-            found = find_place(demand, [s for s in supplies if end.at_ms <= s.ends_ms])
+        domain = kept.promise.allocation.domain if must_have_domain(demand) else None
+        for supplies, within in ((own, domain), (own, None), (others, None)):
+            found = find_place(demand, [s for s in supplies if end.at_ms <= s.ends_ms], within)
             if found is not None:
                 return found, end
         last = min((s.ends_ms for uid, s in self._supplies.items() if uid in uids), default=0)
@@ -233,21 +241,47 @@ def _hold(kept: _Kept, sign: int = 1) -> None:
     """Keep a promise's room, or let it go (-1)."""
     for place in kept.places:
         window = (kept.from_ms, kept.promise.until_ms)
-        place.supply.keep(place.size, sign * place.nodes, place.gpus, *window)
+        place.supply.keep(place.pool, sign * place.nodes, place.gpus, *window)
 
 
-def _left(supply: LeaseSupply, booking: Booking, from_ms: Millis, until_ms: Millis) -> Place | None:
-    """Return as many of a promise's nodes as a lease has room for."""
-    gpus = booking.gpus_per_node
-    for size in sorted(s for s in supply.whole.sizes if s >= gpus):
+def _left(
+    supply: LeaseSupply, booking: Booking, from_ms: Millis, until_ms: Millis, *, moves: bool
+) -> Iterator[Place]:
+    """Keep as many of a promise's nodes as a lease has room for; `moves`: in other NVLink domains too."""
+    gpus, want = booking.gpus_per_node, booking.nodes
+    pools = supply.booked(booking)
+    if moves:
+        pools += [p for p in sorted(supply.pools.all) if p.size >= gpus and p not in pools]
+    for pool in pools:
         room = min(
-            booking.nodes,
-            supply.whole.least(size, from_ms, until_ms),
+            want,
+            supply.whole.least(pool, from_ms, until_ms),
             supply.headroom(from_ms, until_ms) // gpus,
         )
         if room > 0:
-            return Place(supply, gpus, None, room, size)
-    return None
+            supply.keep(pool, room, gpus, from_ms, until_ms)
+            yield Place(supply, gpus, None, room, pool)
+            want -= room
+
+
+def _room_from(
+    supply: LeaseSupply, booking: Booking, from_ms: Millis, until_ms: Millis
+) -> Millis | None:
+    """Return the first instant from which a promise could be kept as it was made, None if there is none."""
+    gpus, nodes = booking.gpus_per_node, booking.nodes
+    pools = supply.booked(booking)
+    found = (supply.room_from(pool, gpus, nodes, from_ms, until_ms) for pool in pools)
+    return min((at for at in found if at is not None), default=None)
+
+
+def _lasts_until(kept: _Kept, before_ms: Millis, until_ms: Millis) -> Iterator[Millis]:
+    """Yield until when each lease can keep its part of a promise longer than it does."""
+    nodes: dict[LeaseUID, Counter[Pool]] = defaultdict(Counter)  # lease -> pool -> nodes
+    for place in kept.places:
+        nodes[place.supply.uid][place.pool] += place.nodes
+    for place in kept.places:
+        mine = nodes[place.supply.uid]
+        yield place.supply.lasts_until(mine, mine.total() * place.gpus, before_ms, until_ms)
 
 
 def give(demand: Demand, found: Candidate, until_ms: Millis) -> None:
@@ -255,7 +289,7 @@ def give(demand: Demand, found: Candidate, until_ms: Millis) -> None:
     for place in found.places:
         if place.node is None:
             window = (demand.start_ms, until_ms)
-            place.supply.keep(place.size, place.nodes, place.gpus, *window)
+            place.supply.keep(place.pool, place.nodes, place.gpus, *window)
         else:
             place.supply.take(
                 place.node,

@@ -17,8 +17,11 @@ from sublet.book.shape import unfit_message
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
+from sublet.book.unmet import gap_of
 
 _KINDS_SHOWN: Final = 4
+_SELLING: Final = (Standing.OPEN, Standing.UNPROVEN, Standing.SILENT, Standing.LATER)
+"""Leases that time or a repair opens, if they aren't open."""
 _VISIBLE: Final = tuple(s for s in Standing if s not in (Standing.HIDDEN, Standing.OVER))
 
 
@@ -51,9 +54,16 @@ def refusal(demand: Demand, found: Standings, would_serve: Sequence[LeaseSupply]
         (Standing.ELSEWHERE, PendingReason.RESIDENCY_UNMET, _counts),
         (Standing.EXCLUDED, PendingReason.NO_MATCHING_LEASE, _excluded),
         (Standing.CLOSED, PendingReason.NO_MATCHING_LEASE, _counts),
+        (Standing.LACKING, PendingReason.NO_MATCHING_LEASE, _counts),
     ):
-        if found.of(standing):
-            return Refuse(demand.uid, reason, say(demand, found))
+        if not found.of(standing):
+            continue
+        gap = gap_of(demand, found.of(*_SELLING)) if standing in _SELLING else None
+        if gap is None or not gap.for_good:
+            text = f"; {gap.message}" if gap is not None else ""
+            return Refuse(demand.uid, reason, say(demand, found) + text)
+        text = f"asks for {demand.gpus} GPUs; {gap.message}"
+        return Refuse(demand.uid, PendingReason.TOPOLOGY_UNFIT, text, counts_fleet=True)
     products = ", ".join(sorted(demand.products)[:_KINDS_SHOWN])
     what = f"of class {demand.claim.spec.class_name} ({products})"
     if found.of(Standing.OVER):
@@ -68,7 +78,7 @@ def _capacity(demand: Demand, found: Standings) -> str:
     chunks: Counter[int] = Counter()
     room = 0
     for supply in supplies:
-        mine = supply.free.chunks(demand.tenant_uid)
+        mine = supply.free.chunks(demand.tenant_uid, demand.memory_mib)
         chunks += mine
         headroom = supply.headroom(demand.start_ms, demand.until_on(supply.ends_ms))
         room += min(headroom, sum(size * count for size, count in mine.items()))
@@ -93,6 +103,7 @@ def _counts(demand: Demand, found: Standings) -> str:
     for standing, words in (
         (Standing.EXCLUDED, "are left out by placement.leases"),
         (Standing.CLOSED, "take no new claims"),
+        (Standing.LACKING, f"have less than {demand.memory_mib} MiB of memory"),
         (Standing.TOO_SHORT, "aren't leased for the whole time asked for"),
         (Standing.UNFIT, "are on nodes of a size that doesn't fit"),
         (Standing.SILENT, "can't be reached now"),
@@ -132,7 +143,8 @@ def _elsewhere(demand: Demand, supplies: Iterable[LeaseSupply]) -> list[str]:
 
 
 def _unfit(demand: Demand, found: Standings) -> str:
-    sizes = {size for supply in found.of(Standing.UNFIT) for size in supply.sizes}
+    unfit = found.of(Standing.UNFIT)
+    sizes = {s for x in unfit for s in x.sizes_at(demand.start_ms, demand.memory_mib)}
     return unfit_message(demand.claim, sizes)
 
 

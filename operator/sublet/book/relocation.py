@@ -11,13 +11,15 @@ from dataclasses import replace
 from typing import Final
 
 from sublet.api.common import find_condition, is_true
-from sublet.api.gpuclaim import Allocation, GpuClaim, Replacement, Scope, Topology
+from sublet.api.gpuclaim import Allocation, GpuClaim, Replacement
 from sublet.api.gpuclass import GpuClass
-from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.ids import ClaimUID, LeaseUID, NodeUID
 from sublet.api.relocation import MOVED_FROM, Move, MoveCause, PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.api.topology import Scope, Topology
 from sublet.book.decisions import CutOver, Decision, Degrade, Relocate
 from sublet.book.demand import Demand, Rules, with_spec
+from sublet.book.domains import must_have_domain, would_like_domain
 from sublet.book.expiry import own_end_ms
 from sublet.book.failures import NODE_FAILED, REPLACE_AFTER_MS, Failures, failed_since
 from sublet.book.maintenance import until_windows
@@ -147,22 +149,17 @@ class Relocations:
         if offer is None:
             return None
         alike = [p for p in failed if p.gpus == failed[0].gpus]
+        if _is_spread(claim, allocation):
+            alike = [p for p in alike if self._stands_in(p) == self._stands_in(failed[0])]
         for lost in (alike, alike[:1]) if len(alike) > 1 else (alike,):
             gone = {p.node_uid for p in lost}
             kept = [p for p in allocation.placements if p.node_uid not in gone]
-            asks = with_spec(
-                claim,
-                gpus=sum(p.gpus for p in lost),
-                gpus_per_node=lost[0].gpus,
-                min_gpus=None,
-                topology=Topology(),
-            )
             found = self._demand(claim, allocation, offer, FOREVER)
             if found is None:
                 return None
-            demand = replace(found, claim=asks, asked_until_ms=allocation.until_time)
-            for supplies in self._nearest(demand, claim, allocation, lost[0]):
-                places = self._in_place_of(lost, demand, supplies)
+            asks = _asks_for(lost, found, alone=not kept)
+            for supplies, domain in self._nearest(found, asks, allocation, kept, lost[0]):
+                places = self._in_place_of(lost, asks, supplies, domain)
                 if places:
                     return Relocate(
                         claim_uid=ClaimUID(claim.metadata.uid),
@@ -177,14 +174,18 @@ class Relocations:
         return None
 
     def _in_place_of(
-        self, lost: Sequence[PlacedNode], demand: Demand, supplies: Sequence[LeaseSupply]
+        self,
+        lost: Sequence[PlacedNode],
+        demand: Demand,
+        supplies: Sequence[LeaseSupply],
+        domain: str | None,
     ) -> tuple[PlacedNode, ...]:
         """Take nodes for lost ones, whose GPUs count no more against their lease's commitment; () if there are none."""
         until = demand.until_on(FOREVER)
         own = [(s, p.gpus) for s in supplies for p in lost if p.lease_uid == s.uid]
         for supply, gpus in own:
             supply.lend(gpus, until)
-        found = find_place(demand, supplies)
+        found = find_place(demand, supplies, domain)
         if found is None:
             for supply, gpus in own:
                 supply.lend(-gpus, until)
@@ -193,19 +194,48 @@ class Relocations:
         return tuple(place.as_placement() for place in found.places)
 
     def _nearest(
-        self, demand: Demand, claim: GpuClaim, allocation: Allocation, lost: PlacedNode
-    ) -> Iterator[list[LeaseSupply]]:
-        """Yield the leases to look on: the node's own, those of its cluster, then those that may join in the claim."""
-        until = demand.until_on(FOREVER)
+        self,
+        found: Demand,
+        asks: Demand,
+        allocation: Allocation,
+        kept: Sequence[PlacedNode],
+        lost: PlacedNode,
+    ) -> Iterator[tuple[list[LeaseSupply], str | None]]:
+        """Yield the leases to look on, and in which NVLink domain: the node's own, its cluster's, then any that may join.
+
+        A claim that is spread gets as many nodes of each landlord and in each cluster as it had.
+        """
+        until = asks.until_on(FOREVER)
         own = self._supplies.get(LeaseUID(lost.lease_uid))
-        if own is not None and own.runs_until(until):
-            yield [own]
-        lasting = [s for s in self._open(demand, allocation) if s.ends_ms >= until]
-        if own is not None:
-            yield [s for s in lasting if s.cluster == own.cluster]
-        topology = claim.spec.topology
-        if topology.scope in (Scope.NODE, Scope.ANY) or not topology.required:
-            yield lasting
+        lasting = [s for s in self._open(asks, allocation) if s.ends_ms >= until]
+        steps = [[own]] if own is not None and own.runs_until(until) else []
+        steps.append([s for s in lasting if own is not None and s.cluster == own.cluster])
+        if _is_spread(found.claim, allocation):
+            place = self._stands_in(lost)
+            steps = [[s for s in each if _where(s) == place] for each in steps]
+        elif _may_leave_cluster(found, alone=not kept):
+            steps.append(lasting)
+        must = bool(kept) and must_have_domain(found)
+        cluster, domain = self._domain_of(kept)
+        if domain and (must or would_like_domain(found)):
+            yield from (([s for s in near if s.cluster == cluster], domain) for near in steps)
+        if not must:
+            yield from ((near, None) for near in steps)
+
+    def _stands_in(self, place: PlacedNode) -> tuple[str, str] | None:
+        """Return whose lease a node is on, and in which cluster; None if the lease is gone."""
+        supply = self._supplies.get(LeaseUID(place.lease_uid))
+        return _where(supply) if supply is not None else None
+
+    def _domain_of(self, places: Iterable[PlacedNode]) -> tuple[str, str]:
+        """Return the cluster and the NVLink domain that nodes are in; empty if it isn't one that all of them show."""
+        found: set[tuple[str, str]] = set()
+        for place in places:
+            supply = self._supplies.get(LeaseUID(place.lease_uid))
+            pool = supply.pools.by_node.get(NodeUID(place.node_uid)) if supply is not None else None
+            if supply is not None and pool is not None:
+                found.add((supply.cluster, pool.domain))
+        return found.pop() if len(found) == 1 else ("", "")
 
     def _open(self, demand: Demand, allocation: Allocation) -> list[LeaseSupply]:
         """Return the leases that serve a demand and that may join those of an allocation."""
@@ -240,6 +270,8 @@ class Relocations:
             asked_until_ms=None,
             latest_ms=own_ms,
             is_ahead=False,
+            memory_mib=offer.spec.requires.memory_mi_b or 0,
+            in_domain=offer.spec.requires.nvlink_domain,
         )
 
 
@@ -273,3 +305,41 @@ def _stays(claim: GpuClaim) -> bool:
         and claim.metadata.deletion_timestamp is None
         and not claim.spec.suspended
     )
+
+
+def _asks_for(lost: Sequence[PlacedNode], found: Demand, *, alone: bool) -> Demand:
+    """Return the demand for nodes in place of lost ones; `alone`: the claim keeps no others.
+
+    Beside others, where they may be follows from those; only alone they must be close together for themselves.
+    """
+    spec = found.claim.spec
+    allocation = found.claim.status.allocation
+    asks = with_spec(
+        found.claim,
+        gpus=sum(p.gpus for p in lost),
+        gpus_per_node=lost[0].gpus,
+        min_gpus=None,
+        topology=spec.topology
+        if alone and spec.topology.scope is Scope.NVLINK_DOMAIN
+        else Topology(),
+        placement=spec.placement.model_copy(
+            update={"max_share_per_provider_percent": 100, "min_clusters": 1}
+        ),
+    )
+    until = allocation.until_time if allocation is not None else None
+    return replace(found, claim=asks, asked_until_ms=until, in_domain=alone and found.in_domain)
+
+
+def _may_leave_cluster(found: Demand, *, alone: bool) -> bool:
+    topology = found.claim.spec.topology
+    if must_have_domain(found):
+        return alone
+    return topology.scope is not Scope.CLUSTER or not topology.required
+
+
+def _is_spread(claim: GpuClaim, allocation: Allocation) -> bool:
+    return claim.spec.placement.is_spread and len(allocation.placements) > 1
+
+
+def _where(supply: LeaseSupply) -> tuple[str, str]:
+    return (supply.lease.spec.provider, supply.cluster)

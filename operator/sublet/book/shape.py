@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from sublet.api.gpuclaim import GpuClaim, Scope
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.topology import Scope
 
 MAX_NODES: Final = 4_096
 """A claim's status has room for so many placements."""
@@ -24,12 +25,13 @@ class Shape:
 def shapes_on(claim: GpuClaim, sizes: frozenset[int]) -> tuple[Shape, ...]:
     """Return the claim's forms on nodes of these sizes, parts first: they spare whole nodes."""
     spec = claim.spec
-    return _shapes(spec.gpus, spec.gpus_per_node, must_have_one_node(claim), sizes)
+    least = spec.placement.least_nodes
+    return _shapes(spec.gpus, spec.gpus_per_node, must_have_one_node(claim), least, sizes)
 
 
 def must_have_one_node(claim: GpuClaim) -> bool:
     """Say whether a claim takes one node or nothing."""
-    return claim.spec.topology.scope is Scope.NODE and claim.spec.topology.required
+    return claim.spec.topology.must_be(Scope.NODE)
 
 
 def would_like_one_node(claim: GpuClaim) -> bool:
@@ -39,7 +41,7 @@ def would_like_one_node(claim: GpuClaim) -> bool:
 
 @lru_cache(maxsize=4_096)
 def _shapes(
-    gpus: int, asked_per_node: int | None, one_node: bool, sizes: frozenset[int]
+    gpus: int, asked_per_node: int | None, one_node: bool, least_nodes: int, sizes: frozenset[int]
 ) -> tuple[Shape, ...]:
     found = set()
     for size in sizes:
@@ -47,6 +49,8 @@ def _shapes(
         if per_node > size or gpus % per_node:
             continue
         nodes, is_part = gpus // per_node, per_node < size
+        if nodes < least_nodes:
+            continue
         if nodes == 1 or (nodes <= MAX_NODES and not (one_node or is_part)):
             found.add(Shape(nodes, per_node, is_part))
     return tuple(sorted(found, key=lambda s: (s.nodes, s.gpus, not s.is_part)))
@@ -66,6 +70,12 @@ def unfit_message(claim: GpuClaim, sizes: Iterable[int]) -> str:
             "takes whole ones"
         )
     near = " or ".join(str(gpus) for gpus in nearest_sizes(claim, known))
+    least = spec.placement.least_nodes
+    if least > 1:
+        return (
+            f"{spec.gpus} GPUs can't be spread over {least} or more whole nodes, as placement asks; "
+            f"nodes have {have}, ask for {near}"
+        )
     return (
         f"{spec.gpus} GPUs are neither a part of one node nor a multiple of a node's {have}; "
         f"ask for {near}"
@@ -74,7 +84,7 @@ def unfit_message(claim: GpuClaim, sizes: Iterable[int]) -> str:
 
 def nearest_sizes(claim: GpuClaim, sizes: Iterable[int]) -> tuple[int, ...]:
     """Return the nearest numbers of GPUs, below and above what is asked for, that nodes of these sizes make up."""
-    gpus, known = claim.spec.gpus, sorted(set(sizes))
-    below = max((min(gpus // s, MAX_NODES) * s for s in known), default=0)
-    above = min((-(-gpus // s) * s for s in known if gpus <= MAX_NODES * s), default=0)
+    gpus, known, least = claim.spec.gpus, sorted(set(sizes)), claim.spec.placement.least_nodes
+    below = max((min(gpus // s, MAX_NODES) * s for s in known if gpus // s >= least), default=0)
+    above = min((max(least, -(-gpus // s)) * s for s in known if gpus <= MAX_NODES * s), default=0)
     return tuple(near for near in (below, above) if near)

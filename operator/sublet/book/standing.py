@@ -18,23 +18,25 @@ class Standing(IntEnum):
     """Other products, or kept from this tenant by the platform: no business of the claim."""
     OVER = 1
     """Its sellable term has ended."""
-    CLOSED = 2
+    LACKING = 2
+    """Its nodes don't have what the class requires."""
+    CLOSED = 3
     """It takes no new claims."""
-    EXCLUDED = 3
+    EXCLUDED = 4
     """The claim's own list of leases leaves it out."""
-    ELSEWHERE = 4
+    ELSEWHERE = 5
     """In another jurisdiction or region than the claim or its tenant allows."""
-    TOO_SHORT = 5
+    TOO_SHORT = 6
     """It ends before the claim would."""
-    UNFIT = 6
+    UNFIT = 7
     """The claim has no form on nodes of its sizes."""
-    LATER = 7
+    LATER = 8
     """Its term hasn't begun."""
-    SILENT = 8
+    SILENT = 9
     """Its cluster doesn't answer."""
-    UNPROVEN = 9
+    UNPROVEN = 10
     """Its isolation isn't proven now."""
-    OPEN = 10
+    OPEN = 11
     """Only capacity decides."""
 
 
@@ -42,6 +44,7 @@ class Standings:
     """The leases of one pass by their standing towards one demand."""
 
     def __init__(self, demand: Demand, supplies: Iterable[LeaseSupply]) -> None:
+        self._memory_mib = demand.memory_mib
         self._by: dict[Standing, list[LeaseSupply]] = {}
         for supply in supplies:
             self._by.setdefault(standing_of(demand, supply), []).append(supply)
@@ -51,8 +54,8 @@ class Standings:
         return [supply for each in standings for supply in self._by.get(each, ())]
 
     def gpus(self, *standings: Standing) -> int:
-        """Return how many GPUs the leases of these standings have."""
-        return sum(supply.gpus for supply in self.of(*standings))
+        """Return how many GPUs the leases of these standings have; with enough memory, where any has."""
+        return sum(supply.gpus_with(self._memory_mib) for supply in self.of(*standings))
 
 
 def standing_of(demand: Demand, supply: LeaseSupply) -> Standing:
@@ -68,6 +71,8 @@ def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
     """Return what only a change of the claim or of the lease can mend."""
     if supply.is_over:
         return Standing.OVER
+    if supply.lacks(demand.memory_mib):
+        return Standing.LACKING
     if not supply.is_open:
         return Standing.CLOSED
     outside = _ruled_out(demand, supply)
@@ -75,11 +80,10 @@ def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
         return outside
     asked = demand.asked_until_ms
     waits_ms = max(0, supply.begins_ms - demand.start_ms)
-    if asked is not None and asked + waits_ms > supply.ends_ms:
+    outlives = asked is not None and asked + waits_ms > supply.ends_ms
+    if outlives or demand.start_ms >= supply.ends_ms:
         return Standing.TOO_SHORT
-    if demand.start_ms >= supply.ends_ms:
-        return Standing.TOO_SHORT
-    return None if supply.fits(demand.claim, demand.start_ms) else Standing.UNFIT
+    return None if supply.fits(demand.claim, demand.start_ms, demand.memory_mib) else Standing.UNFIT
 
 
 def _ruled_out(demand: Demand, supply: LeaseSupply) -> Standing | None:

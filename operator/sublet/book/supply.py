@@ -4,35 +4,31 @@ Built once per pass from the lease, its inventory and what is held; changed only
 is sold never exceeds what is committed, at any instant that the buyer would see.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpuclaim import Allocation, Booking, GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantUID
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
-from sublet.book.contract import commitment_changes, committed_at, marginal_price_at
+from sublet.book.across import NEVER_SOLD
+from sublet.book.contract import (
+    commitment_changes,
+    committed_at,
+    expected_nodes,
+    marginal_price_at,
+)
 from sublet.book.free import FreeNodes
 from sublet.book.holdings import Holdings, NodeHold
-from sublet.book.inventory import LeaseInventory, NodeState, Reach, Unfit
+from sublet.book.inventory import LeaseInventory, NodeState, Reach
 from sublet.book.maintenance import taken_away
+from sublet.book.memo import Memo
+from sublet.book.pools import Pool, Pools, Wanted
 from sublet.book.shape import Shape, shapes_on
 from sublet.book.steps import FOREVER, Steps
 from sublet.book.whole import WholeNodes
-
-_NEVER_SOLD: Final = frozenset(
-    {
-        Unfit.NODE_OVERLAP,
-        Unfit.WRONG_PRODUCT,
-        Unfit.LABELS_MISSING,
-        Unfit.MIG,
-        Unfit.SHARING,
-        Unfit.COUNT_MISMATCH,
-    }
-)
-"""Nodes that aren't what was leased; the others come back by themselves."""
 
 
 class LeaseSupply:
@@ -46,11 +42,12 @@ class LeaseSupply:
         now_ms: Millis,
         disputed: Collection[NodeUID] = (),
         usual_size: int | None = None,
+        tiers: Sequence[int] = (),
     ) -> None:
         """Index the lease's nodes.
 
         `disputed` ones stand in another lease's inventory too and are never sold. `usual_size`: GPUs of a node of this
-        product, for leases of which no node was delivered yet.
+        product, for leases of which no node was delivered yet. `tiers`: what classes ask for of a GPU's memory.
         """
         spec = lease.spec
         self.lease = lease
@@ -72,21 +69,32 @@ class LeaseSupply:
         """What is known of it may be old."""
         self.marginal_price = marginal_price_at(lease, now_ms)
         """What one more GPU-hour costs us: nothing where it is paid for anyway."""
-        nodes = [n for n in inventory.nodes.values() if n.unfit not in _NEVER_SOLD and n.gpus > 0]
+        nodes = [n for n in inventory.nodes.values() if n.unfit not in NEVER_SOLD and n.gpus > 0]
         sellable = [n for n in nodes if n.unfit is None and n.uid not in disputed]
         self.sizes = frozenset(n.gpus for n in nodes)
         """How many GPUs its nodes have, also those that can't be sold just now."""
         self.gpus = sum(n.gpus for n in nodes)
         self.unsellable_gpus = self.gpus - sum(n.gpus for n in sellable)
+        self.memo = Memo()
+        """What was worked out since the lease's room changed last."""
+        self.pools = Pools(nodes, tiers)
         self.free = FreeNodes(
-            sellable, holdings, sharing=spec.node_sharing, zone=spec.location.zone or ""
+            sellable,
+            holdings,
+            pools=self.pools,
+            sharing=spec.node_sharing,
+            zone=spec.location.zone or "",
         )
         size = _main_size(nodes) or usual_size
-        expected = {size: _expected(lease, self.gpus, size, now_ms)} if size else {}
+        expected = {}
+        if size:
+            pool = self.pools.of_coming(size)
+            expected = {pool: expected_nodes(lease, self.gpus, size, now_ms)}
         self.whole = WholeNodes(
             now_ms,
             sellable,
             holdings,
+            pools=self.pools,
             rest_ms=spec.term.quarantine_seconds * MS_PER_SECOND,
             expected=expected,
         )
@@ -110,6 +118,7 @@ class LeaseSupply:
 
     def close_windows(self, sign: int = 1) -> None:
         """Sell nothing more that maintenance takes away; -1 opens the windows again, for what was promised before."""
+        self.memo.clear()
         for from_ms, until_ms, gpus in self._away:
             self._spare.add(-sign * gpus, from_ms, until_ms)
 
@@ -117,33 +126,50 @@ class LeaseSupply:
         """Go on with what was sold at a later instant, before which nothing begins or ends by itself."""
         self._now_ms = now_ms
         self.begins_ms = max(self.lease.spec.term.start_time, now_ms)
+        self.memo.clear()
 
     def zone_of(self, node: NodeState) -> str:
         """Return a node's failure domain inside the cluster."""
         return node.zone or self.lease.spec.location.zone or ""
 
-    def sizes_at(self, start_ms: Millis) -> frozenset[int]:
-        """Return the node sizes that a claim with this start may count on."""
+    def sizes_at(self, start_ms: Millis, memory_mib: int = 0) -> frozenset[int]:
+        """Return the sizes of nodes with so much memory that a claim with this start may count on."""
+        if memory_mib:
+            return frozenset(p.size for p in self.pools.all if p.memory_mib >= memory_mib)
         return self.sizes if start_ms <= self._now_ms else self.coming_sizes
 
-    def fits(self, claim: GpuClaim, start_ms: Millis) -> bool:
+    def lacks(self, memory_mib: int) -> bool:
+        """Say whether it has nodes and none with so much memory."""
+        return bool(memory_mib and self.sizes and not self.sizes_at(self._now_ms, memory_mib))
+
+    def gpus_with(self, memory_mib: int) -> int:
+        """Return how many GPUs have so much memory, all if none has."""
+        if not memory_mib or self.lacks(memory_mib):
+            return self.gpus
+        nodes = self.pools.nodes.items()
+        return sum(p.size * count for p, count in nodes if p.memory_mib >= memory_mib)
+
+    def fits(self, claim: GpuClaim, start_ms: Millis, memory_mib: int = 0) -> bool:
         """Say whether the claim has a form on its nodes; unknown sizes rule nothing out."""
-        sizes = self.sizes_at(start_ms)
+        sizes = self.sizes_at(start_ms, memory_mib)
         return not sizes or bool(shapes_on(claim, sizes))
 
-    def shapes(self, claim: GpuClaim, start_ms: Millis) -> tuple[Shape, ...]:
+    def shapes(self, claim: GpuClaim, start_ms: Millis, memory_mib: int = 0) -> tuple[Shape, ...]:
         """Return the claim's forms on its nodes."""
-        return shapes_on(claim, self.sizes_at(start_ms))
+        return shapes_on(claim, self.sizes_at(start_ms, memory_mib))
 
-    def longest(self, size: int, nodes: int, from_ms: Millis) -> Millis | None:
+    def longest(self, wanted: Wanted, nodes: int, from_ms: Millis) -> Millis | None:
         """Return until when so many whole nodes are there from an instant on, None if they aren't."""
-        steps = self.whole.steps(size)
-        if steps is None or self.nodes_for(size, size, from_ms, Millis(from_ms + 1)) < nodes:
-            return None
-        free = steps.first_below(nodes, from_ms, FOREVER)
-        rested = Millis(free - self.whole.rest_ms) if free < FOREVER else FOREVER
-        end = self._spare.first_below(nodes * size, from_ms, min(rested, self.ends_ms))
-        return end if from_ms < end < FOREVER else None
+        rest = self.whole.rest_ms
+        steps = [s for p in self.pools.suiting(wanted) if (s := self.whole.steps(p)) is not None]
+        edges = {Millis(at - rest) for each in steps for at in each.edges}
+        instants = {*edges, *self._spare.edges, self.ends_ms}
+        ends = sorted(at for at in instants if from_ms < at <= self.ends_ms)
+        short = bisect_left(
+            ends, True, key=lambda at: self.nodes_for(wanted, wanted.size, from_ms, at) < nodes
+        )
+        end = ends[short - 1] if short else None
+        return end if end is not None and end < FOREVER else None
 
     def edges(self) -> set[Millis]:
         """Return the instants at which its free nodes or its spare commitment change."""
@@ -153,12 +179,47 @@ class LeaseSupply:
         """Return the committed GPUs that nobody holds, or was promised, at any instant of a window."""
         return max(0, self._spare.least(from_ms, until_ms))
 
-    def nodes_for(self, size: int, gpus: int, from_ms: Millis, until_ms: Millis) -> int:
-        """Return how many whole nodes of a size a claim of `gpus` GPUs of each may have for a window."""
-        nodes = self.whole.least(size, from_ms, until_ms)
-        if from_ms <= self._now_ms:
-            nodes = min(nodes, self.free.whole_count(size))
-        return max(0, min(nodes, self.headroom(from_ms, until_ms) // gpus)) if nodes > 0 else 0
+    def usable(
+        self, wanted: Wanted, from_ms: Millis, until_ms: Millis
+    ) -> tuple[tuple[Pool, int], ...]:
+        """Return pools with nodes for a window, the commitment aside: without NVLink domain first, then the fullest."""
+        return self.memo.of(
+            ("usable", wanted, from_ms, until_ms), self._usable, wanted, from_ms, until_ms
+        )
+
+    def _usable(
+        self, wanted: Wanted, from_ms: Millis, until_ms: Millis
+    ) -> tuple[tuple[Pool, int], ...]:
+        rooms = ((p, self._room_in(p, from_ms, until_ms)) for p in self.pools.suiting(wanted))
+        found = [(pool, nodes) for pool, nodes in rooms if nodes > 0]
+        return tuple(sorted(found, key=lambda each: (each[0].domain != "", each[1], each[0])))
+
+    def free_at(self, wanted: Wanted, at_ms: Millis) -> list[tuple[Pool, int]]:
+        """Return pools with nodes that are free at an instant, whoever was promised them for later."""
+        now = at_ms <= self._now_ms
+        found = (
+            (pool, self.free.count(pool) if now else self.whole.at(pool, at_ms))
+            for pool in self.pools.suiting(wanted)
+        )
+        return [(pool, nodes) for pool, nodes in found if nodes > 0]
+
+    def nodes_for(self, wanted: Wanted, gpus: int, from_ms: Millis, until_ms: Millis) -> int:
+        """Return how many whole nodes a claim of `gpus` GPUs of each may have for a window."""
+        key = ("nodes", wanted, gpus, from_ms, until_ms)
+        return self.memo.of(key, self._nodes_for, wanted, gpus, from_ms, until_ms)
+
+    def _nodes_for(self, wanted: Wanted, gpus: int, from_ms: Millis, until_ms: Millis) -> int:
+        nodes = sum(nodes for _, nodes in self.usable(wanted, from_ms, until_ms))
+        return min(nodes, self.headroom(from_ms, until_ms) // gpus) if nodes else 0
+
+    def _room_in(self, pool: Pool, from_ms: Millis, until_ms: Millis) -> int:
+        """Return how many nodes of a pool are there for a window; below 0 where more were promised."""
+        if from_ms > self._now_ms:
+            return self.whole.least(pool, from_ms, until_ms)
+        free = self.free.count(pool)
+        if not free or not self.whole.is_promised(pool):
+            return free  # nothing but promises takes a node that is free now
+        return min(free, self.whole.least(pool, from_ms, until_ms))
 
     def may_have(self, node: NodeState, until_ms: Millis) -> bool:
         """Say whether a node may be held until then without taking it from a promise."""
@@ -166,21 +227,21 @@ class LeaseSupply:
 
     def first_window(
         self,
-        size: int,
+        steps: Steps,
         nodes: int,
         gpus: int,
         from_ms: Millis,
         length_ms: int | None,
         stops_ms: Millis = FOREVER,
     ) -> Millis | None:
-        """Return the first instant from which so many nodes are there for so long, or to `stops_ms` or the lease's end.
+        """Return the first instant from which so many of these nodes are there for so long, or to `stops_ms` or the lease's end.
 
         Both step functions are swept in turns until they agree; each turn only moves the instant later.
         """
-        steps, ends_ms = self.whole.steps(size), min(self.ends_ms, stops_ms)
+        ends_ms = min(self.ends_ms, stops_ms)
         found: Millis | None = max(from_ms, self.begins_ms)
         before: Millis | None = None
-        while steps is not None and found is not None and found != before:
+        while found is not None and found != before:
             before = found
             rest_ms = self.whole.rest_ms  # nodes rest afterwards, when the commitment may be over
             for each, level, more in ((steps, nodes, rest_ms), (self._spare, nodes * gpus, 0)):
@@ -189,10 +250,11 @@ class LeaseSupply:
                 elif found is not None:
                     found = each.first_until(level, found, ends_ms)
         lasts = found is not None and found + (length_ms or 1) <= ends_ms
-        return found if steps is not None and lasts else None
+        return found if lasts else None
 
     def move_end(self, claim_uid: ClaimUID, allocation: Allocation, until_ms: Millis) -> None:
         """Move the end of what a claim holds here, forward or back: all that is free changes with it."""
+        self.memo.clear()
         used_until = self._holdings.leaving.get(claim_uid, self._now_ms)
         for place, hold in self._holds_of(claim_uid, allocation):
             before = max(hold.ends[claim_uid], used_until)
@@ -216,8 +278,10 @@ class LeaseSupply:
         gpus = sum(place.gpus for place, _ in held)
         until_ms = self._spare.first_below(gpus, used_until, until_ms)
         self.move_end(claim_uid, allocation, until_ms)
-        sizes = {node.gpus for place, _ in held if (node := self._node(place)) is not None}
-        short = (self.whole.first_short(size, before, until_ms) for size in sizes)
+        pools = {
+            pool for place, _ in held if (pool := self.pools.by_node.get(NodeUID(place.node_uid)))
+        }
+        short = (self.whole.first_short(pool, before, until_ms) for pool in pools)
         found = min((at for at in short if at is not None), default=until_ms)
         self.move_end(claim_uid, allocation, before)
         return found if found > used_until else allocation.until_time or FOREVER
@@ -235,39 +299,56 @@ class LeaseSupply:
         node = self.inventory.nodes.get(NodeName(place.node))
         return node if node is not None and node.uid == place.node_uid else None
 
-    def slot_for(self, gpus: int, nodes: int, from_ms: Millis, until_ms: Millis) -> int | None:
-        """Return the size of nodes of which a promise of so many GPUs of each keeps some free: the smallest with room."""
-        fitting = sorted(size for size in self.whole.sizes if size >= gpus)
-        found = (s for s in fitting if self.can_keep(s, nodes, gpus, from_ms, until_ms))
-        return next(found, None)
+    def slot_for(
+        self, gpus: int, from_ms: Millis, until_ms: Millis, memory_mib: int = 0
+    ) -> Pool | None:
+        """Return the pool of which the promise of a part keeps a node free: of the smallest nodes with room."""
+        for size in sorted(size for size in self.whole.sizes if size >= gpus):
+            for pool, _ in self.usable(Wanted(size, memory_mib), from_ms, until_ms):
+                if self.can_keep(pool, 1, gpus, from_ms, until_ms):
+                    return pool
+        return None
 
-    def room_from(self, gpus: int, nodes: int, from_ms: Millis, until_ms: Millis) -> Millis | None:
+    def booked(self, booking: Booking) -> list[Pool]:
+        """Return the pools in which a promise may be kept as it was made, those of the smallest nodes first."""
+        domain, memory_mib = booking.domain or "", self.pools.tier(booking.memory_mi_b)
+        return [
+            pool
+            for pool in sorted(self.pools.all)
+            if pool.size >= booking.gpus_per_node
+            and (pool.domain, pool.memory_mib) == (domain, memory_mib)
+        ]
+
+    def room_from(
+        self, pool: Pool, gpus: int, nodes: int, from_ms: Millis, until_ms: Millis
+    ) -> Millis | None:
         """Return the first instant from which a promise could be kept to its end, None if there is none."""
-        found: list[Millis] = []
-        for size in self.whole.sizes:
-            steps = self.whole.steps(size) if size >= gpus else None
-            if steps is None:
-                continue
-            free = steps.first_until(nodes, from_ms, self.whole.rested(until_ms))
-            spare = self._spare.first_until(nodes * gpus, from_ms, until_ms)
-            if free is not None and spare is not None:
-                found.append(max(free, spare))
-        return min((at for at in found if at < until_ms), default=None)
+        steps = self.whole.steps(pool)
+        if steps is None:
+            return None
+        free = steps.first_until(nodes, from_ms, self.whole.rested(until_ms))
+        spare = self._spare.first_until(nodes * gpus, from_ms, until_ms)
+        found = max(free, spare) if free is not None and spare is not None else None
+        return found if found is not None and found < until_ms else None
 
-    def can_keep(self, size: int, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis) -> bool:
+    def can_keep(
+        self, pool: Pool, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis
+    ) -> bool:
         """Say whether so many nodes, and `gpus` GPUs of each, can be kept free for a window."""
         return (
-            self.whole.least(size, from_ms, until_ms) >= nodes
+            self.whole.least(pool, from_ms, until_ms) >= nodes
             and self._spare.least(from_ms, until_ms) >= nodes * gpus
         )
 
-    def keep(self, size: int, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis) -> None:
+    def keep(self, pool: Pool, nodes: int, gpus: int, from_ms: Millis, until_ms: Millis) -> None:
         """Keep so many nodes, and `gpus` GPUs of each, free for a window; a negative number lets them go again."""
-        self.whole.hold(size, nodes, from_ms, until_ms)
+        self.memo.clear()
+        self.whole.hold(pool, nodes, from_ms, until_ms)
         self._spare.add(-nodes * gpus, from_ms, until_ms)
 
     def lend(self, gpus: int, until_ms: Millis) -> None:
         """Count GPUs that are being given up no more against the commitment from now on; a negative number takes it back."""
+        self.memo.clear()
         self._spare.add(gpus, self._now_ms, until_ms)
 
     def runs_until(self, until_ms: Millis) -> bool:
@@ -276,16 +357,22 @@ class LeaseSupply:
         return runs and not self.is_silent and self.inventory.isolation_ready
 
     def lasts_until(
-        self, size: int, nodes: int, gpus: int, before_ms: Millis, until_ms: Millis
+        self, nodes: Mapping[Pool, int], gpus: int, before_ms: Millis, until_ms: Millis
     ) -> Millis:
-        """Return until when room that is kept to `before_ms` may be kept on, at most `until_ms`."""
-        until_ms = self._spare.first_below(nodes * gpus, before_ms, min(until_ms, self.ends_ms))
-        steps, rest = self.whole.steps(size), self.whole.rest_ms
-        if steps is None or until_ms <= before_ms:
+        """Return until when room that is kept to `before_ms` may be kept on, at most `until_ms`.
+
+        `gpus`: of all these nodes together.
+        """
+        until_ms = self._spare.first_below(gpus, before_ms, min(until_ms, self.ends_ms))
+        if until_ms <= before_ms:
             return before_ms
-        end_ms = self.whole.rested(until_ms)
-        short = steps.first_below(nodes, self.whole.rested(before_ms), end_ms)
-        return Millis(short - rest) if short < end_ms else until_ms
+        for pool, count in nodes.items():
+            steps, end_ms = self.whole.steps(pool), self.whole.rested(until_ms)
+            if steps is None:
+                return before_ms
+            short = steps.first_below(count, self.whole.rested(before_ms), end_ms)
+            until_ms = Millis(short - self.whole.rest_ms) if short < end_ms else until_ms
+        return until_ms
 
     def take(
         self,
@@ -297,6 +384,7 @@ class LeaseSupply:
         until_ms: Millis,
     ) -> None:
         """Give GPUs of one node to a claim; what is left of the node may go to another."""
+        self.memo.clear()
         self.free.remove(node)
         self._holdings.take(claim_uid, tenant_uid, node.uid, gpus, until_ms)
         self.free.put_back(node)
@@ -305,47 +393,7 @@ class LeaseSupply:
             self.whole.move(node, hold.until_ms)
 
 
-def disputed_nodes(inventories: Collection[LeaseInventory]) -> set[NodeUID]:
-    """Return nodes that stand sellable in more than one inventory: nobody can say whose they are."""
-    seen: Counter[NodeUID] = Counter()
-    for inventory in inventories:
-        seen.update(n.uid for n in inventory.nodes.values() if n.unfit is None)
-    return {uid for uid, count in seen.items() if count > 1}
-
-
-def usual_sizes(
-    leases: Iterable[GpuLease], inventories: Mapping[LeaseUID, LeaseInventory]
-) -> dict[str, int]:
-    """Return GPU product -> GPUs of most of its nodes, over all leases."""
-    found: dict[str, Counter[int]] = {}
-    for lease in leases:
-        inventory = inventories.get(LeaseUID(lease.metadata.uid))
-        nodes = inventory.nodes.values() if inventory is not None else ()
-        sizes = found.setdefault(lease.spec.product, Counter())
-        sizes.update(n.gpus for n in nodes if n.unfit not in _NEVER_SOLD and n.gpus > 0)
-    return {p: min(c, key=lambda s: (-c[s], s)) for p, c in found.items() if c}
-
-
 def _main_size(nodes: Collection[NodeState]) -> int | None:
     """Return the size that most of a lease's nodes have: what undelivered ones are taken to have too."""
     sizes = Counter(node.gpus for node in nodes)
     return min(sizes, key=lambda size: (-sizes[size], size), default=None)
-
-
-def _expected(
-    lease: GpuLease, delivered: int, size: int, now_ms: Millis
-) -> list[tuple[Millis, int]]:
-    """Return the changes by nodes that phases to come will bring, from what is there or due by now.
-
-    What is late already isn't counted on: it comes when it is seen.
-    """
-    known = max(delivered, committed_at(lease, now_ms))
-    changes: list[tuple[Millis, int]] = []
-    level = nodes = 0
-    for at_ms, delta in commitment_changes(lease):
-        level += delta
-        if at_ms > now_ms:
-            more = max(0, level - known) // size
-            changes.append((at_ms, more - nodes))
-            nodes = more
-    return changes

@@ -4,6 +4,7 @@
 allocatable GPUs agree with them: a node is sold as what it really is, or not at all.
 """
 
+import re
 from collections.abc import Collection
 from typing import Final
 
@@ -29,6 +30,11 @@ from sublet.kube.wire import Node
 _PREFIX: Final = "nvidia.com/"
 _NEVER: Final = Millis(0)
 _ZONE: Final = "topology.kubernetes.io/zone"
+_CLIQUE: Final = re.compile(
+    r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\.(0|[1-9][0-9]{0,9})"
+)
+"""As GPU feature discovery writes it; it leaves the label out where the GPUs of a node disagree."""
+_NO_FABRIC: Final = "00000000-0000-0000-0000-000000000000."
 
 
 def node_state(
@@ -64,7 +70,7 @@ def node_state(
         sharing=_sharing(node, lease.spec.node_sharing),
         unfit=unfit,
         memory_mib=_number(labels.get(_PREFIX + "gpu.memory")) or None,
-        clique=labels.get(_PREFIX + "gpu.clique") or None,
+        clique=_clique(labels.get(_PREFIX + "gpu.clique", "")),
         zone=labels.get(_ZONE) or None,
         sick_since_ms=(sick_since or now_ms) if unfit in SICK else None,
     )
@@ -148,6 +154,15 @@ def _tenant(node: Node) -> TenantUID | None:
 def _sharing(node: Node, default: NodeSharing) -> NodeSharing:
     text = node.metadata.annotations.get(SHARING)
     return NodeSharing(text) if text in set(NodeSharing) else default
+
+
+def _clique(text: str) -> str | None:
+    """Return an NVLink domain in one spelling; None where the label isn't `<cluster UUID>.<clique ID>`.
+
+    Nodes whose NVLink ends inside them, such as HGX, all show a cluster UUID of zeros: no two of them are connected.
+    """
+    is_domain = _CLIQUE.fullmatch(text) and not text.startswith(_NO_FABRIC)
+    return text.lower() if is_domain else None
 
 
 def _number(text: str | None) -> int:

@@ -50,6 +50,20 @@ def _fixed_while_reserved(name: str, value: Any, other: Any) -> tuple[Key, Examp
     return ("GpuClaim", "", message), Examples(accepted, tuple(refused))
 
 
+def _placed(gpus: int, scope: str | None = None, *, required: bool = True, **spec: Any) -> Case:
+    """Return a new claim with a scope and wishes for its placement."""
+    extra = {} if scope is None else {"topology": {"scope": scope, "required": required}}
+    per_node = spec.pop("gpusPerNode", None)
+    return Case(
+        claim(
+            gpus=gpus,
+            placement=spec,
+            **extra,
+            **({} if per_node is None else {"gpusPerNode": per_node}),
+        )
+    )
+
+
 def _append_only(first: Body) -> Examples:
     price = first["spec"]["prices"][0]
     later = {"effectiveTime": LATER, "perGpuHour": "1.50"}
@@ -149,6 +163,55 @@ EXAMPLES: dict[Key, Examples] = {
             Case(claim(tags={"a" * 63: ""})),
         ),
         refused=tuple(Case(claim(tags={name: "x"})) for name in ("a b", "", "-a", "a" * 64, "é")),
+    ),
+    (
+        "GpuClaim",
+        ".spec",
+        "minClusters above 1 contradicts a scope within one cluster; use scope Any, or required: false",
+    ): Examples(
+        accepted=(
+            _placed(16, minClusters=2),
+            _placed(16, "Any", minClusters=2),
+            _placed(16, "Cluster", required=False, minClusters=2),
+            _placed(16, "Cluster", minClusters=1),
+        ),
+        refused=tuple(
+            _placed(16, scope, minClusters=2) for scope in ("Node", "NVLinkDomain", "Cluster")
+        ),
+    ),
+    (
+        "GpuClaim",
+        ".spec",
+        "one node has one provider: a share below 100 percent contradicts scope Node",
+    ): Examples(
+        accepted=(
+            _placed(16, "Node", maxSharePerProviderPercent=100),
+            _placed(16, "Node", required=False, maxSharePerProviderPercent=50),
+            _placed(16, "Cluster", maxSharePerProviderPercent=50),
+        ),
+        refused=(_placed(16, "Node", maxSharePerProviderPercent=99),),
+    ),
+    (
+        "GpuClaim",
+        ".spec",
+        "the claim has fewer nodes than minClusters; ask for more GPUs or fewer clusters",
+    ): Examples(
+        accepted=(_placed(2, minClusters=2), _placed(16, gpusPerNode=8, minClusters=2)),
+        refused=(_placed(1, minClusters=2), _placed(16, gpusPerNode=8, minClusters=3)),
+    ),
+    (
+        "GpuClaim",
+        ".spec",
+        "no provider may have as much as one node of the claim; ask for more GPUs or a larger share",
+    ): Examples(
+        accepted=(
+            _placed(2, maxSharePerProviderPercent=50),
+            _placed(24, gpusPerNode=8, maxSharePerProviderPercent=34),
+        ),
+        refused=(
+            _placed(2, maxSharePerProviderPercent=49),
+            _placed(24, gpusPerNode=8, maxSharePerProviderPercent=33),
+        ),
     ),
     ("GpuClass", ".spec", "currency can't change; make a new class"): _fixed(
         gpu_class(), "currency", "EUR", change(gpu_class(), "maxDurationSeconds", 60)

@@ -32,10 +32,10 @@ MOVE = {
 }  # fmt: skip
 BARE: dict[str, tuple[Body, dict[str, Any]]] = {
     "GpuClaim": (
-        claim(topology={}),
+        claim(topology={}, placement={}),
         {"allocation": ALLOCATION, "offers": [OFFER], "move": MOVE},
     ),
-    "GpuClass": (gpu_class(), {}),
+    "GpuClass": (gpu_class(requires={}), {}),
     "GpuLease": (
         change(
             change(lease(tenantAccess={}), "commitment.mode", None),
@@ -90,6 +90,10 @@ def test_what_the_builders_make_is_accepted(hub: Stack, body):
         (change(claim(), "gpus", 0), "greater than or equal to 1"),
         (change(claim(), "gpus", 1_000_001), "less than or equal to 1000000"),
         (change(claim(), "gpusPerNode", 3), "gpus must be a multiple of gpusPerNode"),
+        (change(claim(), "topology", {"scope": "Rack"}), "Unsupported value"),
+        (change(claim(), "placement", {"maxSharePerProviderPercent": 0}), "greater than or equal to 1"),
+        (change(claim(), "placement", {"minClusters": 17}), "less than or equal to 16"),
+        (change(gpu_class(), "requires", {"memoryMiB": 0}), "greater than or equal to 1"),
         (change(claim(), "tags", {"a b": "x"}), "a tag's name must be"),
         (change(claim(), "tags", {"a": "x" * 200}), "Too long"),
         (change(claim(), "className", "Bad_Name"), "spec.className"),

@@ -10,6 +10,7 @@ from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.book.free import FreeNodes, Part
 from sublet.book.holdings import Holdings
+from sublet.book.pools import Pool, Pools
 from sublet.book.steps import FOREVER
 from tests.builders.api import NOW, as_lease
 from tests.builders.fleet import inventory, nodes
@@ -87,7 +88,8 @@ class Model:
 def test_every_take_leaves_the_index_as_if_it_were_built_anew(fleet, rule, taken):
     all_nodes = built(fleet)
     holdings = Holdings([], [], NOW)
-    index = FreeNodes(all_nodes, holdings, sharing=rule, zone="home")
+    pools = Pools(all_nodes)
+    index = FreeNodes(all_nodes, holdings, pools=pools, sharing=rule, zone="home")
     model = Model(all_nodes, rule)
     for gpus, claim, tenant in taken:
         found = index.part(gpus, ClaimUID(claim), tenant, anything)
@@ -99,14 +101,15 @@ def test_every_take_leaves_the_index_as_if_it_were_built_anew(fleet, rule, taken
             index.put_back(found.node)
             model.taken.append((found.node.name, claim, tenant, gpus))
 
-    anew = FreeNodes(reversed(all_nodes), holdings, sharing=rule, zone="home")
+    anew = FreeNodes(reversed(all_nodes), holdings, pools=pools, sharing=rule, zone="home")
     for seen in (index, anew):
         for size in (4, 8):
-            assert seen.whole_count(size) == len(model.whole(size))
-            assert seen.zones(size) == model.zones(size)
-            for zone, count in seen.zones(size).items():
+            pool = Pool(size)
+            assert seen.count(pool) == len(model.whole(size))
+            assert seen.zones(pool) == model.zones(size)
+            for zone, count in seen.zones(pool).items():
                 mine = [n for n in model.whole(size) if (n.zone or "home") == zone]
-                assert seen.whole_nodes(size, zone, count) == mine
+                assert seen.whole_nodes(pool, zone, count) == mine
         for tenant in TENANTS:
             chunks = Counter(model.free(n, tenant) for n in all_nodes)
             assert seen.chunks(tenant) == Counter({f: c for f, c in chunks.items() if f > 0})
@@ -118,7 +121,7 @@ def test_the_stricter_of_node_and_lease_says_who_may_have_the_rest(node_says, le
     (node,) = (replace(n, sharing=node_says) for n in nodes(WEST, 1))
     holdings = Holdings([], [inventory(WEST, [node])], NOW)
     holdings.take(ClaimUID("first"), TENANTS[0], node.uid, 2, FOREVER)
-    index = FreeNodes([node], holdings, sharing=lease_says, zone="")
+    index = FreeNodes([node], holdings, pools=Pools([node]), sharing=lease_says, zone="")
 
     may = [index.part(2, ClaimUID("second"), tenant, anything) is not None for tenant in TENANTS]
 
@@ -136,7 +139,9 @@ def test_a_node_that_two_tenants_are_on_has_no_rest_for_either():
     holdings = Holdings([], [], NOW)
     for claim, tenant in zip(("first", "second"), TENANTS, strict=True):
         holdings.take(ClaimUID(claim), tenant, node.uid, 2, FOREVER)
-    index = FreeNodes([node], holdings, sharing=NodeSharing.SAME_TENANT, zone="")
+    index = FreeNodes(
+        [node], holdings, pools=Pools([node]), sharing=NodeSharing.SAME_TENANT, zone=""
+    )
 
     assert [index.part(1, ClaimUID("third"), tenant, anything) for tenant in TENANTS] == [
         None,
@@ -148,6 +153,8 @@ def test_a_node_that_is_held_beyond_its_size_has_no_rest():
     (node,) = nodes(WEST, 1)
     holdings = Holdings([], [], NOW)
     holdings.take(ClaimUID("first"), TENANTS[0], node.uid, 9, FOREVER)
-    index = FreeNodes([node], holdings, sharing=NodeSharing.ANY_TENANT, zone="")
+    index = FreeNodes(
+        [node], holdings, pools=Pools([node]), sharing=NodeSharing.ANY_TENANT, zone=""
+    )
 
     assert index.chunks(TENANTS[0]) == Counter()

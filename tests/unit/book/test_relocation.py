@@ -10,45 +10,13 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.move_status import all_nodes
 from sublet.api.relocation import MoveCause, ReleaseCause
 from sublet.api.times import format_instant
-from sublet.book.decisions import CutOver, Degrade, Extend, Notice, Relocate, Take
+from sublet.book.decisions import CutOver, Degrade, Extend, Relocate, Take
 from sublet.book.failures import REPLACE_AFTER_MS
-from sublet.book.inventory import Unfit
 from sublet.book.plan import plan
-from tests.builders.api import NOW, as_claim, as_class, as_lease, claim, gpu_class, lease
-from tests.builders.fleet import after, bound, held, inventory, nodes, reserve_of, view
+from tests.builders.api import NOW, as_claim, as_class, claim, gpu_class
+from tests.builders.fleet import after, bound, held, reserve_of, view
+from tests.builders.moves import CLASSES, LEAD, decided, leased, on_sick_node, running
 from tests.builders.windows import HOUR, at
-
-LEAD = 24
-CLASSES = (as_class(gpu_class(moveLeadSeconds=LEAD * 3_600)),)
-
-
-def leased(name: str, end: float | None = None, count: int = 2, **spec):
-    committed = spec.pop("committed", 8 * count)
-    until = format_instant(at(end)) if end is not None else None
-    each = as_lease(lease(name, committed=committed, end=until, **spec))
-    return each, inventory(each, nodes(each, count))
-
-
-def running(pair, name: str = "train", count: int = 1, *, end: float | None = None, **spec):
-    """Return a bound claim on the first nodes of a lease, to the lease's end."""
-    each, found = pair
-    body = claim(name, gpus=8 * count, **spec)
-    places = list(found.nodes.values())[:count]
-    until = at(end) if end is not None else None
-    cause = ReleaseCause.LEASE_ENDED if end is not None else None
-    return bound(held(as_claim(body), each, places, until_ms=until, cause=cause))
-
-
-def decided(seen):
-    return [d for d in plan(seen).decisions if not isinstance(d, Notice)]
-
-
-def on_sick_node(pair, index: int = 0, since_ms: int = NOW):
-    """Return the lease with one node that is not ready."""
-    each, found = pair
-    all_nodes_ = list(found.nodes.values())
-    all_nodes_[index] = replace(all_nodes_[index], unfit=Unfit.NOT_READY, sick_since_ms=since_ms)
-    return each, replace(found, nodes={n.name: n for n in all_nodes_})
 
 
 def test_a_claim_whose_lease_ends_gets_other_nodes_a_lead_before_that_and_keeps_its_own_until_then():

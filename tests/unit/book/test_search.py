@@ -1,5 +1,6 @@
 """A claim is refused only if no place exists: against a search that tries every set of nodes of a small fleet."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import chain, combinations
 from typing import Any
@@ -30,11 +31,27 @@ from tests.builders.api import (
 from tests.builders.fleet import held, inventory, nodes, refusal_of, reserve_of, view
 
 HOUR = 3_600_000
-EXAMPLES = 60
+EXAMPLES = 120
 STRICTEST_FIRST = list(NodeSharing)
 TENANTS = {name: as_tenant(tenant(name, namespaces=(name,))) for name in ("acme", "globex")}
 ASKED_UID = ClaimUID(as_claim(claim("asked")).metadata.uid)
+cliques = st.sampled_from([None, "d1", "d1", "d2"])
 STRANGER = ClaimUID(uid_of("stranger"))
+
+
+topologies = st.fixed_dictionaries(
+    {
+        "scope": st.sampled_from(["Any", "Any", "Any", "Node", "NVLinkDomain", "Cluster"]),
+        "required": st.booleans(),
+    }
+)
+spreads = st.fixed_dictionaries(
+    {
+        "maxSharePerProviderPercent": st.sampled_from([100, 100, 100, 67, 50, 34]),
+        "minClusters": st.sampled_from([1, 1, 1, 2, 3]),
+    }
+)
+requirements = st.sampled_from([{}, {}, {"memoryMiB": 80_000}, {"nvlinkDomain": True}])
 
 
 def hour(hours: int) -> str:
@@ -49,6 +66,7 @@ def leases(draw: st.DrawFn, index: int) -> tuple[GpuLease, LeaseInventory]:
     end = draw(st.sampled_from([None, None, 2, 5]))
     body = lease(
         f"l{index}",
+        provider=draw(st.sampled_from(["lux", "nyx", f"p{index}"])),
         end=hour(end) if end else None,
         tenantAlias=draw(st.sampled_from(["x", "y", f"l{index}"])),
         jurisdiction=draw(st.sampled_from(["EU", "EU", "EU", "US"])),
@@ -67,6 +85,8 @@ def leases(draw: st.DrawFn, index: int) -> tuple[GpuLease, LeaseInventory]:
         replace(
             node,
             gpus=draw(st.sampled_from([4, 8])),
+            clique=draw(cliques),
+            memory_mib=draw(st.sampled_from([None, 40_960, 81_920, 81_920, 81_920])),
             sharing=draw(st.sampled_from(STRICTEST_FIRST)),
             unfit=draw(st.sampled_from([None] * 7 + [Unfit.CORDONED])),
         )
@@ -120,18 +140,18 @@ def views(draw: st.DrawFn) -> View:
         spec["gpusPerNode"] = per_node
     lasts = draw(st.sampled_from([None, 1, 2, 4, 6]))
     spec["schedule"] = {"durationSeconds": lasts * 3600} if lasts else {}
-    spec["topology"] = {
-        "scope": draw(st.sampled_from(["Any", "Any", "Any", "Node"])),
-        "required": draw(st.booleans()),
-    }
-    spec["placement"] = {"jurisdictions": draw(st.sampled_from([[], ["EU"]]))}
+    spec["topology"] = draw(topologies)
+    spec["placement"] = {"jurisdictions": draw(st.sampled_from([[], ["EU"]])), **draw(spreads)}
     longest = draw(st.sampled_from([None, 3 * 3600]))
     if longest is not None and lasts and lasts * 3600 > longest:
         longest = None
     return view(
         [as_claim(claim("asked", **spec)), *holders],
         fleet,
-        classes=(as_class(gpu_class(maxDurationSeconds=longest)),),
+        classes=(
+            as_class(gpu_class(maxDurationSeconds=longest, requires=draw(requirements))),
+            as_class(gpu_class("other", requires={"memoryMiB": 40_000})),
+        ),
         tenants=tuple(TENANTS.values()),
     )
 
@@ -145,12 +165,16 @@ class Spot:
     node: NodeState
 
 
+def cluster_of(spot: Spot) -> str:
+    return spot.inventory.cluster_uid or spot.lease.metadata.uid
+
+
 class Search:
     """Knows the rules of 20-book one by one and tries every set of nodes."""
 
     def __init__(self, seen: View) -> None:
         self.seen, self.asked = seen, seen.claims[0]
-        self.holders = seen.claims[1:]
+        self.holders, self.offer = seen.claims[1:], seen.classes[0]
         self.spots = [
             Spot(each, found, node)
             for each in seen.leases
@@ -177,21 +201,51 @@ class Search:
             if self.is_place(s, gpus)
         }
 
+    def on(self, uids: frozenset[str]) -> tuple[Spot, ...]:
+        return tuple(spot for spot in self.spots if spot.node.uid in uids)
+
     def is_place(self, spots: tuple[Spot, ...], gpus: int) -> bool:
         spec = self.asked.spec
         alone = len(spots) == 1
         return (
             gpus * len(spots) == spec.gpus
+            and self.is_close(spots)
+            and self.is_spread(spots)
             and gpus == (spec.gpus_per_node or gpus)
             and (alone or all(spot.node.gpus == gpus for spot in spots))
-            and (alone or spec.topology.scope == "Any" or not spec.topology.required)
             and all(self.has_room(spot, gpus) for spot in spots)
             and all(self.may_join(a, b) for a, b in combinations(spots, 2))
             and self.is_covered(spots, gpus)
         )
 
+    def is_close(self, spots: tuple[Spot, ...]) -> bool:
+        """Say whether nodes are as close together as the claim or its class must have them."""
+        topology, requires = self.asked.spec.topology, self.offer.spec.requires
+        must = {topology.scope} if topology.required else set()
+        if requires.nvlink_domain:
+            must.add("NVLinkDomain")
+        if "Node" in must and len(spots) > 1:
+            return False
+        if "Cluster" in must and len({cluster_of(s) for s in spots}) > 1:
+            return False
+        return "NVLinkDomain" not in must or self.is_domain(spots)
+
+    def is_domain(self, spots: tuple[Spot, ...]) -> bool:
+        domains = {(cluster_of(s), s.node.clique) for s in spots}
+        return len(spots) == 1 or (len(domains) == 1 and spots[0].node.clique is not None)
+
+    def is_spread(self, spots: tuple[Spot, ...]) -> bool:
+        placement = self.asked.spec.placement
+        most = max(Counter(s.lease.spec.provider for s in spots).values())
+        return (
+            most * 100 <= placement.max_share_per_provider_percent * len(spots)
+            and len({cluster_of(s) for s in spots}) >= placement.min_clusters
+        )
+
     def has_room(self, spot: Spot, gpus: int) -> bool:
         node = spot.node
+        if (node.memory_mib or 0) < (self.offer.spec.requires.memory_mi_b or 0):
+            return False
         hub = [
             (h.metadata.uid, p.gpus, h.status.allocation.tenant_uid)
             for h in self.holders
@@ -253,20 +307,24 @@ def crowded_views(draw: st.DrawFn) -> View:
     fleet = []
     for index in range(draw(st.integers(2, 4))):
         each, _ = draw(leases(index))
-        found = nodes(each, draw(st.integers(1, 2)))
+        found = [replace(n, clique=draw(cliques)) for n in nodes(each, draw(st.integers(1, 2)))]
         cluster = ClusterUID(draw(st.sampled_from(["one", "two"])))
         fleet.append((each, inventory(each, found, cluster_uid=cluster)))
     lasts = draw(st.sampled_from([None, None, 2, 4]))
     schedule = {"durationSeconds": lasts * 3600} if lasts else {}
     gpus = draw(st.sampled_from([16, 24, 32, 40]))
-    return view([as_claim(claim("asked", gpus=gpus, schedule=schedule))], fleet)
+    placement = draw(st.just({}) | spreads)
+    topology = draw(st.just({}) | st.just({"scope": "NVLinkDomain"}))
+    spec = {"gpus": gpus, "schedule": schedule, "placement": placement, "topology": topology}
+    return view([as_claim(claim("asked", **spec))], fleet)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(views() | crowded_views())
 def test_a_claim_gets_a_place_exactly_if_there_is_one(seen: View):
     asked = seen.claims[0]
-    places = Search(seen).places()
+    search = Search(seen)
+    places = search.places()
     made = next(d for d in plan(seen).decisions if d.claim_uid == asked.metadata.uid)
 
     if isinstance(made, Reserve):
@@ -276,6 +334,9 @@ def test_a_claim_gets_a_place_exactly_if_there_is_one(seen: View):
         on_one = [nodes_ for nodes_, _ in places if len(nodes_) == 1]
         if asked.spec.topology.scope == "Node" and on_one:
             assert len(chosen) == 1
+        if asked.spec.topology.scope == "NVLinkDomain":
+            close = [nodes_ for nodes_, _ in places if search.is_domain(search.on(nodes_))]
+            assert chosen in close or not close
     else:
         assert not places
 

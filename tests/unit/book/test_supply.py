@@ -6,11 +6,13 @@ import pytest
 
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import format_instant
+from sublet.book.across import disputed_nodes
 from sublet.book.holdings import Holdings
 from sublet.book.inventory import Unfit
 from sublet.book.plan import plan
+from sublet.book.pools import Pool
 from sublet.book.steps import FOREVER
-from sublet.book.supply import LeaseSupply, disputed_nodes
+from sublet.book.supply import LeaseSupply
 from tests.builders.api import NOW, as_claim, as_lease, lease
 from tests.builders.fleet import held, inventory, nodes, refusal_of, view
 
@@ -67,8 +69,8 @@ def test_there_is_room_for_what_is_committed_and_not_held_at_every_instant_until
         until_ms=NOW + HOUR,
     )
     assert supply.headroom(NOW, NOW + HOUR) == 0
-    assert supply.lasts_until(8, 1, 8, NOW + HOUR, FOREVER) == FOREVER
-    assert supply.lasts_until(8, 2, 8, NOW + 2 * HOUR, FOREVER) == NOW + 3 * HOUR
+    assert supply.lasts_until({Pool(8): 1}, 8, NOW + HOUR, FOREVER) == FOREVER
+    assert supply.lasts_until({Pool(8): 2}, 16, NOW + 2 * HOUR, FOREVER) == NOW + 3 * HOUR
 
 
 def test_nothing_is_committed_before_the_first_phase():
@@ -81,7 +83,7 @@ def test_of_two_phases_with_one_start_the_first_counts_as_it_does_in_the_lease()
 
     for hour in (0, 3):
         now = NOW + hour * HOUR
-        assert supply.lasts_until(8, 0, 8, now, now + 1) == now + 1
+        assert supply.lasts_until({Pool(8): 0}, 0, now, now + 1) == now + 1
         assert supply.headroom(NOW, now + 1) == each.spec.commitment.gpus_at(now)
 
 

@@ -132,3 +132,38 @@ def test_the_first_reason_of_a_sick_node_that_is_anothers_is_that_it_is_anothers
     body = gpu_node("n", H100, ready=False, labels={"sublet.dev/lease": uid_of("other")})
 
     assert state(body).unfit is Unfit.NODE_OVERLAP
+
+
+FABRIC = "6FF4b6d7-3a8c-4f2e-9b1d-5c0e7a9d2f41"
+
+
+@pytest.mark.parametrize("clique", ["0", "2", "32766"])
+def test_a_node_is_in_the_nvlink_domain_that_its_label_names(clique):
+    found = state(gpu_node("n", GB200, labels={"nvidia.com/gpu.clique": f"{FABRIC}.{clique}"}))
+
+    assert found.clique == f"{FABRIC.lower()}.{clique}"
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        None,
+        "",
+        "unknown",
+        FABRIC,
+        f"{FABRIC}.",
+        f"{FABRIC}.02",
+        f"{FABRIC}.-1",
+        f"{FABRIC}.2\n",
+        f"{FABRIC}.12345678901",
+        f"{FABRIC}.٢",
+        "lessor-a.rack-7.2",
+        "a" * 100_000,
+        "00000000-0000-0000-0000-000000000000.0",
+    ],
+)
+def test_a_label_that_names_no_nvlink_domain_leaves_it_unknown(label):
+    """HGX nodes all show zeros: their NVLink ends inside each of them."""
+    labels = {} if label is None else {"nvidia.com/gpu.clique": label}
+
+    assert state(gpu_node("n", GB200, labels=labels)).clique is None
