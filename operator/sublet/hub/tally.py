@@ -55,7 +55,10 @@ class Tally:
         return Held(
             self._reserved[lease_uid],
             self._bound[lease_uid],
-            tuple(Term(until, gpus, start) for (until, start), gpus in terms.items()),
+            tuple(
+                Term(until, terms[until, start], start)
+                for until, start in sorted(terms, key=_order)
+            ),
         )
 
     def _count(self, claim: GpuClaim, sign: int) -> None:
@@ -84,3 +87,8 @@ class Tally:
         found[window] += gpus
         if not found[window]:
             del found[window]
+
+
+def _order(window: tuple[Millis, Millis | None]) -> tuple[Millis, Millis]:
+    until, start = window
+    return (until, start if start is not None else Millis(0))
