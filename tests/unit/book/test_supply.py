@@ -103,6 +103,7 @@ def test_nodes_that_come_back_by_themselves_count_and_others_dont(unfit):
         Unfit.FOREIGN_PODS,
         Unfit.NOT_READY,
         Unfit.CORDONED,
+        Unfit.LEAVING,
         Unfit.UNHEALTHY,
         Unfit.UPGRADING,
         Unfit.NOT_ADOPTED,

@@ -28,6 +28,7 @@ ADVICE: Final[Mapping[Unfit, str]] = {
     Unfit.COUNT_MISMATCH: f"allocatable {GPU} and the label nvidia.com/gpu.count differ; see the device plugin",
     Unfit.NOT_READY: "its kubelet isn't Ready; ask the landlord",
     Unfit.CORDONED: "it is cordoned; kubectl uncordon sells it again",
+    Unfit.LEAVING: "a claim leaves it; it is sold again when that is done",
     Unfit.UNHEALTHY: "its conditions or taints say that it is sick; ask the landlord",
     Unfit.UPGRADING: "its GPU driver is being upgraded, or its device plugin is switched off",
     Unfit.NOT_ADOPTED: "the operator hasn't taken it over yet; is it running, and has the lease begun?",
