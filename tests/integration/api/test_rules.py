@@ -71,7 +71,7 @@ def test_what_a_rule_forbids_is_refused_by_it_alone_and_in_its_words(
     hub: Stack, key: Key, case: Case
 ):
     kind, path, message = key
-    field = path + dict(RULES)[key].get("fieldPath", "")
+    field = path.replace("[]", "[0]") + dict(RULES)[key].get("fieldPath", "")
 
     name, said = ask(hub, case)
 
