@@ -8,7 +8,7 @@ from pydantic import Field
 from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.common import Condition, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
 from sublet.api.pending import Offer, Pending
-from sublet.api.relocation import Leaving, Move, PlacedNode, ReleaseCause, Sequence
+from sublet.api.relocation import MOST_LEAVING, Leaving, Move, PlacedNode, ReleaseCause, Sequence
 from sublet.api.schema import ApiModel, Rule, atomic, atomic_list, list_map
 from sublet.api.topology import SPREAD_RULES, Placement, Topology
 
@@ -276,7 +276,7 @@ class ClaimStatus(ApiModel):
     move: Annotated[Move | None, Field(json_schema_extra=atomic())] = None
     """Nodes that are made ready beside the allocation's, to take the place of some or all of them."""
     leaving: Annotated[
-        tuple[Leaving, ...], Field(max_length=16, json_schema_extra=list_map("sequence"))
+        tuple[Leaving, ...], Field(max_length=MOST_LEAVING, json_schema_extra=list_map("sequence"))
     ] = ()
     """Nodes that others have taken the place of, until they are free."""
     used_milliseconds: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = (

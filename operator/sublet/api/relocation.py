@@ -42,6 +42,10 @@ MOVED_FROM: Final = frozenset({ReleaseCause.LEASE_ENDED, ReleaseCause.MAINTENANC
 """Causes of an end that other nodes can save a claim from."""
 
 
+MOST_LEAVING: Final = 16
+"""So many moves may be on their way out of a claim at once; etcd has no room for more."""
+
+
 class PlacedNode(ApiModel):
     """GPUs of one node that the claim holds."""
 

@@ -126,19 +126,26 @@ class Binder:
 
     def relocate(self, claim: GpuClaim, decision: Relocate) -> bool:
         """Start to make other nodes ready for a bound claim; return whether it was started."""
-        return self._start(claim, self._works.relocate(decision))
+        return not self._waits(claim) and self._start(claim, self._works.relocate(decision))
 
     def cut_over(self, claim: GpuClaim, decision: CutOver) -> bool:
-        """Start to put a move's nodes in the place of the old ones."""
-        return self._start(claim, self._works.cut_over(decision))
+        """Start to put a move's nodes in the place of the old ones; return whether it was started."""
+        return not self._waits(claim) and self._start(claim, self._works.cut_over(decision))
 
     def tend(self, claim: GpuClaim) -> bool:
         """Start whatever the claim's status asks for, if anything; return whether it was started."""
-        put_off = self._put_off.get(ClaimUID(claim.metadata.uid))
-        if put_off is not None and self._tools.clock.now_ms() < put_off.due_ms:
+        if self._waits(claim):
             return False
         work = self._works.asked_for(claim)
-        return work is not None and self._start(claim, work)
+        if work is None:
+            self._put_off.pop(ClaimUID(claim.metadata.uid), None)
+            return False
+        return self._start(claim, work)
+
+    def _waits(self, claim: GpuClaim) -> bool:
+        """Say whether work on a bound claim was put off to a later instant."""
+        put_off = self._put_off.get(ClaimUID(claim.metadata.uid))
+        return put_off is not None and self._tools.clock.now_ms() < put_off.due_ms
 
     def is_asked_for(self, claim: GpuClaim) -> bool:
         """Say whether a claim's status asks for work, now or when what was put off is due."""
@@ -173,6 +180,7 @@ class Binder:
     async def _run(self, run: _Run, work: Work) -> None:
         """Work until done, trying again after failures; nothing raised here leaves this task."""
         uid, wait = ClaimUID(run.claim.metadata.uid), _FIRST_WAIT_SECONDS
+        undone = run.claim.status.move is not None and run.claim.status.move.abandoned
         try:
             while (pause := await self._try(run, work)) is not None:
                 if _is_put_off(run.claim):
@@ -186,7 +194,10 @@ class Binder:
                 if (again := self._works.asked_for(run.claim)) is None:
                     return
                 work = again
-            self._put_off.pop(uid, None)
+            if undone and run.claim.status.move is None:
+                self._put_off_for(uid, _BACK_OFF)  # the book would decide the same again at once
+            else:
+                self._put_off.pop(uid, None)
             await self._cool_down(run)
         finally:
             self._runs.pop(uid, None)

@@ -4,7 +4,7 @@ Each is one protocol from a claim as last seen to the claim as written last, or 
 again after any failure; the engine (`sublet.binder.binder`) decides when.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from sublet.api import claim_status, move_status
@@ -13,7 +13,7 @@ from sublet.api.claim_status import allocation_of
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.kinds import RELEASE_FINALIZER
-from sublet.binder.access import renewal_ms
+from sublet.binder.access import SecretTaken, renewal_ms
 from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
 from sublet.binder.leave import leave
 from sublet.binder.ports import (
@@ -24,6 +24,7 @@ from sublet.binder.ports import (
     StillThere,
     Tools,
 )
+from sublet.binder.proof import IsolationFault
 from sublet.binder.release import finish, give_back, release
 from sublet.binder.relocate import grow, is_same_move, move_for, undo
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
@@ -32,6 +33,8 @@ from sublet.ledger.terms import PriceTerms
 Work = Callable[[GpuClaim, Checkpoint], Awaitable[GpuClaim | None]]
 Write = Callable[[GpuClaim, ClaimStatus], Awaitable[GpuClaim]]
 
+_HELD_UP: Final = (StillThere, ClusterSilent, ClusterRefuses, SecretTaken, IsolationFault)
+"""What one step may have to wait for."""
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
 
 
@@ -69,14 +72,17 @@ class Works:
 
     def _asked_for_bound(self, claim: GpuClaim) -> Work | None:
         """Return what a bound claim asks for; whatever of it must wait is left for later and never holds up the rest."""
+        return self._keep_up if any(self._steps(claim)) else None
+
+    def _steps(self, claim: GpuClaim) -> Iterator[Work]:
+        """Yield what is due for a bound claim."""
         due, move = renewal_ms(claim, self._tools.token_life_seconds), claim.status.move
         if due is not None and due <= self._tools.clock.now_ms():
-            return self._renew
-        if move is not None and move.abandoned:
-            return self._undo
-        if move is not None and move.ready_time is None:
-            return self._grow
-        return self._leave if claim.status.leaving else None
+            yield self._renew
+        if move is not None and (move.abandoned or move.ready_time is None):
+            yield self._undo if move.abandoned else self._grow
+        if claim.status.leaving:
+            yield self._leave
 
     def reserve(self, decision: Reserve) -> Work:
         """Return the work of writing a reservation, and of binding it unless its start is still to come."""
@@ -213,6 +219,23 @@ class Works:
     async def _undo(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         return await undo(claim, self._tools)
 
+    async def _keep_up(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        """Do all that is due for a bound claim: what can't be done now holds up nothing else."""
+        reasons: list[Exception] = []
+        for step in list(self._steps(claim)):
+            checkpoint()
+            try:
+                done = await step(claim, checkpoint)
+            except _HELD_UP as reason:
+                reasons.append(reason)
+                continue
+            if done is None:
+                return None
+            claim = done
+        if reasons:
+            raise reasons[0]
+        return claim
+
     async def _leave(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         """Bring what the claim leaves to its end, each part for itself: one that must wait holds up no other."""
         reasons: list[Exception] = []
@@ -220,7 +243,7 @@ class Works:
             checkpoint()
             try:
                 claim = await leave(claim, left, self._tools)
-            except (StillThere, ClusterSilent, ClusterRefuses) as reason:
+            except _HELD_UP as reason:
                 reasons.append(reason)
         if reasons:
             raise reasons[0]

@@ -143,3 +143,5 @@ class Plan:
 
     decisions: tuple[Decision, ...]
     next_due_ms: Millis | None
+    unseen: tuple[PlacedNode, ...] = ()
+    """Nodes that claims hold and their clusters don't list: to be asked for by name."""

@@ -42,7 +42,7 @@ def next_due(
             ends += [demand.start_ms, demand.asked_until_ms]
     ends.append(next_notice(holders, view.now_ms))
     offers = {c.metadata.name: c for c in view.classes}
-    ends += [*relocation_dues(holders, offers.get), *_gone_dues(view, holders)]
+    ends += [*relocation_dues(holders, offers.get, view.inventories), *_gone_dues(view, holders)]
     steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
     moving = _moving_ends(view.now_ms, waiting) | budgets.moving_ends
     instants = [*ends, *steps, *_crossings(view.now_ms, moving, steps), *budgets.due()]

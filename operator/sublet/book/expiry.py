@@ -12,7 +12,7 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.api.relocation import MOVED_FROM, MoveCause, ReleaseCause
+from sublet.api.relocation import MOVED_FROM, Move, MoveCause, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.cancellation import MAX_SHORTENINGS, given_up
 from sublet.book.decisions import Extend, Take
@@ -48,19 +48,33 @@ def review(
     if allocation is None or is_true(claim.status.conditions, "Releasing"):
         return None
     promised = promised_end(allocation)
-    if (move := claim.status.move) is not None:
-        # its end follows with the cutover; whoever isn't ready for that in time ends as it was told
-        ends = promised.cause in MOVED_FROM and move.cause is MoveCause.LEASE_ENDS
-        succeeds = ends and move.ready_time is not None
-        return take_if_due(claim, allocation, End(FOREVER, None) if succeeds else promised, now_ms)
     end = _end(claim, allocation, promised, offer, supplies, now_ms)
     end = paid_end(claim, allocation, end, pays)
+    if claim.status.move is not None:
+        return _while_moving(claim, allocation, claim.status.move, end, now_ms)
     taken = take_if_due(claim, allocation, end, now_ms)
     if taken is not None or _is_same(end, promised):
         return taken
     if end.at_ms > promised.at_ms:
         for lease in _leases(allocation):
             supplies[lease].move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
+    return moved(claim, allocation, end, now_ms)
+
+
+def _while_moving(
+    claim: GpuClaim, allocation: Allocation, move: Move, end: End, now_ms: Millis
+) -> Take | Extend | None:
+    """Return what a claim on its way to other nodes needs: its end comes nearer at most, what is later follows with the cutover.
+
+    With nodes that are ready it outlives its lease; whoever isn't ready in time ends as it was told.
+    """
+    promised = promised_end(allocation)
+    end = min(end, promised, key=lambda each: each.at_ms)
+    is_saved = move.cause is MoveCause.LEASE_ENDS and move.ready_time is not None
+    outlives = is_saved and end.cause in MOVED_FROM
+    taken = take_if_due(claim, allocation, End(FOREVER, None) if outlives else end, now_ms)
+    if taken is not None or outlives or _is_same(end, promised):
+        return taken
     return moved(claim, allocation, end, now_ms)
 
 

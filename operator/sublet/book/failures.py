@@ -40,19 +40,39 @@ class Failures:
         self, holders: Iterable[GpuClaim], supplies: Mapping[LeaseUID, LeaseSupply]
     ) -> None:
         self._supplies = supplies
-        self._gone: Counter[LeaseUID] = Counter()
-        """lease -> nodes that claims hold and that its cluster doesn't list any more"""
-        seen: set[str] = set()
+        absent: dict[str, PlacedNode] = {}  # node UID -> a place on it
         for claim in holders:
             allocation = claim.status.allocation
             for place in allocation.placements if allocation is not None else ():
-                if place.node_uid not in seen and self._is_gone(place):
-                    seen.add(place.node_uid)
-                    self._gone[LeaseUID(place.lease_uid)] += 1
+                if self._is_absent(place):
+                    absent[place.node_uid] = place
+        self._gone = Counter(
+            LeaseUID(place.lease_uid) for place in absent.values() if self._is_gone(place)
+        )
+        """lease -> nodes that claims hold and that its cluster hasn't any more"""
+        self.unseen = tuple(absent[uid] for uid in sorted(absent) if not self._is_gone(absent[uid]))
+        """Nodes that claims hold and that their clusters don't list; a label may be missing, no more."""
 
     def of(self, allocation: Allocation) -> list[PlacedNode]:
         """Return the nodes of an allocation that failed."""
         return [p for p in allocation.placements if self._is_gone(p) or self._is_sick(p)]
+
+    def unseen_of(self, allocation: Allocation) -> bool:
+        """Say whether of one of its nodes nobody knows whether it is there."""
+        return any(self._is_absent(p) and not self._is_gone(p) for p in allocation.placements)
+
+    def lasting(
+        self, failed: Iterable[PlacedNode], since_ms: Millis | None, now_ms: Millis
+    ) -> list[PlacedNode]:
+        """Return the nodes that have failed for so long that they are replaced; the claim was told so long ago, too."""
+        if since_ms is None or now_ms < since_ms + REPLACE_AFTER_MS:
+            return []
+        nodes = ((place, self._node(place)) for place in failed)
+        return [
+            place
+            for place, node in nodes
+            if node is None or now_ms >= (node.sick_since_ms or 0) + REPLACE_AFTER_MS
+        ]
 
     def is_mass(self, failed: Iterable[PlacedNode]) -> bool:
         """Say whether one of these failed within ten minutes of more than 30 % of its lease's nodes, and of two at least."""
@@ -74,8 +94,14 @@ class Failures:
         node = supply.inventory.nodes.get(NodeName(place.node)) if supply is not None else None
         return node if node is not None and node.uid == place.node_uid else None
 
-    def _is_gone(self, place: PlacedNode) -> bool:
+    def _is_absent(self, place: PlacedNode) -> bool:
         return self._known(place) is not None and self._node(place) is None
+
+    def _is_gone(self, place: PlacedNode) -> bool:
+        """Say whether a node isn't there any more, as its cluster answered when it was asked for it by name."""
+        supply = self._known(place)
+        asked = supply is not None and place.node_uid in supply.inventory.gone
+        return asked and self._node(place) is None
 
     def _is_sick(self, place: PlacedNode) -> bool:
         node = self._node(place)

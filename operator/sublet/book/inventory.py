@@ -111,6 +111,8 @@ class LeaseInventory:
     isolation_ready: bool = False
     """The admission policies were proven; nothing is sold while they aren't."""
     cluster_uid: ClusterUID | None = None
+    gone: frozenset[NodeUID] = frozenset()
+    """Nodes that were asked for by name and aren't there any more."""
     generation: int = 0
     """Rises with every change of `nodes`."""
     nodes: Mapping[NodeName, NodeState] = field(default_factory=dict)

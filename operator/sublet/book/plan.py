@@ -13,6 +13,7 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
 from sublet.api.pending import Offer, PendingReason
+from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND
 from sublet.book.across import disputed_nodes, usual_sizes
 from sublet.book.backfill import SHADOWS, Opening, find_opening
@@ -70,7 +71,7 @@ def begin(view: View) -> tuple[Plan, "Pass"]:
     work = Pass(view, holders)
     decisions = work.decide(pending)
     due = next_due(view, holders, work.waiting, decisions, work.leaving, work.budgets)
-    return Plan(tuple(decisions), due), work
+    return Plan(tuple(decisions), due, work.unseen), work
 
 
 class Pass:
@@ -126,7 +127,9 @@ class Pass:
         self._preemption = Preemption(holders, self.rules.offer, view.busy, view.now_ms)
         self._pardons = Pardons(holders, self.rules.offer, self._supplies, view.busy, view.now_ms)
         self._promises = Promises(self.holdings.promises, self.rules, self._supplies, view.now_ms)
-        self._relocations = Relocations(holders, self.rules, self._supplies, view.now_ms)
+        self._relocations = Relocations(
+            holders, self.rules, self._supplies, view.now_ms, self.budgets.pays_until
+        )
         for supply in self._supplies.values():
             supply.close_windows()  # after the promises: they are kept through maintenance
 
@@ -197,6 +200,11 @@ class Pass:
         self._refused.clear()
         for supply in self._supplies.values():
             supply.go_on(view.now_ms)
+
+    @property
+    def unseen(self) -> tuple[PlacedNode, ...]:
+        """Return the nodes that claims hold and their clusters don't list."""
+        return self._relocations.unseen
 
     def is_to_move(self, claim: GpuClaim) -> bool:
         """Say whether a claim that is bound now may have to come to other nodes."""

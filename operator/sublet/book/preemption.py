@@ -149,7 +149,8 @@ def _fits(
     # they leave within the time that a release is given, or waiting for who ends by itself is as quick
     if max(s.whole.rested(Millis(left + RELEASE_MS)) for s in supplies) >= before_ms:
         return False
-    rested = max(s.whole.rested(left) for s in supplies)
+    # nodes of a claim that is told without notice are held now, too
+    rested = max(Millis(left + 1), *(s.whole.rested(left) for s in supplies))
     later = replace(demand.at(rested), is_ahead=True)
     running = [s for s in supplies if rested < later.until_on(s.ends_ms) <= s.ends_ms]
     return bool(running) and find_place(later, running) is not None

@@ -13,15 +13,16 @@ from typing import Final
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim, Replacement
 from sublet.api.gpuclass import GpuClass
-from sublet.api.ids import ClaimUID, LeaseUID, NodeUID
-from sublet.api.relocation import MOVED_FROM, Move, MoveCause, PlacedNode
+from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
+from sublet.api.relocation import MOST_LEAVING, MOVED_FROM, Move, MoveCause, PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.api.topology import Scope, Topology
 from sublet.book.decisions import CutOver, Decision, Degrade, Relocate
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.domains import must_have_domain, would_like_domain
-from sublet.book.expiry import own_end_ms
+from sublet.book.expiry import End, Pays, own_end_ms, paid_end, promised_end
 from sublet.book.failures import NODE_FAILED, REPLACE_AFTER_MS, Failures, failed_since
+from sublet.book.inventory import LeaseInventory
 from sublet.book.maintenance import until_windows
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.promises import give
@@ -38,13 +39,22 @@ class Relocations:
     """The claims of one pass that come to other nodes."""
 
     def __init__(
-        self, holders: Sequence[GpuClaim], rules: Rules, supplies: Supplies, now_ms: Millis
+        self,
+        holders: Sequence[GpuClaim],
+        rules: Rules,
+        supplies: Supplies,
+        now_ms: Millis,
+        pays: Pays,
     ) -> None:
+        """Look at bound claims; `pays` says until when there is money for a later end."""
         self._holders = holders
+        self._pays = pays
         self._rules = rules
         self._supplies = supplies
         self._now_ms = now_ms
         self._failures = Failures(holders, supplies)
+        self.unseen = self._failures.unseen
+        """Nodes that claims hold and that their clusters don't list; whether they are gone must be asked."""
 
     def decide(self, decided: Collection[ClaimUID]) -> Iterator[Decision]:
         """Yield cutovers that are due, moves that begin, and what claims with failed nodes are told."""
@@ -74,7 +84,7 @@ class Relocations:
         if move.cutover_time is not None:
             # a lease that was cut short meanwhile takes its nodes sooner
             ends = (s.ends_ms for s in self._leases(allocation))
-            at_ms = min([move.cutover_time, *ends])
+            at_ms = max(min([move.cutover_time, *ends]), move.ready_time)
         return CutOver(ClaimUID(claim.metadata.uid), at_ms) if at_ms <= self._now_ms else None
 
     def _succeed(self, claim: GpuClaim, allocation: Allocation) -> Relocate | None:
@@ -82,6 +92,8 @@ class Relocations:
         offer = self._rules.offer(claim.spec.class_name)
         until = allocation.until_time
         if offer is None or until is None or allocation.until_cause not in MOVED_FROM:
+            return None
+        if len(claim.status.leaving) >= MOST_LEAVING:
             return None
         if not moves_from(until, offer) <= self._now_ms < until:
             return None
@@ -101,17 +113,22 @@ class Relocations:
 
     def _relocate(
         self, claim: GpuClaim, allocation: Allocation, demand: Demand, found: Candidate
-    ) -> Relocate:
+    ) -> Relocate | None:
+        """Take the place, as far as there is money for it; None if that isn't further than its end now."""
         until, cause = end_of(demand, found.supplies)
-        give(demand, found, until if until is not None else FOREVER)
+        end = End(until if until is not None else FOREVER, cause)
+        end = paid_end(claim, allocation, end, self._pays)
+        if end.at_ms <= promised_end(allocation).at_ms:
+            return None
+        give(demand, found, end.at_ms)
         return Relocate(
             claim_uid=ClaimUID(claim.metadata.uid),
             sequence=claim.status.next_sequence,
             cause=MoveCause.LEASE_ENDS,
             decided_ms=self._now_ms,
             cutover_ms=allocation.until_time,
-            until_ms=until,
-            until_cause=cause,
+            until_ms=end.at_ms if end.at_ms < FOREVER else None,
+            until_cause=end.cause,
             placements=tuple(place.as_placement() for place in found.places),
         )
 
@@ -122,7 +139,8 @@ class Relocations:
         said = find_condition(claim.status.conditions, "Degraded")
         since = failed_since(claim)
         if not failed:
-            return Degrade(uid, NODE_FAILED, "") if since is not None else None
+            known_well = since is not None and not self._failures.unseen_of(allocation)
+            return Degrade(uid, NODE_FAILED, "") if known_well else None
         what = self._failures.described(failed)
         if claim.spec.replacement is Replacement.NEVER:
             then = "set replacement: OnFailure to get another, or make a new claim"
@@ -131,9 +149,13 @@ class Relocations:
                 "many nodes of the lease failed at once, so nothing is replaced by itself; "
                 "the platform team looks into it"
             )
-        elif since is None or self._now_ms < since + REPLACE_AFTER_MS:
+        elif len(claim.status.leaving) >= MOST_LEAVING:
+            then = (
+                "too many nodes that it left before are still held; the platform team looks into it"
+            )
+        elif not (lasting := self._failures.lasting(failed, since, self._now_ms)):
             then = f"it is replaced if it stays so for {REPLACE_AFTER_MS // 60_000} minutes"
-        elif (found := self._another(claim, allocation, failed)) is not None:
+        elif (found := self._another(claim, allocation, lasting)) is not None:
             return found
         else:
             then = _ROOMLESS
@@ -281,7 +303,9 @@ def moves_from(until_ms: Millis, offer: GpuClass) -> Millis:
 
 
 def relocation_dues(
-    holders: Iterable[GpuClaim], offer: Callable[[str], GpuClass | None]
+    holders: Iterable[GpuClaim],
+    offer: Callable[[str], GpuClass | None],
+    inventories: Mapping[LeaseUID, LeaseInventory],
 ) -> Iterator[Millis]:
     """Yield the instants at which something is decided here that wasn't before."""
     for claim in holders:
@@ -294,6 +318,11 @@ def relocation_dues(
                 yield moves_from(allocation.until_time, each)
         if (since := failed_since(claim)) is not None:
             yield Millis(since + REPLACE_AFTER_MS)
+            for place in allocation.placements if allocation is not None else ():
+                found = inventories.get(LeaseUID(place.lease_uid))
+                node = found.nodes.get(NodeName(place.node)) if found is not None else None
+                if node is not None and node.sick_since_ms is not None:
+                    yield Millis(node.sick_since_ms + REPLACE_AFTER_MS)
 
 
 def _stays(claim: GpuClaim) -> bool:

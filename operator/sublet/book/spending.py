@@ -144,4 +144,7 @@ def _billed(claim: GpuClaim, allocation: Allocation) -> tuple[Millis, Millis]:
     begin = bound
     if begin is None:
         begin = Millis(max(allocation.decided_time, claim.spec.schedule.start_time or 0))
-    return begin, allocation.until_time if allocation.until_time is not None else FOREVER
+    until = allocation.until_time if allocation.until_time is not None else FOREVER
+    if (move := claim.status.move) is not None:
+        until = max(until, move.until_time if move.until_time is not None else FOREVER)
+    return begin, until

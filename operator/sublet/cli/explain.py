@@ -5,7 +5,9 @@ from typing import Any
 from sublet.api.approval import approved_gpus, approver
 from sublet.api.common import Condition, find_condition
 from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.move_status import fresh_nodes
 from sublet.api.pending import Offer
+from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis, format_instant
 from sublet.cli.output import show_fields, show_table
 
@@ -97,7 +99,7 @@ def _held(claim: GpuClaim) -> dict[str, object]:
     allocation = claim.status.allocation
     if allocation is None:
         return {}
-    nodes = [f"{p.gpus} x {p.product} on {p.node} ({p.lease})" for p in allocation.placements]
+    nodes = [_named(place) for place in allocation.placements]
     if allocation.is_ahead:
         nodes = [
             f"{b.nodes} nodes with {b.gpus_per_node} x {b.product} each ({b.lease}), chosen at the start"
@@ -105,10 +107,25 @@ def _held(claim: GpuClaim) -> dict[str, object]:
         ]
     return {
         "Nodes": "\n".join(nodes),
+        "Coming": "\n".join(_coming(claim)),
+        "Leaving": "\n".join(_named(p) for x in claim.status.leaving for p in x.placements),
         "Price": f"{allocation.price_per_gpu_hour} {allocation.currency} per GPU-hour",
         "Giving up": _giving_up(claim, allocation),
         "Billed": format_instant(allocation.bound_time) + " on" if allocation.bound_time else "",
     }
+
+
+def _coming(claim: GpuClaim) -> list[str]:
+    """Return the nodes that a claim is moving to."""
+    allocation, move = claim.status.allocation, claim.status.move
+    if allocation is None or move is None:
+        return []
+    state = "being made ready" if move.ready_time is None else "ready"
+    return [f"{_named(place)}, {state}" for place in fresh_nodes(allocation, move)]
+
+
+def _named(place: PlacedNode) -> str:
+    return f"{place.gpus} x {place.product} on {place.node} ({place.lease})"
 
 
 def _giving_up(claim: GpuClaim, allocation: Allocation) -> str:

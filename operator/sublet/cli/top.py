@@ -6,6 +6,7 @@ from typing import Any
 from sublet.api.common import find_condition
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
+from sublet.api.move_status import all_nodes
 from sublet.api.times import Millis, format_instant
 from sublet.cli.output import show_table
 
@@ -71,7 +72,7 @@ def _claim_wide(claim: GpuClaim) -> tuple[object, ...]:
         allocation.tenant,
         f"{allocation.price_per_gpu_hour:f} {allocation.currency}",
         format_instant(allocation.bound_time) if allocation.bound_time else "",
-        ", ".join(p.node for p in allocation.placements),
+        ", ".join(p.node for p in all_nodes(claim)),
     )
 
 

@@ -12,17 +12,19 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClusterUID, LeaseUID, NodeName
+from sublet.api.ids import ClusterUID, LeaseUID, NodeName, NodeUID
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.clock import Clock
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.inventory import node_state
 from sublet.fleet.probe import Probe, ProbeTimes
 from sublet.kube.addresses import RefuseAddress
+from sublet.kube.errors import KubeError, NotFound
 from sublet.kube.informer import Informer, Target
 from sublet.kube.session import ApiServer, Endpoint
 from sublet.kube.wire import Meta, Node
 
+_ASK_AGAIN_SECONDS: Final = 60.0
 GPU_PRESENT: Final = "nvidia.com/gpu.present"
 
 
@@ -63,6 +65,8 @@ class LeasedCluster:
         self._wire: dict[NodeName, Node] = {}  # node name -> as last seen
         self._states: dict[NodeName, NodeState] = {}  # node name -> as the book sees it
         self._foreign: set[NodeName] = set()
+        self._gone: set[NodeUID] = set()  # nodes that aren't there any more, by a live look
+        self._asked: dict[NodeUID, float] = {}  # node UID -> when it was asked for, monotonic
         self._generation = 0
         self._inventory: LeaseInventory | None = None
         self._informer: Informer[Node] | None = None
@@ -106,6 +110,7 @@ class LeasedCluster:
                 synced=facts.synced,
                 isolation_ready=facts.isolation_ready is True,
                 cluster_uid=facts.cluster_uid,
+                gone=frozenset(self._gone),
                 generation=self._generation,
                 nodes=MappingProxyType(dict(self._states)),
             )
@@ -140,6 +145,32 @@ class LeasedCluster:
             if name in self._wire:
                 self._recount(self._wire[name])
 
+    def look_for(self, name: NodeName, uid: NodeUID) -> None:
+        """Ask for a node that isn't listed by its name: it may be gone, or have lost a label."""
+        now = self._clock.monotonic()
+        if (
+            uid in self._gone
+            or now < self._asked.get(uid, -_ASK_AGAIN_SECONDS) + _ASK_AGAIN_SECONDS
+        ):
+            return
+        self._asked[uid] = now
+        self._tasks = [t for t in self._tasks if not t.done()]
+        self._tasks.append(asyncio.create_task(self._ask_for(name, uid), name=f"look for {name}"))
+
+    async def _ask_for(self, name: NodeName, uid: NodeUID) -> None:
+        try:
+            try:
+                found = (await self.api.get_as(f"/api/v1/nodes/{name}", Node)).metadata.uid
+            except NotFound:
+                found = ""
+            # what a cluster says counts only if it is the one that the node was in
+            await self._probe.confirm()
+        except KubeError:
+            return
+        if found != uid and self.writable:
+            self._gone.add(uid)
+            self._changed()
+
     def is_foreign(self, name: NodeName) -> bool:
         """Say whether foreign pods were seen on a node, or its pods still have to be looked at."""
         return name in self._foreign
@@ -153,6 +184,7 @@ class LeasedCluster:
         ):
             return
         self._wire[NodeName(node.metadata.name)] = node
+        self._gone.discard(NodeUID(node.metadata.uid))
         self._recount(node)
 
     def _recount(self, node: Node) -> None:

@@ -13,7 +13,7 @@ import structlog
 from sublet.api.approval import approved_gpus
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
 from sublet.api.times import Millis
 from sublet.binder.binder import Binder
 from sublet.book.decisions import CutOver, Decision, Extend, Plan, Reserve, Take
@@ -119,6 +119,9 @@ class Loop:
         self._took(self._clock.monotonic() - begun)
         self._record(view, made, is_full=self._book.is_full)
         sayings = self._dispatch(made)
+        for place in made.unseen:
+            if (cluster := self._fleet.cluster(LeaseUID(place.lease_uid))) is not None:
+                cluster.look_for(NodeName(place.node), NodeUID(place.node_uid))
         restless = self._tend()
         self._adoption.tend(self._state.leases.all())
         self._bookkeeper.tend(restless)

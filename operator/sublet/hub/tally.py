@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.move_status import all_nodes, fresh_nodes
 from sublet.api.times import Millis
-from sublet.book.holdings import Term, holds
+from sublet.book.holdings import RELEASE_MS, Term, holds
 from sublet.book.steps import FOREVER
 from sublet.fleet.conditions import Held
 from sublet.hub.state import Shelf
@@ -78,6 +78,11 @@ class Tally:
             for place in fresh_nodes(allocation, move):
                 self._reserved[place.lease_uid] += sign * place.gpus
                 self._add(place.lease_uid, (move.until_time, None), sign * place.gpus)
+        for left in claim.status.leaving:
+            for place in left.placements if left.freed_time is None else ():
+                expected = Millis(left.release_time + RELEASE_MS)
+                self._reserved[place.lease_uid] += sign * place.gpus
+                self._add(place.lease_uid, (expected, None), sign * place.gpus)
         for booking in allocation.bookings if allocation.is_ahead else ():
             window = (until, claim.spec.schedule.start_time)
             self._add(booking.lease_uid, window, sign * booking.gpus)

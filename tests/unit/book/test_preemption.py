@@ -336,3 +336,12 @@ def test_if_any_set_of_victims_makes_it_fit_one_is_found_and_none_of_them_can_be
         assert not any(fits_without(victims - {one}) for one in victims)
     else:
         assert fits_without(()) or not fits_without(lower)
+
+
+def test_a_claim_of_a_class_without_notice_is_taken_back_at_once():
+    atonce = as_class(gpu_class("spot", guarantee="Preemptible", noticeSeconds=0))
+    busy = running(asking("cheap", 32))
+    urgent = asking("urgent", 8, "high", "h100")
+    made = plan(replace(seen(*busy, urgent), classes=(as_class(), atonce)))
+    (victim,) = taken(made).values()
+    assert victim == Extend(busy[0].metadata.uid, NOW, ReleaseCause.PREEMPTED)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import NodeName
 from sublet.api.move_status import all_nodes
 from sublet.api.relocation import MoveCause, ReleaseCause
 from sublet.api.times import format_instant
@@ -204,12 +205,13 @@ def test_a_node_that_cant_be_seen_hasnt_failed():
     assert decided(view([busy], [silent], classes=CLASSES)) == []
 
 
-def test_a_node_that_its_cluster_doesnt_list_any_more_is_replaced_too():
+def test_a_node_that_its_cluster_hasnt_any_more_is_replaced_too():
     west = leased("west", count=4)
     busy = running(west, count=2, replacement="OnFailure")
     each, found = west
     without = {n: s for n, s in found.nodes.items() if n != "west-0000"}
-    first = view([busy], [(each, replace(found, nodes=without))], classes=CLASSES)
+    gone = frozenset({found.nodes[NodeName("west-0000")].uid})
+    first = view([busy], [(each, replace(found, nodes=without, gone=gone))], classes=CLASSES)
     seen = replace(after(first, plan(first)), now_ms=NOW + REPLACE_AFTER_MS)
     (made,) = decided(seen)
     assert isinstance(made, Relocate)

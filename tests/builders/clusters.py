@@ -1,0 +1,97 @@
+"""A leased cluster that notes what it is asked, for tests of protocols without an API server."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.binder.claims import Outrun
+from sublet.binder.slots import Slots
+from sublet.kube.errors import NotFound
+from sublet.kube.wire import Meta, Node, Pod, PodList
+from tests.builders.api import NOW
+
+CLUSTER = "00000000-0000-4000-8000-00000000c1c1"
+Call = tuple[str, str]
+
+
+class NotedApi:
+    """Answers as a cluster with these nodes in which a claim's namespaces stand; `pods` are on each of its nodes."""
+
+    def __init__(self, claim_uid: str, nodes: dict[str, Node] | None = None, pods: int = 0) -> None:
+        self.calls: list[Call] = []
+        self._claim_uid = claim_uid
+        self._nodes = nodes or {}
+        self._pods = pods
+
+    def sent(self, *methods: str) -> list[str]:
+        """Return the paths of requests by method."""
+        return [path for method, path in self.calls if method in methods]
+
+    async def get(self, path: str, **_: str) -> dict[str, Any]:
+        uid = CLUSTER if path.endswith("/kube-system") else "namespace"
+        return {"metadata": {"uid": uid, "labels": {"sublet.dev/claim": self._claim_uid}}}
+
+    async def get_as(self, path: str, type_: type, **_: str) -> Any:
+        if type_ is PodList:
+            return PodList(Meta(), items=[Pod(Meta())] * self._pods)
+        if path not in self._nodes:
+            raise NotFound(404, "NotFound", path)
+        return self._nodes[path]
+
+    async def patch_as(self, path: str, _: Any, __: type) -> Node:
+        self.calls.append(("PATCH", path))
+        return self._nodes[path]
+
+    async def apply(self, path: str, _: Any) -> None:
+        self.calls.append(("APPLY", path))
+
+    async def delete(self, path: str, **_: Any) -> None:
+        self.calls.append(("DELETE", path))
+
+    async def request(self, method: str, path: str, **_: Any) -> None:
+        self.calls.append((method, path))
+
+
+class Hub:
+    """The claim as the hub has it, whoever asks; `refuses` makes every write too late."""
+
+    def __init__(self, live: GpuClaim | None, *, refuses: bool = False) -> None:
+        self.live = live
+        self._refuses = refuses
+
+    async def get(self, _: GpuClaim) -> GpuClaim | None:
+        return self.live
+
+    async def write_status(self, claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
+        if self._refuses:
+            raise Outrun("409: an earlier write was applied")
+        return claim.model_copy(update={"status": status})
+
+
+async def _settled(_: GpuClaim) -> None: ...
+
+
+def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any:
+    """Return what the binder works with: leases by UID, and the connections that may be written to."""
+    clusters = {
+        uid: SimpleNamespace(
+            api=api,
+            facts=SimpleNamespace(cluster_uid=CLUSTER),
+            tenant_endpoint=SimpleNamespace(server="https://west.example:6443"),
+            node=lambda _: None,
+            observe=lambda _: None,
+        )
+        for uid, api in apis.items()
+    }
+    return SimpleNamespace(
+        claims=hub,
+        cluster=clusters.get,
+        lease=leases.get,
+        class_=lambda _: None,
+        slots=lambda _: Slots(4),
+        clock=SimpleNamespace(now_ms=lambda: NOW + 10**9),
+        events=SimpleNamespace(note=lambda *_, **__: None),
+        meter=SimpleNamespace(settle=_settled),
+        token_life_seconds=3_600,
+        grants={},
+    )
