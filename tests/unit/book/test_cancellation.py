@@ -11,7 +11,7 @@ from sublet.api import claim_status
 from sublet.api.cancellation import Cancellation, CancellationTerms
 from sublet.api.gpuclaim import GpuClaim, Schedule
 from sublet.api.relocation import ReleaseCause
-from sublet.api.times import MS_PER_HOUR
+from sublet.api.times import MS_PER_HOUR, format_instant
 from sublet.book.balance import balance
 from sublet.book.coverage import coverage
 from sublet.book.plan import plan
@@ -21,7 +21,7 @@ from sublet.ledger.entry import EntryKind, Fact
 from sublet.ledger.interval import intervals
 from sublet.ledger.terms import parse_price
 from sublet.ledger.usage import By, usage
-from tests.builders.api import NOW, as_class, gpu_class
+from tests.builders.api import NOW, as_class, as_lease, gpu_class, lease
 from tests.builders.fleet import after, view
 from tests.builders.histories import histories, passes
 from tests.builders.sales import bound
@@ -123,6 +123,25 @@ def test_who_takes_the_duration_off_and_leaves_is_charged_what_was_agreed():
     seen = asks(world(), 3.2, hours=None)
 
     assert charged(asks(seen, 3.5, delete=True)) == [(4, 12, 16)]
+
+
+def test_who_takes_the_duration_off_asks_for_no_longer_time_by_the_classs_longest():
+    longest = CLASS.spec.model_copy(update={"max_duration_seconds": 48 * 3600})
+    seen = replace(world(), classes=(CLASS.model_copy(update={"spec": longest}),))
+    seen = asks(seen, 3.2, hours=None)
+    assert seen.claims[0].status.allocation.until_time == at(START + 48)
+
+    assert charged(asks(seen, 3.5, delete=True)) == [(4, 12, 16)]
+
+
+def test_a_longer_time_that_the_pool_gave_in_part_is_given_up_for_what_it_gave():
+    window = {"startTime": format_instant(at(14)), "endTime": format_instant(at(15))}
+    spec = as_lease(lease("west", committed=16, maintenance=[window])).spec
+    seen = replace(world(), leases=(WEST.model_copy(update={"spec": spec}),))
+    seen = asks(seen, 3.2, hours=12)
+    assert seen.claims[0].status.allocation.until_time == at(14)
+
+    assert charged(asks(seen, 3.5, delete=True)) == [(4, 14, 16)]
 
 
 def test_while_it_runs_the_rest_is_charged_and_what_ran_is_billed():
