@@ -7,10 +7,10 @@ import pytest
 from sublet.api import claim_status, move_status
 from sublet.api.gpuclaim import GpuClaim, Release
 from sublet.api.relocation import MOST_LEAVING, ReleaseCause
+from sublet.api.times import format_instant
 from sublet.book.decisions import CutOver, Extend, Relocate, Take
 from sublet.book.failures import REPLACE_AFTER_MS
 from sublet.book.plan import plan
-from sublet.api.times import format_instant
 from sublet.book.view import View
 from tests.builders.api import NOW, as_claim, claim
 from tests.builders.fleet import after, refusal_of, reserve_of, view
