@@ -51,7 +51,7 @@ def allocation_for(claim: GpuClaim, decision: Reserve) -> Allocation:
         tenant=decision.tenant,
         tenant_uid=decision.tenant_uid,
         requested_by=meta.annotations.get(_REQUESTED_BY, "")[:1024],
-        approved_by=promise.approved_by if promise is not None else approver(meta)[:1024],
+        approved_by=promise.approved_by if promise is not None else approver(claim)[:1024],
         price_per_gpu_hour=decision.price_per_gpu_hour,
         currency=decision.currency,
         price_hash=PriceTerms(decision.price_per_gpu_hour, decision.currency).hash,

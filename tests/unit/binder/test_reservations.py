@@ -52,8 +52,8 @@ def test_tags_that_change_before_the_start_dont_change_lines_that_are_in_the_led
 
 
 def test_an_approval_that_was_taken_back_stays_with_what_was_promised_on_it():
-    uid = ahead("train", 4, 8).metadata.uid
-    each, decision = promised({}, **{APPROVED: approval_text(uid, 16), APPROVED_BY: "ann"})
+    said = approval_text(ahead("train", 4, 8))
+    each, decision = promised({}, **{APPROVED: said, APPROVED_BY: "ann"})
     meta = each.metadata.model_copy(update={"annotations": {}})
 
     assert allocation_for(each.model_copy(update={"metadata": meta}), decision).approved_by == "ann"
