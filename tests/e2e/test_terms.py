@@ -55,7 +55,7 @@ def test_a_large_claim_waits_for_a_person_and_says_who_that_was(
     found = stack.claim(ACME, "large") or {}
     assert condition(found, "Stalled") == "True"
 
-    word = f"sublet.dev/approved={found['metadata']['uid']}=16"
+    word = f"sublet.dev/approved={found['metadata']['uid']}=16,{found['spec']['className']}"
     stack.kubectl("hub", "annotate", "gpuclaim", "-n", ACME, "large", word)
 
     bound = wait_for("it is bound", lambda: stack.is_bound(ACME, "large"))

@@ -236,9 +236,11 @@ def extended(
     """Its end moved; what was given up by that too late is charged."""
     allocation = allocation_of(claim)
     update: dict[str, object] = {"until_time": until_ms, "until_cause": cause}
-    if allocation.cancellation is not None and cause is ReleaseCause.COMPLETED:
-        asked = {"until_time": until_ms}
-        update["cancellation"] = allocation.cancellation.model_copy(update=asked)
+    terms = allocation.cancellation
+    if terms is not None and until_ms is not None and claim.spec.schedule.duration_seconds:
+        # without a duration nothing longer is asked for; what something else ends is asked for at least until then
+        asked = until_ms if cause is ReleaseCause.COMPLETED else max(terms.until_time, until_ms)
+        update["cancellation"] = terms.model_copy(update={"until_time": asked})
     update["given_up"] = (*allocation.given_up, *given_up)
     allocation = allocation.model_copy(update=update)
     return acknowledged(claim).model_copy(update={"allocation": allocation})

@@ -38,6 +38,35 @@ _HELD_UP: Final = (StillThere, ClusterSilent, ClusterRefuses, SecretTaken, Isola
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
 
 
+def allocation_for(claim: GpuClaim, decision: Reserve) -> Allocation:
+    """Return a decided reservation as the claim's status says it.
+
+    One that gives a promise nodes, or other leases, keeps the promise's tags and approver: the ledger may have lines that
+    carry them.
+    """
+    held, meta = claim.status.allocation, claim.metadata
+    promise = held if is_true(claim.status.conditions, "Reserved") else None
+    return Allocation(
+        sequence=decision.sequence,
+        tenant=decision.tenant,
+        tenant_uid=decision.tenant_uid,
+        requested_by=meta.annotations.get(_REQUESTED_BY, "")[:1024],
+        approved_by=promise.approved_by if promise is not None else approver(claim)[:1024],
+        price_per_gpu_hour=decision.price_per_gpu_hour,
+        currency=decision.currency,
+        price_hash=PriceTerms(decision.price_per_gpu_hour, decision.currency).hash,
+        tags=promise.tags if promise is not None else claim.spec.tags,
+        priority=decision.priority,
+        decided_time=decision.decided_ms,
+        until_time=decision.until_ms,
+        until_cause=decision.until_cause,
+        placements=decision.placements,
+        bookings=decision.bookings,
+        cancellation=decision.cancellation,
+        given_up=decision.given_up,
+    )
+
+
 class Works:
     """All pieces of work, with the tools they need; `write` writes a status and shows it to everybody."""
 
@@ -174,25 +203,7 @@ class Works:
 
     async def _reserve(self, claim: GpuClaim, decision: Reserve) -> GpuClaim:
         claim = await self._tools.claims.add_finalizer(claim)
-        allocation = Allocation(
-            sequence=decision.sequence,
-            tenant=decision.tenant,
-            tenant_uid=decision.tenant_uid,
-            requested_by=claim.metadata.annotations.get(_REQUESTED_BY, "")[:1024],
-            approved_by=approver(claim.metadata)[:1024],
-            price_per_gpu_hour=decision.price_per_gpu_hour,
-            currency=decision.currency,
-            price_hash=PriceTerms(decision.price_per_gpu_hour, decision.currency).hash,
-            tags=claim.spec.tags,
-            priority=decision.priority,
-            decided_time=decision.decided_ms,
-            until_time=decision.until_ms,
-            until_cause=decision.until_cause,
-            placements=decision.placements,
-            bookings=decision.bookings,
-            cancellation=decision.cancellation,
-            given_up=decision.given_up,
-        )
+        allocation = allocation_for(claim, decision)
         now = self._tools.clock.now_ms()
         if allocation.approved_by and decision.sequence == 1:
             self._tools.events.note(claim, "Approved", f"approved by {allocation.approved_by}")

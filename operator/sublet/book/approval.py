@@ -1,6 +1,6 @@
 """Claims that are too large for their class without a person's approval: what they are told.
 
-An approval counts for one claim and up to a number of GPUs. It is asked for when the claim is reserved and not again, so
+An approval counts for one claim, of one class, up to a number of GPUs. It is asked for when the claim is reserved and not again, so
 taking it back touches nothing that was promised or handed over.
 """
 

@@ -17,8 +17,8 @@ from sublet.book.demand import Demand
 from sublet.book.holdings import RELEASE_MS
 from sublet.book.steps import FOREVER
 
-MAX_SHORTENINGS: Final = 960
-"""Entries in a status after which a window isn't shortened any more; giving it up always has room."""
+MAX_ENTRIES: Final = 1_024
+"""So many of what was given up a status has room for."""
 
 
 def terms_of(demand: Demand) -> CancellationTerms | None:
@@ -47,6 +47,9 @@ def given_up(
     gpus: dict[str, int] = defaultdict(int)  # lease UID -> GPUs
     for place in allocation.placements or allocation.bookings:
         gpus[place.lease_uid] += place.gpus
+    parts = list(_not_yet(allocation, Millis(max(from_ms, start)), until_ms))
+    fit = (MAX_ENTRIES - len(allocation.given_up)) // max(1, len(gpus))
+    longest = sorted(parts, key=lambda part: part[0] - part[1])[:fit]
     return tuple(
         GivenUp(
             sequence=allocation.sequence,
@@ -55,9 +58,22 @@ def given_up(
             from_time=begin,
             until_time=end,
         )
-        for begin, end in _not_yet(allocation, Millis(max(from_ms, start)), until_ms)
+        for begin, end in sorted(longest)
         for uid in sorted(gpus)
     )
+
+
+def may_shorten(claim: GpuClaim, allocation: Allocation) -> bool:
+    """Say whether there is room to say what one more shortening gives up, and after that the whole window.
+
+    A window that was shortened and prolonged in turns has parts between those given up, each an entry of its own.
+    """
+    if not allocation.given_up:
+        return True
+    start = claim.spec.schedule.start_time or allocation.decided_time
+    parts = len(list(_not_yet(allocation, start, allocation.until_time or FOREVER)))
+    needed = (parts + 2) * len(allocation.lease_uids)
+    return len(allocation.given_up) + needed <= MAX_ENTRIES
 
 
 def _is_late(claim: GpuClaim, allocation: Allocation, start: Millis, now_ms: Millis) -> bool:

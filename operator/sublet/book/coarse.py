@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.pending import OfferKind, PendingReason
+from sublet.api.pending import Offer, OfferKind, PendingReason
 from sublet.book.decisions import Refuse
 
 
@@ -31,8 +31,6 @@ _WORDS: Final[Mapping[PendingReason, str]] = {
     PendingReason.LEASE_UNREACHABLE: "a cluster that could serve it can't be reached now",
 }
 _NOWHERE: Final = "no leases are close together, or apart, as topology and placement ask"
-_SIZES_OF_NODES: Final = (PendingReason.TOPOLOGY_UNFIT, PendingReason.WAITING_FOR_APPROVAL)
-"""Refusals whose other sizes come from a node's size or a class's limit, not from what is free."""
 
 
 def coarsened(claim: GpuClaim, refused: Refuse) -> Refuse:
@@ -44,7 +42,12 @@ def coarsened(claim: GpuClaim, refused: Refuse) -> Refuse:
         message = f"asks for {claim.spec.gpus} GPUs; {_NOWHERE}"
     elif refused.reason is PendingReason.SUSPENDED:
         message = message.partition(";")[0]
-    offers = refused.offers
-    if refused.counts_fleet or refused.reason not in _SIZES_OF_NODES:
-        offers = tuple(o for o in offers if o.change is not OfferKind.OTHER_SIZE)
+    offers = tuple(o for o in refused.offers if not _counts(claim, refused, o))
     return replace(refused, message=message, offers=offers)
+
+
+def _counts(claim: GpuClaim, refused: Refuse, offer: Offer) -> bool:
+    """Say whether an offer's size tells what is free: a larger one is the next that fits nodes, a smaller one what is left."""
+    fits_nodes = refused.reason is PendingReason.TOPOLOGY_UNFIT and not refused.counts_fleet
+    next_larger = fits_nodes and offer.gpus > claim.spec.gpus
+    return offer.change is OfferKind.OTHER_SIZE and not next_larger

@@ -86,4 +86,4 @@ def _beyond(held: Iterable[Span], committed: int) -> tuple[ClaimUID, ...]:
         total += span.gpus
         if total > committed:
             found.append(span.claim_uid)
-    return tuple(found)
+    return tuple(dict.fromkeys(found))  # one that moves within a lease holds it twice

@@ -14,7 +14,7 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.relocation import MOVED_FROM, Move, MoveCause, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
-from sublet.book.cancellation import MAX_SHORTENINGS, given_up
+from sublet.book.cancellation import given_up, may_shorten
 from sublet.book.decisions import Extend, Take
 from sublet.book.demand import left_of
 from sublet.book.maintenance import end_cause
@@ -164,7 +164,7 @@ def own_end_ms(claim: GpuClaim, allocation: Allocation, offer: GpuClass | None) 
     """Return when a claim ends by its own duration and its class, whatever its leases say."""
     asked = _asked_end(claim, allocation)
     promised = promised_end(allocation)
-    if len(allocation.given_up) > MAX_SHORTENINGS:
+    if not may_shorten(claim, allocation):
         asked = max(asked, promised.at_ms)
     return min(asked, max(promised.at_ms, _class_end(claim, allocation, promised, offer)))
 

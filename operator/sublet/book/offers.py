@@ -156,6 +156,9 @@ def _classes(demand: Demand, rules: Rules, find: Find) -> Iterator[Offer]:
     read = [rules.read(with_spec(demand.claim, class_name=n)) for n in names[:_CLASSES_TRIED]]
     others = [each for each in read if isinstance(each, Demand)]
     others = [each for each in others if each.offer.spec.currency == demand.offer.spec.currency]
+    # an approval is one of the claim's own class
+    limits = [(x, x.offer.spec.approval_above_gpus) for x in others]
+    others = [x for x, limit in limits if limit is None or x.gpus <= limit]
     for other in sorted(others, key=lambda d: (d.price, d.offer.metadata.name)):
         if find(other) is not None:
             yield _offer(other, OfferKind.OTHER_CLASS)

@@ -202,12 +202,20 @@ class Relocations:
         supplies: Sequence[LeaseSupply],
         domain: str | None,
     ) -> tuple[PlacedNode, ...]:
-        """Take nodes for lost ones, whose GPUs count no more against their lease's commitment; () if there are none."""
+        """Take nodes for lost ones, whose GPUs count no more against their lease's commitment; () if there are none.
+
+        On its own lease the claim is in and stays through maintenance: it takes no more GPUs there than it gives up.
+        """
         until = demand.until_on(FOREVER)
         own = [(s, p.gpus) for s in supplies for p in lost if p.lease_uid == s.uid]
+        stays = [s for s, _ in own[:1]] if len({p.lease_uid for p in lost}) == 1 else []
         for supply, gpus in own:
             supply.lend(gpus, until)
+        for supply in stays:
+            supply.close_windows(-1)
         found = find_place(demand, supplies, domain)
+        for supply in stays:
+            supply.close_windows()
         if found is None:
             for supply, gpus in own:
                 supply.lend(-gpus, until)

@@ -2,21 +2,24 @@
 
 GPUs are held from the decision, or from the start of a window that was promised ahead, to the end of the release, and
 paid for from boundTime to releaseTime; a promise is counted as paid for from its start on. An allocation that
-still holds goes on as `Holdings` sees it: to its end, or without one. A claim keeps its last allocation only: earlier
-ones, and those of claims that are gone, are in the ledger.
+still holds goes on as `Holdings` sees it: to its end, or without one. A claim on its way to other nodes holds those too
+from the decision on, and what it leaves until that is free. A claim keeps its last allocation only, and what it is
+leaving: earlier ones, and those of claims that are gone, are in the ledger.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sublet.api.common import find_condition
-from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.common import find_condition, is_true
+from sublet.api.gpuclaim import Allocation, Booking, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.move_status import fresh_nodes
 from sublet.api.rating import Rate
+from sublet.api.relocation import Move, PlacedNode
 from sublet.api.times import Millis
-from sublet.book.holdings import held_until, holds
+from sublet.book.holdings import RELEASE_MS, held_until, holds
 from sublet.book.steps import FOREVER
 
 
@@ -70,25 +73,76 @@ def spans_of(claims: Iterable[GpuClaim], now_ms: Millis) -> Spans:
 
 def _spans(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> Iterator[Span]:
     yield from _given_up(claim, allocation)
+    yield from _left(claim, allocation, now_ms)
     if allocation.is_ahead and not holds(claim):
         return  # a promise that was given up never held anything
-    gpus: dict[LeaseUID, int] = defaultdict(int)
-    for place in allocation.placements or allocation.bookings:
-        gpus[LeaseUID(place.lease_uid)] += place.gpus
-    # what was promised ahead is held from its start on
+    # what was promised ahead is held from its start on, and what was moved to from when it took the others' place
     begin = Millis(max(allocation.decided_time, claim.spec.schedule.start_time or 0))
+    if allocation.since_time is not None and allocation.bound_time is not None:
+        begin = allocation.bound_time
     end = max(begin, _held_until(claim, allocation, now_ms))
     paid_from = allocation.bound_time if allocation.bound_time is not None else begin
     paid_until = max(paid_from, min(end, _paid_until(claim, allocation)))
+    places = allocation.placements or allocation.bookings
+    yield from _each(claim, allocation, _by_lease(places), (begin, end), (paid_from, paid_until))
+    if claim.status.move is not None and holds(claim):
+        yield from _to_come(claim, allocation, claim.status.move, end)
+
+
+def _to_come(claim: GpuClaim, allocation: Allocation, move: Move, end_ms: Millis) -> Iterator[Span]:
+    """Yield what a move takes: other nodes from its decision on, and all that is paid for once they take the place."""
+    until = move.until_time if move.until_time is not None else FOREVER
+    if is_true(claim.status.conditions, "Releasing"):
+        until, over = end_ms, end_ms
+    else:
+        over = move.cutover_time if move.cutover_time is not None else until
+    fresh = fresh_nodes(allocation, move)
+    held, paid = (move.decided_time, max(until, move.decided_time)), (over, max(over, until))
+    yield from _each(claim, allocation, _by_lease(fresh), held, paid)
+    new = {p.node_uid for p in fresh}
+    kept = [p for p in move.placements if p.node_uid not in new]
+    # a move that waits for no instant keeps them without a break
+    goes_on = (max(over, end_ms), max(over, end_ms, until))
+    yield from _each(claim, allocation, _by_lease(kept), goes_on, goes_on)
+
+
+def _left(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> Iterator[Span]:
+    """Yield what earlier nodes held and cost, for as long as the claim is leaving them."""
+    for left in claim.status.leaving:
+        gpus = {LeaseUID(x.lease_uid): x.gpus for x in left.metered}
+        billed = (left.bound_time, left.release_time)
+        yield from _each(claim, allocation, gpus, billed, billed)
+        expected = Millis((left.vacated_time or left.release_time) + RELEASE_MS)
+        free = left.freed_time or (expected if expected > now_ms else FOREVER)
+        going = (left.release_time, max(free, left.release_time))
+        nothing = (left.release_time, left.release_time)
+        yield from _each(claim, allocation, _by_lease(left.placements), going, nothing)
+
+
+def _by_lease(places: Iterable[PlacedNode | Booking]) -> dict[LeaseUID, int]:
+    """Return lease UID -> GPUs."""
+    gpus: dict[LeaseUID, int] = defaultdict(int)
+    for place in places:
+        gpus[LeaseUID(place.lease_uid)] += place.gpus
+    return gpus
+
+
+def _each(
+    claim: GpuClaim,
+    allocation: Allocation,
+    gpus: Mapping[LeaseUID, int],
+    held: tuple[Millis, Millis],
+    paid: tuple[Millis, Millis],
+) -> Iterator[Span]:
     for lease_uid, count in gpus.items():
         yield Span(
             claim_uid=ClaimUID(claim.metadata.uid),
             lease_uid=lease_uid,
             gpus=count,
-            from_ms=begin,
-            until_ms=end,
-            paid_from_ms=paid_from,
-            paid_until_ms=paid_until,
+            from_ms=held[0],
+            until_ms=held[1],
+            paid_from_ms=paid[0],
+            paid_until_ms=paid[1],
             rate=Rate(allocation.price_per_gpu_hour, allocation.currency),
         )
 

@@ -30,7 +30,7 @@ class View:
     inventories: Mapping[LeaseUID, LeaseInventory] = field(default_factory=dict)
     """lease UID -> its nodes"""
     approved: Mapping[ClaimUID, int] = field(default_factory=dict)
-    """claim -> GPUs that a person approved for it"""
+    """claim -> GPUs that a person approved for it, of the class it asks for"""
     busy: frozenset[ClaimUID] = frozenset()
     """Claims that work is under way for: their end can't be moved just now."""
     accounts: Mapping[TenantUID, Account] = field(default_factory=dict)

@@ -20,10 +20,10 @@ async def approve(hub: Cluster, raw: dict[str, Any]) -> str:
     """Approve a claim as it stands; return what was done."""
     claim = GpuClaim.model_validate(raw)
     meta, gpus = claim.metadata, claim.spec.gpus
-    if approved_gpus(meta) >= gpus:
-        return f"{meta.key} is approved for {approved_gpus(meta)} GPUs already"
+    if approved_gpus(claim) >= gpus:
+        return f"{meta.key} is approved for {approved_gpus(claim)} GPUs already"
     name = await _own_name(hub)
-    said = {**meta.annotations, APPROVED: approval_text(meta.uid, gpus), APPROVED_BY: name}
+    said = {**meta.annotations, APPROVED: approval_text(claim), APPROVED_BY: name}
     await _write(hub, claim, said)
     return f"{meta.key} is approved for {gpus} GPUs"
 

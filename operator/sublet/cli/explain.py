@@ -65,8 +65,8 @@ def _because(claim: GpuClaim) -> str:
 
 
 def _approved(claim: GpuClaim) -> str:
-    gpus = approved_gpus(claim.metadata)
-    return f"{gpus} GPUs, by {approver(claim.metadata)}" if gpus else ""
+    gpus = approved_gpus(claim)
+    return f"{gpus} GPUs, by {approver(claim)}" if gpus else ""
 
 
 def _outlook(claim: GpuClaim) -> dict[str, object]:

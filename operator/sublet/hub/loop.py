@@ -296,5 +296,5 @@ class Loop:
 
 def _approvals(claims: Iterable[GpuClaim]) -> dict[ClaimUID, int]:
     """Return claim -> GPUs that a person approved for it."""
-    found = ((ClaimUID(c.metadata.uid), approved_gpus(c.metadata)) for c in claims)
+    found = ((ClaimUID(c.metadata.uid), approved_gpus(c)) for c in claims)
     return {uid: gpus for uid, gpus in found if gpus}

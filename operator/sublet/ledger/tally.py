@@ -6,14 +6,17 @@ one by one only while they still count as usage.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
 
 from sublet.api.ids import LeaseUID, TenantUID
 from sublet.api.periods import month_of, month_start
 from sublet.api.times import Millis
 from sublet.ledger.decay import HALF_LIVES, thousandths
-from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.entry import BILLED, EntryKind, EntryType, Fact
 from sublet.ledger.interval import Fold, Interval, Key
 
+FOREVER: Final = Millis(2**63 - 1)
 Metered = Mapping[str, int]
 """price hash -> GPU-milliseconds"""
 
@@ -34,7 +37,7 @@ class Tally:
         billed = False
         for fact in facts:
             closed = self._fold.take(fact)
-            if fact.kind is not EntryKind.BOUND:
+            if fact.kind not in BILLED:
                 continue
             billed = True
             if closed is not None:
@@ -42,15 +45,20 @@ class Tally:
         return billed
 
     def spent(
-        self, since: Mapping[TenantUID, Millis], as_of_ms: Millis, shown: Iterable[Fact]
+        self,
+        since: Mapping[TenantUID, Millis],
+        as_of_ms: Millis,
+        shown: Iterable[Fact],
+        until: Mapping[TenantUID, Millis] = MappingProxyType({}),
     ) -> dict[TenantUID, Metered]:
         """Return what tenants were billed for from an instant, a month's first, on.
 
-        `since`: tenant -> that instant. `shown`: lines that claims call for now; those that haven't come in yet count too.
+        `since`: tenant -> that instant. `until`: tenant -> a later month's first, which time that was given up may lie
+        beyond. `shown`: lines that claims call for now; those that haven't come in yet count too.
         """
         found: dict[TenantUID, dict[str, int]] = {uid: defaultdict(int) for uid in since}
         for (uid, price, month), amount in self._months.items():
-            if uid in since and month_start(month) >= since[uid]:
+            if uid in since and since[uid] <= month_start(month) < until.get(uid, FOREVER):
                 found[uid][price] += amount
         running, over = self._running(shown)
         for key, fact in running.items():
@@ -81,7 +89,7 @@ class Tally:
         return found
 
     def _add(self, closed: Interval, end_ms: Millis) -> None:
-        if self._half_life_ms:
+        if self._half_life_ms and closed.kind is EntryKind.BOUND:
             self._recent.append(closed)
         for month in range(month_of(closed.start_ms), month_of(end_ms) + 1):
             amount = closed.gpu_milliseconds(month_start(month), month_start(month + 1))

@@ -1,5 +1,7 @@
 """Claims that are too large for their class without a person's approval."""
 
+from dataclasses import replace
+
 from sublet.api import claim_status
 from sublet.api.common import Status, find_condition
 from sublet.api.ids import ClaimUID
@@ -74,3 +76,15 @@ def test_no_offer_is_of_a_size_that_would_need_approval():
     sizes = {o.gpus for o in refusal_of(plan(seen(odd)), odd).offers}
 
     assert sizes == {16}  # 24 fits nodes too
+
+
+def test_another_class_that_needs_an_approval_too_is_no_offer():
+    none_left = as_class(gpu_class(approvalAboveGpus=20, products=("NVIDIA-H200",)))
+    other = as_class(gpu_class("other", approvalAboveGpus=20))
+    free = as_class(gpu_class("free"))
+    said = {ClaimUID(LARGE.metadata.uid): 32}
+    found = replace(seen(LARGE, approved=said), classes=(none_left, other, free))
+
+    refused = refusal_of(plan(found), LARGE)
+
+    assert [o.class_name for o in refused.offers if o.change is OfferKind.OTHER_CLASS] == ["free"]

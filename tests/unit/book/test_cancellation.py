@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from sublet.api import claim_status
-from sublet.api.cancellation import Cancellation, CancellationTerms
+from sublet.api.cancellation import Cancellation, CancellationTerms, GivenUp
 from sublet.api.gpuclaim import GpuClaim, Schedule
 from sublet.api.relocation import ReleaseCause
-from sublet.api.times import MS_PER_HOUR
+from sublet.api.times import MS_PER_HOUR, format_instant
 from sublet.book.balance import balance
+from sublet.book.cancellation import MAX_ENTRIES
 from sublet.book.coverage import coverage
 from sublet.book.plan import plan
 from sublet.book.view import View
@@ -21,7 +22,7 @@ from sublet.ledger.entry import EntryKind, Fact
 from sublet.ledger.interval import intervals
 from sublet.ledger.terms import parse_price
 from sublet.ledger.usage import By, usage
-from tests.builders.api import NOW, as_class, gpu_class
+from tests.builders.api import NOW, as_class, as_lease, gpu_class, lease
 from tests.builders.fleet import after, view
 from tests.builders.histories import histories, passes
 from tests.builders.sales import bound
@@ -45,7 +46,7 @@ def asks(seen: View, hour: float, *, delete: bool = False, **spec) -> View:
         lasts = spec.pop("hours")
         spec["schedule"] = Schedule(
             start_time=each.spec.schedule.start_time,
-            duration_seconds=lasts * 3600 if lasts is not None else None,
+            duration_seconds=round(lasts * 3600) if lasts is not None else None,
         )
     gone = {"deletion_timestamp": at(hour)} if delete else {}
     each = each.model_copy(
@@ -123,6 +124,47 @@ def test_who_takes_the_duration_off_and_leaves_is_charged_what_was_agreed():
     seen = asks(world(), 3.2, hours=None)
 
     assert charged(asks(seen, 3.5, delete=True)) == [(4, 12, 16)]
+
+
+def test_whoever_prolonged_and_shortened_without_end_can_still_be_released():
+    seen, lasts = world(40), 40
+    (each,) = seen.claims
+    held = each.status.allocation
+    stripes = tuple(
+        GivenUp(sequence=1, leaseUID=WEST.metadata.uid, gpus=16, from_time=begin, until_time=begin + 60_000)
+        for begin in range(at(START), at(START) + 506 * 120_000, 120_000)
+    )  # fmt: skip
+    status = {"allocation": held.model_copy(update={"given_up": stripes})}
+    each = each.model_copy(update={"status": each.status.model_copy(update=status)})
+    seen = replace(seen, claims=(each,))
+    for _ in range(12):
+        for more in (3, -2):
+            lasts += more
+            seen = asks(seen, 3.5, hours=lasts)
+    seen = asks(seen, 3.6, delete=True)
+
+    assert MAX_ENTRIES - 4 <= len(charged(seen)) <= MAX_ENTRIES
+    spans = sorted(charged(seen))
+    assert all(before[1] == begin[0] for before, begin in pairwise(spans))
+
+
+def test_who_takes_the_duration_off_asks_for_no_longer_time_by_the_classs_longest():
+    longest = CLASS.spec.model_copy(update={"max_duration_seconds": 48 * 3600})
+    seen = replace(world(), classes=(CLASS.model_copy(update={"spec": longest}),))
+    seen = asks(seen, 3.2, hours=None)
+    assert seen.claims[0].status.allocation.until_time == at(START + 48)
+
+    assert charged(asks(seen, 3.5, delete=True)) == [(4, 12, 16)]
+
+
+def test_a_longer_time_that_the_pool_gave_in_part_is_given_up_for_what_it_gave():
+    window = {"startTime": format_instant(at(14)), "endTime": format_instant(at(15))}
+    spec = as_lease(lease("west", committed=16, maintenance=[window])).spec
+    seen = replace(world(), leases=(WEST.model_copy(update={"spec": spec}),))
+    seen = asks(seen, 3.2, hours=12)
+    assert seen.claims[0].status.allocation.until_time == at(14)
+
+    assert charged(asks(seen, 3.5, delete=True)) == [(4, 14, 16)]
 
 
 def test_while_it_runs_the_rest_is_charged_and_what_ran_is_billed():

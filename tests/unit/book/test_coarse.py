@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given, settings
 
 from sublet.api.pending import OfferKind, PendingReason
@@ -9,9 +10,9 @@ from sublet.book.coarse import coarsened
 from sublet.book.decisions import Refuse
 from sublet.book.plan import plan
 from tests.builders.api import as_claim, as_class, claim, gpu_class
-from tests.builders.fleet import refusal_of, view
+from tests.builders.fleet import bound, held, nodes, refusal_of, view
 from tests.builders.passes import views
-from tests.builders.windows import lasting, west
+from tests.builders.windows import WEST, lasting, west
 
 OWN = {PendingReason.EXCEEDS_QUOTA, PendingReason.PRICE_UNMET, PendingReason.MISCONFIGURED}
 OWN |= {PendingReason.TOPOLOGY_UNFIT, PendingReason.NO_TENANT}
@@ -31,11 +32,25 @@ def test_the_reason_stays_and_the_counts_go():
     assert OfferKind.OTHER_SIZE not in {o.change for o in refused.offers}
 
 
-def test_sizes_that_fit_nodes_or_need_no_approval_stay():
-    limited = as_class(gpu_class(approvalAboveGpus=8))
+def test_the_next_larger_size_that_fits_nodes_stays():
+    assert [o.gpus for o in told(lasting("odd", 1, gpus=12)).offers] == [16]
 
-    assert [o.gpus for o in told(lasting("odd", 1, gpus=12)).offers] == [8, 16]
-    assert [o.gpus for o in told(lasting("big", 1), classes=(limited,)).offers] == [8]
+
+@pytest.mark.parametrize("busy", [3, 6])
+def test_no_smaller_size_tells_how_much_of_a_node_is_free(busy):
+    on = west(1)
+    holder = bound(held(as_claim(claim("in", gpus=busy)), WEST, nodes(WEST, 1)))
+    places = [p.model_copy(update={"gpus": busy}) for p in holder.status.allocation.placements]
+    allocation = holder.status.allocation.model_copy(update={"placements": tuple(places)})
+    status = holder.status.model_copy(update={"allocation": allocation})
+    holder = holder.model_copy(update={"status": status})
+    limited = as_class(gpu_class(approvalAboveGpus=8))
+    for asked, classes in ((lasting("odd", 1, gpus=12), ()), (lasting("big", 1), (limited,))):
+        seen = view([asked, holder], on, **({"classes": classes} if classes else {}))
+        refused = refusal_of(plan(seen), asked)
+        assert [o.gpus for o in refused.offers if o.gpus == 8 - busy]
+        offers = coarsened(asked, refused).offers
+        assert [o for o in offers if o.change is OfferKind.OTHER_SIZE and o.gpus < 12] == []
 
 
 def test_a_quote_doesnt_tell_how_much_is_free_either():

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import pytest
+
 from sublet.api import claim_status, move_status
 from sublet.api.gpuclaim import GpuClaim, Release
 from sublet.api.relocation import MOST_LEAVING, ReleaseCause
+from sublet.api.times import format_instant
 from sublet.book.decisions import CutOver, Extend, Relocate, Take
 from sublet.book.failures import REPLACE_AFTER_MS
 from sublet.book.plan import plan
 from sublet.book.view import View
-from tests.builders.api import NOW
-from tests.builders.fleet import after, reserve_of, view
+from tests.builders.api import NOW, as_claim, claim
+from tests.builders.fleet import after, refusal_of, reserve_of, view
 from tests.builders.money import account, payer
 from tests.builders.moves import CLASSES, decided, leased, on_sick_node, running
 from tests.builders.windows import at
@@ -142,3 +145,20 @@ def test_a_claim_with_too_much_on_its_way_out_moves_no_more():
     assert not [d for d in made if isinstance(d, Relocate)]
     degraded = next(c for c in told.claims[0].status.conditions if c.type == "Degraded")
     assert "too many nodes that it left before are still held" in degraded.message
+
+
+@pytest.mark.parametrize("gpus", [8, None])
+def test_maintenance_to_come_keeps_no_claim_that_is_in_from_another_node(gpus):
+    away = {"startTime": format_instant(at(4)), "endTime": format_instant(at(5))}
+    window = {**away, "gpus": gpus} if gpus else away
+    west = leased("west", count=2, committed=16, maintenance=[window])
+    busy = running(west, replacement="OnFailure")
+    seen = view([busy], [on_sick_node(west)], classes=CLASSES)
+    seen = replace(after(seen, plan(seen)), now_ms=NOW + REPLACE_AFTER_MS)
+
+    (made,) = decided(seen)
+
+    assert isinstance(made, Relocate)
+    asks = as_claim(claim("asks", gpus=8, schedule={"durationSeconds": 6 * 3_600}))
+    (seen,) = [after(seen, plan(seen))]
+    assert refusal_of(plan(replace(seen, claims=(*seen.claims, asks))), asks)
