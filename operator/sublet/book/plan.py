@@ -208,7 +208,7 @@ class Pass:
 
     def is_to_move(self, claim: GpuClaim) -> bool:
         """Say whether a claim that is bound now may have to come to other nodes."""
-        return self._relocations.concern(claim)
+        return self._relocations.concern(claim, self._view.now_ms)
 
     def decide_on(self, demand: Demand) -> Reserve | Refuse:
         """Serve one demand, whose turn it is."""
