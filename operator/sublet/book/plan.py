@@ -115,7 +115,7 @@ class Pass:
                 view.now_ms,
                 disputed,
                 usual.get(lease.spec.product),
-                tiers_of(view.classes, frozenset(lease.spec.products)),
+                tiers_of(view.classes, lease.spec.products, self.holdings.promises),
             )
         self.shares = Shares(self._class_gpus, self._classes_of, view.usage)
         self.budgets = Budgets(view)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import NodeUID
+from sublet.book.holdings import Promise
 from sublet.book.inventory import NodeState
 
 
@@ -97,11 +98,15 @@ class Pools:
         return self._tiers[bisect_right(self._tiers, memory_mib or 0) - 1]
 
 
-def tiers_of(classes: Iterable[GpuClass], products: frozenset[str]) -> tuple[int, ...]:
-    """Return what classes of these products ask for of a GPU's memory, in order."""
+def tiers_of(
+    classes: Iterable[GpuClass], products: Iterable[str], promises: Iterable[Promise] = ()
+) -> tuple[int, ...]:
+    """Return what classes of these products ask for of a GPU's memory, or did when windows were promised, in order."""
+    sold = frozenset(products)
     found = {
         offer.spec.requires.memory_mi_b or 0
         for offer in classes
-        if not products.isdisjoint(offer.spec.products)
+        if not sold.isdisjoint(offer.spec.products)
     }
+    found |= {b.memory_mi_b or 0 for each in promises for b in each.allocation.bookings}
     return tuple(sorted(found - {0}))
