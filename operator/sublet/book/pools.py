@@ -66,6 +66,9 @@ class Pools:
         self._suiting: dict[Wanted, tuple[Pool, ...]] = {}
         self.all: set[Pool] = set(known.values())
         """Every pool that there is or will be."""
+        self._by_domain: dict[str, set[Pool]] = {}  # thousands of domains are asked one by one
+        for pool in self.all:
+            self._by_domain.setdefault(pool.domain, set()).add(pool)
 
     def of_coming(self, size: int) -> Pool:
         """Return the pool of nodes that aren't there yet: of unknown domain, with the memory that most have."""
@@ -74,6 +77,7 @@ class Pools:
             known[pool.memory_mib] += nodes if pool.size == size else 0
         pool = Pool(size, "", max(known, key=lambda m: (known[m], m), default=0))
         self.all.add(pool)
+        self._by_domain.setdefault(pool.domain, set()).add(pool)
         return pool
 
     @cached_property
@@ -85,7 +89,8 @@ class Pools:
         """Return the pools of which nodes will do, those without an NVLink domain first."""
         found = self._suiting.get(wanted)
         if found is None:
-            some = sorted(pool for pool in self.all if wanted.has(pool))
+            near = self.all if wanted.domain is None else self._by_domain.get(wanted.domain, ())
+            some = sorted(pool for pool in near if wanted.has(pool))
             found = self._suiting[wanted] = tuple(some)
         return found
 
