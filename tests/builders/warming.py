@@ -34,6 +34,11 @@ from tests.builders.fleet import (
 )
 
 HOUR = 3_600_000
+AWAY = {
+    "startTime": format_instant(Millis(NOW + 2 * HOUR)),
+    "endTime": format_instant(Millis(NOW + 4 * HOUR)),
+    "gpus": 8,
+}
 QUIET = ("nothing", "bound", "told")
 TENANTS = ("acme", "globex", "initech")
 UNTIMED = settings(
@@ -70,6 +75,7 @@ specs = st.fixed_dictionaries(
         ),
         "minGpus": st.sampled_from([None, None, 1]),
         "priorityClassName": st.sampled_from(["high", *["low"] * 5]),
+        "topology": st.sampled_from([*[{"scope": "Any"}] * 3, {"scope": "NVLinkDomain"}]),
         "suspended": st.sampled_from([*[False] * 9, True]),
         "maxPricePerGpuHour": st.sampled_from([*["3.99", "9"] * 5, "1"]),
     },
@@ -110,10 +116,13 @@ def views(draw: st.DrawFn) -> View:
                 end=format_instant(Millis(NOW + ends * HOUR)) if ends else None,
                 nodeSharing=draw(st.sampled_from(["None", "SameTenant", "AnyTenant"])),
                 term={"quarantineSeconds": draw(st.sampled_from([0, 600]))},
+                maintenance=draw(st.sampled_from([[], [], [AWAY]])),
             )
         )
         size = draw(st.sampled_from([8, 8, 4]))
         found = nodes(each, draw(st.integers(1, 6)), gpus=size, zones=("a", "b"))
+        cliques = draw(st.sampled_from([(None,), (None,), ("x", "y"), ("x", None)]))
+        found = [replace(n, clique=cliques[i % len(cliques)]) for i, n in enumerate(found)]
         fleet.append((each, inventory(each, found)))
     tenants = [
         as_tenant(

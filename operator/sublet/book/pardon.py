@@ -34,7 +34,7 @@ class Pardons:
         self._offer = offer
         self._supplies = supplies
         self._now_ms = now_ms
-        self._noticed = [c for c in holders if c.metadata.uid not in busy and _is_noticed(c)]
+        self._noticed = [c for c in holders if c.metadata.uid not in busy and is_noticed(c)]
         """Best-ranked first."""
         self._without_start: list[Demand] = []
         """Claims that wait for room and see no start."""
@@ -71,7 +71,8 @@ class Pardons:
         return lower and any(place.product in demand.products for place in placements)
 
 
-def _is_noticed(claim: GpuClaim) -> bool:
+def is_noticed(claim: GpuClaim) -> bool:
+    """Say whether a claim's notice runs."""
     allocation = claim.status.allocation
     return (
         allocation is not None

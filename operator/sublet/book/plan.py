@@ -115,7 +115,7 @@ class Pass:
                 view.now_ms,
                 disputed,
                 usual.get(lease.spec.product),
-                tiers_of(view.classes, frozenset(lease.spec.products)),
+                tiers_of(view.classes, lease.spec.products, self.holdings.promises),
             )
         self.shares = Shares(self._class_gpus, self._classes_of, view.usage)
         self.budgets = Budgets(view)
@@ -208,7 +208,7 @@ class Pass:
 
     def is_to_move(self, claim: GpuClaim) -> bool:
         """Say whether a claim that is bound now may have to come to other nodes."""
-        return self._relocations.concern(claim)
+        return self._relocations.concern(claim, self._view.now_ms)
 
     def decide_on(self, demand: Demand) -> Reserve | Refuse:
         """Serve one demand, whose turn it is."""

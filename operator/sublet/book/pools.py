@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import NodeUID
+from sublet.book.holdings import Promise
 from sublet.book.inventory import NodeState
 
 
@@ -65,6 +66,9 @@ class Pools:
         self._suiting: dict[Wanted, tuple[Pool, ...]] = {}
         self.all: set[Pool] = set(known.values())
         """Every pool that there is or will be."""
+        self._by_domain: dict[str, set[Pool]] = {}  # thousands of domains are asked one by one
+        for pool in self.all:
+            self._by_domain.setdefault(pool.domain, set()).add(pool)
 
     def of_coming(self, size: int) -> Pool:
         """Return the pool of nodes that aren't there yet: of unknown domain, with the memory that most have."""
@@ -73,6 +77,7 @@ class Pools:
             known[pool.memory_mib] += nodes if pool.size == size else 0
         pool = Pool(size, "", max(known, key=lambda m: (known[m], m), default=0))
         self.all.add(pool)
+        self._by_domain.setdefault(pool.domain, set()).add(pool)
         return pool
 
     @cached_property
@@ -84,7 +89,8 @@ class Pools:
         """Return the pools of which nodes will do, those without an NVLink domain first."""
         found = self._suiting.get(wanted)
         if found is None:
-            some = sorted(pool for pool in self.all if wanted.has(pool))
+            near = self.all if wanted.domain is None else self._by_domain.get(wanted.domain, ())
+            some = sorted(pool for pool in near if wanted.has(pool))
             found = self._suiting[wanted] = tuple(some)
         return found
 
@@ -97,11 +103,15 @@ class Pools:
         return self._tiers[bisect_right(self._tiers, memory_mib or 0) - 1]
 
 
-def tiers_of(classes: Iterable[GpuClass], products: frozenset[str]) -> tuple[int, ...]:
-    """Return what classes of these products ask for of a GPU's memory, in order."""
+def tiers_of(
+    classes: Iterable[GpuClass], products: Iterable[str], promises: Iterable[Promise] = ()
+) -> tuple[int, ...]:
+    """Return what classes of these products ask for of a GPU's memory, or did when windows were promised, in order."""
+    sold = frozenset(products)
     found = {
         offer.spec.requires.memory_mi_b or 0
         for offer in classes
-        if not products.isdisjoint(offer.spec.products)
+        if not sold.isdisjoint(offer.spec.products)
     }
+    found |= {b.memory_mi_b or 0 for each in promises for b in each.allocation.bookings}
     return tuple(sorted(found - {0}))

@@ -70,12 +70,19 @@ class Relocations:
             if found is not None:
                 yield found
 
-    def concern(self, claim: GpuClaim) -> bool:
-        """Say whether a claim is bound and ends with its lease, or with nodes that failed."""
-        allocation = claim.status.allocation
+    def concern(self, claim: GpuClaim, now_ms: Millis) -> bool:
+        """Say whether something may be decided for a bound claim: its time to move has come, or nodes of it failed."""
+        allocation, move = claim.status.allocation, claim.status.move
         if allocation is None or not is_true(claim.status.conditions, "Bound"):
             return False
-        return allocation.until_cause in MOVED_FROM or bool(self._failures.of(allocation))
+        if move is not None and move.ready_time is not None:
+            return True
+        if failed_since(claim) is not None or self._failures.of(allocation):
+            return True
+        offer, until = self._rules.offer(claim.spec.class_name), allocation.until_time
+        if offer is None or until is None or allocation.until_cause not in MOVED_FROM:
+            return False
+        return moves_from(until, offer) <= now_ms
 
     def _cut_over(self, claim: GpuClaim, allocation: Allocation, move: Move) -> CutOver | None:
         if move.ready_time is None or move.abandoned:

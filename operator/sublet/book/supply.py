@@ -310,13 +310,14 @@ class LeaseSupply:
         return None
 
     def booked(self, booking: Booking) -> list[Pool]:
-        """Return the pools in which a promise may be kept as it was made, those of the smallest nodes first."""
+        """Return the pools in which a promise may be kept as it was made, those of the smallest nodes and of the least memory first."""
         domain, memory_mib = booking.domain or "", self.pools.tier(booking.memory_mi_b)
         return [
             pool
             for pool in sorted(self.pools.all)
             if pool.size >= booking.gpus_per_node
-            and (pool.domain, pool.memory_mib) == (domain, memory_mib)
+            and pool.domain == domain
+            and pool.memory_mib >= memory_mib
         ]
 
     def room_from(

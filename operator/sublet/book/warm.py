@@ -12,7 +12,7 @@ from operator import not_
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass, Guarantee
-from sublet.api.ids import ClaimUID
+from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand
@@ -20,6 +20,7 @@ from sublet.book.due import next_due
 from sublet.book.holdings import holds
 from sublet.book.newcomers import NEVER_TAKEN_BACK, Line
 from sublet.book.notices import notices
+from sublet.book.pardon import is_noticed
 from sublet.book.plan import ANSWERED, Pass, asks, begin
 from sublet.book.sameness import is_carried_out, same_ask, same_nodes, same_rules, same_standing
 from sublet.book.view import View
@@ -35,6 +36,10 @@ class Book:
         self._kept: _Kept | None = None
         self.is_full = True
         """The last plan was made from its view alone."""
+
+    def forget(self) -> None:
+        """Plan the next view anew: something that was decided wasn't carried out, and no view will show that."""
+        self._kept = None
 
     def plan(self, view: View) -> Plan:
         """Return the decisions for a view, or for what is new in it, and when to look again."""
@@ -80,6 +85,16 @@ class _Kept:
         held = ((c, c.status.allocation) for c in work.holders)
         self._lowest = _lowest(a.priority for c, a in held if a is not None and self._is_loose(c))
         """The lowest priority of claims that may be taken back."""
+        self._put_off = {
+            c.metadata.uid
+            for c in work.holders
+            if c.metadata.uid in view.busy and (work.is_to_move(c) or is_noticed(c))
+        }
+        """Claims for which nothing was decided as work was under way."""
+        self._payers = {
+            TenantUID(t.metadata.uid) for t in view.tenants if t.spec.budget is not None
+        }
+        """Tenants of whom every hour that they are billed counts."""
         self._note(made.decisions)
 
     @property
@@ -97,6 +112,8 @@ class _Kept:
             return None
         if not (same_rules(self._view, view) and self._same_fleet(view)):
             return None
+        if self._put_off - view.busy:
+            return None
         changes = self._changes(view)
         if changes is None or self._given:
             return None
@@ -105,12 +122,11 @@ class _Kept:
         decisions = self._decide(changes.new)
         if decisions is None:
             return None
-        made = Plan((*decisions, *notices(changes.held, view.now_ms)), self._due_ms)
-        if not decisions and not changes.held:
-            return made
-        self._note(decisions)
-        self._due_ms = self._next_due(view, changes, decisions)
-        return Plan(made.decisions, self._due_ms)
+        if decisions or changes.held:
+            self._note(decisions)
+            self._due_ms = self._next_due(view, changes, decisions)
+        told = notices(changes.held, view.now_ms)
+        return Plan((*decisions, *told), self._due_ms, self._work.unseen)
 
     def _same_fleet(self, view: View) -> bool:
         before, after = self._view.inventories, view.inventories
@@ -124,6 +140,8 @@ class _Kept:
         is_seen = map(self._seen.__contains__, map(id, view.claims))  # thousands in each pass
         for claim in list(compress(view.claims, map(not_, is_seen))):
             before = self._claims.get(ClaimUID(claim.metadata.uid))
+            if self._is_billed_otherwise(before, claim):
+                return None
             if before is None:
                 if holds(claim):
                     return None
@@ -155,7 +173,18 @@ class _Kept:
         gone = self._claims.keys() - {ClaimUID(c.metadata.uid) for c in view.claims}
         claims = [self._claims.pop(uid) for uid in gone]
         self._seen.difference_update(map(id, claims))
-        return not any(holds(claim) or asks(claim) for claim in claims)
+        return not any(
+            holds(claim) or asks(claim) or self._is_billed_otherwise(None, claim)
+            for claim in claims
+        )
+
+    def _is_billed_otherwise(self, before: GpuClaim | None, claim: GpuClaim) -> bool:
+        """Say whether a tenant with a budget is billed for a claim from another instant on."""
+        held = claim.status.allocation
+        if held is None or TenantUID(held.tenant_uid) not in self._payers:
+            return False
+        known = before.status.allocation if before is not None else None
+        return held.bound_time != (known.bound_time if known is not None else None)
 
     def _decide(self, new: Iterable[GpuClaim]) -> list[Reserve | Refuse] | None:
         refused: list[Reserve | Refuse] = []

@@ -90,6 +90,9 @@ class Loop:
             ClaimUID, GpuClaim
         ] = {}  # claim UID -> as it will be when its write has answered
         self._book = Book()
+        self._untold: set[ClaimUID] = (
+            set()
+        )  # claims that were to be told something while work on them was under way
         self._unrest = Unrest(state.claims, token_life_seconds)
         self._began = clock.monotonic()
         self._engaged: set[LeaseUID] = set()
@@ -132,12 +135,15 @@ class Loop:
         if not self._knows_enough():
             # neither a lease nor a ledger that was never asked yet is a reason to tell anybody
             sayings = []
-        await asyncio.gather(
+            self._book.forget()
+        is_told, *_ = await asyncio.gather(
             self._teller.tell(sayings),
             self._teller.acknowledge(self._left_alone(restless, made)),
             self._writer.write_all(),
         )
-        self._batcher.look_at(self._next_due(made))
+        if not is_told:
+            self._book.forget()
+        self._batcher.look_at(self._next_due(made, is_told=is_told))
 
     def _knows_enough(self) -> bool:
         """Say whether the ledger and every leased cluster have answered once, or had their time to."""
@@ -147,6 +153,9 @@ class Loop:
     def idle(self, uid: ClaimUID) -> None:
         """Take note that the binder is done with a claim."""
         self._assumed.pop(uid, None)
+        if uid in self._untold:
+            self._untold.discard(uid)
+            self._book.forget()
         self._unrest.look_at(uid)
         self._batcher.mark()
 
@@ -188,7 +197,7 @@ class Loop:
             if claim is None:
                 continue
             if self._is_blocked(claim, decision):
-                self._unrest.look_at(decision.claim_uid)
+                self._put_off(decision)
                 continue
             if isinstance(decision, Saying):
                 sayings.append((claim, decision))
@@ -204,6 +213,11 @@ class Loop:
             elif self._binder.relocate(claim, decision):
                 self._assumed[decision.claim_uid] = assume_move(claim, decision)
         return sayings
+
+    def _put_off(self, decision: Decision) -> None:
+        self._unrest.look_at(decision.claim_uid)
+        if isinstance(decision, Saying):
+            self._untold.add(decision.claim_uid)
 
     def _is_blocked(self, claim: GpuClaim, decision: Decision) -> bool:
         """Say whether a decision must wait: work is under way, or the last term's lines aren't in the ledger."""
@@ -270,14 +284,14 @@ class Loop:
         )
         return Credential(kubeconfig=data, missing=missing)
 
-    def _next_due(self, made: Plan) -> Millis | None:
+    def _next_due(self, made: Plan, *, is_told: bool) -> Millis | None:
         now = self._clock.now_ms()
         expiring = [
             at for x in self._state.leases.all() if (at := expiring_from_ms(x)) and at > now
         ]
         steps = [x.status.outlook[0].time for x in self._state.leases.all() if x.status.outlook]
         steps += [at for x in self._state.leases.all() if (at := next_lapse_ms(x, now))]
-        unknown = None if self._knows_enough() else now
+        unknown = None if is_told and self._knows_enough() else now
         due: Iterable[Millis | None] = (
             made.next_due_ms,
             self._binder.due_ms,

@@ -43,10 +43,12 @@ class ClaimTeller:
         self._detail = detail
         self._slots = asyncio.Semaphore(_WRITES_AT_ONCE)
 
-    async def tell(self, sayings: Iterable[tuple[GpuClaim, Saying]]) -> None:
-        """Write what claims are told, where it isn't written yet."""
+    async def tell(self, sayings: Iterable[tuple[GpuClaim, Saying]]) -> bool:
+        """Write what claims are told, where it isn't written yet; return whether all of it is."""
         now = self._clock.now_ms()
-        await asyncio.gather(*(self._say(claim, saying, now) for claim, saying in sayings))
+        return all(
+            await asyncio.gather(*(self._say(claim, saying, now) for claim, saying in sayings))
+        )
 
     async def acknowledge(self, claims: Iterable[GpuClaim]) -> None:
         """Write that the status describes the spec as it is now, where a change of spec called for nothing."""
@@ -58,15 +60,18 @@ class ClaimTeller:
             )
         )
 
-    async def _say(self, claim: GpuClaim, saying: Saying, now_ms: Millis) -> None:
+    async def _say(self, claim: GpuClaim, saying: Saying, now_ms: Millis) -> bool:
         if isinstance(saying, Refuse) and self._detail is Detail.COARSE:
             saying = coarsened(claim, saying)
         status = _status(claim, saying, now_ms)
-        if status == claim.status or not await self._write(claim, status):
-            return
+        if status == claim.status:
+            return True
+        if not await self._write(claim, status):
+            return False
         if isinstance(saying, Notice | Degrade) and saying.message:
             # after the condition, which is what makes sure that it is said only once
             self._events.note(claim, saying.reason, saying.message, warning=True)
+        return True
 
     async def _write(self, claim: GpuClaim, status: ClaimStatus) -> bool:
         """Write a claim's status; return whether it was written."""

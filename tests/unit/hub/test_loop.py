@@ -60,11 +60,13 @@ class Recording:
     def __init__(self) -> None:
         self.tended: list[str] = []
         self.reserved: list[str] = []
-        self.settled: list[str] = []
         self.busy: frozenset[str] = frozenset()
         self.due_ms = None
         self.known = Known()
         self.full: list[bool] = []
+        self.said: list[tuple[str, str]] = []
+        self.tells = True
+        self.settled = True
 
     def is_asked_for(self, _: GpuClaim) -> bool:
         return False
@@ -88,7 +90,10 @@ class Recording:
     def record(self, _: View, __: Plan, *, is_full: bool) -> None:
         self.full.append(is_full)
 
-    async def tell(self, _: Any) -> None: ...
+    async def tell(self, sayings: Any) -> bool:
+        if self.tells:
+            self.said += [(c.metadata.name, type(saying).__name__) for c, saying in sayings]
+        return self.tells
 
     async def acknowledge(self, _: Any) -> None: ...
 
@@ -163,3 +168,41 @@ async def test_a_claim_at_rest_is_left_alone_until_it_changes_or_work_on_it_ends
     loop.idle(ClaimUID(suspended.metadata.uid))
     await loop.look()
     assert told.tended == ["a", "a"]
+
+
+async def test_what_could_not_be_written_is_said_again_soon():
+    loop, state, told = running()
+    state.claims.put(as_claim(claim("a", suspended=True)))
+    told.tells = False
+    await loop.look()
+    told.tells = True
+    await loop.look()
+    await loop.look()
+    assert told.said == [("a", "Refuse")]
+    assert told.full == [True, True, False]
+
+
+async def test_what_is_not_said_before_all_have_answered_is_said_then():
+    loop, state, told = running()
+    state.claims.put(as_claim(claim("a", suspended=True)))
+    told.settled = False
+    await loop.look()
+    assert told.said == []
+    told.settled = True
+    await loop.look()
+    assert told.said == [("a", "Refuse")]
+
+
+async def test_a_claim_that_work_is_under_way_for_is_told_when_it_ends():
+    loop, state, told = running()
+    waits = as_claim(claim("a", suspended=True))
+    state.claims.put(waits)
+    told.busy = frozenset({waits.metadata.uid})
+    await loop.look()
+    await loop.look()
+    assert told.said == []
+    assert told.full == [True, False]
+    told.busy = frozenset()
+    loop.idle(ClaimUID(waits.metadata.uid))
+    await loop.look()
+    assert told.said == [("a", "Refuse")]
