@@ -14,7 +14,7 @@ import structlog
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID, TenantUID
-from sublet.api.periods import period_end, period_start
+from sublet.api.periods import period_start
 from sublet.api.times import MS_PER_SECOND
 from sublet.book.account import Account, Metered
 from sublet.clock import Clock
@@ -117,16 +117,13 @@ class Accounts:
         billed = await asyncio.to_thread(self._tally.take, facts)
         self._seq = entries[-1].seq if entries else self._seq
         now_ms = self._clock.now_ms()
-        periods = {
-            TenantUID(t.metadata.uid): t.spec.budget.period
+        since = {
+            TenantUID(t.metadata.uid): period_start(t.spec.budget.period, now_ms)
             for t in self._tenants()
             if t.spec.budget is not None
         }
-        since = {uid: period_start(period, now_ms) for uid, period in periods.items()}
-        ends = {uid: period_end(period, now_ms) for uid, period in periods.items()}
-        until = {uid: end for uid, end in ends.items() if end is not None}
         shown = self._shown(set(since))
-        spent = self._tally.spent(since, now_ms, shown, until)
+        spent = self._tally.spent(since, now_ms, shown)
         await self._learn_prices({price for prices in spent.values() for price in prices})
         accounts = {
             uid: Account(
@@ -139,8 +136,8 @@ class Accounts:
         usage = await asyncio.to_thread(self._tally.usage, now_ms)
         before, self.known = self.known, Known(accounts, usage)
         waits = before.usage != usage and any(c.status.pending for c in self._claims())
-        begins = [{u: a.since_ms for u, a in k.items()} for k in (before.accounts, accounts)]
-        return billed or waits or begins[0] != begins[1]
+        periods = [{u: a.since_ms for u, a in k.items()} for k in (before.accounts, accounts)]
+        return billed or waits or periods[0] != periods[1]
 
     def _shown(self, tenants: set[TenantUID]) -> list[Fact]:
         """Return the lines that tenants' claims call for now; whoever is bound is billed, its line come in or not."""

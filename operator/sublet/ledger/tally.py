@@ -6,17 +6,14 @@ one by one only while they still count as usage.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import Final
 
 from sublet.api.ids import LeaseUID, TenantUID
 from sublet.api.periods import month_of, month_start
 from sublet.api.times import Millis
 from sublet.ledger.decay import HALF_LIVES, thousandths
-from sublet.ledger.entry import BILLED, EntryKind, EntryType, Fact
+from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import Fold, Interval, Key
 
-FOREVER: Final = Millis(2**63 - 1)
 Metered = Mapping[str, int]
 """price hash -> GPU-milliseconds"""
 
@@ -37,7 +34,7 @@ class Tally:
         billed = False
         for fact in facts:
             closed = self._fold.take(fact)
-            if fact.kind not in BILLED:
+            if fact.kind is not EntryKind.BOUND:
                 continue
             billed = True
             if closed is not None:
@@ -45,20 +42,15 @@ class Tally:
         return billed
 
     def spent(
-        self,
-        since: Mapping[TenantUID, Millis],
-        as_of_ms: Millis,
-        shown: Iterable[Fact],
-        until: Mapping[TenantUID, Millis] = MappingProxyType({}),
+        self, since: Mapping[TenantUID, Millis], as_of_ms: Millis, shown: Iterable[Fact]
     ) -> dict[TenantUID, Metered]:
         """Return what tenants were billed for from an instant, a month's first, on.
 
-        `since`: tenant -> that instant. `until`: tenant -> a later month's first, which time that was given up may lie
-        beyond. `shown`: lines that claims call for now; those that haven't come in yet count too.
+        `since`: tenant -> that instant. `shown`: lines that claims call for now; those that haven't come in yet count too.
         """
         found: dict[TenantUID, dict[str, int]] = {uid: defaultdict(int) for uid in since}
         for (uid, price, month), amount in self._months.items():
-            if uid in since and since[uid] <= month_start(month) < until.get(uid, FOREVER):
+            if uid in since and month_start(month) >= since[uid]:
                 found[uid][price] += amount
         running, over = self._running(shown)
         for key, fact in running.items():
@@ -89,7 +81,7 @@ class Tally:
         return found
 
     def _add(self, closed: Interval, end_ms: Millis) -> None:
-        if self._half_life_ms and closed.kind is EntryKind.BOUND:
+        if self._half_life_ms:
             self._recent.append(closed)
         for month in range(month_of(closed.start_ms), month_of(end_ms) + 1):
             amount = closed.gpu_milliseconds(month_start(month), month_start(month + 1))

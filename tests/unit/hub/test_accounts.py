@@ -2,9 +2,8 @@
 
 import asyncio
 
-from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.ids import TenantUID
-from sublet.api.periods import BudgetPeriod, period_end, period_start
+from sublet.api.periods import BudgetPeriod, period_start
 from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.hub.accounts import Accounts
 from sublet.hub.meter import facts_of, texts_of
@@ -96,28 +95,6 @@ async def test_a_claim_whose_line_is_on_its_way_is_billed():
     await told.read(hours=1)
 
     assert told.metered() == [("3.99", 8 * MS_PER_HOUR)]
-
-
-async def test_a_window_that_was_given_up_too_late_is_spent_as_far_as_it_lies_in_the_period():
-    ends = period_end(BudgetPeriod.MONTH, NOW)
-    each = sold("runs", WEST, 8, price="2")
-    held = each.status.allocation
-    terms = CancellationTerms(free_before_start_seconds=0, charge_percent=50, until_time=ends)
-    given = GivenUp(
-        sequence=1,
-        leaseUID=WEST.metadata.uid,
-        gpus=8,
-        from_time=ends - 3 * MS_PER_HOUR,
-        until_time=ends + 2 * MS_PER_HOUR,
-    )
-    update = {"cancellation": terms, "given_up": (given,), "bound_time": None}
-    status = each.status.model_copy(update={"allocation": held.model_copy(update=update)})
-    told = Told(each.model_copy(update={"status": status}))
-    await told.write()
-
-    await told.read()
-
-    assert told.metered() == [("1", 24 * MS_PER_HOUR)]
 
 
 async def test_what_was_known_stays_while_the_store_is_away():

@@ -102,19 +102,3 @@ def test_periods_are_the_calendars():
         "Total": (0, None),
     }
     assert period_end(BudgetPeriod.MONTH, parse_instant("9999-12-31T00:00:00Z")) is None
-
-
-def test_a_window_that_was_given_up_is_spent_in_the_period_of_its_time_and_was_never_usage():
-    tally, days = Tally(DAY), [(NOW + DAY, NOW + 2 * DAY), (NOW + 40 * DAY, NOW + 41 * DAY)]
-    lines_ = [
-        fact("c", type_, at, kind=EntryKind.CANCELLED)
-        for day in days
-        for type_, at in zip((OPEN, CLOSE), day, strict=True)
-    ]
-    assert tally.take(lines_)
-
-    until = {ACME: period_end(BudgetPeriod.MONTH, NOW)}
-    assert tally.spent({ACME: MONTH}, NOW, (), until)[ACME] == {PRICE.hash: 8 * DAY}
-    later = period_start(BudgetPeriod.MONTH, NOW + 40 * DAY)
-    assert tally.spent({ACME: later}, NOW + 40 * DAY, ())[ACME] == {PRICE.hash: 8 * DAY}
-    assert tally.usage(NOW + 3 * DAY) == {}
