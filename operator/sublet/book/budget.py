@@ -102,12 +102,12 @@ class Budgets:
 
     def count(self, demand: Demand, until_ms: Millis) -> None:
         """Take what a claim that was given GPUs costs out of what is left."""
-        payer = self._payers.get(demand.tenant_uid)
-        if payer is not None and payer.spending is not None:
-            if payer.budget.currency == demand.offer.spec.currency:
-                ends_ms = demand.until_on(until_ms)
-                cost = Cost(demand.start_ms, ends_ms, demand.gpus, demand.price, runs=False)
-                payer.spending.count(cost)
+        payer, currency = self._payers.get(demand.tenant_uid), demand.offer.spec.currency
+        if payer is None or payer.spending is None or payer.budget.currency != currency:
+            return
+        ends_ms = demand.until_on(until_ms)
+        cost = Cost(demand.start_ms, ends_ms, demand.gpus, demand.price, runs=False)
+        payer.spending.count(cost)
 
     def offers(self, demand: Demand, find: Callable[[Demand], object | None]) -> tuple[Offer, ...]:
         """Return the longest duration that is paid for, if the claim would bind with it."""

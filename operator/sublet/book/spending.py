@@ -116,10 +116,8 @@ class Spending:
 
     def _metered(self, start: Millis) -> Fraction:
         """Return what the ledger says was spent in the period that begins then."""
-        if start != self._account.since_ms:
-            return Fraction(0)
         billed: Counter[Decimal] = Counter()
-        for each in self._account.metered:
+        for each in self._account.billed(start, self.end_of(start)):
             if each.currency == self._budget.currency:
                 billed[each.per_gpu_hour] += each.gpu_milliseconds
         return _money(billed)

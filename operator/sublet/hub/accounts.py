@@ -14,11 +14,11 @@ import structlog
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID, TenantUID
-from sublet.api.periods import period_start
+from sublet.api.periods import month_start, period_start
 from sublet.api.times import MS_PER_SECOND
-from sublet.book.account import Account, Metered
+from sublet.book.account import Account, Charge, Metered
 from sublet.clock import Clock
-from sublet.hub.meter import facts_of
+from sublet.hub.meter import facts_of, prices_of
 from sublet.ledger.entry import Entry, Fact
 from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerUnavailable
@@ -124,12 +124,19 @@ class Accounts:
         }
         shown = self._shown(set(since))
         spent = self._tally.spent(since, now_ms, shown)
-        await self._learn_prices({price for prices in spent.values() for price in prices})
+        charged = self._tally.charged(since, shown)
+        billed_prices = {price for prices in spent.values() for price in prices}
+        charged_prices = {price for months in charged.values() for _, price in months}
+        await self._learn_prices(billed_prices | charged_prices)
         accounts = {
             uid: Account(
                 since_ms=since[uid],
                 as_of_ms=now_ms,
                 metered=tuple(self._metered(p, amount) for p, amount in prices.items()),
+                charges=tuple(
+                    Charge(month_start(month), self._metered(price, amount))
+                    for (month, price), amount in charged[uid].items()
+                ),
             )
             for uid, prices in sorted(spent.items())
         }
@@ -146,7 +153,7 @@ class Accounts:
             held = claim.status.allocation
             if held is None or TenantUID(held.tenant_uid) not in tenants:
                 continue
-            self._prices[held.price_hash] = PriceTerms(held.price_per_gpu_hour, held.currency)
+            self._prices |= {price.hash: price for price in prices_of(held)}
             found += facts_of(claim)
         return found
 

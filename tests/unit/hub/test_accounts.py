@@ -1,16 +1,20 @@
 """Accounts are read apart from planning, kept while the store is away, and told of only when they may decide."""
 
 import asyncio
+from decimal import Decimal
 
+from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.ids import TenantUID
 from sublet.api.periods import BudgetPeriod, period_start
 from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.book.account import Charge, Metered
 from sublet.hub.accounts import Accounts
 from sublet.hub.meter import facts_of, texts_of
 from sublet.ledger.port import LedgerUnavailable
 from tests.builders.api import NOW, as_lease, as_tenant, lease, tenant
 from tests.builders.money import payer
 from tests.builders.sales import given_back, sold
+from tests.builders.windows import at
 from tests.harness.fake_api import SteppedClock
 from tests.unit.hub.test_meter import Book
 
@@ -95,6 +99,29 @@ async def test_a_claim_whose_line_is_on_its_way_is_billed():
     await told.read(hours=1)
 
     assert told.metered() == [("3.99", 8 * MS_PER_HOUR)]
+
+
+async def test_what_is_given_up_too_late_is_charged_before_and_after_its_line_comes_in():
+    late = given_back(sold("late", WEST, 8), NOW)
+    held = late.status.allocation
+    assert held is not None
+    terms = CancellationTerms(free_before_start_seconds=0, charge_percent=50, until_time=at(3))
+    given = GivenUp(
+        sequence=1, lease_uid=WEST.metadata.uid, gpus=8, from_time=at(1), until_time=at(3)
+    )
+    held = held.model_copy(update={"cancellation": terms, "given_up": (given,)})
+    status = late.status.model_copy(update={"allocation": held})
+    told = Told(late.model_copy(update={"status": status}))
+    charge = Charge(
+        period_start(BudgetPeriod.MONTH, NOW), Metered(Decimal("1.995"), "USD", 16 * MS_PER_HOUR)
+    )
+
+    await told.read()
+    assert told.accounts.known.accounts[TenantUID(UID)].charges == (charge,)
+    await told.write()
+    told.claims = ()
+    await told.read()
+    assert told.accounts.known.accounts[TenantUID(UID)].charges == (charge,)
 
 
 async def test_what_was_known_stays_while_the_store_is_away():
