@@ -22,7 +22,7 @@ from sublet.api.relocation import ReleaseCause
 from sublet.api.times import MS_PER_HOUR, MS_PER_SECOND, Millis, format_instant
 from sublet.book.decisions import Extend, Refuse, Take
 from sublet.book.demand import Demand
-from sublet.book.spending import Spending
+from sublet.book.spending import Cost, Spending
 from sublet.book.steps import FOREVER
 from sublet.book.view import View
 
@@ -102,10 +102,12 @@ class Budgets:
 
     def count(self, demand: Demand, until_ms: Millis) -> None:
         """Take what a claim that was given GPUs costs out of what is left."""
-        payer = self._payers.get(demand.tenant_uid)
-        if payer is not None and payer.spending is not None:
-            cost = self._cost(payer, demand, until_ms)
-            payer.spending.count(demand.start_ms, cost)
+        payer, currency = self._payers.get(demand.tenant_uid), demand.offer.spec.currency
+        if payer is None or payer.spending is None or payer.budget.currency != currency:
+            return
+        ends_ms = demand.until_on(until_ms)
+        cost = Cost(demand.start_ms, ends_ms, demand.gpus, demand.price, runs=False)
+        payer.spending.count(cost)
 
     def offers(self, demand: Demand, find: Callable[[Demand], object | None]) -> tuple[Offer, ...]:
         """Return the longest duration that is paid for, if the claim would bind with it."""
@@ -157,26 +159,34 @@ class Budgets:
         cost = per_ms * max(0, min(until_ms, ends_ms) - before_ms)
         if cost > max(left, Fraction(0)):
             until_ms = Millis(before_ms + int(max(left, Fraction(0)) // per_ms))
-            cost = per_ms * (until_ms - before_ms)
-        payer.spending.count(at_ms, cost)
+        price = allocation.price_per_gpu_hour
+        payer.spending.count(Cost(before_ms, until_ms, allocation.gpus, price, runs=False))
         return until_ms
 
     def drains(self, holders: Iterable[GpuClaim], offer: Classes) -> Iterator[Extend | Take]:
         """Yield what takes claims of Preemptible classes back whose tenant's budget is spent and says Drain."""
         spent = {
-            uid: payer.budget.currency
+            uid: payer
             for uid, payer in self._payers.items()
             if payer.exhausted_ms is not None and payer.exhausted_ms <= self._now_ms
         }
-        for claim in holders:
+        for claim in holders if spent else ():
             allocation = claim.status.allocation
-            if allocation is None or allocation.currency != spent.get(
-                TenantUID(allocation.tenant_uid)
-            ):
+            payer = spent.get(TenantUID(allocation.tenant_uid)) if allocation is not None else None
+            if allocation is None or payer is None or not allocation.price_per_gpu_hour:
+                continue
+            if allocation.currency != payer.budget.currency:
                 continue
             found = _drained(claim, allocation, offer(claim.spec.class_name), self._now_ms)
-            if found is not None:
+            # a notice that ends in the next period, with its money, would be taken back at once
+            fresh_ms = period_end(payer.budget.period, self._now_ms) or FOREVER
+            if isinstance(found, Take) or (found is not None and (found.until_ms or 0) < fresh_ms):
                 yield found
+
+    def concern(self, claim: GpuClaim) -> bool:
+        """Say whether what a claim holds is paid for from a budget."""
+        allocation = claim.status.allocation
+        return allocation is not None and TenantUID(allocation.tenant_uid) in self._payers
 
     def due(self) -> Iterator[Millis]:
         """Yield the instants to come at which money decides otherwise: periods' ends, spend that reaches its amount."""

@@ -49,9 +49,9 @@ def review(
         return None
     promised = promised_end(allocation)
     end = _end(claim, allocation, promised, offer, supplies, now_ms)
-    end = paid_end(claim, allocation, end, pays)
     if claim.status.move is not None:
         return _while_moving(claim, allocation, claim.status.move, end, now_ms)
+    end = paid_end(claim, allocation, end, pays)
     taken = take_if_due(claim, allocation, end, now_ms)
     if taken is not None or _is_same(end, promised):
         return taken
@@ -89,14 +89,19 @@ def prolonged(
     offer: GpuClass | None,
     supplies: Mapping[LeaseUID, LeaseSupply],
     now_ms: Millis,
+    pays: Pays,
 ) -> Extend | None:
-    """Return the later end that a claim gets whose notice is taken back, None if it gets none."""
+    """Return the later end that a claim gets whose notice is taken back, None if it gets none.
+
+    What the time after its notice costs may have been given to others meanwhile, or was never paid for.
+    """
     allocation = claim.status.allocation
     if allocation is None:
         return None
     # it was in before its notice, so that a lease that sells no more keeps it
     noticed = End(promised_end(allocation).at_ms, ReleaseCause.LEASE_ENDED)
     end = _end(claim, allocation, noticed, offer, supplies, now_ms)
+    end = paid_end(claim, allocation, end, pays)
     if end.at_ms <= noticed.at_ms:
         return None
     for lease in _leases(allocation):

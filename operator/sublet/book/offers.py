@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.pending import Offer, OfferKind
+from sublet.api.pending import Offer, OfferKind, PendingReason
 from sublet.api.times import Millis
 from sublet.api.topology import Placement, Scope, Topology
 from sublet.book.approval import size_without_approval
@@ -28,6 +28,12 @@ from sublet.book.unmet import rooms_in_domains
 MAX_OFFERS: Final = 8
 _CLASSES_TRIED: Final = 8
 _CLAIMS_TRIED: Final = 16
+_ANSWERED: Final = frozenset({PendingReason.PRICE_UNMET, PendingReason.WAITING_FOR_APPROVAL})
+
+
+def is_answered(claim: GpuClaim, refused: Refuse) -> bool:
+    """Say whether a claim-wide refusal is told what would bind: a quote is; what a suspended tenant waits for isn't."""
+    return claim.spec.suspended or refused.reason in _ANSWERED
 
 
 def offers_for(

@@ -14,7 +14,7 @@ from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Extend
 from sublet.book.demand import Demand
-from sublet.book.expiry import prolonged
+from sublet.book.expiry import Pays, prolonged
 from sublet.book.supply import LeaseSupply
 
 
@@ -28,12 +28,14 @@ class Pardons:
         supplies: Mapping[LeaseUID, LeaseSupply],
         busy: Collection[ClaimUID],
         now_ms: Millis,
+        pays: Pays,
     ) -> None:
-        """Look for claims whose notice runs and that no work is under way for."""
+        """Look for claims whose notice runs and that no work is under way for; `pays` as for any later end."""
         self.decisions: list[Extend] = []
         self._offer = offer
         self._supplies = supplies
         self._now_ms = now_ms
+        self._pays = pays
         self._noticed = [c for c in holders if c.metadata.uid not in busy and is_noticed(c)]
         """Best-ranked first."""
         self._without_start: list[Demand] = []
@@ -58,9 +60,8 @@ class Pardons:
             claim = self._noticed.pop(0)
             if any(self._may_need(demand, claim) for demand in self._without_start):
                 continue
-            found = prolonged(
-                claim, self._offer(claim.spec.class_name), self._supplies, self._now_ms
-            )
+            offer = self._offer(claim.spec.class_name)
+            found = prolonged(claim, offer, self._supplies, self._now_ms, self._pays)
             if found is not None:
                 self.decisions.append(found)
 

@@ -28,7 +28,7 @@ from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.book.maintenance import until_windows
 from sublet.book.notices import notices
-from sublet.book.offers import as_asked, dearer, offers_for, unapproved
+from sublet.book.offers import as_asked, dearer, is_answered, offers_for, unapproved
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.pardon import Pardons
 from sublet.book.placement import Candidate, end_of, find_place
@@ -46,11 +46,6 @@ from sublet.book.view import View
 _MENDED_BY_TIME: Final = frozenset(
     {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE}
 )
-
-ANSWERED: Final = frozenset(
-    {PendingReason.PRICE_UNMET, PendingReason.SUSPENDED, PendingReason.WAITING_FOR_APPROVAL}
-)
-"""Claim-wide refusals that are told what would bind; looked for before anybody is served."""
 
 
 def plan(view: View) -> Plan:
@@ -125,11 +120,12 @@ class Pass:
                 tenant = TenantUID(allocation.tenant_uid)
                 self.shares.add(tenant, claim.spec.class_name, allocation.gpus)
         self._preemption = Preemption(holders, self.rules.offer, view.busy, view.now_ms)
-        self._pardons = Pardons(holders, self.rules.offer, self._supplies, view.busy, view.now_ms)
-        self._promises = Promises(self.holdings.promises, self.rules, self._supplies, view.now_ms)
-        self._relocations = Relocations(
-            holders, self.rules, self._supplies, view.now_ms, self.budgets.pays_until
+        pays = self.budgets.pays_until
+        self._pardons = Pardons(
+            holders, self.rules.offer, self._supplies, view.busy, view.now_ms, pays
         )
+        self._promises = Promises(self.holdings.promises, self.rules, self._supplies, view.now_ms)
+        self._relocations = Relocations(holders, self.rules, self._supplies, view.now_ms, pays)
         for supply in self._supplies.values():
             supply.close_windows()  # after the promises: they are kept through maintenance
 
@@ -221,7 +217,8 @@ class Pass:
         self._positions[demand.claim.spec.class_name] += 1
         position = self._positions[demand.claim.spec.class_name]
         if len(self.waiting) > SHADOWS:
-            self._pardons.needs(demand)
+            if found.reason in _MENDED_BY_TIME:
+                self._pardons.needs(demand)
             return replace(found, position=position)
         return replace(self._bargain(demand, found), position=position)
 
@@ -288,7 +285,7 @@ class Pass:
 
     def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
         """Answer a quote, or name the price that the claim refuses."""
-        if refused.reason not in ANSWERED or len(self._quoted) >= SHADOWS:
+        if not is_answered(claim, refused) or len(self._quoted) >= SHADOWS:
             return refused
         self._quoted.add(refused.claim_uid)
         if not claim.spec.suspended:

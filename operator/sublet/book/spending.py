@@ -68,7 +68,7 @@ class Spending:
         """Return what is neither spent nor needed in the period that holds an instant; below 0 where too much is."""
         start = period_start(self._budget.period, at_ms)
         if start not in self._left:
-            from_ms, until_ms = max(start, self._account.as_of_ms), self.end_of(at_ms)
+            from_ms, until_ms = self._counted_from(start), self.end_of(at_ms)
             needed: Counter[Decimal] = Counter()
             for cost in self._costs:
                 needed[cost.per_gpu_hour] += cost.inside(from_ms, until_ms)
@@ -76,10 +76,16 @@ class Spending:
             self._left[start] = amount - self._metered(start) - _money(needed)
         return self._left[start]
 
-    def count(self, at_ms: Millis, amount: Fraction) -> None:
-        """Take what this pass gave out of what is left of the period that holds an instant."""
-        left = self.left(at_ms)
-        self._left[period_start(self._budget.period, at_ms)] = left - amount
+    def count(self, cost: Cost) -> None:
+        """Take what this pass gave out of what is left, in each period that it reaches."""
+        self._costs.append(cost)
+        for start in self._left:
+            inside = cost.inside(self._counted_from(start), self.end_of(start))
+            self._left[start] -= _money({cost.per_gpu_hour: inside})
+
+    def _counted_from(self, start: Millis) -> Millis:
+        """Return from when on claims are counted in the period that begins then: before that the ledger is."""
+        return max(start, self._account.as_of_ms)
 
     def exhausted_ms(self, now_ms: Millis) -> Millis | None:
         """Return when what was spent reaches the amount in the present period, None if it doesn't.
@@ -110,10 +116,8 @@ class Spending:
 
     def _metered(self, start: Millis) -> Fraction:
         """Return what the ledger says was spent in the period that begins then."""
-        if start != self._account.since_ms:
-            return Fraction(0)
         billed: Counter[Decimal] = Counter()
-        for each in self._account.metered:
+        for each in self._account.billed(start, self.end_of(start)):
             if each.currency == self._budget.currency:
                 billed[each.per_gpu_hour] += each.gpu_milliseconds
         return _money(billed)
@@ -135,7 +139,8 @@ def _cost(claim: GpuClaim, held: Allocation) -> Cost | None:
 
 def _billed(claim: GpuClaim, allocation: Allocation) -> tuple[Millis, Millis]:
     """Return from when to when an allocation is billed, or is expected to be."""
-    release, bound = claim.status.release, allocation.bound_time
+    # over moves: what was left behind cost the same
+    release, bound = claim.status.release, allocation.since_time or allocation.bound_time
     nothing = (Millis(0), Millis(0))
     if release is not None and release.sequence == allocation.sequence:
         return (bound, release.release_time) if bound is not None else nothing

@@ -20,8 +20,9 @@ from sublet.book.due import next_due
 from sublet.book.holdings import holds
 from sublet.book.newcomers import NEVER_TAKEN_BACK, Line
 from sublet.book.notices import notices
+from sublet.book.offers import is_answered
 from sublet.book.pardon import is_noticed
-from sublet.book.plan import ANSWERED, Pass, asks, begin
+from sublet.book.plan import Pass, asks, begin
 from sublet.book.sameness import is_carried_out, same_ask, same_nodes, same_rules, same_standing
 from sublet.book.view import View
 
@@ -150,7 +151,7 @@ class _Kept:
             elif not self._is_the_same(before, claim):
                 return None
             elif holds(claim):
-                if self._work.is_to_move(claim):
+                if self._work.is_to_move(claim) or self._is_costlier(before, claim):
                     return None
                 found.held.append(claim)
             self._take(before, claim)
@@ -161,6 +162,14 @@ class _Kept:
         if given is not None:
             return same_ask(before, claim) and is_carried_out(given, claim)
         return same_standing(before, claim)
+
+    def _is_costlier(self, before: GpuClaim, claim: GpuClaim) -> bool:
+        """Say whether a meter that somebody's budget pays for began: until then the cost was only expected."""
+        began = [
+            c.status.allocation.bound_time if c.status.allocation is not None else None
+            for c in (before, claim)
+        ]
+        return began[0] != began[1] and self._work.budgets.concern(claim)
 
     def _take(self, before: GpuClaim | None, claim: GpuClaim) -> None:
         if before is not None:
@@ -195,7 +204,7 @@ class _Kept:
                 if read.tenant.spec.budget is not None:
                     return None  # what is left of it changes with time
                 demands.append(read)
-            elif read.reason in ANSWERED:
+            elif is_answered(claim, read):
                 return None
             else:
                 refused.append(read)

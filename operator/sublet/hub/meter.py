@@ -35,11 +35,17 @@ def texts_of(claim: GpuClaim) -> dict[str, str]:
     allocation = claim.status.allocation
     if allocation is None:
         return {}
-    price = PriceTerms(allocation.price_per_gpu_hour, allocation.currency)
     tags = tags_text(allocation.tags)
+    prices = {price.hash: price.text for price in prices_of(allocation)}
+    return {**prices, content_hash(tags): tags}
+
+
+def prices_of(allocation: Allocation) -> Iterator[PriceTerms]:
+    """Yield the prices of a claim's lines: that of its GPUs, and that of what it gave up."""
+    yield PriceTerms(allocation.price_per_gpu_hour, allocation.currency)
     part = _part_price(allocation)
-    parts = {part.hash: part.text} if part is not None and allocation.given_up else {}
-    return {price.hash: price.text, **parts, content_hash(tags): tags}
+    if part is not None and allocation.given_up:
+        yield part
 
 
 def _facts(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:

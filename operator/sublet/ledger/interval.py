@@ -64,7 +64,7 @@ class Fold:
                 f"claim {fact.claim_uid} closes {fact.kind} unlike it was opened ({fact.id})"
             )
         del self.open[key]
-        return _interval(start, fact.at_ms)
+        return interval(start, fact.at_ms)
 
 
 def intervals(facts: Iterable[Fact]) -> Iterator[Interval]:
@@ -75,10 +75,11 @@ def intervals(facts: Iterable[Fact]) -> Iterator[Interval]:
         if closed is not None:
             yield closed
     for start in fold.open.values():
-        yield _interval(start, None)
+        yield interval(start, None)
 
 
-def _interval(start: Fact, end_ms: Millis | None) -> Interval:
+def interval(start: Fact, end_ms: Millis | None) -> Interval:
+    """Return the interval that an opening begins."""
     return Interval(
         claim_uid=start.claim_uid,
         sequence=start.sequence,

@@ -5,17 +5,19 @@ one by one only while they still count as usage.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sublet.api.ids import LeaseUID, TenantUID
 from sublet.api.periods import month_of, month_start
 from sublet.api.times import Millis
 from sublet.ledger.decay import HALF_LIVES, thousandths
-from sublet.ledger.entry import EntryKind, EntryType, Fact
-from sublet.ledger.interval import Fold, Interval, Key
+from sublet.ledger.entry import BILLED, EntryKind, EntryType, Fact
+from sublet.ledger.interval import Fold, Interval, Key, interval
 
 Metered = Mapping[str, int]
 """price hash -> GPU-milliseconds"""
+Charged = Mapping[tuple[int, str], int]
+"""(month, price hash) -> GPU-milliseconds"""
 
 
 class Tally:
@@ -27,6 +29,10 @@ class Tally:
         self._fold = Fold()
         self._months: dict[tuple[TenantUID, str, int], int] = defaultdict(int)
         """(tenant, price hash, month) -> GPU-milliseconds of closed intervals"""
+        self._charges: dict[tuple[TenantUID, str, int], int] = defaultdict(int)
+        """The same of what was given up too late, whose months may be to come."""
+        self._charged: set[str] = set()
+        """Ids of the lines with which that begins."""
         self._recent: list[Interval] = []
 
     def take(self, facts: Iterable[Fact]) -> bool:
@@ -34,12 +40,31 @@ class Tally:
         billed = False
         for fact in facts:
             closed = self._fold.take(fact)
-            if fact.kind is not EntryKind.BOUND:
-                continue
-            billed = True
-            if closed is not None:
+            billed |= fact.kind in BILLED
+            if closed is not None and closed.kind is EntryKind.BOUND:
                 self._add(closed, fact.at_ms)
+            elif fact.kind is EntryKind.CANCELLED and closed is None:
+                self._charged.add(fact.id)
+            elif closed is not None and closed.kind is EntryKind.CANCELLED:
+                for month, amount in _by_month(closed, fact.at_ms):
+                    self._charges[closed.tenant_uid, closed.price_hash, month] += amount
         return billed
+
+    def charged(
+        self, since: Mapping[TenantUID, Millis], shown: Iterable[Fact]
+    ) -> dict[TenantUID, Charged]:
+        """Return what tenants were charged for giving windows up, by month, those to come included; as for `spent`."""
+        found: dict[TenantUID, dict[tuple[int, str], int]] = {u: defaultdict(int) for u in since}
+        for (uid, price, month), amount in self._charges.items():
+            if uid in since and month_start(month) >= since[uid]:
+                found[uid][month, price] += amount
+        lines = [f for f in shown if f.kind is EntryKind.CANCELLED and f.tenant_uid in since]
+        for begun, over in zip(lines[::2], lines[1::2], strict=True):
+            if begun.id not in self._charged:
+                for month, amount in _by_month(interval(begun, over.at_ms), over.at_ms):
+                    if month_start(month) >= since[begun.tenant_uid]:
+                        found[begun.tenant_uid][month, begun.price_hash] += amount
+        return {uid: dict(sorted(months.items())) for uid, months in found.items()}
 
     def spent(
         self, since: Mapping[TenantUID, Millis], as_of_ms: Millis, shown: Iterable[Fact]
@@ -83,10 +108,8 @@ class Tally:
     def _add(self, closed: Interval, end_ms: Millis) -> None:
         if self._half_life_ms:
             self._recent.append(closed)
-        for month in range(month_of(closed.start_ms), month_of(end_ms) + 1):
-            amount = closed.gpu_milliseconds(month_start(month), month_start(month + 1))
-            if amount:
-                self._months[closed.tenant_uid, closed.price_hash, month] += amount
+        for month, amount in _by_month(closed, end_ms):
+            self._months[closed.tenant_uid, closed.price_hash, month] += amount
 
     def _running(self, shown: Iterable[Fact]) -> tuple[dict[Key, Fact], dict[Key, Millis]]:
         """Return the openings of what is billed now, and the ends that aren't in the ledger yet."""
@@ -97,6 +120,14 @@ class Tally:
             if fact.type is EntryType.OPEN and _key(fact) not in over:
                 running.setdefault(_key(fact), fact)
         return running, over
+
+
+def _by_month(closed: Interval, end_ms: Millis) -> Iterator[tuple[int, int]]:
+    """Yield the months that an interval reaches, and the GPU-milliseconds in each."""
+    for month in range(month_of(closed.start_ms), month_of(end_ms) + 1):
+        amount = closed.gpu_milliseconds(month_start(month), month_start(month + 1))
+        if amount:
+            yield month, amount
 
 
 def _key(fact: Fact) -> Key:

@@ -10,10 +10,11 @@ from prometheus_client.core import Metric
 
 from sublet.api.gputenant import Budget
 from sublet.api.ids import TenantUID
-from sublet.api.periods import period_start
+from sublet.api.periods import period_end, period_start
 from sublet.api.rating import Rate, charges
 from sublet.api.times import Millis
 from sublet.book.account import Account
+from sublet.book.steps import FOREVER
 from sublet.serve.families import gauge
 from sublet.serve.ports import Observed
 
@@ -45,7 +46,8 @@ def _spent(budget: Budget, account: Account | None, now_ms: Millis) -> Decimal |
     if account is None or account.since_ms != period_start(budget.period, now_ms):
         return None
     metered: dict[Rate, int] = {}
-    for each in account.metered:
+    ends_ms = period_end(budget.period, now_ms) or FOREVER
+    for each in account.billed(account.since_ms, ends_ms):
         rate = Rate(each.per_gpu_hour, each.currency)
         metered[rate] = metered.get(rate, 0) + each.gpu_milliseconds
     return charges(metered).get(budget.currency, Decimal(0))

@@ -1,6 +1,7 @@
 """Who is refused for money, and what the refusal says; how far an extension goes."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -9,6 +10,7 @@ from sublet.api.common import LONGEST_SECONDS
 from sublet.api.pending import OfferKind, PendingReason
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import MS_PER_HOUR, Millis, format_instant
+from sublet.book.account import Charge, Metered
 from sublet.book.decisions import Extend, Refuse, Reserve
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_class, as_lease, claim, gpu_class, lease
@@ -154,6 +156,25 @@ def test_what_was_spent_before_a_new_period_doesnt_count_in_it_but_what_runs_doe
     made = plan(replace(seen(held, asks, spent=90), now_ms=DECEMBER))
 
     assert refusal_of(made, asks).message.split("enough for ")[1].startswith("1800 seconds")
+
+
+def test_what_was_given_up_is_spent_in_the_months_of_its_time():
+    hours = (DECEMBER - NOW) // HOUR
+    (uid, known), *_ = account(0).items()
+    charges = (
+        Charge(Millis(known.since_ms), Metered(Decimal("0.5"), "USD", 80 * HOUR)),
+        Charge(DECEMBER, Metered(Decimal(1), "USD", 60 * HOUR)),
+    )
+    money = {"accounts": {uid: replace(known, charges=charges)}}
+    fits, exceeds = lasting("a", 7.5), lasting("b", 7.6)
+    later, too_much = ahead("c", hours, 5, gpus=8), ahead("d", hours, 5.1, gpus=8)
+
+    assert [bool(served(plan(seen(c, **money)))) for c in (fits, exceeds, later, too_much)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_a_budget_for_all_time_takes_no_claim_without_an_end():

@@ -9,6 +9,7 @@ from sublet.api.gpuclaim import Access
 from sublet.api.ids import LeaseUID
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
+from sublet.book.backfill import SHADOWS
 from sublet.book.decisions import Extend, Notice, Reserve, Take
 from sublet.book.plan import plan
 from sublet.book.view import View
@@ -147,3 +148,15 @@ def test_whoever_was_told_of_the_notice_is_told_that_it_is_over():
 
     (news,) = [d for d in plan(rest).decisions if isinstance(d, Notice)]
     assert (news.claim_uid, news.reason, news.message) == (uid, "NotExpiring", "")
+
+
+def test_claims_that_room_doesnt_help_take_nobodys_pardon_however_many_wait():
+    limit = as_tenant(
+        tenant(priorityClasses=["low", "high"], quotas=[{"className": "h100", "gpus": 0}])
+    )
+    many = [asking(f"many{i}", "high") for i in range(SHADOWS + 8)]
+    seen = replace(without(told(), "urgent"), tenants=(limit,))
+
+    crowded = replace(seen, claims=(*seen.claims, *many))
+
+    assert ends(crowded) == [(at(8), ReleaseCause.COMPLETED)]

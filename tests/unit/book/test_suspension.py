@@ -55,3 +55,12 @@ def test_claims_wait_until_the_tenant_is_back():
     assert refused.message.startswith("the platform team has suspended the tenant")
     assert not find_condition(waits.status.conditions, "Ended")
     assert reserve_of(plan(view([waits], west())), waits).sequence == 2
+
+
+def test_its_claims_take_nobody_elses_quote_away():
+    mine = [as_claim(claim(f"mine{i}", gpus=8)) for i in range(200)]
+    quotes = [as_claim(claim(f"quote{i}", "globex", gpus=8, suspended=True)) for i in range(8)]
+
+    made = plan(view([*mine, *quotes], west(), tenants=(STOPPED, OTHER)))
+
+    assert all(refusal_of(made, quote).offers for quote in quotes)

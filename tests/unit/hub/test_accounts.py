@@ -1,16 +1,22 @@
 """Accounts are read apart from planning, kept while the store is away, and told of only when they may decide."""
 
 import asyncio
+from dataclasses import replace
+from decimal import Decimal
 
+from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.ids import TenantUID
 from sublet.api.periods import BudgetPeriod, period_start
 from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.book.account import Charge, Metered
 from sublet.hub.accounts import Accounts
 from sublet.hub.meter import facts_of, texts_of
+from sublet.ledger.entry import Entry, EntryType
 from sublet.ledger.port import LedgerUnavailable
 from tests.builders.api import NOW, as_lease, as_tenant, lease, tenant
 from tests.builders.money import payer
 from tests.builders.sales import given_back, sold
+from tests.builders.windows import at
 from tests.harness.fake_api import SteppedClock
 from tests.unit.hub.test_meter import Book
 
@@ -37,7 +43,7 @@ class Store(Book):
         return self.entries[after_seq:]
 
     async def read_terms(self, hashes):
-        return {h: self.terms[h] for h in hashes}
+        return {h: self.terms[h] for h in hashes if h in self.terms}
 
 
 class Told:
@@ -95,6 +101,29 @@ async def test_a_claim_whose_line_is_on_its_way_is_billed():
     await told.read(hours=1)
 
     assert told.metered() == [("3.99", 8 * MS_PER_HOUR)]
+
+
+async def test_what_is_given_up_too_late_is_charged_before_and_after_its_line_comes_in():
+    late = given_back(sold("late", WEST, 8), NOW)
+    held = late.status.allocation
+    assert held is not None
+    terms = CancellationTerms(free_before_start_seconds=0, charge_percent=50, until_time=at(3))
+    given = GivenUp(
+        sequence=1, lease_uid=WEST.metadata.uid, gpus=8, from_time=at(1), until_time=at(3)
+    )
+    held = held.model_copy(update={"cancellation": terms, "given_up": (given,)})
+    status = late.status.model_copy(update={"allocation": held})
+    told = Told(late.model_copy(update={"status": status}))
+    charge = Charge(
+        period_start(BudgetPeriod.MONTH, NOW), Metered(Decimal("1.995"), "USD", 16 * MS_PER_HOUR)
+    )
+
+    await told.read()
+    assert told.accounts.known.accounts[TenantUID(UID)].charges == (charge,)
+    await told.write()
+    told.claims = ()
+    await told.read()
+    assert told.accounts.known.accounts[TenantUID(UID)].charges == (charge,)
 
 
 async def test_what_was_known_stays_while_the_store_is_away():
@@ -155,3 +184,60 @@ async def test_a_budget_that_is_new_is_read_for_at_once():
     await asyncio.wait_for(told.marked.wait(), 10)
     assert TenantUID(UID) in told.accounts.known.accounts
     task.cancel()
+
+
+async def test_news_that_could_only_be_half_read_is_told_when_the_rest_is():
+    runs = sold("runs", WEST, 8)
+    told = Told(runs)
+    await told.read()
+    marks = told.marks
+    told.claims = (given_back(sold("other", WEST, 4, price="7"), at(1)),)
+    await told.write()
+    told.claims = ()
+    told.store.terms, terms = {}, told.store.terms
+
+    await told.read(hours=2)
+    assert told.marks == marks
+    told.store.terms = terms
+    await told.read()
+
+    assert told.marks == marks + 1
+
+
+class Late(Told):
+    """A budget that comes as the first reading ends, which didn't know it."""
+
+    def mark(self) -> None:
+        super().mark()
+        if not self.tenants:
+            self.marked.clear()
+            self.tenants = (ACME,)
+            self.accounts.tend(self.tenants)
+
+
+async def test_a_budget_that_comes_while_the_ledger_is_read_isnt_forgotten():
+    told = Late(sold("runs", WEST, 8), tenants=())
+    await told.write()
+    task = asyncio.create_task(told.accounts.run())
+
+    await asyncio.wait_for(told.marked.wait(), 10)
+
+    assert TenantUID(UID) in told.accounts.known.accounts
+    task.cancel()
+
+
+async def test_a_line_that_cant_be_is_said_and_takes_nothing_twice():
+    runs = sold("runs", WEST, 8)
+    told = Told(given_back(runs, at(1)))
+    await told.write()
+    bad = replace(told.store.entries[0].fact, claim_uid="other", type=EntryType.CLOSE)
+    told.store.entries.append(Entry(len(told.store.entries) + 1, bad, ""))
+    told.claims = ()
+    await told.read(hours=2)
+    await told.read()
+    assert told.accounts.known.accounts == {}
+
+    told.store.entries.pop()
+    await told.read()
+
+    assert told.metered() == [("3.99", 8 * MS_PER_HOUR)]

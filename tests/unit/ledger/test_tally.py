@@ -3,7 +3,13 @@
 from hypothesis import given, settings, strategies as st
 
 from sublet.api.ids import LeaseUID, TenantUID
-from sublet.api.periods import BudgetPeriod, period_end, period_start
+from sublet.api.periods import (
+    BudgetPeriod,
+    month_of,
+    month_start,
+    period_end,
+    period_start,
+)
 from sublet.api.times import MS_PER_HOUR, Millis, parse_instant
 from sublet.ledger.entry import EntryKind, EntryType
 from sublet.ledger.interval import intervals
@@ -75,6 +81,26 @@ def test_only_what_is_billed_counts_and_is_news():
     assert not tally.take([fact("c", OPEN, NOW - 1_000, kind=EntryKind.RELEASING)])
     assert (spent(tally), tally.usage(NOW)) == (0, {})
     assert tally.take([fact("c", OPEN, NOW - 1_000)])
+
+
+CANCELLED = EntryKind.CANCELLED
+
+
+def test_what_is_given_up_is_charged_in_the_months_of_its_time_those_to_come_included():
+    begin, end = month_start(month_of(NOW)), month_start(month_of(NOW) + 1)
+    lines = [
+        fact("c", OPEN, end - 3_000, kind=CANCELLED),
+        fact("c", CLOSE, end + 1_000, kind=CANCELLED),
+    ]
+    on_its_way, came_in = Tally(DAY), Tally(DAY)
+    assert came_in.take(lines)
+
+    months = {(month_of(begin), PRICE.hash): 24_000, (month_of(end), PRICE.hash): 8_000}
+    for tally in (on_its_way, came_in):
+        assert tally.charged({ACME: MONTH}, lines) == {ACME: months}
+        assert tally.charged({ACME: end}, lines) == {ACME: {(month_of(end), PRICE.hash): 8_000}}
+    assert came_in.charged({ACME: MONTH}, ()) == {ACME: months}
+    assert (spent(came_in), came_in.usage(NOW)) == (0, {})
 
 
 def test_usage_is_by_lease_and_what_runs_counts():
