@@ -100,6 +100,7 @@ async def test_a_claim_whose_line_is_on_its_way_is_billed():
 
 async def test_a_window_that_was_given_up_too_late_is_spent_as_far_as_it_lies_in_the_period():
     ends = period_end(BudgetPeriod.MONTH, NOW)
+    assert ends is not None
     each = sold("runs", WEST, 8, price="2")
     held = each.status.allocation
     terms = CancellationTerms(free_before_start_seconds=0, charge_percent=50, until_time=ends)
