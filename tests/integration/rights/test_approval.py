@@ -109,7 +109,7 @@ def test_the_program_approves_shows_and_takes_back(hub: Stack):
     sublet = Program(hub)
 
     assert "approved for 64 GPUs" in sublet.works("approve", f"{ACME}/asked").said
-    assert annotations(hub, "asked")[APPROVED] == f"{uid}=64"
+    assert annotations(hub, "asked")[APPROVED] == f"{uid}=64,h100"
     assert "64 GPUs, by admin" in sublet.works("explain", "asked", "-n", ACME).said
     assert "already" in sublet.works("approve", f"{ACME}/asked").said
     assert "isn't approved any more" in sublet.works("approve", f"{ACME}/asked", "--withdraw").said
