@@ -5,7 +5,7 @@ plan, which goes on with what was known last. The loop is told only when somethi
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -68,6 +68,8 @@ class Accounts:
         self._every_seconds = every_seconds
         self._tally = Tally(half_life_seconds * MS_PER_SECOND)
         self._seq = 0
+        self._has_billed = False
+        """Something billed came in that nobody was told of yet."""
         self._prices: dict[str, PriceTerms] = {}
         """price hash -> price; what a hash names never changes"""
         self._wanted = asyncio.Event()
@@ -79,13 +81,13 @@ class Accounts:
     async def run(self) -> None:
         """Read the ledger again and again, at once when a tenant's account is missing."""
         while True:
+            self._wanted.clear()  # what is asked for during a reading may come too late for it
             await self.refresh()
             wait = self._every_seconds
             if self._fault:
                 wait = min(AWAY_RETRY_SECONDS, wait)
                 await asyncio.sleep(wait)
                 continue
-            self._wanted.clear()
             try:
                 await asyncio.wait_for(self._wanted.wait(), wait)
             except TimeoutError:
@@ -112,10 +114,8 @@ class Accounts:
     async def _read(self) -> bool:
         """Bring what is known up to date; return whether that may decide anything otherwise."""
         entries = await self._ledger.read_entries(self._seq)
-        facts = [entry.fact for entry in entries]
         # the first time this is the whole ledger: not on the loop's time
-        billed = await asyncio.to_thread(self._tally.take, facts)
-        self._seq = entries[-1].seq if entries else self._seq
+        self._has_billed |= await asyncio.to_thread(self._tally.take, self._taken(entries))
         now_ms = self._clock.now_ms()
         since = {
             TenantUID(t.metadata.uid): period_start(t.spec.budget.period, now_ms)
@@ -144,7 +144,14 @@ class Accounts:
         before, self.known = self.known, Known(accounts, usage)
         waits = before.usage != usage and any(c.status.pending for c in self._claims())
         periods = [{u: a.since_ms for u, a in k.items()} for k in (before.accounts, accounts)]
+        billed, self._has_billed = self._has_billed, False
         return billed or waits or periods[0] != periods[1]
+
+    def _taken(self, entries: Iterable[Entry]) -> Iterator[Fact]:
+        """Yield facts, and remember how far they were taken: none is taken twice, whatever comes after it."""
+        for entry in entries:
+            yield entry.fact
+            self._seq = entry.seq
 
     def _shown(self, tenants: set[TenantUID]) -> list[Fact]:
         """Return the lines that tenants' claims call for now; whoever is bound is billed, its line come in or not."""
@@ -161,6 +168,8 @@ class Accounts:
         if missing := sorted(hashes - self._prices.keys()):
             texts = await self._ledger.read_terms(missing)
             self._prices |= {name: parse_price(text) for name, text in texts.items()}
+        if unknown := sorted(hashes - self._prices.keys()):
+            raise BrokenLedger(f"the ledger has no price {unknown[0]}")
 
     def _metered(self, price: str, gpu_milliseconds: int) -> Metered:
         terms = self._prices[price]

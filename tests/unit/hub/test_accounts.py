@@ -1,6 +1,7 @@
 """Accounts are read apart from planning, kept while the store is away, and told of only when they may decide."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 from sublet.api.cancellation import CancellationTerms, GivenUp
@@ -10,6 +11,7 @@ from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.book.account import Charge, Metered
 from sublet.hub.accounts import Accounts
 from sublet.hub.meter import facts_of, texts_of
+from sublet.ledger.entry import Entry, EntryType
 from sublet.ledger.port import LedgerUnavailable
 from tests.builders.api import NOW, as_lease, as_tenant, lease, tenant
 from tests.builders.money import payer
@@ -41,7 +43,7 @@ class Store(Book):
         return self.entries[after_seq:]
 
     async def read_terms(self, hashes):
-        return {h: self.terms[h] for h in hashes}
+        return {h: self.terms[h] for h in hashes if h in self.terms}
 
 
 class Told:
@@ -182,3 +184,60 @@ async def test_a_budget_that_is_new_is_read_for_at_once():
     await asyncio.wait_for(told.marked.wait(), 10)
     assert TenantUID(UID) in told.accounts.known.accounts
     task.cancel()
+
+
+async def test_news_that_could_only_be_half_read_is_told_when_the_rest_is():
+    runs = sold("runs", WEST, 8)
+    told = Told(runs)
+    await told.read()
+    marks = told.marks
+    told.claims = (given_back(sold("other", WEST, 4, price="7"), at(1)),)
+    await told.write()
+    told.claims = ()
+    told.store.terms, terms = {}, told.store.terms
+
+    await told.read(hours=2)
+    assert told.marks == marks
+    told.store.terms = terms
+    await told.read()
+
+    assert told.marks == marks + 1
+
+
+class Late(Told):
+    """A budget that comes as the first reading ends, which didn't know it."""
+
+    def mark(self) -> None:
+        if self.tenants:
+            super().mark()
+            return
+        self.tenants = (ACME,)
+        self.accounts.tend(self.tenants)
+
+
+async def test_a_budget_that_comes_while_the_ledger_is_read_isnt_forgotten():
+    told = Late(sold("runs", WEST, 8), tenants=())
+    await told.write()
+    task = asyncio.create_task(told.accounts.run())
+
+    await asyncio.wait_for(told.marked.wait(), 10)
+
+    assert TenantUID(UID) in told.accounts.known.accounts
+    task.cancel()
+
+
+async def test_a_line_that_cant_be_is_said_and_takes_nothing_twice():
+    runs = sold("runs", WEST, 8)
+    told = Told(given_back(runs, at(1)))
+    await told.write()
+    bad = replace(told.store.entries[0].fact, claim_uid="other", type=EntryType.CLOSE)
+    told.store.entries.append(Entry(len(told.store.entries) + 1, bad, ""))
+    told.claims = ()
+    await told.read(hours=2)
+    await told.read()
+    assert told.accounts.known.accounts == {}
+
+    told.store.entries.pop()
+    await told.read()
+
+    assert told.metered() == [("3.99", 8 * MS_PER_HOUR)]
