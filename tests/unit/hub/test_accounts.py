@@ -208,11 +208,11 @@ class Late(Told):
     """A budget that comes as the first reading ends, which didn't know it."""
 
     def mark(self) -> None:
-        super().mark()
-        if not self.tenants:
-            self.marked.clear()
-            self.tenants = (ACME,)
-            self.accounts.tend(self.tenants)
+        if self.tenants:
+            super().mark()
+            return
+        self.tenants = (ACME,)
+        self.accounts.tend(self.tenants)
 
 
 async def test_a_budget_that_comes_while_the_ledger_is_read_isnt_forgotten():
