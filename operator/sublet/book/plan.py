@@ -348,7 +348,8 @@ class Pass:
         return refusal(demand, standings, would.supplies if would is not None else ())
 
     def _give(self, demand: Demand, found: Candidate) -> Reserve:
-        self.is_settled = self.is_settled and self._keeps_settled(demand)
+        # one that was placed up to maintenance may be let stay longer once that is written
+        self.is_settled &= found.stops_ms >= FOREVER and self._keeps_settled(demand)
         demand = replace(demand, stops_ms=found.stops_ms)
         until_ms, cause = end_of(demand, found.supplies)
         end_ms = until_ms if until_ms is not None else FOREVER
