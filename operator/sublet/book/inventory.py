@@ -92,7 +92,7 @@ class NodeState:
     zone: str | None = None
     """Failure domain, if the node names one."""
     sick_since_ms: Millis | None = None
-    """Since when it was seen not ready or unhealthy, by our clock; None: it isn't."""
+    """Since when it was seen not ready or unhealthy, by our clock; 0: when it was seen first; None: it isn't."""
 
     @property
     def held(self) -> int:

@@ -59,7 +59,8 @@ def node_state(
     before = before if before is not None and before.uid == uid else None
     if gpus == 0 and before is not None:
         gpus = before.gpus
-    sick_since = before.sick_since_ms if before is not None else None
+    # nobody knows since when a node has been sick that is so at first sight
+    sick_since = before.sick_since_ms if before is not None else _NEVER
     return NodeState(
         name=NodeName(node.metadata.name),
         uid=uid,
@@ -72,7 +73,7 @@ def node_state(
         memory_mib=_number(labels.get(_PREFIX + "gpu.memory")) or None,
         clique=_clique(labels.get(_PREFIX + "gpu.clique", "")),
         zone=labels.get(_ZONE) or None,
-        sick_since_ms=(sick_since or now_ms) if unfit in SICK else None,
+        sick_since_ms=(now_ms if sick_since is None else sick_since) if unfit in SICK else None,
     )
 
 

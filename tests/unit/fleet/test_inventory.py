@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from sublet.api.gpulease import NodeSharing
+from sublet.api.times import Millis
 from sublet.book.inventory import Holding, Unfit
 from sublet.fleet.inventory import node_state
 from sublet.fleet.nodebook import BookError, format_book, parse_book
@@ -167,3 +168,20 @@ def test_a_label_that_names_no_nvlink_domain_leaves_it_unknown(label):
     labels = {} if label is None else {"nvidia.com/gpu.clique": label}
 
     assert state(gpu_node("n", GB200, labels=labels)).clique is None
+
+
+def test_a_node_is_sick_since_it_was_seen_so_and_at_first_sight_since_nobody_knows_when():
+    well, sick = adopted(gpu_node("n")), adopted(gpu_node("n", ready=False))
+
+    def seen(node, before, now_ms):
+        return node_state(
+            wire(node), WEST, before=before, foreign_pods=False, now_ms=Millis(now_ms)
+        )
+
+    at_first_sight = seen(sick, None, 1_000)
+    failing = seen(sick, seen(well, None, 1_000), 2_000)
+
+    assert at_first_sight.sick_since_ms == 0
+    assert failing.sick_since_ms == 2_000
+    assert seen(sick, failing, 3_000).sick_since_ms == 2_000
+    assert seen(well, failing, 3_000).sick_since_ms is None
