@@ -8,6 +8,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.budget import Budgets
+from sublet.book.clocks import clock_dues
 from sublet.book.decisions import Decision, Extend, Refuse, Reserve, Warn
 from sublet.book.demand import Demand
 from sublet.book.holdings import RELEASE_MS
@@ -43,6 +44,7 @@ def next_due(
     ends.append(next_notice(holders, view.now_ms))
     offers = {c.metadata.name: c for c in view.classes}
     ends += [*relocation_dues(holders, offers.get, view.inventories), *_gone_dues(view, holders)]
+    ends += clock_dues(holders)
     steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
     moving = _moving_ends(view.now_ms, waiting) | budgets.moving_ends
     instants = [*ends, *steps, *_crossings(view.now_ms, moving, steps), *budgets.due()]

@@ -19,6 +19,7 @@ from sublet.book.across import disputed_nodes, usual_sizes
 from sublet.book.backfill import SHADOWS, Opening, find_opening
 from sublet.book.budget import Budgets
 from sublet.book.cancellation import terms_of
+from sublet.book.clocks import behind
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve, Warn
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
@@ -142,6 +143,8 @@ class Pass:
             made += (d for d in review_ if d.claim_uid not in decided)
         made += self._promises.decide({d.claim_uid for d in made})
         made += self._relocations.decide({d.claim_uid for d in made} | self._view.busy)
+        decided = {d.claim_uid for d in made} | self._view.busy
+        made += behind(self.holders, decided, self._view.now_ms)
         self.is_settled = all(isinstance(d, Warn) for d in made) and not self._pardons.are_asked_for
         self._preemption.spare({d.claim_uid for d in made})
         self._pardons.spare({d.claim_uid for d in made})

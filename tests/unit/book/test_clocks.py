@@ -1,14 +1,19 @@
 """A clock that jumps back and forth: nothing is sold twice, nobody ends early, no interval is negative."""
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import HealthCheck, event, given, settings
 
 from sublet.api.relocation import ReleaseCause
-from sublet.book.decisions import Extend, Reserve, Take
+from sublet.book.decisions import Degrade, Extend, Reserve, Take
 from sublet.book.holdings import holds
-from tests.builders.fleet import after
+from sublet.book.plan import plan
+from tests.builders.api import NOW
+from tests.builders.fleet import after, view
 from tests.builders.histories import histories, passes, promises, ticks_of
+from tests.builders.moves import decided, leased, running
+from tests.builders.windows import at
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 jumping = histories(ticks_of(1, 2, 3, -0.5, -1, -3))
@@ -63,3 +68,19 @@ def test_nobody_is_ended_before_its_end(history):
                 ends.append(begin + asked.duration_seconds * 1000)
             due = [at for at in ends if at is not None and at <= before.now_ms]
             assert due or decision.cause in (ReleaseCause.DELETED, ReleaseCause.SUSPENDED)
+
+
+def test_a_bound_claim_says_that_our_clock_is_behind_until_it_is_right_again():
+    west = leased("west")
+    seen = view([running(west)], [west])
+    back = replace(seen, now_ms=at(-2))
+
+    (told,) = decided(back)
+    assert isinstance(told, Degrade)
+    assert "the operator's clock is behind" in told.message
+
+    said = after(back, plan(back))
+    assert decided(said) == []
+    assert plan(said).next_due_ms == NOW - 30_000
+    (well,) = decided(replace(said, now_ms=NOW - 30_000))
+    assert well == Degrade(told.claim_uid, told.reason, "")
