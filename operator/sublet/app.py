@@ -33,6 +33,7 @@ from sublet.hub.accounts import Accounts
 from sublet.hub.adoption import Adoption
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
+from sublet.hub.doorman import Doorman
 from sublet.hub.events import HubEvents
 from sublet.hub.feeders import (
     Secret,
@@ -171,6 +172,8 @@ class Operator:
         self._spawn(self.events.run())
         self._spawn(self.accounts.run())
         self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
+        doorman = Doorman(self.hub, self.state, self.claims, self.clock, self.leads)
+        self._spawn(doorman.run(self.settings.relist_seconds))
         if self.settings.leader_election:
             self._spawn(self.leadership.run())
             self._spawn(self._follow_leadership())

@@ -45,6 +45,7 @@ _ANEW: Final[Mapping[str, object]] = {
 }
 """What a new reservation leaves behind: its lines are in the ledger, and all is free."""
 _WHILE_TRUE: Final = frozenset({"Reconciling", "Stalled", "Degraded"})
+_OF_ACCESS: Final = "AccessRenewed"
 
 
 def waiting(
@@ -221,11 +222,6 @@ def standing_of(claim: GpuClaim, type_: str) -> tuple[Condition, ...]:
     return (found,) if found is not None and found.status is Status.TRUE else ()
 
 
-def renewed(claim: GpuClaim, access: Access, now_ms: Millis) -> ClaimStatus:
-    """The tenant's tokens were renewed."""
-    return claim.status.model_copy(update={"access": access})
-
-
 def extended(
     claim: GpuClaim,
     until_ms: Millis | None,
@@ -354,7 +350,8 @@ def next_status(
     messages: Mapping[str, str] = MappingProxyType({}),
 ) -> ClaimStatus:
     """Return the status with these conditions set; Reconciling, Stalled and Degraded stand only while they are true."""
-    old = {c.type: c for c in claim.status.conditions if c.type not in _WHILE_TRUE}
+    over = {_OF_ACCESS, *_WHILE_TRUE} if update.get("access", "") is None else _WHILE_TRUE
+    old = {c.type: c for c in claim.status.conditions if c.type not in over}
     fresh = {
         "Ready": ready,
         **{t: (status, reason, messages.get(t, "")) for t, (status, reason) in states.items()},

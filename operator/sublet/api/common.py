@@ -92,6 +92,9 @@ class ObjectMeta(ApiModel):
     name: str
     namespace: str = ""
     uid: str = ""
+    """Who it is; of an object that was restored from a backup and adopted, who it was before."""
+    object_uid: str = ""
+    """What the API server calls it, if that is another UID."""
     resource_version: str = ""
     generation: int = 0
     creation_timestamp: Instant | None = None
@@ -99,6 +102,11 @@ class ObjectMeta(ApiModel):
     finalizers: tuple[str, ...] = ()
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def own_uid(self) -> str:
+        """Return the UID that requests about the object itself need."""
+        return self.object_uid or self.uid
 
     @property
     def key(self) -> str:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.common import Condition, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
+from sublet.api.origin import Origin, Restorable
 from sublet.api.pending import Offer, Pending
 from sublet.api.relocation import MOST_LEAVING, Leaving, Move, PlacedNode, ReleaseCause, Sequence
 from sublet.api.schema import ApiModel, Rule, atomic, atomic_list, list_map
@@ -252,6 +253,8 @@ class Access(ApiModel):
     """One context per leased cluster."""
     renewal_time: Instant | None = None
     """When the tokens are renewed: at half of the life that the clusters granted."""
+    lost_time: Instant | None = None
+    """When the Secret was found deleted; until it is written again, and older tokens are revoked."""
 
 
 class ClaimStatus(ApiModel):
@@ -262,7 +265,7 @@ class ClaimStatus(ApiModel):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
-    """Ready, Reserved, Bound, Expiring, Releasing, Ended; Reconciling and Stalled for kstatus."""
+    """Ready, Reserved, Bound, Expiring, AccessRenewed, Releasing, Ended; Reconciling and Stalled for kstatus."""
     pending: Pending | None = None
     """Why the claim isn't reserved."""
     offers: Annotated[tuple[Offer, ...], Field(max_length=8, json_schema_extra=atomic_list())] = ()
@@ -285,6 +288,8 @@ class ClaimStatus(ApiModel):
     """How long its earlier terms ran, before it was suspended or taken back; counts towards schedule.durationSeconds."""
     access: Access | None = None
     """How the tenant gets in."""
+    origin: Origin | None = None
+    """Who it was, if it was restored from a backup."""
 
     @property
     def next_sequence(self) -> int:
@@ -293,7 +298,7 @@ class ClaimStatus(ApiModel):
         return max(last, self.last_sequence or 0) + 1
 
 
-class GpuClaim(ApiModel):
+class GpuClaim(Restorable):
     """A tenant's request for GPUs of a class."""
 
     metadata: ObjectMeta

@@ -25,6 +25,7 @@ from sublet.api.lease_terms import (
     TenantAccess,
     Term,
 )
+from sublet.api.origin import Origin, Restorable
 from sublet.api.schema import ApiModel, Rule, list_map, list_set
 
 Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
@@ -206,9 +207,11 @@ class LeaseStatus(ApiModel):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
-    """Ready, CredentialsValid, Reachable, IdentityConfirmed, IsolationReady, CapacityMet, Expiring."""
+    """Ready, CredentialsValid, Reachable, IdentityConfirmed, IsolationReady, RightsComplete, CapacityMet, Expiring."""
     cluster_uid: Annotated[str | None, Field(alias="clusterUID", max_length=36)] = None
     """UID of the cluster's kube-system namespace, pinned at first contact."""
+    credential_version: Annotated[str | None, Field(max_length=64)] = None
+    """resourceVersion of the Secret whose credential the cluster accepted last; `sublet onboard --rotate` waits for it."""
     kubernetes_version: Annotated[str | None, Field(max_length=64)] = None
     """What the leased API server says it is."""
     inventory: InventoryStatus | None = None
@@ -221,9 +224,11 @@ class LeaseStatus(ApiModel):
         tuple[ExercisedOption, ...], Field(max_length=64, json_schema_extra=list_map("startTime"))
     ] = ()
     """When exercised options were first seen to be."""
+    origin: Origin | None = None
+    """Who it was, if it was restored from a backup."""
 
 
-class GpuLease(ApiModel):
+class GpuLease(Restorable):
     """One wholesale contract: landlord, cluster, nodes, term, commitment, prices."""
 
     metadata: ObjectMeta

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sublet.api.common import Condition, Currency, Name, ObjectMeta, ObjectName, Price, Word
+from sublet.api.origin import Origin, Restorable
 from sublet.api.periods import BudgetPeriod
 from sublet.api.schema import ApiModel, list_map, list_set
 
@@ -117,9 +118,11 @@ class TenantStatus(ApiModel):
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
     """Ready: claims of its namespaces are served. InUse: live claims hold it against deletion."""
+    origin: Origin | None = None
+    """Who it was, if it was restored from a backup."""
 
 
-class GpuTenant(ApiModel):
+class GpuTenant(Restorable):
     """One paying customer: its namespaces on the hub, its account and its limits."""
 
     metadata: ObjectMeta

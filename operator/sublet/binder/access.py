@@ -49,10 +49,15 @@ class Grant:
         return Millis(self.requested_ms + max(half, _SHORTEST_HALF_MS))
 
 
+def account_path(namespace: str) -> str:
+    """Return the path of the tenant's account in a claim's namespace."""
+    return f"/api/v1/namespaces/{namespace}/serviceaccounts/{TENANT_ACCOUNT}"
+
+
 async def request_token(api: ApiServer, namespace: str, life_seconds: int) -> tuple[str, Millis]:
     """Return a new token of the tenant's account and when it ends; the server may shorten its life."""
     answer = await api.create(
-        f"/api/v1/namespaces/{namespace}/serviceaccounts/{TENANT_ACCOUNT}/token",
+        f"{account_path(namespace)}/token",
         {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
@@ -65,22 +70,8 @@ async def request_token(api: ApiServer, namespace: str, life_seconds: int) -> tu
 
 async def write_secret(hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant]) -> Access:
     """Write the kubeconfig beside the claim and return what the claim's status says of it."""
-    meta = claim.metadata
-    name = secret_name(claim)
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": SECRET_TYPE,
-        "metadata": {
-            "name": name,
-            "namespace": meta.namespace,
-            "ownerReferences": [
-                {"apiVersion": API_VERSION, "kind": "GpuClaim", "name": meta.name, "uid": meta.uid}
-            ],
-        },
-        "data": {SECRET_KEY: base64.b64encode(kubeconfig(grants).encode()).decode()},
-    }
-    path = f"/api/v1/namespaces/{meta.namespace}/secrets"
+    name, path = secret_name(claim), secrets_path(claim)
+    secret = _secret(claim, kubeconfig(grants))
     try:
         await hub.create(path, secret)
     except Conflict:
@@ -91,6 +82,36 @@ async def write_secret(hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant])
     )
     renewal = Millis(min(g.renewal_ms for g in grants))
     return Access(secret_name=name, clusters=clusters, renewal_time=renewal)
+
+
+async def is_secret_there(hub: ApiServer, claim: GpuClaim) -> bool:
+    """Say whether a Secret of the claim's name is there, without reading it: making it again is tried, dry."""
+    try:
+        await hub.create(secrets_path(claim), _secret(claim, ""), dry_run=True)
+    except Conflict:
+        return True
+    return False
+
+
+def secrets_path(claim: GpuClaim) -> str:
+    """Return the path of the Secrets beside a claim."""
+    return f"/api/v1/namespaces/{claim.metadata.namespace}/secrets"
+
+
+def _secret(claim: GpuClaim, text: str) -> dict[str, Any]:
+    meta = claim.metadata
+    owner = {"apiVersion": API_VERSION, "kind": "GpuClaim", "name": meta.name, "uid": meta.own_uid}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": SECRET_TYPE,
+        "metadata": {
+            "name": secret_name(claim),
+            "namespace": meta.namespace,
+            "ownerReferences": [owner],
+        },
+        "data": {SECRET_KEY: base64.b64encode(text.encode()).decode()},
+    }
 
 
 async def _overwrite(hub: ApiServer, path: str, name: str, secret: dict[str, Any]) -> None:

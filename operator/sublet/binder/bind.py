@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 
-from sublet.api import claim_status
+from sublet.api import access_status, claim_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Access, GpuClaim
@@ -21,13 +21,13 @@ from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.move_status import usable_nodes
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder import namespace, proof
-from sublet.binder.access import Grant, request_token, write_secret
+from sublet.binder.access import Grant, account_path, request_token, write_secret
 from sublet.binder.locks import UnfitNode, lock_node
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Overtaken, Tools
 from sublet.binder.sites import Berth, Site, reachable_sites, sites_of
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
-from sublet.kube.errors import Conflict
+from sublet.kube.errors import Conflict, NotFound
 
 PARTIAL_RENEWAL_SECONDS: Final = 600
 """How soon a renewal that left a silent cluster out is made again."""
@@ -147,23 +147,61 @@ async def _hand_over(claim: GpuClaim, grants: list[Grant], tools: Tools) -> GpuC
 async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     """Mint new tokens for a bound claim and write them into its Secret; the old ones live on to their end.
 
-    A silent cluster keeps its last token, or is left out for so long, and never costs the others' tenants their access.
+    They die with it if the Secret was deleted: whoever does that wants the old ones dead. A silent cluster keeps its
+    last token, or is left out for so long, and never costs the others' tenants their access; the claim says until when
+    there is a way in.
     """
     live = await tools.claims.get(claim)
     if live is None or not is_true(live.status.conditions, "Bound"):
         return live
     sites, silent = reachable_sites(live, tools, usable_nodes(live))
-    access = await hand_out(live, [], sites, silent, tools)
-    status = claim_status.renewed(live, access, tools.clock.now_ms())
+    if live.status.access is not None and live.status.access.lost_time is not None:
+        sites, refusing = await _revoked(sites)
+        silent = [*silent, *refusing]
+    try:
+        access, behind = await hand_out(live, [], sites, silent, tools)
+    except ClusterSilent:
+        if (old := live.status.access) is not None:
+            behind = {c.alias for c in old.clusters}
+            said = access_status.renewed(live, old, behind, tools.clock.now_ms())
+            await tools.claims.write_status(live, said)
+        raise
+    if not behind and access.lost_time is not None:
+        renewal = Millis(min(g.renewal_ms for g in grants_of(live, tools)))
+        access = access.model_copy(update={"lost_time": None, "renewal_time": renewal})
+    status = access_status.renewed(live, access, behind, tools.clock.now_ms())
     return await tools.claims.write_status(live, status)
+
+
+def grants_of(claim: GpuClaim, tools: Tools) -> list[Grant]:
+    """Return the tokens that a claim was given last."""
+    return [g for (uid, _), g in tools.grants.items() if uid == claim.metadata.uid]
+
+
+async def _revoked(sites: list[Site]) -> tuple[list[Site], list[str]]:
+    """Make the tenant's account anew, with which every older token dies; return where that worked, and where not."""
+    done, refusing = [], []
+    for site in sites:
+        try:
+            async with site.asking(Urgency.SETUP):
+                with suppress(NotFound):
+                    await site.cluster.api.delete(account_path(site.home.name))
+                await all_of(site.cluster.api.apply(p, o) for p, o in namespace.contents(site.home))
+        except (ClusterSilent, ClusterRefuses) as error:
+            log = structlog.get_logger()
+            log.warning("tokens not revoked", uid=site.home.claim_uid, reason=str(error))
+            refusing.append(site.alias)
+        else:
+            done.append(site)
+    return done, refusing
 
 
 async def hand_out(
     live: GpuClaim, new: list[Grant], sites: list[Site], silent: list[str], tools: Tools
-) -> Access:
+) -> tuple[Access, set[str]]:
     """Write the kubeconfig with tokens that were minted just now and new ones for these sites.
 
-    A cluster that can't be asked keeps its last token, or is left out for so long.
+    A cluster that can't be asked keeps its last token, or is left out for so long; returned beside the access.
     """
     results = await asyncio.gather(*(_renewed(site, tools) for site in sites))
     fresh = [*(granted for granted in results if granted is not None), *new]
@@ -175,12 +213,15 @@ async def hand_out(
     missing = [c for c in old.clusters if c.alias in wanted] if old else []
     kept = [g for c in missing if (g := tools.grants.get((uid, c.alias))) is not None]
     access = await write_secret(tools.hub, live, [*fresh, *kept])
+    if old is not None and old.lost_time is not None:  # until older tokens are known to be dead
+        now = tools.clock.now_ms()
+        access = access.model_copy(update={"lost_time": old.lost_time, "renewal_time": now})
     if missing:
         known = {c.alias for c in access.clusters}
         soon = Millis(tools.clock.now_ms() + PARTIAL_RENEWAL_SECONDS * MS_PER_SECOND)
         clusters = (*access.clusters, *(c for c in missing if c.alias not in known))
-        access = Access(secret_name=access.secret_name, clusters=clusters, renewal_time=soon)
-    return access
+        access = access.model_copy(update={"clusters": clusters, "renewal_time": soon})
+    return access, {c.alias for c in missing}
 
 
 async def _renewed(site: Site, tools: Tools) -> Grant | None:

@@ -48,7 +48,7 @@ class ClaimWriter:
             "metadata": {
                 "namespace": meta.namespace,
                 "name": meta.name,
-                "uid": meta.uid,
+                "uid": meta.own_uid,
                 "resourceVersion": meta.resource_version,
             },
             "status": status.model_dump(**_DUMP),
@@ -101,7 +101,7 @@ class ClaimWriter:
 
 def _tests(claim: GpuClaim) -> JsonPatch:
     return [
-        {"op": "test", "path": "/metadata/uid", "value": claim.metadata.uid},
+        {"op": "test", "path": "/metadata/uid", "value": claim.metadata.own_uid},
         {
             "op": "test",
             "path": "/metadata/resourceVersion",

@@ -93,7 +93,7 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     access = None
     if grants:
         others = [site for site in sites if site not in new]
-        access = await hand_out(live, grants, others, silent, tools)
+        access, _ = await hand_out(live, grants, others, silent, tools)
     status = move_status.ready_to_move(live, access, tools.clock.now_ms())
     return await tools.claims.write_status(live, status)
 

@@ -14,7 +14,14 @@ from sublet.binder.ports import ClusterRefuses, ClusterSilent, Tools
 from sublet.binder.slots import Slots, Urgency
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.nodebook import GPU
-from sublet.kube.errors import ApiError, ServerError, TooManyRequests, Unauthorized, Unreachable
+from sublet.kube.errors import (
+    ApiError,
+    Forbidden,
+    ServerError,
+    TooManyRequests,
+    Unauthorized,
+    Unreachable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,12 @@ class Site:
             try:
                 yield
             except (Unreachable, ServerError, TooManyRequests, Unauthorized) as error:
+                if isinstance(error, Unauthorized):
+                    self.cluster.doubt()
                 raise ClusterSilent(self.alias) from error
             except ApiError as error:
+                if isinstance(error, Forbidden):
+                    self.cluster.doubt()
                 raise ClusterRefuses(self.alias, error.message) from error
 
 

@@ -48,7 +48,7 @@ async def _own_name(hub: Cluster) -> str:
 async def _write(hub: Cluster, claim: GpuClaim, annotations: dict[str, str]) -> None:
     meta = claim.metadata
     patch: JsonPatch = [
-        {"op": "test", "path": "/metadata/uid", "value": meta.uid},
+        {"op": "test", "path": "/metadata/uid", "value": meta.own_uid},
         {"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version},
         {"op": "add", "path": "/metadata/annotations", "value": annotations},
     ]

@@ -49,6 +49,8 @@ class LeasedCluster:
         self.tenant_endpoint = replace(endpoint, server=tenant_server or endpoint.server)
         """How tenants reach it; what of it is a secret is ours and never theirs."""
         self.api = ApiServer(endpoint, refuse_address=refuse_address)
+        self.credential_version = ""
+        """resourceVersion of the Secret that the credential is from; set by the registry."""
         self._lease = lease
         self._clock = clock
         self._lists = lists
@@ -87,13 +89,25 @@ class LeasedCluster:
     def facts(self) -> LeaseFacts:
         """Return what is known of the cluster now."""
         synced = self._informer is not None and self._informer.synced
-        return replace(self._probe.facts, synced=synced)
+        known = self._probe.facts
+        version = self.credential_version if known.credentials_checked else ""
+        return replace(known, synced=synced, credential_version=version)
+
+    @property
+    def is_refused(self) -> bool:
+        """Say whether the cluster answered that it doesn't accept the credential."""
+        return self._probe.facts.credentials_error is not None
+
+    def doubt(self) -> None:
+        """Look at the cluster at once: it refused a step."""
+        self._probe.doubt()
 
     @property
     def writable(self) -> bool:
-        """Say whether writes may go there: its identity is the pinned one."""
+        """Say whether writes may go there: its identity is the pinned one, and it accepts the credential."""
         facts = self._probe.facts
-        return facts.cluster_uid is not None and facts.identity_error is None
+        known = facts.cluster_uid is not None and facts.identity_error is None
+        return known and not self.is_refused
 
     @property
     def stale_seconds(self) -> float:
@@ -108,7 +122,8 @@ class LeasedCluster:
                 lease_uid=self.lease_uid,
                 reach=facts.reach,
                 synced=facts.synced,
-                isolation_ready=facts.isolation_ready is True,
+                # what can't be bound for want of a right isn't sold either
+                isolation_ready=facts.isolation_ready is True and not facts.missing_rights,
                 cluster_uid=facts.cluster_uid,
                 gone=frozenset(self._gone),
                 generation=self._generation,

@@ -24,6 +24,18 @@ EXPIRING_SECONDS: Final = 30 * 86_400
 """A lease is Expiring in its last thirty days."""
 
 
+MOST_SHOWN: Final = 8
+"""So many missing rights are named."""
+_NEEDED: Final = (
+    "CredentialsValid",
+    "IdentityConfirmed",
+    "Reachable",
+    "IsolationReady",
+    "RightsComplete",
+)
+"""Without these nothing of a lease is sold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """GPUs of a lease that claims hold, by the hub."""
@@ -48,6 +60,7 @@ def lease_status(
         "Reachable": _reachable(facts),
         "IdentityConfirmed": _identity(facts),
         "IsolationReady": _isolation(facts),
+        "RightsComplete": _rights(facts),
         "CapacityMet": _capacity(facts, counts),
         "Expiring": _expiring(lease, now_ms),
         "Overcommitted": _overcommitted(counts, held),
@@ -65,6 +78,7 @@ def lease_status(
                 for type_ in sorted(found)
             ),
             "cluster_uid": lease.status.cluster_uid or facts.cluster_uid,
+            "credential_version": facts.credential_version or lease.status.credential_version,
             "kubernetes_version": facts.kubernetes_version or lease.status.kubernetes_version,
             "inventory": counts,
             "exercised_options": seen,
@@ -113,6 +127,20 @@ def _isolation(facts: LeaseFacts) -> Found:
     if facts.isolation_ready:
         return Status.TRUE, "Proven", "the policies refuse what they must and accept what they may"
     return Status.FALSE, "NotProven", facts.isolation_message
+
+
+def _rights(facts: LeaseFacts) -> Found:
+    if facts.missing_rights:
+        shown = ", ".join(facts.missing_rights[:MOST_SHOWN])
+        more = len(facts.missing_rights) - MOST_SHOWN
+        text = f"{shown}{f' and {more} more' if more > 0 else ''}"
+        return Status.FALSE, "PermissionMissing", (
+            f"the credential may not: {text}; run `sublet onboard` again. Nothing new is sold; what needs other "
+            "rights goes on"
+        )  # fmt: skip
+    if facts.isolation_ready is None:
+        return Status.UNKNOWN, "NotTried", "the cluster wasn't asked yet"
+    return Status.TRUE, "Granted", "the credential has every right that is needed"
 
 
 def _capacity(facts: LeaseFacts, counts: InventoryStatus) -> Found:
@@ -170,7 +198,7 @@ def _overcommitted(counts: InventoryStatus, held: Held) -> Found:
 
 def _ready(lease: GpuLease, found: dict[str, Found], now_ms: Millis) -> Found:
     """Ready means that the lease can sell what it has."""
-    for type_ in ("CredentialsValid", "IdentityConfirmed", "Reachable", "IsolationReady"):
+    for type_ in _NEEDED:
         status, reason, message = found[type_]
         if status is not Status.TRUE:
             return status, reason, message

@@ -26,6 +26,8 @@ class Credential:
     """The hub itself, for a lease of its nodes; its token renews itself."""
     tenant_server: str = ""
     """The server's URL as tenants reach it, where that is another than the operator's."""
+    version: str = ""
+    """resourceVersion of the Secret that it is from; another version of the same bytes is no other credential."""
     missing: str = ""
     """What to do, if there is neither."""
 

@@ -24,7 +24,11 @@ class LeaseFacts:
     """None: not tried yet."""
     isolation_message: str = ""
     permission_error: str | None = None
-    """A right that the credential lacks."""
+    """The right to see who the cluster is, which the credential lacks."""
+    missing_rights: tuple[str, ...] = ()
+    """Other rights that the credential lacks, as `verb resource`: nothing new is sold, and all else goes on."""
+    credential_version: str = ""
+    """resourceVersion of the Secret with the credential that the cluster accepted; empty if it hasn't yet."""
     synced: bool = False
     """The node list was read to its end."""
 

@@ -7,6 +7,7 @@ time of its own and its failures never make a cluster unreachable that answers.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from sublet.book.inventory import Reach
 from sublet.clock import Clock
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.isolation import find_isolation_fault
+from sublet.fleet.rights import find_missing_rights
 from sublet.kube.errors import Forbidden, KubeError, Unauthorized, Unreachable
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.session import ApiServer
@@ -62,6 +64,8 @@ class Probe:
         self._confirmed = confirmed
         self._failures = 0
         self._isolation_due = float("-inf")
+        self._tried_at = float("-inf")
+        self._doubted = asyncio.Event()
 
     async def run(self) -> None:
         """Probe until cancelled; nothing that goes wrong leaves this task."""
@@ -72,7 +76,16 @@ class Probe:
                 structlog.get_logger().exception("probe failed", lease=self._uid)
                 self._fail(None)
             wait = self._times.every_seconds if self.facts.isolation_ready else 1.0
-            await asyncio.sleep(min(wait, self._times.every_seconds))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._doubted.wait(), min(wait, self._times.every_seconds))
+            self._doubted.clear()
+
+    def doubt(self) -> None:
+        """Look at once, rights included: the cluster refused a step. Not more often than a failed proof is repeated."""
+        soonest = self._tried_at + self._times.isolation_retry_seconds
+        self._isolation_due = min(self._isolation_due, soonest)
+        if self._clock.monotonic() >= soonest:
+            self._doubted.set()
 
     async def confirm(self) -> None:
         """See that this is still the cluster that was confirmed; Unreachable if it is another."""
@@ -137,16 +150,19 @@ class Probe:
     async def _prove_isolation(self) -> None:
         if self._clock.monotonic() < self._isolation_due:
             return
-        wait = self._times.isolation_retry_seconds
+        wait, self._tried_at = self._times.isolation_retry_seconds, self._clock.monotonic()
         try:
             async with asyncio.timeout(ISOLATION_SECONDS):
+                lacks = await find_missing_rights(self._api)
                 fault = await find_isolation_fault(self._api)
         except (KubeError, TimeoutError) as error:
             log = structlog.get_logger()
             log.warning("isolation not proven", lease=self._uid, error=type(error).__name__)
         else:
-            self._learn(isolation_ready=fault is None, isolation_message=fault or "")
-            wait = self._times.isolation_seconds if fault is None else wait
+            self._learn(
+                isolation_ready=fault is None, isolation_message=fault or "", missing_rights=lacks
+            )
+            wait = self._times.isolation_seconds if fault is None and not lacks else wait
         self._isolation_due = self._clock.monotonic() + wait
 
     def _fail(self, error: Exception | None) -> None:

@@ -7,9 +7,11 @@ credential (by hash) means a new connection; the old inventory is kept until the
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.inventory import LeaseInventory, Reach
 from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
@@ -21,6 +23,9 @@ from sublet.fleet.probe import ProbeTimes
 from sublet.kube.addresses import is_local_address
 from sublet.kube.informer import LISTS_AT_ONCE
 from sublet.kube.session import Endpoint
+
+REFUSED_RETRY_SECONDS: Final = 60.0
+"""How often a credential that the cluster refuses is tried again; a changed one is tried at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,9 @@ class Refusal:
     """Why a lease has no usable credential; judged anew only when what it was made from changes."""
 
     made_from: Engagement
-    message: str
+    facts: LeaseFacts
+    again_at: float = float("inf")
+    """Monotonic seconds from which on the same credential is tried again: a cluster may come to accept it."""
 
 
 class Fleet:
@@ -78,19 +85,21 @@ class Fleet:
             lease.spec.cluster_ref.cluster_uid,
         )
         if self._made_from.get(uid) == wanted:
-            self._clusters[uid].renew(lease)
+            await self._keep(uid, lease, credential)
             return
         last = self._refused.get(uid)
         if last is not None and last.made_from == wanted:
-            return
+            if self._clock.monotonic() < last.again_at:
+                return
+        else:
+            self._refused.pop(uid, None)
         try:
             endpoint = await self._endpoint(credential)
         except KubeconfigRefused as refused:
             await self._drop(uid)
-            self._refused[uid] = Refusal(wanted, str(refused))
+            self._refused[uid] = Refusal(wanted, LeaseFacts(credentials_error=str(refused)))
             self._on_change(uid)
             return
-        self._refused.pop(uid, None)
         await self._drop(uid)
         cluster = LeasedCluster(
             lease,
@@ -104,10 +113,24 @@ class Fleet:
             hub_uid=None if credential.is_hub else self.hub_uid,
             tenant_server=credential.tenant_server,
         )
+        cluster.credential_version = credential.version
         self._clusters[uid] = cluster
         self._made_from[uid] = wanted
         cluster.start()
         self._on_change(uid)
+
+    async def _keep(self, uid: LeaseUID, lease: GpuLease, credential: Credential) -> None:
+        """Keep a connection, unless the cluster refuses its credential: then it is dropped, and tried again later."""
+        cluster, made_from = self._clusters[uid], self._made_from[uid]
+        if cluster.is_refused:
+            again_at = self._clock.monotonic() + REFUSED_RETRY_SECONDS
+            self._refused[uid] = Refusal(made_from, cluster.facts, again_at)
+            await self._drop(uid)
+            return
+        if cluster.facts.credentials_checked:
+            self._refused.pop(uid, None)
+        cluster.credential_version = credential.version
+        cluster.renew(lease)
 
     async def disengage(self, uid: LeaseUID) -> None:
         """Forget a lease that is gone."""
@@ -130,11 +153,20 @@ class Fleet:
 
     def facts(self, uid: LeaseUID) -> LeaseFacts:
         """Return what is known of a lease's cluster."""
-        cluster = self._clusters.get(uid)
-        if cluster is not None:
+        cluster, refused = self._clusters.get(uid), self._refused.get(uid)
+        if cluster is not None and (refused is None or cluster.facts.credentials_checked):
             return cluster.facts
-        refused = self._refused.get(uid)
-        return LeaseFacts(credentials_error=refused.message if refused else "not connected yet")
+        return refused.facts if refused else LeaseFacts(credentials_error="not connected yet")
+
+    @property
+    def due_ms(self) -> Millis | None:
+        """Return when a credential that was refused is tried again, None if none is."""
+        waits = [r.again_at for uid, r in self._refused.items() if uid not in self._clusters]
+        soonest = min(waits, default=float("inf"))
+        if soonest == float("inf"):
+            return None
+        left_ms = int((soonest - self._clock.monotonic()) * MS_PER_SECOND)
+        return Millis(self._clock.now_ms() + max(0, left_ms) + 1)
 
     def is_settled(self) -> bool:
         """Say whether every connection has shown what it leads to: nodes and a first proof of isolation, or a fault."""

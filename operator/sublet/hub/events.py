@@ -48,7 +48,7 @@ class HubEvents:
                 "kind": "GpuClaim",
                 "name": meta.name,
                 "namespace": meta.namespace,
-                "uid": meta.uid,
+                "uid": meta.own_uid,
             },
         }
         if not self._queue.full():

@@ -73,7 +73,7 @@ def credentials_informer(
                 data[key] = base64.b64decode(text, validate=True)
             except binascii.Error:
                 continue
-        state.set_credentials(secret.metadata.name, data)
+        state.set_credentials(secret.metadata.name, data, secret.metadata.resource_version)
 
     def delete(meta: Meta) -> None:
         state.set_credentials(meta.name, None)
@@ -104,7 +104,7 @@ async def sweep_forever(hub: ApiServer, state: HubState, every_seconds: float) -
     while True:
         await asyncio.sleep(every_seconds)
         for kind in KINDS:
-            before = {item.metadata.uid for item in state.shelf(kind.plural).all()}
+            before = state.shelf(kind.plural).object_uids()
             try:
                 live = await hub.get_as(kind.path(), _Names)
             except KubeError as error:

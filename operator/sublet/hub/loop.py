@@ -282,7 +282,8 @@ class Loop:
             f"Secret {ref.name!r} with key {ref.key!r} and label {CREDENTIALS_LABEL} isn't in the operator's "
             "namespace; `sublet onboard` makes it"
         )
-        return Credential(kubeconfig=data, missing=missing)
+        version = self._state.credential_versions.get(ref.name, "")
+        return Credential(kubeconfig=data, missing=missing, version=version)
 
     def _next_due(self, made: Plan, *, is_told: bool) -> Millis | None:
         now = self._clock.now_ms()
@@ -297,6 +298,7 @@ class Loop:
             self._binder.due_ms,
             self._bookkeeper.due_ms,
             self._adoption.due_ms,
+            self._fleet.due_ms,
             unknown,
             self._unrest.next_renewal_ms(),
             *expiring,

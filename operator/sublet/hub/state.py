@@ -17,6 +17,7 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, CLASSES, LEASES, TENANTS
+from sublet.api.origin import awaits_adoption
 
 K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
 
@@ -29,6 +30,9 @@ class Shelf(Generic[K]):
         self._changed = changed
         self._items: dict[str, K] = {}  # UID -> object
         self._by_key: dict[str, str] = {}  # namespace/name -> UID
+        self._known_as: dict[str, str] = {}  # the API server's UID of an adopted object -> its UID
+        self.restored: dict[str, K] = {}
+        """The API server's UID -> object that was restored from a backup and waits to be adopted; held, never planned."""
         self._followers: list[set[str]] = []
         self.broken: dict[str, str] = {}
         """namespace/name -> what is wrong with an object that can't be parsed"""
@@ -36,7 +40,8 @@ class Shelf(Generic[K]):
     def take(self, body: Mapping[str, Any]) -> K | None:
         """Take an object from the wire; returns it parsed, None if it can't be."""
         meta = body.get("metadata") or {}
-        known = self._items.get(str(meta.get("uid")))
+        own_uid = str(meta.get("uid"))
+        known = self._items.get(self._known_as.get(own_uid, own_uid))
         if known is not None and not _is_newer(str(meta.get("resourceVersion")), known.metadata):
             return known  # most events are echoes of our own writes: not parsed again
         key = (
@@ -58,9 +63,27 @@ class Shelf(Generic[K]):
             self.broken[key] = fault
             self._changed()
             return None
+        if awaits_adoption(item.metadata, getattr(item.status, "origin", None)):
+            self.restored[own_uid] = item
+            return item
+        self.restored.pop(own_uid, None)
+        if self._is_twin(item):
+            return None
         self.broken.pop(key, None)
         self.put(item)
         return item
+
+    def _is_twin(self, item: K) -> bool:
+        """Say whether another object goes by the same UID already: two can't be the same, and the first stays."""
+        first, meta = self._items.get(item.metadata.uid), item.metadata
+        if first is None or first.metadata.own_uid == meta.own_uid:
+            return False
+        fault = f"goes by the UID of {first.metadata.key}, which is there"
+        if self.broken.get(meta.key) != fault:
+            log = structlog.get_logger()
+            log.error("object not taken", kind=self._model.__name__, key=meta.key, fault=fault)
+        self.broken[meta.key] = fault
+        return True
 
     def put(self, item: K) -> None:
         """Take a parsed object, unless a newer one is there."""
@@ -72,19 +95,27 @@ class Shelf(Generic[K]):
         if before is not None and before != meta.uid:
             self._items.pop(before, None)  # a namesake was made anew
             self._note(before)
+        if meta.object_uid:
+            self._known_as[meta.object_uid] = meta.uid
         self._items[meta.uid] = item
         self._by_key[meta.key] = meta.uid
         self._note(meta.uid)
         self._changed()
 
     def drop(self, uid: str) -> None:
-        """Forget an object that is gone."""
+        """Forget an object that is gone; by its own UID or by the API server's."""
+        self.restored.pop(uid, None)
+        uid = self._known_as.pop(uid, uid)
         item = self._items.pop(uid, None)
         if item is not None:
             if self._by_key.get(item.metadata.key) == uid:
                 del self._by_key[item.metadata.key]
             self._note(uid)
             self._changed()
+
+    def object_uids(self) -> set[str]:
+        """Return what the API server calls all of them, those too that wait to be adopted."""
+        return {item.metadata.own_uid for item in self._items.values()} | set(self.restored)
 
     def follow(self) -> set[str]:
         """Return the UIDs of all objects, to which those that change or go are added; whoever follows takes them out."""
@@ -126,6 +157,8 @@ class HubState:
         """PriorityClass name -> value"""
         self.credentials: dict[str, Mapping[str, bytes]] = {}
         """Secret name -> key -> bytes; only Secrets of the operator's own namespace with our label"""
+        self.credential_versions: dict[str, str] = {}
+        """Secret name -> its resourceVersion"""
         self.synced = False
         """All kinds were listed at least once."""
 
@@ -147,12 +180,16 @@ class HubState:
             self.priorities[name] = value
         self._changed()
 
-    def set_credentials(self, name: str, data: Mapping[str, bytes] | None) -> None:
-        """Take a credential Secret's data; None: it is gone."""
+    def set_credentials(
+        self, name: str, data: Mapping[str, bytes] | None, version: str = ""
+    ) -> None:
+        """Take a credential Secret's data and resourceVersion; None: it is gone."""
         if data is None:
             self.credentials.pop(name, None)
+            self.credential_versions.pop(name, None)
         else:
             self.credentials[name] = data
+            self.credential_versions[name] = version
         self._changed()
 
 

@@ -134,7 +134,7 @@ class StatusWriter:
         version = meta.resource_version
         for subresource, path, value in patches:
             patch: JsonPatch = [
-                {"op": "test", "path": "/metadata/uid", "value": meta.uid},
+                {"op": "test", "path": "/metadata/uid", "value": meta.own_uid},
                 {"op": "test", "path": "/metadata/resourceVersion", "value": version},
                 {"op": "add", "path": path, "value": value},
             ]

@@ -71,7 +71,10 @@ def onboard(
     ] = None,
     in_cluster: InCluster = False,
     rotate: Annotated[
-        bool, typer.Option("--rotate", help="Take a new credential; the old one dies.")
+        bool,
+        typer.Option(
+            "--rotate", help="Take a new credential; once the operator uses it, the old one dies."
+        ),
     ] = False,
     take_over: Annotated[
         bool, typer.Option("--take-over", help="The hub that it was onboarded for is gone.")

@@ -2,7 +2,7 @@
 
 A Secret of type service-account-token: deleting it revokes the token, which the operator itself can't renew. It is
 kept on the hub in the operator's namespace, labelled so that the operator finds it. A new one is made beside the old
-one, which dies when the hub has the new one, so that the operator is never locked out.
+one, which dies when the operator uses the new one, so that it is never locked out.
 """
 
 import asyncio
@@ -60,11 +60,16 @@ async def revoke_others(api: ApiServer, namespace: str, token: str | None) -> in
     """Delete every token but this one; return how many there were."""
     count = 0
     for secret in await token_secrets(api, namespace):
-        if token is None or _token_in(secret) != token:
+        if token is None or not holds(secret, token):
             meta = secret["metadata"]
             path = f"/api/v1/namespaces/{namespace}/secrets/{meta['name']}"
             count += await delete_if_there(api, path, meta["uid"])
     return count
+
+
+def holds(secret: dict[str, Any], token: str) -> bool:
+    """Say whether a Secret is the one with this token."""
+    return _token_in(secret) == token
 
 
 async def token_secrets(api: ApiServer, namespace: str) -> list[dict[str, Any]]:

@@ -14,10 +14,12 @@ from sublet.cli.onboarding import apply as applying, daemons
 from sublet.cli.onboarding.cluster import isolation_finding, version_finding
 from sublet.cli.onboarding.credential import (
     ask_token,
+    holds,
     hub_secret,
     kubeconfig,
     revoke_others,
     take_token,
+    token_secrets,
 )
 from sublet.cli.onboarding.findings import Finding, Level, say, show_or_stop
 from sublet.cli.onboarding.hub_side import require_namespace, require_secret_fits
@@ -27,6 +29,7 @@ from sublet.cli.onboarding.nodes import counted, gpu_nodes, hardware_findings
 from sublet.cli.onboarding.options import Allowed, leased_options
 from sublet.cli.onboarding.place import Pair, Place, both
 from sublet.cli.onboarding.reach import address_findings
+from sublet.cli.onboarding.takeover import wait_until_used
 from sublet.cli.problems import Problem
 from sublet.fleet.isolation import PROBE_NAMESPACE
 from sublet.kube.errors import Forbidden
@@ -71,7 +74,7 @@ async def onboard(order: Order) -> None:
         show_or_stop(await _findings(pair, place, options, nodes))
         token = await _install(order, pair, _manifests(options, allowed, pair.hub_uid))
         if not place.in_cluster:
-            await _hand_over(pair, place, token)
+            await _hand_over(order, pair, token)
         show_or_stop([await _proof(pair.leased, token)])
     print("\nEdit the words that begin with EDIT and apply this to the hub:\n")
     print(draft(place, nodes, datetime.now(UTC)), end="")
@@ -134,12 +137,19 @@ async def _install(order: Order, pair: Pair, manifests: list[Manifest]) -> str:
     return token
 
 
-async def _hand_over(pair: Pair, place: Place, token: str) -> None:
-    """Write the credential to the hub; older ones die only then."""
+async def _hand_over(order: Order, pair: Pair, token: str) -> None:
+    """Write the credential to the hub; older ones die when the operator has taken it up.
+
+    Those of a hub that is gone die at once: whoever was onboarded before must not keep a way in.
+    """
+    place = order.place
     text = kubeconfig(pair.leased, token)
     secret = hub_secret(place.name, place.namespace, text, pair.leased_uid)
-    await pair.hub.apply(applying.path_of(secret), secret)
+    written = await pair.hub.apply(applying.path_of(secret), secret)
     say("written", f"Secret {place.namespace}/{place.name} on the hub")
+    others = [s for s in await token_secrets(pair.leased, place.namespace) if not holds(s, token)]
+    if others and not order.take_over:
+        await wait_until_used(pair, place, written["metadata"]["resourceVersion"])
     if revoked := await revoke_others(pair.leased, place.namespace, token):
         say("revoked", counted(revoked, "older credential"))
 

@@ -1,0 +1,55 @@
+"""An object that was restored from a backup, and who it was before: the API server gives it a new UID, we don't.
+
+Nodes' books, claim namespaces, the pods in them, policies and the ledger know a claim, a lease and a tenant by UID.
+A restored object waits, and nothing is planned for it, until a person says with `sublet adopt` that it is the old one:
+from then on it goes by the old UID everywhere but in the hub's own API. Status alone decides, which no tenant can write.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import Field, model_validator
+
+from sublet.api.common import UID_PATTERN, Instant, ObjectMeta
+from sublet.api.schema import ApiModel
+
+RESTORED: Final = "sublet.dev/restored"
+"""On a restored object from its creation on, with the UID it had: nothing is planned for it before it is adopted."""
+ADOPTED: Final = "Adopted"
+"""Condition of a restored object."""
+
+
+class Origin(ApiModel):
+    """Who an object was that was restored from a backup."""
+
+    uid: Annotated[str, Field(pattern=UID_PATTERN, max_length=36)]
+    """UID of the object that it was restored from."""
+    backup_time: Instant
+    """When the backup was taken."""
+    adopted_time: Instant | None = None
+    """When a person said that it is that object, and goes by its UID; nothing is planned for it before."""
+    adopted_by: Annotated[str, Field(max_length=1024)] = ""
+    """Who said so."""
+
+
+class Restorable(ApiModel):
+    """Base of the kinds that go by the UID of what they were restored from, once that is adopted."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _go_by_origin(cls, data: Any) -> Any:
+        """Put the old UID in the place of the API server's, which the hub's own requests still need."""
+        status = data.get("status") if isinstance(data, Mapping) else None
+        origin = status.get("origin") if isinstance(status, Mapping) else None
+        if not isinstance(origin, Mapping) or not origin.get("adoptedTime"):
+            return data
+        meta = data.get("metadata")
+        if not isinstance(meta, Mapping) or meta.get("uid") in (None, origin.get("uid")):
+            return data
+        return {**data, "metadata": {**meta, "uid": origin.get("uid"), "objectUid": meta["uid"]}}
+
+
+def awaits_adoption(meta: ObjectMeta, origin: Origin | None) -> bool:
+    """Say whether nothing may be planned for an object yet."""
+    restored = RESTORED in meta.annotations or origin is not None
+    return restored and (origin is None or origin.adopted_time is None)

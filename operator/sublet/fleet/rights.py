@@ -1,0 +1,98 @@
+"""Which of its rights the operator lacks in a leased cluster, asked in one request.
+
+A right that somebody took away shows as a refused step of some claim, or as nothing at all until it is needed. So the
+cluster is asked what its credential may do (SelfSubjectRulesReview, which everybody may ask), beside each proof of
+isolation and whenever a step was refused. Onboarding grants exactly these; a test compares.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sublet.fleet.isolation import PROBE_NAMESPACE, TENANT_ROLE
+from sublet.kube.errors import NotFound
+from sublet.kube.session import ApiServer
+
+_RBAC: Final = "rbac.authorization.k8s.io"
+_REVIEW: Final = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Right:
+    """One verb on one resource; on one object of it where there is a name."""
+
+    group: str
+    resource: str
+    verb: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Return it as a person says it."""
+        of = f".{self.group}" if self.group else ""
+        return f"{self.verb} {self.resource}{of}{f' {self.name}' if self.name else ''}"
+
+
+def _rights(group: str, resource: str, *verbs: str, name: str = "") -> tuple[Right, ...]:
+    return tuple(Right(group, resource, verb, name) for verb in verbs)
+
+
+NEEDED: Final = (
+    *_rights("", "nodes", "get", "list", "watch", "patch"),
+    *_rights("", "pods", "list", "create", "deletecollection"),
+    *_rights("", "namespaces", "get", "create", "delete"),
+    *_rights("", "resourcequotas", "get", "create", "patch"),
+    *_rights("", "limitranges", "create", "patch"),
+    *_rights("networking.k8s.io", "networkpolicies", "create", "patch"),
+    *_rights("", "serviceaccounts", "create", "patch", "delete"),
+    *_rights("", "serviceaccounts/token", "create"),
+    *_rights(_RBAC, "rolebindings", "create", "patch", "delete"),
+    *_rights(_RBAC, "clusterroles", "bind", name=TENANT_ROLE),
+    *_rights(_RBAC, "roles", "create", "patch"),
+    *_rights(_RBAC, "roles", "bind", "escalate", name=f"{TENANT_ROLE}-extra"),
+    *(
+        Right("admissionregistration.k8s.io", f"{kind}admissionpol{end}", "get")
+        for kind in ("validating", "mutating")
+        for end in ("icies", "icybindings")
+    ),
+)
+"""What the operator does in a leased cluster (`sublet.manifests` grants it)."""
+
+
+async def find_missing_rights(api: ApiServer) -> tuple[str, ...]:
+    """Return the rights that the credential lacks, sorted; none if the cluster can't list them all.
+
+    Raises the session's errors as they come.
+    """
+    asked = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": PROBE_NAMESPACE},
+    }
+    try:
+        status = (await api.create(_REVIEW, asked)).get("status") or {}
+    except NotFound:
+        return ()
+    if status.get("incomplete"):  # an authorizer that can't list its rules: no finding either way
+        return ()
+    return missing(status.get("resourceRules") or ())
+
+
+def missing(rules: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return which of the needed rights no rule gives."""
+    given = list(rules)
+    return tuple(str(right) for right in NEEDED if not any(_gives(rule, right) for rule in given))
+
+
+def _gives(rule: Mapping[str, Any], right: Right) -> bool:
+    names = rule.get("resourceNames") or ()
+    return (
+        _has(rule, "apiGroups", right.group)
+        and _has(rule, "resources", right.resource)
+        and _has(rule, "verbs", right.verb)
+        and (not names or right.name in names)
+    )
+
+
+def _has(rule: Mapping[str, Any], field: str, wanted: str) -> bool:
+    values = rule.get(field) or ()
+    return "*" in values or wanted in values
