@@ -3,17 +3,16 @@
 Guarded by the claim's UID and resourceVersion: what is approved is what the person saw. Admission decides who may.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from sublet.api.approval import APPROVED, APPROVED_BY, approval_text, approved_gpus
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
 from sublet.cli.connect import Cluster
+from sublet.cli.identity import own_name
 from sublet.cli.problems import Problem
 from sublet.kube.errors import Conflict, Invalid
 from sublet.kube.session import JsonPatch
-
-_WHO_AM_I: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
 async def approve(hub: Cluster, raw: dict[str, Any]) -> str:
@@ -22,7 +21,7 @@ async def approve(hub: Cluster, raw: dict[str, Any]) -> str:
     meta, gpus = claim.metadata, claim.spec.gpus
     if approved_gpus(claim) >= gpus:
         return f"{meta.key} is approved for {approved_gpus(claim)} GPUs already"
-    name = await _own_name(hub)
+    name = await own_name(hub)  # hubs below 1.36 don't write it into an approval themselves
     said = {**meta.annotations, APPROVED: approval_text(claim), APPROVED_BY: name}
     await _write(hub, claim, said)
     return f"{meta.key} is approved for {gpus} GPUs"
@@ -36,13 +35,6 @@ async def withdraw(hub: Cluster, raw: dict[str, Any]) -> str:
         return f"{claim.metadata.key} isn't approved"
     await _write(hub, claim, kept)
     return f"{claim.metadata.key} isn't approved any more; what it has it keeps"
-
-
-async def _own_name(hub: Cluster) -> str:
-    """Return what the hub calls the person: hubs below 1.36 don't write it into an approval themselves."""
-    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    answer = await hub.create(_WHO_AM_I, review)
-    return str(answer["status"]["userInfo"].get("username", ""))
 
 
 async def _write(hub: Cluster, claim: GpuClaim, annotations: dict[str, str]) -> None:

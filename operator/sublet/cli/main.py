@@ -19,6 +19,7 @@ from sublet.cli import (
     approve as approving,
     coverage as covered,
     explain as explaining,
+    keeping,
     kubeconfig as access,
     onboarding,
     replay as replaying,
@@ -283,6 +284,7 @@ def dump(
 
 
 onboarding.register(app)
+keeping.register(app)
 app.add_typer(simulations)
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.clock import Clock
+from sublet.ledger.entry import EntryKind
 from sublet.ledger.interval import BrokenLedger, Interval
 from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.usage import By, Usage, rounded, usage
@@ -44,6 +45,8 @@ class Admin:
         app = web.Application(middlewares=[_guard])
         app.router.add_get("/admin/v1/usage", self._usage)
         app.router.add_get("/admin/v1/ledger/verify", self._verify)
+        app.router.add_get("/admin/v1/ledger/position", self._position)
+        app.router.add_get("/admin/v1/ledger/open", self._open)
         app.router.add_get("/admin/v1/pass", self._pass)
         return app
 
@@ -73,6 +76,19 @@ class Admin:
         return web.json_response(
             {"entries": proof.entries, "head": proof.head, "fault": proof.fault}
         )
+
+    async def _position(self, request: web.Request) -> web.Response:
+        text = request.query.get("seq", "0")
+        if not text.isdecimal():
+            return _error(400, "seq= must be the number of a line")
+        count, head, that = await self._ledger.position(int(text))
+        return web.json_response({"entries": count, "head": head, "hash": that})
+
+    async def _open(self, _: web.Request) -> web.Response:
+        """Answer which claims are being billed, as the ledger has it."""
+        held = await self._books.intervals()
+        billed = {i.claim_uid for i in held if i.end_ms is None and i.kind is EntryKind.BOUND}
+        return web.json_response({"claims": sorted(billed)})
 
     async def _pass(self, request: web.Request) -> web.Response:
         text = await self._last_pass()

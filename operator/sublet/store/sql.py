@@ -105,6 +105,18 @@ class SqlLedger:
             lambda connection: {row.hash: row.text for row in connection.execute(query)}
         )
 
+    async def position(self, seq: int) -> tuple[int, str, str | None]:
+        """Return how many lines there are, the last one's hash, and the hash of one line, None if it isn't there."""
+
+        def read(connection: Connection) -> tuple[int, str, str | None]:
+            columns = select(entries.c.seq, entries.c.hash)
+            last = connection.execute(columns.order_by(entries.c.seq.desc()).limit(1)).first()
+            that = connection.execute(columns.where(entries.c.seq == seq)).first()
+            count, head = (last.seq, last.hash) if last is not None else (0, GENESIS_HASH)
+            return count, head, that.hash if that is not None else None
+
+        return await self._call(read)
+
     async def verify(self) -> Proof:
         """Prove the whole ledger."""
 

@@ -50,7 +50,7 @@ async def _diagnose(
     hub: Cluster, lease: GpuLease, *, namespace: str, hub_uid: str
 ) -> AsyncIterator[Finding]:
     """Yield findings from the credential to the nodes; an error that hides the rest is the last but one."""
-    found = await _credential(hub, lease, namespace)
+    found = await credential_of(hub, lease, namespace)
     if isinstance(found, Finding):
         yield found
     else:
@@ -95,7 +95,7 @@ async def _look(leased: ApiServer, lease: GpuLease, hub_uid: str) -> AsyncIterat
         yield finding
 
 
-async def _credential(hub: Cluster, lease: GpuLease, namespace: str) -> Endpoint | Finding:
+async def credential_of(hub: Cluster, lease: GpuLease, namespace: str) -> Endpoint | Finding:
     """Return where the operator goes and as whom, or why it can't."""
     ref = lease.spec.cluster_ref.kubeconfig_secret_ref
     if ref is None:

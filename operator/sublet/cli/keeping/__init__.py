@@ -1,0 +1,9 @@
+"""Surviving the loss of the hub: `backup`, `restore`, `adopt`.
+
+Run by the platform team with its own rights on the hub. What is restored is held until a person has looked at what
+each object was before and said yes.
+"""
+
+from sublet.cli.keeping.commands import register
+
+__all__ = ["register"]

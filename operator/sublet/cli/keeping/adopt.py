@@ -1,0 +1,136 @@
+"""`sublet adopt`: a person's word that restored objects are the ones they were before.
+
+`--map` shows old and new UID of each, and what the nodes' own books say; `--yes DIGEST` agrees to exactly that map.
+Nothing in a leased cluster is written: an adopted object goes by its old UID, by which nodes, namespaces, pods and the
+ledger know it. Each object is one compare-and-set on the hub, so it may stop anywhere and be run again.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sublet.api import claim_status
+from sublet.api.common import Condition, Status
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim, Release
+from sublet.api.gpulease import GpuLease
+from sublet.api.gputenant import GpuTenant
+from sublet.api.kinds import CLAIMS, LEASES, TENANTS
+from sublet.api.origin import ADOPTED
+from sublet.api.relocation import ReleaseCause
+from sublet.api.times import Millis
+from sublet.cli.connect import Cluster
+from sublet.cli.keeping.mapping import Hub, Item, Row, Verdict, identity_of, make_map
+from sublet.cli.keeping.possession import Possession, read_possession
+from sublet.cli.problems import Problem
+from sublet.kube.errors import Conflict, Invalid
+
+_DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Who says yes, and when."""
+
+    by: str
+    at_ms: Millis
+
+
+async def read_map(hub: Cluster, namespace: str) -> tuple[list[Row], Hub, dict[str, Possession]]:
+    """Read the hub and the leased clusters; return the map and what it was made from."""
+    tenants = [GpuTenant.model_validate(x) for x in (await hub.get(TENANTS.path()))["items"]]
+    claims = [GpuClaim.model_validate(x) for x in (await hub.get(CLAIMS.path()))["items"]]
+    leases = [GpuLease.model_validate(x) for x in (await hub.get(LEASES.path()))["items"]]
+    found = Hub(sorted(tenants, key=_key), sorted(claims, key=_key), sorted(leases, key=_key))
+    seen = {}
+    for lease in found.leases:
+        uid = identity_of(lease.metadata, lease.status.origin)
+        seen[uid] = await read_possession(hub, lease, uid, namespace)
+    return make_map(found, seen), found, seen
+
+
+async def adopt(hub: Cluster, row: Row, word: Word, billed: Collection[str]) -> None:
+    """Adopt one object; `billed`: the claims whose meter the ledger still has running."""
+    meta = row.item.metadata
+    path = f"{row.kind.path(meta.namespace, meta.name)}/status"
+    status = adopted_status(row, word, is_billed=row.old in billed).model_dump(**_DUMP)
+    try:
+        await hub.patch(
+            path,
+            [
+                {"op": "test", "path": "/metadata/uid", "value": meta.own_uid},
+                {"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version},
+                {"op": "add", "path": "/status", "value": status},
+            ],
+        )
+    except (Conflict, Invalid) as error:
+        raise Problem(
+            f"{row.kind.name} {row.key} changed meanwhile; look at the map again ({error.message})"
+        ) from error
+
+
+def adopted_status(row: Row, word: Word, *, is_billed: bool) -> Any:
+    """Return the whole status with which an object goes on."""
+    item: Item = row.item
+    origin = item.status.origin
+    if origin is None:
+        raise ValueError(f"{row.key} wasn't restored completely")
+    said = origin.model_copy(update={"adopted_time": word.at_ms, "adopted_by": word.by[:1024]})
+    update = {"origin": said, "conditions": _conditions(item.status.conditions, word.at_ms)}
+    status = item.status.model_copy(update=update)
+    if not isinstance(item, GpuClaim) or not isinstance(status, ClaimStatus):
+        return status
+    claim = item.model_copy(update={"status": status})
+    if row.verdict is Verdict.END:
+        return _ended(claim, word.at_ms, is_billed=is_billed)
+    if status.access is None:
+        return status
+    # no Secret is in a backup: the operator writes the tenant's anew at once
+    access = status.access.model_copy(update={"renewal_time": word.at_ms})
+    return status.model_copy(update={"access": access})
+
+
+def _ended(claim: GpuClaim, now_ms: Millis, *, is_billed: bool) -> ClaimStatus:
+    """Return the status of a claim that was released after the backup.
+
+    If the ledger has its end, nothing of it may be written again. Else its meter stops where it was last known to be
+    bound, when the backup was taken, and the operator releases what there may be left.
+    """
+    allocation, origin = claim.status.allocation, claim.status.origin
+    if is_billed and allocation is not None and origin is not None:
+        at_ms = Millis(max(origin.backup_time, allocation.bound_time or origin.backup_time))
+        release = Release(
+            cause=ReleaseCause.DELETED, release_time=at_ms, sequence=allocation.sequence
+        )
+        return claim_status.releasing(claim, release, now_ms)
+    reason = ReleaseCause.DELETED.value
+    return claim_status.next_status(
+        claim,
+        now_ms,
+        ready=(
+            Status.TRUE,
+            reason,
+            "the claim was released after the backup; the ledger has its end",
+        ),
+        progress=None,
+        states={
+            "Reserved": (Status.FALSE, reason),
+            "Bound": (Status.FALSE, reason),
+            "Ended": (Status.TRUE, reason),
+        },
+        update={"allocation": None, "access": None, "move": None, "leaving": ()},
+    )
+
+
+def _conditions(before: tuple[Condition, ...], now_ms: Millis) -> tuple[Condition, ...]:
+    said = Condition(
+        type=ADOPTED,
+        status=Status.TRUE,
+        reason="Adopted",
+        message="it goes by the UID that it had before",
+        last_transition_time=now_ms,
+    )
+    return (*(c for c in before if c.type != ADOPTED), said)
+
+
+def _key(item: Item) -> str:
+    return item.metadata.key

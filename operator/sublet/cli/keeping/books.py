@@ -1,0 +1,49 @@
+"""What backup, restore and adopt ask of the ledger, through the operator's admin endpoint."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from sublet.cli.admin import fetch, forwarded
+from sublet.cli.connect import Cluster
+from sublet.cli.keeping.archive import Position
+
+_POSITION: Final = "/admin/v1/ledger/position"
+_OPEN: Final = "/admin/v1/ledger/open"
+
+
+@asynccontextmanager
+async def endpoint(
+    hub: Cluster, context: str | None, namespace: str, given: str | None
+) -> AsyncIterator[str]:
+    """Yield the admin endpoint's URL: the one that was given, else through a port-forward."""
+    if given:
+        yield given.rstrip("/")
+        return
+    async with forwarded(hub, namespace, context) as base:
+        yield base
+
+
+async def position(base: str) -> Position:
+    """Return how far the ledger is."""
+    answer = await fetch(base, _POSITION, {})
+    return Position(int(answer["entries"]), str(answer["head"]))
+
+
+async def billed(base: str) -> set[str]:
+    """Return the claims whose meter runs, by UID."""
+    return set((await fetch(base, _OPEN, {}))["claims"])
+
+
+async def compare(base: str, then: Position) -> str:
+    """Say in one line how the ledger stands to its position in a backup."""
+    answer = await fetch(base, _POSITION, {"seq": str(then.entries)})
+    now = int(answer["entries"])
+    if now < then.entries:
+        return (
+            f"the ledger is older than the backup: {now} lines of {then.entries}; the operator writes again what "
+            "claims that are adopted call for"
+        )
+    if then.entries and answer["hash"] != then.head:
+        return f"the ledger is another one: line {then.entries} isn't the backup's; stop, and look for the right one"
+    return f"the ledger goes on from the backup: {now} lines, {now - then.entries} of them since"

@@ -1,0 +1,81 @@
+"""What a restore does about each object of a backup, judged by what the hub has of that name. Pure.
+
+An object with the backup's UID is the very same one, in a hub that was itself restored from an older state, or not lost
+at all: it is changed only if nothing of it is newer. One with another UID is either restored already, or somebody else's.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from sublet.api.kinds import CLASSES
+from sublet.api.origin import RESTORED
+
+Obj = Mapping[str, Any]
+
+_NEVER: Final = ""
+
+
+class Step(StrEnum):
+    """What is done about one object."""
+
+    CREATE = "create"
+    """It isn't there."""
+    FINISH = "finish"
+    """An earlier restore made it and didn't come to its status."""
+    REFRESH = "refresh"
+    """It was restored from an older backup, and isn't adopted yet."""
+    KEEP = "keep"
+    """It is there, and as it was or restored already."""
+    UPDATE = "update"
+    """The hub has the same object in an older state: a person decides."""
+    NEWER = "newer"
+    """The hub has the same object in a newer state: never overwritten."""
+    OTHER = "other"
+    """The hub has another object of that name: never overwritten."""
+
+
+def identity(obj: Obj) -> str:
+    """Return the UID that an object goes by, or will once it is adopted."""
+    origin = (obj.get("status") or {}).get("origin") or {}
+    return str(origin.get("uid") or obj["metadata"]["uid"])
+
+
+def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
+    """Return what is to be done about one object of a backup that was taken at that instant (RFC 3339)."""
+    if live is None:
+        return Step.CREATE
+    if live["metadata"]["uid"] == saved["metadata"]["uid"]:
+        return _same(saved, live)
+    if saved["kind"] == CLASSES.name:  # known by name alone, and nothing of it is worth a status
+        return Step.KEEP if live.get("spec") == saved.get("spec") else Step.OTHER
+    was = (live["metadata"].get("annotations") or {}).get(RESTORED)
+    origin = (live.get("status") or {}).get("origin") or {}
+    if origin and identity(live) == identity(saved):
+        is_held = "adoptedTime" not in origin
+        return Step.REFRESH if is_held and origin["backupTime"] < taken else Step.KEEP
+    if origin:
+        return Step.OTHER
+    return Step.FINISH if was == identity(saved) else Step.OTHER
+
+
+def _same(saved: Obj, live: Obj) -> Step:
+    if all(live.get(part) == saved.get(part) for part in ("spec", "status")):
+        return Step.KEEP
+    (generation, sequence, changed), (saved_generation, saved_sequence, saved_changed) = (
+        _age(live),
+        _age(saved),
+    )
+    is_newer = generation > saved_generation or sequence > saved_sequence or changed > saved_changed
+    return Step.NEWER if is_newer else Step.UPDATE
+
+
+def _age(obj: Obj) -> tuple[int, int, str]:
+    """Return what only grows while an object lives: its generation, its reservations, its newest change of a condition.
+
+    resourceVersions don't serve: a restored etcd counts on from where it was.
+    """
+    status = obj.get("status") or {}
+    sequence = (status.get("allocation") or {}).get("sequence", 0)
+    times = [str(c.get("lastTransitionTime", "")) for c in status.get("conditions") or ()]
+    return int(obj["metadata"].get("generation", 0)), int(sequence), max(times, default=_NEVER)

@@ -1,0 +1,155 @@
+"""Old UID -> new UID of everything that was restored, and what adoption makes of it. Pure.
+
+A claim is believed to hold what the backup says only where its nodes' own books say so too. One whose nodes have all
+forgotten it was released after the backup was taken, and ends. Where a cluster can't be read nothing is concluded.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sublet.api.common import ObjectMeta, is_true
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.gputenant import GpuTenant
+from sublet.api.ids import ClaimUID
+from sublet.api.kinds import CLAIMS, LEASES, TENANTS, Kind
+from sublet.api.move_status import all_nodes
+from sublet.api.origin import RESTORED, Origin
+from sublet.book.holdings import holds
+from sublet.cli.keeping.possession import Possession
+
+Item = GpuTenant | GpuClaim | GpuLease
+
+
+class Verdict(StrEnum):
+    """What adoption makes of a restored object."""
+
+    ADOPT = "adopt"
+    """It goes on as it was."""
+    END = "end"
+    """A claim that was released after the backup was taken: it ends, holding nothing."""
+    WAIT = "wait"
+    """Its cluster can't be read: it stays held."""
+    DIFFERS = "differs"
+    """Nodes hold it otherwise than the backup says: it was bound or moved after that, and stays held."""
+    UNFINISHED = "unfinished"
+    """The restore didn't come to its status."""
+    DONE = "done"
+    """It was adopted before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One restored object."""
+
+    kind: Kind
+    item: Item
+    old: str
+    new: str
+    verdict: Verdict
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return its `namespace/name`, or name."""
+        return self.item.metadata.key
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """What the hub has."""
+
+    tenants: Sequence[GpuTenant] = ()
+    claims: Sequence[GpuClaim] = ()
+    leases: Sequence[GpuLease] = ()
+
+
+def make_map(hub: Hub, seen: Mapping[str, Possession]) -> list[Row]:
+    """Return the map in the order in which it is carried out; `seen`: lease UID, as it was -> its nodes.
+
+    Leases come last: nothing can be sold before all that was sold is known.
+    """
+    rows = [_plain(TENANTS, t, t.status.origin) for t in hub.tenants if _is_restored(t)]
+    rows += [_claim(c, seen) for c in hub.claims if _is_restored(c)]
+    rows += [_lease(x, seen) for x in hub.leases if _is_restored(x)]
+    return rows
+
+
+def strangers(hub: Hub, seen: Mapping[str, Possession]) -> Iterator[tuple[str, str, int]]:
+    """Yield what nodes hold for claims that the hub doesn't know, as (node, claim UID, GPUs): it stays held."""
+    known = {identity_of(c.metadata, c.status.origin) for c in hub.claims}
+    for possession in seen.values():
+        for node, book in possession.books.items():
+            for uid, gpus in book.items():
+                if uid not in known:
+                    yield possession.names[node], uid, gpus
+
+
+def digest_of(rows: Iterable[Row]) -> str:
+    """Return what names a map: whoever says yes to it has seen exactly these lines."""
+    lines = [f"{r.kind.name} {r.key} {r.old} {r.new} {r.verdict.value}" for r in rows]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def identity_of(meta: ObjectMeta, origin: Origin | None) -> str:
+    """Return the UID that an object goes by, or will once it is adopted."""
+    return origin.uid if origin is not None else meta.uid
+
+
+def _is_restored(item: Item) -> bool:
+    return item.status.origin is not None or RESTORED in item.metadata.annotations
+
+
+def _plain(kind: Kind, item: Item, origin: Origin | None, note: str = "") -> Row:
+    """Return the row of an object that has nothing to compare."""
+    if origin is None:
+        old, verdict = item.metadata.annotations[RESTORED], Verdict.UNFINISHED
+        return Row(kind, item, old, item.metadata.own_uid, verdict, "run `sublet restore` again")
+    verdict = Verdict.ADOPT if origin.adopted_time is None else Verdict.DONE
+    return Row(kind, item, origin.uid, item.metadata.own_uid, verdict, note)
+
+
+def _lease(lease: GpuLease, seen: Mapping[str, Possession]) -> Row:
+    row = _plain(LEASES, lease, lease.status.origin)
+    if row.verdict is not Verdict.ADOPT:
+        return row
+    found = seen[row.old]
+    if found.unseen:
+        return _with(row, Verdict.WAIT, found.unseen)
+    return _with(row, Verdict.ADOPT, f"{len(found.books)} nodes carry its mark")
+
+
+def _claim(claim: GpuClaim, seen: Mapping[str, Possession]) -> Row:
+    row = _plain(CLAIMS, claim, claim.status.origin)
+    nodes = all_nodes(claim) if holds(claim) else ()
+    if row.verdict is not Verdict.ADOPT:
+        return row
+    expected = {n.node_uid: n.gpus for n in nodes}
+    for possession in seen.values():
+        for node_uid, book in possession.books.items():
+            gpus = book.get(ClaimUID(row.old))
+            if gpus is not None and gpus != expected.get(node_uid):
+                where = f"node {possession.names[node_uid]} holds {gpus} GPUs for it"
+                return _with(row, Verdict.DIFFERS, f"{where}; the backup is older than that")
+    if not nodes:
+        return row
+    for lease_uid in sorted({n.lease_uid for n in nodes}):
+        found = seen.get(lease_uid) or Possession(unseen="its lease isn't on the hub")
+        if found.unseen:
+            alias = next(n.lease for n in nodes if n.lease_uid == lease_uid)
+            return _with(row, Verdict.WAIT, f"{alias}: {found.unseen}")
+    holding = [n for n in nodes if _holds(row.old, n.node_uid, seen.values())]
+    is_bound = is_true(claim.status.conditions, "Bound")
+    if not holding and is_bound:
+        return _with(row, Verdict.END, "no node holds it any more: released after the backup")
+    return _with(row, Verdict.ADOPT, f"{len(holding)} of {len(nodes)} nodes hold it")
+
+
+def _holds(uid: str, node_uid: str, seen: Collection[Possession]) -> bool:
+    return any(uid in possession.books.get(node_uid, {}) for possession in seen)
+
+
+def _with(row: Row, verdict: Verdict, note: str) -> Row:
+    return Row(row.kind, row.item, row.old, row.new, verdict, note)

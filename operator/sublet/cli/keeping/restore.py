@@ -1,0 +1,172 @@
+"""`sublet restore FILE`: makes what a backup holds again on the hub, and nothing twice.
+
+Each object gets a mark at its creation by which the operator holds it: a status can't be given with it, and a claim
+without one would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt` goes on from there.
+Every step may be repeated; what was begun is finished by running it again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sublet.api.kinds import CLASSES, KINDS
+from sublet.api.origin import ADOPTED, RESTORED
+from sublet.api.times import Millis, format_instant
+from sublet.cli.connect import Cluster
+from sublet.cli.keeping.archive import Archive, Body, key_of
+from sublet.cli.keeping.judgement import Step, identity, judge
+from sublet.cli.output import show_table
+from sublet.cli.problems import Problem
+from sublet.kube.errors import ApiError, Conflict, NotFound
+
+_REQUESTED_BY: Final = "sublet.dev/requested-by"
+_KINDS: Final = {kind.name: kind for kind in KINDS}
+_TOUCHES: Final = (Step.CREATE, Step.FINISH, Step.REFRESH, Step.UPDATE)
+_DIFFERS: Final = (Step.UPDATE, Step.NEWER, Step.OTHER)
+_WORDS: Final[Mapping[Step, str]] = {
+    Step.CREATE: "isn't there: it is made again",
+    Step.FINISH: "was made by an earlier restore: it gets its status",
+    Step.REFRESH: "was restored from an older backup: it gets this one's status",
+    Step.KEEP: "is there, and stays as it is",
+    Step.UPDATE: "is there in an older state: it is brought to the backup's",
+    Step.NEWER: "is there in a newer state, and stays as it is",
+    Step.OTHER: "is another object, and stays as it is",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One object of a backup, what the hub has of that name, and what is done about it."""
+
+    saved: Body
+    live: Body | None
+    step: Step
+
+
+async def look(hub: Cluster, archive: Archive) -> list[Order]:
+    """Judge every object of a backup by what the hub has now."""
+    orders = []
+    for saved in archive.objects:
+        live = await _read(hub, _path(saved))
+        orders.append(Order(saved, live, judge(saved, live, format_instant(archive.taken_ms))))
+    return orders
+
+
+def show(orders: list[Order]) -> None:
+    """Print what is done about each object."""
+    rows = [[o.saved["kind"], key_of(o.saved), o.step.value, _WORDS[o.step]] for o in orders]
+    show_table(("kind", "name", "step", "why"), rows)
+
+
+async def restore(hub: Cluster, archive: Archive, orders: list[Order], *, agreed: bool) -> int:
+    """Carry out what was judged; return how many objects were written. Problem if a person must say yes first."""
+    differing = [o for o in orders if o.step in _DIFFERS]
+    if differing and not agreed:
+        raise Problem(
+            f"{len(differing)} objects differ from the backup and nothing was written; look at them above, and give "
+            "--yes to bring older ones to the backup's state (newer and other ones always stay)"
+        )
+    await _make_namespaces(hub, archive)
+    await _make_credentials(hub, archive)
+    touched = [o for o in orders if o.step in _TOUCHES]
+    for order in touched:
+        await _carry_out(hub, order, archive.taken_ms)
+    return len(touched)
+
+
+async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
+    saved, path = order.saved, _path(order.saved)
+    is_class = saved["kind"] == CLASSES.name
+    try:
+        if order.step is Step.UPDATE and order.live is not None:
+            body = {**order.live, "spec": saved["spec"]}
+            written = await hub.replace(path, body)
+            await _put_status(hub, path, written, saved.get("status") or {})
+            return
+        live = order.live
+        if live is None:
+            live = await hub.create(path.rpartition("/")[0], _newborn(saved, marked=not is_class))
+        if not is_class:
+            await _put_status(hub, path, live, restored_status(saved, taken_ms))
+    except Conflict as error:
+        raise Problem(
+            f"{saved['kind']} {key_of(saved)} changed meanwhile; run it again ({error.message})"
+        ) from error
+    except ApiError as error:
+        raise Problem(
+            f"{saved['kind']} {key_of(saved)} isn't accepted: {error.message}; run it again when that is mended"
+        ) from error
+
+
+def restored_status(saved: Body, taken_ms: Millis) -> Body:
+    """Return the status with which an object waits to be adopted: the backup's, and who it was."""
+    status = dict(saved.get("status") or {})
+    taken = format_instant(taken_ms)
+    condition = {
+        "type": ADOPTED,
+        "status": "False",
+        "reason": "AwaitingAdoption",
+        "message": f"restored from the backup of {taken}; nothing is done for it before `sublet adopt`",
+        "lastTransitionTime": taken,
+    }
+    others = [c for c in status.get("conditions") or () if c["type"] != ADOPTED]
+    origin = {"uid": identity(saved), "backupTime": taken}
+    return {**status, "origin": origin, "conditions": [*others, condition]}
+
+
+def _newborn(saved: Body, *, marked: bool) -> Body:
+    """Return an object as it is made again; who asked for it is stamped by admission, which won't take our word."""
+    meta = saved["metadata"]
+    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != _REQUESTED_BY}
+    if marked:
+        annotations[RESTORED] = identity(saved)
+    kept = {k: meta[k] for k in ("name", "namespace", "labels", "finalizers") if k in meta}
+    return {
+        "apiVersion": saved["apiVersion"],
+        "kind": saved["kind"],
+        "metadata": {**kept, "annotations": annotations},
+        "spec": saved["spec"],
+    }
+
+
+async def _put_status(hub: Cluster, path: str, live: Body, status: Body) -> None:
+    meta = live["metadata"]
+    body = {
+        "apiVersion": live["apiVersion"],
+        "kind": live["kind"],
+        "metadata": {k: meta[k] for k in ("name", "namespace", "resourceVersion") if k in meta},
+        "status": status,
+    }
+    await hub.replace(f"{path}/status", body)
+
+
+async def _make_namespaces(hub: Cluster, archive: Archive) -> None:
+    for each in archive.namespaces:
+        if await _read(hub, f"/api/v1/namespaces/{each['metadata']['name']}") is None:
+            await hub.create("/api/v1/namespaces", each)
+
+
+async def _make_credentials(hub: Cluster, archive: Archive) -> None:
+    """Make the leased clusters' Secrets that aren't there; those that are may be newer, and stay."""
+    for each in archive.credentials:
+        path = f"/api/v1/namespaces/{each['metadata']['namespace']}/secrets"
+        if await _read(hub, f"{path}/{each['metadata']['name']}") is None:
+            meta = {k: v for k, v in each["metadata"].items() if k in _OF_SECRETS}
+            await hub.create(path, {**each, "metadata": meta})
+
+
+_OF_SECRETS: Final = ("name", "namespace", "labels", "annotations")
+
+
+def _path(saved: Body) -> str:
+    meta = saved["metadata"]
+    return _KINDS[saved["kind"]].path(meta.get("namespace", ""), meta["name"])
+
+
+async def _read(hub: Cluster, path: str) -> Body | None:
+    try:
+        return await hub.get(path)
+    except NotFound as error:
+        if error.details.get("name"):
+            return None
+        raise
