@@ -94,6 +94,10 @@ class OperatorProcess:
         pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
+    def metrics_text(self) -> str:
+        """Return /metrics as it is."""
+        return self._read("public", "/metrics").decode()
+
     def port(self, listener: str) -> int:
         """Return the port that a listener got."""
         found = 0

@@ -28,7 +28,7 @@ class Origin(ApiModel):
     """When the backup was taken."""
     adopted_time: Instant | None = None
     """When a person said that it is that object, and goes by its UID; nothing is planned for it before."""
-    adopted_by: Annotated[str, Field(max_length=1024)] = ""
+    adopted_by: Annotated[str | None, Field(max_length=1024)] = None
     """Who said so."""
 
 

@@ -8,6 +8,7 @@ from sublet.cli.connect import checked_name, run
 from sublet.cli.onboarding import doctor as diagnosing, offboard as leaving, onboard as preparing
 from sublet.cli.onboarding.options import Allowed
 from sublet.cli.onboarding.place import Place
+from sublet.cli.onboarding.takeover import WAIT_SECONDS
 
 Leased = Annotated[
     str,
@@ -79,6 +80,14 @@ def onboard(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="The hub that it was onboarded for is gone.")
     ] = False,
+    wait: Annotated[
+        int,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="For the operator to use a new credential, before the old one dies.",
+        ),
+    ] = WAIT_SECONDS,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the manifests as YAML and change nothing.")
     ] = False,
@@ -105,7 +114,9 @@ def onboard(
 
     async def work() -> None:
         place = _place(context, name, hub_context, namespace, in_cluster)
-        order = preparing.Order(place, allowed, rotate=rotate, take_over=take_over)
+        order = preparing.Order(
+            place, allowed, rotate=rotate, take_over=take_over, wait_seconds=wait
+        )
         await (preparing.print_manifests(order) if dry_run else preparing.onboard(order))
 
     run(work, what=f"onboarding {name}")

@@ -29,7 +29,7 @@ from sublet.cli.onboarding.nodes import counted, gpu_nodes, hardware_findings
 from sublet.cli.onboarding.options import Allowed, leased_options
 from sublet.cli.onboarding.place import Pair, Place, both
 from sublet.cli.onboarding.reach import address_findings
-from sublet.cli.onboarding.takeover import wait_until_used
+from sublet.cli.onboarding.takeover import WAIT_SECONDS, wait_until_used
 from sublet.cli.problems import Problem
 from sublet.fleet.isolation import PROBE_NAMESPACE
 from sublet.kube.errors import Forbidden
@@ -49,6 +49,8 @@ class Order:
     allowed: Allowed
     rotate: bool = False
     take_over: bool = False
+    wait_seconds: int = WAIT_SECONDS
+    """For the operator to take a new credential up."""
 
 
 async def print_manifests(order: Order) -> None:
@@ -149,7 +151,8 @@ async def _hand_over(order: Order, pair: Pair, token: str) -> None:
     say("written", f"Secret {place.namespace}/{place.name} on the hub")
     others = [s for s in await token_secrets(pair.leased, place.namespace) if not holds(s, token)]
     if others and not order.take_over:
-        await wait_until_used(pair, place, written["metadata"]["resourceVersion"])
+        version = written["metadata"]["resourceVersion"]
+        await wait_until_used(pair, place, version, order.wait_seconds)
     if revoked := await revoke_others(pair.leased, place.namespace, token):
         say("revoked", counted(revoked, "older credential"))
 

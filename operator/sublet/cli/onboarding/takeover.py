@@ -16,21 +16,21 @@ from sublet.cli.onboarding.place import Pair, Place
 from sublet.cli.problems import Problem
 from sublet.kube.errors import NotFound
 
-WAIT_SECONDS: Final = 60.0
+WAIT_SECONDS: Final = 60
 _EVERY_SECONDS: Final = 0.5
 
 
-async def wait_until_used(pair: Pair, place: Place, version: str) -> None:
+async def wait_until_used(pair: Pair, place: Place, version: str, seconds: int) -> None:
     """Wait until every lease with this Secret uses this version of it; Problem if one doesn't in time.
 
     Nothing has been revoked then, and the same command goes on where this one ended.
     """
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     while behind := [x for x in await _leases(pair, place) if not _uses(x, version)]:
         if time.monotonic() > deadline:
             names = ", ".join(sorted(x.metadata.name for x in behind))
             raise Problem(
-                f"the operator hasn't taken the new credential up for {names} in {WAIT_SECONDS:.0f} seconds (is it "
+                f"the operator hasn't taken the new credential up for {names} in {seconds} seconds (is it "
                 "running, and can it reach the cluster?); the older ones still work. Run it again without --rotate"
             )
         await asyncio.sleep(_EVERY_SECONDS)

@@ -1,0 +1,161 @@
+"""The map of old and new UIDs: nodes' own books decide what a restored claim still holds."""
+
+from typing import Any
+
+import pytest
+
+from sublet.api.claim_status import released_ms
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClaimUID
+from sublet.api.relocation import ReleaseCause
+from sublet.api.times import Millis
+from sublet.book.plan import plan
+from sublet.cli.keeping.adopt import Word, adopted_status
+from sublet.cli.keeping.mapping import Hub, Row, Verdict, digest_of, make_map, strangers
+from sublet.cli.keeping.possession import Possession
+from sublet.hub.meter import facts_of
+from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
+from tests.builders.fleet import bound, carried_out, inventory, nodes, reserve_of, view
+from tests.builders.restored import adopted, on_the_wire, parsed, restored
+
+WEST = as_lease(lease("west"))
+LEASE_UID = WEST.metadata.uid
+NODES = nodes(WEST, 2)
+LATER = Millis(NOW + 60_000)
+WORD = Word("ann", LATER)
+
+
+def _bound() -> GpuClaim:
+    train = as_claim(claim(gpus=16))
+    made = plan(view([train], [(WEST, inventory(WEST, NODES))]))
+    return bound(carried_out(train, reserve_of(made, train)))
+
+
+BOUND = _bound()
+OLD = ClaimUID(BOUND.metadata.uid)
+FULL: dict[str, dict[ClaimUID, int]] = {n.uid: {OLD: 8} for n in NODES}
+NAMES: dict[str, str] = {n.uid: n.name for n in NODES}
+
+
+def held(original: GpuClaim = BOUND, **_: Any) -> GpuClaim:
+    return parsed(restored(on_the_wire(original)))
+
+
+def row(books: Any, found: GpuClaim | None = None, **possession: Any) -> Row:
+    seen = {LEASE_UID: Possession(books, NAMES, **possession)}
+    (only,) = make_map(Hub(claims=[found or held()]), seen)
+    return only
+
+
+def test_a_claim_whose_nodes_hold_it_goes_on_as_it_was():
+    found = row(FULL)
+
+    assert (found.verdict, found.old, found.new) == (Verdict.ADOPT, OLD, uid_of("new"))
+    assert found.note == "2 of 2 nodes hold it"
+
+
+def test_a_claim_that_every_node_has_forgotten_was_released_since():
+    assert row({n.uid: {} for n in NODES}).verdict is Verdict.END
+
+
+def test_a_claim_that_some_nodes_hold_goes_on():
+    found = row({**FULL, NODES[0].uid: {}})
+
+    assert (found.verdict, found.note) == (Verdict.ADOPT, "1 of 2 nodes hold it")
+
+
+def test_a_cluster_that_cant_be_read_is_no_proof_of_anything():
+    found = row({}, unseen="no answer")
+
+    assert (found.verdict, found.note) == (Verdict.WAIT, "west: no answer")
+    assert make_map(Hub(claims=[held()]), {})[0].verdict is Verdict.WAIT
+
+
+@pytest.mark.parametrize(
+    "books",
+    [{**FULL, "another": {OLD: 8}}, {**FULL, NODES[0].uid: {OLD: 4}}],
+    ids=["another node", "other GPUs"],
+)
+def test_a_claim_that_was_bound_otherwise_since_stays_held(books: Any):
+    seen = {LEASE_UID: Possession(books, {**NAMES, "another": "n9"})}
+
+    assert make_map(Hub(claims=[held()]), seen)[0].verdict is Verdict.DIFFERS
+    waits = parsed(restored(on_the_wire(as_claim(claim(gpus=16)))))
+    assert make_map(Hub(claims=[waits]), seen)[0].verdict is Verdict.DIFFERS
+
+
+def test_a_claim_that_held_nothing_is_adopted_without_asking_anybody():
+    waits = parsed(restored(on_the_wire(as_claim())))
+
+    assert make_map(Hub(claims=[waits]), {})[0].verdict is Verdict.ADOPT
+
+
+def test_a_claim_without_its_status_is_not_restored_yet():
+    body = restored(on_the_wire(BOUND))
+    del body["status"]
+
+    assert make_map(Hub(claims=[parsed(body)]), {})[0].verdict is Verdict.UNFINISHED
+
+
+def test_what_isnt_restored_is_in_no_map():
+    assert make_map(Hub(claims=[BOUND], leases=[WEST]), {}) == []
+
+
+def test_leases_come_last_so_that_nothing_is_sold_before_all_that_was_sold_is_known():
+    west = GpuLease.model_validate(restored(on_the_wire(WEST, "GpuLease"), "west"))
+    rows = make_map(Hub(claims=[held()], leases=[west]), {LEASE_UID: Possession(FULL, NAMES)})
+
+    assert [r.kind.name for r in rows] == ["GpuClaim", "GpuLease"]
+    assert rows[1].note == "2 nodes carry its mark"
+
+
+def test_a_yes_is_to_one_map_alone():
+    assert digest_of([row(FULL)]) == digest_of([row(FULL)])
+    assert digest_of([row(FULL)]) != digest_of([row({})])
+
+
+def test_what_nodes_hold_for_claims_that_nobody_knows_is_named():
+    seen = {LEASE_UID: Possession({**FULL, "x": {ClaimUID(uid_of("stray")): 4}}, {**NAMES, "x": "n7"})}  # fmt: skip
+
+    assert list(strangers(Hub(claims=[held()]), seen)) == [("n7", uid_of("stray"), 4)]
+    done = parsed(adopted(restored(on_the_wire(BOUND))))
+    assert list(strangers(Hub(claims=[done]), {LEASE_UID: Possession(FULL, NAMES)})) == []
+
+
+def goes_on(found: Row, *, is_billed: bool = False) -> GpuClaim:
+    """The claim as the operator reads it after its adoption."""
+    status = adopted_status(found, WORD, is_billed=is_billed)
+    body = on_the_wire(found.item)
+    body["status"] = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return parsed(body)
+
+
+def test_an_adopted_claim_calls_for_the_very_lines_that_it_had():
+    after = goes_on(row(FULL))
+
+    assert [f.id for f in facts_of(after)] == [f.id for f in facts_of(BOUND)]
+    assert is_true(after.status.conditions, "Bound")
+    assert after.status.access.renewal_time == LATER
+    assert (after.status.origin.adopted_by, after.status.origin.adopted_time) == ("ann", LATER)
+
+
+def test_a_claim_that_ended_meanwhile_writes_no_line_twice():
+    after = goes_on(row({}))
+
+    assert facts_of(after) == []
+    assert is_true(after.status.conditions, "Ended")
+
+
+def test_a_claim_whose_end_the_ledger_lacks_is_billed_to_the_backups_instant():
+    after = goes_on(row({}), is_billed=True)
+
+    assert after.status.release.release_time == NOW
+    assert after.status.release.cause is ReleaseCause.DELETED
+    assert released_ms(after) is None
+    assert [(f.kind.value, f.type.value) for f in facts_of(after)] == [
+        ("bound", "open"),
+        ("bound", "close"),
+        ("releasing", "open"),
+    ]

@@ -1,0 +1,83 @@
+"""Restored objects in the operator's state: held until they are adopted, then known by the UID that they had."""
+
+from sublet.hub.state import HubState
+from tests.builders.api import as_claim, claim, uid_of
+from tests.builders.restored import adopted, on_the_wire, restored
+
+SAVED = on_the_wire(as_claim())
+OLD, NEW = SAVED["metadata"]["uid"], uid_of("new")
+
+
+def state() -> HubState:
+    return HubState(lambda: None)
+
+
+def test_a_restored_object_is_held_and_never_planned():
+    hub = state()
+    hub.claims.take(restored(SAVED))
+
+    assert hub.claims.all() == ()
+    assert list(hub.claims.restored) == [NEW]
+    assert hub.claims.object_uids() == {NEW}
+
+
+def test_it_is_held_from_its_creation_on_before_it_has_a_status():
+    newborn = restored(SAVED)
+    del newborn["status"]
+    hub = state()
+    hub.claims.take(newborn)
+
+    assert hub.claims.all() == ()
+
+
+def test_once_adopted_it_goes_by_the_uid_that_it_had():
+    hub = state()
+    hub.claims.take(restored(SAVED))
+    hub.claims.take(adopted(restored(SAVED)))
+
+    found = hub.claims.get(OLD)
+    assert found is not None
+    assert (found.metadata.uid, found.metadata.own_uid) == (OLD, NEW)
+    assert hub.claims.restored == {}
+    assert hub.claims.object_uids() == {NEW}
+
+
+def test_its_deletion_is_told_by_the_api_servers_uid():
+    hub = state()
+    hub.claims.take(adopted(restored(SAVED)))
+    hub.claims.drop(NEW)
+
+    assert hub.claims.all() == ()
+    hub.claims.take(restored(SAVED))
+    hub.claims.drop(NEW)
+    assert hub.claims.restored == {}
+
+
+def test_an_echo_of_an_older_version_takes_nothing_back():
+    hub = state()
+    hub.claims.take(adopted(restored(SAVED), version="70"))
+    late = adopted(restored(SAVED), version="60")
+    late["spec"] = {**late["spec"], "tags": {"late": "yes"}}
+    hub.claims.take(late)
+
+    assert hub.claims.get(OLD).spec.tags == {}
+
+
+def test_two_objects_are_never_the_same_one():
+    hub = state()
+    hub.claims.take(adopted(restored(SAVED)))
+    forged = adopted(
+        restored({**SAVED, "metadata": {**SAVED["metadata"], "name": "other"}}, "twin")
+    )
+    hub.claims.take(forged)
+
+    assert [c.metadata.name for c in hub.claims.all()] == ["train"]
+    assert "goes by the UID of acme/train" in hub.claims.broken["acme/other"]
+
+
+def test_a_namesake_that_is_made_later_is_somebody_new():
+    hub = state()
+    hub.claims.take(adopted(restored(SAVED)))
+    hub.claims.take(on_the_wire(as_claim(claim(), uid=uid_of("later"), resourceVersion="90")))
+
+    assert [c.metadata.uid for c in hub.claims.all()] == [uid_of("later")]
