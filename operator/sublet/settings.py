@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     usage_half_life_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 86_400
     """After which time GPUs held in the past count half in fair share; 0: only what is held now counts."""
     relist_seconds: Annotated[float, Field(ge=10)] = 600.0
-    """How often the hub is listed again (metadata only) to catch deletions that a watch lost."""
+    """How often the hub is listed again (metadata only), and tenants' Secrets looked for, to catch deletions."""
     probe_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How often each leased cluster is asked who it is; three failures in a row make it Unknown."""
     isolation_seconds: Annotated[float, Field(ge=10)] = 3_600.0

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sublet.api.access_status import RENEWED
 from sublet.api.approval import approved_gpus, approver
 from sublet.api.common import Condition, find_condition
 from sublet.api.gpuclaim import Allocation, GpuClaim
@@ -143,7 +144,15 @@ def _way_in(claim: GpuClaim) -> dict[str, object]:
         return {}
     places = ", ".join(f"{c.namespace} at {c.alias}" for c in access.clusters)
     name, namespace = claim.metadata.name, claim.metadata.namespace
-    return {"Namespace": places, "Access": f"kubectl sublet kubeconfig {name} -n {namespace}"}
+    first = min(c.expiration_time for c in access.clusters)
+    late = find_condition(claim.status.conditions, RENEWED)
+    return {
+        "Namespace": places,
+        "Access": f"kubectl sublet kubeconfig {name} -n {namespace}",
+        "Valid": late.message
+        if late is not None and late.status == "False"
+        else f"until {format_instant(first)}; renewed before that",
+    }
 
 
 def _ends(claim: GpuClaim, now_ms: Millis) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from sublet.api.origin import RESTORED
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping import adopt as adopting
+from sublet.cli.keeping.archive import from_text, to_text
 from sublet.kube.hub import hub_endpoint
 from sublet.ledger.entry import EntryKind, EntryType
 from tests.builders.api import claim, gpu_class, lease, tenant
@@ -168,7 +170,7 @@ def _adoption_goes_on_where_it_was_interrupted(world: World) -> None:
 
     asyncio.run(_adopt_some(world, 2))
     again = Program(world.new).works("adopt", "--map").said
-    assert again.count(" done ") == 2
+    assert sum(line.endswith("done") for line in again.splitlines()) == 2
     digest = again.strip().rsplit(maxsplit=1)[-1]
     assert "4 objects adopted" in Program(world.new).works("adopt", "--yes", digest, *world.admin()).said  # fmt: skip
 
@@ -247,3 +249,37 @@ def test_two_backups_of_the_same_hub_differ_in_their_time_alone(world: World, tm
         texts.append({k: v for k, v in found.items() if k not in ("takenTime", "sha256")})
 
     assert texts[0] == texts[1]
+
+
+def test_where_the_same_objects_are_there_only_older_ones_change_and_only_with_a_yes(
+    world: World, tmp_path: Path
+):
+    """The old hub, as if its etcd had been restored: `part` is older than the backup says, `whole` newer."""
+    sublet, file = Program(world.old), tmp_path / "backup"
+    sublet.works("backup", str(file), "--without-ledger")
+    archive = from_text(file.read_text())
+    objects = [_with_tag(o) if o["metadata"]["name"] == "part" else o for o in archive.objects]
+    file.write_text(to_text(replace(archive, objects=tuple(objects))))
+    newer = ("--type=merge", "-p", '{"spec": {"tags": {"by": "hand"}}}')
+    world.old.kubectl("hub", "patch", "gpuclaim", "-n", ACME, "whole", *newer)
+    order = ("restore", str(file), "--without-ledger")
+
+    assert "2 objects differ from the backup and nothing was written" in sublet.refuses(*order)
+    assert _tags(world.old, "part") == {}
+    done = sublet.works(*order, "--yes")
+    assert "is there in a newer state, and stays as it is" in done.said
+    assert "1 objects written" in done.said
+    assert _tags(world.old, "part") == {"from": "backup"}
+    assert _tags(world.old, "whole") == {"by": "hand"}
+    assert _says(world.old, "part", "Bound") == "True"
+
+
+def _with_tag(saved: dict[str, Any]) -> dict[str, Any]:
+    meta = {**saved["metadata"], "generation": saved["metadata"]["generation"] + 1}
+    return {**saved, "metadata": meta, "spec": {**saved["spec"], "tags": {"from": "backup"}}}
+
+
+def _tags(stack: Stack, name: str) -> dict[str, str]:
+    found = stack.claim(ACME, name)
+    assert found is not None
+    return found["spec"].get("tags") or {}
