@@ -103,7 +103,7 @@ def _live(stack: Stack, folder: Path) -> World:
     wait_for("the pod runs", lambda: stack.get("west", "pod", "-n", home, "work")["status"].get("phase") == "Running")  # fmt: skip
     world.uids = {n: stack.claim(ACME, n)["metadata"]["uid"] for n in CLAIMS}
     saved = Program(stack).works("backup", str(world.file), "--with-credentials", *world.admin())
-    assert "leased clusters' credentials: keep it as you keep those" in saved.said
+    assert "with 1 credential of leased clusters: keep it as you keep those" in saved.said
     stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "gone", "--timeout=60s")
     world.books, world.pods = world.look()
     return world
@@ -168,11 +168,11 @@ def _adoption_goes_on_where_it_was_interrupted(world: World) -> None:
     assert "released after the backup" in lines["acme/gone"]
     assert "4 nodes carry its mark" in lines["west"]
 
-    asyncio.run(_adopt_some(world, 2))
+    asyncio.run(_adopt_some(world, 1))
     again = Program(world.new).works("adopt", "--map").said
-    assert sum(line.endswith("done") for line in again.splitlines()) == 2
+    assert sum(line.endswith("done") for line in again.splitlines()) == 1
     digest = again.strip().rsplit(maxsplit=1)[-1]
-    assert "4 objects adopted" in Program(world.new).works("adopt", "--yes", digest, *world.admin()).said  # fmt: skip
+    assert "5 objects adopted" in Program(world.new).works("adopt", "--yes", digest, *world.admin()).said  # fmt: skip
 
 
 async def _adopt_some(world: World, count: int) -> None:
@@ -264,11 +264,11 @@ def test_where_the_same_objects_are_there_only_older_ones_change_and_only_with_a
     world.old.kubectl("hub", "patch", "gpuclaim", "-n", ACME, "whole", *newer)
     order = ("restore", str(file), "--without-ledger")
 
-    assert "2 objects differ from the backup and nothing was written" in sublet.refuses(*order)
+    assert "2 objects differing from the backup, and nothing was written" in sublet.refuses(*order)
     assert _tags(world.old, "part") == {}
     done = sublet.works(*order, "--yes")
     assert "is there in a newer state, and stays as it is" in done.said
-    assert "1 objects written" in done.said
+    assert "1 object written" in done.said
     assert _tags(world.old, "part") == {"from": "backup"}
     assert _tags(world.old, "whole") == {"by": "hand"}
     assert _says(world.old, "part", "Bound") == "True"

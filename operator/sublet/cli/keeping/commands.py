@@ -13,6 +13,7 @@ from sublet.cli.keeping import adopt as adopting, backup as saving, books, resto
 from sublet.cli.keeping.archive import Archive, Position, from_text, to_text
 from sublet.cli.keeping.mapping import Hub, Row, Verdict, digest_of, strangers
 from sublet.cli.keeping.possession import Possession
+from sublet.cli.onboarding.nodes import counted
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
 from sublet.clock import SystemClock
@@ -74,10 +75,10 @@ def backup(
                 secrets_of=where if with_credentials else None,
             )
         await asyncio.to_thread(saving.write, file.expanduser(), to_text(archive))
-        print(f"{len(archive.objects)} objects are in {file}{_and_ledger(ledger)}")
+        print(f"{counted(len(archive.objects), 'object')} saved in {file}{_and_ledger(ledger)}")
         if archive.credentials:
             print(
-                f"so are {len(archive.credentials)} leased clusters' credentials: keep it as you keep those"
+                f"with {counted(len(archive.credentials), 'credential')} of leased clusters: keep it as you keep those"
             )
 
     run(work, what=str(file))
@@ -125,7 +126,7 @@ async def _restore(hub: Cluster, archive: Archive, *, dry_run: bool, agreed: boo
         print("nothing was written (--dry-run)")
         return
     count = await restoring.restore(hub, archive, orders, agreed=agreed)
-    print(f"{count} objects written; see `sublet adopt --map` before anything else")
+    print(f"{counted(count, 'object')} written; see `sublet adopt --map` before anything else")
 
 
 def adopt(
@@ -201,7 +202,7 @@ async def _adopt(
         print(f"{row.kind.name} {row.key} goes by {row.old}")
     waiting = sum(r.verdict in (Verdict.WAIT, Verdict.DIFFERS) for r in rows)
     left = f"; {waiting} stay held, see `sublet adopt --map`" if waiting else ""
-    print(f"{len(todo)} objects adopted{left}")
+    print(f"{counted(len(todo), 'object')} adopted{left}")
 
 
 def _and_ledger(ledger: Position | None) -> str:
