@@ -1,22 +1,21 @@
 """On real planes: raw writes, claims Reserved and locked, full binds, writes per bind."""
 
 import asyncio
-import base64
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sublet.kube.hub import hub_endpoint
-from sublet.kube.session import ApiServer, Limits
+from sublet.kube.session import ApiServer
 from tests.bench.bare import Bind, Names, names_of, node_of, play, recorded_bind
+from tests.bench.load import AT_ONCE, many, session
 from tests.bench.results import Row
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import (
-    NAMESPACE as SYSTEM,
     Stack,
     condition,
+    leased_kubeconfig,
     operator_kubeconfig,
     start_stack,
 )
@@ -28,7 +27,6 @@ BARE = 400
 """Binds that a bare client sends again, on nodes of their own."""
 NODES = CLAIMS + BARE
 NAMESPACE = "bench"
-AT_ONCE = 32
 RAW = 2_000
 
 
@@ -42,17 +40,12 @@ def measure() -> list[Row]:
 
 
 async def _measure(stack: Stack) -> list[Row]:
-    limits = Limits(connections=AT_ONCE)
     async with (
-        ApiServer(
-            await hub_endpoint(kubeconfig=str(stack.running.kubeconfig("hub"))), limits
-        ) as hub,
-        ApiServer(
-            await hub_endpoint(kubeconfig=str(stack.running.kubeconfig("west"))), limits
-        ) as west,
+        session(stack.running.kubeconfig("hub")) as hub,
+        session(stack.running.kubeconfig("west")) as west,
     ):
         await hub.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-        await _many(
+        await many(
             [lambda i=i: west.create("/api/v1/nodes", gpu_node(f"n{i:04d}")) for i in range(NODES)]
         )
         await asyncio.to_thread(wait_for, "every node Ready", lambda: _ready(stack), seconds=300)
@@ -67,7 +60,7 @@ async def _measure(stack: Stack) -> list[Row]:
         )
         operator.kill()
         path = f"/apis/sublet.dev/v1alpha1/namespaces/{NAMESPACE}/gpuclaims"
-        await _many(
+        await many(
             [lambda i=i: hub.create(path, claim(_name(i), NAMESPACE)) for i in range(CLAIMS)]
         )
         raw_status = await _raw_status_patches(hub, path)
@@ -144,7 +137,7 @@ async def _bare_binds(
 ) -> float:
     """Return binds per second of a client that sends recorded binds again, with the operator's own credentials."""
     bound: list[dict[str, Any]] = (await hub.get(path))["items"]
-    await _many(
+    await many(
         [lambda i=i: hub.create(path, claim(_name(i), NAMESPACE)) for i in range(CLAIMS, NODES)]
     )
     waiting = [c for c in (await hub.get(path))["items"] if condition(c, "Bound") != "True"]
@@ -157,13 +150,8 @@ async def _bare_binds(
         bind = recorded_bind(names_of(recorded, *node_of(recorded)), trace)
         binds.append((bind, names_of(fresh, node["name"], node["uid"]), fresh))
     assert len(binds) == BARE
-    secret = await hub.get(f"/api/v1/namespaces/{SYSTEM}/secrets/west")
-    theirs = stack.folder / "west.operator.kubeconfig"
-    theirs.write_bytes(base64.b64decode(secret["data"]["kubeconfig"]))
-    limits = Limits(connections=AT_ONCE)
-    own = await hub_endpoint(kubeconfig=str(operator_kubeconfig(stack)))
-    leased = await hub_endpoint(kubeconfig=str(theirs))
-    async with ApiServer(own, limits) as as_operator, ApiServer(leased, limits) as there:
+    own, theirs = operator_kubeconfig(stack), leased_kubeconfig(stack, "west")
+    async with session(own) as as_operator, session(theirs) as there:
         return await play(binds, as_operator, there, AT_ONCE)
 
 
@@ -190,7 +178,7 @@ async def _raw_node_patches(west: ApiServer) -> float:
         operations = [{"op": "add", "path": "/metadata/annotations/raw", "value": str(i)}]
         return lambda: west.patch(f"/api/v1/nodes/n{i % CLAIMS:04d}", operations)
 
-    return RAW / await _many([patch(i) for i in range(RAW)])
+    return RAW / await many([patch(i) for i in range(RAW)])
 
 
 async def _raw_status_patches(hub: ApiServer, path: str) -> float:
@@ -198,20 +186,7 @@ async def _raw_status_patches(hub: ApiServer, path: str) -> float:
         operations = [{"op": "add", "path": "/status/observedGeneration", "value": 1}]
         return lambda: hub.patch(f"{path}/{_name(i % CLAIMS)}/status", operations)
 
-    return RAW / await _many([patch(i) for i in range(RAW)])
-
-
-async def _many(works: list[Callable[[], Awaitable[Any]]]) -> float:
-    """Run works, so many at once; return the seconds it took."""
-    slots = asyncio.Semaphore(AT_ONCE)
-
-    async def run(work: Callable[[], Awaitable[Any]]) -> None:
-        async with slots:
-            await work()
-
-    begun = time.perf_counter()
-    await asyncio.gather(*(run(work) for work in works))
-    return time.perf_counter() - begun
+    return RAW / await many([patch(i) for i in range(RAW)])
 
 
 def _ready(stack: Stack) -> bool:

@@ -70,7 +70,8 @@ class Relay:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(self._pass_on(reader, there[1]), self._pass_on(there[0], writer))
+        with contextlib.suppress(asyncio.CancelledError):  # the relay is stopped
+            await asyncio.gather(self._pass_on(reader, there[1]), self._pass_on(there[0], writer))
 
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:

@@ -1,6 +1,7 @@
 """A hub and two leased clusters, installed as a platform team would: CRDs, rights, policies, onboarding."""
 
 import asyncio
+import base64
 import json
 import subprocess
 import time
@@ -133,6 +134,14 @@ def _serves_kinds(stack: Stack) -> bool:
 def operator_kubeconfig(stack: Stack) -> Path:
     """Return the kubeconfig of the operator's own identity on the hub."""
     return stack.folder / "operator.kubeconfig"
+
+
+def leased_kubeconfig(stack: Stack, name: str) -> Path:
+    """Write the operator's kubeconfig for a leased cluster, as the hub holds it, and return its path."""
+    secret = stack.get("hub", "secret", "-n", NAMESPACE, name)
+    path = stack.folder / f"{name}.operator.kubeconfig"
+    path.write_bytes(base64.b64decode(secret["data"]["kubeconfig"]))
+    return path
 
 
 async def _install(stack: Stack, leased: tuple[str, ...], *, belt: bool) -> None:
