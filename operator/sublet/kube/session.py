@@ -31,6 +31,9 @@ _ERROR_BYTES: Final = 256 * 1024
 READ_BUFFER_BYTES: Final = 1024 * 1024
 """A watch line holds one object; etcd's limit is 1.5 MB."""
 
+KEEPALIVE_SECONDS: Final = 15.0
+"""An idle connection costs memory, and a fleet has many: what is asked every ten seconds keeps one."""
+
 _JSON: Final = "application/json"
 _JSON_PATCH: Final = "application/json-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
@@ -261,7 +264,7 @@ class ApiServer:
             connector = aiohttp.TCPConnector(
                 ssl=tls,
                 limit=self._limits.connections,
-                keepalive_timeout=60,
+                keepalive_timeout=KEEPALIVE_SECONDS,
                 resolver=VettedResolver(self._refuse_address) if self._refuse_address else None,
                 use_dns_cache=self._refuse_address is None,
             )
