@@ -16,9 +16,10 @@ NEVER_SOLD: Final = frozenset(
         Unfit.MIG,
         Unfit.SHARING,
         Unfit.COUNT_MISMATCH,
+        Unfit.GPUS_LOST,
     }
 )
-"""Nodes that aren't what was leased; the others come back by themselves."""
+"""Nodes that don't show what was leased."""
 
 
 def disputed_nodes(inventories: Collection[LeaseInventory]) -> set[NodeUID]:

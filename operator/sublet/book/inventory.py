@@ -41,7 +41,9 @@ class Unfit(StrEnum):
     SHARING = "Sharing"
     """Time-slicing or MPS multiplies its GPUs."""
     COUNT_MISMATCH = "CountMismatch"
-    """Allocatable GPUs and the labels disagree."""
+    """More GPUs are allocatable than the labels say."""
+    GPUS_LOST = "GpusLost"
+    """Fewer GPUs are allocatable than the labels say: the device plugin doesn't show them, or calls them unhealthy."""
     NOT_READY = "NotReady"
     """The kubelet isn't Ready."""
     CORDONED = "Cordoned"
@@ -56,7 +58,7 @@ class Unfit(StrEnum):
     """Not yet labelled and tainted as ours, or not yet read back."""
 
 
-SICK = frozenset({Unfit.NOT_READY, Unfit.UNHEALTHY})
+SICK = frozenset({Unfit.GPUS_LOST, Unfit.NOT_READY, Unfit.UNHEALTHY})
 """A node fails, as against one that somebody drains, upgrades or relabels."""
 
 

@@ -109,17 +109,22 @@ def product_fault(node: Node, products: Collection[str], gpus: int) -> Unfit | N
         return Unfit.SHARING
     if product not in products:
         return Unfit.WRONG_PRODUCT
-    return Unfit.COUNT_MISMATCH if gpus != count else None
+    if gpus < count:
+        return Unfit.GPUS_LOST
+    return Unfit.COUNT_MISMATCH if gpus > count else None
 
 
 def _unfit(node: Node, lease: GpuLease, *, gpus: int, foreign_pods: bool) -> Unfit | None:
     """Return the first reason in the order of `Unfit`, None if the node can be sold."""
     lease_uid = LeaseUID(lease.metadata.uid)
     owner = node.metadata.labels.get(LEASE_LABEL)
+    fault = product_fault(node, lease.spec.products, gpus)
     checks = (
         (owner is not None and owner != lease_uid, Unfit.NODE_OVERLAP),
         (foreign_pods, Unfit.FOREIGN_PODS),
-        (fault := product_fault(node, lease.spec.products, gpus), fault),
+        # a driver that is being upgraded shows no GPUs, and that is no failure
+        (fault is Unfit.GPUS_LOST and is_upgrading(node), Unfit.UPGRADING),
+        (fault, fault),
         (not is_ready(node), Unfit.NOT_READY),
         (node.spec.unschedulable, Unfit.CORDONED),
         (any(t.key == LEAVING_TAINT for t in node.spec.taints), Unfit.LEAVING),
