@@ -7,6 +7,7 @@ still it tells everything. Of Secrets only the metadata is asked for.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
@@ -29,6 +30,7 @@ from sublet.verify.world import ClusterSeen, Leak, LedgerSeen, SecretSeen, Unkno
 SECRET_TYPE: Final = "sublet.dev/kubeconfig"  # noqa: S105  a type, not a secret
 _LAG_MS: Final = 60 * MS_PER_SECOND
 """So long after a contract was edited a decision may still have been made by the old one."""
+_HASHES_AT_ONCE: Final = 500
 _API_EVENTS: Final = {"fieldSelector": "involvedObject.apiVersion=sublet.dev/v1alpha1"}
 
 Json = dict[str, Any]
@@ -75,12 +77,17 @@ class WorldReader:
         ledger: LedgerSource | None,
         *,
         clock: Clock | None = None,
+        missing: Mapping[LeaseUID, str] = MappingProxyType({}),
     ) -> None:
-        """Keep what to read from; `clusters` may change between readings, a lease without one is unknown."""
+        """Keep what to read from; `clusters` may change between readings.
+
+        A lease without one is unknown, for the reason that `missing` gives.
+        """
         self._hub = hub
         self._clusters = clusters
         self._ledger = ledger
         self._clock = clock or SystemClock()
+        self._missing = missing
         self._parsed: dict[
             tuple[str, str], Any
         ] = {}  # (UID, resourceVersion) -> model or what is wrong
@@ -179,7 +186,8 @@ class WorldReader:
         asked = [x for x in leases if LeaseUID(x.metadata.uid) in self._clusters]
         for lease in leases:
             if lease not in asked:
-                text = "its cluster can't be asked: there is no usable credential"
+                uid = LeaseUID(lease.metadata.uid)
+                text = self._missing.get(uid, "its cluster can't be asked: there is no credential")
                 unknown.append(Unknown(f"lease {lease.metadata.name}", text))
         uids = await asyncio.gather(*(self._identity(lease) for lease in asked))
         together: dict[ClusterUID, list[GpuLease]] = {}
@@ -227,11 +235,19 @@ class WorldReader:
             entries = await self._ledger.read_entries()
             proof = await self._ledger.verify()
             hashes = {h for e in entries for h in (e.fact.price_hash, e.fact.tags_hash)}
-            texts = await self._ledger.read_terms(sorted(hashes))
+            texts = await self._terms(sorted(hashes))
         except (LedgerUnavailable, OSError) as error:
             unknown.append(Unknown("the ledger", str(error)))
             return None
-        return LedgerSeen(tuple(entries), proof.fault, frozenset(hashes - set(texts)))
+        return LedgerSeen(tuple(entries), proof.fault, frozenset(hashes - texts))
+
+    async def _terms(self, hashes: list[str]) -> set[str]:
+        """Return the hashes of which the ledger has the text; a database takes so many at once and no more."""
+        found: set[str] = set()
+        for start in range(0, len(hashes), _HASHES_AT_ONCE):
+            asked = hashes[start : start + _HASHES_AT_ONCE]
+            found |= set(await self._ledger.read_terms(asked)) if self._ledger else set()
+        return found
 
 
 def leaks_in(subject: str, raw: Json, places: Iterable[str]) -> Iterable[Leak]:
