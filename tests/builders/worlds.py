@@ -9,7 +9,9 @@ from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.kinds import RELEASE_FINALIZER
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, parse_instant
+from sublet.book.decisions import Take
 from sublet.book.inventory import NodeState
 from sublet.hub.meter import facts_of
 from sublet.ledger.entry import GENESIS_HASH, Entry, Fact
@@ -180,3 +182,13 @@ def _namespaces(each: GpuClaim, lease_uid: LeaseUID) -> Iterable[NamespaceSeen]:
             has_account=is_bound(each),
             has_binding=is_bound(each),
         )
+
+
+def with_status(each: GpuClaim, **fields: Any) -> GpuClaim:
+    """Return the claim with some fields of its status changed."""
+    return each.model_copy(update={"status": each.status.model_copy(update=fields)})
+
+
+def take(each: GpuClaim, at_ms: Millis = LATER) -> Take:
+    """Return the decision to take a deleted claim's GPUs back."""
+    return Take(uid(each), ReleaseCause.DELETED, at_ms)

@@ -6,10 +6,12 @@ the status that calls for it; a quota's status follows its spec. `docs/verify.md
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from sublet.verify import access, bills, contract, nodes, orphans
 from sublet.verify.index import Index
+from sublet.verify.leaks import shown
 from sublet.verify.violation import Violation
 from sublet.verify.world import World
 
@@ -66,4 +68,5 @@ def find_violations(world: World, *, settled: bool) -> Iterator[Violation]:
     for check in (*ALWAYS, *(EVENTUALLY if settled else ())):
         for violation in check(index):
             if not violation.about & world.moving:
-                yield violation
+                subject, message = shown(violation.subject), shown(violation.message)
+                yield replace(violation, subject=subject, message=message)

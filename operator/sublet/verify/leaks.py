@@ -14,11 +14,21 @@ _PATTERNS: Final = (
     (re.compile(r"kind: ?Config\b|\"kind\": ?\"Config\"|current-context|a2luZDogQ29uZmln"), "a kubeconfig"),
 )  # fmt: skip
 """pattern -> what it is; the base64 ones are those of a PEM text and of `kind: Config`"""
+_LONGEST: Final = 1_000
+"""Characters that are shown of one text."""
 
 
 def find_leaks(text: str) -> Iterator[str]:
     """Yield what kinds of credentials a text shows, each once."""
     yield from sorted({kind for pattern, kind in _PATTERNS if pattern.search(text)})
+
+
+def shown(text: str) -> str:
+    """Return a text that may hold strangers' words as it may be shown: printable, bounded, without credentials."""
+    for pattern, kind in _PATTERNS:
+        text = pattern.sub(f"({kind})", text)
+    cut = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return "".join(c if c.isprintable() else " " for c in cut)
 
 
 def texts_in(value: Any) -> Iterator[str]:

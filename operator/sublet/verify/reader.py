@@ -24,7 +24,7 @@ from sublet.ledger.chain import Proof
 from sublet.ledger.entry import Entry
 from sublet.ledger.port import LedgerUnavailable
 from sublet.verify.clusters import Source, read_cluster
-from sublet.verify.leaks import find_leaks, texts_in
+from sublet.verify.leaks import find_leaks, shown, texts_in
 from sublet.verify.world import ClusterSeen, Leak, LedgerSeen, SecretSeen, Unknown, World
 
 SECRET_TYPE: Final = "sublet.dev/kubeconfig"  # noqa: S105  a type, not a secret
@@ -122,7 +122,7 @@ class WorldReader:
             leaks=(*leaks, *(leak for _, found in clusters for leak in found)),
             moving=_moving(claims, again),
             hidden=frozenset(_version(raw)[0] for raw in broken),
-            unknown=tuple(unknown),
+            unknown=tuple(Unknown(shown(u.subject), shown(u.message)) for u in unknown),
             unchecked=unchecked,
             spec_changed=dict(found for raw in leases if (found := _spec_changed(raw)) is not None),
         )
@@ -217,7 +217,8 @@ class WorldReader:
             )
         except (KubeError, OSError) as error:
             return Unknown(subject, f"its cluster can't be read: {error}; see sublet doctor")
-        uid = (found.get("metadata") or {}).get("uid")
+        meta = found.get("metadata")
+        uid = meta.get("uid") if isinstance(meta, dict) else None
         pinned = lease.spec.cluster_ref.cluster_uid or lease.status.cluster_uid
         if not isinstance(uid, str) or pinned not in (None, uid):
             return Unknown(
@@ -252,9 +253,9 @@ class WorldReader:
 
 def leaks_in(subject: str, raw: Json, places: Iterable[str]) -> Iterable[Leak]:
     """Yield what an object shows of credentials in these fields and in its annotations."""
-    shown = {place: raw.get(place) for place in places}
-    shown["annotations"] = (raw.get("metadata") or {}).get("annotations")
-    for place, value in shown.items():
+    values = {place: raw.get(place) for place in places}
+    values["annotations"] = (raw.get("metadata") or {}).get("annotations")
+    for place, value in values.items():
         if value:
             for kind in find_leaks("\n".join(texts_in(value))):
                 yield Leak(subject, place, kind)
