@@ -155,7 +155,7 @@ def test_without_a_ledger_nothing_is_said_of_it():
     assert found(replace(SOUND, ledger=None), settled=True) == []
 
 
-UNTIMED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+UNTIMED = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 @UNTIMED

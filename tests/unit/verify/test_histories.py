@@ -13,7 +13,7 @@ from tests.builders.fleet import after, bound
 from tests.builders.histories import histories, passes
 from tests.builders.worlds import sound_world, with_access
 
-UNTIMED = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+UNTIMED = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 def carried_out(each: GpuClaim) -> GpuClaim:
