@@ -1,7 +1,6 @@
 """The ledger's store on SQLite and on a real PostgreSQL server: one suite."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -223,4 +222,8 @@ async def test_reading_makes_no_ledger_where_there_is_none(url: str, tmp_path: P
     with pytest.raises(LedgerUnavailable, match=r"no ledger in this database|unable to open"):
         await reader.facts()
     await reader.close()
-    assert not os.listdir(tmp_path)
+    assert files_in(tmp_path) == []
+
+
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
