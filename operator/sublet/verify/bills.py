@@ -10,7 +10,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis, format_instant
 from sublet.ledger.entry import Entry, EntryKind, EntryType
-from sublet.ledger.interval import BrokenLedger, Interval, intervals
+from sublet.ledger.interval import Interval
 from sublet.ledger.terms import PriceTerms
 from sublet.verify.index import Index, about
 from sublet.verify.lines import Line, line_of, lines_of
@@ -57,18 +57,10 @@ def moves_leave_no_gap(index: Index) -> Iterator[Violation]:
 
 def _billed(index: Index) -> dict[ClaimUID, list[Interval]]:
     found: dict[ClaimUID, list[Interval]] = defaultdict(list)
-    for held in _intervals(index):
+    for held in index.intervals:
         if held.kind is EntryKind.BOUND:
             found[held.claim_uid].append(held)
     return found
-
-
-def _intervals(index: Index) -> list[Interval]:
-    ledger = index.world.ledger
-    try:
-        return list(intervals(e.fact for e in ledger.entries)) if ledger is not None else []
-    except BrokenLedger:
-        return []  # its own proof says it
 
 
 def _terms(held: list[Interval]) -> Mapping[int, tuple[Millis, Millis | None]]:
@@ -108,7 +100,7 @@ def lines_are_complete(index: Index) -> Iterator[Violation]:
 
 def gone_claims_are_closed(index: Index) -> Iterator[Violation]:
     """A1: nobody is billed for a claim that is gone: its last lines come before its finalizer goes."""
-    for held in _intervals(index):
+    for held in index.intervals:
         if held.end_ms is None and not index.is_known(held.claim_uid):
             text = f"claim {held.claim_uid} is gone from the hub and {held.kind} still runs; find out what became of it"
             yield Violation("A1", "ledger", text, about(held.claim_uid))
@@ -124,7 +116,7 @@ def prices_stay(index: Index) -> Iterator[Violation]:
         if terms.hash != allocation.price_hash:
             text = "its priceHash isn't that of its price; somebody changed the one or the other"
             yield Violation("S11", f"claim {claim.metadata.key}", text)
-    for uid, entries in _by_claim(index).items():
+    for uid, entries in index.entries.items():
         yield from _one_price(index, uid, entries)
 
 
@@ -173,16 +165,8 @@ def _claims_lines(index: Index) -> Iterator[tuple[GpuClaim, set[Line]]]:
     """Yield each claim of the hub with its lines, if the ledger was read."""
     if index.world.ledger is None:
         return
-    entries = _by_claim(index)
     for uid, claim in index.claims.items():
-        yield claim, {line_of(e.fact) for e in entries.get(uid, ())}
-
-
-def _by_claim(index: Index) -> dict[ClaimUID, list[Entry]]:
-    found: dict[ClaimUID, list[Entry]] = defaultdict(list)
-    for entry in index.world.ledger.entries if index.world.ledger is not None else ():
-        found[entry.fact.claim_uid].append(entry)
-    return found
+        yield claim, {line_of(e.fact) for e in index.entries.get(uid, ())}
 
 
 def _name(index: Index, uid: ClaimUID) -> str:

@@ -62,9 +62,16 @@ class Reading:
 
 
 async def read_cluster(
-    api: Source, uid: ClusterUID, leases: Sequence[GpuLease], claims: Iterable[GpuClaim]
+    api: Source,
+    uid: ClusterUID,
+    leases: Sequence[GpuLease],
+    claims: Iterable[GpuClaim],
+    most: dict[NodeUID, int],
 ) -> Reading:
-    """Read a cluster with the credential of one of its leases; raises nothing of the cluster's."""
+    """Read a cluster with the credential of one of its leases; raises nothing of the cluster's.
+
+    `most`: the most GPUs that each node was seen with, read and written.
+    """
     reading = Reading()
     name = "+".join(sorted(lease.metadata.name for lease in leases))
     try:
@@ -75,7 +82,7 @@ async def read_cluster(
             uid=uid,
             name=name,
             lease_uids=frozenset(LeaseUID(lease.metadata.uid) for lease in leases),
-            nodes=tuple(_node(raw) for raw in nodes),
+            nodes=tuple(_node(raw, most) for raw in nodes),
             namespaces=namespaces,
             pods=tuple(_pods(pods)),
         )
@@ -192,16 +199,20 @@ def _namespace(
     )
 
 
-def _node(raw: Json) -> NodeSeen:
+def _node(raw: Json, most: dict[NodeUID, int]) -> NodeSeen:
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
     taints = [t for t in spec.get("taints") or () if t.get("effect") == "NoSchedule"]
     shown = [(status.get(part) or {}).get(GPU) for part in ("allocatable", "capacity")]
+    counts = {_number(n) for n in (*shown, labels.get(f"{GPU}.count"))}
+    uid = NodeUID(meta["uid"])
+    most[uid] = max([*counts, most.get(uid, 0)])
     sharing = notes.get(SHARING)
     return NodeSeen(
         name=meta["name"],
-        uid=NodeUID(meta["uid"]),
-        gpus=max(_number(n) for n in (*shown, labels.get(f"{GPU}.count"))),
+        uid=uid,
+        gpus=most[uid],
+        is_steady=counts == {most[uid]},
         lease_uid=LeaseUID(labels[LEASE_LABEL]) if LEASE_LABEL in labels else None,
         pool=next((str(t.get("value") or "") for t in taints if t.get("key") == POOL_TAINT), None),
         book=notes.get(BOOK),

@@ -6,42 +6,62 @@ is as it is now can be held against it; nothing is said of a lease of which nobo
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import LeaseUID
 from sublet.api.times import Millis, format_instant
 from sublet.book.contract import commitment_changes, committed_at
 from sublet.ledger.entry import EntryKind
-from sublet.ledger.interval import BrokenLedger, Interval, intervals
+from sublet.ledger.interval import Interval
 from sublet.verify.index import Index, about, holds
 from sublet.verify.violation import Violation
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What one claim holds of a lease, and since when."""
+
+    at_ms: Millis
+    gpus: int
+    claim: GpuClaim
+    is_moved: bool
+    """When a move was decided isn't recorded: it counts from its cutover, and is judged by nothing."""
+
+
 def leases_are_not_oversold(index: Index) -> Iterator[Violation]:
     """S3: when a claim got its nodes, all that hold GPUs of the lease, and still do, were within its commitment."""
-    held: dict[LeaseUID, list[tuple[Millis, int, GpuClaim, bool]]] = defaultdict(list)
+    for lease_uid, holders in _holders(index).items():
+        lease, since = index.leases.get(lease_uid), index.world.spec_changed.get(lease_uid)
+        if lease is None or since is None:
+            continue
+        totals: dict[Millis, int] = {}  # instant -> GPUs held from then on
+        together = 0
+        for each in sorted(holders, key=lambda h: h.at_ms):
+            together += each.gpus
+            totals[each.at_ms] = together
+        for each in holders:
+            total, committed = totals[each.at_ms], committed_at(lease, each.at_ms)
+            if not each.is_moved and each.at_ms > since and total > committed:
+                text = (
+                    f"{total} GPUs were held at {format_instant(each.at_ms)}, when claim {each.claim.metadata.key} "
+                    f"got its nodes, of {committed} that are committed; end a claim, or commit more"
+                )
+                everyone = about(*(h.claim for h in holders))
+                yield Violation("S3", f"lease {lease.metadata.name}", text, everyone)
+
+
+def _holders(index: Index) -> dict[LeaseUID, list[_Held]]:
+    found: dict[LeaseUID, list[_Held]] = defaultdict(list)
     for claim in index.world.claims:
         allocation = claim.status.allocation
         if allocation is None or not holds(claim):
             continue
+        moved = allocation.since_time is not None
+        at_ms = (allocation.bound_time if moved else None) or allocation.decided_time
         for lease_uid, gpus in _gpus(allocation).items():
-            # when a move was decided isn't recorded: it counts from its cutover, and is judged by nothing
-            moved = allocation.since_time is not None
-            at_ms = allocation.bound_time if moved else allocation.decided_time
-            held[lease_uid].append((at_ms or allocation.decided_time, gpus, claim, moved))
-    for lease_uid, holders in held.items():
-        lease, since = index.leases.get(lease_uid), index.world.spec_changed.get(lease_uid)
-        if lease is None or since is None:
-            continue
-        for at_ms, _, claim, moved in holders:
-            total = sum(gpus for other, gpus, _, _ in holders if other <= at_ms)
-            if not moved and at_ms > since and total > committed_at(lease, at_ms):
-                text = (
-                    f"{total} GPUs were held at {format_instant(at_ms)}, when claim {claim.metadata.key} got its nodes, "
-                    f"of {committed_at(lease, at_ms)} that are committed; end a claim, or commit more"
-                )
-                everyone = about(*(c for _, _, c, _ in holders))
-                yield Violation("S3", f"lease {lease.metadata.name}", text, everyone)
+            found[lease_uid].append(_Held(at_ms, gpus, claim, moved))
+    return found
 
 
 def _gpus(allocation: Allocation) -> dict[LeaseUID, int]:
@@ -96,12 +116,7 @@ def _beginnings(billed: list[Interval]) -> Iterator[tuple[Millis, int]]:
 
 def _billed(index: Index) -> dict[LeaseUID, list[Interval]]:
     found: dict[LeaseUID, list[Interval]] = defaultdict(list)
-    ledger = index.world.ledger
-    try:
-        held = list(intervals(e.fact for e in ledger.entries)) if ledger is not None else []
-    except BrokenLedger:
-        return {}  # its own proof says it
-    for each in held:
+    for each in index.intervals:
         if each.kind is EntryKind.BOUND:
             found[each.lease_uid].append(each)
     return found

@@ -16,6 +16,8 @@ from sublet.api.relocation import PlacedNode
 from sublet.book.inventory import Holding
 from sublet.fleet.isolation import PROBE_UID
 from sublet.fleet.nodebook import BookError, parse_book
+from sublet.ledger.entry import Entry
+from sublet.ledger.interval import BrokenLedger, Interval, intervals
 from sublet.verify.world import ClusterSeen, NamespaceSeen, NodeSeen, World
 
 Sites = dict[tuple[str, str], int]
@@ -64,6 +66,23 @@ class Index:
             except BookError:
                 continue
         return found
+
+    @cached_property
+    def entries(self) -> dict[ClaimUID, list[Entry]]:
+        """Return the ledger's entries by claim; none if it wasn't read."""
+        found: dict[ClaimUID, list[Entry]] = defaultdict(list)
+        for entry in self.world.ledger.entries if self.world.ledger is not None else ():
+            found[entry.fact.claim_uid].append(entry)
+        return found
+
+    @cached_property
+    def intervals(self) -> list[Interval]:
+        """Return the ledger's intervals; none of one that can't be, which its own proof says."""
+        ledger = self.world.ledger
+        try:
+            return list(intervals(e.fact for e in ledger.entries)) if ledger is not None else []
+        except BrokenLedger:
+            return []
 
     def is_known(self, uid: str) -> bool:
         """Say whether the hub has a claim of this UID, also one that couldn't be parsed, or it is the probe's."""

@@ -34,13 +34,16 @@ def books_are_sound(index: Index) -> Iterator[Violation]:
 
 
 def nodes_are_not_oversold(index: Index) -> Iterator[Violation]:
-    """S3: the entries of a node are within what it has ever shown; a driver that restarts shows none for a moment."""
+    """S3: claims on one node are within its GPUs; one that loses a GPU under its claims was not oversold."""
     for uid, book in index.books.items():
         cluster, node = index.nodes[uid]
-        held = sum(h.gpus for h in book)
-        if node.gpus and held > node.gpus:
-            text = f"{held} GPUs are given away of {node.gpus}: {node.book}; end one of the claims"
+        if _is_oversold(node, [h.gpus for h in book]):
+            text = f"{sum(h.gpus for h in book)} GPUs are given away of {node.gpus}: {node.book}; end one of the claims"
             yield Violation("S3", f"node {cluster.name}/{node.name}", text)
+
+
+def _is_oversold(node: NodeSeen, parts: list[int]) -> bool:
+    return node.is_steady and len(parts) > 1 and 0 < node.gpus < sum(parts)
 
 
 def nodes_are_shared_as_sold(index: Index) -> Iterator[Violation]:
@@ -106,8 +109,7 @@ def bound_claims_share_no_gpus(index: Index) -> Iterator[Violation]:
             continue
         cluster, node = index.nodes[uid]
         total = sum(gpus for _, gpus in holders)
-        alone = node.sharing is NodeSharing.NONE
-        if alone or (node.gpus and total > node.gpus):
+        if node.sharing is NodeSharing.NONE or _is_oversold(node, [gpus for _, gpus in holders]):
             keys = ", ".join(sorted(c.metadata.key for c, _ in holders))
             text = f"{keys} are bound to {total} GPUs of {node.gpus} there; end all but one of them"
             subject = f"node {cluster.name}/{node.name}"

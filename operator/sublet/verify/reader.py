@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeUID
 from sublet.api.kinds import CLAIMS, LEASES, Kind
 from sublet.api.schema import ApiModel
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
@@ -88,6 +88,7 @@ class WorldReader:
         self._ledger = ledger
         self._clock = clock or SystemClock()
         self._missing = missing
+        self._most: dict[NodeUID, int] = {}  # node -> the most GPUs that it was seen with
         self._parsed: dict[
             tuple[str, str], Any
         ] = {}  # (UID, resourceVersion) -> model or what is wrong
@@ -198,7 +199,9 @@ class WorldReader:
                 together.setdefault(found, []).append(lease)
         readings = await asyncio.gather(
             *(
-                read_cluster(self._clusters[LeaseUID(all_[0].metadata.uid)], uid, all_, claims)
+                read_cluster(
+                    self._clusters[LeaseUID(all_[0].metadata.uid)], uid, all_, claims, self._most
+                )
                 for uid, all_ in together.items()
             )
         )

@@ -21,7 +21,9 @@ class NodeSeen:
     name: str
     uid: NodeUID
     gpus: int
-    """The most that it shows: allocatable, capacity or label; 0 if it shows none."""
+    """The most that it shows, allocatable, capacity or label, or showed to this reader before; 0 if none ever."""
+    is_steady: bool = True
+    """Allocatable, capacity and label agree, and it shows as many as ever: no GPU fell out under its claims."""
     lease_uid: LeaseUID | None = None
     """Label `sublet.dev/lease`."""
     pool: str | None = None

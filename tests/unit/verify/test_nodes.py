@@ -46,10 +46,14 @@ def test_a_label_without_its_entry_is_named():
 
 
 def test_a_node_that_gives_away_more_than_it_has_is_named():
-    assert ("S3", "node west/west-0000") in found(changed_node(SOUND, gpus=4))
+    halves = sound_world(bound_claim(gpus=4), bound_claim("other", gpus=4))
+
+    assert ("S3", "node west/west-0000") in found(changed_node(halves, gpus=4))
+    assert found(changed_node(halves, gpus=4, is_steady=False)) == []
 
 
-def test_a_driver_that_restarts_oversells_nothing():
+def test_a_gpu_that_fails_under_its_claim_oversells_nothing():
+    assert found(changed_node(SOUND, gpus=7)) == []
     assert found(changed_node(SOUND, gpus=0)) == []
 
 

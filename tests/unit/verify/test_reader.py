@@ -340,3 +340,16 @@ async def test_since_when_a_contract_holds_is_its_creation_or_the_last_hand_on_i
     later = (await read(hub(**{LEASES: [edited]}))).spec_changed[LEASE_UID]
     assert (later - at_first) // 60_000 == 31
     assert (await read(hub(**{LEASES: [unknown]}))).spec_changed == {}
+
+
+async def test_a_node_that_shows_fewer_gpus_than_before_isnt_steady():
+    weak = locked(0)
+    nodes = iter([[locked(0)], [weak]])
+    reader = WorldReader(hub(), {LEASE_UID: west(**{"/api/v1/nodes": lambda: next(nodes)})}, None)
+    for part in ("allocatable", "capacity"):
+        weak["status"][part] = {"nvidia.com/gpu": "7"}
+    weak["metadata"]["labels"]["nvidia.com/gpu.count"] = "7"
+
+    first, second = [(await reader.read()).clusters[0].nodes[0] for _ in range(2)]
+    assert (first.gpus, first.is_steady) == (8, True)
+    assert (second.gpus, second.is_steady) == (8, False)
