@@ -141,7 +141,7 @@ def _hurt_leased(world: World) -> None:
 
 def _free_node(world: World) -> str:
     free = [n for n, book in world.stack.books("west").items() if book == ""]
-    return sorted(free)[0]
+    return min(free)
 
 
 def _recreate(world: World, name: str) -> None:
