@@ -9,22 +9,24 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from sublet.api.ids import ClaimUID
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
-from tests.harness.ledger import facts_in
+from tests.harness.ledger import add_fact, facts_in
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition, start_stack
 from tests.harness.tenants import pod, write_access
 from tests.harness.waiting import stays, wait_for
 from tests.harness.wounds import OPERATOR, let_go, patch, strip_node, unguarded
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(600)]
 
 ACME = "acme"
 WOUNDED = (
@@ -93,7 +95,7 @@ def _wounded(stack: Stack) -> World:
     stack.apply("hub", *(claim(name, ACME) for name in WOUNDED))
     for name in WOUNDED:
         world.bound[name] = wait_for(
-            f"{name} bound", lambda n=name: stack.is_bound(ACME, n), seconds=60
+            f"{name} bound", lambda n=name: stack.is_bound(ACME, n), seconds=120
         )
     wait_for("looked at", lambda: world.orphaned() == "NothingFound")
     world.control = _versions(world)
@@ -267,7 +269,7 @@ def test_marks_of_a_bound_claims_node_are_put_back(world: World, name: str):
 def test_a_kubeconfig_that_was_deleted_or_changed_is_made_anew_and_the_old_token_is_dead(
     world: World, name: str, tmp_path: Path
 ):
-    wait_for("made anew", lambda: "AccessRenewed" in world.events(name), seconds=60)
+    wait_for("made anew", lambda: "AccessRenewed" in world.events(name), seconds=120)
     old = tmp_path / "old"
     old.write_text(world.secrets[name])
     old.chmod(0o600)
@@ -285,7 +287,7 @@ def test_a_finalizer_that_was_taken_off_is_put_back(world: World):
 def test_what_a_vanished_claim_left_is_taken_back_and_its_bill_ends(world: World):
     uid = world.uid("orphan")
 
-    wait_for("free", lambda: world.stack.books("west")[world.node("orphan")] == "", seconds=60)
+    wait_for("free", lambda: world.stack.books("west")[world.node("orphan")] == "", seconds=120)
     assert world.home("orphan") not in world.stack.claim_namespaces("west")
     wait_for("the ledger is closed", lambda: len(_lines(world, uid)) == 4)
     assert _lines(world, uid) == [
@@ -310,7 +312,7 @@ def test_what_has_our_names_and_isnt_ours_is_left_alone_and_said(world: World):
 
 
 def test_a_claim_that_neither_hub_nor_ledger_knows_is_held_until_a_person_says_so(world: World):
-    wait_for("said", lambda: world.orphaned() == "UnknownClaim", seconds=60)
+    wait_for("said", lambda: world.orphaned() == "UnknownClaim", seconds=120)
     name = f"sublet-{STRANGER}-1"
     assert name in world.stack.claim_namespaces("west")
 
@@ -352,3 +354,23 @@ def test_a_foreign_pod_on_a_bound_node_is_said_and_left_alone(world: World):
 def test_nothing_is_written_to_what_is_as_it_was_left(world: World):
     assert _versions(world) == world.control
     assert "Repaired" not in world.events("control")
+
+
+def test_nothing_is_taken_back_while_the_hub_is_older_than_the_ledger(world: World):
+    stack, uid = world.stack, world.uid("marks")
+    world.operator.kill()
+    known = next(f for f in facts_in(world.operator.database) if f.claim_uid == uid)
+    later = replace(known, claim_uid=ClaimUID(str(uuid.uuid4())), source_version="999999999")
+    add_fact(world.operator.database, later)
+    let_go(stack, ACME, "marks")
+    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "marks", "--timeout=20s")
+    world.operator.start()
+
+    wait_for("said", lambda: world.orphaned() == "HubRewound", seconds=120)
+    held = f"{uid}=8"
+    stays("held", lambda: stack.books("west")[world.node("marks")] == held, seconds=4)
+    assert world.home("marks") in stack.claim_namespaces("west")
+    assert _lines(world, uid) == [("bound", "open")]
+
+    patch(stack, "hub", "gpulease", "west", spec={"releaseOrphans": [uid]})
+    wait_for("taken back", lambda: stack.books("west")[world.node("marks")] == "", seconds=120)

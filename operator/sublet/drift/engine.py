@@ -7,17 +7,18 @@ put right is kept as findings, which the loop tells claims; what is nobody's sho
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClusterUID, LeaseUID
+from sublet.api.ids import ClusterUID, LeaseUID, NodeName
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.binder import Binder
 from sublet.binder.ports import Tools
+from sublet.book.inventory import LeaseInventory, Unfit
 from sublet.drift.claims import Claims
 from sublet.drift.lookout import Lookout, Place
 from sublet.drift.mend import mending
@@ -31,7 +32,21 @@ from sublet.ledger.port import LedgerUnavailable
 _AT_ONCE: Final = 4
 """Clusters that are looked at at once."""
 _EARLY_SECONDS: Final = 2.0
-"""After nodes changed; so long a burst of changes is one look."""
+"""After nodes fell into a state of interest; so long a burst of them is one look."""
+_APART_SECONDS: Final = 10.0
+"""Between two looks at a cluster, however much happens, and the age at which who has what is read anew."""
+_OF_INTEREST: Final = frozenset(
+    {
+        Unfit.BOOK_UNREADABLE,
+        Unfit.QUARANTINED,
+        Unfit.NODE_OVERLAP,
+        Unfit.FOREIGN_PODS,
+        Unfit.WRONG_PRODUCT,
+        Unfit.MIG,
+        Unfit.SHARING,
+        Unfit.NOT_ADOPTED,
+    }
+)
 
 
 @dataclass(slots=True)
@@ -40,8 +55,11 @@ class _Watch:
 
     due: float = 0.0
     """Monotonic seconds."""
-    generations: dict[LeaseUID, int] = field(default_factory=dict)
-    """lease -> generation of its nodes at the last look"""
+    last: float = float("-inf")
+    """When the last one began."""
+    inventories: tuple[LeaseInventory, ...] = ()
+    states: frozenset[tuple[NodeName, Unfit]] = frozenset()
+    """Nodes in a state of interest, as noticed last."""
     task: asyncio.Task[None] | None = None
 
 
@@ -70,6 +88,8 @@ class Drift:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self.news = News()
         self._lookout = Lookout(tools, self.news)
+        self._index = Claims(())
+        self._indexed_at = float("-inf")
         self.due_ms: Millis | None = None
         """When to be told again at the latest."""
 
@@ -85,13 +105,12 @@ class Drift:
         now, due = self._tools.clock.monotonic(), []
         for uid, places in by_cluster.items():
             watch = self._watches.setdefault(uid, _Watch())
-            generations = {p.cluster.lease_uid: p.cluster.inventory().generation for p in places}
-            if generations != watch.generations:
-                watch.due = min(watch.due, now + _EARLY_SECONDS)
-                watch.generations = generations
+            if self._is_news(watch, places):
+                apart = min(_APART_SECONDS, self._every_seconds)
+                watch.due = min(watch.due, max(now + _EARLY_SECONDS, watch.last + apart))
             is_idle = watch.task is None or watch.task.done()
             if is_idle and watch.due <= now:
-                watch.due = now + self._every_seconds
+                watch.last, watch.due = now, now + self._every_seconds
                 watch.task = asyncio.create_task(self._look(uid, places), name=f"drift {uid}")
             due.append(max(0.0, watch.due - now))
         wait = min(due, default=None)
@@ -108,6 +127,33 @@ class Drift:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._sweeper.close()
+
+    @staticmethod
+    def _is_news(watch: _Watch, places: list[Place]) -> bool:
+        """Say whether other nodes than before are in a state of interest."""
+        inventories = tuple(p.cluster.inventory() for p in places)
+        if all(a is b for a, b in zip(inventories, watch.inventories, strict=False)) and len(
+            inventories
+        ) == len(watch.inventories):
+            return False
+        watch.inventories = inventories
+        before, watch.states = (
+            watch.states,
+            frozenset(
+                (n.name, n.unfit)
+                for x in inventories
+                for n in x.nodes.values()
+                if n.unfit in _OF_INTEREST
+            ),
+        )
+        return before != watch.states
+
+    def _who_has_what(self) -> Claims:
+        """Return an index of all claims that isn't old: what it can't know yet is looked at live before anything is done."""
+        now = self._tools.clock.monotonic()
+        if now - self._indexed_at > min(_APART_SECONDS, self._every_seconds) / 2:
+            self._index, self._indexed_at = Claims(self._claims()), now
+        return self._index
 
     def _drop(self, uid: ClusterUID) -> None:
         task = self._watches.pop(uid).task
@@ -133,7 +179,7 @@ class Drift:
             self._changed()
 
     async def _look_at(self, uid: ClusterUID, places: list[Place]) -> None:
-        claims = Claims(self._claims())
+        claims = self._who_has_what()
         found = await self._lookout.look(uid, places, claims, self._binder.is_busy)
         for claim in found.unwell:
             self._binder.mend(claim, mending(uid, self._tools, self.news.note))

@@ -9,8 +9,6 @@ class Reason(StrEnum):
 
     NODE_IN_DOUBT = "NodeInDoubt"
     """What its node says of itself disagrees with the claim, and isn't put right by itself."""
-    LOCK_LOST = "LockLost"
-    """Its entry is gone from the node's own book and can't be put back."""
     ISOLATION_DEGRADED = "IsolationDegraded"
     """Something that keeps tenants apart isn't as it was and isn't put back by itself."""
     NAMESPACE_TERMINATING = "NamespaceTerminating"

@@ -3,6 +3,7 @@
 Nodes are put right here, under tests of their own; claims that need mending, and what is nobody's, are handed on.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ _SECRETS_IN: Final = 5
 """Each kubeconfig is asked about in every fifth look: a dry run on the hub costs more than a line of a list."""
 _PODS_OF_NODES: Final = 16
 """Nodes whose pods are looked at in one look, those first that weren't for longest."""
+_AT_A_STRETCH: Final = 32
+"""Nodes or claims that are compared before others get their turn on the loop."""
 _PROFILE: Final = frozenset({Unfit.MIG, Unfit.SHARING, Unfit.WRONG_PRODUCT})
 _SAID: Final[Mapping[Reason, str]] = {
     Reason.NODE_IN_DOUBT: "the platform team looks into it",
@@ -67,7 +70,8 @@ class Lookout:
         self._tools = tools
         self._news = news
         self._looks = 0
-        self._doubted: dict[NodeUID, str] = {}  # node UID -> what the last look doubted
+        self._doubted: dict[NodeUID, tuple[str, frozenset[ClaimUID]]] = {}
+        """node UID -> what the last look doubted, and whom it didn't know there"""
         self._pods_seen: dict[NodeUID, int] = {}  # node UID -> look at which its pods were seen
 
     async def look(
@@ -87,14 +91,21 @@ class Lookout:
         findings: dict[ClaimUID, list[Finding]] = defaultdict(list)
         strangers: dict[ClaimUID, list[Entry]] = defaultdict(list)
         for place in places:
-            for node in place.cluster.nodes():
+            for number, node in enumerate(place.cluster.nodes()):
+                if number % _AT_A_STRETCH == 0:
+                    await asyncio.sleep(0)
                 await self._node(place, node, claims, here, is_busy, findings, strangers)
             await self._pods(place)
         for claim in here.values():
             claim_uid = ClaimUID(claim.metadata.uid)
             self._news.note_nodes(claim_uid, uid, tuple(findings.get(claim_uid, ())))
             self._news.recall(claim)
-        unwell = [c for c in steady if await self._is_unwell(c, uid, sight)]
+        unwell = []
+        for number, claim in enumerate(steady):
+            if number % _AT_A_STRETCH == 0:
+                await asyncio.sleep(0)
+            if await self._is_unwell(claim, uid, sight):
+                unwell.append(claim)
         return Found(tuple(unwell), _orphans(sight, claims, strangers))
 
     async def _node(
@@ -122,8 +133,12 @@ class Lookout:
                     message = f"marks of node {name} at {lease.spec.tenant_alias} were put back"
                     self._tools.events.note(claim, "Repaired", message, warning=True)
         # what is seen once may be a cache that is behind
-        is_doubted = bool(doubt) and self._doubted.get(node_uid) == doubt
-        self._doubted[node_uid] = doubt
+        doubted = (doubt, verdict.strangers)
+        is_doubted = bool(doubt) and self._doubted.get(node_uid) == doubted
+        if doubt:
+            self._doubted[node_uid] = doubted
+        else:
+            self._doubted.pop(node_uid, None)
         cluster.note_doubt(name, in_doubt=is_doubted)
         for each in verdict.strangers:
             strangers[each].append(Entry(cluster.lease_uid, name, node_uid, _gpus(node, each)))
