@@ -5,7 +5,7 @@ names and isn't ours is left alone and said. A namespace that somebody deleted i
 the claim gets another of a new number, with new tokens, and goes on under the same allocation and meter.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -94,6 +94,8 @@ async def _mend_site(
         await _see_quota(site)
         message = f"{where}: {', '.join(mended)}; it is as it was again"
         tools.events.note(claim, "Repaired", message, warning=True)
+    if any(each.startswith("serviceaccounts/") for each in mended):
+        return await _new_tokens(claim, tools)  # those of an account that is gone are dead
     return claim
 
 
@@ -178,14 +180,23 @@ async def _mend_access(claim: GpuClaim, tools: Tools, findings: list[Finding]) -
     if state is SecretState.TAKEN:
         findings.append(Finding(Reason.ACCESS_LOST, said))
         return claim
-    sites, silent = reachable_sites(claim, tools, allocation_of(claim).placements)
+    sites, _ = reachable_sites(claim, tools, allocation_of(claim).placements)
     known = {c.namespace for c in access.clusters}
-    there: Sequence[Site] = [s for s in sites if s.home.name in known]
-    for site in there:
-        await revoke(site)
-    given = await hand_out(claim, [], [*there], silent, tools)
+    for site in sites:
+        if site.home.name in known:
+            await revoke(site)
+    claim = await _new_tokens(claim, tools)
     message = f"{said}; it was made anew with new tokens, and the old ones were revoked"
     tools.events.note(claim, "AccessRenewed", message, warning=True)
+    return claim
+
+
+async def _new_tokens(claim: GpuClaim, tools: Tools) -> GpuClaim:
+    """Write the kubeconfig with new tokens for the namespaces that it names; returns the claim as written."""
+    access = claim.status.access
+    known = {c.namespace for c in access.clusters} if access is not None else set()
+    sites, silent = reachable_sites(claim, tools, allocation_of(claim).placements)
+    given = await hand_out(claim, [], [s for s in sites if s.home.name in known], silent, tools)
     return await tools.claims.write_status(
         claim, claim_status.renewed(claim, given, tools.clock.now_ms())
     )
