@@ -27,7 +27,7 @@ from sublet.kube.session import JsonPatch
 from sublet.kube.wire import Node, PodList
 
 _TRIES: Final = 10
-_CLAIM_NAMESPACE: Final = re.compile(
+CLAIM_NAMESPACE: Final = re.compile(
     r"sublet-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-[1-9][0-9]{0,5}"
 )
 
@@ -101,7 +101,7 @@ async def foreign_pods(cluster: LeasedCluster, name: NodeName) -> bool:
     """Say whether a pod that isn't a claim's holds GPUs of a node, by a live look."""
     pods = await cluster.api.get_as("/api/v1/pods", PodList, fieldSelector=f"spec.nodeName={name}")
     return any(
-        pod.asks_for(GPU) and _CLAIM_NAMESPACE.fullmatch(pod.metadata.namespace) is None
+        pod.asks_for(GPU) and CLAIM_NAMESPACE.fullmatch(pod.metadata.namespace) is None
         for pod in pods.items
     )
 

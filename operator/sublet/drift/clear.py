@@ -55,7 +55,7 @@ class Clearing:
     async def run(self, cluster: LeasedCluster, lease: GpuLease, guard: Guard) -> None:
         """Take everything back; StillThere, ClusterSilent, LedgerUnavailable and the APIs' errors: try again later."""
         await guard()
-        await self._close(EntryKind.BOUND, self._absent_ms)
+        await self._close_bill()
         sites = self._sites(cluster, lease)
         for site in sites:
             await shut_out(site)
@@ -70,7 +70,7 @@ class Clearing:
         for berth in sites[0].berths:
             async with sites[0].asking(Urgency.RELEASE):
                 await unlock_node(cluster, berth.place, self._orphan.claim_uid)
-        await self._close(EntryKind.RELEASING, self._tools.clock.now_ms())
+        await self._close_rest(lease)
 
     def rests_since(self, earlier: "Clearing") -> None:
         """Go on with an earlier try's rest."""
@@ -121,17 +121,33 @@ class Clearing:
         if left > 0:
             raise StillThere("the nodes rest", left / MS_PER_SECOND)
 
-    async def _close(self, kind: EntryKind, at_ms: Millis) -> None:
-        """End what is open of a kind in the ledger; what was billed goes on as held and not billed."""
-        if not self._is_over:
-            return
-        facts = await self._ledger.facts_of([self._orphan.claim_uid])
-        lines = [f for f in open_lines(facts) if f.kind is kind]
-        ends = [replace(f, type=EntryType.CLOSE, at_ms=Millis(max(at_ms, f.at_ms))) for f in lines]
-        if kind is EntryKind.BOUND:
-            ends += [replace(f, kind=EntryKind.RELEASING, type=EntryType.OPEN) for f in ends]
+    async def _close_bill(self) -> None:
+        """End what is billed, of all leases at once: from then on it is held and not billed. Nothing is closed twice."""
+        lines = [f for f in await self._open() if f.kind is EntryKind.BOUND]
+        ends = [
+            replace(f, type=EntryType.CLOSE, at_ms=Millis(max(self._absent_ms, f.at_ms)))
+            for f in lines
+        ]
+        ends += [replace(f, kind=EntryKind.RELEASING, type=EntryType.OPEN) for f in ends]
         if ends:
             await self._tools.ledger.append(ends, {})
+
+    async def _close_rest(self, lease: GpuLease) -> None:
+        """End what is held of one lease."""
+        now = self._tools.clock.now_ms()
+        ends = [
+            replace(f, type=EntryType.CLOSE, at_ms=Millis(max(now, f.at_ms)))
+            for f in await self._open()
+            if f.kind is EntryKind.RELEASING and f.lease_uid == lease.metadata.uid
+        ]
+        if ends:
+            await self._tools.ledger.append(ends, {})
+
+    async def _open(self) -> list[Fact]:
+        """Return the lines that are to end; none of a claim that goes on elsewhere."""
+        if not self._is_over:
+            return []
+        return open_lines(await self._ledger.facts_of([self._orphan.claim_uid]))
 
 
 def _place(lease: GpuLease, node: str, node_uid: str, gpus: int) -> PlacedNode:

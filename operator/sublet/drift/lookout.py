@@ -14,7 +14,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, NodeName, NodeUID
 from sublet.binder.namespace import CLAIM_LABEL
-from sublet.binder.nodes import foreign_pods
+from sublet.binder.nodes import CLAIM_NAMESPACE, foreign_pods
 from sublet.binder.ports import Tools
 from sublet.binder.sites import Site, reachable_sites
 from sublet.book.inventory import Unfit
@@ -38,6 +38,8 @@ _PODS_OF_NODES: Final = 16
 """Nodes whose pods are looked at in one look, those first that weren't for longest."""
 _AT_A_STRETCH: Final = 32
 """Nodes or claims that are compared before others get their turn on the loop."""
+_MOST_ORPHANS: Final = 1_000
+"""Of one cluster in one look."""
 _PROFILE: Final = frozenset({Unfit.MIG, Unfit.SHARING, Unfit.WRONG_PRODUCT})
 _SAID: Final[Mapping[Reason, str]] = {
     Reason.NODE_IN_DOUBT: "the platform team looks into it",
@@ -200,17 +202,25 @@ def _differs(site: Site, sight: Sight) -> bool:
 def _orphans(
     sight: Sight, claims: Claims, strangers: Mapping[ClaimUID, Sequence[Entry]]
 ) -> tuple[Orphan, ...]:
-    """Return what is there of claims that don't have it by what is known of the hub."""
+    """Return what is there of claims that don't have it by what is known of the hub.
+
+    What isn't a claim's UID is nobody's name, and a cluster that shows no end of them is not believed.
+    """
     homes: dict[ClaimUID, list[str]] = defaultdict(list)
     for name, namespace in sight.namespaces.items():
         uid = ClaimUID((namespace["metadata"].get("labels") or {}).get(CLAIM_LABEL, ""))
-        is_ours = name.startswith(f"sublet-{uid}-") and uid != PROBE_UID
+        is_ours = (
+            name.startswith(f"sublet-{uid}-")
+            and CLAIM_NAMESPACE.fullmatch(name) is not None
+            and uid != PROBE_UID
+        )
         ends = namespace["metadata"].get("deletionTimestamp") is not None
         if is_ours and not claims.has_home(name) and not (ends and uid not in strangers):
             homes[uid].append(name)
     return tuple(
         Orphan(uid, tuple(strangers.get(uid, ())), tuple(sorted(homes.get(uid, ()))))
-        for uid in sorted({*strangers, *homes})
+        for uid in sorted({*strangers, *homes})[:_MOST_ORPHANS]
+        if CLAIM_NAMESPACE.fullmatch(f"sublet-{uid}-1") is not None
     )
 
 
