@@ -24,6 +24,7 @@ from sublet.drift.compare import differences
 from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import Sight, look
 from sublet.drift.marks import judge
+from sublet.drift.mend import is_handed_over
 from sublet.drift.news import News
 from sublet.drift.nodes import mend_node
 from sublet.drift.orphans import Entry, Orphan
@@ -180,7 +181,7 @@ class Lookout:
             return True
         sites, _ = reachable_sites(claim, self._tools, allocation_of(claim).placements)
         here = [s for s in sites if s.cluster.facts.cluster_uid == cluster_uid]
-        if any(_differs(site, sight) for site in here):
+        if any(_differs(site, sight) or not is_handed_over(claim, site) for site in here):
             return True
         access = claim.status.access
         if access is None or (hash(claim.metadata.uid) + self._looks) % _SECRETS_IN:

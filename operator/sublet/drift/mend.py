@@ -58,6 +58,12 @@ def mending(cluster_uid: ClusterUID, tools: Tools, note: Note) -> Work:
     return work
 
 
+def is_handed_over(claim: GpuClaim, site: Site) -> bool:
+    """Say whether the claim's kubeconfig names this namespace; not so while it takes another's place."""
+    access = claim.status.access
+    return access is not None and site.home.name in {c.namespace for c in access.clusters}
+
+
 def _sites(claim: GpuClaim, cluster_uid: ClusterUID, tools: Tools) -> list[Site]:
     found, _ = reachable_sites(claim, tools, allocation_of(claim).placements)
     return [site for site in found if site.cluster.facts.cluster_uid == cluster_uid]
@@ -76,6 +82,8 @@ async def _mend_site(
         message = f"{where} was deleted by somebody else; when it is gone the claim gets another, and a new kubeconfig"
         findings.append(Finding(Reason.NAMESPACE_TERMINATING, message))
         return claim
+    if not is_handed_over(claim, site):
+        return await _make_anew(claim, site, tools)  # a successor that was begun
     if not seen.is_of(site.home.claim_uid):
         message = (
             f"{where} has lost its label {namespace.CLAIM_LABEL}, so the policies don't act there and nothing is written "
@@ -148,9 +156,8 @@ async def _make(site: Site, each: Difference, path: str, wanted: dict[str, objec
 
 async def _make_anew(claim: GpuClaim, site: Site, tools: Tools) -> GpuClaim:
     """Give the claim another namespace in place of one that is gone: said on the hub first, then made and proven."""
-    access = claim.status.access
     nodes = {b.place.node_uid for b in site.berths}
-    if access is not None and site.home.name in {c.namespace for c in access.clusters}:
+    if is_handed_over(claim, site):
         claim = await tools.claims.write_status(claim, bound_status.rehomed(claim, nodes))
     sites, silent = reachable_sites(claim, tools, allocation_of(claim).placements)
     new = next(s for s in sites if any(b.place.node_uid in nodes for b in s.berths))
