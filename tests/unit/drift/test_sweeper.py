@@ -48,9 +48,9 @@ class World:
         self.api = Cluster(GONE, {"/api/v1/nodes/n0": NODE})
         self.facts, self.items, self.version = [*facts], list[dict[str, Any]](), version
         tools = tools_of(Hub(None), {LEASE: WEST}, {LEASE: self.api})
-        self.place = Place(WEST, tools.cluster(LEASE))
-        self.place.cluster.lease_uid = LEASE
-        self.place.cluster.note_orphans = self._said
+        cluster: Any = tools.cluster(LEASE)
+        cluster.lease_uid, cluster.note_orphans = LEASE, self._said
+        self.place = Place(WEST, cluster)
         self.said = ""
         tools.hub, tools.ledger = self, self
         self.sweeper = Sweeper(tools, self, lambda: ClusterUID(hub_uid))
