@@ -27,6 +27,8 @@ from sublet.binder.ports import Tools
 from sublet.binder.slots import Promises, Slots
 from sublet.book.coarse import Detail
 from sublet.clock import SystemClock
+from sublet.drift.engine import Drift
+from sublet.drift.sweeper import Sweeper
 from sublet.fleet.probe import ProbeTimes
 from sublet.fleet.registry import Fleet
 from sublet.hub.accounts import Accounts
@@ -111,13 +113,23 @@ class Operator:
             lease_seconds=settings.lease_seconds,
         )
         self.claims = ClaimWriter(hub)
+        tools = self._tools()
         self.binder = Binder(
-            self._tools(),
+            tools,
             on_claim=self.state.claims.put,
             on_gone=self._gone,
             on_idle=self._idle,
         )
         self.adoption = Adoption(self.fleet.cluster, self.clock, self.batcher.mark)
+        self.drift = Drift(
+            cluster=self.fleet.cluster,
+            claims=self.state.claims.all,
+            binder=self.binder,
+            tools=tools,
+            sweeper=Sweeper(tools, self.ledger, lambda: self.fleet.hub_uid),
+            changed=self.batcher.mark,
+            every_seconds=settings.drift_seconds,
+        )
         self.own = HubIdentity(
             hub,
             settings.namespace,
@@ -140,6 +152,7 @@ class Operator:
             bookkeeper=self.bookkeeper,
             accounts=self.accounts,
             adoption=self.adoption,
+            drift=self.drift,
             own=self.own,
             batcher=self.batcher,
             clock=self.clock,
@@ -185,6 +198,7 @@ class Operator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.binder.close(STEP_PATIENCE_SECONDS)
         await self.adoption.close()
+        await self.drift.close()
         await self.bookkeeper.close()
         await self.own.close()
         await self.ledger.close()

@@ -1,6 +1,8 @@
 """What a bound claim is told while it goes on as it is: that it ends, that a node of it fails. Part of `claim_status`."""
 
-from sublet.api.claim_status import next_status, ready_of, standing_of
+from collections.abc import Collection
+
+from sublet.api.claim_status import allocation_of, next_status, ready_of, standing_of
 from sublet.api.common import Status
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.times import Millis
@@ -31,4 +33,20 @@ def degraded(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> Clai
         states={"Degraded": (Status.TRUE, reason)} if message else {},
         messages={"Degraded": message},
         update={},
+    )
+
+
+def rehomed(claim: GpuClaim, node_uids: Collection[str]) -> ClaimStatus:
+    """Its namespace at these nodes is gone: another of a new number takes its place. It holds and pays what it did."""
+    sequence = claim.status.next_sequence
+    allocation = allocation_of(claim)
+    placements = tuple(
+        p.model_copy(update={"home": sequence}) if p.node_uid in node_uids else p
+        for p in allocation.placements
+    )
+    return claim.status.model_copy(
+        update={
+            "allocation": allocation.model_copy(update={"placements": placements}),
+            "last_sequence": sequence,
+        }
     )

@@ -252,6 +252,8 @@ class Access(ApiModel):
     """One context per leased cluster."""
     renewal_time: Instant | None = None
     """When the tokens are renewed: at half of the life that the clusters granted."""
+    secret_version: Annotated[str | None, Field(max_length=64)] = None
+    """resourceVersion of the Secret as Sublet wrote it last; another one shows that somebody changed it."""
 
 
 class ClaimStatus(ApiModel):

@@ -121,6 +121,11 @@ class LeaseSpec(ApiModel):
     """What pods of tenants may do."""
     accepting_claims: bool = True
     """False: sell no more, keep who is in."""
+    release_orphans: Annotated[
+        tuple[Annotated[str, Field(pattern=UID_PATTERN, max_length=36)], ...],
+        Field(max_length=64, json_schema_extra=list_set()),
+    ] = ()
+    """UIDs of claims that the hub doesn't know any more and whose GPUs are to be taken back: a person's word."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self.currency == oldSelf.currency", "currency can't change; make a new lease"),

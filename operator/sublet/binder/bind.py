@@ -179,7 +179,7 @@ async def hand_out(
         known = {c.alias for c in access.clusters}
         soon = Millis(tools.clock.now_ms() + PARTIAL_RENEWAL_SECONDS * MS_PER_SECOND)
         clusters = (*access.clusters, *(c for c in missing if c.alias not in known))
-        access = Access(secret_name=access.secret_name, clusters=clusters, renewal_time=soon)
+        access = access.model_copy(update={"clusters": clusters, "renewal_time": soon})
     return access
 
 

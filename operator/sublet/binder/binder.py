@@ -132,6 +132,10 @@ class Binder:
         """Start to put a move's nodes in the place of the old ones; return whether it was started."""
         return not self._waits(claim) and self._start(claim, self._works.cut_over(decision))
 
+    def mend(self, claim: GpuClaim, work: Work) -> bool:
+        """Start to put right what of a bound claim isn't as it was left; return whether it was started."""
+        return not self._waits(claim) and self._start(claim, work)
+
     def tend(self, claim: GpuClaim) -> bool:
         """Start whatever the claim's status asks for, if anything; return whether it was started."""
         if self._waits(claim):

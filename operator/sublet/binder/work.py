@@ -105,6 +105,8 @@ class Works:
 
     def _steps(self, claim: GpuClaim) -> Iterator[Work]:
         """Yield what is due for a bound claim."""
+        if RELEASE_FINALIZER not in claim.metadata.finalizers:
+            yield self._hold_on
         due, move = renewal_ms(claim, self._tools.token_life_seconds), claim.status.move
         if due is not None and due <= self._tools.clock.now_ms():
             yield self._renew
@@ -220,6 +222,14 @@ class Works:
             written, "Bound", f"{allocation_of(written).gpus} GPUs were handed over"
         )
         return written
+
+    async def _hold_on(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        """Put the finalizer back that somebody took off a bound claim: without it GPUs would be held by nobody."""
+        live = await self._tools.claims.get(claim)
+        if live is None or live.metadata.deletion_timestamp is not None:
+            return live
+        self._tools.events.note(live, "Repaired", "its finalizer was put back", warning=True)
+        return await self._tools.claims.add_finalizer(live)
 
     async def _renew(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         return await renew(claim, self._tools)

@@ -28,6 +28,8 @@ class Unfit(StrEnum):
 
     BOOK_UNREADABLE = "BookUnreadable"
     """Its own book is malformed, or disagrees with its claim labels."""
+    QUARANTINED = "Quarantined"
+    """What it says of itself disagrees with what claims have; nobody is sold it until that is cleared up."""
     NODE_OVERLAP = "NodeOverlap"
     """Another lease's label is on it."""
     FOREIGN_PODS = "ForeignPods"

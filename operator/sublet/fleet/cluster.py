@@ -15,7 +15,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID, NodeName, NodeUID
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.clock import Clock
-from sublet.fleet.facts import LeaseFacts
+from sublet.fleet.facts import LeaseFacts, Orphans
 from sublet.fleet.inventory import node_state
 from sublet.fleet.probe import Probe, ProbeTimes
 from sublet.kube.addresses import RefuseAddress
@@ -65,6 +65,8 @@ class LeasedCluster:
         self._wire: dict[NodeName, Node] = {}  # node name -> as last seen
         self._states: dict[NodeName, NodeState] = {}  # node name -> as the book sees it
         self._foreign: set[NodeName] = set()
+        self._doubtful: set[NodeName] = set()
+        self._orphans = Orphans()
         self._gone: set[NodeUID] = set()  # nodes that aren't there any more, by a live look
         self._asked: dict[NodeUID, float] = {}  # node UID -> when it was asked for, monotonic
         self._generation = 0
@@ -87,7 +89,7 @@ class LeasedCluster:
     def facts(self) -> LeaseFacts:
         """Return what is known of the cluster now."""
         synced = self._informer is not None and self._informer.synced
-        return replace(self._probe.facts, synced=synced)
+        return replace(self._probe.facts, synced=synced, orphans=self._orphans)
 
     @property
     def writable(self) -> bool:
@@ -145,6 +147,19 @@ class LeasedCluster:
             if name in self._wire:
                 self._recount(self._wire[name])
 
+    def note_doubt(self, name: NodeName, *, in_doubt: bool) -> None:
+        """Quarantine a node whose marks disagree with what claims have, or let it be sold again."""
+        if in_doubt != (name in self._doubtful):
+            self._doubtful.symmetric_difference_update({name})
+            if name in self._wire:
+                self._recount(self._wire[name])
+
+    def note_orphans(self, orphans: Orphans) -> None:
+        """Remember what was found of claims that the hub doesn't know."""
+        if orphans != self._orphans:
+            self._orphans = orphans
+            self._changed()
+
     def look_for(self, name: NodeName, uid: NodeUID) -> None:
         """Ask for a node that isn't listed by its name: it may be gone, or have lost a label."""
         now = self._clock.monotonic()
@@ -195,6 +210,7 @@ class LeasedCluster:
             self._lease,
             before=before,
             foreign_pods=name in self._foreign,
+            in_doubt=name in self._doubtful,
             now_ms=self._clock.now_ms(),
         )
         if state != before:

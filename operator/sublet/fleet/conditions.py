@@ -18,7 +18,7 @@ from sublet.book.maintenance import away_at
 from sublet.book.options import exercised_late, open_options, seen_exercised
 from sublet.book.outlook import outlook
 from sublet.book.steps import FOREVER
-from sublet.fleet.facts import LeaseFacts
+from sublet.fleet.facts import NOT_LOOKED, LeaseFacts
 
 EXPIRING_SECONDS: Final = 30 * 86_400
 """A lease is Expiring in its last thirty days."""
@@ -50,6 +50,7 @@ def lease_status(
         "IsolationReady": _isolation(facts),
         "CapacityMet": _capacity(facts, counts),
         "Expiring": _expiring(lease, now_ms),
+        "Orphaned": _orphaned(facts),
         "Overcommitted": _overcommitted(counts, held),
     }
     seen = seen_exercised(lease, now_ms)
@@ -124,6 +125,16 @@ def _capacity(facts: LeaseFacts, counts: InventoryStatus) -> Found:
         if counts.healthy >= counts.committed
         else (Status.FALSE, "Short", text)
     )
+
+
+def _orphaned(facts: LeaseFacts) -> Found:
+    """Say whether the cluster holds something of claims that the hub doesn't know; Unknown until it was looked at."""
+    found = facts.orphans
+    if found.reason == NOT_LOOKED or not found.message:
+        return Status.UNKNOWN, NOT_LOOKED, found.message or "it hasn't been looked at yet"
+    if not found.reason:
+        return Status.FALSE, "NothingFound", found.message
+    return Status.TRUE, found.reason, found.message
 
 
 def expiring_from_ms(lease: GpuLease) -> Millis | None:

@@ -1,10 +1,23 @@
 """What is known of one lease's cluster beside its nodes. Written by `LeasedCluster`, read by the conditions."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sublet.api.ids import ClusterUID
 from sublet.api.times import Millis
 from sublet.book.inventory import Reach
+
+NOT_LOOKED: Final = "NotLooked"
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """What a cluster holds of claims that the hub doesn't know, as the last look found it."""
+
+    reason: str = ""
+    """Empty: there is nothing."""
+    message: str = ""
+    """Empty: it wasn't looked at yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,7 @@ class LeaseFacts:
     """A right that the credential lacks."""
     synced: bool = False
     """The node list was read to its end."""
+    orphans: Orphans = Orphans()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sublet.fleet.nodebook import (
     GPU,
     LEASE_LABEL,
     LEAVING_TAINT,
+    NODE,
     POOL_TAINT,
     SHARING,
     TENANT,
@@ -43,19 +44,22 @@ def node_state(
     *,
     before: NodeState | None,
     foreign_pods: bool,
+    in_doubt: bool = False,
     now_ms: Millis = _NEVER,
 ) -> NodeState:
     """Return what the book may know of a node of this lease.
 
     `before` is the same node's last state: a held node that shows 0 GPUs for a moment keeps its last count, since
     that is a driver restart and not a return. `foreign_pods`: pods that aren't a claim's were seen on its GPUs.
+    `in_doubt`: its marks disagree with what claims have.
     `now_ms`: since when it counts as sick, if it wasn't before.
     """
     labels = node.metadata.labels
     uid = NodeUID(node.metadata.uid)
     gpus = _number(node.status.allocatable.get(GPU))
     holdings, book_error = _holdings(node)
-    unfit = book_error or _unfit(node, lease, gpus=gpus, foreign_pods=foreign_pods)
+    quarantined = Unfit.QUARANTINED if in_doubt else None
+    unfit = book_error or quarantined or _unfit(node, lease, gpus=gpus, foreign_pods=foreign_pods)
     before = before if before is not None and before.uid == uid else None
     if gpus == 0 and before is not None:
         gpus = before.gpus
@@ -78,15 +82,21 @@ def node_state(
 
 
 def is_adopted(node: Node, lease_uid: LeaseUID) -> bool:
-    """Say whether the node carries this lease's label, taint and book."""
+    """Say whether the node carries this lease's label, taint and book, and got them itself."""
     return (
         node.metadata.labels.get(LEASE_LABEL) == lease_uid
         and BOOK in node.metadata.annotations
+        and not brings_marks(node)
         and any(
             t.key == POOL_TAINT and t.value == lease_uid and t.effect == "NoSchedule"
             for t in node.spec.taints
         )
     )
+
+
+def brings_marks(node: Node) -> bool:
+    """Say whether it carries the marks of an earlier node of its name, which are none of its own."""
+    return node.metadata.annotations.get(NODE, node.metadata.uid) != node.metadata.uid
 
 
 def product_fault(node: Node, products: Collection[str], gpus: int) -> Unfit | None:

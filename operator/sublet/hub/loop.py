@@ -22,6 +22,7 @@ from sublet.book.options import next_lapse_ms
 from sublet.book.view import View
 from sublet.book.warm import Book
 from sublet.clock import Clock
+from sublet.drift.engine import Drift
 from sublet.fleet.conditions import expiring_from_ms
 from sublet.fleet.credential import CREDENTIALS_LABEL, Credential
 from sublet.fleet.registry import Fleet
@@ -61,6 +62,7 @@ class Loop:
         bookkeeper: Bookkeeper,
         accounts: Accounts,
         adoption: Adoption,
+        drift: Drift,
         own: HubIdentity,
         batcher: Batcher,
         clock: Clock,
@@ -79,6 +81,7 @@ class Loop:
         self._bookkeeper = bookkeeper
         self._accounts = accounts
         self._adoption = adoption
+        self._drift = drift
         self._own = own
         self._batcher = batcher
         self._clock = clock
@@ -127,6 +130,8 @@ class Loop:
                 cluster.look_for(NodeName(place.node), NodeUID(place.node_uid))
         restless = self._tend()
         self._adoption.tend(self._state.leases.all())
+        self._drift.tend(self._state.leases.all())
+        sayings += self._of_drift(made)
         self._bookkeeper.tend(restless)
         self._accounts.tend(view.tenants)
         if len(view.busy) > _SURGE_CLAIMS:
@@ -214,6 +219,15 @@ class Loop:
                 self._assumed[decision.claim_uid] = assume_move(claim, decision)
         return sayings
 
+    def _of_drift(self, made: Plan) -> list[tuple[GpuClaim, Saying]]:
+        """Return what claims are told of drift, where the book has nothing to say and nothing is under way."""
+        decided = {d.claim_uid for d in made.decisions}
+        return [
+            (claim, saying)
+            for claim, saying in self._drift.news.sayings(self._state.claims.get)
+            if saying.claim_uid not in decided and not self._binder.is_busy(saying.claim_uid)
+        ]
+
     def _put_off(self, decision: Decision) -> None:
         self._unrest.look_at(decision.claim_uid)
         if isinstance(decision, Saying):
@@ -297,6 +311,7 @@ class Loop:
             self._binder.due_ms,
             self._bookkeeper.due_ms,
             self._adoption.due_ms,
+            self._drift.due_ms,
             unknown,
             self._unrest.next_renewal_ms(),
             *expiring,

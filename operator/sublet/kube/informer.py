@@ -42,6 +42,8 @@ MAX_BACKOFF_SECONDS: Final = 60.0
 FIRST_BACKOFF_SECONDS: Final = 0.5
 _WATCH_SECONDS: Final = (240, 360)
 
+RELIST_SECONDS: Final = 3_600.0
+"""A watch may lose an event for good; the whole list shows it. Spread by a quarter, so that clusters don't list together."""
 LISTS_AT_ONCE: Final = 8
 """Over all clusters: a restart re-lists everything, which must not exhaust memory."""
 MAX_OBJECTS: Final = 100_000
@@ -100,6 +102,8 @@ class Informer(Generic[T]):
         self._newest = 0
         """The highest version that was seen; a list below it comes from a restored backup."""
         self._watch_began: float | None = None
+        self._relist_at = float("inf")
+        """Monotonic seconds from which the collection is listed again before it is watched."""
         self.synced = False
         """A whole list was read at least once."""
         self.last_heard = float("-inf")
@@ -134,7 +138,7 @@ class Informer(Generic[T]):
         try:
             if self._confirm is not None:
                 await self._confirm()
-            if not self._version:
+            if not self._version or self._clock.monotonic() >= self._relist_at:
                 await self._list()
             await self._watch()
         except Gone as error:
@@ -179,6 +183,8 @@ class Informer(Generic[T]):
             self._delete(self._known.pop(key))
         self._version = page.metadata.resource_version
         self._newest = _number(self._version)
+        spread = random.uniform(0.75, 1.25)
+        self._relist_at = self._clock.monotonic() + RELIST_SECONDS * spread
         self.synced = True
         self._heard(always_tell=True)
 

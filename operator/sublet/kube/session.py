@@ -146,9 +146,9 @@ class ApiServer:
         """POST an object to its collection."""
         return await self._write("POST", path, _JSON, obj, dry_run=dry_run)
 
-    async def replace(self, path: str, obj: Body) -> dict[str, Any]:
+    async def replace(self, path: str, obj: Body, *, dry_run: bool = False) -> dict[str, Any]:
         """PUT a whole object; guarded if its metadata carries a resourceVersion or UID."""
-        return await self._write("PUT", path, _JSON, obj)
+        return await self._write("PUT", path, _JSON, obj, dry_run=dry_run)
 
     async def patch(self, path: str, operations: JsonPatch) -> dict[str, Any]:
         """Send a JSON patch; a failed `test` raises Invalid (422)."""

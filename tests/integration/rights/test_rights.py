@@ -29,7 +29,7 @@ def stack() -> Iterator[Stack]:
 
 
 def _live_through_everything(stack: Stack) -> None:
-    """Adopt nodes, bind a whole node and a part, run a pod, suspend, resume, release, scrape, hand back."""
+    """Adopt nodes, bind a whole node and a part, put a change by hand right, run a pod, suspend, resume, release, scrape, hand back."""
     stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})
     stack.apply("west", gpu_node("n0"), gpu_node("n1"))
     extra = {"roleRules": [{"apiGroup": "kubeflow.org", "resources": ["pytorchjobs"]}]}
@@ -39,12 +39,13 @@ def _live_through_everything(stack: Stack) -> None:
         lease("own", clusterRef={"inCluster": {}}),
     ]
     stack.apply("hub", *leases, gpu_class(hostShare=share), tenant())
-    operator = OperatorProcess(stack, SUBLET_METRICS_AUTH="true").start()
+    operator = OperatorProcess(stack, SUBLET_METRICS_AUTH="true", SUBLET_DRIFT_SECONDS="1").start()
     stack.apply("hub", claim("whole", ACME), claim("part", ACME, gpus=2))
     whole = wait_for("whole bound", lambda: stack.is_bound(ACME, "whole"))
     wait_for("part bound", lambda: stack.is_bound(ACME, "part"))
     _scrape(stack, operator)
     home = f"sublet-{whole['metadata']['uid']}-1"
+    _wound(stack, home)
     stack.kubectl("west", "-n", home, "run", "work", "--image=x", "--dry-run=none")
     stack.apply("hub", claim("whole", ACME, suspended=True))
     wait_for("given back", lambda: _says(stack, "whole", "Releasing", "reason") == "Released")
@@ -53,6 +54,13 @@ def _live_through_everything(stack: Stack) -> None:
     stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=60s")
     stack.kubectl("hub", "delete", "gpuleases", "--all", "--timeout=60s")
     operator.terminate()
+
+
+def _wound(stack: Stack, home: str) -> None:
+    """Change by hand what the operator then puts back."""
+    level = "pod-security.kubernetes.io/enforce"
+    stack.kubectl("west", "label", "namespace", home, f"{level}=baseline", "--overwrite", f"--as={OPERATOR}")  # fmt: skip
+    wait_for("put back", lambda: stack.get("west", "namespace", home)["metadata"]["labels"][level] == "restricted")  # fmt: skip
 
 
 def _says(stack: Stack, name: str, type_: str, field: str) -> str | None:

@@ -100,6 +100,7 @@ def test_nodes_that_come_back_by_themselves_count_and_others_dont(unfit):
     supply = LeaseSupply(WEST, found, Holdings([], [found], NOW), NOW)
     passing = {
         Unfit.BOOK_UNREADABLE,
+        Unfit.QUARANTINED,
         Unfit.FOREIGN_PODS,
         Unfit.NOT_READY,
         Unfit.CORDONED,

@@ -19,6 +19,7 @@ _NAMED: Final = 5
 
 ADVICE: Final[Mapping[Unfit, str]] = {
     Unfit.BOOK_UNREADABLE: "book and claim labels of the node disagree; somebody wrote them by hand",
+    Unfit.QUARANTINED: "what it says of itself disagrees with what claims have; see docs/drift.md",
     Unfit.NODE_OVERLAP: "another lease has marked it; give each lease a nodeSelector of its own",
     Unfit.FOREIGN_PODS: "pods that aren't a claim's hold GPUs there; move them away",
     Unfit.WRONG_PRODUCT: f"its label {PRODUCT} is none of the lease's names; see product, productAliases, nodeSelector",
