@@ -5,7 +5,7 @@ sees the newer object.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -23,6 +23,7 @@ from sublet.book.inventory import LeaseInventory
 from sublet.clock import Clock
 from sublet.fleet.conditions import lease_status
 from sublet.fleet.registry import Fleet
+from sublet.hub.aftermath import holders_named, left_there
 from sublet.hub.state import HubState
 from sublet.hub.tally import Tally
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
@@ -36,7 +37,17 @@ _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none"
 class StatusWriter:
     """Brings the hub's objects in line with what is known."""
 
-    def __init__(self, hub: ApiServer, state: HubState, fleet: Fleet, clock: Clock) -> None:
+    def __init__(
+        self,
+        hub: ApiServer,
+        state: HubState,
+        fleet: Fleet,
+        clock: Clock,
+        *,
+        lived_ms: Callable[[], Millis | None] = lambda: None,
+    ) -> None:
+        """`lived_ms`: until when a leader before us is known to have lived."""
+        self._lived_ms = lived_ms
         self._hub = hub
         self._state = state
         self._fleet = fleet
@@ -60,19 +71,36 @@ class StatusWriter:
         uid = LeaseUID(lease.metadata.uid)
         inventory = inventories.get(uid) or LeaseInventory(uid)
         held = self._tally.held(uid, now)
-        status = lease_status(lease, self._fleet.facts(uid), inventory, held, now)
+        facts, lived_ms = self._fleet.facts(uid), self._lived_ms()
+        status = lease_status(lease, facts, inventory, held, now, lived_ms=lived_ms)
         using = self._tally.leases[uid]
-        conditions = (*_without(status.conditions, "InUse"), _in_use(lease, using, now))
-        status = status.model_copy(update={"conditions": conditions})
+        in_use = _in_use(lease, using, now, self._blockers(lease, using))
+        update: dict[str, Any] = {"conditions": (*_without(status.conditions, "InUse"), in_use)}
+        if status.lost is not None:
+            claims = self._state.claims.all()
+            update["leftovers"] = left_there(lease, status.lost, claims, now)
+        status = status.model_copy(update=update)
         await self._write(LEASES, lease, status, in_use=using > 0 or self._has_nodes(lease))
 
+    def _blockers(self, lease: GpuLease, using: int) -> str:
+        """Say who holds up the deletion of a lease, and what ends that; empty if it isn't being deleted."""
+        if lease.metadata.deletion_timestamp is None or not using:
+            return ""
+        return (
+            f"{holders_named(lease, self._state.claims.all())}; it goes when they are gone: let them end with the "
+            "lease (term.endTime), or declare it `lost` if its cluster won't come back"
+        )
+
     def _has_nodes(self, lease: GpuLease) -> bool:
-        """Say whether nodes may carry the lease's mark: always while it lives, else until all are handed back."""
+        """Say whether nodes may carry the lease's mark: always while it lives, else until all are handed back.
+
+        Those of a lost cluster that doesn't answer keep it: no other lease sells a node with a mark that isn't its own.
+        """
         if lease.metadata.deletion_timestamp is None:
             return True
         marked = self._fleet.marked_nodes(LeaseUID(lease.metadata.uid))
         if marked is None:
-            counts = lease.status.inventory
+            counts = lease.status.inventory if not lease.is_lost else None
             return counts is not None and counts.delivered > 0
         return marked > 0
 
@@ -150,9 +178,12 @@ class StatusWriter:
             self._state.shelf(kind.plural).take(answer)
 
 
-def _in_use(item: GpuClass | GpuLease | GpuTenant, using: int, now: Millis) -> Condition:
+def _in_use(
+    item: GpuClass | GpuLease | GpuTenant, using: int, now: Millis, blockers: str = ""
+) -> Condition:
+    words = f": {blockers}" if blockers else "; it can be deleted when they are gone"
     found = (
-        (Status.TRUE, "Claims", f"{using} claims hold it; it can be deleted when they are gone")
+        (Status.TRUE, "Claims", f"{using} claims hold it{words}")
         if using
         else (Status.FALSE, "NoClaims", "no claim holds it")
     )
