@@ -27,8 +27,9 @@ def last_seen(lease: GpuLease, facts: LeaseFacts, lived_ms: Millis | None) -> Mi
     if facts.reach is Reach.REACHABLE:
         return None
     known = [at for at in (lease.status.last_seen_time, facts.seen_ms) if at is not None]
-    if not known and facts.tried and is_true(lease.status.conditions, "Reachable"):
-        return lived_ms
+    if not known and is_true(lease.status.conditions, "Reachable"):
+        # without anybody's sign of life: as long as we know ourselves
+        known = [at for at in (lived_ms, facts.unreachable_since_ms) if at is not None][:1]
     return max(known, default=None)
 
 

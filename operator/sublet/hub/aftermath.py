@@ -92,8 +92,9 @@ class Aftermath:
 
     def _answering(self, uid: LeaseUID) -> LeasedCluster | None:
         found = self._connection(uid)
-        is_there = found is not None and found.writable
-        return found if is_there and found.facts.reach is Reach.REACHABLE else None
+        if found is None or not found.writable or found.facts.reach is not Reach.REACHABLE:
+            return None
+        return found
 
     def _is_held(self, lease: GpuLease, left: Leftover) -> bool:
         """Say whether the claim still holds nodes in that cluster, by this lease or another: its namespace is in use."""

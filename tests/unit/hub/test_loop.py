@@ -38,6 +38,7 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
         bookkeeper=nobody,
         accounts=nobody,
         adoption=nobody,
+        aftermath=nobody,
         own=nobody,
         batcher=batcher,
         clock=clock,
