@@ -18,6 +18,7 @@ from sublet.api.move_status import all_nodes
 from sublet.api.times import Millis
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
 from sublet.binder.release import finish, release
+from sublet.book.inventory import Reach
 
 _HUNG: Final = (ClusterSilent, ClusterRefuses, StillThere)
 
@@ -51,12 +52,25 @@ async def release_by_all_means(claim: GpuClaim, tools: Tools) -> GpuClaim | None
     ClusterSilent, ClusterRefuses, StillThere and the hub's errors: try again later.
     """
     try:
+        if claim.spec.force_release is not None and (alias := _known_silent(claim, tools)):
+            raise ClusterSilent(alias)  # no need to wait for what won't answer
         return await release(claim, tools)
     except _HUNG as reason:
         live = await tools.claims.get(claim)
         if live is None or not is_forced(live) or not _same(live, claim):
             raise
         return await _let_go(live, str(reason), tools)
+
+
+def _known_silent(claim: GpuClaim, tools: Tools) -> str:
+    """Return a lease of the claim whose cluster is known not to answer now, empty if there is none."""
+    leases = {p.lease_uid: p.lease for p in all_nodes(claim)}
+    for uid, alias in sorted(leases.items()):
+        cluster, lease = tools.cluster(LeaseUID(uid)), tools.lease(LeaseUID(uid))
+        known_lost = lease is not None and lease.is_lost
+        if not known_lost and (cluster is None or cluster.facts.reach is not Reach.REACHABLE):
+            return alias
+    return ""
 
 
 async def _let_go(claim: GpuClaim, why: str, tools: Tools) -> GpuClaim | None:

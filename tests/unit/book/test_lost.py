@@ -147,9 +147,7 @@ def test_a_claim_on_its_way_there_stays_where_it_is():
 @pytest.mark.parametrize("has_room", [True, False])
 def test_what_was_promised_there_is_looked_for_elsewhere_or_said(has_room: bool):
     west, east = leased("west"), leased("east")
-    asked = as_claim(
-        claim(schedule={"startTime": format_instant(at(5)), "durationSeconds": 3_600})
-    )
+    asked = as_claim(claim(schedule={"startTime": format_instant(at(5)), "durationSeconds": 3_600}))
     promised = carried_out(asked, reserve_of(plan(view([asked], [west])), asked))
     fleet = [lost(west), east] if has_room else [lost(west)]
 

@@ -138,6 +138,7 @@ def running() -> tuple[Loop, HubState, Recording]:
         bookkeeper=told,
         accounts=told,
         adoption=told,
+        aftermath=told,
         own=told,
         batcher=batcher,
         clock=clock,
