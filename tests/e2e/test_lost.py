@@ -106,7 +106,7 @@ def test_a_release_that_hangs_is_ended_by_word_and_its_gpus_are_sold_when_they_a
         wait_for(
             "it says who blocks it, since when, and the way out",
             lambda: (
-                "west hasn't answered since" in (said := _says(stack, "stuck", "Releasing"))
+                "west hasn't been reachable since" in (said := _says(stack, "stuck", "Releasing"))
                 and "forceRelease" in said
                 and "the meter stopped at" in said
             ),

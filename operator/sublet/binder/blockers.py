@@ -45,7 +45,7 @@ def _silences(claim: GpuClaim, tools: Tools) -> list[str]:
     leases = {p.lease_uid: p.lease for p in all_nodes(claim)}
     found = {alias: tools.lease(LeaseUID(uid)) for uid, alias in leases.items()}
     return [
-        f"{alias} hasn't answered since {format_instant(since)}"
+        f"{alias} hasn't been reachable since {format_instant(since)}"
         for alias, lease in sorted(found.items())
         if lease is not None and (since := _silent_since(lease)) is not None
     ]

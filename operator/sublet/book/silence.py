@@ -21,8 +21,8 @@ from sublet.book.view import View
 TOLD_AFTER_MS: Final = 60_000
 ALARM_AFTER_MS: Final = 3_600_000
 TOKEN_WARNING_MS: Final = 3_600_000
-NO_ANSWER: Final = "NoAnswer"
-NO_ANSWER_FOR_1_HOUR: Final = "NoAnswerFor1Hour"
+UNREACHABLE: Final = "Unreachable"
+UNREACHABLE_FOR_1_HOUR: Final = "UnreachableFor1Hour"
 ANSWERS: Final = "Answers"
 
 
@@ -102,12 +102,12 @@ def _words(
 ) -> tuple[str, str]:
     first = min(since for _, since in silent.values())
     names = " and ".join(
-        f"{alias} hasn't answered since {format_instant(since)}"
+        f"{alias} hasn't been reachable since {format_instant(since)}"
         for alias, since in sorted(silent.values())
     )
     text = f"{names}; the claim stays bound and its meter runs on, the time is recorded as disputed"
     return (
-        NO_ANSWER_FOR_1_HOUR if now_ms >= first + ALARM_AFTER_MS else NO_ANSWER,
+        UNREACHABLE_FOR_1_HOUR if now_ms >= first + ALARM_AFTER_MS else UNREACHABLE,
         text + _access_words(claim, {alias for alias, _ in silent.values()}, now_ms),
     )
 

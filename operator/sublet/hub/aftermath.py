@@ -10,7 +10,6 @@ from typing import Final
 
 import structlog
 
-from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
@@ -40,13 +39,6 @@ def left_there(
     ]
     new = sorted(found, key=lambda left: left.claim_uid)
     return (*lease.status.leftovers, *new)[:MOST_LEFTOVERS]
-
-
-def holders_named(lease: GpuLease, claims: Iterable[GpuClaim], most: int = 10) -> str:
-    """Name the claims that hold GPUs of a lease, as far as there is room."""
-    names = sorted(c.metadata.key for c in claims if holds(c) and _stands_on(c, lease))
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 class Aftermath:
@@ -135,8 +127,3 @@ def _on(lease: GpuLease, claims: Iterable[GpuClaim]) -> Iterator[GpuClaim]:
     for claim in claims:
         if holds(claim) and any(p.lease_uid == uid for p in all_nodes(claim)):
             yield claim
-
-
-def _stands_on(claim: GpuClaim, lease: GpuLease) -> bool:
-    uids = {p.lease_uid for p in all_nodes(claim)} | allocation_of(claim).lease_uids
-    return lease.metadata.uid in uids

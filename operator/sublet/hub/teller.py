@@ -17,7 +17,7 @@ from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.ports import Events
 from sublet.book.coarse import Detail, coarsened
 from sublet.book.decisions import Degrade, Notice, Refuse, Silence, Warn
-from sublet.book.silence import NO_ANSWER
+from sublet.book.silence import UNREACHABLE
 from sublet.clock import Clock
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError, NotFound
@@ -90,7 +90,7 @@ class ClaimTeller:
 
 def _is_news(saying: Saying) -> TypeGuard[Notice | Degrade | Silence]:
     """Say whether a claim gets an Event too: of a cluster that is silent only once that lasts."""
-    lasting = isinstance(saying, Silence) and saying.reason != NO_ANSWER
+    lasting = isinstance(saying, Silence) and saying.reason != UNREACHABLE
     return (isinstance(saying, Notice | Degrade) or lasting) and bool(saying.message)
 
 

@@ -24,7 +24,8 @@ from sublet.clock import Clock
 from sublet.fleet.conditions import lease_status
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.registry import Fleet
-from sublet.hub.aftermath import holders_named, left_there
+from sublet.hub.aftermath import left_there
+from sublet.hub.in_use import in_use, lease_in_use
 from sublet.hub.state import HubState
 from sublet.hub.tally import Tally
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
@@ -79,28 +80,20 @@ class StatusWriter:
         facts, lived_ms = self._fleet.facts(uid), self._lived_ms()
         status = lease_status(lease, facts, inventory, held, now, lived_ms=lived_ms)
         using = self._tally.leases[uid]
-        in_use = _in_use(lease, using, now, self._blockers(lease, using))
-        update: dict[str, Any] = {"conditions": (*_without(status.conditions, "InUse"), in_use)}
+        has_nodes, claims = self._has_nodes(lease), self._state.claims.all()
+        found = lease_in_use(lease, using, claims, has_nodes=has_nodes)
+        said = _condition(lease, "InUse", found, now)
+        update: dict[str, Any] = {"conditions": (*_without(status.conditions, "InUse"), said)}
         if status.lost is not None:
-            claims = self._state.claims.all()
             update["leftovers"] = left_there(lease, status.lost, claims, now)
         status = status.model_copy(update=update)
-        await self._write(LEASES, lease, status, in_use=using > 0 or self._has_nodes(lease))
+        await self._write(LEASES, lease, status, in_use=using > 0 or has_nodes)
 
     def _is_too_early(self, lease: GpuLease, facts: LeaseFacts) -> bool:
         """Say whether what is known of a lease's cluster is older than we are, and it had no time to answer yet."""
         is_young = self._clock.monotonic() - self._began < _FIRST_ANSWER_SECONDS
         is_known = find_condition(lease.status.conditions, "Reachable") is not None
         return is_young and is_known and not facts.tried
-
-    def _blockers(self, lease: GpuLease, using: int) -> str:
-        """Say who holds up the deletion of a lease, and what ends that; empty if it isn't being deleted."""
-        if lease.metadata.deletion_timestamp is None or not using:
-            return ""
-        return (
-            f"{holders_named(lease, self._state.claims.all())}; it goes when they are gone: let them end with the "
-            "lease (term.endTime), or declare it `lost` if its cluster won't come back"
-        )
 
     def _has_nodes(self, lease: GpuLease) -> bool:
         """Say whether nodes may carry the lease's mark: always while it lives, else until all are handed back.
@@ -152,7 +145,10 @@ class StatusWriter:
         using: int,
         now: Millis,
     ) -> None:
-        conditions = (_condition(item, "Ready", ready, now), _in_use(item, using, now))
+        conditions = (
+            _condition(item, "Ready", ready, now),
+            _condition(item, "InUse", in_use(using), now),
+        )
         update = {"conditions": conditions, "observed_generation": item.metadata.generation}
         await self._write(kind, item, item.status.model_copy(update=update), in_use=using > 0)
 
@@ -187,18 +183,6 @@ class StatusWriter:
                     return
             version = answer["metadata"]["resourceVersion"]
             self._state.shelf(kind.plural).take(answer)
-
-
-def _in_use(
-    item: GpuClass | GpuLease | GpuTenant, using: int, now: Millis, blockers: str = ""
-) -> Condition:
-    words = f": {blockers}" if blockers else "; it can be deleted when they are gone"
-    found = (
-        (Status.TRUE, "Claims", f"{using} claims hold it{words}")
-        if using
-        else (Status.FALSE, "NoClaims", "no claim holds it")
-    )
-    return _condition(item, "InUse", found, now)
 
 
 def _condition(

@@ -164,7 +164,7 @@ def test_what_hangs_says_who_blocks_it_since_when_and_the_way_out():
     lease = WEST[0].model_copy(update={"status": silent})
 
     said = words(each, ClusterSilent("west"), tools(Hub(each), lease=lease))
-    assert "west hasn't answered since 2026-11-22T10:00:00Z" in said
+    assert "west hasn't been reachable since 2026-11-22T10:00:00Z" in said
     assert "the meter stopped at 2026-11-22T10:00:00Z" in said
     assert "forceRelease" in said
 

@@ -49,8 +49,8 @@ def test_after_a_minute_the_claim_says_since_when_and_stays_bound():
     (train,) = after(seen, plan(seen)).claims
 
     said = find_condition(train.status.conditions, "Reachable")
-    assert (said.status, said.reason) == ("Unknown", "NoAnswer")
-    assert "west hasn't answered since 2026-11-22T10:00:00Z" in said.message
+    assert (said.status, said.reason) == ("Unknown", "Unreachable")
+    assert "west hasn't been reachable since 2026-11-22T10:00:00Z" in said.message
     assert is_true(train.status.conditions, "Bound")
     assert is_true(train.status.conditions, "Ready")
     assert kinds(train) == [("bound", "open", 0), ("disputed", "open", 0)]
@@ -64,7 +64,7 @@ def test_it_is_said_once_and_again_after_an_hour_and_nothing_is_taken_ever():
     assert plan(seen).next_due_ms == NOW + HOUR
     seen = at_(seen, HOUR)
     (again,) = told(seen)
-    assert again.reason == "NoAnswerFor1Hour"
+    assert again.reason == "UnreachableFor1Hour"
     seen = after(seen, plan(seen))
     for days in (1, 30, 3_000):
         assert plan(at_(seen, days * 24 * HOUR)).decisions == ()
