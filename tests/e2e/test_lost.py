@@ -31,14 +31,17 @@ def stack() -> Iterator[Stack]:
     running = start_stack("lost", leased=("west",))
     running.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})
     running.apply("west", *(gpu_node(f"n{i}") for i in range(2)))
-    running.apply("hub", lease("west", committed=16), gpu_class(), tenant())
+    running.apply("hub", gpu_class(), tenant())
     yield running
     running.stop()
 
 
 @pytest.fixture
 def operator(stack: Stack) -> Iterator[OperatorProcess]:
+    # whichever test comes first: a cluster that was lost and is back is sold by a new lease
+    stack.apply("hub", lease("west", committed=16))
     running = OperatorProcess(stack).start()
+    wait_for("two nodes for sale", lambda: _counts(stack) == (16, {}), seconds=60)
     yield running
     running.kill()
 
@@ -95,7 +98,6 @@ def _is_clean(stack: Stack) -> bool:
 def test_a_release_that_hangs_is_ended_by_word_and_its_gpus_are_sold_when_they_are_seen_free(
     stack: Stack, operator: OperatorProcess
 ):
-    wait_for("two nodes for sale", lambda: _counts(stack) == (16, {}), seconds=60)
     stuck = _bind(stack, "stuck")
     uid, where = stuck["metadata"]["uid"], ("-n", ACME)
     with away(stack, "west"):
@@ -148,7 +150,6 @@ def test_a_release_that_hangs_is_ended_by_word_and_its_gpus_are_sold_when_they_a
 def test_a_cluster_that_is_lost_frees_its_claims_and_is_cleaned_and_never_sold_again(
     stack: Stack, operator: OperatorProcess
 ):
-    wait_for("two nodes for sale", lambda: _counts(stack) == (16, {}), seconds=60)
     doomed, leaving = _bind(stack, "doomed"), _bind(stack, "leaving")
     home = f"sublet-{doomed['metadata']['uid']}-1"
     stack.kubectl("west", "-n", home, "run", "work", "--image=x")

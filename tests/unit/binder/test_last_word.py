@@ -1,6 +1,7 @@
 """What a person's word lets a protocol leave undone, and what it never does: free what nobody has seen free."""
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from sublet.api import claim_status
 from sublet.api.common import Condition, is_true
 from sublet.api.gpuclaim import GpuClaim, Release
+from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.api.last_word import ForceRelease, Leftover, LostStatus
 from sublet.api.relocation import ReleaseCause
 from sublet.binder import release as releases
@@ -17,6 +19,7 @@ from sublet.binder.blockers import words
 from sublet.binder.forced import is_forced, release_by_all_means
 from sublet.binder.leftovers import clear
 from sublet.binder.ports import ClusterSilent, LostRace, StillThere
+from sublet.binder.work import Works
 from sublet.book.inventory import Reach
 from sublet.hub.aftermath import left_there
 from tests.builders.api import NOW, uid_of
@@ -59,7 +62,7 @@ def going(
     each = running(WEST)
     uid = each.metadata.uid if word == "own" else uid_of("another")
     spec = {"force_release": ForceRelease(claim_uid=uid, by="ann") if word else None}
-    meta = {"deletion_timestamp": NOW if deleted else None}
+    meta = {"deletion_timestamp": NOW if deleted else None, "finalizers": (RELEASE_FINALIZER,)}
     each = each.model_copy(
         update={
             "spec": each.spec.model_copy(update=spec),
@@ -245,3 +248,57 @@ def test_a_lost_lease_lists_what_every_claim_there_will_leave_and_lists_none_twi
     assert left_there(again, lease.status.lost, [each], NOW + 1) == first
     ended = each.model_copy(update={"status": claim_status.released(going(), NOW)})
     assert left_there(lease, lease.status.lost, [ended], NOW) == ()
+
+
+class Crashing(Hub):
+    """A hub and its lists, kept over restarts, that ends the operator before or after its n-th write."""
+
+    def __init__(self, live: GpuClaim) -> None:
+        super().__init__(live)
+        self.left: list[Leftover] = []
+        self.writes: list[str] = []
+        self.crash_at: tuple[int, str] | None = None
+
+    def _write(self, what: str, apply: Any) -> None:
+        number = len(self.writes) + 1
+        if self.crash_at == (number, "before"):
+            self.crash_at = None
+            raise ConnectionResetError
+        apply()
+        self.writes.append(what)
+        if self.crash_at == (number, "after"):
+            self.crash_at = None
+            raise ConnectionResetError
+
+    async def write_status(self, claim: GpuClaim, status: Any) -> GpuClaim:
+        written = claim.model_copy(update={"status": status})
+        self._write("status", lambda: setattr(self, "live", written))
+        return written
+
+    async def remove_finalizer(self, _: GpuClaim) -> None:
+        self._write("finalizer", lambda: setattr(self, "live", None))
+
+    async def leave(self, _: Any, left: Leftover) -> None:
+        if all(x.claim_uid != left.claim_uid for x in self.left):
+            self._write("list", lambda: self.left.append(left))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_restart_between_any_two_writes_of_a_forced_release_ends_the_same(number: int, when: str):
+    hub = Crashing(going())
+    hub.crash_at = (number, when)
+
+    for _ in range(3):
+        with_ = tools(hub)
+        with_.lists = hub
+        if hub.live is None:
+            break
+        works = Works(with_, with_.claims.write_status)
+        work = works.asked_for(hub.live)
+        assert work is not None
+        with contextlib.suppress(ConnectionResetError):
+            asyncio.run(work(hub.live, lambda: None))
+    assert hub.live is None
+    assert hub.writes == ["list", "status", "finalizer"]
+    assert [x.gpus for x in hub.left] == [8]
