@@ -11,6 +11,7 @@ from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import CutOver, Refuse, Reserve, Take, Warn
 from sublet.book.inventory import Reach
 from sublet.book.plan import plan
+from sublet.book.warm import Book
 from tests.builders.api import NOW, as_claim, claim
 from tests.builders.fleet import bound, carried_out, held, inventory, reserve_of, view
 from tests.builders.moves import decided, leased, running
@@ -177,3 +178,20 @@ def test_a_node_of_a_new_lease_is_sold_though_the_lost_one_still_lists_it():
 
     made = plan(view([asked], [(each, replace(found, nodes={})), (anew[0], same)]))
     assert reserve_of(made, asked).lease_uids == {anew[0].metadata.uid}
+
+
+@pytest.mark.parametrize("what", ["lost", "silent"])
+def test_a_warm_book_plans_anew_when_a_cluster_is_lost_or_falls_silent(what: str):
+    west = leased("west")
+    train = begun(west, at(-5))
+    book = Book()
+    book.plan(view([train], [west]))
+    each, _ = lost(west)
+    if what == "silent":
+        status = west[0].status.model_copy(update={"last_seen_time": SEEN})
+        each = west[0].model_copy(update={"status": status})
+    seen = view([train], [(each, west[1])])
+
+    made = book.plan(seen)
+    assert made == plan(seen)
+    assert made.decisions
