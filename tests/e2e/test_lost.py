@@ -14,6 +14,7 @@ from sublet.api.times import parse_instant
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.frozen import away
+from tests.harness.hours import Hours
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition, start_stack
@@ -213,3 +214,41 @@ def test_a_cluster_that_is_lost_frees_its_claims_and_is_cleaned_and_never_sold_a
 def _ended(stack: Stack, name: str) -> dict[str, Any] | None:
     found = stack.claim(ACME, name)
     return found if found and condition(found, "Ended") == "True" else None
+
+
+def test_a_silence_of_an_hour_is_told_and_disputed_and_nothing_is_taken(stack: Stack):
+    hours = Hours(stack)
+    stack.apply("hub", lease("west", committed=16))
+    operator = hours.operator().start()
+    try:
+        wait_for("two nodes for sale", lambda: _counts(stack) == (16, {}), seconds=60)
+        held = _bind(stack, "held")
+        with away(stack, "west"):
+            wait_for("west is away", lambda: _is_away(stack), seconds=LONG)
+            seen = _lease(stack)["status"]["lastSeenTime"]
+            assert _says(stack, "held", "Reachable", "status") == "None"
+            hours.move(1.2)
+            wait_for("it is told", lambda: _says(stack, "held", "Reachable", "reason") == "UnreachableFor1Hour")  # fmt: skip
+            assert f"west hasn't been reachable since {seen}" in _says(stack, "held", "Reachable")
+            stack.apply("hub", claim("next", ACME))
+            wait_for("it waits", lambda: _says(stack, "next", "Reserved", "status") == "False")
+            _again(operator)
+            stays("it is bound", lambda: stack.is_bound(ACME, "held"), seconds=3)
+            uid = held["metadata"]["uid"]
+            events = stack.get("hub", "events.events.k8s.io", "-n", ACME)["items"]
+            assert "UnreachableFor1Hour" in {e["reason"] for e in events if e["regarding"]["uid"] == uid}  # fmt: skip
+
+        wait_for("it answers", lambda: _says(stack, "held", "Reachable", "status") == "True", seconds=LONG)  # fmt: skip
+        (outage,) = (stack.claim(ACME, "held") or {})["status"]["outages"]
+        assert outage["fromTime"] == max(seen, held["status"]["allocation"]["boundTime"])
+        disputed = [
+            ("disputed", "open", parse_instant(outage["fromTime"])),
+            ("disputed", "close", parse_instant(outage["untilTime"])),
+        ]
+        wait_for("metered", lambda: [x for x in _lines(operator, held) if x[0] == "disputed"] == disputed)  # fmt: skip
+        wait_for("others come in", lambda: stack.is_bound(ACME, "next"), seconds=60)
+    finally:
+        stack.kubectl(
+            "hub", "delete", "gpuclaim", "-n", ACME, "--all", "--timeout=60s", check=False
+        )
+        operator.kill()
