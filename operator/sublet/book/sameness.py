@@ -1,7 +1,8 @@
 """What of two versions of an object planning reads: if that is the same, nothing that was decided changes.
 
 Fields that are known not to be read are named; of whatever else there is, or comes, each difference counts. Statuses of
-leases, classes and tenants are told by us and never read by the book.
+leases, classes and tenants are told by us and not read by the book, but for what a lease's says of a cluster that is
+silent or lost.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -24,7 +25,7 @@ from sublet.book.view import View
 _BOOKKEEPING: Final = frozenset({"resource_version", "generation", "finalizers"})
 """Of metadata."""
 _TOLD: Final = frozenset(
-    {"observed_generation", "conditions", "pending", "offers", "access", "allocation"}
+    {"observed_generation", "conditions", "pending", "offers", "access", "allocation", "outages"}
 )
 """Of a claim's status; conditions and allocation are looked at more closely."""
 _OF_THE_BILL: Final = frozenset({"bound_time", "price_hash", "tags", "requested_by", "tenant"})
@@ -110,9 +111,21 @@ def _same_node(before: NodeState, after: NodeState, holdings: Holdings) -> bool:
 
 def _same_shelf(before: tuple[Kind, ...], after: tuple[Kind, ...]) -> bool:
     return len(before) == len(after) and all(
-        old is new or (old.spec == new.spec and _equal(old.metadata, new.metadata, _BOOKKEEPING))
+        old is new
+        or (
+            old.spec == new.spec
+            and _equal(old.metadata, new.metadata, _BOOKKEEPING)
+            and _silence(old) == _silence(new)
+        )
         for old, new in zip(before, after, strict=True)
     )
+
+
+def _silence(each: Kind) -> object:
+    """Return what the book reads of a lease's status."""
+    if not isinstance(each, GpuLease):
+        return None
+    return (each.status.last_seen_time, each.status.lost)
 
 
 def _terms(decision: Reserve, found: Allocation) -> bool:

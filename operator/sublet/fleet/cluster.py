@@ -13,6 +13,7 @@ from typing import Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID, NodeName, NodeUID
+from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.clock import Clock
 from sublet.fleet.facts import LeaseFacts, Orphans
@@ -43,6 +44,7 @@ class LeasedCluster:
         refuse_address: RefuseAddress | None = None,
         hub_uid: ClusterUID | None = None,
         tenant_server: str = "",
+        seen_ms: Millis | None = None,
     ) -> None:
         """`refuse_address` judges what the server's name resolves to; `hub_uid` is who the cluster may not be."""
         self.lease_uid = LeaseUID(lease.metadata.uid)
@@ -61,6 +63,7 @@ class LeasedCluster:
             times=times,
             changed=self._changed,
             confirmed=self._follow_nodes,
+            seen_ms=seen_ms,
         )
         self._wire: dict[NodeName, Node] = {}  # node name -> as last seen
         self._states: dict[NodeName, NodeState] = {}  # node name -> as the book sees it
@@ -90,6 +93,11 @@ class LeasedCluster:
         """Return what is known of the cluster now."""
         synced = self._informer is not None and self._informer.synced
         return replace(self._probe.facts, synced=synced, orphans=self._orphans)
+
+    @property
+    def seen_ms(self) -> Millis | None:
+        """Return when it was last seen to work."""
+        return self._probe.seen_ms
 
     @property
     def writable(self) -> bool:

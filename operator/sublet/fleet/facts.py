@@ -26,6 +26,10 @@ class LeaseFacts:
 
     reach: Reach = Reach.UNKNOWN
     unreachable_since_ms: Millis | None = None
+    seen_ms: Millis | None = None
+    """While it isn't reached: when it last was, as the cluster that it should be; None if never since we started."""
+    tried: bool = False
+    """It was asked often enough to know whether it answers."""
     credentials_error: str | None = None
     """Why the kubeconfig can't be used: safe to show, never its content."""
     credentials_checked: bool = False

@@ -14,6 +14,7 @@ import structlog
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID
+from sublet.api.times import Millis
 from sublet.book.inventory import Reach
 from sublet.clock import Clock
 from sublet.fleet.facts import LeaseFacts
@@ -50,8 +51,9 @@ class Probe:
         times: ProbeTimes,
         changed: Callable[[], None],
         confirmed: Callable[[], None],
+        seen_ms: Millis | None = None,
     ) -> None:
-        """`confirmed` is called after each probe that found the right cluster."""
+        """`confirmed` is called after each probe that found the right cluster; `seen_ms`: when one before us last did."""
         self.facts = LeaseFacts()
         self._api = api
         self._lease = lease
@@ -61,6 +63,8 @@ class Probe:
         self._changed = changed
         self._confirmed = confirmed
         self._failures = 0
+        self.seen_ms = seen_ms
+        """When the cluster was last seen to work."""
         self._isolation_due = float("-inf")
 
     async def run(self) -> None:
@@ -87,6 +91,8 @@ class Probe:
         except Unauthorized:
             self._learn(
                 reach=Reach.UNREACHABLE,
+                seen_ms=self.seen_ms,
+                tried=True,
                 credentials_checked=False,
                 credentials_error="the cluster doesn't accept the credential; run `sublet onboard --rotate`",
             )
@@ -106,6 +112,8 @@ class Probe:
         if fault is not None:
             self._learn(
                 reach=Reach.UNREACHABLE,
+                seen_ms=self.seen_ms,
+                tried=True,
                 credentials_checked=True,
                 credentials_error=None,
                 identity_error=fault,
@@ -114,9 +122,13 @@ class Probe:
         if self.facts.kubernetes_version is None:
             version: dict[str, Any] = await self._api.get("/version")
             self._learn(kubernetes_version=str(version.get("gitVersion", ""))[:64])
+        # not among the facts while it answers: each probe would be a change
+        self.seen_ms = self._clock.now_ms()
         self._learn(
             reach=Reach.REACHABLE,
             unreachable_since_ms=None,
+            seen_ms=None,
+            tried=True,
             credentials_checked=True,
             credentials_error=None,
             identity_error=None,
@@ -157,8 +169,13 @@ class Probe:
         if known is not Reach.UNKNOWN:
             log = structlog.get_logger()
             log.warning("cluster unreachable", lease=self._uid, error=type(error).__name__)
-        since = self.facts.unreachable_since_ms or self._clock.now_ms()
-        self._learn(reach=Reach.UNKNOWN, unreachable_since_ms=since)
+        since = self.facts.unreachable_since_ms or self.seen_ms or self._clock.now_ms()
+        self._learn(
+            reach=Reach.UNKNOWN,
+            unreachable_since_ms=since,
+            seen_ms=self.seen_ms,
+            tried=self._failures >= self._times.failures,
+        )
 
     def _learn(self, **fields: Any) -> None:
         facts = replace(self.facts, **fields)

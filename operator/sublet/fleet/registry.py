@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID
+from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, Reach
 from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
@@ -68,6 +69,7 @@ class Fleet:
         self._last: dict[
             LeaseUID, LeaseInventory
         ] = {}  # lease UID -> nodes before the connection was dropped
+        self._seen: dict[LeaseUID, Millis] = {}  # lease UID -> when it was last seen to work, then
 
     async def engage(self, lease: GpuLease, credential: Credential) -> None:
         """Connect a lease to its cluster, or keep the connection if nothing that matters changed."""
@@ -103,6 +105,7 @@ class Fleet:
             refuse_address=None if self._allow_local or credential.is_hub else is_local_address,
             hub_uid=None if credential.is_hub else self.hub_uid,
             tenant_server=credential.tenant_server,
+            seen_ms=self._seen.get(uid),
         )
         self._clusters[uid] = cluster
         self._made_from[uid] = wanted
@@ -114,6 +117,7 @@ class Fleet:
         await self._drop(uid)
         self._refused.pop(uid, None)
         self._last.pop(uid, None)
+        self._seen.pop(uid, None)
 
     def cluster(self, uid: LeaseUID) -> LeasedCluster | None:
         """Return a lease's connection if there is one and writes may go there."""
@@ -134,7 +138,11 @@ class Fleet:
         if cluster is not None:
             return cluster.facts
         refused = self._refused.get(uid)
-        return LeaseFacts(credentials_error=refused.message if refused else "not connected yet")
+        if refused is None:
+            return LeaseFacts(credentials_error="not connected yet")
+        return LeaseFacts(
+            credentials_error=refused.message, seen_ms=self._seen.get(uid), tried=True
+        )
 
     def is_settled(self) -> bool:
         """Say whether every connection has shown what it leads to: nodes and a first proof of isolation, or a fault."""
@@ -167,6 +175,8 @@ class Fleet:
         self._made_from.pop(uid, None)
         if cluster is None:
             return
+        if cluster.seen_ms is not None:
+            self._seen[uid] = cluster.seen_ms
         kept = cluster.inventory()
         if kept.synced:
             self._last[uid] = LeaseInventory(

@@ -60,6 +60,7 @@ class Adoption:
                 continue
             end = lease.spec.term.end_time
             over = lease.metadata.deletion_timestamp is not None or (end is not None and now >= end)
+            over = over or lease.is_lost
             if end is not None and not over:
                 self._look_again_at(end)
             for node in cluster.nodes():

@@ -28,6 +28,7 @@ from sublet.fleet.credential import CREDENTIALS_LABEL, Credential
 from sublet.fleet.registry import Fleet
 from sublet.hub.accounts import Accounts
 from sublet.hub.adoption import Adoption
+from sublet.hub.aftermath import Aftermath
 from sublet.hub.assumed import assume, assume_move, is_before
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
@@ -63,6 +64,7 @@ class Loop:
         accounts: Accounts,
         adoption: Adoption,
         drift: Drift,
+        aftermath: Aftermath,
         own: HubIdentity,
         batcher: Batcher,
         clock: Clock,
@@ -82,6 +84,7 @@ class Loop:
         self._accounts = accounts
         self._adoption = adoption
         self._drift = drift
+        self._aftermath = aftermath
         self._own = own
         self._batcher = batcher
         self._clock = clock
@@ -132,6 +135,7 @@ class Loop:
         self._adoption.tend(self._state.leases.all())
         self._drift.tend(self._state.leases.all())
         sayings += self._of_drift(made)
+        self._aftermath.tend(self._state.leases.all())
         self._bookkeeper.tend(restless)
         self._accounts.tend(view.tenants)
         if len(view.busy) > _SURGE_CLAIMS:
@@ -305,6 +309,8 @@ class Loop:
         ]
         steps = [x.status.outlook[0].time for x in self._state.leases.all() if x.status.outlook]
         steps += [at for x in self._state.leases.all() if (at := next_lapse_ms(x, now))]
+        words = (x.spec.lost.time for x in self._state.leases.all() if x.spec.lost is not None)
+        steps += [at for at in words if at > now]
         unknown = None if is_told and self._knows_enough() else now
         due: Iterable[Millis | None] = (
             made.next_due_ms,
@@ -312,6 +318,7 @@ class Loop:
             self._bookkeeper.due_ms,
             self._adoption.due_ms,
             self._drift.due_ms,
+            self._aftermath.due_ms,
             unknown,
             self._unrest.next_renewal_ms(),
             *expiring,

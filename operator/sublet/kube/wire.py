@@ -69,6 +69,12 @@ class Node(HasMeta):
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
 
 
+class NodeList(HasMeta):
+    """A list of nodes; its metadata isn't used."""
+
+    items: list[Node] = msgspec.field(default_factory=list)
+
+
 class ResourceList(msgspec.Struct):
     """Requests and limits of a container."""
 
