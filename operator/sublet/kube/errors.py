@@ -21,6 +21,10 @@ class Unreachable(KubeError):
     """No answer: refused, timed out, cut off or over the byte limit. A write may have been applied."""
 
 
+class BadAnswer(Unreachable):
+    """It answered, but as no API server does: too much, another shape, a redirect, a list without end."""
+
+
 class ApiError(KubeError):
     """The API server answered with an error status."""
 
