@@ -19,7 +19,6 @@ from sublet.book.across import disputed_nodes, usual_sizes
 from sublet.book.backfill import SHADOWS, Opening, find_opening
 from sublet.book.budget import Budgets
 from sublet.book.cancellation import terms_of
-from sublet.book.clocks import behind
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve, Warn
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
@@ -42,6 +41,7 @@ from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 from sublet.book.suspension import stops
+from sublet.book.troubles import troubles
 from sublet.book.view import View
 
 _MENDED_BY_TIME: Final = frozenset(
@@ -144,7 +144,7 @@ class Pass:
         made += self._promises.decide({d.claim_uid for d in made})
         made += self._relocations.decide({d.claim_uid for d in made} | self._view.busy)
         decided = {d.claim_uid for d in made} | self._view.busy
-        made += behind(self.holders, decided, self._view.now_ms)
+        made += troubles(self.holders, decided, self._view)
         self.is_settled = all(isinstance(d, Warn) for d in made) and not self._pardons.are_asked_for
         self._preemption.spare({d.claim_uid for d in made})
         self._pardons.spare({d.claim_uid for d in made})

@@ -13,6 +13,8 @@ class LeaseFacts:
 
     reach: Reach = Reach.UNKNOWN
     unreachable_since_ms: Millis | None = None
+    bad_answer: str = ""
+    """What it answers that no API server does, while it is Unknown for that."""
     credentials_error: str | None = None
     """Why the kubeconfig can't be used: safe to show, never its content."""
     credentials_checked: bool = False
@@ -26,7 +28,14 @@ class LeaseFacts:
     permission_error: str | None = None
     """A right that the credential lacks."""
     synced: bool = False
-    """The node list was read to its end."""
+    """The node list was read to its end, and can be believed."""
+    nodes_error: str = ""
+    """Why the nodes can't be read, though the cluster may answer otherwise."""
+
+    @property
+    def is_isolated(self) -> bool:
+        """Say whether isolation is proven, so that the lease may be sold."""
+        return self.isolation_ready is True and self.permission_error is None
 
 
 @dataclass(frozen=True, slots=True)

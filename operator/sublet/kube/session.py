@@ -19,7 +19,7 @@ import msgspec
 
 from sublet.kube.addresses import RefuseAddress, VettedResolver
 from sublet.kube.bodies import ERROR_BYTES, Reading, decode, read_up_to, status_object
-from sublet.kube.errors import BadAnswer, Unreachable, error_from_status
+from sublet.kube.errors import BadAnswer, Unreachable, Untrusted, error_from_status
 
 T = TypeVar("T")
 Body = Mapping[str, Any]
@@ -216,6 +216,8 @@ class ApiServer:
                 total_seconds=self._limits.request_seconds,
             ) as response:
                 return await self._reading.read(response, self._limits.body_bytes)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise Untrusted(f"{method} {path}: its certificate isn't trusted") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"{method} {path}: {type(error).__name__}: {error}") from error
 
@@ -289,11 +291,12 @@ class ApiServer:
 
     @staticmethod
     def _decode(body: bytes, type_: type[T]) -> T:
-        return decode(body, _decoder(type_))
+        decoder: msgspec.json.Decoder[T] = _decoder(type_)
+        return decode(body, decoder)
 
 
 @cache
-def _decoder(type_: type[T]) -> msgspec.json.Decoder[T]:
+def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(type_)
 
 

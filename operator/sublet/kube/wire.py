@@ -44,6 +44,12 @@ class HasMeta(msgspec.Struct):
     metadata: Meta
 
 
+class Version(msgspec.Struct, rename="camel"):
+    """What a server says that it is."""
+
+    git_version: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
 class Taint(msgspec.Struct, gc=False):
     """One taint of a node."""
 

@@ -64,7 +64,7 @@ HOST = [
     ({"volumes": [{"name": "v", "hostPath": {"path": "/dev/nvidia0"}}]}, "hostPath volumes are not allowed"),
     (secure(capabilities={"add": ["SYS_ADMIN"]}), "the only capabilities here"),
     (secure(seccompProfile={"type": "Unconfined"}), "unconfined seccomp"),
-    (secure(procMount="Unmasked"), "procMount"),
+    ({**secure(procMount="Unmasked"), "hostUsers": False}, "procMount is not allowed"),
     (container(ports=[{"containerPort": 80, "hostPort": 80}]), "host ports are not allowed"),
     (container(livenessProbe={"tcpSocket": {"host": "169.254.169.254", "port": 80}}), "may not name a host"),
     ({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}, "sysctl"),
@@ -154,9 +154,10 @@ async def test_no_pod_holds_its_node_or_asks_for_devices_by_its_metadata(
 async def test_a_pod_that_runs_gains_nothing_by_a_change(tenancy: Tenancy):
     path = f"/api/v1/namespaces/{tenancy.home('wide')}/pods"
     async with tenancy.tenant("wide") as mallory:
-        assert await mallory.creates(path, plain_pod("runs", gpus=0)) == "accepted"
+        made = await mallory.api.create(path, plain_pod("runs", gpus=0))
+        tolerations = [*made["spec"]["tolerations"], {"operator": "Exists"}]
         said = [
-            await mallory.merges(f"{path}/runs", {"spec": {"tolerations": [{"operator": "Exists"}]}}),
+            await mallory.merges(f"{path}/runs", {"spec": {"tolerations": tolerations}}),
             await mallory.merges(f"{path}/runs", {"metadata": {"finalizers": ["mine.dev/hold"]}}),
             await mallory.merges(f"{path}/runs", {"metadata": {"annotations": {"cdi.k8s.io/x": "y"}}}),
             await mallory.merges(
