@@ -27,8 +27,8 @@ from sublet.kube.session import ApiServer, Endpoint, Limits
 from sublet.kube.wire import Meta, Node
 
 _ASK_AGAIN_SECONDS: Final = 60.0
-LEASED_LIMITS: Final = Limits(body_bytes=64 * 1024 * 1024, bodies_bytes=128 * 1024 * 1024)
-"""A page of 500 nodes has 10 MB, 20 with very long lists of images."""
+LEASED_LIMITS: Final = Limits(body_bytes=32 * 1024 * 1024, bodies_bytes=96 * 1024 * 1024)
+"""A page of 500 nodes has 10 MB, 30 with the longest lists of images."""
 GPU_PRESENT: Final = "nvidia.com/gpu.present"
 
 

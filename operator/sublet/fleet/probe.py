@@ -29,6 +29,10 @@ ISOLATION_SECONDS: Final = 60.0
 """For one whole proof, also over a slow line."""
 
 
+POLICY_ACTS_SECONDS: Final = 1.5
+"""After it was written; 1.0 s was seen at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeTimes:
     """How often a cluster is asked, in seconds."""
@@ -151,6 +155,9 @@ class Probe:
                     structlog.get_logger().warning("policies were touched", lease=self._uid)
                 if touched or self._clock.monotonic() >= self._isolation_due:
                     await self._prove_isolation()
+                if touched and not self.facts.isolation_ready:
+                    # mended policies take about a second to act
+                    self._isolation_due = self._clock.monotonic() + POLICY_ACTS_SECONDS
         except Forbidden as error:
             self._prove_later(isolation_ready=False, isolation_message=missing_right(error))
         except (KubeError, TimeoutError) as error:
