@@ -146,7 +146,7 @@ class Holdings:
     def at(self, lease_uid: LeaseUID) -> "HoldingsAt":
         """Return what is held in the cluster of a lease."""
         cluster = self._clusters.get(lease_uid, lease_uid)
-        return HoldingsAt(cluster, self._nodes, self._allocated, self._hold)
+        return HoldingsAt(cluster, self._nodes, self._allocated, self._hold, self.leaving)
 
     def terms(self, uid: LeaseUID) -> list[Term]:
         """Return the GPUs of a lease that were held when the pass began, each with its end."""
@@ -274,8 +274,11 @@ class HoldingsAt:
         nodes: Mapping[NodeKey, NodeHold],
         allocated: Shares,
         hold: Callable[[NodeKey, ClaimUID, int, Millis], NodeHold],
+        leaving: Mapping[ClaimUID, Millis],
     ) -> None:
         self._cluster = cluster
+        self.leaving = leaving
+        """claim that is leaving its nodes, here or elsewhere -> until when they count as used"""
         self._nodes, self._allocated, self._hold = nodes, allocated, hold
 
     def node(self, uid: NodeUID) -> NodeHold | None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID, NodeName, NodeUID
+from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.clock import Clock
 from sublet.fleet.facts import LeaseFacts
@@ -47,8 +48,12 @@ class LeasedCluster:
         refuse_address: RefuseAddress | None = None,
         hub_uid: ClusterUID | None = None,
         tenant_server: str = "",
+        is_anothers: Callable[[ClusterUID], bool] = lambda _: False,
     ) -> None:
-        """`refuse_address` judges what the server's name resolves to; `hub_uid` is who the cluster may not be."""
+        """`refuse_address` judges what the server's name resolves to; `hub_uid` is who the cluster may not be.
+
+        `is_anothers` says whether a UID is that of another lease's cluster, which can't be this one.
+        """
         self.lease_uid = LeaseUID(lease.metadata.uid)
         self.tenant_endpoint = replace(endpoint, server=tenant_server or endpoint.server)
         """How tenants reach it; what of it is a secret is ours and never theirs."""
@@ -65,6 +70,7 @@ class LeasedCluster:
             times=times,
             changed=self._changed,
             confirmed=self._follow_nodes,
+            is_anothers=is_anothers,
         )
         self._kept = Kept()
         self._wire: dict[NodeName, Node] = {}  # node name -> as last seen
@@ -97,6 +103,11 @@ class LeasedCluster:
         trouble = informer.trouble
         synced = informer.synced and trouble is None
         return replace(self._probe.facts, synced=synced, nodes_error=words_of(trouble))
+
+    @property
+    def age_key(self) -> tuple[Millis, LeaseUID]:
+        """Return what orders leases by age."""
+        return self._lease.metadata.creation_timestamp or Millis(0), self.lease_uid
 
     @property
     def writable(self) -> bool:

@@ -57,8 +57,9 @@ class Probe:
         times: ProbeTimes,
         changed: Callable[[], None],
         confirmed: Callable[[], None],
+        is_anothers: Callable[[ClusterUID], bool],
     ) -> None:
-        """`confirmed` is called after each probe that found the right cluster."""
+        """`confirmed` is called after each probe that found the right cluster; `is_anothers` says whose a UID is."""
         self.facts = LeaseFacts()
         self._api = api
         self._lease = lease
@@ -67,6 +68,7 @@ class Probe:
         self._times = times
         self._changed = changed
         self._confirmed = confirmed
+        self._is_anothers = is_anothers
         self._failures = 0
         self._isolation_due = float("-inf")
         self._isolation_failures = 0
@@ -144,6 +146,11 @@ class Probe:
         pinned = lease.spec.cluster_ref.cluster_uid or lease.status.cluster_uid or seen
         if pinned is not None and pinned != uid:
             return f"the kubeconfig leads to cluster {uid}, but the lease is pinned to {pinned}"
+        if self._is_anothers(uid):
+            return (
+                f"an older lease reaches cluster {uid} under another CA; one of the two isn't who it says, "
+                "and this one isn't believed"
+            )
         return None
 
     async def _see_to_isolation(self) -> None:

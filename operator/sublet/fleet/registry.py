@@ -103,6 +103,7 @@ class Fleet:
             refuse_address=None if self._allow_local or credential.is_hub else is_local_address,
             hub_uid=None if credential.is_hub else self.hub_uid,
             tenant_server=credential.tenant_server,
+            is_anothers=lambda cluster_uid: self._is_anothers(uid, cluster_uid),
         )
         self._clusters[uid] = cluster
         self._made_from[uid] = wanted
@@ -150,6 +151,17 @@ class Fleet:
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*(self._drop(uid) for uid in list(self._clusters)))
+
+    def _is_anothers(self, uid: LeaseUID, cluster_uid: ClusterUID) -> bool:
+        """Say whether an older lease reaches a cluster of this UID by another CA: anybody can copy a UID, nobody a key."""
+        mine = self._clusters.get(uid)
+        return mine is not None and any(
+            other.age_key < mine.age_key
+            and other.writable
+            and other.facts.cluster_uid == cluster_uid
+            and other.api.endpoint.ca_pem != mine.api.endpoint.ca_pem
+            for other in self._clusters.values()
+        )
 
     def _inventory(self, uid: LeaseUID) -> LeaseInventory:
         cluster = self._clusters.get(uid)

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -36,6 +35,7 @@ _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8
 _JSON_PATCH: Final = "application/json-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
 _encode = msgspec.json.Encoder().encode
+_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {}  # type -> its decoder, made once
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,13 +291,11 @@ class ApiServer:
 
     @staticmethod
     def _decode(body: bytes, type_: type[T]) -> T:
-        decoder: msgspec.json.Decoder[T] = _decoder(type_)
-        return decode(body, decoder)
-
-
-@cache
-def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(type_)
+        decoder = _DECODERS.get(type_)
+        if decoder is None:
+            decoder = _DECODERS[type_] = msgspec.json.Decoder(type_)
+        decoded: T = decode(body, decoder)
+        return decoded
 
 
 __all__ = ["FIELD_MANAGER", "ApiServer", "Endpoint", "JsonPatch", "Limits", "tls_context"]

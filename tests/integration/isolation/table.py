@@ -175,7 +175,10 @@ TABLE: Final = (
         (
             (_HUB, "test_a_tenant_reads_nothing_of_others_nor_what_is_paid_for_it"),
             (_SECRETS, "test_no_secret_is_written_anywhere"),
-            (_SECRETS, "test_a_tenant_reaches_no_landlords_name_contract_or_price_and_no_neighbours"),
+            (
+                _SECRETS,
+                "test_a_tenant_reaches_no_landlords_name_contract_or_price_and_no_neighbours",
+            ),
         ),
     ),
     Attack(
@@ -221,7 +224,10 @@ TABLE: Final = (
             (_DRIFT, "test_a_binding_that_is_deleted_is_seen_and_mended"),
             (_DRIFT, "test_a_binding_that_only_warns_is_seen_and_mended"),
             (_DRIFT, "test_a_policy_whose_text_is_changed_is_seen_and_mended"),
-            (_DRIFT, "test_while_isolation_fails_nothing_is_sold_and_who_is_bound_is_told_and_stays"),
+            (
+                _DRIFT,
+                "test_while_isolation_fails_nothing_is_sold_and_who_is_bound_is_told_and_stays",
+            ),
         ),
     ),
 )

@@ -29,7 +29,7 @@ def stored(tenancy: Tenancy, name: str = "work") -> Object:
 
 
 async def test_a_forged_status_is_not_written(tenancy: Tenancy):
-    forged = {"status": {"conditions": [], "allocation": None}}
+    forged: Object = {"status": {"conditions": [], "allocation": None}}
     before = stored(tenancy)["status"]
     async with tenancy.hub_user() as tess:
         assert "cannot patch resource" in await tess.merges(f"{WORK}/status", forged)

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PLANES = ("hub", "west")
 SICK = "nvidia.com/gpu-xid-error"
-JUNK_TOKEN = "junk-token-that-nobody-may-see-7f3a9c"  # noqa: S105  a bait
+JUNK_TOKEN = "junk-token-that-nobody-may-see-7f3a9c"
 _SHORTEST = 16
 
 
@@ -83,11 +83,11 @@ def _live(life: Life, hours: Hours) -> None:
         _note_access(life, bound)
         if name == "theirs":
             life.names = [bound["metadata"]["uid"], bound["status"]["allocation"]["tenantUID"]]
-    node = stack.claim(ACME, "mine")["status"]["allocation"]["placements"][0]["node"]  # type: ignore[index]  # it is bound
+    node = stack.claim(ACME, "mine")["status"]["allocation"]["placements"][0]["node"]
     stack.kubectl("west", "taint", "nodes", node, f"{SICK}=yes:NoSchedule")
     wait_for("told", lambda: condition(stack.claim(ACME, "mine") or {}, "Degraded") == "True")
     hours.move(0.2)
-    wait_for("moved", lambda: stack.claim(ACME, "mine")["status"]["allocation"]["sequence"] == 2)  # type: ignore[index]  # likewise
+    wait_for("moved", lambda: stack.claim(ACME, "mine")["status"]["allocation"]["sequence"] == 2)
     hours.move(3.5)
     _note_access(life, wait_for("bound", lambda: stack.is_bound(ACME, "mine")))
     wait_for("bait is refused", lambda: condition(stack.get("hub", "gpulease", "bait"), "CredentialsValid") == "False")  # fmt: skip

@@ -40,18 +40,18 @@ class Landlords:
 def landlords() -> Iterator[Landlords]:
     stack = start_stack(f"provider-{os.getpid()}", leased=("west",))
     operator = OperatorProcess(stack)
-    with serving(HostileCluster(stack.folder / "liar", uid_of("liar"))) as liar:
-        try:
+    try:
+        operator.start()  # before the liar's thread: a process is forked
+        stack.kubectl("hub", "create", "namespace", ACME)
+        stack.apply("west", gpu_node("w0"), gpu_node("w1"))
+        with serving(HostileCluster(stack.folder / "liar", uid_of("liar"))) as liar:
             liar.put(a_node("n0", labels={"sublet.dev/lease": "x"}))  # another's: never sold
-            stack.kubectl("hub", "create", "namespace", ACME)
-            stack.apply("west", gpu_node("w0"), gpu_node("w1"))
             stack.apply("hub", _secret(liar), lease("west", committed=16), lease("east"))
             stack.apply("hub", gpu_class(), tenant())
-            operator.start()
             yield Landlords(stack, operator, liar)
-        finally:
-            operator.kill()
-            stack.stop()
+    finally:
+        operator.kill()
+        stack.stop()
 
 
 def _secret(liar: HostileCluster) -> dict[str, object]:

@@ -22,7 +22,18 @@ from sublet.kube.session import ApiServer, Limits
 from sublet.kube.wire import Node
 from tests.builders.api import NOW, as_lease, lease, uid_of
 from tests.harness.fake_api import Answer, FakeApi, eventually, fake_api
-from tests.harness.hostile import ANYWHERE, NODES, ODD, a_node, bomb, cut, drip, flood, garbage, one_line  # fmt: skip
+from tests.harness.hostile import (  # fmt: skip
+    ANYWHERE,
+    NODES,
+    ODD,
+    a_node,
+    bomb,
+    cut,
+    drip,
+    flood,
+    garbage,
+    one_line,
+)
 
 KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 WEST, OTHER = uid_of("cluster west"), uid_of("cluster other")
@@ -52,13 +63,13 @@ async def engaged(fake: FakeApi) -> AsyncIterator[LeasedCluster]:
     cluster.start()
     try:
         yield cluster
-        assert not any(t.done() for t in cluster._tasks), "a task ended by itself"  # noqa: SLF001
+        assert not any(t.done() for t in cluster._tasks), "a task ended by itself"
     finally:
         await cluster.close()
 
 
 def always(fake: FakeApi, answer: Answer) -> None:
-    fake._list = answer  # type: ignore[method-assign]  # noqa: SLF001  for as long as it lies
+    fake._list = answer  # type: ignore[method-assign,assignment]
 
 
 def says(cluster: LeasedCluster, type_: str) -> tuple[Status, str]:
@@ -71,7 +82,7 @@ def says(cluster: LeasedCluster, type_: str) -> tuple[Status, str]:
 
 @pytest.mark.parametrize("lie", [*ANYWHERE, *NODES])
 async def test_nodes_that_cant_be_are_not_read_and_the_lease_says_why(fake: FakeApi, lie: str):
-    honest = fake._list  # noqa: SLF001
+    honest = fake._list
     always(fake, {**ANYWHERE, **NODES}[lie])
     async with engaged(fake) as cluster:
         await eventually("said", lambda: NONSENSE in says(cluster, "CapacityMet")[1], seconds=20)
@@ -129,7 +140,7 @@ async def test_a_node_that_comes_with_another_uid_is_another_node(fake: FakeApi)
     async with engaged(fake) as cluster:
         await eventually("watched", lambda: cluster.facts.synced and fake.open_watches)
         fake.put(a_node("n0", uid=uid_of("re-created")))
-        await eventually("seen", lambda: [*cluster.inventory().nodes.values()][0].uid == uid_of("re-created"))  # fmt: skip
+        await eventually("seen", lambda: next(iter(cluster.inventory().nodes.values())).uid == uid_of("re-created"))  # fmt: skip
 
 
 @pytest.mark.parametrize("version", ["", "0", "abc", "9" * 300, "-1", "\N{ARABIC-INDIC DIGIT ONE}"])
@@ -181,4 +192,4 @@ async def test_answers_under_way_are_bounded_together(fake: FakeApi):
         ends = await asyncio.gather(*(api.get("/x") for _ in range(4)), return_exceptions=True)
 
     assert all(isinstance(end, BadAnswer) for end in ends)
-    assert api._reading.held_bytes == 0  # noqa: SLF001
+    assert api._reading.held_bytes == 0
