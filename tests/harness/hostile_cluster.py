@@ -33,13 +33,7 @@ class HostileCluster(FakeApi):
         write_certificates(folder)
         self.objects[KUBE_SYSTEM] = {"metadata": {"uid": uid}}
         self.objects["/version"] = {"gitVersion": "v1.37.2"}
-        self.objects[_POLICIES] = {"resources": []}
-        for plural in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
-            for name in VALIDATING:
-                notes = {DIGEST: spec_digest({"spec": {}})}
-                policy = {"metadata": {"name": name, "annotations": notes}, "spec": {}}
-                self.objects[f"{_POLICIES}/{plural}/{name}"] = policy
-        self._pods = 0
+        self.objects |= policies_of()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request: with a lie if there is one for it."""
@@ -49,16 +43,10 @@ class HostileCluster(FakeApi):
                 if request.path.startswith(begin):
                     return await answer(request)
             if request.method == "POST" and request.path.endswith("/pods"):
-                return await self._try_pod(request)
+                return await try_pod(request)
             return await super().handle(request)
         finally:
             self.pending -= 1
-
-    async def _try_pod(self, request: web.Request) -> web.StreamResponse:
-        pod = await request.json()
-        if "schedulerName" in pod["spec"]:
-            return failure(403, "Forbidden", f"policy '{CLAIM_PODS_POLICY}' denied request")
-        return web.json_response(pod)
 
     def kubeconfig(self) -> str:
         """Return what the landlord hands over."""
@@ -80,6 +68,26 @@ class HostileCluster(FakeApi):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.folder / "server.crt", self.folder / "server.key")
         return context
+
+
+def policies_of() -> dict[str, Any]:
+    """Return path -> what an onboarded cluster without mutating policies shows of its policies."""
+    found: dict[str, Any] = {_POLICIES: {"resources": []}}
+    for plural in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
+        found[f"{_POLICIES}/{plural}"] = {"items": []}
+        for name in VALIDATING:
+            notes = {DIGEST: spec_digest({"spec": {}})}
+            policy = {"metadata": {"name": name, "annotations": notes}, "spec": {}}
+            found[f"{_POLICIES}/{plural}/{name}"] = policy
+    return found
+
+
+async def try_pod(request: web.Request) -> web.StreamResponse:
+    """Answer a dry run as if the policies acted."""
+    pod = await request.json()
+    if "schedulerName" in pod["spec"]:
+        return failure(403, "Forbidden", f"policy '{CLAIM_PODS_POLICY}' denied request")
+    return web.json_response(pod)
 
 
 @contextmanager

@@ -211,4 +211,5 @@ class Fleet:
 
 def _has_answered(facts: LeaseFacts) -> bool:
     fault = facts.credentials_error or facts.identity_error or facts.permission_error
-    return fault is not None or (facts.synced and facts.isolation_ready is not None)
+    fault = fault or facts.nodes_error or facts.bad_answer
+    return bool(fault) or (facts.synced and facts.isolation_ready is not None)
