@@ -28,6 +28,8 @@ class HostileCluster(FakeApi):
         self.lies: dict[str, Answer] = {}  # how a path begins -> answer
         self.pending = 0
         """Requests that wait for an answer now."""
+        self.loop = asyncio.new_event_loop()
+        self._handlers: set[asyncio.Task[Any]] = set()
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         write_certificates(folder)
@@ -38,6 +40,9 @@ class HostileCluster(FakeApi):
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request: with a lie if there is one for it."""
         self.pending += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._handlers.add(task)
         try:
             for begin, answer in self.lies.items():
                 if request.path.startswith(begin):
@@ -46,7 +51,23 @@ class HostileCluster(FakeApi):
                 return await try_pod(request)
             return await super().handle(request)
         finally:
+            self._handlers.discard(task)
             self.pending -= 1
+
+    def calm(self) -> None:
+        """Lie no more, and cut whatever is being answered, also what would never end."""
+        self.lies.clear()
+        self.next_watch.clear()
+        self.next_list.clear()
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut every connection that is being answered, watches too."""
+        self.loop.call_soon_threadsafe(self._cut)
+
+    def _cut(self) -> None:
+        for task in tuple(self._handlers):
+            task.cancel()
 
     def kubeconfig(self) -> str:
         """Return what the landlord hands over."""
@@ -93,13 +114,14 @@ async def try_pod(request: web.Request) -> web.StreamResponse:
 @contextmanager
 def serving(cluster: HostileCluster) -> Iterator[HostileCluster]:
     """Serve in a thread of its own, so that its floods take no time of the test's."""
-    loop = asyncio.new_event_loop()
+    loop = cluster.loop
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     runner = asyncio.run_coroutine_threadsafe(_start(cluster, 0), loop).result(10)
     try:
         yield cluster
     finally:
+        cluster.calm()
         asyncio.run_coroutine_threadsafe(_stop(runner), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

@@ -229,7 +229,10 @@ async def test_thousands_of_tiny_claims_stop_at_the_namespaces_quota(tenancy: Te
     stack.apply("hub", quota)
     wait_for("the quota is in force", lambda: stack.get("hub", "resourcequota", "-n", ACME, "claims").get("status", {}).get("hard"))  # fmt: skip
     async with tenancy.hub_user() as tess:
-        said = [await tess.creates(CLAIMS, asked(f"tiny-{i}", gpus=1)) for i in range(40)]
+        said = [
+            await tess.creates(CLAIMS, asked(f"tiny-{i}", gpus=1, class_name="h200"))
+            for i in range(40)
+        ]
     stack.apply("hub", claim("next", GLOBEX, gpus=1))
     wait_for("the neighbour's is served", lambda: stack.is_bound(GLOBEX, "next"))
     stack.kubectl("hub", "-n", GLOBEX, "delete", "gpuclaim", "next", "--timeout=40s")

@@ -62,10 +62,9 @@ def _secret(liar: HostileCluster) -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def _honest(landlords: Landlords) -> Iterator[None]:
-    landlords.liar.lies.clear()
     wait_for("east is well", lambda: says(landlords, "Reachable") == "True" and says(landlords, "CapacityMet") != "Unknown", seconds=90)  # fmt: skip
     yield
-    landlords.liar.lies.clear()
+    landlords.liar.calm()
 
 
 def says(landlords: Landlords, type_: str, field: str = "status") -> str | None:
@@ -101,7 +100,7 @@ def test_nodes_that_cant_be_are_said_on_their_lease_and_harm_no_other(
     landlords: Landlords, lie: str
 ):
     landlords.liar.lies[NODES_PATH] = NODES[lie]
-    landlords.liar.close_watches()
+    landlords.liar.cut()
     wait_for("said", lambda: "the nodes can't be read" in str(says(landlords, "CapacityMet", "message")), seconds=60)  # fmt: skip
 
     assert says(landlords, "Reachable") == "True"
@@ -111,11 +110,10 @@ def test_nodes_that_cant_be_are_said_on_their_lease_and_harm_no_other(
 @pytest.mark.parametrize("watch", [flood, garbage])
 def test_a_flood_of_one_landlord_leaves_the_others_their_turn(landlords: Landlords, watch: Answer):
     landlords.liar.next_watch.extend([watch] * 20)
-    landlords.liar.close_watches()
+    landlords.liar.cut()
     wait_for("it floods", lambda: len(landlords.liar.next_watch) < 20, seconds=60)
     for turn in range(3):
         west_sells(landlords, f"beside-flood-{turn}")
-    landlords.liar.next_watch.clear()
 
 
 @pytest.mark.parametrize("silence", [blackhole, drip])
@@ -124,7 +122,7 @@ def test_while_one_landlord_never_answers_another_ones_claims_are_bound(
 ):
     """The trace: at each bind on west requests to east are waiting for their answers, and none is waited for."""
     landlords.liar.lies["/"] = silence
-    landlords.liar.close_watches()
+    landlords.liar.cut()
     for turn in range(3):
         wait_for("somebody waits for east", lambda: landlords.liar.pending > 0)
         west_sells(landlords, f"beside-silence-{turn}")
