@@ -144,7 +144,9 @@ def _collect(life: Life, records: Path) -> None:
         for kind in _kinds(stack, plane):
             life.places[f"{plane}: {kind}"] = stack.kubectl(plane, "get", kind, "-A", "-o", "json", "--show-managed-fields", check=False)  # fmt: skip
     life.places["metrics"] = "\n".join(operator.metrics())
-    for path in ("/admin/v1/usage", "/admin/v1/ledger/verify", "/admin/v1/pass"):
+    span = "from=2026-01-01T00:00:00Z&to=2036-01-01T00:00:00Z"
+    usage = [f"/admin/v1/usage?by={by}&{span}" for by in ("claim", "tenant", "lease")]
+    for path in (*usage, "/admin/v1/ledger/verify", "/admin/v1/pass"):
         life.places[f"admin {path}"] = json.dumps(operator.admin(path))
     operator.terminate()
     life.places["log"] = operator.log.read_text()
