@@ -23,6 +23,8 @@ from tests.planes import planes
 from tests.planes.binaries import ROOT, find
 
 NAMESPACE = "sublet-system"
+ONBOARDED = LeasedOptions(role_resources=("kubeflow.org/pytorchjobs",))
+"""What leased clusters let leases sell."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def start_stack(
     leased: tuple[str, ...] = ("west", "east"),
     hub_nodes: bool = False,
     audited: str = "",
+    options: LeasedOptions = ONBOARDED,
 ) -> Stack:
     """Start planes and install everything on them; with `hub_nodes` the hub can be leased too.
 
@@ -112,7 +115,7 @@ def start_stack(
     stack = Stack(planes.start(name, [hub, *leased], keep=False, audited=audited))
     crds = [yaml.safe_load(p.read_text()) for p in sorted((ROOT / "crds").glob("*.yaml"))]
     stack.apply("hub", *crds)
-    asyncio.run(_install(stack, leased, belt=belt))
+    asyncio.run(_install(stack, leased, options, belt=belt))
     token = stack.kubectl(
         "hub", "-n", NAMESPACE, "create", "token", "sublet", "--duration=24h"
     ).strip()
@@ -144,7 +147,9 @@ def leased_kubeconfig(stack: Stack, name: str) -> Path:
     return path
 
 
-async def _install(stack: Stack, leased: tuple[str, ...], *, belt: bool) -> None:
+async def _install(
+    stack: Stack, leased: tuple[str, ...], options: LeasedOptions, *, belt: bool
+) -> None:
     async with ApiServer(
         await hub_endpoint(kubeconfig=str(stack.running.kubeconfig("hub")))
     ) as hub:
@@ -152,7 +157,6 @@ async def _install(stack: Stack, leased: tuple[str, ...], *, belt: bool) -> None
         for name in leased:
             endpoint = await hub_endpoint(kubeconfig=str(stack.running.kubeconfig(name)))
             async with ApiServer(endpoint) as api:
-                options = LeasedOptions(role_resources=("kubeflow.org/pytorchjobs",))
                 await apply_all(api, leased_cluster(options))
                 token = await take_token(api, NAMESPACE, rotate=False)
                 secret = hub_secret(name, NAMESPACE, kubeconfig(api, token))

@@ -114,6 +114,8 @@ class LeaseInventory:
     """The node list was read to its end at least once; before that nothing may be sold."""
     isolation_ready: bool = False
     """The admission policies were proven; nothing is sold while they aren't."""
+    isolation_fault: bool = False
+    """They were tried and found wanting, which is more than not knowing."""
     cluster_uid: ClusterUID | None = None
     gone: frozenset[NodeUID] = frozenset()
     """Nodes that were asked for by name and aren't there any more."""

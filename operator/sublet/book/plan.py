@@ -38,10 +38,10 @@ from sublet.book.preemption import Preemption
 from sublet.book.promises import Promises, give
 from sublet.book.reasons import quota_refusal, refusal
 from sublet.book.relocation import Relocations
-from sublet.book.silence import tidings
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
+from sublet.book.troubles import troubles
 from sublet.book.view import View
 
 _MENDED_BY_TIME: Final = frozenset(
@@ -144,7 +144,7 @@ class Pass:
         made += self._promises.decide({d.claim_uid for d in made})
         made += self._relocations.decide({d.claim_uid for d in made} | self._view.busy)
         decided = {d.claim_uid for d in made} | self._view.busy
-        made += tidings(self.holders, self._view, decided)
+        made += troubles(self.holders, decided, self._view)
         self.is_settled = all(isinstance(d, Warn) for d in made) and not self._pardons.are_asked_for
         self._preemption.spare({d.claim_uid for d in made})
         self._pardons.spare({d.claim_uid for d in made})

@@ -18,7 +18,7 @@ from sublet.api.ids import NodeName
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis
 from sublet.book.decisions import Reserve
-from sublet.book.holdings import Holdings
+from sublet.book.holdings import HoldingsAt
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.book.view import View
 
@@ -80,7 +80,7 @@ def is_carried_out(decision: Reserve, after: GpuClaim) -> bool:
     return is_true(conditions, "Reserved") and _terms(decision, found)
 
 
-def same_nodes(before: LeaseInventory, after: LeaseInventory, holdings: Holdings) -> bool:
+def same_nodes(before: LeaseInventory, after: LeaseInventory, holdings: HoldingsAt) -> bool:
     """Say whether nothing of a lease's nodes changed but what their books say of holdings that are counted."""
     if before is after:
         return True
@@ -102,7 +102,7 @@ def _changed(
             yield old, node
 
 
-def _same_node(before: NodeState, after: NodeState, holdings: Holdings) -> bool:
+def _same_node(before: NodeState, after: NodeState, holdings: HoldingsAt) -> bool:
     if before == after:
         return True
     booked = replace(after, holdings=before.holdings, tenant_uid=before.tenant_uid)

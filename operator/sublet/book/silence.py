@@ -14,9 +14,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID
 from sublet.api.outage import MOST_OUTAGES, Outage
 from sublet.api.times import Millis, format_instant
-from sublet.book.clocks import behind
-from sublet.book.decisions import Decision, Silence
-from sublet.book.view import View
+from sublet.book.decisions import Silence
 
 TOLD_AFTER_MS: Final = 60_000
 ALARM_AFTER_MS: Final = 3_600_000
@@ -24,15 +22,6 @@ TOKEN_WARNING_MS: Final = 3_600_000
 UNREACHABLE: Final = "Unreachable"
 UNREACHABLE_FOR_1_HOUR: Final = "UnreachableFor1Hour"
 ANSWERS: Final = "Answers"
-
-
-def tidings(
-    holders: Iterable[GpuClaim], view: View, decided: Collection[str]
-) -> Iterator[Decision]:
-    """Yield what bound claims are told that changes nothing for them: of silent clusters, then of a clock that is behind."""
-    told = list(silences(holders, view.leases, decided, view.now_ms))
-    yield from told
-    yield from behind(holders, {*decided, *(d.claim_uid for d in told)}, view.now_ms)
 
 
 def silences(

@@ -113,6 +113,12 @@ def _reachable(facts: LeaseFacts) -> Found:
     if facts.reach is Reach.UNREACHABLE:
         return Status.FALSE, "Refuses", "the cluster answers, but not to us"
     since = facts.unreachable_since_ms
+    if facts.bad_answer:
+        return (
+            Status.UNKNOWN,
+            "BadAnswer",
+            f"{facts.bad_answer}; claims stay bound and their GPUs held",
+        )
     text = f"no answer since {format_instant(since)}" if since is not None else "no answer yet"
     return Status.UNKNOWN, "NoAnswer", f"{text}; claims stay bound and their GPUs held"
 
@@ -129,13 +135,16 @@ def _isolation(facts: LeaseFacts) -> Found:
     if facts.permission_error is not None:
         return Status.FALSE, "RightMissing", f"{facts.permission_error}; run `sublet onboard` again"
     if facts.isolation_ready is None:
-        return Status.UNKNOWN, "NotTried", "isolation hasn't been proven yet"
+        text = facts.isolation_message or "isolation hasn't been proven yet"
+        return Status.UNKNOWN, "NotTried", text
     if facts.isolation_ready:
         return Status.TRUE, "Proven", "the policies refuse what they must and accept what they may"
     return Status.FALSE, "NotProven", facts.isolation_message
 
 
 def _capacity(facts: LeaseFacts, counts: InventoryStatus) -> Found:
+    if facts.nodes_error:
+        return Status.UNKNOWN, "NotRead", f"the nodes can't be read: {facts.nodes_error}"
     if not facts.synced:
         return Status.UNKNOWN, "NotRead", "the nodes haven't been read yet"
     text = f"{counts.healthy} of {counts.committed} committed GPUs are delivered and usable"

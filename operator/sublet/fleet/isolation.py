@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sublet.kube.errors import ApiError, Forbidden, NotFound
+from sublet.kube.errors import ApiError, BadAnswer, Forbidden, NotFound
 from sublet.kube.session import ApiServer
 
 DIGEST: Final = "sublet.dev/digest"
@@ -52,9 +52,20 @@ async def find_isolation_fault(api: ApiServer) -> str | None:
             return f"{missing}; run `sublet onboard` for this cluster again"
         return await _try_pods(api)
     except Forbidden as error:
-        return f"a right is missing ({error.message}); run `sublet onboard` for this cluster again"
+        return missing_right(error)
     except NotFound:
         return "the cluster serves no admission policies; Kubernetes 1.30 or newer is needed"
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+    ) as error:  # no object of the kind that was asked for
+        raise BadAnswer(f"a policy of another shape: {type(error).__name__}") from error
+
+
+def missing_right(error: Forbidden) -> str:
+    """Say that the operator's credential can't do what the proof needs, and what to do."""
+    return f"a right is missing ({error.message}); run `sublet onboard` for this cluster again"
 
 
 def spec_digest(obj: Mapping[str, Any]) -> str:

@@ -106,6 +106,7 @@ class Fleet:
             hub_uid=None if credential.is_hub else self.hub_uid,
             tenant_server=credential.tenant_server,
             seen_ms=self._seen.get(uid),
+            is_anothers=lambda cluster_uid: self._is_anothers(uid, cluster_uid),
         )
         self._clusters[uid] = cluster
         self._made_from[uid] = wanted
@@ -159,6 +160,17 @@ class Fleet:
         """Close all connections."""
         await asyncio.gather(*(self._drop(uid) for uid in list(self._clusters)))
 
+    def _is_anothers(self, uid: LeaseUID, cluster_uid: ClusterUID) -> bool:
+        """Say whether an older lease reaches a cluster of this UID by another CA: anybody can copy a UID, nobody a key."""
+        mine = self._clusters.get(uid)
+        return mine is not None and any(
+            other.age_key < mine.age_key
+            and other.writable
+            and other.facts.cluster_uid == cluster_uid
+            and other.api.endpoint.ca_pem != mine.api.endpoint.ca_pem
+            for other in self._clusters.values()
+        )
+
     def _inventory(self, uid: LeaseUID) -> LeaseInventory:
         cluster = self._clusters.get(uid)
         if cluster is None:
@@ -209,4 +221,5 @@ class Fleet:
 
 def _has_answered(facts: LeaseFacts) -> bool:
     fault = facts.credentials_error or facts.identity_error or facts.permission_error
-    return fault is not None or (facts.synced and facts.isolation_ready is not None)
+    fault = fault or facts.nodes_error or facts.bad_answer
+    return bool(fault) or (facts.synced and facts.isolation_ready is not None)
