@@ -83,6 +83,12 @@ class _Zygote:
 _RUNNING: dict[int, _Zygote] = {}  # pid of the process that started it -> its zygote
 
 
+def warm_up() -> None:
+    """Start the zygote now, from a thread that lives as long as it is needed: it ends with the thread that started it."""
+    with _LOCK:
+        _zygote()
+
+
 def fork_operator(module: str, environment: dict[str, str], log: Path) -> Forked:
     """Run `python -m module` in a fork of the zygote, its output appended to a file."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -1,0 +1,168 @@
+"""Runs one plan in a world and judges it: settled in time, the end of the fault-free runs, no invariant broken on the way."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sublet.api.times import parse_instant
+from tests.faults.journal import Entry
+from tests.faults.order import broken_rules
+from tests.faults.outcome import (
+    Outcome,
+    count_faults,
+    differences,
+    ledger_faults,
+    ledger_rows,
+    read_outcome,
+)
+from tests.faults.plan import FATAL, VIEW_ACTIONS, Place, Plan, places_in
+from tests.faults.workloads import ALL
+from tests.faults.workloads.base import Workload
+from tests.faults.world import NotSettled, World
+
+_HELD_SECONDS: Final = 1.2
+"""So long a view stays old after the change that isn't seen."""
+
+Check = Callable[[World, bool], Awaitable[list[str]]]
+"""Reads all planes and the ledger and returns what is violated; True: nothing is under way any more."""
+
+
+@dataclass
+class Reference:
+    """What the fault-free runs of a workload ended in."""
+
+    places: list[list[Place]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    writes: list[list[Entry]] = field(default_factory=list)
+
+
+@dataclass
+class Result:
+    """How a plan went."""
+
+    line: str
+    faults: list[str]
+    hit: bool
+    """Whether the place was reached."""
+    seconds: float
+    converged_seconds: float
+    """From the fault, or from its end, to the last write."""
+    writes: int
+    places: list[Place] = field(default_factory=list)
+    outcome: Outcome = field(default_factory=dict)
+    journal: list[Entry] = field(default_factory=list)
+
+
+async def run(world: World, plan: Plan, reference: Reference | None, check: Check) -> Result:
+    """Carry out a plan; whatever went wrong is in the result's faults."""
+    workload, begun = ALL[plan.workload], time.monotonic()
+    faults: list[str] = []
+    try:
+        await world.reset()
+        await workload.prepare(world)
+        await world.quiet()
+        world.journal.forget()
+        _watch_invariants(world, check, faults)
+        await _act(world, workload, plan)
+        await world.quiet()
+    except (NotSettled, AssertionError) as error:
+        faults.append(f"{type(error).__name__}: {error}")
+    result = await _judge(world, plan, reference, check, faults)
+    world.trouble.disarm()
+    world.trouble.on_commit = None
+    with suppress(NotSettled):
+        await workload.clean(world)
+    result.seconds = time.monotonic() - begun
+    return result
+
+
+def _watch_invariants(world: World, check: Check, faults: list[str]) -> None:
+    async def look(entry: Entry) -> None:
+        faults.extend(f"after write {entry}: {v}" for v in await check(world, False))
+
+    world.trouble.on_commit = look
+
+
+async def _act(world: World, workload: Workload, plan: Plan) -> None:
+    """Let the workload happen, and the fault in it."""
+    place = plan.place
+    if plan.action in VIEW_ACTIONS and place is not None:
+        await _act_in_view(world, workload, plan.action, place)
+        return
+    if plan.action == "overtaken":
+        await _prepare_overtaking(world)
+    world.trouble.arm(place, plan.action)
+    await workload.act(world)
+
+
+async def _act_in_view(world: World, workload: Workload, action: str, place: Place) -> None:
+    cluster, resource = place.key.split()
+    view = world.trouble.views[cluster, resource]
+    if action == "replayed":
+        view.doubled = view.replayed = True
+        await workload.act(world)
+        return
+    if action != "gone":
+        view.freeze(await world.revision(cluster, resource))
+    acting = asyncio.create_task(workload.act(world))
+    await asyncio.wait({acting}, timeout=_HELD_SECONDS)
+    world.trouble.fired_seconds = time.monotonic()
+    if action == "stale":
+        await world.restart()
+    if action == "gone":
+        await view.expire()
+    await view.thaw(coalesce=action == "unobserved")
+    world.trouble.fired_seconds = time.monotonic()
+    await acting
+
+
+async def _prepare_overtaking(world: World) -> None:
+    """Start a second operator that may not write yet; at the plan's write it comes first, and the write comes late."""
+    second = await world.start_operator("second")
+    gate = world.trouble.held[second.pid] = asyncio.Event()
+
+    async def overtake(entry: Entry) -> None:
+        world.trouble.held[entry.pid] = late = asyncio.Event()
+        gate.set()
+        with suppress(NotSettled):
+            await world.quiet(1.0)
+        late.set()
+
+    world.trouble.overtake = overtake
+
+
+async def _judge(
+    world: World, plan: Plan, reference: Reference | None, check: Check, faults: list[str]
+) -> Result:
+    journal = list(world.journal)
+    writes = [e for e in journal if e.is_write]
+    outcome = await read_outcome(world)
+    faults += [f"at the end: {v}" for v in await check(world, True)]
+    faults += broken_rules(journal)
+    faults += ledger_faults(ledger_rows(world), _bound_times(await world.claims()))
+    fired = world.trouble.fired_seconds
+    hit = fired is not None or plan.action in ("none", *VIEW_ACTIONS)
+    if reference is not None:
+        faults += _nearest(reference.outcomes, outcome)
+        faults += count_faults(max(reference.writes, key=len), writes)
+    last = max((e.at_seconds for e in writes), default=time.monotonic())
+    return Result(
+        plan.line, faults, hit, 0.0, max(0.0, last - fired) if fired else 0.0, len(writes),
+        places_in(writes), outcome, journal,
+    )  # fmt: skip
+
+
+def _nearest(references: list[Outcome], seen: Outcome) -> list[str]:
+    """Return the differences from the reference that is nearest; fault-free runs needn't all end the same."""
+    return min((differences(each, seen) for each in references), key=len)
+
+
+def _bound_times(claims: list[dict[str, Any]]) -> dict[str, int]:
+    allocations = {c["metadata"]["uid"]: c.get("status", {}).get("allocation", {}) for c in claims}
+    return {u: parse_instant(a["boundTime"]) for u, a in allocations.items() if "boundTime" in a}
+
+
+__all__ = ["FATAL", "Check", "Reference", "Result", "run"]
