@@ -14,8 +14,9 @@ from typing import Any, Final
 import yaml
 
 from sublet.api.kinds import CLAIMS, LEASES
+from tests.faults.hand import ACME, LEASED
 from tests.faults.journal import Entry, masked
-from tests.faults.world import ACME, LEASED, World
+from tests.faults.world import World
 
 Outcome = dict[str, Any]
 _INSIDE: Final = {

@@ -67,10 +67,12 @@ def common_places(runs: Iterable[Iterable[Place]]) -> list[Place]:
     return [place for place in first if place in everywhere]
 
 
-def plans_for(workload: str, places: Iterable[Place], views: Iterable[str]) -> Iterator[Plan]:
-    """Yield a plan for every write and action, then for every watched kind and action on its view."""
+def plans_for(
+    workload: str, places: Iterable[Place], views: Iterable[str], more: Iterable[str] = ()
+) -> Iterator[Plan]:
+    """Yield a plan for every write and action (`more` beside the usual ones), then for every watched kind and action."""
     listed = list(places)
-    for action in WRITE_ACTIONS:
+    for action in (*WRITE_ACTIONS, *more):
         for place in listed:
             yield Plan(workload, action, place)
     for action in VIEW_ACTIONS:

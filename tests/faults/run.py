@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sublet.api.times import parse_instant
+from tests.faults.hand import NotSettled
+from tests.faults.invariants import Invariants
 from tests.faults.journal import Entry
 from tests.faults.order import broken_rules
 from tests.faults.outcome import (
@@ -21,13 +22,10 @@ from tests.faults.outcome import (
 from tests.faults.plan import FATAL, VIEW_ACTIONS, Place, Plan, places_in
 from tests.faults.workloads import ALL
 from tests.faults.workloads.base import Workload
-from tests.faults.world import NotSettled, World
+from tests.faults.world import World
 
 _HELD_SECONDS: Final = 1.2
 """So long a view stays old after the change that isn't seen."""
-
-Check = Callable[[World, bool], Awaitable[list[str]]]
-"""Reads all planes and the ledger and returns what is violated; True: nothing is under way any more."""
 
 
 @dataclass
@@ -56,7 +54,9 @@ class Result:
     journal: list[Entry] = field(default_factory=list)
 
 
-async def run(world: World, plan: Plan, reference: Reference | None, check: Check) -> Result:
+async def run(
+    world: World, plan: Plan, reference: Reference | None, invariants: Invariants
+) -> Result:
     """Carry out a plan; whatever went wrong is in the result's faults."""
     workload, begun = ALL[plan.workload], time.monotonic()
     faults: list[str] = []
@@ -65,12 +65,12 @@ async def run(world: World, plan: Plan, reference: Reference | None, check: Chec
         await workload.prepare(world)
         await world.quiet()
         world.journal.forget()
-        _watch_invariants(world, check, faults)
+        _watch_invariants(world, invariants, faults)
         await _act(world, workload, plan)
         await world.quiet()
     except (NotSettled, AssertionError) as error:
         faults.append(f"{type(error).__name__}: {error}")
-    result = await _judge(world, plan, reference, check, faults)
+    result = await _judge(world, plan, reference, invariants, faults)
     world.trouble.disarm()
     world.trouble.on_commit = None
     with suppress(NotSettled):
@@ -79,9 +79,9 @@ async def run(world: World, plan: Plan, reference: Reference | None, check: Chec
     return result
 
 
-def _watch_invariants(world: World, check: Check, faults: list[str]) -> None:
+def _watch_invariants(world: World, invariants: Invariants, faults: list[str]) -> None:
     async def look(entry: Entry) -> None:
-        faults.extend(f"after write {entry}: {v}" for v in await check(world, False))
+        faults.extend(f"after write {entry}: {v}" for v in await invariants.now())
 
     world.trouble.on_commit = look
 
@@ -107,11 +107,11 @@ async def _act_in_view(world: World, workload: Workload, action: str, place: Pla
         return
     if action != "gone":
         view.freeze(await world.revision(cluster, resource))
-    acting = asyncio.create_task(workload.act(world))
+    acting: asyncio.Task[None] = asyncio.create_task(workload.act(world))
     await asyncio.wait({acting}, timeout=_HELD_SECONDS)
     world.trouble.fired_seconds = time.monotonic()
     if action == "stale":
-        await world.restart()
+        await world.operators.restart()
     if action == "gone":
         await view.expire()
     await view.thaw(coalesce=action == "unobserved")
@@ -121,8 +121,8 @@ async def _act_in_view(world: World, workload: Workload, action: str, place: Pla
 
 async def _prepare_overtaking(world: World) -> None:
     """Start a second operator that may not write yet; at the plan's write it comes first, and the write comes late."""
-    second = await world.start_operator("second")
-    gate = world.trouble.held[second.pid] = asyncio.Event()
+    second = await world.operators.start("second")
+    gate = world.trouble.held[second] = asyncio.Event()
 
     async def overtake(entry: Entry) -> None:
         world.trouble.held[entry.pid] = late = asyncio.Event()
@@ -135,12 +135,12 @@ async def _prepare_overtaking(world: World) -> None:
 
 
 async def _judge(
-    world: World, plan: Plan, reference: Reference | None, check: Check, faults: list[str]
+    world: World, plan: Plan, reference: Reference | None, invariants: Invariants, faults: list[str]
 ) -> Result:
     journal = list(world.journal)
     writes = [e for e in journal if e.is_write]
     outcome = await read_outcome(world)
-    faults += [f"at the end: {v}" for v in await check(world, True)]
+    faults += [f"at the end: {v}" for v in await invariants.at_rest()]
     faults += broken_rules(journal)
     faults += ledger_faults(ledger_rows(world), _bound_times(await world.claims()))
     fired = world.trouble.fired_seconds
@@ -165,4 +165,4 @@ def _bound_times(claims: list[dict[str, Any]]) -> dict[str, int]:
     return {u: parse_instant(a["boundTime"]) for u, a in allocations.items() if "boundTime" in a}
 
 
-__all__ = ["FATAL", "Check", "Reference", "Result", "run"]
+__all__ = ["FATAL", "Reference", "Result", "run"]

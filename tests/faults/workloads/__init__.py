@@ -5,8 +5,11 @@ Only what happens in `act` is under the fault. Every workload is the same whatev
 
 from tests.faults.workloads.base import Workload
 from tests.faults.workloads.binding import BINDING
+from tests.faults.workloads.leases import LEASE
+from tests.faults.workloads.nodes import NODES
+from tests.faults.workloads.operators import OPERATORS
 from tests.faults.workloads.releasing import RELEASING
 
-ALL: dict[str, Workload] = {w.name: w for w in (*BINDING, *RELEASING)}
+ALL: dict[str, Workload] = {w.name: w for w in (*BINDING, *RELEASING, *NODES, *LEASE, *OPERATORS)}
 
 __all__ = ["ALL", "Workload"]

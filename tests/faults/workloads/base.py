@@ -1,12 +1,12 @@
 """What a workload is."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tests.faults.world import World
 
-Step = Callable[[World], Awaitable[None]]
+Step = Callable[[World], Coroutine[Any, Any, None]]
 CLAIMS_VIEW: Final = "hub gpuclaims"
 NODES_VIEW: Final = "west nodes"
 

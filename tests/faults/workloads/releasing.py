@@ -4,8 +4,9 @@ from contextlib import suppress
 
 from sublet.api.kinds import CLAIMS
 from sublet.kube.errors import Conflict
+from tests.faults.hand import ACME
 from tests.faults.workloads.base import Workload
-from tests.faults.world import ACME, World
+from tests.faults.world import World
 
 
 async def _bound(world: World) -> None:
