@@ -131,7 +131,7 @@ class Hand:
                 return found
             if time.monotonic() > deadline:
                 raise NotSettled(f"not within {seconds:.0f} s: {what}")
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.05)
 
     async def bound(self, base: str) -> Object:
         """Wait until a claim is Bound."""

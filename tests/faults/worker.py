@@ -67,13 +67,15 @@ async def a_world(name: str, *, durable: bool) -> AsyncIterator[tuple[World, Inv
     """Start planes and a world on them; everything is gone afterwards."""
     stack = await asyncio.to_thread(start_stack, name, durable=durable)
     world = World(stack)
+    invariants: Invariants | None = None
     try:
         await world.open()
         invariants = Invariants(world)
         yield world, invariants
-        await invariants.close()
     finally:
         await world.close()
+        if invariants is not None:
+            await invariants.close()
         await asyncio.to_thread(stack.stop)
 
 

@@ -63,6 +63,7 @@ class World(Hand):
 
     async def close(self) -> None:
         """Stop operators and proxies; the planes are the caller's."""
+        self.trouble.on_commit = None
         self.operators.close()
         for proxy in self.proxies.values():
             await proxy.close()

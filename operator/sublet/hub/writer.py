@@ -58,6 +58,8 @@ class StatusWriter:
         self, lease: GpuLease, inventories: Mapping[LeaseUID, LeaseInventory], now: Millis
     ) -> None:
         uid = LeaseUID(lease.metadata.uid)
+        if lease.status.conditions and not self._fleet.has_answered(uid):
+            return  # a restart, or a new credential, is no reason to say for a second that nothing is known
         inventory = inventories.get(uid) or LeaseInventory(uid)
         held = self._tally.held(uid, now)
         status = lease_status(lease, self._fleet.facts(uid), inventory, held, now)
