@@ -26,6 +26,7 @@ _REASONS: Final = {
     401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 410: "Expired", 422: "Invalid",
     429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable",
 }  # fmt: skip
+_LOOK_SECONDS: Final = 0.2
 _LINE_BYTES: Final = 4 * 1024 * 1024
 _KEPT_ANSWERS: Final = {"resourcequotas", "pods", "gpuclaims"}
 """Whose answers the rules of order read."""
@@ -42,18 +43,21 @@ class Proxy:
         self,
         cluster: str,
         upstream: str,
-        ca: Path,
+        ca: Path | None,
         *,
         journal: Journal,
         trouble: Trouble,
         pids: Callable[[], Collection[int]],
         writing: asyncio.Lock,
     ) -> None:
-        """`writing` is shared by all proxies of a set: one write at a time, whichever cluster it goes to."""
+        """`ca` is the API server's, None if it speaks without TLS.
+
+        `writing` is shared by all proxies of a set: one write at a time, whichever cluster it goes to.
+        """
         self.cluster = cluster
         self.port = 0
         self._upstream = upstream
-        self._tls = ssl.create_default_context(cafile=str(ca))
+        self._tls = ssl.create_default_context(cafile=str(ca)) if ca is not None else True
         self._journal = journal
         self._trouble = trouble
         self._pids = pids
@@ -108,6 +112,8 @@ class Proxy:
             return _refusal(entry, int(action))
         if action == "delay":
             await asyncio.sleep(DELAY_SECONDS)
+        if action == "blackhole":
+            await self._swallow(request)
         if action == "partition":
             self._trouble.partition_for_a_while(self.cluster)
             raise Cut
@@ -124,6 +130,12 @@ class Proxy:
             raise Cut
         self._see_joined(entry)
         return response
+
+    async def _swallow(self, request: web.Request) -> None:
+        """Never answer; whoever asked gives up some time."""
+        while not self._is_cut(request):  # noqa: ASYNC110  aiohttp tells nobody that the peer has gone
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise Cut
 
     def _is_cut(self, request: web.Request) -> bool:
         gone = request.transport is None or request.transport.is_closing()
@@ -198,7 +210,9 @@ class Proxy:
             while True:
                 line = asyncio.create_task(answer.content.readline())
                 while not (line.done() or over.done() or self._is_cut(request)):
-                    await asyncio.wait({line, over}, timeout=0.2, return_when="FIRST_COMPLETED")
+                    await asyncio.wait(
+                        {line, over}, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED"
+                    )
                 if not line.done():
                     line.cancel()
                     if not over.done():
