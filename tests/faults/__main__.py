@@ -32,11 +32,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("plan", nargs="*", help="lines of JSON to replay; all plans without")
     parser.add_argument("--workload", action="append", choices=sorted(ALL), help="these alone")
+    parser.add_argument("--part", default="1/1", help="2/8: every eighth plan, from the second on")
     parser.add_argument("--workers", type=int, default=2, help="sets of planes side by side")
     given = parser.parse_args()
     if given.plan:
         return replay(given.plan)
-    return run_all(given.workload or list(ALL), given.workers)
+    return run_all(given.workload or list(ALL), given.workers, given.part)
 
 
 def replay(lines: list[str]) -> int:
@@ -61,7 +62,7 @@ def replay(lines: list[str]) -> int:
     return 1 if bad else 0
 
 
-def run_all(workloads: list[str], workers: int) -> int:
+def run_all(workloads: list[str], workers: int, part: str) -> int:
     """Run all plans of some workloads, spread over workers; return the exit status."""
     context = multiprocessing.get_context("spawn")
     todo: Queue[str] = context.Queue()
@@ -69,7 +70,7 @@ def run_all(workloads: list[str], workers: int) -> int:
     for name in workloads:
         todo.put(name)
     processes = [
-        context.Process(target=work_off, args=(number, todo, done), daemon=True)
+        context.Process(target=work_off, args=(number, part, todo, done), daemon=True)
         for number in range(min(workers, len(workloads)))
     ]
     for process in processes:
@@ -83,7 +84,7 @@ def run_all(workloads: list[str], workers: int) -> int:
         summary.take(report)
         _show(report)
     lost = [p for p in processes if p.exitcode != 0]
-    text = summary.body(time.monotonic() - begun, len(lost))
+    text = {"part": part, **summary.body(time.monotonic() - begun, len(lost))}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(text, indent=1) + "\n")
     print(summary.words(), f"written to {RESULTS.relative_to(ROOT)}", sep="\n")

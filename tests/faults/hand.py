@@ -15,6 +15,7 @@ from sublet.kube.errors import Conflict, NotFound
 from sublet.kube.session import ApiServer
 from tests.builders.api import claim, lease
 from tests.builders.nodes import gpu_node
+from tests.faults.journal import masked
 from tests.harness.stack import condition
 
 T = TypeVar("T")
@@ -25,6 +26,11 @@ NODES: Final = 2
 """Of each leased cluster."""
 SETTLE_SECONDS: Final = 45.0
 Object = dict[str, Any]
+_ROOTS: Final = {
+    "nodes": "/api/v1",
+    "secrets": "/api/v1",
+    "priorityclasses": "/apis/scheduling.k8s.io/v1",
+}
 
 
 class NotSettled(Exception):
@@ -51,7 +57,7 @@ class Hand:
         placement = {"placement": {"leases": {"allow": list(on)}}} if on else {}
         body = claim(self.name(base), ACME, **placement, **spec)
         made = await self.api["hub"].create(CLAIMS.path(ACME), body)
-        self.seen[made["metadata"]["uid"]] = base
+        self.seen[made["metadata"]["uid"]] = masked(base)
         return made
 
     async def claim(self, base: str) -> Object | None:
@@ -222,7 +228,7 @@ class Hand:
 
     async def revision(self, plane: str, resource: str) -> int:
         """Return the revision of a collection now."""
-        root = "/api/v1" if resource in ("nodes", "secrets") else "/apis/sublet.dev/v1alpha1"
+        root = _ROOTS.get(resource, "/apis/sublet.dev/v1alpha1")
         found = await self.api[plane].get(f"{root}/{resource}", limit="1")
         return int(found["metadata"]["resourceVersion"])
 

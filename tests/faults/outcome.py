@@ -39,7 +39,7 @@ async def read_outcome(world: World) -> Outcome:
         if world.is_ours(c["metadata"]["name"])
     ]
     found: Outcome = {
-        "claims": {masked(c["metadata"]["name"]): _claim(c) for c in claims},
+        "claims": _by_name(claims),
         "secrets": await _secrets(world),
         "leases": {
             x["metadata"]["name"]: _lease(x) for x in await world.items("hub", LEASES.path())
@@ -146,6 +146,17 @@ def _counts(entries: Iterable[Entry]) -> Counter[tuple[str, str]]:
             masked(entry.object) if target.resource != "nodes" else f"{entry.cluster} node", verb
         ] += 1
     return found
+
+
+def _by_name(claims: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is to be compared of claims; those that are alike in the order of what became of them."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for each in claims:
+        found[masked(each["metadata"]["name"])].append(_claim(each))
+    alike = {name: sorted(each, key=str) for name, each in found.items()}
+    return {
+        f"{name} {i}".removesuffix(" 0"): c for name, cs in alike.items() for i, c in enumerate(cs)
+    }
 
 
 def _claim(body: dict[str, Any]) -> dict[str, Any]:

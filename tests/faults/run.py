@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -64,23 +65,42 @@ async def run(
     """Carry out a plan; whatever went wrong is in the result's faults."""
     workload, begun = ALL[plan.workload], time.monotonic()
     faults: list[str] = []
-    try:
-        await world.reset()
+    result = Result(plan.line, faults, hit=False, seconds=0.0, converged_seconds=0.0, writes=0)
+    with _telling(faults):
         await workload.prepare(world)
         await world.quiet()
         world.journal.forget()
         _watch_invariants(world, invariants, faults)
-        await _act(world, workload, plan)
-        await _settle(world, reference)
-    except (NotSettled, AssertionError) as error:
-        faults.append(f"{type(error).__name__}: {error}")
-    result = await _judge(world, plan, reference, invariants, faults)
-    world.trouble.disarm()
-    world.trouble.on_commit = None
-    with suppress(NotSettled):
-        await workload.clean(world)
+        with _telling(faults):
+            await _act(world, workload, plan)
+            await _settle(world, reference)
+        await _judge(world, plan, reference, invariants, result)
+    await _clean_up(world, workload, faults)
     result.seconds = time.monotonic() - begun
     return result
+
+
+@contextmanager
+def _telling(faults: list[str]) -> Iterator[None]:
+    """Put what went wrong among the faults of the plan."""
+    try:
+        yield
+    except (NotSettled, AssertionError, KubeError, OSError) as error:
+        faults.append(f"{type(error).__name__}: {error}")
+
+
+async def _clean_up(world: World, workload: Workload, faults: list[str]) -> None:
+    """Bring the empty pool back; NotSettled if even a new operator can't."""
+    world.trouble.disarm()
+    world.trouble.on_commit = None
+    with _telling(faults):
+        await workload.clean(world)
+    try:
+        await world.reset()
+    except NotSettled as error:
+        faults.append(f"not clean again: {error}")
+        await world.operators.restart()
+        await world.reset()
 
 
 async def _settle(world: World, reference: Reference | None) -> None:
@@ -129,15 +149,18 @@ async def _act_in_view(world: World, workload: Workload, action: str, place: Pla
     if action != "gone":
         view.freeze(await world.revision(cluster, resource))
     acting: asyncio.Task[None] = asyncio.create_task(workload.act(world))
-    await asyncio.wait({acting}, timeout=_HELD_SECONDS)
-    world.trouble.fired_seconds = time.monotonic()
-    if action == "stale":
-        await world.operators.restart()
-    if action == "gone":
-        await view.expire()
-    await view.thaw(coalesce=action == "unobserved")
-    world.trouble.fired_seconds = time.monotonic()
-    await acting
+    try:
+        await asyncio.wait({acting}, timeout=_HELD_SECONDS)
+        world.trouble.fired_seconds = time.monotonic()
+        if action == "stale":
+            await world.operators.restart()
+        if action == "gone":
+            await view.expire()
+        await view.thaw(coalesce=action == "unobserved")
+        world.trouble.fired_seconds = time.monotonic()
+        await acting
+    finally:
+        acting.cancel()
 
 
 async def _prepare_overtaking(world: World) -> None:
@@ -156,24 +179,28 @@ async def _prepare_overtaking(world: World) -> None:
 
 
 async def _judge(
-    world: World, plan: Plan, reference: Reference | None, invariants: Invariants, faults: list[str]
-) -> Result:
-    journal = list(world.journal)
+    world: World,
+    plan: Plan,
+    reference: Reference | None,
+    invariants: Invariants,
+    result: Result,
+) -> None:
+    """Put into the result what the plan ended in, and what is wrong with that."""
+    result.journal = journal = list(world.journal)
     writes = [e for e in journal if e.is_write]
-    outcome = await read_outcome(world)
+    fired = world.trouble.fired_seconds
+    result.hit = fired is not None or plan.action in ("none", *VIEW_ACTIONS)
+    result.writes, result.places = len(writes), places_in(writes)
+    last = max((e.at_seconds for e in writes), default=time.monotonic())
+    result.converged_seconds = max(0.0, last - fired) if fired else 0.0
+    result.outcome = await read_outcome(world)
+    faults = result.faults
     faults += [f"at the end: {v}" for v in await invariants.at_rest()]
     faults += broken_rules(journal)
     faults += ledger_faults(ledger_rows(world), _bound_times(await world.claims()))
-    fired = world.trouble.fired_seconds
-    hit = fired is not None or plan.action in ("none", *VIEW_ACTIONS)
     if reference is not None:
-        faults += _nearest(reference.outcomes, outcome)
+        faults += _nearest(reference.outcomes, result.outcome)
         faults += count_faults(max(reference.writes, key=len), writes)
-    last = max((e.at_seconds for e in writes), default=time.monotonic())
-    return Result(
-        plan.line, faults, hit, 0.0, max(0.0, last - fired) if fired else 0.0, len(writes),
-        places_in(writes), outcome, journal,
-    )  # fmt: skip
 
 
 def _nearest(references: list[Outcome], seen: Outcome) -> list[str]:

@@ -117,8 +117,9 @@ def _report(plan: Plan, result: Result, *, line: str) -> Report:
     )  # fmt: skip
 
 
-def work_off(number: int, todo: "Queue[str]", done: "Queue[Report]") -> None:
-    """Do all plans of each workload that is to do, until there is none left; runs in a process of its own."""
+def work_off(number: int, part: str, todo: "Queue[str]", done: "Queue[Report]") -> None:
+    """Do all plans, or the part of them, of each workload that is to do; runs in a process of its own."""
+    first, step = map(int, part.split("/"))
     warm_up()
 
     async def do() -> None:
@@ -127,7 +128,7 @@ def work_off(number: int, todo: "Queue[str]", done: "Queue[Report]") -> None:
                 learned = await learn(world, invariants, workload)
                 for report in learned.reports:
                     done.put(report)
-                for plan in plans_of(workload, learned.places):
+                for plan in plans_of(workload, learned.places)[first - 1 :: step]:
                     done.put(await try_plan(world, invariants, plan, learned.reference))
                 for fault in await invariants.prove():
                     done.put(Report(workload, "", None, (fault,), True, 0.0, 0.0))

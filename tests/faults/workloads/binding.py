@@ -9,6 +9,14 @@ from tests.faults.workloads.base import CLAIMS_VIEW, NODES_VIEW, Workload
 from tests.faults.world import World
 from tests.harness.stack import condition
 
+ALL_VIEWS = (
+    CLAIMS_VIEW,
+    NODES_VIEW,
+    "hub gpuleases",
+    "hub gputenants",
+    "hub gpuclasses",
+    "hub priorityclasses",
+)
 BOTH = (CLAIMS_VIEW, NODES_VIEW, "east nodes", "hub gpuleases")
 
 
@@ -67,7 +75,7 @@ async def _drop_class(world: World) -> None:
 
 
 BINDING = (
-    Workload("bind-one", _bind_one, actions=("partition", "overtaken")),
+    Workload("bind-one", _bind_one, views=ALL_VIEWS, actions=("partition", "overtaken")),
     Workload("bind-four", _bind_four, views=BOTH, actions=("overtaken",)),
     Workload("bind-part", _bind_part),
     Workload("last-node", _race, _leave_one_node, _free_the_other, actions=("overtaken",)),
