@@ -76,17 +76,9 @@ class Hand:
         return made
 
     async def cordon(self, plane: str, name: str, *, cordoned: bool) -> None:
-        """Cordon a node or take that back, and wait until its lease counts it so."""
+        """Cordon a node, or take that back."""
         value = {"op": "add", "path": "/spec/unschedulable", "value": cordoned}
         await self.change(plane, f"/api/v1/nodes/{name}", value)
-        free = 8 * (NODES - 1) if cordoned else 8 * NODES
-
-        async def look() -> bool:
-            found = await self.get("hub", LEASES.path("", plane)) or {}
-            return bool(found.get("status", {}).get("inventory", {}).get("free") == free)
-
-        if cordoned:
-            await self.wait(f"{plane} has {free} free", look)
 
     async def delete(self, plane: str, path: str) -> None:
         """Delete an object, if it is there."""

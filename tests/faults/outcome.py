@@ -42,7 +42,8 @@ async def read_outcome(world: World) -> Outcome:
         "claims": _by_name(claims),
         "secrets": await _secrets(world),
         "leases": {
-            x["metadata"]["name"]: _lease(x) for x in await world.items("hub", LEASES.path())
+            masked(x["metadata"]["name"]): _lease(x)
+            for x in await world.items("hub", LEASES.path())
         },
         "ledger": lines(world),
     }

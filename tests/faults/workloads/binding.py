@@ -37,6 +37,7 @@ async def _bind_part(world: World) -> None:
 
 async def _leave_one_node(world: World) -> None:
     await world.cordon("west", "w-1", cordoned=True)
+    await world.lease_counts("west", free=8)
 
 
 async def _race(world: World) -> None:

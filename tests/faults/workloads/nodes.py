@@ -49,15 +49,33 @@ async def _show_gpus(world: World, name: str, gpus: int) -> None:
     await world.change("west", f"/api/v1/nodes/{name}/status", change)
 
 
-async def _with_a_clock(world: World) -> None:
+async def _with_a_sick_node(world: World) -> None:
     """Bind a claim that asks for replacement, and let its node be sick for a while, under a clock that can be moved."""
     await world.operators.under_clock(0)
-    await bind(world, replacement="OnFailure", placement={})
+    await bind(world, replacement="OnFailure")
+    await _sicken(world)
+
+
+async def _with_no_other_node_there(world: World) -> None:
+    """Likewise, but the only nodes that can take its place are in the other cluster."""
+    await world.operators.under_clock(0)
+    for plane, name in (("west", "w-1"), ("east", "e-0"), ("east", "e-1")):
+        await world.cordon(plane, name, cordoned=True)
+    await world.lease_counts("west", free=8)
+    await world.lease_counts("east", free=0)
+    await world.make_claim("train", replacement="OnFailure")
+    await world.bound("train")
+    for name in ("e-0", "e-1"):
+        await world.cordon("east", name, cordoned=False)
+    await world.lease_counts("east", free=16)
+    await _sicken(world)
+
+
+async def _sicken(world: World) -> None:
     name = await _node_of(world)
     taint = {"key": SICK, "value": "yes", "effect": "NoSchedule"}
-    await world.change(
-        "west", f"/api/v1/nodes/{name}", {"op": "add", "path": "/spec/taints/-", "value": taint}
-    )
+    change = {"op": "add", "path": "/spec/taints/-", "value": taint}
+    await world.change("west", f"/api/v1/nodes/{name}", change)
     await world.says("train", "Degraded")
 
 
@@ -73,17 +91,23 @@ async def _replace(world: World) -> None:
 
 
 async def _heal(world: World) -> None:
+    await world.delete_claim(
+        "train"
+    )  # while the clock is still ahead: a term doesn't end before it began
+    await world.gone("train")
     for number in (0, 1):
         path = f"/api/v1/nodes/w-{number}"
         node = await world.get("west", path)
         for at, taint in enumerate(node["spec"].get("taints", []) if node else []):
             if taint["key"] == SICK:
                 await world.change("west", path, {"op": "remove", "path": f"/spec/taints/{at}"})
+    await world.cordon("west", "w-1", cordoned=False)
     await world.operators.under_clock(None)
 
 
 NODES = (
     Workload("node-loss", _lose_node, _bound),
     Workload("gpus-8-7-8", _lose_gpu, _bound),
-    Workload("replace-node", _replace, _with_a_clock, _heal, views=(NODES_VIEW,)),
+    Workload("replace-node", _replace, _with_a_sick_node, _heal, views=(NODES_VIEW,)),
+    Workload("replace-across", _replace, _with_no_other_node_there, _heal, views=(NODES_VIEW,)),
 )
