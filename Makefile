@@ -38,8 +38,8 @@ test: planes ## Run all tests, on real control planes.
 unit: setup ## Run the unit tests alone.
 	$(BIN)/python -m pytest -q tests/unit
 
-faults: planes ## Kill the operator at every write of bind and release.
-	$(BIN)/python -m pytest -q tests/faults
+faults: planes ## Put a fault at every write of every workload; writes build/faults.json. WORKERS=2 PLAN='{…}' replays one.
+	@$(BIN)/python -m tests.faults --workers $(or $(WORKERS),2) $(if $(PLAN),'$(PLAN)')
 
 generate: setup ## Write everything that is generated: CRDs and the chart's copies.
 	@$(BIN)/python -m sublet.crdgen

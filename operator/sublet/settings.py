@@ -47,11 +47,13 @@ class Settings(BaseSettings):
     usage_half_life_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 86_400
     """After which time GPUs held in the past count half in fair share; 0: only what is held now counts."""
     relist_seconds: Annotated[float, Field(ge=10)] = 600.0
-    """How often the hub is listed again (metadata only), and tenants' Secrets looked for, to catch deletions."""
+    """How often the hub is listed again (metadata only) to catch deletions that a watch lost."""
     probe_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How often each leased cluster is asked who it is; three failures in a row make it Unknown."""
     isolation_seconds: Annotated[float, Field(ge=10)] = 3_600.0
     """How often isolation is proven anew in each leased cluster."""
+    drift_seconds: Annotated[float, Field(ge=1)] = 120.0
+    """How often what Sublet made in each leased cluster is compared with what should be there; kubeconfigs, every fifth time."""
     requests_per_cluster: Annotated[int, Field(ge=1, le=256)] = 24
     """Requests under way to one leased cluster at once."""
     leader_election: bool = True

@@ -40,11 +40,11 @@ def renewed(
 
 
 def lost(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
-    """Somebody deleted the Secret: a new one is due at once, with new tokens, and the old ones are to die."""
+    """Somebody deleted or changed the Secret: a new one is due at once, and all tokens until now are to die."""
     access = claim.status.access
     if access is None:
         return claim.status
-    update = {"lost_time": access.lost_time or now_ms, "renewal_time": now_ms}
+    update = {"lost_time": now_ms, "renewal_time": now_ms}
     return claim.status.model_copy(update={"access": access.model_copy(update=update)})
 
 

@@ -42,10 +42,11 @@ _ANEW: Final[Mapping[str, object]] = {
     "access": None,
     "move": None,
     "leaving": (),
+    "outages": (),
 }
 """What a new reservation leaves behind: its lines are in the ledger, and all is free."""
 _WHILE_TRUE: Final = frozenset({"Reconciling", "Stalled", "Degraded"})
-_OF_ACCESS: Final = "AccessRenewed"
+_WHILE_BOUND: Final = frozenset({"Reachable", "AccessRenewed"})
 
 
 def waiting(
@@ -350,8 +351,9 @@ def next_status(
     messages: Mapping[str, str] = MappingProxyType({}),
 ) -> ClaimStatus:
     """Return the status with these conditions set; Reconciling, Stalled and Degraded stand only while they are true."""
-    over = {_OF_ACCESS, *_WHILE_TRUE} if update.get("access", "") is None else _WHILE_TRUE
-    old = {c.type: c for c in claim.status.conditions if c.type not in over}
+    # of a claim that isn't as it was bound, whether its clusters answer is said with what it waits for
+    gone = _WHILE_TRUE | _WHILE_BOUND if "Bound" in states else _WHILE_TRUE
+    old = {c.type: c for c in claim.status.conditions if c.type not in gone}
     fresh = {
         "Ready": ready,
         **{t: (status, reason, messages.get(t, "")) for t, (status, reason) in states.items()},

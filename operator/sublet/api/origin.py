@@ -49,6 +49,27 @@ class Restorable(ApiModel):
         return {**data, "metadata": {**meta, "uid": origin.get("uid"), "objectUid": meta["uid"]}}
 
 
+def former_uid(raw: Mapping[str, Any]) -> str:
+    """Return the UID that an object on the wire goes by, or will once it is adopted."""
+    meta = raw.get("metadata") or {}
+    origin = (raw.get("status") or {}).get("origin") or {}
+    annotated = (meta.get("annotations") or {}).get(RESTORED)
+    return str(origin.get("uid") or annotated or meta.get("uid"))
+
+
+def is_awaited(raw: Mapping[str, Any]) -> bool:
+    """Say whether an object on the wire was restored and waits to be adopted."""
+    origin = (raw.get("status") or {}).get("origin") or {}
+    annotated = RESTORED in ((raw.get("metadata") or {}).get("annotations") or {})
+    return bool(origin or annotated) and not origin.get("adoptedTime")
+
+
+def as_it_was(meta: ObjectMeta, origin: Origin | None) -> ObjectMeta:
+    """Return the metadata that a restored object will have once it is adopted."""
+    uid = origin.uid if origin is not None else meta.annotations.get(RESTORED, meta.uid)
+    return meta.model_copy(update={"uid": uid, "object_uid": meta.own_uid})
+
+
 def awaits_adoption(meta: ObjectMeta, origin: Origin | None) -> bool:
     """Say whether nothing may be planned for an object yet."""
     restored = RESTORED in meta.annotations or origin is not None

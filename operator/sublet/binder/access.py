@@ -71,26 +71,20 @@ async def request_token(api: ApiServer, namespace: str, life_seconds: int) -> tu
 async def write_secret(hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant]) -> Access:
     """Write the kubeconfig beside the claim and return what the claim's status says of it."""
     name, path = secret_name(claim), secrets_path(claim)
-    secret = _secret(claim, kubeconfig(grants))
+    secret = secret_of(claim, kubeconfig(grants))
     try:
-        await hub.create(path, secret)
+        written = await hub.create(path, secret)
     except Conflict:
-        await _overwrite(hub, path, name, secret)
+        written = await _overwrite(hub, path, name, secret)
     clusters = tuple(
         ClusterAccess(alias=g.alias, namespace=g.namespace, expiration_time=g.expires_ms)
         for g in grants
     )
     renewal = Millis(min(g.renewal_ms for g in grants))
-    return Access(secret_name=name, clusters=clusters, renewal_time=renewal)
-
-
-async def is_secret_there(hub: ApiServer, claim: GpuClaim) -> bool:
-    """Say whether a Secret of the claim's name is there, without reading it: making it again is tried, dry."""
-    try:
-        await hub.create(secrets_path(claim), _secret(claim, ""), dry_run=True)
-    except Conflict:
-        return True
-    return False
+    version = str(written["metadata"].get("resourceVersion", ""))[:64]
+    return Access(
+        secret_name=name, clusters=clusters, renewal_time=renewal, secret_version=version or None
+    )
 
 
 def secrets_path(claim: GpuClaim) -> str:
@@ -98,7 +92,8 @@ def secrets_path(claim: GpuClaim) -> str:
     return f"/api/v1/namespaces/{claim.metadata.namespace}/secrets"
 
 
-def _secret(claim: GpuClaim, text: str) -> dict[str, Any]:
+def secret_of(claim: GpuClaim, text: str) -> dict[str, Any]:
+    """Return the Secret beside a claim, with this kubeconfig."""
     meta = claim.metadata
     owner = {"apiVersion": API_VERSION, "kind": "GpuClaim", "name": meta.name, "uid": meta.own_uid}
     return {
@@ -114,10 +109,12 @@ def _secret(claim: GpuClaim, text: str) -> dict[str, Any]:
     }
 
 
-async def _overwrite(hub: ApiServer, path: str, name: str, secret: dict[str, Any]) -> None:
+async def _overwrite(
+    hub: ApiServer, path: str, name: str, secret: dict[str, Any]
+) -> dict[str, Any]:
     """Replace the Secret of an earlier try; SecretTaken if the name is somebody else's."""
     try:
-        await hub.replace(f"{path}/{name}", secret)
+        return await hub.replace(f"{path}/{name}", secret)
     except (
         Forbidden,
         Invalid,

@@ -21,13 +21,14 @@ from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.move_status import usable_nodes
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder import namespace, proof
-from sublet.binder.access import Grant, account_path, request_token, write_secret
+from sublet.binder.access import Grant, request_token, write_secret
 from sublet.binder.locks import UnfitNode, lock_node
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Overtaken, Tools
-from sublet.binder.sites import Berth, Site, reachable_sites, sites_of
+from sublet.binder.revocation import revoke
+from sublet.binder.sites import Berth, Site, reachable_sites, refuse_lost, sites_of
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
-from sublet.kube.errors import Conflict, NotFound
+from sublet.kube.errors import Conflict
 
 PARTIAL_RENEWAL_SECONDS: Final = 600
 """How soon a renewal that left a silent cluster out is made again."""
@@ -43,6 +44,7 @@ async def bind(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     more. ClusterSilent, ClusterRefuses, IsolationFault, SecretTaken, LedgerUnavailable and the hub's errors: try again
     later, nothing is lost.
     """
+    refuse_lost(tools, allocation_of(claim).placements)
     sites = sites_of(claim, tools, allocation_of(claim).placements)
     leases = {b.place.lease_uid for site in sites for b in site.berths}
     async with tools.promises.under_way(*leases), _step(tools, "lock"):
@@ -155,9 +157,8 @@ async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     if live is None or not is_true(live.status.conditions, "Bound"):
         return live
     sites, silent = reachable_sites(live, tools, usable_nodes(live))
-    if live.status.access is not None and live.status.access.lost_time is not None:
-        sites, refusing = await _revoked(sites)
-        silent = [*silent, *refusing]
+    if not sites and not silent:
+        return live  # all of it is lost, and the claim about to end
     try:
         access, behind = await hand_out(live, [], sites, silent, tools)
     except ClusterSilent:
@@ -166,9 +167,6 @@ async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
             said = access_status.renewed(live, old, behind, tools.clock.now_ms())
             await tools.claims.write_status(live, said)
         raise
-    if not behind and access.lost_time is not None:
-        renewal = Millis(min(g.renewal_ms for g in grants_of(live, tools)))
-        access = access.model_copy(update={"lost_time": None, "renewal_time": renewal})
     status = access_status.renewed(live, access, behind, tools.clock.now_ms())
     return await tools.claims.write_status(live, status)
 
@@ -178,49 +176,33 @@ def grants_of(claim: GpuClaim, tools: Tools) -> list[Grant]:
     return [g for (uid, _), g in tools.grants.items() if uid == claim.metadata.uid]
 
 
-async def _revoked(sites: list[Site]) -> tuple[list[Site], list[str]]:
-    """Make the tenant's account anew, with which every older token dies; return where that worked, and where not."""
-    done, refusing = [], []
-    for site in sites:
-        try:
-            async with site.asking(Urgency.SETUP):
-                with suppress(NotFound):
-                    await site.cluster.api.delete(account_path(site.home.name))
-                await all_of(site.cluster.api.apply(p, o) for p, o in namespace.contents(site.home))
-        except (ClusterSilent, ClusterRefuses) as error:
-            log = structlog.get_logger()
-            log.warning("tokens not revoked", uid=site.home.claim_uid, reason=str(error))
-            refusing.append(site.alias)
-        else:
-            done.append(site)
-    return done, refusing
-
-
 async def hand_out(
     live: GpuClaim, new: list[Grant], sites: list[Site], silent: list[str], tools: Tools
 ) -> tuple[Access, set[str]]:
     """Write the kubeconfig with tokens that were minted just now and new ones for these sites.
 
-    A cluster that can't be asked keeps its last token, or is left out for so long; returned beside the access.
+    A cluster that can't be asked keeps its last token, or is left out for so long; returned beside the access. If the
+    Secret was lost, the older tokens are revoked first; that is over when it was done everywhere.
     """
+    old = live.status.access
+    if old is not None and old.lost_time is not None:
+        sites, refusing = await revoke(sites, grants_of(live, tools), old.lost_time)
+        silent = [*silent, *refusing]
     results = await asyncio.gather(*(_renewed(site, tools) for site in sites))
     fresh = [*(granted for granted in results if granted is not None), *new]
     if not fresh:
         raise ClusterSilent((silent or [site.alias for site in sites])[0])
     uid = ClaimUID(live.metadata.uid)
-    old = live.status.access
     wanted = {*silent, *(site.alias for site in sites)} - {g.alias for g in fresh}
     missing = [c for c in old.clusters if c.alias in wanted] if old else []
     kept = [g for c in missing if (g := tools.grants.get((uid, c.alias))) is not None]
     access = await write_secret(tools.hub, live, [*fresh, *kept])
-    if old is not None and old.lost_time is not None:  # until older tokens are known to be dead
-        now = tools.clock.now_ms()
-        access = access.model_copy(update={"lost_time": old.lost_time, "renewal_time": now})
-    if missing:
+    if old is not None and missing:
         known = {c.alias for c in access.clusters}
         soon = Millis(tools.clock.now_ms() + PARTIAL_RENEWAL_SECONDS * MS_PER_SECOND)
         clusters = (*access.clusters, *(c for c in missing if c.alias not in known))
-        access = access.model_copy(update={"clusters": clusters, "renewal_time": soon})
+        update = {"clusters": clusters, "renewal_time": soon, "lost_time": old.lost_time}
+        access = access.model_copy(update=update)
     return access, {c.alias for c in missing}
 
 

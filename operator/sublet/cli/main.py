@@ -25,6 +25,7 @@ from sublet.cli import (
     replay as replaying,
     top as overview,
     usage as metered,
+    verify as verifying,
 )
 from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.contexts import find_context
@@ -283,6 +284,7 @@ def dump(
     run(work, what="the last pass")
 
 
+verifying.register(app)
 onboarding.register(app)
 keeping.register(app)
 app.add_typer(simulations)

@@ -26,6 +26,8 @@ from sublet.kube.session import Endpoint
 
 REFUSED_RETRY_SECONDS: Final = 60.0
 """How often a credential that the cluster refuses is tried again; a changed one is tried at once."""
+FIRST_ANSWER_SECONDS: Final = 10.0
+"""A connection that is new has so long to show its nodes and its isolation; its lease's status stays as it was meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Fleet:
         self._last: dict[
             LeaseUID, LeaseInventory
         ] = {}  # lease UID -> nodes before the connection was dropped
+        self._seen: dict[LeaseUID, Millis] = {}  # lease UID -> when it was last seen to work, then
 
     async def engage(self, lease: GpuLease, credential: Credential) -> None:
         """Connect a lease to its cluster, or keep the connection if nothing that matters changed."""
@@ -97,7 +100,10 @@ class Fleet:
             endpoint = await self._endpoint(credential)
         except KubeconfigRefused as refused:
             await self._drop(uid)
-            self._refused[uid] = Refusal(wanted, LeaseFacts(credentials_error=str(refused)))
+            facts = LeaseFacts(
+                credentials_error=str(refused), seen_ms=self._seen.get(uid), tried=True
+            )
+            self._refused[uid] = Refusal(wanted, facts)
             self._on_change(uid)
             return
         await self._drop(uid)
@@ -112,12 +118,16 @@ class Fleet:
             refuse_address=None if self._allow_local or credential.is_hub else is_local_address,
             hub_uid=None if credential.is_hub else self.hub_uid,
             tenant_server=credential.tenant_server,
+            seen_ms=self._seen.get(uid),
+            is_anothers=lambda cluster_uid: self._is_anothers(uid, cluster_uid),
         )
         cluster.credential_version = credential.version
         self._clusters[uid] = cluster
         self._made_from[uid] = wanted
         cluster.start()
         self._on_change(uid)
+        # whatever it has shown by then is told
+        asyncio.get_running_loop().call_later(FIRST_ANSWER_SECONDS, self._on_change, uid)
 
     async def _keep(self, uid: LeaseUID, lease: GpuLease, credential: Credential) -> None:
         """Keep a connection, unless the cluster refuses its credential: then it is dropped, and tried again later."""
@@ -137,6 +147,7 @@ class Fleet:
         await self._drop(uid)
         self._refused.pop(uid, None)
         self._last.pop(uid, None)
+        self._seen.pop(uid, None)
 
     def cluster(self, uid: LeaseUID) -> LeasedCluster | None:
         """Return a lease's connection if there is one and writes may go there."""
@@ -172,6 +183,14 @@ class Fleet:
         """Say whether every connection has shown what it leads to: nodes and a first proof of isolation, or a fault."""
         return all(_has_answered(c.facts) for c in self._clusters.values())
 
+    def has_answered(self, uid: LeaseUID) -> bool:
+        """Say whether a lease's connection has shown something, or had its time to: before that there is nothing to tell."""
+        cluster = self._clusters.get(uid)
+        if cluster is None or _has_answered(cluster.facts):
+            return True
+        silent = cluster.facts.unreachable_since_ms is not None
+        return silent or cluster.age_seconds >= FIRST_ANSWER_SECONDS
+
     def marked_nodes(self, uid: LeaseUID) -> int | None:
         """Return how many nodes carry the lease's mark; None while that isn't known."""
         cluster = self._clusters.get(uid)
@@ -182,6 +201,17 @@ class Fleet:
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*(self._drop(uid) for uid in list(self._clusters)))
+
+    def _is_anothers(self, uid: LeaseUID, cluster_uid: ClusterUID) -> bool:
+        """Say whether an older lease reaches a cluster of this UID by another CA: anybody can copy a UID, nobody a key."""
+        mine = self._clusters.get(uid)
+        return mine is not None and any(
+            other.age_key < mine.age_key
+            and other.writable
+            and other.facts.cluster_uid == cluster_uid
+            and other.api.endpoint.ca_pem != mine.api.endpoint.ca_pem
+            for other in self._clusters.values()
+        )
 
     def _inventory(self, uid: LeaseUID) -> LeaseInventory:
         cluster = self._clusters.get(uid)
@@ -199,6 +229,8 @@ class Fleet:
         self._made_from.pop(uid, None)
         if cluster is None:
             return
+        if cluster.seen_ms is not None:
+            self._seen[uid] = cluster.seen_ms
         kept = cluster.inventory()
         if kept.synced:
             self._last[uid] = LeaseInventory(
@@ -231,4 +263,7 @@ class Fleet:
 
 def _has_answered(facts: LeaseFacts) -> bool:
     fault = facts.credentials_error or facts.identity_error or facts.permission_error
-    return fault is not None or (facts.synced and facts.isolation_ready is not None)
+    fault = fault or facts.nodes_error or facts.bad_answer
+    return bool(fault or facts.missing_rights) or (
+        facts.synced and facts.isolation_ready is not None
+    )

@@ -39,23 +39,29 @@ def _rights(group: str, resource: str, *verbs: str, name: str = "") -> tuple[Rig
 NEEDED: Final = (
     *_rights("", "nodes", "get", "list", "watch", "patch"),
     *_rights("", "pods", "list", "create", "deletecollection"),
-    *_rights("", "namespaces", "get", "create", "delete"),
-    *_rights("", "resourcequotas", "get", "create", "patch"),
-    *_rights("", "limitranges", "create", "patch"),
-    *_rights("networking.k8s.io", "networkpolicies", "create", "patch"),
-    *_rights("", "serviceaccounts", "create", "patch", "delete"),
+    *_rights("", "namespaces", "get", "list", "create", "patch", "delete"),
+    *_rights("", "resourcequotas", "get", "list", "create", "patch"),
+    *_rights("", "limitranges", "list", "create", "patch"),
+    *_rights("networking.k8s.io", "networkpolicies", "list", "create", "patch"),
+    *_rights("", "serviceaccounts", "list", "create", "patch", "delete"),
     *_rights("", "serviceaccounts/token", "create"),
-    *_rights(_RBAC, "rolebindings", "create", "patch", "delete"),
+    *_rights(_RBAC, "rolebindings", "list", "create", "patch", "delete"),
     *_rights(_RBAC, "clusterroles", "bind", name=TENANT_ROLE),
-    *_rights(_RBAC, "roles", "create", "patch"),
+    *_rights(_RBAC, "roles", "list", "create", "patch"),
     *_rights(_RBAC, "roles", "bind", "escalate", name=f"{TENANT_ROLE}-extra"),
     *(
-        Right("admissionregistration.k8s.io", f"{kind}admissionpol{end}", "get")
+        Right("admissionregistration.k8s.io", f"{kind}admissionpol{end}", verb)
         for kind in ("validating", "mutating")
         for end in ("icies", "icybindings")
+        for verb in ("get", "list")
     ),
 )
 """What the operator does in a leased cluster (`sublet.manifests` grants it)."""
+_OF_PROOF: Final = frozenset(
+    str(right)
+    for right in NEEDED
+    if right.group == "admissionregistration.k8s.io" or str(right) == "create pods"
+)
 
 
 async def find_missing_rights(api: ApiServer) -> tuple[str, ...]:
@@ -75,6 +81,11 @@ async def find_missing_rights(api: ApiServer) -> tuple[str, ...]:
     if status.get("incomplete"):  # an authorizer that can't list its rules: no finding either way
         return ()
     return missing(status.get("resourceRules") or ())
+
+
+def hides_isolation(lacks: Iterable[str]) -> bool:
+    """Say whether isolation can't be proven without these rights."""
+    return not _OF_PROOF.isdisjoint(lacks)
 
 
 def missing(rules: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

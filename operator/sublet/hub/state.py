@@ -17,7 +17,7 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, CLASSES, LEASES, TENANTS
-from sublet.api.origin import awaits_adoption
+from sublet.api.origin import as_it_was, awaits_adoption
 
 K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
 
@@ -112,6 +112,20 @@ class Shelf(Generic[K]):
                 del self._by_key[item.metadata.key]
             self._note(uid)
             self._changed()
+
+    def awaited(self) -> tuple[K, ...]:
+        """Return the objects that wait to be adopted, by the UIDs that they had: what they hold is theirs, and only held."""
+        found = []
+        for item in self.restored.values():
+            meta = as_it_was(item.metadata, getattr(item.status, "origin", None))
+            found.append(item.model_copy(update={"metadata": meta}))
+        return tuple(found)
+
+    def sought(self, uid: str) -> K | None:
+        """Return an object by UID, also one that waits to be adopted."""
+        return self._items.get(uid) or next(
+            (x for x in self.awaited() if x.metadata.uid == uid), None
+        )
 
     def object_uids(self) -> set[str]:
         """Return what the API server calls all of them, those too that wait to be adopted."""

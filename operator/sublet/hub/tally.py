@@ -24,6 +24,7 @@ class Tally:
         self._claims = claims
         self._changed = claims.follow()
         self._counted: dict[str, GpuClaim] = {}  # UID -> the claim as it was counted
+        self._awaited: list[GpuClaim] = []  # restored claims that nobody has adopted yet
         self.leases: Counter[str] = Counter()
         """lease UID -> claims that hold GPUs of it"""
         self.classes: Counter[str] = Counter()
@@ -44,6 +45,11 @@ class Tally:
                 self._counted[uid] = claim
                 self._count(claim, 1)
         self._changed.clear()
+        for claim in self._awaited:
+            self._count(claim, -1)
+        self._awaited = [claim for claim in self._claims.awaited() if holds(claim)]
+        for claim in self._awaited:
+            self._count(claim, 1)
 
     def held(self, lease_uid: str, now_ms: Millis) -> Held:
         """Return what is held of a lease; past its end a claim holds until its release is done."""

@@ -21,7 +21,7 @@ from sublet.api.times import Millis
 from sublet.ledger.chain import Proof, verify
 from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, EntryType, Fact
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
-from sublet.store.database import migrate, open_engine
+from sublet.store.database import check_schema, migrate, open_engine
 from sublet.store.tables import entries, intents, terms
 
 T = TypeVar("T")
@@ -38,8 +38,12 @@ _BATCH: Final = 500
 class SqlLedger:
     """Implements `sublet.ledger.port.LedgerPort` and the reads that metrics and usage need."""
 
-    def __init__(self, url: str, *, call_seconds: float = CALL_SECONDS) -> None:
-        self._engine = open_engine(url)
+    def __init__(
+        self, url: str, *, call_seconds: float = CALL_SECONDS, read_only: bool = False
+    ) -> None:
+        """Open nothing yet; with `read_only` nothing is ever written, and an older schema is refused."""
+        self._engine = open_engine(url, read_only=read_only)
+        self._prepare = check_schema if read_only else migrate
         self._call_seconds = call_seconds
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._waiting: list[tuple[list[Fact], dict[str, str], asyncio.Future[int]]] = []
@@ -91,11 +95,30 @@ class SqlLedger:
         """Return all facts in ledger order."""
         return [e.fact for e in await self.read_entries()]
 
-    async def read_entries(self, after_seq: int = 0) -> list[Entry]:
-        """Return the entries after a line, in order."""
+    async def read_entries(self, after_seq: int = 0, limit: int | None = None) -> list[Entry]:
+        """Return the entries after a line, in order; at most so many."""
         query = select(entries).where(entries.c.seq > after_seq).order_by(entries.c.seq)
+        query = query.limit(limit)
         return await self._call(
             lambda connection: [_entry(row) for row in connection.execute(query)], READ_SECONDS
+        )
+
+    async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
+        """Return all facts of some claims in ledger order."""
+
+        def read(connection: Connection) -> list[Entry]:
+            some = (claim_uids[i : i + _BATCH] for i in range(0, len(claim_uids), _BATCH))
+            wanted = (select(entries).where(entries.c.claim_uid.in_(x)) for x in some)
+            rows = (row for query in wanted for row in connection.execute(query))
+            return sorted((_entry(row) for row in rows), key=lambda entry: entry.seq)
+
+        return [entry.fact for entry in await self._call(read)]
+
+    async def newest_facts(self, count: int) -> list[Fact]:
+        """Return the last facts, newest first."""
+        query = select(entries).order_by(entries.c.seq.desc()).limit(count)
+        return await self._call(
+            lambda connection: [_entry(row).fact for row in connection.execute(query)]
         )
 
     async def read_terms(self, hashes: Sequence[str]) -> dict[str, str]:
@@ -226,7 +249,7 @@ class SqlLedger:
         for attempt in range(_FORK_TRIES):
             try:
                 if not self._migrated:
-                    migrate(self._engine)
+                    self._prepare(self._engine)
                     self._migrated = True
                 with self._engine.begin() as connection:
                     return work(connection)

@@ -85,7 +85,8 @@ def adopted_status(row: Row, word: Word, *, is_billed: bool) -> Any:
     if status.access is None:
         return status
     # no Secret is in a backup: the operator writes the tenant's anew at once
-    access = status.access.model_copy(update={"renewal_time": word.at_ms})
+    update = {"renewal_time": word.at_ms, "secret_version": None}
+    access = status.access.model_copy(update=update)
     return status.model_copy(update={"access": access})
 
 

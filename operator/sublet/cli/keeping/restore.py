@@ -21,6 +21,7 @@ from sublet.cli.problems import Problem
 from sublet.kube.errors import ApiError, Conflict, NotFound
 
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
+_WORDS_OF_PERSONS: Final = frozenset({"lost", "forceRelease"})
 _KINDS: Final = {kind.name: kind for kind in KINDS}
 _TOUCHES: Final = (Step.CREATE, Step.FINISH, Step.REFRESH, Step.UPDATE)
 _DIFFERS: Final = (Step.UPDATE, Step.NEWER, Step.OTHER)
@@ -80,7 +81,7 @@ async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
     is_class = saved["kind"] == CLASSES.name
     try:
         if order.step is Step.UPDATE and order.live is not None:
-            body = {**order.live, "spec": saved["spec"]}
+            body = {**order.live, "spec": _spec_of(saved, order.live)}
             written = await hub.replace(path, body)
             await _put_status(hub, path, written, saved.get("status") or {})
             return
@@ -126,8 +127,14 @@ def _newborn(saved: Body, *, marked: bool) -> Body:
         "apiVersion": saved["apiVersion"],
         "kind": saved["kind"],
         "metadata": {**kept, "annotations": annotations},
-        "spec": saved["spec"],
+        "spec": _spec_of(saved),
     }
+
+
+def _spec_of(saved: Body, live: Body | None = None) -> Body:
+    """Return the spec without a person's word, which holds for one object and in that person's name: its effect is status."""
+    kept = {k: v for k, v in ((live or {}).get("spec") or {}).items() if k in _WORDS_OF_PERSONS}
+    return {**{k: v for k, v in saved["spec"].items() if k not in _WORDS_OF_PERSONS}, **kept}
 
 
 async def _put_status(hub: Cluster, path: str, live: Body, status: Body) -> None:
