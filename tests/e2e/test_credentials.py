@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(180)]
 ACME = "acme"
 PATIENCE = 60.0
 ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces"
-QUICK = {"SUBLET_ISOLATION_SECONDS": "10", "SUBLET_RELIST_SECONDS": "10"}
+QUICK = {"SUBLET_ISOLATION_SECONDS": "10", "SUBLET_DRIFT_SECONDS": "1"}
 
 
 @pytest.fixture(scope="module")

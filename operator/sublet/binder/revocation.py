@@ -25,11 +25,11 @@ async def revoke(
 
     `known`: the tokens that this process minted last; one that is younger was minted after its elders were revoked.
     """
-    young = {g.namespace for g in known if g.requested_ms > lost_ms}
+    young = {(g.alias, g.namespace) for g in known if g.requested_ms > lost_ms}
     done, refusing = [], []
     for site in sites:
         try:
-            if site.home.name not in young:
+            if (site.alias, site.home.name) not in young:
                 await _make_anew(site)
         except (ClusterSilent, ClusterRefuses) as error:
             log = structlog.get_logger()

@@ -119,6 +119,15 @@ def test_without_a_word_that_counts_it_waits(each: GpuClaim):
     assert not is_forced(each)
 
 
+def test_of_an_adopted_claim_the_word_names_the_uid_that_the_hub_shows():
+    each = going(word="another")
+    meta = each.metadata.model_copy(update={"object_uid": uid_of("another")})
+
+    assert is_forced(each.model_copy(update={"metadata": meta}))
+    own = going()
+    assert not is_forced(own.model_copy(update={"metadata": meta}))
+
+
 def test_pods_that_do_not_go_are_no_reason_to_wait_for_ever_either(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(releases, "POD_TRIES", 1)
     monkeypatch.setattr(releases, "POD_WAIT_SECONDS", 0.0)

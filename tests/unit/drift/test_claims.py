@@ -19,6 +19,14 @@ def test_a_bound_claims_entry_must_be_there_and_a_reserved_ones_may():
     assert Claims([BOUND]).holders(NodeUID("another")) == ()
 
 
+def test_what_a_restored_claim_had_is_left_to_it_and_nothing_is_asked_of_it():
+    claims = Claims((), [BOUND])
+
+    assert [h.is_bound for h in claims.holders(NODES[0].uid)] == [False]
+    assert claims.has_home(f"sublet-{UID}-1")
+    assert not claims.of_lease(LeaseUID(WEST.metadata.uid))
+
+
 def test_claims_are_found_by_lease_and_those_that_hold_nothing_arent():
     assert list(Claims([BOUND]).of_lease(LeaseUID(WEST.metadata.uid))) == [BOUND]
     assert not Claims([as_claim()]).of_lease(LeaseUID(WEST.metadata.uid))

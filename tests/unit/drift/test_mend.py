@@ -146,12 +146,10 @@ async def test_a_successor_is_said_on_the_hub_before_it_is_made_and_only_once(
     async def prove(site: Any, _: Any) -> Any:
         return SimpleNamespace()
 
-    async def hand_out(live: GpuClaim, new: Any, *_: Any) -> Access:
+    async def hand_out(live: GpuClaim, new: Any, *_: Any) -> tuple[Access, set[str]]:
         made.append("kubeconfig")
-        return Access(
-            secret_name="train-kubeconfig",
-            clusters=(ClusterAccess(alias="west", namespace="new", expiration_time=NOW + 10**7),),
-        )
+        clusters = (ClusterAccess(alias="west", namespace="new", expiration_time=NOW + 10**7),)
+        return Access(secret_name="train-kubeconfig", clusters=clusters), set()
 
     for name, stand_in in (("furnish", furnish), ("prove", prove), ("hand_out", hand_out)):
         monkeypatch.setattr(mend, name, stand_in)

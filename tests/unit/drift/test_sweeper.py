@@ -14,9 +14,10 @@ from sublet.drift.orphans import Entry, Orphan
 from sublet.drift.sweeper import Sweeper
 from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
-from tests.builders.api import NOW, as_claim, as_lease, claim, uid_of
+from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.fleet import bound, held, nodes
+from tests.builders.restored import adopted, on_the_wire, restored
 from tests.builders.wire import our_node
 from tests.harness.fake_api import eventually
 
@@ -144,4 +145,32 @@ async def test_a_hub_that_is_another_cluster_is_not_believed():
 
     with pytest.raises(Exception, match="the hub is another cluster now"):
         await world.look()
+    assert world.api.calls == []
+
+
+@pytest.mark.parametrize("finished", [True, False])
+async def test_a_restored_claim_that_waits_to_be_adopted_is_never_taken_back(finished: bool):
+    world = World(OPEN)
+    held_back = restored(on_the_wire(as_claim(claim(), uid=str(GONE))))
+    if not finished:  # the restore stopped before its status
+        del held_back["status"]
+    world.items.append(held_back)
+    world.place = Place(as_lease(lease(releaseOrphans=[str(GONE)])), world.place.cluster)
+    for _ in range(3):
+        await world.look()
+
+    assert world.said == "AwaitsAdoption"
+    assert world.api.calls == []
+
+
+async def test_an_adopted_claim_has_what_it_had():
+    world = World(OPEN)
+    live = bound(held(as_claim(claim(), uid=str(GONE)), WEST, [nodes(WEST, 1)[0]]))
+    body = on_the_wire(live)
+    body["status"]["allocation"]["placements"][0]["nodeUID"] = NODE.metadata.uid
+    world.items.append(adopted(restored(body)))
+    for _ in range(3):
+        await world.look()
+
+    assert world.said == ""
     assert world.api.calls == []

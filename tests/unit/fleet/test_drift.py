@@ -17,6 +17,7 @@ from tests.harness.hostile_cluster import policies_of, try_pod
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 LISTED = f"{GROUP}/validatingadmissionpolicies"
 FENCE = f"{LISTED}/sublet-operator-fence"
+REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 TIMES = ProbeTimes(every_seconds=0.05, isolation_retry_seconds=0.05)
 
 
@@ -88,6 +89,17 @@ async def test_a_right_that_is_missing_is_a_fault_and_says_what_to_do(fake: Fake
         await eventually("seen", lambda: cluster.facts.isolation_ready is False)
 
         assert "a right is missing (cannot list resource)" in cluster.facts.isolation_message
+
+
+async def test_a_right_that_the_cluster_can_name_is_said_once(fake: FakeApi):
+    async with proven(fake) as cluster:
+        fake.objects[REVIEW] = {"status": {"incomplete": False, "resourceRules": []}}
+        fake.objects[LISTED] = answering(403, "Forbidden", "cannot list resource")
+        await eventually("seen", lambda: cluster.facts.missing_rights)
+
+        assert cluster.facts.isolation_ready is None
+        assert "cannot list" not in cluster.facts.isolation_message
+        assert not cluster.inventory().isolation_ready
 
 
 @pytest.mark.parametrize("status", [500, 429])

@@ -47,6 +47,16 @@ def test_the_word_takes_effect_and_stops_meters_when_the_cluster_was_last_seen()
     assert says(written, "Ready") == ("False", "Lost")
 
 
+def test_of_an_adopted_lease_the_word_names_the_uid_that_the_hub_shows():
+    own = uid_of("own")
+    meta = as_lease().metadata.model_copy(update={"object_uid": own})
+    said = said_lost(uid=own).model_copy(update={"metadata": meta})
+
+    assert says(status(said), "Lost") == ("True", "Lost")
+    old = said_lost().model_copy(update={"metadata": meta})
+    assert says(status(old), "Lost") == ("False", "OtherLease")
+
+
 def test_an_earlier_time_that_the_person_gives_counts():
     assert status(said_lost(hour(-3))).lost.meter_time == hour(-3)
 

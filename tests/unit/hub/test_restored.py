@@ -81,3 +81,14 @@ def test_a_namesake_that_is_made_later_is_somebody_new():
     hub.claims.take(on_the_wire(as_claim(claim(), uid=uid_of("later"), resourceVersion="90")))
 
     assert [c.metadata.uid for c in hub.claims.all()] == [uid_of("later")]
+
+
+def test_it_is_found_by_the_uid_that_it_had_where_what_it_holds_counts():
+    hub = state()
+    hub.claims.take(restored(SAVED))
+
+    found = hub.claims.sought(OLD)
+    assert found is not None
+    assert (found.metadata.uid, found.metadata.own_uid) == (OLD, NEW)
+    assert hub.claims.sought(NEW) is None
+    assert hub.claims.get(OLD) is None

@@ -11,6 +11,7 @@ from sublet.hub.state import Shelf
 from sublet.hub.tally import Tally
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.fleet import held, nodes
+from tests.builders.restored import adopted, on_the_wire, restored
 
 WEST = as_lease(lease("west"))
 NODES = nodes(WEST, 3)
@@ -98,3 +99,22 @@ def _booking() -> Booking:
         nodes=2,
         gpus_per_node=8,
     )
+
+
+def test_a_restored_claim_that_waits_to_be_adopted_holds_what_it_held_until_it_is_gone():
+    claims: Shelf[GpuClaim] = Shelf(GpuClaim, lambda: None)
+    tally = Tally(claims)
+    saved = on_the_wire(versions(0, 1, 0, holds=True, bound=True))
+    claims.take(restored(saved))
+    for _ in range(2):
+        tally.renew()
+        assert tally.leases[WEST.metadata.uid] == 1
+        assert tally.held(WEST.metadata.uid, NOW).bound == 8
+
+    claims.take(adopted(restored(saved)))
+    tally.renew()
+    assert tally.leases[WEST.metadata.uid] == 1
+
+    claims.drop(uid_of("new"))
+    tally.renew()
+    assert tally.leases[WEST.metadata.uid] == 0

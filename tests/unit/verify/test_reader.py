@@ -12,6 +12,7 @@ from sublet.ledger.chain import verify
 from sublet.ledger.port import LedgerUnavailable
 from sublet.verify.find import find_violations
 from sublet.verify.reader import WorldReader, read_world
+from tests.builders import restored
 from tests.builders.api import uid_of
 from tests.builders.nodes import gpu_node
 from tests.builders.worlds import LATER, NODES, WEST, bound_claim, sound_world, uid
@@ -182,6 +183,30 @@ async def test_a_claim_written_during_the_reading_is_moving():
 
     assert world.moving == {uid(TRAIN)}
     assert list(find_violations(world, settled=False)) == []
+
+
+def owned_by(owner: str) -> list[dict[str, Any]]:
+    owners = [{"kind": "GpuClaim", "uid": owner}]
+    return [
+        {"metadata": {"name": "train-kubeconfig", "namespace": "acme", "ownerReferences": owners}}
+    ]
+
+
+async def test_adopted_objects_are_who_they_were():
+    both = {CLAIMS: [restored.adopted(restored.restored(raw_claim()))],
+            LEASES: [restored.adopted(restored.restored(raw_lease(), "own"))]}  # fmt: skip
+    world = await read(hub(**both, **{"/api/v1/secrets": owned_by(uid_of("new"))}))
+
+    assert (world.unknown, dict(world.unchecked)) == ((), {})
+    assert list(find_violations(world, settled=True)) == []
+
+
+async def test_restored_objects_that_wait_are_known_and_nothing_is_judged_of_them():
+    world = await read(hub(**{CLAIMS: [restored.restored(raw_claim())], "/api/v1/secrets": []}))
+
+    assert (world.claims, world.awaited) == ((), {uid(TRAIN)})
+    assert "wait to be adopted" in world.unchecked["1 restored claims and leases"]
+    assert list(find_violations(world, settled=True)) == []
 
 
 async def test_a_claim_with_junk_in_its_status_is_unknown_and_has_no_orphans():
