@@ -9,7 +9,9 @@ from typing import Any, Final
 
 VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}  # fmt: skip
 WRITES: Final = frozenset({"create", "update", "patch", "apply", "delete", "deletecollection"})
-_NEWS: Final = frozenset({"events", "leases", "tokenreviews", "subjectaccessreviews"})
+_NEWS: Final = frozenset(
+    {"events", "leases", "tokenreviews", "subjectaccessreviews", "selfsubjectrulesreviews"}
+)
 """Writes that change nothing that is promised to anybody: Events, the Lease of the election, questions."""
 _BODY_BYTES: Final = 64 * 1024
 _UID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

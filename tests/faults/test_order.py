@@ -58,6 +58,13 @@ def test_a_kubeconfig_comes_after_the_proofs():
     assert story.broken == []
 
 
+def test_a_question_about_rights_is_no_write():
+    story = Story()
+    story.ask("west", "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {}, status=201)
+    assert story.broken == []
+    assert story.journal.writes == []
+
+
 def test_a_kubeconfig_before_the_quota_is_live_is_found():
     story = Story()
     story.furnish(quota={"spec": {"hard": {"pods": "1"}}})

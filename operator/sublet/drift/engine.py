@@ -171,6 +171,7 @@ class Drift:
         except Forbidden as error:
             said = f"a right is missing ({error.message[:200]}); run `sublet onboard` for this cluster again"
             for place in places:
+                place.cluster.doubt()  # which right it is, the lease says of all at once
                 place.cluster.note_orphans(Orphans(NOT_LOOKED, said))
             log.warning("drift not looked for", error=str(error))
         except (KubeError, LedgerUnavailable) as error:
