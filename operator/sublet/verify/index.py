@@ -95,6 +95,11 @@ class Index:
     def _is_unjudged(self, uid: str) -> bool:
         return uid in self.world.hidden or uid in self.world.awaited
 
+    @cached_property
+    def left(self) -> set[ClaimUID]:
+        """Return claims of which a lease says that something of theirs is still in its cluster, by a person's word."""
+        return {ClaimUID(x.claim_uid) for each in self.world.leases for x in each.status.leftovers}
+
     def bound(self) -> Iterator[GpuClaim]:
         """Yield the claims that are Bound and show nodes."""
         return (c for c in self.world.claims if is_bound(c))

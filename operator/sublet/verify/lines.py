@@ -30,7 +30,7 @@ def line_of(fact: Fact) -> Line:
 
 def lines_of(claim: GpuClaim) -> set[Line]:
     """Return every line that a claim's status calls for now: what it has and what it leaves."""
-    return {*_left(claim), *_current(claim), *_given_up(claim)}
+    return {*_left(claim), *_current(claim), *_given_up(claim), *_disputed(claim)}
 
 
 def _current(claim: GpuClaim) -> Iterator[Line]:
@@ -68,6 +68,18 @@ def _given_up(claim: GpuClaim) -> Iterator[Line]:
         gpus = {LeaseUID(given.lease_uid): given.gpus}
         kind = EntryKind.CANCELLED
         yield from _interval(given.sequence, gpus, kind, given.from_time, given.until_time)
+
+
+def _disputed(claim: GpuClaim) -> Iterator[Line]:
+    release = claim.status.release
+    stops = {x.sequence: x.release_time for x in claim.status.leaving}
+    if release is not None:
+        stops[release.sequence] = release.release_time
+    for each in claim.status.outages:
+        over = each.until_time if each.until_time is not None else stops.get(each.sequence)
+        end = Millis(max(over, each.from_time)) if over is not None else None
+        gpus = {LeaseUID(each.lease_uid): each.gpus}
+        yield from _interval(each.sequence, gpus, EntryKind.DISPUTED, each.from_time, end)
 
 
 def _interval(
