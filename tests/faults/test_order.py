@@ -60,7 +60,9 @@ def test_a_kubeconfig_comes_after_the_proofs():
 
 def test_a_question_about_rights_is_no_write():
     story = Story()
-    story.ask("west", "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {}, status=201)
+    story.ask(
+        "west", "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {}, status=201
+    )
     assert story.broken == []
     assert story.journal.writes == []
 
