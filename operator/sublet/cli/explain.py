@@ -159,7 +159,7 @@ def _giving_up(claim: GpuClaim, allocation: Allocation) -> str:
 
 def _way_in(claim: GpuClaim) -> dict[str, object]:
     access = claim.status.access
-    if access is None:
+    if access is None or not access.clusters:
         return {}
     places = ", ".join(f"{c.namespace} at {c.alias}" for c in access.clusters)
     name, namespace = claim.metadata.name, claim.metadata.namespace
