@@ -1,12 +1,15 @@
-"""Everybody but the operators: tenants, their workloads, landlords, and what goes wrong."""
+"""Everybody but the operators, for as long as a history is disturbed: who acts when is drawn from the seed."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.builders.api import claim
-from tests.simulation.world import TENANTS, World
+from tests.simulation.landlords import Landlords
+from tests.simulation.tenants import Tenants
+from tests.simulation.troubles import Troubles
+from tests.simulation.world import World
 
-CLAIMS = "/apis/sublet.dev/v1alpha1/namespaces/{}/gpuclaims"
+Act = Callable[[], Awaitable[None]]
 
 
 class Actors:
@@ -14,13 +17,46 @@ class Actors:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._rng = world.rng
+        tenants, self._landlords, self._troubles = Tenants(world), Landlords(world), Troubles(world)
+        self._tenants = tenants
+        self._acts: dict[str, Act] = {
+            "tenants": tenants.act,
+            "workloads": tenants.work,
+            "landlords": self._landlords.act,
+            "crashes": self._troubles.crash,
+            "pauses": self._troubles.pause,
+            "partitions": self._troubles.partition,
+            "clogs": self._troubles.clog,
+            "clocks": self._troubles.jump,
+            "ledger": self._troubles.lose_ledger,
+            "compactions": self._troubles.compact,
+        }
         self._tasks: list[asyncio.Task[Any]] = []
 
     def start(self) -> None:
-        """Begin."""
-        for i in range(self._world.plan.claims):
-            self._world.admin(self._world.hub, "POST", CLAIMS.format("acme"), claim(f"c{i}"))
+        """Begin to act and to disturb."""
+        world = self._world
+        for _ in range(world.plan.claims):
+            self._tenants.create()
+        self._troubles.begin()
+        for name in world.plan.actors:
+            self._tasks.append(asyncio.create_task(self._act(self._acts[name])))
 
     async def calm(self) -> None:
-        """End everything that disturbs."""
+        """End everything that disturbs; what is broken for good stays so."""
+        for task in self._tasks:
+            task.cancel()
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, asyncio.CancelledError):
+                raise result
+        self._troubles.end()
+        self._landlords.mend()
+        self._world.note("calm")
+
+    async def _act(self, act: Act) -> None:
+        world = self._world
+        mean = world.plan.seconds / world.plan.steps
+        for _ in range(world.plan.steps):
+            await asyncio.sleep(world.rng.uniform(0.0, 2.0 * mean))
+            await act()

@@ -29,6 +29,8 @@ def create(server: "Server", key: "Key", body: "Object", user: User) -> None:
 
 def update(server: "Server", key: "Key", live: "Object", wanted: "Object") -> None:
     """Admit a change."""
+    if key.resource == "gpuclaims" and live["spec"] != wanted["spec"]:
+        _ended(live)
     if key.resource == "nodes" and server.belt:
         _node_invariants(key, live, wanted)
     if key.resource == "secrets" and server.name == "hub":
@@ -45,6 +47,13 @@ def _stamp(body: "Object") -> None:
         **(meta.get("annotations") or {}),
         "sublet.dev/requested-by": meta["namespace"],
     }
+
+
+def _ended(live: "Object") -> None:
+    """crds/sublet.dev_gpuclaims.yaml: the rule on claims that have ended."""
+    conditions = (live.get("status") or {}).get("conditions", ())
+    if any(c["type"] == "Ended" and c["status"] == "True" for c in conditions):
+        raise Refused(422, "Invalid", "this claim has ended for good; delete it and make a new one")
 
 
 def _claim_pod(key: "Key", body: "Object") -> None:

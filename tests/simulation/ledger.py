@@ -11,12 +11,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.pool import StaticPool
 
+from sublet.ledger.entry import Entry, Fact
 from sublet.ledger.port import LedgerUnavailable
 from sublet.store.database import migrate
-from sublet.store.sql import SqlLedger
+from sublet.store.sql import SqlLedger, _entry
+from sublet.store.tables import entries
 from tests.simulation.loop import ACTOR
 
 T = TypeVar("T")
@@ -46,10 +48,27 @@ class Database:
         self.away = False
         self.unsteady = False
         """Some answers are lost."""
+        self.written: Callable[[list[Fact]], None] = lambda _: None
+        """Told of the lines of every commit."""
+        self._seen = 0
 
     def ledger(self) -> "SharedLedger":
         """Return an operator's way to it."""
         return SharedLedger(self)
+
+    def lines(self, after: int = 0) -> tuple[list[Entry], list[str]]:
+        """Return the lines after one, and their ids as stored."""
+        query = select(entries).where(entries.c.seq > after).order_by(entries.c.seq)
+        with self.engine.begin() as connection:
+            rows = connection.execute(query).all()
+        return [_entry(r) for r in rows], [r.id for r in rows]
+
+    def look(self) -> None:
+        """Tell of the lines that are new."""
+        found, _ = self.lines(self._seen)
+        if found:
+            self._seen = found[-1].seq
+            self.written([e.fact for e in found])
 
     def close(self) -> None:
         """Throw it away."""
@@ -82,6 +101,7 @@ class SharedLedger(SqlLedger):
             database.faults["ledger away"] += 1
             raise LedgerUnavailable("the ledger's store is away")
         done: Any = work()
+        database.look()
         await asyncio.sleep(0.0005)
         if database.unsteady and database.rng.random() < 0.1:
             database.faults["ledger no reply"] += 1

@@ -74,6 +74,10 @@ class Replica:
             self._loop.pause(self.actor)
             self._loop.later(seconds, self._wake, self.actor)
 
+    def wake(self) -> None:
+        """Let it go on now, if it is stopped."""
+        self._wake(self.actor)
+
     def _wake(self, actor: str) -> None:
         if actor == self.actor and self.is_paused:
             self.is_paused = False
