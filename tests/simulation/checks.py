@@ -4,7 +4,7 @@ None of it asks the operator. S1 to S11 are the invariants of the design's relia
 history.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -30,7 +30,8 @@ class Checks:
         self.world = world
         self.calm_at = self.rested_at = 0.0
         self.terms: dict[tuple[str, int], Term] = {}  # (claim UID, sequence) -> its instants
-        self._made: dict[str, int] = defaultdict(int)  # claim namespace -> how often it was made
+        self._made: Counter[tuple[str, str]] = Counter()
+        """(cluster, claim namespace) -> how often it was made"""
         self._fold = Fold()
         self._billed: set[tuple[str, int]] = set()  # (claim UID, sequence) of which there are lines
         self._acts: dict[str, Callable[[Server, Change], None]] = {
@@ -103,8 +104,8 @@ class Checks:
                 continue  # lost since it was locked
             if book_of(node).get(claim.uid) != place["gpus"]:
                 self.world.violate(f"S1: {claim.uid} is Bound without the book of {place['node']}")
-            if self._made[home] != 1:
-                self.world.violate(f"namespace {home} was made {self._made[home]} times")
+            if (times := self._made[server.name, home]) != 1:
+                self.world.violate(f"S4: namespace {home} was made {times} times")
             namespace = server.store.get("namespaces", "", home)
             if namespace is None or "deletionTimestamp" in namespace["metadata"]:
                 self.world.violate(f"S4: {claim.uid} is Bound without namespace {home}")
@@ -177,7 +178,7 @@ class Checks:
 
     def _namespace(self, server: Server, change: Change) -> None:
         if change.type == "ADDED" and change.key.name.startswith("sublet-"):
-            self._made[change.key.name] += 1
+            self._made[server.name, change.key.name] += 1
 
     def _deleting(self, server: Server) -> Callable[[Key, Object, Request], None]:
         """S7, S9: nothing of a bound claim is destroyed, and nothing that isn't a claim's."""

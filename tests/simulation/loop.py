@@ -77,7 +77,7 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def _note(self, loop: Any, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if error is not None:
+        if error is not None and not isinstance(error, asyncio.CancelledError):
             self.surprises.append(f"{context.get('message')}: {error!r}")
 
     def _run_once(self) -> None:

@@ -1,5 +1,6 @@
 """The world of one history: servers, network, ledger, operators, and what is noted of it."""
 
+import asyncio
 import base64
 import random
 from collections import Counter
@@ -43,6 +44,8 @@ class World:
         self.controllers = [Controllers(s, loop, self.rng) for s in self.servers.values()]
         self.faults_are_on = False
         self.violations: list[str] = []
+        self.over = asyncio.Event()
+        """Set at the first violation: what comes after it says nothing."""
         self.trace = self.network.trace
         self.writes = 0
         self.last_write_at = 0.0
@@ -68,6 +71,7 @@ class World:
         line = f"{self.loop.time():9.3f} VIOLATION {text}"
         self.trace.append(line)
         self.violations.append(text)
+        self.over.set()
 
     def admin(self, server: Server, method: str, path: str, body: Any = None) -> bool:
         """Do something as a person with all rights; return whether it was accepted."""
