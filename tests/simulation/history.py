@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import random
 import time
 from collections import Counter
@@ -51,6 +52,7 @@ def play(plan: Plan) -> Result:
     random.seed(plan.seed)  # the operator's jitter
     loop = SimLoop(random.Random(f"order {plan.seed}"))
     asyncio.set_event_loop(loop)
+    gc.disable()  # a history is short, and its garbage is a loop that ends with it
     world = World(plan, loop)
     checks = Checks(world)
     with world.network.wired(), _logs(world), _parsed_once():
@@ -62,6 +64,7 @@ def play(plan: Plan) -> Result:
             world.violate(f"nobody looked at: {surprise}")
         _end(world, loop)
     world.database.close()
+    gc.enable()
     return Result(
         plan=plan,
         violations=world.violations,

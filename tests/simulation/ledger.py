@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, select
+from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.pool import StaticPool
 
 from sublet.ledger.entry import Entry, Fact
@@ -57,8 +57,8 @@ class Database:
         return SharedLedger(self)
 
     def lines(self, after: int = 0) -> tuple[list[Entry], list[str]]:
-        """Return the lines after one, and their ids as stored."""
-        query = select(entries).where(entries.c.seq > after).order_by(entries.c.seq)
+        """Return the lines after so many, in the order in which they were written, and their ids as stored."""
+        query = select(entries).order_by(text("rowid")).offset(after)
         with self.engine.begin() as connection:
             rows = connection.execute(query).all()
         return [_entry(r) for r in rows], [r.id for r in rows]
@@ -67,7 +67,7 @@ class Database:
         """Tell of the lines that are new."""
         found, _ = self.lines(self._seen)
         if found:
-            self._seen = found[-1].seq
+            self._seen += len(found)
             self.written([e.fact for e in found])
 
     def close(self) -> None:

@@ -8,14 +8,16 @@ callback belongs to an actor (a context variable that tasks inherit), so that an
 import asyncio
 import heapq
 import random
-import weakref
 from collections import defaultdict
 from collections.abc import Callable
 from contextvars import Context, ContextVar
-from typing import Any
+from typing import Any, Final
 
 ACTOR: ContextVar[str] = ContextVar("ACTOR", default="")
 """Whose code runs: an operator's incarnation, or "" for the world."""
+
+_TIDY: Final = 500
+"""After so many tasks those that are done are forgotten."""
 
 
 class Deadlock(RuntimeError):
@@ -31,7 +33,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._now = 0.0
         self._clock_resolution = 1e-6
         self._held: dict[str, list[asyncio.Handle]] = {}  # paused actor -> its callbacks
-        self._tasks: dict[str, weakref.WeakSet[asyncio.Task[Any]]] = defaultdict(weakref.WeakSet)
+        self._tasks: dict[str, list[asyncio.Task[Any]]] = defaultdict(list)
         self.outside = Context()
         """The context of what belongs to nobody: messages on the way, timers of the world."""
         self.surprises: list[str] = []
@@ -58,7 +60,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def kill(self, actor: str) -> None:
         """End all tasks of an actor at once; the world must refuse what they still try."""
         self.resume(actor)
-        for task in sorted(self._tasks.pop(actor, ()), key=lambda t: t.serial):  # type: ignore[attr-defined]
+        for task in self._tasks.pop(actor, ()):
             task.cancel()
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
@@ -71,8 +73,13 @@ class SimLoop(asyncio.BaseEventLoop):
         return done
 
     def _make_task(self, loop: Any, coro: Any, **options: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = _Task(coro, loop=loop, **options)
-        self._tasks[ACTOR.get()].add(task)
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **options)
+        actor = ACTOR.get()
+        if actor:
+            known = self._tasks[actor]
+            known.append(task)
+            if len(known) % _TIDY == 0:
+                self._tasks[actor] = [t for t in known if not t.done()]
         return task
 
     def _note(self, loop: Any, context: dict[str, Any]) -> None:
@@ -121,13 +128,3 @@ class SimLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         """Do nothing: no other thread waits for this loop."""
 
-
-class _Task(asyncio.Task):
-    """A task with its place in the order of creation."""
-
-    _count = 0
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        _Task._count += 1
-        self.serial = _Task._count

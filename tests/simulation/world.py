@@ -54,6 +54,7 @@ class World:
         for server in self.servers.values():
             _found(server)
         for index, server in enumerate(self.leased.values()):
+            server.belt = plan.belt
             self._furnish(server, plan.nodes[index], plan.sharing[index])
         self._found_hub()
 
