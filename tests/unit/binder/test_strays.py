@@ -1,4 +1,4 @@
-"""What a piece of work leaves behind that stops because somebody else has released its claim meanwhile."""
+"""Work that comes too late, because another operator has released the claim meanwhile."""
 
 import asyncio
 
@@ -6,9 +6,11 @@ import pytest
 
 from sublet.api import claim_status
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.relocation import ReleaseCause
 from sublet.binder import work
 from sublet.binder.binder import Binder
 from sublet.binder.ports import Interrupted
+from sublet.book.decisions import Take
 from sublet.kube.wire import Meta, Node
 from tests.builders.api import NOW
 from tests.builders.clusters import Hub, NotedApi, tools_of
@@ -56,3 +58,25 @@ def test_a_bind_that_is_asked_to_stop_takes_its_lock_off_a_claim_that_is_gone(
 
     asyncio.run(run())
     assert path in api.sent("PATCH")
+
+
+def test_a_release_that_comes_late_leaves_the_claims_next_reservation_alone():
+    bound = running(WEST, count=1)
+    allocation = claim_status.allocation_of(bound).model_copy(update={"sequence": 2})
+    again = bound.model_copy(update={"status": claim_status.reserved(bound, allocation, NOW)})
+    lease = WEST[0]
+    api = NotedApi(bound.metadata.uid)
+    tools = tools_of(Hub(again), {lease.metadata.uid: lease}, {lease.metadata.uid: api})
+    told: list[GpuClaim | None] = []
+
+    async def run() -> None:
+        idle = asyncio.Event()
+        binder = Binder(
+            tools, on_claim=told.append, on_gone=told.append, on_idle=lambda _: idle.set()
+        )
+        assert binder.take(bound, Take(bound.metadata.uid, ReleaseCause.SUSPENDED, NOW))
+        await idle.wait()
+
+    asyncio.run(run())
+    assert told == [again]
+    assert api.calls == []
