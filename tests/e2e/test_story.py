@@ -18,6 +18,7 @@ from tests.harness.pids import api_server_pid
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import NAMESPACE as SYSTEM, Stack, condition
 from tests.harness.tenants import pod, write_access
+from tests.harness.verified import is_sound
 from tests.harness.waiting import stays, wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
@@ -58,10 +59,12 @@ def operator(stack: Stack) -> Iterator[OperatorProcess]:
 
 @pytest.fixture(autouse=True)
 def _clean(operator: OperatorProcess, stack: Stack) -> Iterator[None]:
-    """Leave no claim to the next test, also after a failure."""
+    """Leave no claim to the next test, also after a failure; whatever was told, all planes must be sound then."""
     yield
+    is_sound(stack, operator.database)
     for namespace in (ACME, GLOBEX, "nobodys"):
         stack.kubectl("hub", "delete", "gpuclaims", "-n", namespace, "--all", "--timeout=40s")
+    is_sound(stack, operator.database)
 
 
 def _inventory(stack: Stack, name: str) -> dict[str, Any]:

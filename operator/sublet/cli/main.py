@@ -24,6 +24,7 @@ from sublet.cli import (
     replay as replaying,
     top as overview,
     usage as metered,
+    verify as verifying,
 )
 from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.contexts import find_context
@@ -282,6 +283,7 @@ def dump(
     run(work, what="the last pass")
 
 
+verifying.register(app)
 onboarding.register(app)
 app.add_typer(simulations)
 

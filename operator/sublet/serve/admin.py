@@ -12,12 +12,15 @@ from aiohttp import web
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.clock import Clock
 from sublet.ledger.interval import BrokenLedger, Interval
+from sublet.ledger.line import write_line
 from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.usage import By, Usage, rounded, usage
 from sublet.serve.books import LedgerBooks
 from sublet.serve.ports import Observed
 from sublet.store.sql import SqlLedger
 
+_PAGE: Final = 5_000
+"""Lines of the ledger in one answer."""
 _HOSTS: Final = {"127.0.0.1", "localhost", "[::1]"}
 
 
@@ -44,6 +47,7 @@ class Admin:
         app = web.Application(middlewares=[_guard])
         app.router.add_get("/admin/v1/usage", self._usage)
         app.router.add_get("/admin/v1/ledger/verify", self._verify)
+        app.router.add_get("/admin/v1/ledger/entries", self._entries)
         app.router.add_get("/admin/v1/pass", self._pass)
         return app
 
@@ -73,6 +77,16 @@ class Admin:
         return web.json_response(
             {"entries": proof.entries, "head": proof.head, "fault": proof.fault}
         )
+
+    async def _entries(self, request: web.Request) -> web.Response:
+        """Show the lines after one, a page of them, with the texts of their hashes; no line: that was the last."""
+        after = request.query.get("after", "0")
+        if not after.isdecimal():
+            return _error(400, "give after= as a line's number")
+        lines = await self._ledger.read_entries(int(after), _PAGE)
+        hashes = {h for e in lines for h in (e.fact.price_hash, e.fact.tags_hash)}
+        terms = await self._ledger.read_terms(sorted(hashes))
+        return web.json_response({"items": [write_line(e) for e in lines], "terms": terms})
 
     async def _pass(self, request: web.Request) -> web.Response:
         text = await self._last_pass()

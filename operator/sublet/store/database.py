@@ -5,13 +5,15 @@ newer schema is refused rather than guessed at.
 """
 
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from sublet.ledger.port import LedgerUnavailable
@@ -25,13 +27,17 @@ _POSTGRES: Final[dict[str, Any]] = {
 """A store that hangs must not hold up whatever waits for it for ever."""
 
 
-def open_engine(url: str) -> Engine:
-    """Return an engine for a database URL; ValueError with what to do if the URL is none."""
+def open_engine(url: str, *, read_only: bool = False) -> Engine:
+    """Return an engine for a database URL; ValueError with what to do if the URL is none.
+
+    With `read_only` the database itself refuses every write, and a SQLite file that isn't there is not made.
+    """
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
-        options = _POSTGRES if url.startswith("postgresql") else {}
-        engine = create_engine(url, pool_pre_ping=True, connect_args=options)
+        where = _never_made(make_url(url)) if read_only else make_url(url)
+        options = _connect_args(where, read_only=read_only)
+        engine = create_engine(where, pool_pre_ping=True, connect_args=options)
     except (ArgumentError, ImportError) as error:
         raise ValueError("SUBLET_DATABASE_URL must be sqlite:///FILE or postgresql://…") from error
     if engine.dialect.name not in ("sqlite", "postgresql"):
@@ -39,8 +45,41 @@ def open_engine(url: str) -> Engine:
             f"{engine.dialect.name} isn't supported; use sqlite:///FILE or postgresql://…"
         )
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _make_durable)
+        event.listen(engine, "connect", _read_only if read_only else _make_durable)
     return engine
+
+
+def _never_made(url: URL) -> URL:
+    """Return a SQLite URL that opens its file for reading, and makes none."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return url
+    path = quote(str(Path(url.database).absolute()))
+    return url.set(database=f"file:{path}", query={"mode": "ro", "uri": "true"})
+
+
+def _connect_args(url: URL, *, read_only: bool) -> dict[str, Any]:
+    if url.get_backend_name() != "postgresql":
+        return {}
+    options = f"{_POSTGRES['options']} -c default_transaction_read_only=on"
+    return _POSTGRES | ({"options": options} if read_only else {})
+
+
+def check_schema(engine: Engine) -> None:
+    """Look whether the schema is this version's, and change nothing; LedgerUnavailable if it isn't."""
+    with (
+        as_file(files("sublet.store").joinpath("migrations")) as folder,
+        engine.begin() as connection,
+    ):
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        wanted = ScriptDirectory.from_config(config).get_current_head()
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found is None:
+        raise LedgerUnavailable("there is no ledger in this database; check the URL")
+    if found != wanted:
+        raise LedgerUnavailable(
+            f"the ledger's schema is {found}, this program's is {wanted}; run the operator's version"
+        )
 
 
 def migrate(engine: Engine) -> None:
@@ -63,6 +102,13 @@ def migrate(engine: Engine) -> None:
                 "SELECT pg_advisory_xact_lock(7349001)"
             )  # one migrator at a time
         command.upgrade(config, "head")
+
+
+def _read_only(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("query_only=ON", f"busy_timeout={_BUSY_MS}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
 
 
 def _make_durable(connection: Any, _record: object) -> None:

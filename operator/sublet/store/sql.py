@@ -21,7 +21,7 @@ from sublet.api.times import Millis
 from sublet.ledger.chain import Proof, verify
 from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, EntryType, Fact
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
-from sublet.store.database import migrate, open_engine
+from sublet.store.database import check_schema, migrate, open_engine
 from sublet.store.tables import entries, intents, terms
 
 T = TypeVar("T")
@@ -38,8 +38,12 @@ _BATCH: Final = 500
 class SqlLedger:
     """Implements `sublet.ledger.port.LedgerPort` and the reads that metrics and usage need."""
 
-    def __init__(self, url: str, *, call_seconds: float = CALL_SECONDS) -> None:
-        self._engine = open_engine(url)
+    def __init__(
+        self, url: str, *, call_seconds: float = CALL_SECONDS, read_only: bool = False
+    ) -> None:
+        """Open nothing yet; with `read_only` nothing is ever written, and an older schema is refused."""
+        self._engine = open_engine(url, read_only=read_only)
+        self._prepare = check_schema if read_only else migrate
         self._call_seconds = call_seconds
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._waiting: list[tuple[list[Fact], dict[str, str], asyncio.Future[int]]] = []
@@ -91,9 +95,10 @@ class SqlLedger:
         """Return all facts in ledger order."""
         return [e.fact for e in await self.read_entries()]
 
-    async def read_entries(self, after_seq: int = 0) -> list[Entry]:
-        """Return the entries after a line, in order."""
+    async def read_entries(self, after_seq: int = 0, limit: int | None = None) -> list[Entry]:
+        """Return the entries after a line, in order; at most so many."""
         query = select(entries).where(entries.c.seq > after_seq).order_by(entries.c.seq)
+        query = query.limit(limit)
         return await self._call(
             lambda connection: [_entry(row) for row in connection.execute(query)], READ_SECONDS
         )
@@ -214,7 +219,7 @@ class SqlLedger:
         for attempt in range(_FORK_TRIES):
             try:
                 if not self._migrated:
-                    migrate(self._engine)
+                    self._prepare(self._engine)
                     self._migrated = True
                 with self._engine.begin() as connection:
                     return work(connection)

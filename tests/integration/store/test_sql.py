@@ -188,3 +188,42 @@ async def test_a_store_that_is_away_is_said_so_and_comes_back(tmp_path: Path):
 
     assert await ledger.append([fact("a")], {}) == 1
     await ledger.close()
+
+
+async def test_a_ledger_opened_for_reading_is_read_and_refuses_to_write(url: str):
+    writer = SqlLedger(url)
+    await writer.append([fact("a")], {})
+    reader = SqlLedger(url, read_only=True)
+
+    assert [f.claim_uid for f in await reader.facts()] == ["a"]
+    assert [e.seq for e in await reader.read_entries(0, 1)] == [1]
+    with pytest.raises(LedgerUnavailable, match=r"read-?only"):
+        await reader.append([fact("b")], {})
+    assert len(await writer.facts()) == 1
+    await reader.close()
+    await writer.close()
+
+
+async def test_a_ledger_of_another_version_is_not_changed_by_reading(url: str):
+    writer = SqlLedger(url)
+    await writer.start()
+    await writer.close()
+    execute(url, "UPDATE alembic_version SET version_num = '9999'")
+    reader = SqlLedger(url, read_only=True)
+
+    with pytest.raises(LedgerUnavailable, match="the ledger's schema is 9999, this program's is"):
+        await reader.facts()
+    await reader.close()
+
+
+async def test_reading_makes_no_ledger_where_there_is_none(url: str, tmp_path: Path):
+    reader = SqlLedger(url, read_only=True)
+
+    with pytest.raises(LedgerUnavailable, match=r"no ledger in this database|unable to open"):
+        await reader.facts()
+    await reader.close()
+    assert files_in(tmp_path) == []
+
+
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())

@@ -231,3 +231,15 @@ def test_a_certificate_with_its_key_is_taken():
     certificate, key = certificate_and_key()
 
     assert tls_context(Endpoint("https://x", client_cert_pem=certificate, client_key_pem=key))
+
+
+async def test_metadata_alone_is_asked_for_as_such(fake):
+    fake.objects["/api/v1/secrets"] = {"items": [{"metadata": {"name": "s"}}]}
+
+    async with ApiServer(fake.endpoint) as api:
+        answer = await api.get_metadata("/api/v1/secrets", fieldSelector="type=x")
+
+    assert answer["items"][0]["metadata"]["name"] == "s"
+    (request,) = fake.requests
+    assert request.headers["Accept"].startswith("application/json;as=PartialObjectMetadataList")
+    assert request.query["fieldSelector"] == "type=x"

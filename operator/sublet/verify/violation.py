@@ -1,0 +1,23 @@
+"""One broken invariant, in words for whoever must mend it."""
+
+from dataclasses import dataclass, field
+
+from sublet.api.ids import ClaimUID
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What is wrong, where, and what to do. Names no price, no credential, and no tenant but by its objects' names."""
+
+    id: str
+    """Of the invariant: S1 … S12, L2 … L5, A1 … A4."""
+    subject: str
+    """Where, such as `node west/h100-0` or `claim acme/train`."""
+    message: str
+    """What is wrong, and what to do."""
+    about: frozenset[ClaimUID] = field(default=frozenset(), compare=False)
+    """The claims whose status was compared with another plane: if one was written meanwhile, nothing can be said."""
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        return f"{self.id} {self.subject}: {self.message}"

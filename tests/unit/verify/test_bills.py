@@ -1,0 +1,166 @@
+"""The ledger agrees with itself and with the claims, and no more is sold than was bought."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from sublet.api.ids import LeaseUID, TenantUID
+from sublet.api.times import Millis
+from sublet.hub.meter import facts_of
+from sublet.ledger.entry import EntryType
+from sublet.verify.find import find_violations
+from sublet.verify.lines import line_of, lines_of
+from sublet.verify.world import LedgerSeen
+from tests.builders.api import as_lease, lease
+from tests.builders.fleet import released
+from tests.builders.histories import histories, passes
+from tests.builders.worlds import (
+    LATER,
+    NODES,
+    WEST,
+    bound_claim,
+    ledger_of,
+    sound_world,
+    take,
+    with_status,
+)
+
+TRAIN = bound_claim()
+SOUND = sound_world(TRAIN)
+(OPEN,) = facts_of(TRAIN)
+DONE = released(TRAIN, take(TRAIN), LATER)
+LEDGER = "ledger of claim acme/train"
+
+
+def found(world, *, settled=False):
+    return [(v.id, v.subject) for v in find_violations(world, settled=settled)]
+
+
+def with_facts(*facts, world=SOUND):
+    return replace(world, ledger=ledger_of(facts))
+
+
+def later(fact, by_ms=1_000, **fields):
+    return replace(fact, at_ms=Millis(fact.at_ms + by_ms), **fields)
+
+
+def test_the_ledger_of_a_claim_that_is_over_is_sound():
+    assert found(sound_world(DONE), settled=True) == []
+
+
+def test_a_ledger_that_doesnt_prove_itself_is_named():
+    broken = replace(SOUND, ledger=LedgerSeen(SOUND.ledger.entries, fault="line 1 was changed"))
+
+    assert found(broken) == [("A1", "ledger")]
+
+
+def test_a_line_that_hasnt_come_yet_is_a_fault_at_rest_only():
+    assert found(with_facts()) == []
+    assert found(with_facts(), settled=True) == [("A1", LEDGER)]
+
+
+def test_billing_from_another_instant_than_bound_time_is_named():
+    assert found(with_facts(later(OPEN))) == [("A2", LEDGER)]
+
+
+def test_billing_more_gpus_than_are_held_is_named():
+    assert found(with_facts(replace(OPEN, gpus=16))) == [("A2", LEDGER)]
+
+
+def test_an_end_that_the_claim_doesnt_know_is_named():
+    assert found(with_facts(OPEN, later(OPEN, type=EntryType.CLOSE))) == [("A1", LEDGER)]
+
+
+def test_a_reservation_that_the_claim_never_had_is_named():
+    assert ("A2", LEDGER) in found(with_facts(OPEN, later(OPEN, sequence=2)))
+
+
+def test_two_reservations_billed_at_once_are_named():
+    both = with_facts(OPEN, later(OPEN, sequence=2))
+
+    assert ("A1", LEDGER) in found(both)
+
+
+def test_earlier_reservations_that_ended_are_sound():
+    again = with_status(
+        TRAIN, allocation=TRAIN.status.allocation.model_copy(update={"sequence": 2})
+    )
+    before = [later(OPEN, -5_000), later(OPEN, -4_000, type=EntryType.CLOSE)]
+    (new,) = facts_of(again)
+
+    assert ("A1", LEDGER) not in found(with_facts(*before, new, world=sound_world(again)))
+
+
+def test_a_claim_that_is_gone_and_still_billed_is_named():
+    gone = replace(sound_world(), ledger=SOUND.ledger)
+
+    assert found(gone) == [("A1", "ledger")]
+    assert found(replace(sound_world(), ledger=sound_world(DONE).ledger)) == []
+
+
+def test_another_price_or_tenant_than_the_claims_is_named():
+    assert ("S11", LEDGER) in found(with_facts(replace(OPEN, price_hash="0" * 64)))
+    assert ("S11", LEDGER) in found(with_facts(replace(OPEN, tenant_uid=TenantUID("globex"))))
+
+
+def test_a_price_that_isnt_what_was_hashed_is_named():
+    cheap = TRAIN.status.allocation.model_copy(update={"price_per_gpu_hour": Decimal("0.01")})
+    world = replace(SOUND, claims=(with_status(TRAIN, allocation=cheap),))
+
+    assert ("S11", "claim acme/train") in found(world)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"source_version": ""}, {"tags_hash": "none"}, {"price_hash": ""}, {"tenant_uid": ""}],
+)
+def test_a_line_that_doesnt_say_why_is_named(fields):
+    assert ("A4", "ledger line 1") in found(with_facts(replace(OPEN, **fields)))
+
+
+def test_a_price_that_cant_be_read_is_named():
+    lost = LedgerSeen(SOUND.ledger.entries, missing_terms=frozenset({OPEN.price_hash}))
+
+    assert found(replace(SOUND, ledger=lost)) == [("A4", "ledger line 1")]
+
+
+def test_more_gpus_held_than_committed_are_named():
+    small = as_lease(lease("west", committed=8))
+    claims = (bound_claim(), bound_claim("other", on=1))
+    over = sound_world(*claims, fleet=((small, NODES),))
+
+    assert {("S3", "lease west"), ("A3", "lease west")} == set(found(over))
+
+
+def test_a_commitment_that_was_lowered_since_takes_nothing_back():
+    small = as_lease(lease("west", committed=8))
+    claims = (bound_claim(), bound_claim("other", on=1))
+    lowered = {LeaseUID(WEST.metadata.uid): LATER}
+    over = replace(sound_world(*claims, fleet=((small, NODES),)), spec_changed=lowered)
+
+    assert found(over) == []
+    assert found(replace(over, spec_changed={})) == []
+
+
+def test_more_time_billed_than_the_landlord_is_paid_for_is_named():
+    begun = as_lease(lease("west", committed=8, term={"startTime": "2026-11-22T10:30:00Z"}))
+    sold = replace(sound_world(TRAIN, fleet=((begun, NODES),)), spec_changed={})
+
+    assert found(sold) == [("A3", "lease west")]
+
+
+def test_without_a_ledger_nothing_is_said_of_it():
+    assert found(replace(SOUND, ledger=None), settled=True) == []
+
+
+UNTIMED = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+
+
+@UNTIMED
+@given(histories())
+def test_the_meter_and_the_checker_call_for_the_same_lines_whatever_happens(history):
+    for seen, _ in passes(history):
+        for each in seen.claims:
+            assert {line_of(f) for f in facts_of(each)} == lines_of(each)

@@ -1,0 +1,131 @@
+"""Nothing is sold twice: the nodes' own books against each other and against the hub."""
+
+from dataclasses import replace
+
+from sublet.api.gpulease import NodeSharing
+from sublet.api.ids import TenantUID
+from sublet.verify.find import find_violations
+from sublet.verify.world import PodSeen
+from tests.builders.api import uid_of
+from tests.builders.worlds import (
+    bound_claim,
+    changed_cluster,
+    changed_node,
+    reserved_claim,
+    sound_world,
+    uid,
+)
+
+TRAIN = bound_claim()
+OTHER = bound_claim("other", on=1)
+SOUND = sound_world(TRAIN, OTHER)
+
+
+def found(world, *, settled=False):
+    return [(v.id, v.subject) for v in find_violations(world, settled=settled)]
+
+
+def test_a_sound_world_violates_nothing():
+    assert found(SOUND, settled=True) == []
+    assert found(sound_world(reserved_claim()), settled=False) == []
+    assert found(sound_world(), settled=True) == []
+
+
+def test_a_book_that_isnt_one_is_named():
+    assert ("S1", "node west/west-0000") in found(changed_node(SOUND, book="train=8"))
+
+
+def test_an_entry_without_its_label_is_named():
+    assert found(changed_node(SOUND, claim_labels=frozenset())) == [("S1", "node west/west-0000")]
+
+
+def test_a_label_without_its_entry_is_named():
+    stray = frozenset({uid(TRAIN), uid(OTHER)})
+
+    assert found(changed_node(SOUND, claim_labels=stray)) == [("S1", "node west/west-0000")]
+
+
+def test_a_node_that_gives_away_more_than_it_has_is_named():
+    halves = sound_world(bound_claim(gpus=4), bound_claim("other", gpus=4))
+
+    assert ("S3", "node west/west-0000") in found(changed_node(halves, gpus=4))
+    assert found(changed_node(halves, gpus=4, is_steady=False)) == []
+
+
+def test_a_gpu_that_fails_under_its_claim_oversells_nothing():
+    assert found(changed_node(SOUND, gpus=7)) == []
+    assert found(changed_node(SOUND, gpus=0)) == []
+
+
+def test_a_bound_claim_whose_entry_is_gone_is_named():
+    gone = changed_node(SOUND, book="", claim_labels=frozenset(), tenant_uid=None)
+
+    (wrong,) = find_violations(gone, settled=False)
+    assert (wrong.id, wrong.subject) == ("S1", "node west/west-0000")
+    assert "gives claim acme/train 0 GPUs, but it is bound to 8" in wrong.message
+
+
+def test_a_reserved_claim_whose_locks_arent_taken_yet_is_no_fault():
+    free = sound_world(reserved_claim())
+
+    assert found(changed_node(free, book="", claim_labels=frozenset(), tenant_uid=None)) == []
+
+
+def test_a_node_that_was_made_anew_owes_the_claim_nothing():
+    anew = changed_node(
+        SOUND, uid=uid_of("anew"), book="", claim_labels=frozenset(), tenant_uid=None
+    )
+
+    assert found(anew) == []
+
+
+def test_two_claims_bound_to_the_same_gpus_are_named():
+    twice = sound_world(TRAIN, bound_claim("other"))
+
+    assert ("S1", "node west/west-0000") in found(twice)
+    assert ("S3", "node west/west-0000") in found(twice)
+
+
+def test_two_claims_on_a_node_that_isnt_shared_are_named():
+    halves = sound_world(bound_claim(gpus=4), bound_claim("other", gpus=4))
+
+    assert found(halves) == []
+    assert ("S1", "node west/west-0000") in found(changed_node(halves, sharing=NodeSharing.NONE))
+
+
+def test_two_tenants_on_a_node_for_one_are_named():
+    mixed = sound_world(bound_claim(gpus=4), bound_claim("theirs", gpus=4, tenant_name="globex"))
+
+    assert found(mixed) == [("S1", "node west/west-0000")]
+    assert found(changed_node(mixed, sharing=NodeSharing.ANY_TENANT)) == []
+
+
+def test_a_node_that_names_another_tenant_is_named():
+    foreign = TenantUID(uid_of("somebody"))
+
+    assert found(changed_node(SOUND, tenant_uid=foreign)) == [("S1", "node west/west-0000")]
+
+
+def test_a_bound_claims_node_without_its_fence_is_named():
+    for wound in ({"pool": None}, {"lease_uid": None}, {"pool": "another"}):
+        assert found(changed_node(SOUND, **wound)) == [("S4", "node west/west-0000")]
+
+
+def test_a_pod_on_a_node_that_went_free_is_named():
+    namespace = SOUND.clusters[0].namespaces[0].name
+    mine = changed_cluster(SOUND, pods=(PodSeen(namespace, "work", "west-0000"),))
+    astray = changed_cluster(SOUND, pods=(PodSeen(namespace, "work", "west-0003"),))
+
+    assert found(mine) == []
+    assert found(astray) == [("S6", f"pod west/{namespace}/work")]
+
+
+def test_nothing_is_concluded_of_a_claim_that_was_written_meanwhile():
+    gone = changed_node(SOUND, book="", claim_labels=frozenset(), tenant_uid=None)
+
+    assert found(replace(gone, moving=frozenset({uid(TRAIN)}))) == []
+
+
+def test_nothing_is_concluded_from_a_cluster_that_wasnt_read():
+    assert found(replace(SOUND, clusters=()), settled=True) == []
+    assert found(changed_cluster(SOUND, nodes=None, namespaces=None, pods=None), settled=True) == []
