@@ -11,16 +11,19 @@ from typing import Final
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import BrokenLedger, Fold
 from tests.simulation.answers import Request
+from tests.simulation.audit import Audit
 from tests.simulation.rest import find_unrest
 from tests.simulation.server import Server
 from tests.simulation.store import Change, Key, Object
-from tests.simulation.views import ClaimView, Term, book_of
+from tests.simulation.views import ClaimView, Term, book_of, claim_in
 from tests.simulation.world import World
 
 _NO_NEWS: Final = {"leases", "events"}
 _OTHERS: Final = {"", "person", "tenant", "landlord", "scheduler"}
 """Who writes without being an operator."""
 GPU: Final = "nvidia.com/gpu"
+_AUDIT_EVERY: Final = 25
+"""After so many writes the whole world is read by the checker that ships; the other checks look at each write."""
 
 
 class Checks:
@@ -43,11 +46,18 @@ class Checks:
             server.store.followers.append(self._following(server))
             server.deleting = self._deleting(server)
         world.database.written = self._written
+        self._audit = Audit(world)
 
     def at_rest(self) -> None:
         """Check what must be so when everything has come to rest."""
         for fault in find_unrest(self.world, self.terms):
             self.world.violate(fault)
+        for fault in self._audit.find(settled=True):
+            self.world.violate(fault)
+
+    def close(self) -> None:
+        """End what belongs to the checks."""
+        self._audit.close()
 
     def _following(self, server: Server) -> Callable[[Change], None]:
         def follow(change: Change) -> None:
@@ -57,6 +67,9 @@ class Checks:
             act = self._acts.get(change.key.resource)
             if act is not None:
                 act(server, change)
+            if change.actor not in _OTHERS and self.world.writes % _AUDIT_EVERY == 0:
+                for fault in self._audit.find(settled=False):
+                    self.world.violate(fault)
 
         return follow
 
@@ -151,6 +164,7 @@ class Checks:
             if sum(book.values()) > gpus:
                 self.world.violate(f"S1: node {name} has {gpus} GPUs and is sold as {book}")
             self._see_sharing(change.after, book)
+            self._see_empty(server, name, book)
         for uid in set(before) - set(book):
             self._see_taken_off(server, change.after, uid, change.actor)
 
@@ -163,6 +177,13 @@ class Checks:
             tenants = {c.allocation.get("tenantUID") for u in book if (c := self._claim_of(u))}
             if len(tenants) > 1:
                 self.world.violate(f"S1: node {name} is shared by {sorted(map(str, tenants))}")
+
+    def _see_empty(self, server: Server, name: str, book: dict[str, int]) -> None:
+        """S6: nobody gets a node under whose name pods of somebody else still run."""
+        for pod in server.store.all("pods"):
+            namespace = pod["metadata"]["namespace"]
+            if pod["spec"].get("nodeName") == name and claim_in(namespace) not in book:
+                self.world.violate(f"S6: node {name} is sold under a pod of {namespace}")
 
     def _see_taken_off(self, server: Server, node: Object, uid: str, actor: str) -> None:
         """S6: an entry goes only when no pod is left, and never from under a bound claim."""
@@ -190,7 +211,7 @@ class Checks:
             if not home.startswith("sublet-"):
                 self.world.violate(f"S9: {request.actor} deletes {key}")
                 return
-            claim = self._claim_of(home.removeprefix("sublet-").rsplit("-", 1)[0])
+            claim = self._claim_of(claim_in(home))
             if claim is None or not claim.is_bound or home not in claim.homes:
                 return
             nodes = {p["node"] for p in claim.placements}

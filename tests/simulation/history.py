@@ -63,6 +63,7 @@ def play(plan: Plan) -> Result:
         for surprise in loop.surprises:
             world.violate(f"nobody looked at: {surprise}")
         _end(world, loop)
+    checks.close()
     world.database.close()
     gc.enable()
     return Result(

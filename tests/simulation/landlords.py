@@ -38,6 +38,7 @@ class Landlords:
         names = {n["metadata"]["name"] for n in server.store.all("nodes")}
         free = [f"{server.name}-{i}" for i in range(5) if f"{server.name}-{i}" not in names]
         if free:
+            self._world.remade = True
             self._say(server, f"adds {free[0]}")
             self._world.add_node(server, free[0])
 
@@ -46,6 +47,7 @@ class Landlords:
         server.store.remove(Key("nodes", "", node["metadata"]["name"]), "landlord")
 
     def _make_anew(self, server: Server, node: Object) -> None:
+        self._world.remade = True
         self._lose(server, node)
         self._world.add_node(server, node["metadata"]["name"])
 

@@ -7,7 +7,7 @@ import asyncio
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from sublet.ledger.entry import Entry, Fact
 from sublet.ledger.port import LedgerUnavailable
 from sublet.store.database import migrate
 from sublet.store.sql import SqlLedger, _entry
-from sublet.store.tables import entries
+from sublet.store.tables import entries, terms
 from tests.simulation.loop import ACTOR
 
 T = TypeVar("T")
@@ -62,6 +62,12 @@ class Database:
         with self.engine.begin() as connection:
             rows = connection.execute(query).all()
         return [_entry(r) for r in rows], [r.id for r in rows]
+
+    def texts(self, hashes: Sequence[str]) -> dict[str, str]:
+        """Return the texts behind hashes."""
+        with self.engine.begin() as connection:
+            rows = connection.execute(select(terms).where(terms.c.hash.in_(hashes))).all()
+        return {row.hash: row.text for row in rows}
 
     def look(self) -> None:
         """Tell of the lines that are new."""

@@ -54,7 +54,7 @@ class Plan:
         rng = random.Random(f"plan {seed}")
         clusters = rng.choice((1, 1, 2))
         replicas = rng.choice((1, 2, 2))
-        elects = rng.random() < 0.7
+        elects = rng.random() < 0.75
         # without election two replicas that see differently overwrite each other's words without end: shorter histories
         calm = elects or replicas == 1
         return cls(
@@ -65,7 +65,7 @@ class Plan:
             elects=elects,
             claims=rng.randint(1, 4),
             steps=rng.randint(2, 12),
-            seconds=rng.choice((20.0, 60.0, 120.0)) if calm else 15.0,
+            seconds=rng.choice((20.0, 60.0, 120.0)) if calm else 10.0,
             actors=tuple(a for a in ACTORS if rng.random() < 0.5),
             faults=tuple(f for f in RATES if rng.random() < 0.5),
             slow_controllers=rng.random() < 0.3,

@@ -266,13 +266,15 @@ class Server:
 
 
 def selector(params: Mapping[str, str]) -> Callable[[Object], bool]:
-    """Return the test of labelSelector (equality) and fieldSelector (name, node) of a request."""
-    labels = [p.split("=", 1) for p in params.get("labelSelector", "").split(",") if p]
+    """Return the test of labelSelector (equality, existence) and fieldSelector of a request."""
+    named = [p for p in params.get("labelSelector", "").split(",") if p]
+    labels = [p.split("=", 1) for p in named if "=" in p]
+    there = [p for p in named if "=" not in p]
     fields = [p.split("=", 1) for p in params.get("fieldSelector", "").split(",") if p]
 
     def matches(obj: Object) -> bool:
         have = obj["metadata"].get("labels") or {}
-        if any(have.get(key) != value for key, value in labels):
+        if any(have.get(key) != value for key, value in labels) or any(k not in have for k in there):
             return False
         return all(_field(obj, path) == value for path, value in fields)
 

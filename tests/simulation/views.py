@@ -112,3 +112,8 @@ def book_of(node: Object) -> dict[str, int]:
     if claims != set(book) or len(book) != len([e for e in text.split(",") if e]):
         raise ValueError(f"book {text!r} and labels {sorted(claims)} differ")
     return book
+
+
+def claim_in(namespace: str) -> str:
+    """Return the claim UID that a claim namespace is named by."""
+    return namespace.removeprefix("sublet-").rsplit("-", 1)[0]

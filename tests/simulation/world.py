@@ -47,6 +47,8 @@ class World:
         self.over = asyncio.Event()
         """Set at the first violation: what comes after it says nothing."""
         self.trace = self.network.trace
+        self.remade = False
+        """A node was made anew under the name of one that was lost."""
         self.writes = 0
         self.last_write_at = 0.0
         """Of an operator, and of more than its Lease."""

@@ -12,14 +12,14 @@ from sublet.api.ids import LeaseUID, NodeName
 from sublet.binder.locks import node_path, without_taint
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.inventory import is_adopted
-from sublet.fleet.nodebook import BOOK, GPU, LEASE_LABEL, POOL_TAINT, SHARING, TENANT
+from sublet.fleet.nodebook import BOOK, CLAIM_LABEL, GPU, LEASE_LABEL, POOL_TAINT, SHARING, TENANT
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import JsonPatch
 from sublet.kube.wire import Node, PodList
 
 _TRIES: Final = 10
 _CLAIM_NAMESPACE: Final = re.compile(
-    r"sublet-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-[1-9][0-9]{0,5}"
+    r"sublet-(?P<claim>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})-[1-9][0-9]{0,5}"
 )
 
 
@@ -45,7 +45,7 @@ async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool
             return False
         if LEASE_LABEL in node.metadata.labels and not wants_mending(node, lease):
             break
-        if await foreign_pods(cluster, name):
+        if await foreign_pods(cluster, node):
             return False
         try:
             node = await cluster.api.patch_as(node_path(name), _adoption(node, lease), Node)
@@ -55,7 +55,7 @@ async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool
             node = await _read(cluster, name)
         except (Forbidden, NotFound):
             return False
-    foreign = await foreign_pods(cluster, name)
+    foreign = await foreign_pods(cluster, node)
     cluster.note_foreign(name, foreign=foreign)
     return not foreign
 
@@ -76,13 +76,23 @@ async def hand_back(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> 
     return False
 
 
-async def foreign_pods(cluster: LeasedCluster, name: NodeName) -> bool:
-    """Say whether a pod that isn't a claim's holds GPUs of a node, by a live look."""
+async def foreign_pods(cluster: LeasedCluster, node: Node) -> bool:
+    """Say whether a pod of nobody who is on a node holds GPUs of it, by a live look.
+
+    A claim is on it by its label: the pods of one that isn't came there while the node was another by UID, as when a
+    machine joins its cluster anew under its running pods.
+    """
+    name = node.metadata.name
     pods = await cluster.api.get_as("/api/v1/pods", PodList, fieldSelector=f"spec.nodeName={name}")
     return any(
-        pod.asks_for(GPU) and _CLAIM_NAMESPACE.fullmatch(pod.metadata.namespace) is None
-        for pod in pods.items
+        pod.asks_for(GPU) and not _is_at_home(pod.metadata.namespace, node) for pod in pods.items
     )
+
+
+def _is_at_home(namespace: str, node: Node) -> bool:
+    """Say whether a pod's namespace is that of a claim which the node is labelled with."""
+    match = _CLAIM_NAMESPACE.fullmatch(namespace)
+    return match is not None and CLAIM_LABEL + match["claim"] in node.metadata.labels
 
 
 def _adoption(node: Node, lease: GpuLease) -> JsonPatch:
