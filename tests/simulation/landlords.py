@@ -2,7 +2,7 @@
 
 from tests.simulation.server import Server
 from tests.simulation.store import Key, Object, copy
-from tests.simulation.world import World
+from tests.simulation.world import MOST_NODES, World
 
 
 class Landlords:
@@ -36,7 +36,7 @@ class Landlords:
 
     def _add(self, server: Server) -> None:
         names = {n["metadata"]["name"] for n in server.store.all("nodes")}
-        free = [f"{server.name}-{i}" for i in range(5) if f"{server.name}-{i}" not in names]
+        free = [f"{server.name}-{i}" for i in range(MOST_NODES) if f"{server.name}-{i}" not in names]
         if free:
             self._world.remade = True
             self._say(server, f"adds {free[0]}")

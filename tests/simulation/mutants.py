@@ -11,19 +11,26 @@ from unittest import mock
 
 from sublet.api.common import is_true
 from sublet.api.times import Millis
-from sublet.binder import leave, locks, release
+from sublet.binder import bind, leave, locks, release
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.release import GRACE_SECONDS
 from sublet.hub import meter
 from sublet.kube.errors import KubeError
+from sublet.kube.wire import Node
 from sublet.ledger.entry import GENESIS_HASH, Entry, Fact
 from sublet.store.sql import SqlLedger, _row
 from sublet.store.tables import entries
 from tests.simulation import ledger
 from tests.simulation.clock import EPOCH
 
-_CONTENDED: dict[str, Any] = {"replicas": 2, "elects": False, "claims": 4, "nodes": (1,)}
-"""Two operators that decide at once, over one node."""
+_CONTENDED: dict[str, Any] = {
+    "actors": ("tenants",),
+    "claims": 4,
+    "nodes": (1,),
+    "sharing": ("AnyTenant",),
+    "steps": 12,
+}
+"""Many claims over one node that several may share."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +101,16 @@ def _release_without_guard() -> Iterator[None]:
 
 @contextmanager
 def _name_for_uid() -> Iterator[None]:
-    """A claim made anew is taken for the one that had its name."""
-    honest = ClaimWriter.get
+    """A node made anew is taken for the one that had its name."""
+    honest = bind.lock_node
 
-    async def gullible(self: ClaimWriter, claim: Any) -> Any:
-        path = f"/apis/sublet.dev/v1alpha1/namespaces/{claim.metadata.namespace}/gpuclaims"
-        try:
-            found = await self._hub.get(f"{path}/{claim.metadata.name}")
-        except KubeError:
-            return await honest(self, claim)
-        return type(claim).model_validate(found)
+    async def gullible(cluster: Any, lease: Any, place: Any, *who: Any) -> None:
+        found = await cluster.api.get_as(locks.node_path(place.node), Node)
+        await honest(
+            cluster, lease, place.model_copy(update={"node_uid": found.metadata.uid}), *who
+        )
 
-    with mock.patch.object(ClaimWriter, "get", gullible):
+    with mock.patch.object(bind, "lock_node", gullible):
         yield
 
 
@@ -178,7 +183,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "name-for-uid": Mutant(
         _name_for_uid,
-        {"replicas": 2, "elects": False, "actors": ("tenants", "pauses", "clogs"), "steps": 12},
+        {"actors": ("tenants", "landlords", "partitions", "clogs"), "steps": 24, "nodes": (1,)},
     ),
     "bill-from-now": Mutant(_bill_from_now),
     "second-writer": Mutant(_second_writer, {"replicas": 2, "actors": ("tenants", "crashes")}),

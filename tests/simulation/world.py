@@ -24,6 +24,8 @@ from tests.simulation.plan import Plan
 from tests.simulation.server import Server
 from tests.simulation.store import Key, Object
 
+MOST_NODES: Final = 5
+"""Of one cluster."""
 LEASES: Final = ("west", "east")
 TENANTS: Final = ("acme", "globex")
 
@@ -131,7 +133,7 @@ class World:
         api = ApiServer(Endpoint(url_of(server.name), ca_pem=certificate))
         secret = hub_secret(server.name, NAMESPACE, kubeconfig(api, f"token-{server.name}"))
         self.hub.store.put(Key("secrets", NAMESPACE, server.name), secret)
-        body = lease(server.name, committed=8 * (nodes + 2), nodeSharing=sharing)
+        body = lease(server.name, committed=8 * MOST_NODES, nodeSharing=sharing)
         self.admin(self.hub, "POST", "/apis/sublet.dev/v1alpha1/gpuleases", body)
 
     def _found_hub(self) -> None:
