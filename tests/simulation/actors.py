@@ -23,6 +23,7 @@ class Actors:
             "tenants": tenants.act,
             "workloads": tenants.work,
             "landlords": self._landlords.act,
+            "swaps": self._landlords.swap,
             "crashes": self._troubles.crash,
             "pauses": self._troubles.pause,
             "partitions": self._troubles.partition,

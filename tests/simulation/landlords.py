@@ -1,8 +1,15 @@
 """Landlords and their machines: nodes come, go, come again by the same name, fall ill and are cordoned."""
 
+import asyncio
+from typing import Final
+
 from tests.simulation.server import Server
 from tests.simulation.store import Key, Object, copy
+from tests.simulation.views import ClaimView
 from tests.simulation.world import MOST_NODES, World
+
+_LOOKS: Final = 100
+"""How often the worst moment is looked for, every 20 ms."""
 
 
 class Landlords:
@@ -23,6 +30,21 @@ class Landlords:
             self._add(server)
         else:
             act(server, self._rng.choice(nodes))  # type: ignore[call-arg]
+
+    async def swap(self) -> None:
+        """Make a node anew while a claim is being bound to it: the worst moment."""
+        for _ in range(_LOOKS):
+            for body in list(self._world.hub.store.all("gpuclaims")):
+                claim = ClaimView(body)
+                if not claim.is_true("Reserved") or claim.is_true("Bound") or not claim.placements:
+                    continue
+                place = self._rng.choice(claim.placements)
+                server = self._world.leased[place["lease"]]
+                node = server.store.get("nodes", "", place["node"])
+                if node is not None:
+                    self._make_anew(server, node)
+                    return
+            await asyncio.sleep(0.02)
 
     def mend(self) -> None:
         """Let every node that is there be well again."""

@@ -11,12 +11,11 @@ from unittest import mock
 
 from sublet.api.common import is_true
 from sublet.api.times import Millis
-from sublet.binder import bind, leave, locks, release
+from sublet.binder import leave, locks, release
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.release import GRACE_SECONDS
 from sublet.hub import meter
 from sublet.kube.errors import KubeError
-from sublet.kube.wire import Node
 from sublet.ledger.entry import GENESIS_HASH, Entry, Fact
 from sublet.store.sql import SqlLedger, _row
 from sublet.store.tables import entries
@@ -102,15 +101,13 @@ def _release_without_guard() -> Iterator[None]:
 @contextmanager
 def _name_for_uid() -> Iterator[None]:
     """A node made anew is taken for the one that had its name."""
-    honest = bind.lock_node
+    honest = locks._entry_patch
 
-    async def gullible(cluster: Any, lease: Any, place: Any, *who: Any) -> None:
-        found = await cluster.api.get_as(locks.node_path(place.node), Node)
-        await honest(
-            cluster, lease, place.model_copy(update={"node_uid": found.metadata.uid}), *who
-        )
+    def gullible(node: Any, lease: Any, place: Any, *who: Any) -> Any:
+        patch = honest(node, lease, place.model_copy(update={"node_uid": node.metadata.uid}), *who)
+        return [op for op in patch if (op["op"], op["path"]) != ("test", "/metadata/uid")]
 
-    with mock.patch.object(bind, "lock_node", gullible):
+    with mock.patch.object(locks, "_entry_patch", gullible):
         yield
 
 
@@ -183,7 +180,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "name-for-uid": Mutant(
         _name_for_uid,
-        {"actors": ("tenants", "landlords", "partitions", "clogs"), "steps": 24, "nodes": (1,)},
+        {"actors": ("tenants", "swaps"), "faults": ("slow",), "steps": 24, "nodes": (2,)},
     ),
     "bill-from-now": Mutant(_bill_from_now),
     "second-writer": Mutant(_second_writer, {"replicas": 2, "actors": ("tenants", "crashes")}),

@@ -13,6 +13,7 @@ ACTORS: Final = (
     "tenants",
     "workloads",
     "landlords",
+    "swaps",
     "crashes",
     "pauses",
     "partitions",
