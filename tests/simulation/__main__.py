@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     if sys.flags.hash_randomization:
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         command = [sys.executable, "-m", "tests.simulation", *arguments]
-        os.execve(sys.executable, command, environment)  # noqa: S606  this very program again
+        os.execve(sys.executable, command, environment)
     asked = _parse(arguments)
     seeds = asked.seeds or list(range(asked.first, asked.first + asked.count))
     changes: dict[str, Any] = json.loads(asked.plan)
@@ -36,6 +36,8 @@ def main(arguments: list[str]) -> int:
     begun, failed = time.monotonic(), []
     for result in _results(seeds, changes, asked.mutant, report.workers):
         report.add(result)
+        if asked.digest:
+            print(f"digest {result.plan.seed} {result.digest}")
         if result.violations:
             failed.append(result)
             print(f"seed {result.plan.seed}: {result.violations[0]}", flush=True)
@@ -55,7 +57,9 @@ def main(arguments: list[str]) -> int:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("seeds", nargs="*", type=int, help="these seeds; without, `--count` of them")
+    parser.add_argument(
+        "seeds", nargs="*", type=int, help="these seeds; without, `--count` of them"
+    )
     parser.add_argument("--count", type=int, default=100, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--plan", default="{}", help="JSON of what is otherwise than the seed says")
@@ -63,6 +67,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--until-found", action="store_true", help="stop at the first violation")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", default="", help="write the report here as JSON")
+    parser.add_argument("--digest", action="store_true", help="print what tells histories apart")
     parser.add_argument("--trace", action="store_true", help="print whole traces")
     return parser.parse_args(arguments)
 

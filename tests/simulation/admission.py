@@ -21,7 +21,7 @@ _LABEL: Final = "claim.sublet.dev/"
 def create(server: "Server", key: "Key", body: "Object", user: User) -> None:
     """Admit what is made, and change it as the mutating policies do."""
     if key.resource == "gpuclaims":
-        _stamp(body)
+        _stamp(body, user)
     if key.resource == "pods" and _CLAIM_NAMESPACE.fullmatch(key.namespace):
         _claim_pod(key, body)
         _quota(server, key, body)
@@ -37,7 +37,7 @@ def update(server: "Server", key: "Key", live: "Object", wanted: "Object") -> No
         _hub_secret(key, live, wanted)
 
 
-def _stamp(body: "Object") -> None:
+def _stamp(body: "Object", user: User) -> None:
     """hub/mutating.yaml: the release finalizer and who asked, at creation."""
     meta = body["metadata"]
     finalizers = meta.setdefault("finalizers", [])
@@ -45,7 +45,7 @@ def _stamp(body: "Object") -> None:
         finalizers.append("sublet.dev/release")
     meta["annotations"] = {
         **(meta.get("annotations") or {}),
-        "sublet.dev/requested-by": meta["namespace"],
+        "sublet.dev/requested-by": user.name,
     }
 
 

@@ -134,7 +134,9 @@ class Checks:
             server = self.world.leased[place["lease"]]
             node = server.store.get("nodes", "", place["node"])
             if node is not None and node["metadata"]["uid"] == uid and claim.uid in book_of(node):
-                self.world.violate(f"S6: {claim.uid} holds nothing, but is in {place['node']}'s book")
+                self.world.violate(
+                    f"S6: {claim.uid} holds nothing, but is in {place['node']}'s book"
+                )
 
     def _see_billed(self, claim: ClaimView) -> None:
         """A claim goes only when its lines are in the ledger."""
@@ -189,9 +191,9 @@ class Checks:
         """S6: an entry goes only when no pod is left, and never from under a bound claim."""
         name = node["metadata"]["name"]
         claim = self._claim_of(uid)
-        if claim is not None and claim.is_bound:
-            if node["metadata"]["uid"] in {p["nodeUID"] for p in claim.placements}:
-                self.world.violate(f"S1: {actor} took bound claim {uid} off node {name}")
+        bound = claim.placements if claim is not None and claim.is_bound else ()
+        if node["metadata"]["uid"] in {p["nodeUID"] for p in bound}:
+            self.world.violate(f"S1: {actor} took bound claim {uid} off node {name}")
         for pod in server.store.all("pods"):
             own = pod["metadata"]["namespace"].startswith(f"sublet-{uid}-")
             if own and pod["spec"].get("nodeName") == name:

@@ -6,7 +6,7 @@ import gc
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -122,7 +122,7 @@ def _end(world: World, loop: SimLoop) -> None:
 def _logs(world: World) -> Iterator[None]:
     """Take the operator's log into the trace; a traceback is a violation."""
 
-    def take(_: Any, method: str, event: dict[str, Any]) -> Any:
+    def take(_: Any, method: str, event: MutableMapping[str, Any]) -> Any:
         if method in _FAULTY_LOGS and event.get("event") not in _SAID:
             text = {k: v for k, v in event.items() if k != "exc_info"}
             if event.get("exc_info"):
@@ -131,7 +131,7 @@ def _logs(world: World) -> Iterator[None]:
                 text["traceback"] = traceback.format_exc()
             world.violate(f"the log has an error: {text}")
         elif method != "debug":
-            world.note(f"log {event}")
+            world.note(f"log {dict(event)}")
         raise structlog.DropEvent
 
     before = structlog.get_config()

@@ -58,7 +58,9 @@ class Landlords:
 
     def _add(self, server: Server) -> None:
         names = {n["metadata"]["name"] for n in server.store.all("nodes")}
-        free = [f"{server.name}-{i}" for i in range(MOST_NODES) if f"{server.name}-{i}" not in names]
+        free = [
+            f"{server.name}-{i}" for i in range(MOST_NODES) if f"{server.name}-{i}" not in names
+        ]
         if free:
             self._world.remade = True
             self._say(server, f"adds {free[0]}")

@@ -112,4 +112,4 @@ class SharedLedger(SqlLedger):
         if database.unsteady and database.rng.random() < 0.1:
             database.faults["ledger no reply"] += 1
             raise LedgerUnavailable("the ledger's store hasn't answered")
-        return done  # type: ignore[no-any-return]
+        return done

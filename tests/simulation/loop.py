@@ -8,7 +8,7 @@ callback belongs to an actor (a context variable that tasks inherit), so that an
 import asyncio
 import heapq
 import random
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Any, Final
@@ -26,6 +26,11 @@ class Deadlock(RuntimeError):
 
 class SimLoop(asyncio.BaseEventLoop):
     """The loop of one history."""
+
+    # the base class's own, which the library's types don't tell of
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+    _timer_cancelled_count: int
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__()
@@ -63,7 +68,7 @@ class SimLoop(asyncio.BaseEventLoop):
         for task in self._tasks.pop(actor, ()):
             task.cancel()
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         """Run what would run in a thread at once."""
         done = self.create_future()
         try:
@@ -107,7 +112,7 @@ class SimLoop(asyncio.BaseEventLoop):
             if handle._cancelled:
                 continue
             if self._held:
-                held = self._held.get(handle._context.get(ACTOR, ""))  # type: ignore[attr-defined]
+                held = self._held.get(handle._context.get(ACTOR, ""))
                 if held is not None:
                     held.append(handle)
                     continue
@@ -127,4 +132,3 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Do nothing: no other thread waits for this loop."""
-

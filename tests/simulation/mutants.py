@@ -14,6 +14,7 @@ from sublet.api.times import Millis
 from sublet.binder import leave, locks, release
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.release import GRACE_SECONDS
+from sublet.fleet.nodebook import BOOK
 from sublet.hub import meter
 from sublet.kube.errors import KubeError
 from sublet.ledger.entry import GENESIS_HASH, Entry, Fact
@@ -57,7 +58,7 @@ def _lock_without_test() -> Iterator[None]:
     honest = locks._entry_patch
 
     def careless(*args: Any) -> Any:
-        book = locks._annotation(locks.BOOK)
+        book = locks._annotation(BOOK)
         return [op for op in honest(*args) if (op["op"], op["path"]) != ("test", book)]
 
     with mock.patch.object(locks, "_entry_patch", careless):
@@ -127,7 +128,9 @@ def _bill_from_now() -> Iterator[None]:
 @contextmanager
 def _second_writer() -> Iterator[None]:
     """Each operator writes as if it were the ledger's only writer, and the store doesn't mind."""
-    heads: dict[int, tuple[int, str, set[str]]] = {}  # ledger -> its last line, and the ids it wrote
+    heads: dict[
+        int, tuple[int, str, set[str]]
+    ] = {}  # ledger -> its last line, and the ids it wrote
 
     def alone(self: SqlLedger, connection: Any, batch: list[Any]) -> list[int]:
         seq, head, known = heads.get(id(self), (0, GENESIS_HASH, set()))

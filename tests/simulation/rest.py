@@ -30,9 +30,8 @@ def _claim(claim: ClaimView) -> Iterator[str]:
         yield f"L1: {who} is releasing for ever: {claim.conditions.get('Ready')}"
     elif claim.is_true("Reserved") and not claim.is_true("Bound"):
         yield f"L1: {who} is reserved and never bound: {claim.conditions.get('Ready')}"
-    elif not claim.is_true("Bound") and not claim.is_true("Ended"):
-        if not claim.status.get("pending"):
-            yield f"L2: {who} waits without a reason: {claim.conditions.get('Ready')}"
+    elif not (claim.is_true("Bound") or claim.is_true("Ended") or claim.status.get("pending")):
+        yield f"L2: {who} waits without a reason: {claim.conditions.get('Ready')}"
     if claim.status.get("move") or any(
         not x.get("freedTime") for x in claim.status.get("leaving") or ()
     ):
@@ -50,10 +49,10 @@ def _books(world: World, claims: dict[str, ClaimView]) -> Iterator[str]:
                     yield f"L3: node {name} is held for {uid}, which doesn't hold it"
     for claim in claims.values():
         for place in claim.placements if claim.is_bound else ():
-            node_ = world.leased[place["lease"]].store.get("nodes", "", place["node"])
-            if node_ is not None and node_["metadata"]["uid"] == place["nodeUID"]:
-                if book_of(node_).get(claim.uid) != place["gpus"]:
-                    yield f"L3: bound claim {claim.uid} isn't in the book of {place['node']}"
+            found = world.leased[place["lease"]].store.get("nodes", "", place["node"])
+            is_there = found is not None and found["metadata"]["uid"] == place["nodeUID"]
+            if is_there and book_of(found).get(claim.uid) != place["gpus"]:
+                yield f"L3: bound claim {claim.uid} isn't in the book of {place['node']}"
 
 
 def _namespaces(world: World, claims: dict[str, ClaimView]) -> Iterator[str]:

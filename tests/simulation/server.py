@@ -58,6 +58,9 @@ class Server:
             return self._read(where, request.params)
         if request.method == "DELETE":
             return self._delete(where, request)
+        return self._write(where, request, user)
+
+    def _write(self, where: Where, request: Request, user: User) -> bytes:
         body = msgspec.json.decode(request.body or b"{}")
         if request.method == "POST" and where.subresource == "token":
             return self._token(where, body)
@@ -203,11 +206,11 @@ class Server:
         if where.resource in CUSTOM and wanted.get("spec") != live.get("spec"):
             meta["generation"] += 1
         admission.update(self, key, live, wanted)
-        if leaving and key.resource != "namespaces" and not meta.get("finalizers"):
-            if "deletionGracePeriodSeconds" not in meta:
-                self.store.objects[key] = wanted
-                self.store.remove(key, request.actor)
-                return wanted
+        waits = meta.get("finalizers") or "deletionGracePeriodSeconds" in meta
+        if leaving and key.resource != "namespaces" and not waits:
+            self.store.objects[key] = wanted
+            self.store.remove(key, request.actor)
+            return wanted
         return self.store.put(key, wanted, request.actor)
 
     def _delete(self, where: Where, request: Request) -> bytes:
@@ -274,7 +277,9 @@ def selector(params: Mapping[str, str]) -> Callable[[Object], bool]:
 
     def matches(obj: Object) -> bool:
         have = obj["metadata"].get("labels") or {}
-        if any(have.get(key) != value for key, value in labels) or any(k not in have for k in there):
+        if any(have.get(key) != value for key, value in labels) or any(
+            k not in have for k in there
+        ):
             return False
         return all(_field(obj, path) == value for path, value in fields)
 

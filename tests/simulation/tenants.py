@@ -141,9 +141,7 @@ class Tenants:
     def _delete(self, body: Object) -> None:
         meta = body["metadata"]
         self._world.note(f"{meta['namespace']} deletes {meta['name']}")
-        self._world.admin(
-            self._world.hub, "DELETE", f"{_path(meta['namespace'])}/{meta['name']}"
-        )
+        self._world.admin(self._world.hub, "DELETE", f"{_path(meta['namespace'])}/{meta['name']}")
 
     def _patch(self, path: str, value: Any) -> None:
         found = self._any()

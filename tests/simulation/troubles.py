@@ -52,7 +52,9 @@ class Troubles:
         both = self._rng.random() < 0.5
         cut = [x for x in links if x.server is chosen.server] if both else [chosen]
         seconds = self._rng.choice((1.0, 10.0, 60.0)) * self._rng.random()
-        self._count("partition", f"{[x.name for x in cut]} from {chosen.server.name} {seconds:.1f} s")
+        self._count(
+            "partition", f"{[x.name for x in cut]} from {chosen.server.name} {seconds:.1f} s"
+        )
         for link in cut:
             link.clog()
         await asyncio.sleep(seconds)

@@ -71,6 +71,7 @@ class ClaimView:
 
     def terms(self) -> Iterator["Term"]:
         """Yield what was billed, by reservation: this one, and those that others took the place of."""
+
         def at(text: str | None) -> int | None:
             return parse_instant(text) if text else None
 

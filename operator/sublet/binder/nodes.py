@@ -55,6 +55,8 @@ async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool
             node = await _read(cluster, name)
         except (Forbidden, NotFound):
             return False
+    if node is None:
+        return False
     foreign = await foreign_pods(cluster, node)
     cluster.note_foreign(name, foreign=foreign)
     return not foreign
