@@ -85,7 +85,8 @@ async def _live(world: World, checks: Checks) -> None:
         replica.start()
     actors.start()
     with suppress(TimeoutError):
-        await asyncio.wait_for(world.over.wait(), world.plan.seconds)
+        async with asyncio.timeout(world.plan.seconds):
+            await world.over.wait()
     await actors.calm()
     checks.calm_at = checks.rested_at = world.last_write_at = world.loop.time()
     end = world.loop.time() + PATIENCE_SECONDS

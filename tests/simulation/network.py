@@ -90,7 +90,8 @@ class Link:
         if not self.wants("lost"):
             self.loop.later(self.delay(), self._reach, request, token, answer)
         try:
-            return await asyncio.wait_for(answer, REQUEST_SECONDS)
+            async with asyncio.timeout(REQUEST_SECONDS):
+                return await answer
         except TimeoutError as error:
             raise Unreachable(f"{request.method} {request.path}: timed out") from error
 

@@ -22,6 +22,7 @@ from tests.simulation.answers import (
     not_found,
     parse_path,
 )
+from tests.simulation.defaults import fill_in
 from tests.simulation.patches import PatchFailed, apply, json_patch
 from tests.simulation.store import Key, Object, Store, copy, instant
 
@@ -119,6 +120,7 @@ class Server:
         if where.resource in CUSTOM:
             body.pop("status", None)  # rest strategy of a CRD with the status subresource
             meta["generation"] = 1
+            fill_in(where.resource, body)
         if where.resource == "namespaces":
             body["spec"] = {"finalizers": ["kubernetes"]}
             body["status"] = {"phase": "Active"}
@@ -203,6 +205,8 @@ class Server:
         ):
             # ValidateObjectMetaUpdate: no new finalizers can be added if the object is being deleted
             raise Refused(422, "Invalid", "metadata.finalizers: Forbidden: no new finalizers")
+        if where.resource in CUSTOM:
+            fill_in(where.resource, wanted)
         if where.resource in CUSTOM and wanted.get("spec") != live.get("spec"):
             meta["generation"] += 1
         admission.update(self, key, live, wanted)

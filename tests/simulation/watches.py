@@ -58,7 +58,8 @@ class Watch:
         """Return the next line, "" at the end; TimeoutError after a silence."""
         while not self._lines:
             self._news.clear()
-            await asyncio.wait_for(self._news.wait(), self._silence_seconds)
+            async with asyncio.timeout(self._silence_seconds):
+                await self._news.wait()
         line = self._lines.popleft()
         if line == b"reset":
             raise ConnectionResetError("cut off")

@@ -67,7 +67,8 @@ class _Run:
     async def pause(self, seconds: float) -> None:
         """Wait, but not when asked to stop."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.stop.wait(), min(seconds, _LONGEST_WAIT_SECONDS))
+            async with asyncio.timeout(min(seconds, _LONGEST_WAIT_SECONDS)):
+                await self.stop.wait()
 
 
 @dataclass(frozen=True, slots=True)
