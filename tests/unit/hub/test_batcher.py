@@ -47,6 +47,7 @@ async def test_a_due_time_is_looked_at_without_any_mark():
 
 async def test_a_cancellation_that_comes_together_with_a_mark_isnt_lost():
     batch = batcher()
+    batch.look_at(Millis(SystemClock().now_ms() + 60_000))
     waiting = asyncio.create_task(batch.wait())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
