@@ -179,4 +179,4 @@ class _Book:
     @property
     def held(self) -> int:
         """Return the GPUs that the book gives away."""
-        return sum(int(e.split("=")[1]) for e in self.entries)
+        return sum(int(e.split("=")[1]) for e in self.entries if _ENTRY.fullmatch(e))
