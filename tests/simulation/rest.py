@@ -91,8 +91,9 @@ def _idle(world: World, claims: dict[str, ClaimView]) -> Iterator[str]:
     if len(waiting) != 1 or waiting[0].spec["gpus"] > 8:
         return
     for server in world.leased.values():
+        used = {p["spec"].get("nodeName") for p in server.store.all("pods")}
         for node in server.store.all("nodes"):
-            if not book_of(node):
+            if not book_of(node) and node["metadata"]["name"] not in used:
                 yield f"L1: claim {waiting[0].uid} waits and node {node['metadata']['name']} is free"
 
 
