@@ -21,16 +21,20 @@ from aiohttp import web
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.binder import Binder
 from sublet.binder.claims import ClaimWriter
 from sublet.binder.ports import Tools
 from sublet.binder.slots import Promises, Slots
 from sublet.book.coarse import Detail
 from sublet.clock import Clock, SystemClock
+from sublet.drift.engine import Drift
+from sublet.drift.sweeper import Sweeper
 from sublet.fleet.probe import ProbeTimes
 from sublet.fleet.registry import Fleet
 from sublet.hub.accounts import Accounts
 from sublet.hub.adoption import Adoption
+from sublet.hub.aftermath import Aftermath
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
 from sublet.hub.events import HubEvents
@@ -44,6 +48,7 @@ from sublet.hub.feeders import (
 from sublet.hub.in_cluster import HubIdentity
 from sublet.hub.kopf_settings import kopf_settings, register_login
 from sublet.hub.leader import Leadership
+from sublet.hub.lease_lists import HubLeaseLists
 from sublet.hub.loop import Loop
 from sublet.hub.meter import ClaimMeter
 from sublet.hub.observed import Memory
@@ -120,13 +125,23 @@ class Operator:
             lease_seconds=settings.lease_seconds,
         )
         self.claims = ClaimWriter(hub)
+        self.tools = self._tools()
         self.binder = Binder(
-            self._tools(),
+            self.tools,
             on_claim=self.state.claims.put,
             on_gone=self._gone,
             on_idle=self._idle,
         )
         self.adoption = Adoption(self.fleet.cluster, self.clock, self.batcher.mark)
+        self.drift = Drift(
+            cluster=self.fleet.cluster,
+            claims=self.state.claims.all,
+            binder=self.binder,
+            tools=self.tools,
+            sweeper=Sweeper(self.tools, self.ledger, lambda: self.fleet.hub_uid),
+            changed=self.batcher.mark,
+            every_seconds=settings.drift_seconds,
+        )
         self.own = HubIdentity(
             hub,
             settings.namespace,
@@ -134,7 +149,10 @@ class Operator:
             self.batcher.mark,
             tenant_server=settings.hub_tenant_server,
         )
-        self.writer = StatusWriter(hub, self.state, self.fleet, self.clock)
+        self.writer = StatusWriter(hub, self.state, self.fleet, self.clock, lived_ms=self._lived_ms)
+        self.aftermath = Aftermath(
+            self.tools, self.state.claims.get, self.fleet.connection, self.batcher.mark
+        )
         self.teller = ClaimTeller(
             self.state, self.claims, self.events, self.clock, Detail(settings.refusal_detail)
         )
@@ -149,6 +167,8 @@ class Operator:
             bookkeeper=self.bookkeeper,
             accounts=self.accounts,
             adoption=self.adoption,
+            drift=self.drift,
+            aftermath=self.aftermath,
             own=self.own,
             batcher=self.batcher,
             clock=self.clock,
@@ -193,6 +213,8 @@ class Operator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.binder.close(STEP_PATIENCE_SECONDS)
         await self.adoption.close()
+        await self.drift.close()
+        await self.aftermath.close()
         await self.bookkeeper.close()
         await self.own.close()
         await self.ledger.close()
@@ -250,6 +272,15 @@ class Operator:
         structlog.get_logger().error("the Lease is lost: this process ends")
         self.stop.set()
 
+    def _lived_ms(self) -> Millis | None:
+        """Return until when a leader before us surely saw what its statuses said: its last renewal, less what a probe takes to fail."""
+        lived, settings = self.leadership.lived_ms, self.settings
+        if lived is None:
+            return None
+        # a probe may take as long as the time between two of them
+        unsure_seconds = 2 * ProbeTimes().failures * settings.probe_seconds
+        return Millis(lived - int(unsure_seconds * MS_PER_SECOND))
+
     def _idle(self, uid: ClaimUID) -> None:
         self.loop.idle(uid)
 
@@ -273,6 +304,7 @@ class Operator:
             promises=Promises(),
             ledger=self.ledger,
             meter=self.meter,
+            lists=HubLeaseLists(self.hub, self.state),
             events=self.events,
             steps=self.timings,
             clock=self.clock,

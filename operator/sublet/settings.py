@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """How often each leased cluster is asked who it is; three failures in a row make it Unknown."""
     isolation_seconds: Annotated[float, Field(ge=10)] = 3_600.0
     """How often isolation is proven anew in each leased cluster."""
+    drift_seconds: Annotated[float, Field(ge=1)] = 120.0
+    """How often what Sublet made in each leased cluster is compared with what should be there; kubeconfigs, every fifth time."""
     requests_per_cluster: Annotated[int, Field(ge=1, le=256)] = 24
     """Requests under way to one leased cluster at once."""
     leader_election: bool = True

@@ -1,11 +1,18 @@
-"""`python -m tests.bench [pure|openb|planes]`: measure, print one table, write build/bench.json."""
+"""`python -m tests.bench [pure|openb|planes|clusters|handover|restart]`: measure, print one table, write build/bench.json."""
 
 import sys
 
-from tests.bench import openb, planes, pure
+from tests.bench import clusters, handover, openb, planes, pure, restart
 from tests.bench.results import Row, show, write
 
-PARTS = {"pure": pure, "openb": openb, "planes": planes}
+PARTS = {
+    "pure": pure,
+    "openb": openb,
+    "planes": planes,
+    "clusters": clusters,
+    "handover": handover,
+    "restart": restart,
+}
 
 
 def main() -> int:

@@ -5,18 +5,28 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sublet.kube.hub import hub_endpoint
-from sublet.kube.session import ApiServer, Limits
+from sublet.kube.session import ApiServer
+from tests.bench.bare import Bind, Names, names_of, node_of, play, recorded_bind
+from tests.bench.load import AT_ONCE, many, session
 from tests.bench.results import Row
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import Stack, condition, start_stack
+from tests.harness.stack import (
+    Stack,
+    condition,
+    leased_kubeconfig,
+    operator_kubeconfig,
+    start_stack,
+)
+from tests.harness.tracing import Request, read_trace
 from tests.harness.waiting import wait_for
 
 CLAIMS = 2_000
+BARE = 400
+"""Binds that a bare client sends again, on nodes of their own."""
+NODES = CLAIMS + BARE
 NAMESPACE = "bench"
-AT_ONCE = 32
 RAW = 2_000
 
 
@@ -30,38 +40,34 @@ def measure() -> list[Row]:
 
 
 async def _measure(stack: Stack) -> list[Row]:
-    limits = Limits(connections=AT_ONCE)
     async with (
-        ApiServer(
-            await hub_endpoint(kubeconfig=str(stack.running.kubeconfig("hub"))), limits
-        ) as hub,
-        ApiServer(
-            await hub_endpoint(kubeconfig=str(stack.running.kubeconfig("west"))), limits
-        ) as west,
+        session(stack.running.kubeconfig("hub")) as hub,
+        session(stack.running.kubeconfig("west")) as west,
     ):
         await hub.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-        await _many(
-            [lambda i=i: west.create("/api/v1/nodes", gpu_node(f"n{i:04d}")) for i in range(CLAIMS)]
+        await many(
+            [lambda i=i: west.create("/api/v1/nodes", gpu_node(f"n{i:04d}")) for i in range(NODES)]
         )
         await asyncio.to_thread(wait_for, "every node Ready", lambda: _ready(stack), seconds=300)
         raw_nodes = await _raw_node_patches(west)
         tenant_body = tenant("bench", namespaces=(NAMESPACE,))
         await asyncio.to_thread(
-            stack.apply, "hub", lease("west", committed=CLAIMS * 8), gpu_class(), tenant_body
+            stack.apply, "hub", lease("west", committed=NODES * 8), gpu_class(), tenant_body
         )
         operator = await asyncio.to_thread(OperatorProcess(stack).start)
         await asyncio.to_thread(
-            wait_for, "every node adopted", lambda: _free(stack) == CLAIMS * 8, seconds=300
+            wait_for, "every node adopted", lambda: _free(stack) == NODES * 8, seconds=300
         )
         operator.kill()
         path = f"/apis/sublet.dev/v1alpha1/namespaces/{NAMESPACE}/gpuclaims"
-        await _many(
-            [lambda i=i: hub.create(path, claim(f"c{i:04d}", NAMESPACE)) for i in range(CLAIMS)]
+        await many(
+            [lambda i=i: hub.create(path, claim(_name(i), NAMESPACE)) for i in range(CLAIMS)]
         )
         raw_status = await _raw_status_patches(hub, path)
-        locked, bound, journal = await _watch_binds(stack, west, hub, path)
-    writes = [line.split(" ", 2)[1:] for line in journal]
-    custom = sum("/gpuclaims/" in path for _, path in writes)
+        locked, bound, trace = await _watch_binds(stack, west, hub, path)
+        bare = await _bare_binds(stack, west, hub, path, trace)
+    writes = [r.path for r in trace if _is_bind_write(r)]
+    custom = sum("/gpuclaims/" in each for each in writes)
     raw_pairs = 1 / (1 / raw_nodes + 1 / raw_status)
     return [
         Row(
@@ -80,7 +86,14 @@ async def _measure(stack: Stack) -> list[Row]:
             raw_pairs,
             f"{CLAIMS:,} pending; limit: raw pairs",
         ),
-        Row("full binds to Bound", bound, "1/s", None, f"{CLAIMS:,} claims of one node"),
+        Row("binds by a bare client", bare, "1/s", None, f"the same requests, {BARE} claims"),
+        Row(
+            "full binds to Bound",
+            bound,
+            "1/s",
+            bare,
+            f"{CLAIMS:,} claims of one node; limit: bare client",
+        ),
         Row("writes per single-node bind", len(writes) / CLAIMS, "writes", 14, "limit: the budget"),
         Row("of them on custom resources", custom / CLAIMS, "writes", 3, "limit: the budget"),
     ]
@@ -88,36 +101,76 @@ async def _measure(stack: Stack) -> list[Row]:
 
 async def _watch_binds(
     stack: Stack, west: ApiServer, hub: ApiServer, path: str
-) -> tuple[float, float, list[str]]:
-    """Start the operator on pending claims; return locks per second, binds per second, and its writes."""
-    journal = stack.folder / "bench.journal"
-    operator = OperatorProcess(stack, "bench", module="tests.harness.killing")
-    await asyncio.to_thread(
-        operator.start, KILL_JOURNAL=str(journal), SUBLET_LEADER_ELECTION="false"
-    )
-    deadline = time.perf_counter() + 600
-    instants: list[float] = []  # of each answer that confirmed a lock
-    with journal.open() as lines:
-        while len(instants) < CLAIMS and time.perf_counter() < deadline:
-            found = sum("/api/v1/nodes/" in line for line in lines)
-            instants += [time.perf_counter()] * found
-            await asyncio.sleep(0.05)
-    assert len(instants) == CLAIMS, f"{len(instants)} of {CLAIMS} locked\n{operator.tail()}"
-    nodes: list[dict[str, Any]] = (await west.get("/api/v1/nodes"))["items"]
-    assert all(n["metadata"]["annotations"].get("sublet.dev/allocation") for n in nodes)
+) -> tuple[float, float, list[Request]]:
+    """Start the operator on pending claims; return locks per second, binds per second, and its requests."""
+    file = stack.folder / "bench.trace"
+    operator = OperatorProcess(stack, "bench", module="tests.harness.tracing")
+    await asyncio.to_thread(operator.start, TRACE_FILE=str(file), SUBLET_LEADER_ELECTION="false")
+    deadline = time.perf_counter() + 900
     while True:
         items: list[dict[str, Any]] = (await hub.get(path))["items"]
         if all(condition(item, "Bound") == "True" for item in items):
             break
         assert time.perf_counter() < deadline, operator.tail()
-        await asyncio.sleep(1)
-    bound_in = time.perf_counter() - instants[0]
+        await asyncio.sleep(2)
+    nodes: list[dict[str, Any]] = (await west.get("/api/v1/nodes"))["items"]
+    held = [n for n in nodes if n["metadata"]["annotations"].get("sublet.dev/allocation")]
+    assert len(held) == CLAIMS
+    await asyncio.sleep(2)  # the last Events
     operator.kill()
+    trace = list(read_trace(file))
+    locks = [r.ended for r in trace if _is_lock(r)]
+    ends = [
+        r.ended
+        for r in trace
+        if r.method == "PUT" and r.path.endswith("/status") and '"boundTime"' in r.body
+    ]
     return (
-        (CLAIMS - 1) / (instants[-1] - instants[0]),
-        CLAIMS / bound_in,
-        journal.read_text().splitlines(),
+        (CLAIMS - 1) / (max(locks) - min(locks)),
+        CLAIMS / (max(ends) - min(r.begun for r in trace if _is_bind_write(r))),
+        trace,
     )
+
+
+async def _bare_binds(
+    stack: Stack, west: ApiServer, hub: ApiServer, path: str, trace: list[Request]
+) -> float:
+    """Return binds per second of a client that sends recorded binds again, with the operator's own credentials."""
+    bound: list[dict[str, Any]] = (await hub.get(path))["items"]
+    await many(
+        [lambda i=i: hub.create(path, claim(_name(i), NAMESPACE)) for i in range(CLAIMS, NODES)]
+    )
+    waiting = [c for c in (await hub.get(path))["items"] if condition(c, "Bound") != "True"]
+    nodes: list[dict[str, Any]] = (await west.get("/api/v1/nodes"))["items"]
+    free = [
+        n["metadata"] for n in nodes if not n["metadata"]["annotations"]["sublet.dev/allocation"]
+    ]
+    binds: list[tuple[Bind, Names, dict[str, Any]]] = []
+    for recorded, fresh, node in zip(bound, waiting, free, strict=False):
+        bind = recorded_bind(names_of(recorded, *node_of(recorded)), trace)
+        binds.append((bind, names_of(fresh, node["name"], node["uid"]), fresh))
+    assert len(binds) == BARE
+    own, theirs = operator_kubeconfig(stack), leased_kubeconfig(stack, "west")
+    async with session(own) as as_operator, session(theirs) as there:
+        return await play(binds, as_operator, there, AT_ONCE)
+
+
+def _is_bind_write(request: Request) -> bool:
+    """Say whether a request changes something for a claim: no read, no dry run, no adoption, no status of a lease."""
+    about = ("/gpuclaims/", "/namespaces/sublet-", f"/namespaces/{NAMESPACE}/")
+    made = request.method == "POST" and request.path == "/api/v1/namespaces"
+    changes = request.method != "GET" and "dryRun" not in request.params
+    return changes and (made or _is_lock(request) or any(part in request.path for part in about))
+
+
+def _is_lock(request: Request) -> bool:
+    patched = request.method == "PATCH" and "/api/v1/nodes/" in request.path
+    return patched and "sublet.dev~1sharing" not in request.body
+
+
+def _name(number: int) -> str:
+    """Return a claim's name; nothing of it can be part of a UID."""
+    return f"run-{number:04d}"
 
 
 async def _raw_node_patches(west: ApiServer) -> float:
@@ -125,28 +178,15 @@ async def _raw_node_patches(west: ApiServer) -> float:
         operations = [{"op": "add", "path": "/metadata/annotations/raw", "value": str(i)}]
         return lambda: west.patch(f"/api/v1/nodes/n{i % CLAIMS:04d}", operations)
 
-    return RAW / await _many([patch(i) for i in range(RAW)])
+    return RAW / await many([patch(i) for i in range(RAW)])
 
 
 async def _raw_status_patches(hub: ApiServer, path: str) -> float:
     def patch(i: int) -> Callable[[], Awaitable[Any]]:
         operations = [{"op": "add", "path": "/status/observedGeneration", "value": 1}]
-        return lambda: hub.patch(f"{path}/c{i % CLAIMS:04d}/status", operations)
+        return lambda: hub.patch(f"{path}/{_name(i % CLAIMS)}/status", operations)
 
-    return RAW / await _many([patch(i) for i in range(RAW)])
-
-
-async def _many(works: list[Callable[[], Awaitable[Any]]]) -> float:
-    """Run works, so many at once; return the seconds it took."""
-    slots = asyncio.Semaphore(AT_ONCE)
-
-    async def run(work: Callable[[], Awaitable[Any]]) -> None:
-        async with slots:
-            await work()
-
-    begun = time.perf_counter()
-    await asyncio.gather(*(run(work) for work in works))
-    return time.perf_counter() - begun
+    return RAW / await many([patch(i) for i in range(RAW)])
 
 
 def _ready(stack: Stack) -> bool:

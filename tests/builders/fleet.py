@@ -21,6 +21,7 @@ from sublet.book.decisions import (
     Refuse,
     Relocate,
     Reserve,
+    Silence,
     Take,
     Warn,
 )
@@ -190,20 +191,24 @@ def after(seen: View, made: Plan, **changes: Any) -> View:
             claims[decision.claim_uid] = claim.model_copy(update={"status": status})
         elif isinstance(decision, Take):
             claims[decision.claim_uid] = released(claim, decision, seen.now_ms, done=False)
-        elif isinstance(decision, Relocate | CutOver | Degrade):
+        elif isinstance(decision, Relocate | CutOver | Degrade | Silence):
             status = _relocated(claim, decision, seen.now_ms)
             claims[decision.claim_uid] = claim.model_copy(update={"status": status})
     return replace(seen, claims=tuple(claims.values()), **changes)
 
 
 def _relocated(
-    claim: GpuClaim, decision: Relocate | CutOver | Degrade, now_ms: Millis
+    claim: GpuClaim, decision: Relocate | CutOver | Degrade | Silence, now_ms: Millis
 ) -> ClaimStatus:
     """Return the status once a decision about a bound claim's nodes was carried out; other nodes are ready at once."""
     if isinstance(decision, Degrade):
         return bound_status.degraded(claim, decision.reason, decision.message, now_ms)
+    if isinstance(decision, Silence):
+        return bound_status.reached(
+            claim, decision.reason, decision.message, decision.outages, now_ms
+        )
     if isinstance(decision, CutOver):
-        return move_status.cut_over(claim, decision.at_ms, now_ms)
+        return move_status.cut_over(claim, decision.at_ms, now_ms, decision.left_ms)
     move = Move(
         sequence=decision.sequence,
         cause=decision.cause,

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from sublet.api.gpuclaim import GpuClaim, Schedule
-from sublet.api.ids import ClaimUID
+from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.last_word import LostStatus
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Plan, Take
 from sublet.book.holdings import holds
+from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from sublet.book.view import View
 from tests.builders.api import (
@@ -24,7 +26,7 @@ from tests.builders.api import (
     lease,
     tenant,
 )
-from tests.builders.fleet import after, inventory, nodes, released, view
+from tests.builders.fleet import after, bound, inventory, nodes, released, view
 
 HOUR = 3_600_000
 LAST = 12
@@ -67,6 +69,8 @@ class Tick:
     """The releases under way are done."""
     lease_end: int | None
     """Hour at which the first lease ends from now on."""
+    loses: bool = False
+    """The last lease's cluster counts as lost from now on."""
 
 
 def ticks_of(*steps: float) -> st.SearchStrategy[list[Tick]]:
@@ -82,6 +86,7 @@ def _tick(steps: tuple[float, ...]) -> st.SearchStrategy[Tick]:
         deleted=st.lists(st.integers(0, 7), max_size=1).map(tuple),
         frees=st.booleans(),
         lease_end=st.none() | st.none() | hours,
+        loses=st.integers(0, 9).map(lambda drawn: drawn == 9),
     )
 
 
@@ -200,7 +205,34 @@ def _happens(tick: Tick, seen: View) -> View:
     if tick.lease_end is not None:
         term = first.spec.term.model_copy(update={"end_time": at(tick.lease_end)})
         first = first.model_copy(update={"spec": first.spec.model_copy(update={"term": term})})
-    return replace(seen, claims=tuple(found), leases=(first, *others))
+    happened = replace(seen, claims=tuple(found), leases=(first, *others))
+    return losing(happened) if tick.loses else happened
+
+
+def losing(seen: View) -> View:
+    """Return the view once the last lease's cluster counts as lost; what was reserved there had been handed over."""
+    *others, last = seen.leases
+    uid = LeaseUID(last.metadata.uid)
+    if last.is_lost:
+        return seen
+    status = last.status.model_copy(
+        update={"lost": LostStatus(by="ann", time=seen.now_ms, meter_time=seen.now_ms)}
+    )
+    silent = replace(seen.inventories[uid], reach=Reach.UNKNOWN)
+    return replace(
+        seen,
+        leases=(*others, last.model_copy(update={"status": status})),
+        inventories={**seen.inventories, uid: silent},
+        claims=tuple(_handed_over(c, uid) for c in seen.claims),
+    )
+
+
+def _handed_over(each: GpuClaim, lease_uid: LeaseUID) -> GpuClaim:
+    allocation = each.status.allocation
+    if allocation is None or not holds(each) or each.status.release is not None:
+        return each
+    there = any(p.lease_uid == lease_uid for p in allocation.placements)
+    return bound(each, allocation.decided_time) if there else each
 
 
 def _asking(each: GpuClaim, lasts: int | None, start: int | None) -> GpuClaim:

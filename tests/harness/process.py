@@ -49,7 +49,7 @@ class OperatorProcess:
                 [sys.executable, "-m", self._module], cwd=ROOT, env={**os.environ, **settings},
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,  # noqa: PLW1509  one thread
             )  # fmt: skip
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline and self._process.poll() is None:
             if b'"started"' in self.log.read_bytes()[begin:]:
                 return self

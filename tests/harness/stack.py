@@ -1,6 +1,7 @@
 """A hub and two leased clusters, installed as a platform team would: CRDs, rights, policies, onboarding."""
 
 import asyncio
+import base64
 import json
 import subprocess
 import time
@@ -22,6 +23,8 @@ from tests.planes import planes
 from tests.planes.binaries import ROOT, find
 
 NAMESPACE = "sublet-system"
+ONBOARDED = LeasedOptions(role_resources=("kubeflow.org/pytorchjobs",))
+"""What leased clusters let leases sell."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def start_stack(
     leased: tuple[str, ...] = ("west", "east"),
     hub_nodes: bool = False,
     audited: str = "",
+    options: LeasedOptions = ONBOARDED,
 ) -> Stack:
     """Start planes and install everything on them; with `hub_nodes` the hub can be leased too.
 
@@ -111,7 +115,7 @@ def start_stack(
     stack = Stack(planes.start(name, [hub, *leased], keep=False, audited=audited))
     crds = [yaml.safe_load(p.read_text()) for p in sorted((ROOT / "crds").glob("*.yaml"))]
     stack.apply("hub", *crds)
-    asyncio.run(_install(stack, leased, belt=belt))
+    asyncio.run(_install(stack, leased, options, belt=belt))
     token = stack.kubectl(
         "hub", "-n", NAMESPACE, "create", "token", "sublet", "--duration=24h"
     ).strip()
@@ -135,7 +139,17 @@ def operator_kubeconfig(stack: Stack) -> Path:
     return stack.folder / "operator.kubeconfig"
 
 
-async def _install(stack: Stack, leased: tuple[str, ...], *, belt: bool) -> None:
+def leased_kubeconfig(stack: Stack, name: str) -> Path:
+    """Write the operator's kubeconfig for a leased cluster, as the hub holds it, and return its path."""
+    secret = stack.get("hub", "secret", "-n", NAMESPACE, name)
+    path = stack.folder / f"{name}.operator.kubeconfig"
+    path.write_bytes(base64.b64decode(secret["data"]["kubeconfig"]))
+    return path
+
+
+async def _install(
+    stack: Stack, leased: tuple[str, ...], options: LeasedOptions, *, belt: bool
+) -> None:
     async with ApiServer(
         await hub_endpoint(kubeconfig=str(stack.running.kubeconfig("hub")))
     ) as hub:
@@ -143,7 +157,6 @@ async def _install(stack: Stack, leased: tuple[str, ...], *, belt: bool) -> None
         for name in leased:
             endpoint = await hub_endpoint(kubeconfig=str(stack.running.kubeconfig(name)))
             async with ApiServer(endpoint) as api:
-                options = LeasedOptions(role_resources=("kubeflow.org/pytorchjobs",))
                 await apply_all(api, leased_cluster(options))
                 token = await take_token(api, NAMESPACE, rotate=False)
                 secret = hub_secret(name, NAMESPACE, kubeconfig(api, token))

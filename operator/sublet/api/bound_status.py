@@ -1,8 +1,11 @@
-"""What a bound claim is told while it goes on as it is: that it ends, that a node of it fails. Part of `claim_status`."""
+"""What a bound claim is told while it goes on as it is: its end, a failed node, a silent cluster. Part of `claim_status`."""
 
-from sublet.api.claim_status import next_status, ready_of, standing_of
+from collections.abc import Collection
+
+from sublet.api.claim_status import allocation_of, next_status, ready_of, standing_of
 from sublet.api.common import Status
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.outage import Outage
 from sublet.api.times import Millis
 
 
@@ -31,4 +34,39 @@ def degraded(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> Clai
         states={"Degraded": (Status.TRUE, reason)} if message else {},
         messages={"Degraded": message},
         update={},
+    )
+
+
+def rehomed(claim: GpuClaim, node_uids: Collection[str]) -> ClaimStatus:
+    """Its namespace at these nodes is gone: another of a new number takes its place. It holds and pays what it did."""
+    sequence = claim.status.next_sequence
+    allocation = allocation_of(claim)
+    placements = tuple(
+        p.model_copy(update={"home": sequence}) if p.node_uid in node_uids else p
+        for p in allocation.placements
+    )
+    return claim.status.model_copy(
+        update={
+            "allocation": allocation.model_copy(update={"placements": placements}),
+            "last_sequence": sequence,
+        }
+    )
+
+
+def reached(
+    claim: GpuClaim, reason: str, message: str, outages: tuple[Outage, ...], now_ms: Millis
+) -> ClaimStatus:
+    """A cluster of it doesn't answer, or all do again (no message). It stays bound, and its meter runs."""
+    degraded = standing_of(claim, "Degraded")
+    return next_status(
+        claim,
+        now_ms,
+        ready=ready_of(claim),
+        progress="Reconciling" if claim.status.move is not None else None,
+        states={
+            "Reachable": (Status.UNKNOWN if message else Status.TRUE, reason),
+            **{c.type: (c.status, c.reason) for c in degraded},
+        },
+        messages={"Reachable": message, **{c.type: c.message for c in degraded}},
+        update={"outages": outages},
     )

@@ -42,6 +42,7 @@ _ANEW: Final[Mapping[str, object]] = {
     "access": None,
     "move": None,
     "leaving": (),
+    "outages": (),
 }
 """What a new reservation leaves behind: its lines are in the ledger, and all is free."""
 _WHILE_TRUE: Final = frozenset({"Reconciling", "Stalled", "Degraded"})
@@ -354,7 +355,9 @@ def next_status(
     messages: Mapping[str, str] = MappingProxyType({}),
 ) -> ClaimStatus:
     """Return the status with these conditions set; Reconciling, Stalled and Degraded stand only while they are true."""
-    old = {c.type: c for c in claim.status.conditions if c.type not in _WHILE_TRUE}
+    # of a claim that isn't as it was bound, whether its clusters answer is said with what it waits for
+    gone = _WHILE_TRUE | {"Reachable"} if "Bound" in states else _WHILE_TRUE
+    old = {c.type: c for c in claim.status.conditions if c.type not in gone}
     fresh = {
         "Ready": ready,
         **{t: (status, reason, messages.get(t, "")) for t, (status, reason) in states.items()},

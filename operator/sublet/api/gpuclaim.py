@@ -7,6 +7,8 @@ from pydantic import Field
 
 from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.common import Condition, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
+from sublet.api.last_word import ForceRelease
+from sublet.api.outage import MOST_OUTAGES, Outage
 from sublet.api.pending import Offer, Pending
 from sublet.api.relocation import MOST_LEAVING, Leaving, Move, PlacedNode, ReleaseCause, Sequence
 from sublet.api.schema import ApiModel, Rule, atomic, atomic_list, list_map
@@ -95,6 +97,8 @@ class ClaimSpec(ApiModel):
     """True: give the GPUs back and keep the object; a claim created so holds nothing."""
     replacement: Replacement = Replacement.NEVER
     """OnFailure: a node that stays sick for five minutes is replaced by another, if there is one."""
+    force_release: ForceRelease | None = None
+    """A person's word, of the platform team: a release that hangs needn't wait for its cluster any longer."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -252,6 +256,8 @@ class Access(ApiModel):
     """One context per leased cluster."""
     renewal_time: Instant | None = None
     """When the tokens are renewed: at half of the life that the clusters granted."""
+    secret_version: Annotated[str | None, Field(max_length=64)] = None
+    """resourceVersion of the Secret as Sublet wrote it last; another one shows that somebody changed it."""
 
 
 class ClaimStatus(ApiModel):
@@ -262,7 +268,7 @@ class ClaimStatus(ApiModel):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
-    """Ready, Reserved, Bound, Expiring, Releasing, Ended; Reconciling and Stalled for kstatus."""
+    """Ready, Reserved, Bound, Reachable, Expiring, Releasing, Ended; Reconciling and Stalled for kstatus."""
     pending: Pending | None = None
     """Why the claim isn't reserved."""
     offers: Annotated[tuple[Offer, ...], Field(max_length=8, json_schema_extra=atomic_list())] = ()
@@ -283,6 +289,10 @@ class ClaimStatus(ApiModel):
         None
     )
     """How long its earlier terms ran, before it was suspended or taken back; counts towards schedule.durationSeconds."""
+    outages: Annotated[
+        tuple[Outage, ...], Field(max_length=MOST_OUTAGES, json_schema_extra=atomic_list())
+    ] = ()
+    """When its clusters didn't answer while it was billed: disputed intervals in the ledger."""
     access: Access | None = None
     """How the tenant gets in."""
 

@@ -15,6 +15,7 @@ from sublet.api.common import (
     Product,
     Word,
 )
+from sublet.api.last_word import MOST_LEFTOVERS, Leftover, Lost, LostStatus
 from sublet.api.lease_terms import (
     PRICES_APPEND_ONLY,
     BuyPrice,
@@ -25,7 +26,7 @@ from sublet.api.lease_terms import (
     TenantAccess,
     Term,
 )
-from sublet.api.schema import ApiModel, Rule, list_map, list_set
+from sublet.api.schema import ApiModel, Rule, atomic_list, list_map, list_set
 
 Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
 
@@ -121,6 +122,13 @@ class LeaseSpec(ApiModel):
     """What pods of tenants may do."""
     accepting_claims: bool = True
     """False: sell no more, keep who is in."""
+    release_orphans: Annotated[
+        tuple[Annotated[str, Field(pattern=UID_PATTERN, max_length=36)], ...],
+        Field(max_length=64, json_schema_extra=list_set()),
+    ] = ()
+    """UIDs of claims that the hub doesn't know any more and whose GPUs are to be taken back: a person's word."""
+    lost: Lost | None = None
+    """A person's word that the cluster will not come back; the only way to free capacity that can't be reached."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self.currency == oldSelf.currency", "currency can't change; make a new lease"),
@@ -206,7 +214,7 @@ class LeaseStatus(ApiModel):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
-    """Ready, CredentialsValid, Reachable, IdentityConfirmed, IsolationReady, CapacityMet, Expiring."""
+    """Ready, CredentialsValid, Reachable, IdentityConfirmed, IsolationReady, CapacityMet, Expiring, Lost."""
     cluster_uid: Annotated[str | None, Field(alias="clusterUID", max_length=36)] = None
     """UID of the cluster's kube-system namespace, pinned at first contact."""
     kubernetes_version: Annotated[str | None, Field(max_length=64)] = None
@@ -221,6 +229,14 @@ class LeaseStatus(ApiModel):
         tuple[ExercisedOption, ...], Field(max_length=64, json_schema_extra=list_map("startTime"))
     ] = ()
     """When exercised options were first seen to be."""
+    last_seen_time: Instant | None = None
+    """While the cluster doesn't answer: when it was last seen to work."""
+    lost: LostStatus | None = None
+    """The cluster counts as lost; its GPUs are never sold under this lease again."""
+    leftovers: Annotated[
+        tuple[Leftover, ...], Field(max_length=MOST_LEFTOVERS, json_schema_extra=atomic_list())
+    ] = ()
+    """What claims left in the cluster by a person's word, until it is seen gone."""
 
 
 class GpuLease(ApiModel):
@@ -229,3 +245,20 @@ class GpuLease(ApiModel):
     metadata: ObjectMeta
     spec: LeaseSpec
     status: LeaseStatus = LeaseStatus()
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!(has(oldSelf.status) && has(oldSelf.status.conditions) && "
+            "oldSelf.status.conditions.exists(c, c.type == 'Lost' && c.status == 'True')) || "
+            "(has(self.spec.lost) == has(oldSelf.spec.lost) && "
+            "(!has(self.spec.lost) || self.spec.lost == oldSelf.spec.lost))",
+            "the cluster counts as lost already, and its claims have ended; make a new lease if it is back",
+            field_path=".spec.lost",
+            reason="FieldValueForbidden",
+        ),
+    )
+
+    @property
+    def is_lost(self) -> bool:
+        """Say whether its cluster counts as lost, by a person's word that took effect."""
+        return self.status.lost is not None

@@ -54,8 +54,13 @@ def unmoved(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
     return _stays(claim, allocation_of(claim), now_ms, update={"move": None})
 
 
-def cut_over(claim: GpuClaim, at_ms: Millis, now_ms: Millis) -> ClaimStatus:
-    """The new nodes are the allocation, billed from `at_ms`; the old ones are on their way out, billed until then."""
+def cut_over(
+    claim: GpuClaim, at_ms: Millis, now_ms: Millis, left_ms: Millis | None = None
+) -> ClaimStatus:
+    """The new nodes are the allocation, billed from `at_ms`; the old ones are on their way out, billed until then.
+
+    `left_ms`: to when the old ones are billed, if they were lost before.
+    """
     old, move = allocation_of(claim), move_of(claim)
     if old.bound_time is None:
         raise ValueError(f"claim {claim.metadata.key} was never bound")
@@ -79,7 +84,7 @@ def cut_over(claim: GpuClaim, at_ms: Millis, now_ms: Millis) -> ClaimStatus:
         sequence=old.sequence,
         cause=move.cause,
         bound_time=old.bound_time,
-        release_time=at_ms,
+        release_time=Millis(max(left_ms if left_ms is not None else at_ms, old.bound_time)),
         metered=metered(old),
         placements=_without(old, move),
     )

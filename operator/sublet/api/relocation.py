@@ -27,6 +27,7 @@ class ReleaseCause(StrEnum):
     MAINTENANCE = "Maintenance"
     BUDGET_EXHAUSTED = "BudgetExhausted"
     TENANT_SUSPENDED = "TenantSuspended"
+    LEASE_LOST = "LeaseLost"
 
     @property
     def is_final(self) -> bool:
@@ -35,6 +36,7 @@ class ReleaseCause(StrEnum):
             ReleaseCause.DELETED,
             ReleaseCause.COMPLETED,
             ReleaseCause.LEASE_ENDED,
+            ReleaseCause.LEASE_LOST,
         )
 
 

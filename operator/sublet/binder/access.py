@@ -82,21 +82,26 @@ async def write_secret(hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant])
     }
     path = f"/api/v1/namespaces/{meta.namespace}/secrets"
     try:
-        await hub.create(path, secret)
+        written = await hub.create(path, secret)
     except Conflict:
-        await _overwrite(hub, path, name, secret)
+        written = await _overwrite(hub, path, name, secret)
     clusters = tuple(
         ClusterAccess(alias=g.alias, namespace=g.namespace, expiration_time=g.expires_ms)
         for g in grants
     )
     renewal = Millis(min(g.renewal_ms for g in grants))
-    return Access(secret_name=name, clusters=clusters, renewal_time=renewal)
+    version = str(written["metadata"].get("resourceVersion", ""))[:64]
+    return Access(
+        secret_name=name, clusters=clusters, renewal_time=renewal, secret_version=version or None
+    )
 
 
-async def _overwrite(hub: ApiServer, path: str, name: str, secret: dict[str, Any]) -> None:
+async def _overwrite(
+    hub: ApiServer, path: str, name: str, secret: dict[str, Any]
+) -> dict[str, Any]:
     """Replace the Secret of an earlier try; SecretTaken if the name is somebody else's."""
     try:
-        await hub.replace(f"{path}/{name}", secret)
+        return await hub.replace(f"{path}/{name}", secret)
     except (
         Forbidden,
         Invalid,

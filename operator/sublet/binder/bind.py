@@ -24,7 +24,7 @@ from sublet.binder import namespace, proof
 from sublet.binder.access import Grant, request_token, write_secret
 from sublet.binder.locks import UnfitNode, lock_node
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Overtaken, Tools
-from sublet.binder.sites import Berth, Site, reachable_sites, sites_of
+from sublet.binder.sites import Berth, Site, reachable_sites, refuse_lost, sites_of
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.kube.errors import Conflict
@@ -43,6 +43,7 @@ async def bind(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     more. ClusterSilent, ClusterRefuses, IsolationFault, SecretTaken, LedgerUnavailable and the hub's errors: try again
     later, nothing is lost.
     """
+    refuse_lost(tools, allocation_of(claim).placements)
     sites = sites_of(claim, tools, allocation_of(claim).placements)
     leases = {b.place.lease_uid for site in sites for b in site.berths}
     async with tools.promises.under_way(*leases), _step(tools, "lock"):
@@ -153,6 +154,8 @@ async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     if live is None or not is_true(live.status.conditions, "Bound"):
         return live
     sites, silent = reachable_sites(live, tools, usable_nodes(live))
+    if not sites and not silent:
+        return live  # all of it is lost, and the claim about to end
     access = await hand_out(live, [], sites, silent, tools)
     status = claim_status.renewed(live, access, tools.clock.now_ms())
     return await tools.claims.write_status(live, status)
@@ -179,7 +182,7 @@ async def hand_out(
         known = {c.alias for c in access.clusters}
         soon = Millis(tools.clock.now_ms() + PARTIAL_RENEWAL_SECONDS * MS_PER_SECOND)
         clusters = (*access.clusters, *(c for c in missing if c.alias not in known))
-        access = Access(secret_name=access.secret_name, clusters=clusters, renewal_time=soon)
+        access = access.model_copy(update={"clusters": clusters, "renewal_time": soon})
     return access
 
 

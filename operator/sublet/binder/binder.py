@@ -21,6 +21,7 @@ from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.access import SecretTaken
+from sublet.binder.blockers import words
 from sublet.binder.claims import Outrun
 from sublet.binder.ports import (
     ClusterRefuses,
@@ -133,6 +134,10 @@ class Binder:
         """Start to put a move's nodes in the place of the old ones; return whether it was started."""
         return not self._waits(claim) and self._start(claim, self._works.cut_over(decision))
 
+    def mend(self, claim: GpuClaim, work: Work) -> bool:
+        """Start to put right what of a bound claim isn't as it was left; return whether it was started."""
+        return not self._waits(claim) and self._start(claim, work)
+
     def tend(self, claim: GpuClaim) -> bool:
         """Start whatever the claim's status asks for, if anything; return whether it was started."""
         if self._waits(claim):
@@ -215,11 +220,11 @@ class Binder:
             log.debug("stopped", reason=str(reason))
             return await self._look_again(run, strays=not isinstance(reason, Interrupted))
         except StillThere as reason:
-            await self._say(run, str(reason))
+            await self._say(run, words(run.claim, reason, self._tools))
             return reason.wait_seconds
         except _WAITS_FOR as reason:
             log.info("waiting", reason=str(reason))
-            await self._say(run, str(reason))
+            await self._say(run, words(run.claim, reason, self._tools))
         except KubeError as error:
             log.warning("step failed", error=str(error))
         except Exception:

@@ -236,6 +236,11 @@ def _named(
     return {
         "apiVersion": version,
         "kind": kind,
-        "metadata": {"name": name, "namespace": home.name},
+        # whose it is, so that what somebody else made under this name is never taken for ours
+        "metadata": {
+            "name": name,
+            "namespace": home.name,
+            "labels": {CLAIM_LABEL: home.claim_uid},
+        },
         **body,
     }

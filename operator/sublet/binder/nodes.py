@@ -11,27 +11,48 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID, NodeName
 from sublet.binder.locks import node_path, without_taint
 from sublet.fleet.cluster import LeasedCluster
-from sublet.fleet.inventory import is_adopted
-from sublet.fleet.nodebook import BOOK, CLAIM_LABEL, GPU, LEASE_LABEL, POOL_TAINT, SHARING, TENANT
+from sublet.fleet.inventory import brings_marks, is_adopted
+from sublet.fleet.nodebook import (
+    BOOK,
+    CLAIM_LABEL,
+    GPU,
+    LEASE_LABEL,
+    NODE,
+    POOL_TAINT,
+    SHARING,
+    TENANT,
+)
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import JsonPatch
 from sublet.kube.wire import Node, PodList
 
 _TRIES: Final = 10
-_CLAIM_NAMESPACE: Final = re.compile(
+CLAIM_NAMESPACE: Final = re.compile(
     r"sublet-(?P<claim>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})-[1-9][0-9]{0,5}"
 )
 
 
 def wants_adoption(node: Node, lease: GpuLease) -> bool:
-    """Say whether a node is the lease's to adopt: nobody's yet."""
-    return LEASE_LABEL not in node.metadata.labels
+    """Say whether a node is the lease's to adopt: nobody's yet, and no claim's either."""
+    return LEASE_LABEL not in node.metadata.labels and _is_bare(node)
 
 
 def wants_mending(node: Node, lease: GpuLease) -> bool:
-    """Say whether a node of ours lost its taint or its book."""
+    """Say whether a node of ours lost its taint or its book, or was made anew with another's marks.
+
+    A book that is gone while claims are named is drift: an empty one would say that nobody has the node. So are claims
+    that an earlier node of the name had.
+    """
     uid = LeaseUID(lease.metadata.uid)
-    return node.metadata.labels.get(LEASE_LABEL) == uid and not is_adopted(node, uid)
+    if node.metadata.labels.get(LEASE_LABEL) != uid or is_adopted(node, uid):
+        return False
+    return _is_bare(node) or (BOOK in node.metadata.annotations and not brings_marks(node))
+
+
+def _is_bare(node: Node) -> bool:
+    """Say whether neither the node's book nor a label names a claim."""
+    named = any(key.startswith(CLAIM_LABEL) for key in node.metadata.labels)
+    return not named and not node.metadata.annotations.get(BOOK)
 
 
 async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool:
@@ -93,22 +114,23 @@ async def foreign_pods(cluster: LeasedCluster, node: Node) -> bool:
 
 def _is_at_home(namespace: str, node: Node) -> bool:
     """Say whether a pod's namespace is that of a claim which the node is labelled with."""
-    match = _CLAIM_NAMESPACE.fullmatch(namespace)
+    match = CLAIM_NAMESPACE.fullmatch(namespace)
     return match is not None and CLAIM_LABEL + match["claim"] in node.metadata.labels
 
 
 def _adoption(node: Node, lease: GpuLease) -> JsonPatch:
     uid = lease.metadata.uid
     taint = {"key": POOL_TAINT, "value": uid, "effect": "NoSchedule"}
-    ours = {BOOK: "", SHARING: lease.spec.node_sharing.value}
+    ours = {BOOK: "", SHARING: lease.spec.node_sharing.value, NODE: node.metadata.uid}
     old = node.metadata.labels.get(LEASE_LABEL)
     patch: JsonPatch = [
-        {"op": "test", "path": "/metadata/uid", "value": node.metadata.uid},
-        {"op": "test", "path": _escape("labels", LEASE_LABEL), "value": old},
+        *_tests(node, old),
         {"op": "add", "path": _escape("labels", LEASE_LABEL), "value": uid},
     ]
     missing = {k: v for k, v in ours.items() if k not in node.metadata.annotations}
-    if not node.metadata.annotations:
+    if brings_marks(node):
+        patch += _begun_anew(node, ours)
+    elif not node.metadata.annotations:
         patch += [
             {"op": "test", "path": "/metadata/annotations", "value": None},
             {"op": "add", "path": "/metadata/annotations", "value": missing},
@@ -118,6 +140,23 @@ def _adoption(node: Node, lease: GpuLease) -> JsonPatch:
             {"op": "add", "path": _escape("annotations", k), "value": v} for k, v in missing.items()
         ]
     return patch + _taint_patch(node, taint)
+
+
+def _tests(node: Node, lease_uid: str | None) -> JsonPatch:
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": node.metadata.uid},
+        {"op": "test", "path": _escape("labels", LEASE_LABEL), "value": lease_uid},
+    ]
+
+
+def _begun_anew(node: Node, ours: dict[str, str]) -> JsonPatch:
+    """Begin the own book of a node that brings the marks of an earlier one of its name, but none of its claims."""
+    old = node.metadata.annotations.get(BOOK)
+    patch: JsonPatch = [{"op": "test", "path": _escape("annotations", BOOK), "value": old}]
+    patch += [{"op": "add", "path": _escape("annotations", k), "value": v} for k, v in ours.items()]
+    if TENANT in node.metadata.annotations:
+        patch.append({"op": "remove", "path": _escape("annotations", TENANT)})
+    return patch
 
 
 def _taint_patch(node: Node, taint: dict[str, Any]) -> JsonPatch:
@@ -145,7 +184,7 @@ def _return(node: Node) -> JsonPatch:
     patch.append({"op": "remove", "path": _escape("labels", LEASE_LABEL)})
     patch += [
         {"op": "remove", "path": _escape("annotations", key)}
-        for key in (BOOK, SHARING, TENANT)
+        for key in (BOOK, SHARING, TENANT, NODE)
         if key in node.metadata.annotations
     ]
     return patch

@@ -8,6 +8,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.last_word import Leftover
 from sublet.binder.access import Grant
 from sublet.binder.claims import ClaimWriter
 from sublet.binder.slots import Promises, Slots
@@ -31,6 +32,16 @@ class Meter(Protocol):
         """Bring all lines that the claim's status calls for into the ledger; raises LedgerUnavailable."""
 
 
+class LeaseLists(Protocol):
+    """Writes to leases' lists of what claims left, each a compare-and-set."""
+
+    async def leave(self, lease: GpuLease, left: Leftover) -> None:
+        """List what a claim leaves, if it isn't yet; StillThere if the list is full or the lease changed meanwhile."""
+
+    async def change(self, lease: GpuLease, left: Leftover, into: Leftover | None) -> None:
+        """Replace one entry, or take it off the list; StillThere if the lease changed meanwhile."""
+
+
 class Steps(Protocol):
     """Where the duration of each step is recorded."""
 
@@ -52,6 +63,7 @@ class Tools:
     promises: Promises
     ledger: LedgerPort
     meter: Meter
+    lists: LeaseLists
     events: Events
     steps: Steps
     clock: Clock

@@ -28,7 +28,7 @@ from sublet.binder.together import all_of
 from sublet.fleet.isolation import TENANT_ROLE
 from sublet.kube.errors import Conflict, Forbidden, NotFound
 from sublet.kube.identity import read_cluster_uid
-from sublet.kube.wire import Node, PodList
+from sublet.kube.wire import Node, Pod, PodList
 
 GRACE_SECONDS: Final = 30
 POD_WAIT_SECONDS: Final = 0.25
@@ -143,7 +143,15 @@ async def empty(site: Site) -> None:
     for attempt in range(POD_TRIES):
         async with site.asking(Urgency.RELEASE):
             pods = (await api.get_as(path, PodList)).items
-            if not pods or await _own_namespace(site) is None:
+            if pods and await _own_namespace(site) is None:
+                pods = _on_nodes(site, pods)
+                if pods:  # somebody took the namespace's label off: nothing is written there, and nothing is free
+                    raise StillThere(
+                        f"pods run on the claim's nodes in {site.home.name} at {site.alias}, which isn't marked as the "
+                        "claim's any more: delete that namespace",
+                        5.0,
+                    )
+            if not pods:
                 await confirm_identity(site)
                 return
             if attempt == 0:
@@ -151,6 +159,12 @@ async def empty(site: Site) -> None:
                     await api.request("DELETE", path, body=options)
         await asyncio.sleep(POD_WAIT_SECONDS)
     raise StillThere(f"waiting for {len(pods)} pods of the claim to end at {site.alias}")
+
+
+def _on_nodes(site: Site, pods: list[Pod]) -> list[Pod]:
+    """Return the pods that are on the claim's nodes."""
+    nodes = {berth.place.node for berth in site.berths}
+    return [pod for pod in pods if pod.spec.node_name in nodes]
 
 
 async def confirm_identity(site: Site) -> None:

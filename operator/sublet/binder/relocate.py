@@ -21,7 +21,7 @@ from sublet.binder.bind import Checkpoint, furnish, hand_out, lock_all, prove
 from sublet.binder.leave import vacate
 from sublet.binder.ports import ClusterSilent, Overtaken, Tools
 from sublet.binder.release import free
-from sublet.binder.sites import Site, reachable_sites, sites_of
+from sublet.binder.sites import Site, reachable_sites, refuse_lost, sites_of
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.book.decisions import Relocate
@@ -73,6 +73,7 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     """
     allocation, move = allocation_of(claim), move_of(claim)
     fresh = {p.node_uid for p in fresh_nodes(allocation, move)}
+    refuse_lost(tools, fresh_nodes(allocation, move))
     sites, silent = reachable_sites(claim, tools, held_nodes(claim))
     if away := {p.lease for p in fresh_nodes(allocation, move)} & set(silent):
         raise ClusterSilent(min(away))

@@ -10,7 +10,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName
 from sublet.api.relocation import PlacedNode
 from sublet.binder.namespace import Home, common_access
-from sublet.binder.ports import ClusterRefuses, ClusterSilent, Tools
+from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Tools
 from sublet.binder.slots import Slots, Urgency
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.nodebook import GPU
@@ -60,16 +60,26 @@ def sites_of(claim: GpuClaim, tools: Tools, places: Iterable[PlacedNode]) -> lis
     return sites
 
 
+def refuse_lost(tools: Tools, places: Iterable[PlacedNode]) -> None:
+    """Raise LostRace if one of these nodes is on a lease whose cluster counts as lost: nobody can have it."""
+    for place in places:
+        lease = tools.lease(LeaseUID(place.lease_uid))
+        if lease is not None and lease.is_lost:
+            raise LostRace(f"the cluster of {place.lease} is lost")
+
+
 def reachable_sites(
     claim: GpuClaim, tools: Tools, places: Iterable[PlacedNode]
 ) -> tuple[list[Site], list[str]]:
-    """Return the sites of these nodes that can be written to, and the aliases of leases that can't."""
+    """Return the sites of these nodes that can be written to, and the aliases of leases that can't; lost ones are neither."""
     sequence = allocation_of(claim).sequence
     by_home: dict[tuple[str, int], list[Berth]] = {}  # (cluster UID, reservation) -> nodes
     silent: list[str] = []
     for place in sorted(places, key=lambda p: (p.lease, p.node)):
         uid = LeaseUID(place.lease_uid)
         cluster, lease = tools.cluster(uid), tools.lease(uid)
+        if lease is not None and lease.is_lost:
+            continue  # nobody waits for it; what is left there is cleaned if it comes back
         if cluster is None or lease is None:
             silent.append(place.lease)
         else:

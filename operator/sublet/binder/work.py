@@ -12,9 +12,13 @@ from sublet.api.approval import approver
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
+from sublet.api.ids import LeaseUID
 from sublet.api.kinds import RELEASE_FINALIZER
+from sublet.api.move_status import fresh_nodes
+from sublet.api.relocation import Move
 from sublet.binder.access import SecretTaken, renewal_ms
 from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
+from sublet.binder.forced import release_by_all_means
 from sublet.binder.leave import leave
 from sublet.binder.ports import (
     ClusterRefuses,
@@ -25,7 +29,7 @@ from sublet.binder.ports import (
     Tools,
 )
 from sublet.binder.proof import IsolationFault
-from sublet.binder.release import finish, give_back, release
+from sublet.binder.release import finish, give_back
 from sublet.binder.relocate import grow, is_same_move, move_for, undo
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.ledger.terms import PriceTerms
@@ -105,13 +109,23 @@ class Works:
 
     def _steps(self, claim: GpuClaim) -> Iterator[Work]:
         """Yield what is due for a bound claim."""
+        if RELEASE_FINALIZER not in claim.metadata.finalizers:
+            yield self._hold_on
         due, move = renewal_ms(claim, self._tools.token_life_seconds), claim.status.move
         if due is not None and due <= self._tools.clock.now_ms():
             yield self._renew
-        if move is not None and (move.abandoned or move.ready_time is None):
-            yield self._undo if move.abandoned else self._grow
+        if move is not None and move.abandoned:
+            yield self._undo
+        elif move is not None and (move.ready_time is None or self._is_lost(claim, move)):
+            yield self._grow
         if claim.status.leaving:
             yield self._leave
+
+    def _is_lost(self, claim: GpuClaim, move: Move) -> bool:
+        """Say whether a move leads to a lost lease, though its nodes were ready: growing it again gives it up."""
+        fresh = fresh_nodes(allocation_of(claim), move)
+        leases = {LeaseUID(p.lease_uid) for p in fresh}
+        return any(x is not None and x.is_lost for x in map(self._tools.lease, leases))
 
     def reserve(self, decision: Reserve) -> Work:
         """Return the work of writing a reservation, and of binding it unless its start is still to come."""
@@ -182,7 +196,9 @@ class Works:
 
         async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
             now = self._tools.clock.now_ms()
-            written = await self._write(claim, move_status.cut_over(claim, decision.at_ms, now))
+            written = await self._write(
+                claim, move_status.cut_over(claim, decision.at_ms, now, decision.left_ms)
+            )
             gone = sum(len(x.placements) for x in written.status.leaving[-1:])
             self._tools.events.note(
                 written, "Moved", f"{gone} node{'s' if gone > 1 else ''} were replaced by others"
@@ -222,6 +238,14 @@ class Works:
             written, "Bound", f"{allocation_of(written).gpus} GPUs were handed over"
         )
         return written
+
+    async def _hold_on(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        """Put the finalizer back that somebody took off a bound claim: without it GPUs would be held by nobody."""
+        live = await self._tools.claims.get(claim)
+        if live is None or live.metadata.deletion_timestamp is not None:
+            return live
+        self._tools.events.note(live, "Repaired", "its finalizer was put back", warning=True)
+        return await self._tools.claims.add_finalizer(live)
 
     async def _renew(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         return await renew(claim, self._tools)
@@ -263,7 +287,7 @@ class Works:
         return claim
 
     async def _release(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
-        done = await release(claim, self._tools)
+        done = await release_by_all_means(claim, self._tools)
         self._forget_grants(claim)
         cause = claim.status.release.cause if claim.status.release else ""
         self._tools.events.note(claim, "Released", f"the GPUs were taken back ({cause})")

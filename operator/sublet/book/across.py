@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import LeaseUID, NodeUID
+from sublet.api.ids import LeaseUID
+from sublet.book.holdings import NodeKey, cluster_of
 from sublet.book.inventory import LeaseInventory, Unfit
 
 NEVER_SOLD: Final = frozenset(
@@ -16,17 +17,19 @@ NEVER_SOLD: Final = frozenset(
         Unfit.MIG,
         Unfit.SHARING,
         Unfit.COUNT_MISMATCH,
+        Unfit.GPUS_LOST,
     }
 )
-"""Nodes that aren't what was leased; the others come back by themselves."""
+"""Nodes that don't show what was leased."""
 
 
-def disputed_nodes(inventories: Collection[LeaseInventory]) -> set[NodeUID]:
-    """Return nodes that stand sellable in more than one inventory: nobody can say whose they are."""
-    seen: Counter[NodeUID] = Counter()
+def disputed_nodes(inventories: Collection[LeaseInventory]) -> set[NodeKey]:
+    """Return nodes that stand sellable in more than one inventory of a cluster: nobody can say whose they are."""
+    seen: Counter[NodeKey] = Counter()
     for inventory in inventories:
-        seen.update(n.uid for n in inventory.nodes.values() if n.unfit is None)
-    return {uid for uid, count in seen.items() if count > 1}
+        cluster = cluster_of(inventory)
+        seen.update((cluster, n.uid) for n in inventory.nodes.values() if n.unfit is None)
+    return {key for key, count in seen.items() if count > 1}
 
 
 def usual_sizes(

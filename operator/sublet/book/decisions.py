@@ -6,6 +6,7 @@ from decimal import Decimal
 from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.gpuclaim import Booking
 from sublet.api.ids import ClaimUID, TenantName, TenantUID
+from sublet.api.outage import Outage
 from sublet.api.pending import Offer, PendingReason
 from sublet.api.relocation import MoveCause, PlacedNode, ReleaseCause
 from sublet.api.times import Millis
@@ -122,6 +123,8 @@ class CutOver:
     claim_uid: ClaimUID
     at_ms: Millis
     """To when the old ones are billed, and from when the new ones are."""
+    left_ms: Millis | None = None
+    """To when the old ones are billed, if that is earlier: they were lost before the new ones were ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,20 @@ class Degrade:
     """Empty: all can be used again."""
 
 
-Decision = Reserve | Refuse | Warn | Notice | Degrade | Extend | Relocate | CutOver | Take
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Tell a bound claim that a cluster of it doesn't answer, or that all answer again."""
+
+    claim_uid: ClaimUID
+    reason: str
+    """The stage: reason of the condition Reachable."""
+    message: str
+    """Empty: all answer again."""
+    outages: tuple[Outage, ...]
+    """All disputed times of the claim from now on."""
+
+
+Decision = Reserve | Refuse | Warn | Notice | Degrade | Silence | Extend | Relocate | CutOver | Take
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from sublet.book.demand import Demand
 from sublet.book.holdings import RELEASE_MS
 from sublet.book.notices import next_notice
 from sublet.book.relocation import relocation_dues
+from sublet.book.silence import silence_dues
 from sublet.book.steps import FOREVER
 from sublet.book.view import View
 
@@ -44,7 +45,7 @@ def next_due(
     ends.append(next_notice(holders, view.now_ms))
     offers = {c.metadata.name: c for c in view.classes}
     ends += [*relocation_dues(holders, offers.get, view.inventories), *_gone_dues(view, holders)]
-    ends += clock_dues(holders)
+    ends += [*clock_dues(holders), *silence_dues(holders, view.leases)]
     steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
     moving = _moving_ends(view.now_ms, waiting) | budgets.moving_ends
     instants = [*ends, *steps, *_crossings(view.now_ms, moving, steps), *budgets.due()]

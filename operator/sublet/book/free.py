@@ -12,7 +12,7 @@ from typing import Final
 
 from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, TenantUID
-from sublet.book.holdings import Holdings, NodeHold
+from sublet.book.holdings import HoldingsAt, NodeHold
 from sublet.book.inventory import NodeState
 from sublet.book.pools import Pool, Pools
 
@@ -43,7 +43,7 @@ class FreeNodes:
     def __init__(
         self,
         nodes: Iterable[NodeState],
-        holdings: Holdings,
+        holdings: HoldingsAt,
         *,
         pools: Pools,
         sharing: NodeSharing,

@@ -6,7 +6,7 @@ knows no such claim. Changed by the pass as it hands out GPUs; thrown away with 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -101,7 +101,9 @@ class Promise:
     until_ms: Millis
 
 
-Shares = dict[tuple[ClaimUID, NodeUID], int]
+NodeKey = tuple[str, NodeUID]
+"""(cluster, node): a landlord may show nodes with the UIDs of another's, and nothing of theirs is held by that."""
+Shares = dict[tuple[ClaimUID, NodeKey], int]
 """(claim, node) -> GPUs"""
 
 
@@ -118,7 +120,9 @@ class Holdings:
         """Read claims and nodes; `rests`: lease UID -> milliseconds that its nodes rest between claims."""
         self._now_ms = now_ms
         self._rests = rests
-        self._nodes: dict[NodeUID, NodeHold] = {}
+        known = tuple(inventories)
+        self._clusters = {x.lease_uid: cluster_of(x) for x in known}
+        self._nodes: dict[NodeKey, NodeHold] = {}
         self.named: set[ClaimUID] = set()
         """Claims that stand on any node."""
         self._terms: dict[LeaseUID, list[Term]] = defaultdict(list)
@@ -130,29 +134,19 @@ class Holdings:
         """(tenant, class) -> GPUs in time, made when first asked for"""
         self.leaving: dict[ClaimUID, Millis] = {}
         """claim that is leaving its nodes -> until when they count as used, their rest included"""
-        self._allocated = allocated = defaultdict[tuple[ClaimUID, NodeUID], int](int)
+        self._allocated = allocated = defaultdict[tuple[ClaimUID, NodeKey], int](int)
         """What the hub says, and what the pass gave."""
         for claim in holders:
             if claim.status.allocation is not None:
                 self._add_claim(claim, claim.status.allocation, allocated)
         beyond: Shares = {}  # what nodes say beyond that
-        for inventory in inventories:
+        for inventory in known:
             self._add_books(inventory, allocated, beyond)
 
-    def node(self, uid: NodeUID) -> NodeHold | None:
-        """Return what is held of a node, None if it is free."""
-        return self._nodes.get(uid)
-
-    def knows(self, node: NodeState) -> bool:
-        """Say whether all that a node's own book says is counted already."""
-        if not node.holdings:
-            return True
-        hold = self._nodes.get(node.uid)
-        known = node.tenant_uid is None or (hold is not None and node.tenant_uid in hold.tenants)
-        return known and all(
-            self._allocated.get((entry.claim_uid, node.uid), 0) >= entry.gpus
-            for entry in node.holdings
-        )
+    def at(self, lease_uid: LeaseUID) -> "HoldingsAt":
+        """Return what is held in the cluster of a lease."""
+        cluster = self._clusters.get(lease_uid, lease_uid)
+        return HoldingsAt(cluster, self._nodes, self._allocated, self._hold, self.leaving)
 
     def terms(self, uid: LeaseUID) -> list[Term]:
         """Return the GPUs of a lease that were held when the pass began, each with its end."""
@@ -175,20 +169,8 @@ class Holdings:
             steps = self._quota[key] = Steps(self._now_ms, self._counted[key])
         return steps
 
-    def take(
-        self,
-        claim_uid: ClaimUID,
-        tenant_uid: TenantUID,
-        node_uid: NodeUID,
-        gpus: int,
-        until_ms: Millis,
-    ) -> None:
-        """Add GPUs of one node to what a claim holds until then."""
-        self._allocated[claim_uid, node_uid] += gpus
-        self._hold(node_uid, claim_uid, gpus, until_ms).tenants.add(tenant_uid)
-
     def _hold(
-        self, node_uid: NodeUID, claim_uid: ClaimUID, gpus: int, until_ms: Millis
+        self, node_uid: NodeKey, claim_uid: ClaimUID, gpus: int, until_ms: Millis
     ) -> NodeHold:
         hold = self._nodes.get(node_uid)
         if hold is None:
@@ -211,9 +193,10 @@ class Holdings:
         if end not in (FOREVER, allocation.until_time):
             used_until = self.leaving[uid] = Millis(end + rest_ms)
         for place, until, used in self._places(claim, allocation, end, used_until):
-            node_uid = NodeUID(place.node_uid)
+            lease_uid = LeaseUID(place.lease_uid)
+            node_uid = (self._clusters.get(lease_uid, lease_uid), NodeUID(place.node_uid))
             self._hold(node_uid, uid, place.gpus, until).tenants.add(tenant)
-            self._terms[LeaseUID(place.lease_uid)].append(Term(used, place.gpus))
+            self._terms[lease_uid].append(Term(used, place.gpus))
             allocated[uid, node_uid] += place.gpus
             used_until = max(used_until, used) if claim.status.move is not None else used_until
         self._count(tenant, claim.spec.class_name, allocation.gpus, self._now_ms, used_until)
@@ -263,14 +246,16 @@ class Holdings:
 
     def _add_books(self, inventory: LeaseInventory, allocated: Shares, beyond: Shares) -> None:
         """Add what nodes say beyond the hub; of a node in two inventories the larger entry counts, once."""
+        cluster = cluster_of(inventory)
         for node in inventory.nodes.values():
+            node_uid = (cluster, node.uid)
             for entry in node.holdings:
-                key = (entry.claim_uid, node.uid)
+                key = (entry.claim_uid, node_uid)
                 more = entry.gpus - allocated.get(key, 0)
                 known = beyond.get(key, 0)
                 beyond[key] = max(more, known)
                 end = FOREVER if more > 0 else self._now_ms
-                hold = self._hold(node.uid, entry.claim_uid, max(0, more - known), end)
+                hold = self._hold(node_uid, entry.claim_uid, max(0, more - known), end)
                 if node.tenant_uid is not None:
                     hold.tenants.add(node.tenant_uid)
                 elif key not in allocated:
@@ -278,3 +263,52 @@ class Holdings:
                 # a node under another lease's label uses nothing of this one's commitment
                 if more > 0 and node.unfit is not Unfit.NODE_OVERLAP:
                     self._terms[inventory.lease_uid].append(Term(FOREVER, more))
+
+
+class HoldingsAt:
+    """The holdings on the nodes of one cluster."""
+
+    def __init__(
+        self,
+        cluster: str,
+        nodes: Mapping[NodeKey, NodeHold],
+        allocated: Shares,
+        hold: Callable[[NodeKey, ClaimUID, int, Millis], NodeHold],
+        leaving: Mapping[ClaimUID, Millis],
+    ) -> None:
+        self._cluster = cluster
+        self.leaving = leaving
+        """claim that is leaving its nodes, here or elsewhere -> until when they count as used"""
+        self._nodes, self._allocated, self._hold = nodes, allocated, hold
+
+    def node(self, uid: NodeUID) -> NodeHold | None:
+        """Return what is held of a node, None if it is free."""
+        return self._nodes.get((self._cluster, uid))
+
+    def knows(self, node: NodeState) -> bool:
+        """Say whether all that a node's own book says is counted already."""
+        if not node.holdings:
+            return True
+        hold, key = self.node(node.uid), (self._cluster, node.uid)
+        known = node.tenant_uid is None or (hold is not None and node.tenant_uid in hold.tenants)
+        return known and all(
+            self._allocated.get((entry.claim_uid, key), 0) >= entry.gpus for entry in node.holdings
+        )
+
+    def take(
+        self,
+        claim_uid: ClaimUID,
+        tenant_uid: TenantUID,
+        node_uid: NodeUID,
+        gpus: int,
+        until_ms: Millis,
+    ) -> None:
+        """Add GPUs of one node to what a claim holds until then."""
+        key = (self._cluster, node_uid)
+        self._allocated[claim_uid, key] += gpus
+        self._hold(key, claim_uid, gpus, until_ms).tenants.add(tenant_uid)
+
+
+def cluster_of(inventory: LeaseInventory) -> str:
+    """Return what tells a lease's nodes from others': its cluster, or the lease itself while that isn't known."""
+    return inventory.cluster_uid or inventory.lease_uid

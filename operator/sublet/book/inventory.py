@@ -28,6 +28,8 @@ class Unfit(StrEnum):
 
     BOOK_UNREADABLE = "BookUnreadable"
     """Its own book is malformed, or disagrees with its claim labels."""
+    QUARANTINED = "Quarantined"
+    """What it says of itself disagrees with what claims have; nobody is sold it until that is cleared up."""
     NODE_OVERLAP = "NodeOverlap"
     """Another lease's label is on it."""
     FOREIGN_PODS = "ForeignPods"
@@ -41,7 +43,9 @@ class Unfit(StrEnum):
     SHARING = "Sharing"
     """Time-slicing or MPS multiplies its GPUs."""
     COUNT_MISMATCH = "CountMismatch"
-    """Allocatable GPUs and the labels disagree."""
+    """More GPUs are allocatable than the labels say."""
+    GPUS_LOST = "GpusLost"
+    """Fewer GPUs are allocatable than the labels say: the device plugin doesn't show them, or calls them unhealthy."""
     NOT_READY = "NotReady"
     """The kubelet isn't Ready."""
     CORDONED = "Cordoned"
@@ -56,7 +60,7 @@ class Unfit(StrEnum):
     """Not yet labelled and tainted as ours, or not yet read back."""
 
 
-SICK = frozenset({Unfit.NOT_READY, Unfit.UNHEALTHY})
+SICK = frozenset({Unfit.GPUS_LOST, Unfit.NOT_READY, Unfit.UNHEALTHY})
 """A node fails, as against one that somebody drains, upgrades or relabels."""
 
 
@@ -110,6 +114,8 @@ class LeaseInventory:
     """The node list was read to its end at least once; before that nothing may be sold."""
     isolation_ready: bool = False
     """The admission policies were proven; nothing is sold while they aren't."""
+    isolation_fault: bool = False
+    """They were tried and found wanting, which is more than not knowing."""
     cluster_uid: ClusterUID | None = None
     gone: frozenset[NodeUID] = frozenset()
     """Nodes that were asked for by name and aren't there any more."""

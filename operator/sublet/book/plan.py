@@ -19,7 +19,6 @@ from sublet.book.across import disputed_nodes, usual_sizes
 from sublet.book.backfill import SHADOWS, Opening, find_opening
 from sublet.book.budget import Budgets
 from sublet.book.cancellation import terms_of
-from sublet.book.clocks import behind
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve, Warn
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
@@ -27,6 +26,7 @@ from sublet.book.expiry import review
 from sublet.book.fewer import most_that_fit
 from sublet.book.holdings import Holdings, holds
 from sublet.book.inventory import LeaseInventory
+from sublet.book.lost import last_words, living
 from sublet.book.maintenance import until_windows
 from sublet.book.notices import notices
 from sublet.book.offers import as_asked, dearer, is_answered, offers_for, unapproved
@@ -41,7 +41,7 @@ from sublet.book.relocation import Relocations
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
-from sublet.book.suspension import stops
+from sublet.book.troubles import troubles
 from sublet.book.view import View
 
 _MENDED_BY_TIME: Final = frozenset(
@@ -101,7 +101,7 @@ class Pass:
             LeaseUID, LeaseSupply
         ] = {}  # by UID, so that the order is always the same
         usual = usual_sizes(view.leases, view.inventories)
-        for lease in sorted(view.leases, key=lambda each: each.metadata.uid):
+        for lease in sorted(living(view.leases), key=lambda each: each.metadata.uid):
             uid = LeaseUID(lease.metadata.uid)
             inventory = view.inventories.get(uid) or LeaseInventory(uid)
             self._supplies[uid] = LeaseSupply(
@@ -132,7 +132,7 @@ class Pass:
 
     def decide(self, pending: Iterable[GpuClaim]) -> list[Decision]:
         """Return the decisions: about claims that hold GPUs, promises, pending claims, and what they are told."""
-        made: list[Decision] = [*stops(self.holders, self._view.tenants, self._view.now_ms)]
+        made: list[Decision] = [*last_words(self.holders, self._view)]
         reviews = (
             self._review(),
             self._promises.review(self.rules.offer, self.budgets.pays_until),
@@ -144,7 +144,7 @@ class Pass:
         made += self._promises.decide({d.claim_uid for d in made})
         made += self._relocations.decide({d.claim_uid for d in made} | self._view.busy)
         decided = {d.claim_uid for d in made} | self._view.busy
-        made += behind(self.holders, decided, self._view.now_ms)
+        made += troubles(self.holders, decided, self._view)
         self.is_settled = all(isinstance(d, Warn) for d in made) and not self._pardons.are_asked_for
         self._preemption.spare({d.claim_uid for d in made})
         self._pardons.spare({d.claim_uid for d in made})

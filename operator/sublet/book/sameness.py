@@ -1,7 +1,8 @@
 """What of two versions of an object planning reads: if that is the same, nothing that was decided changes.
 
 Fields that are known not to be read are named; of whatever else there is, or comes, each difference counts. Statuses of
-leases, classes and tenants are told by us and never read by the book.
+leases, classes and tenants are told by us and not read by the book, but for what a lease's says of a cluster that is
+silent or lost.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -17,14 +18,14 @@ from sublet.api.ids import NodeName
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis
 from sublet.book.decisions import Reserve
-from sublet.book.holdings import Holdings
+from sublet.book.holdings import HoldingsAt
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.book.view import View
 
 _BOOKKEEPING: Final = frozenset({"resource_version", "generation", "finalizers"})
 """Of metadata."""
 _TOLD: Final = frozenset(
-    {"observed_generation", "conditions", "pending", "offers", "access", "allocation"}
+    {"observed_generation", "conditions", "pending", "offers", "access", "allocation", "outages"}
 )
 """Of a claim's status; conditions and allocation are looked at more closely."""
 _OF_THE_BILL: Final = frozenset({"bound_time", "price_hash", "tags", "requested_by", "tenant"})
@@ -79,7 +80,7 @@ def is_carried_out(decision: Reserve, after: GpuClaim) -> bool:
     return is_true(conditions, "Reserved") and _terms(decision, found)
 
 
-def same_nodes(before: LeaseInventory, after: LeaseInventory, holdings: Holdings) -> bool:
+def same_nodes(before: LeaseInventory, after: LeaseInventory, holdings: HoldingsAt) -> bool:
     """Say whether nothing of a lease's nodes changed but what their books say of holdings that are counted."""
     if before is after:
         return True
@@ -101,7 +102,7 @@ def _changed(
             yield old, node
 
 
-def _same_node(before: NodeState, after: NodeState, holdings: Holdings) -> bool:
+def _same_node(before: NodeState, after: NodeState, holdings: HoldingsAt) -> bool:
     if before == after:
         return True
     booked = replace(after, holdings=before.holdings, tenant_uid=before.tenant_uid)
@@ -110,9 +111,21 @@ def _same_node(before: NodeState, after: NodeState, holdings: Holdings) -> bool:
 
 def _same_shelf(before: tuple[Kind, ...], after: tuple[Kind, ...]) -> bool:
     return len(before) == len(after) and all(
-        old is new or (old.spec == new.spec and _equal(old.metadata, new.metadata, _BOOKKEEPING))
+        old is new
+        or (
+            old.spec == new.spec
+            and _equal(old.metadata, new.metadata, _BOOKKEEPING)
+            and _silence(old) == _silence(new)
+        )
         for old, new in zip(before, after, strict=True)
     )
+
+
+def _silence(each: Kind) -> object:
+    """Return what the book reads of a lease's status."""
+    if not isinstance(each, GpuLease):
+        return None
+    return (each.status.last_seen_time, each.status.lost)
 
 
 def _terms(decision: Reserve, found: Allocation) -> bool:

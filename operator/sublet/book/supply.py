@@ -21,7 +21,7 @@ from sublet.book.contract import (
     marginal_price_at,
 )
 from sublet.book.free import FreeNodes
-from sublet.book.holdings import Holdings, NodeHold
+from sublet.book.holdings import Holdings, NodeHold, NodeKey, cluster_of
 from sublet.book.inventory import LeaseInventory, NodeState, Reach
 from sublet.book.maintenance import taken_away
 from sublet.book.memo import Memo
@@ -40,7 +40,7 @@ class LeaseSupply:
         inventory: LeaseInventory,
         holdings: Holdings,
         now_ms: Millis,
-        disputed: Collection[NodeUID] = (),
+        disputed: Collection[NodeKey] = (),
         usual_size: int | None = None,
         tiers: Sequence[int] = (),
     ) -> None:
@@ -54,7 +54,7 @@ class LeaseSupply:
         self.uid = LeaseUID(lease.metadata.uid)
         self.alias = spec.tenant_alias
         self.inventory = inventory
-        self.cluster = inventory.cluster_uid or self.uid
+        self.cluster = cluster_of(inventory)
         """What fails together; a cluster that isn't known yet counts as one of its own."""
         self.products = frozenset(spec.products)
         last = spec.term.last_usable_ms()
@@ -69,8 +69,9 @@ class LeaseSupply:
         """What is known of it may be old."""
         self.marginal_price = marginal_price_at(lease, now_ms)
         """What one more GPU-hour costs us: nothing where it is paid for anyway."""
+        self._holdings = holdings.at(self.uid)
         nodes = [n for n in inventory.nodes.values() if n.unfit not in NEVER_SOLD and n.gpus > 0]
-        sellable = [n for n in nodes if n.unfit is None and n.uid not in disputed]
+        sellable = [n for n in nodes if n.unfit is None and (self.cluster, n.uid) not in disputed]
         self.sizes = frozenset(n.gpus for n in nodes)
         """How many GPUs its nodes have, also those that can't be sold just now."""
         self.gpus = sum(n.gpus for n in nodes)
@@ -80,7 +81,7 @@ class LeaseSupply:
         self.pools = Pools(nodes, tiers)
         self.free = FreeNodes(
             sellable,
-            holdings,
+            self._holdings,
             pools=self.pools,
             sharing=spec.node_sharing,
             zone=spec.location.zone or "",
@@ -93,7 +94,7 @@ class LeaseSupply:
         self.whole = WholeNodes(
             now_ms,
             sellable,
-            holdings,
+            self._holdings,
             pools=self.pools,
             rest_ms=spec.term.quarantine_seconds * MS_PER_SECOND,
             expected=expected,
@@ -101,7 +102,6 @@ class LeaseSupply:
         """Wholly free nodes in time, those not delivered yet included."""
         self.coming_sizes = self.sizes | self.whole.sizes
         """How many GPUs its nodes have or will have."""
-        self._holdings = holdings
         self._now_ms = now_ms
         terms = holdings.terms(self.uid)
         held = sum(t.gpus for t in terms)

@@ -132,7 +132,7 @@ class _Kept:
     def _same_fleet(self, view: View) -> bool:
         before, after = self._view.inventories, view.inventories
         return before.keys() == after.keys() and all(
-            same_nodes(before[uid], after[uid], self._work.holdings) for uid in after
+            same_nodes(before[uid], after[uid], self._work.holdings.at(uid)) for uid in after
         )
 
     def _changes(self, view: View) -> _Changes | None:

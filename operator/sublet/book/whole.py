@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from sublet.api.ids import NodeUID
 from sublet.api.times import Millis
-from sublet.book.holdings import Holdings
+from sublet.book.holdings import HoldingsAt
 from sublet.book.inventory import NodeState
 from sublet.book.pools import Pool, Pools
 from sublet.book.steps import FOREVER, Steps
@@ -24,7 +24,7 @@ class WholeNodes:
         self,
         now_ms: Millis,
         nodes: Iterable[NodeState],
-        holdings: Holdings,
+        holdings: HoldingsAt,
         *,
         pools: Pools,
         rest_ms: int,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sublet.api.approval import approved_gpus, approver
-from sublet.api.common import Condition, find_condition
+from sublet.api.common import Condition, Status, find_condition
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.move_status import fresh_nodes
 from sublet.api.pending import Offer
@@ -20,6 +20,8 @@ def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
             "Asked for": _asked(claim),
             "State": _state(claim.status.conditions),
             "Because": _because(claim),
+            "Silent": _silent(claim),
+            "Disputed": "\n".join(_disputed(claim)),
             "Approved": _approved(claim),
             **_outlook(claim),
             **_held(claim),
@@ -62,6 +64,23 @@ def _because(claim: GpuClaim) -> str:
         return claim.status.pending.message
     ready = find_condition(claim.status.conditions, "Ready")
     return ready.message if ready and ready.status != "True" else ""
+
+
+def _silent(claim: GpuClaim) -> str:
+    """Say which clusters of a bound claim don't answer, and what follows."""
+    found = find_condition(claim.status.conditions, "Reachable")
+    return found.message if found is not None and found.status is Status.UNKNOWN else ""
+
+
+def _disputed(claim: GpuClaim) -> list[str]:
+    """Return the times that are billed though the cluster didn't answer."""
+    places = claim.status.allocation.placements if claim.status.allocation is not None else ()
+    names = {p.lease_uid: p.lease for p in places}
+    return [
+        f"{x.gpus} GPUs at {names.get(x.lease_uid, 'nodes that it left')} from {format_instant(x.from_time)}"
+        + (f" to {format_instant(x.until_time)}" if x.until_time is not None else " on")
+        for x in claim.status.outages
+    ]
 
 
 def _approved(claim: GpuClaim) -> str:

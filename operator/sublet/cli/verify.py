@@ -115,7 +115,7 @@ def verify(
         if not show_data(as_data(verdict), output):
             show(verdict)
         if verdict.status != WELL:
-            raise typer.Exit(verdict.status)
+            raise SystemExit(verdict.status)
 
     run(all_of_it, what="the system")
 

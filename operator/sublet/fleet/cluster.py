@@ -13,18 +13,23 @@ from typing import Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID, NodeName, NodeUID
+from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.clock import Clock
-from sublet.fleet.facts import LeaseFacts
+from sublet.fleet.facts import LeaseFacts, Orphans
 from sublet.fleet.inventory import node_state
 from sublet.fleet.probe import Probe, ProbeTimes
+from sublet.fleet.trouble import words_of
+from sublet.fleet.vetting import Kept
 from sublet.kube.addresses import RefuseAddress
 from sublet.kube.errors import KubeError, NotFound
 from sublet.kube.informer import Informer, Target
-from sublet.kube.session import ApiServer, Endpoint
+from sublet.kube.session import ApiServer, Endpoint, Limits
 from sublet.kube.wire import Meta, Node
 
 _ASK_AGAIN_SECONDS: Final = 60.0
+LEASED_LIMITS: Final = Limits(body_bytes=32 * 1024 * 1024, bodies_bytes=96 * 1024 * 1024)
+"""A page of 500 nodes has 10 MB, 30 with the longest lists of images."""
 GPU_PRESENT: Final = "nvidia.com/gpu.present"
 
 
@@ -43,12 +48,17 @@ class LeasedCluster:
         refuse_address: RefuseAddress | None = None,
         hub_uid: ClusterUID | None = None,
         tenant_server: str = "",
+        seen_ms: Millis | None = None,
+        is_anothers: Callable[[ClusterUID], bool] = lambda _: False,
     ) -> None:
-        """`refuse_address` judges what the server's name resolves to; `hub_uid` is who the cluster may not be."""
+        """`refuse_address` judges what the server's name resolves to; `hub_uid` is who the cluster may not be.
+
+        `is_anothers` says whether a UID is that of another lease's cluster, which can't be this one.
+        """
         self.lease_uid = LeaseUID(lease.metadata.uid)
         self.tenant_endpoint = replace(endpoint, server=tenant_server or endpoint.server)
         """How tenants reach it; what of it is a secret is ours and never theirs."""
-        self.api = ApiServer(endpoint, refuse_address=refuse_address)
+        self.api = ApiServer(endpoint, LEASED_LIMITS, refuse_address=refuse_address)
         self._lease = lease
         self._clock = clock
         self._lists = lists
@@ -61,10 +71,15 @@ class LeasedCluster:
             times=times,
             changed=self._changed,
             confirmed=self._follow_nodes,
+            seen_ms=seen_ms,
+            is_anothers=is_anothers,
         )
+        self._kept = Kept()
         self._wire: dict[NodeName, Node] = {}  # node name -> as last seen
         self._states: dict[NodeName, NodeState] = {}  # node name -> as the book sees it
         self._foreign: set[NodeName] = set()
+        self._doubtful: set[NodeName] = set()
+        self._orphans = Orphans()
         self._gone: set[NodeUID] = set()  # nodes that aren't there any more, by a live look
         self._asked: dict[NodeUID, float] = {}  # node UID -> when it was asked for, monotonic
         self._generation = 0
@@ -86,8 +101,23 @@ class LeasedCluster:
     @property
     def facts(self) -> LeaseFacts:
         """Return what is known of the cluster now."""
-        synced = self._informer is not None and self._informer.synced
-        return replace(self._probe.facts, synced=synced)
+        informer = self._informer
+        facts = replace(self._probe.facts, orphans=self._orphans)
+        if informer is None:
+            return facts
+        trouble = informer.trouble
+        synced = informer.synced and trouble is None
+        return replace(facts, synced=synced, nodes_error=words_of(trouble))
+
+    @property
+    def seen_ms(self) -> Millis | None:
+        """Return when it was last seen to work."""
+        return self._probe.seen_ms
+
+    @property
+    def age_key(self) -> tuple[Millis, LeaseUID]:
+        """Return what orders leases by age."""
+        return self._lease.metadata.creation_timestamp or Millis(0), self.lease_uid
 
     @property
     def writable(self) -> bool:
@@ -108,7 +138,8 @@ class LeasedCluster:
                 lease_uid=self.lease_uid,
                 reach=facts.reach,
                 synced=facts.synced,
-                isolation_ready=facts.isolation_ready is True,
+                isolation_ready=facts.is_isolated,
+                isolation_fault=facts.isolation_ready is False,
                 cluster_uid=facts.cluster_uid,
                 gone=frozenset(self._gone),
                 generation=self._generation,
@@ -144,6 +175,19 @@ class LeasedCluster:
             self._foreign.symmetric_difference_update({name})
             if name in self._wire:
                 self._recount(self._wire[name])
+
+    def note_doubt(self, name: NodeName, *, in_doubt: bool) -> None:
+        """Quarantine a node whose marks disagree with what claims have, or let it be sold again."""
+        if in_doubt != (name in self._doubtful):
+            self._doubtful.symmetric_difference_update({name})
+            if name in self._wire:
+                self._recount(self._wire[name])
+
+    def note_orphans(self, orphans: Orphans) -> None:
+        """Remember what was found of claims that the hub doesn't know."""
+        if orphans != self._orphans:
+            self._orphans = orphans
+            self._changed()
 
     def look_for(self, name: NodeName, uid: NodeUID) -> None:
         """Ask for a node that isn't listed by its name: it may be gone, or have lost a label."""
@@ -183,6 +227,7 @@ class LeasedCluster:
             and not _is_newer(node.metadata, old.metadata)
         ):
             return
+        self._kept.take(node)
         self._wire[NodeName(node.metadata.name)] = node
         self._gone.discard(NodeUID(node.metadata.uid))
         self._recount(node)
@@ -195,6 +240,7 @@ class LeasedCluster:
             self._lease,
             before=before,
             foreign_pods=name in self._foreign,
+            in_doubt=name in self._doubtful,
             now_ms=self._clock.now_ms(),
         )
         if state != before:
@@ -204,6 +250,7 @@ class LeasedCluster:
     def _delete(self, meta: Meta) -> None:
         name = NodeName(meta.name)
         self._wire.pop(name, None)
+        self._kept.drop(name)
         if self._states.pop(name, None) is not None:
             self._nodes_changed()
 

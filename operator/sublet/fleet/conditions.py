@@ -4,21 +4,21 @@ A condition keeps its lastTransitionTime while its status stays, and the invento
 stay, so that nothing is written at rest.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
 from sublet.api.common import Condition, Status
-from sublet.api.gpulease import GpuLease, InventoryStatus, LeaseStatus, Unsellable
+from sublet.api.gpulease import GpuLease, InventoryStatus, LeaseStatus
 from sublet.api.lease_terms import Option
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
 from sublet.book.holdings import Term
-from sublet.book.inventory import LeaseInventory, Reach, Unfit
-from sublet.book.maintenance import away_at
+from sublet.book.inventory import LeaseInventory, Reach
 from sublet.book.options import exercised_late, open_options, seen_exercised
 from sublet.book.outlook import outlook
 from sublet.book.steps import FOREVER
-from sublet.fleet.facts import LeaseFacts
+from sublet.fleet.counts import counted
+from sublet.fleet.facts import NOT_LOOKED, LeaseFacts
+from sublet.fleet.lost import LOST, Found, last_seen, lost_condition, taking_effect
 
 EXPIRING_SECONDS: Final = 30 * 86_400
 """A lease is Expiring in its last thirty days."""
@@ -34,15 +34,29 @@ class Held:
     """The same GPUs, each with its end."""
 
 
-Found = tuple[Status, str, str]
-"""(status, reason, message)"""
-
-
 def lease_status(
-    lease: GpuLease, facts: LeaseFacts, inventory: LeaseInventory, held: Held, now_ms: Millis
+    lease: GpuLease,
+    facts: LeaseFacts,
+    inventory: LeaseInventory,
+    held: Held,
+    now_ms: Millis,
+    *,
+    lived_ms: Millis | None = None,
 ) -> LeaseStatus:
-    """Return the whole status; equal to the old one if nothing changed."""
-    counts = _counts(lease, inventory, held, now_ms)
+    """Return the whole status; equal to the old one if nothing changed.
+
+    `lived_ms`: until when a leader before us is known to have lived.
+    """
+    seen_ms = last_seen(lease, facts, lived_ms)
+    lost = taking_effect(lease, facts, seen_ms, now_ms)
+    counts = counted(
+        lease,
+        inventory,
+        now_ms,
+        reserved=held.reserved,
+        bound=held.bound,
+        is_lost=lost is not None,
+    )
     found = {
         "CredentialsValid": _credentials(facts),
         "Reachable": _reachable(facts),
@@ -50,12 +64,16 @@ def lease_status(
         "IsolationReady": _isolation(facts),
         "CapacityMet": _capacity(facts, counts),
         "Expiring": _expiring(lease, now_ms),
+        "Orphaned": _orphaned(facts),
         "Overcommitted": _overcommitted(counts, held),
     }
     seen = seen_exercised(lease, now_ms)
     if lease.spec.commitment.options:
         found["OptionsOpen"] = _options(lease, exercised_late(lease, seen), now_ms)
-    found["Ready"] = _ready(lease, found, now_ms)
+    word = lost_condition(lease, lost, facts, now_ms)
+    if word is not None:
+        found[LOST] = word
+    found["Ready"] = (Status.FALSE, *word[1:]) if word and lost else _ready(lease, found, now_ms)
     before = {c.type: c for c in lease.status.conditions}
     return lease.status.model_copy(
         update={
@@ -68,6 +86,8 @@ def lease_status(
             "kubernetes_version": facts.kubernetes_version or lease.status.kubernetes_version,
             "inventory": counts,
             "exercised_options": seen,
+            "last_seen_time": seen_ms,
+            "lost": lost,
             "outlook": outlook(
                 lease,
                 delivered=counts.delivered,
@@ -93,6 +113,12 @@ def _reachable(facts: LeaseFacts) -> Found:
     if facts.reach is Reach.UNREACHABLE:
         return Status.FALSE, "Refuses", "the cluster answers, but not to us"
     since = facts.unreachable_since_ms
+    if facts.bad_answer:
+        return (
+            Status.UNKNOWN,
+            "BadAnswer",
+            f"{facts.bad_answer}; claims stay bound and their GPUs held",
+        )
     text = f"no answer since {format_instant(since)}" if since is not None else "no answer yet"
     return Status.UNKNOWN, "NoAnswer", f"{text}; claims stay bound and their GPUs held"
 
@@ -109,13 +135,16 @@ def _isolation(facts: LeaseFacts) -> Found:
     if facts.permission_error is not None:
         return Status.FALSE, "RightMissing", f"{facts.permission_error}; run `sublet onboard` again"
     if facts.isolation_ready is None:
-        return Status.UNKNOWN, "NotTried", "isolation hasn't been proven yet"
+        text = facts.isolation_message or "isolation hasn't been proven yet"
+        return Status.UNKNOWN, "NotTried", text
     if facts.isolation_ready:
         return Status.TRUE, "Proven", "the policies refuse what they must and accept what they may"
     return Status.FALSE, "NotProven", facts.isolation_message
 
 
 def _capacity(facts: LeaseFacts, counts: InventoryStatus) -> Found:
+    if facts.nodes_error:
+        return Status.UNKNOWN, "NotRead", f"the nodes can't be read: {facts.nodes_error}"
     if not facts.synced:
         return Status.UNKNOWN, "NotRead", "the nodes haven't been read yet"
     text = f"{counts.healthy} of {counts.committed} committed GPUs are delivered and usable"
@@ -124,6 +153,16 @@ def _capacity(facts: LeaseFacts, counts: InventoryStatus) -> Found:
         if counts.healthy >= counts.committed
         else (Status.FALSE, "Short", text)
     )
+
+
+def _orphaned(facts: LeaseFacts) -> Found:
+    """Say whether the cluster holds something of claims that the hub doesn't know; Unknown until it was looked at."""
+    found = facts.orphans
+    if found.reason == NOT_LOOKED or not found.message:
+        return Status.UNKNOWN, NOT_LOOKED, found.message or "it hasn't been looked at yet"
+    if not found.reason:
+        return Status.FALSE, "NothingFound", found.message
+    return Status.TRUE, found.reason, found.message
 
 
 def expiring_from_ms(lease: GpuLease) -> Millis | None:
@@ -184,48 +223,6 @@ def _ready(lease: GpuLease, found: dict[str, Found], now_ms: Millis) -> Found:
     if not lease.spec.accepting_claims:
         return Status.TRUE, "NotAccepting", "no new claims are taken; those in it stay"
     return Status.TRUE, "Selling", "the lease can be sold"
-
-
-def _counts(
-    lease: GpuLease, inventory: LeaseInventory, held: Held, now_ms: Millis
-) -> InventoryStatus:
-    old = lease.status.inventory
-    if not inventory.synced and not inventory.nodes and old is not None:
-        nodes_known = {
-            "delivered": old.delivered,
-            "healthy": old.healthy,
-            "unsellable": old.unsellable,
-        }
-        delivered, free = old.delivered, old.free
-    else:
-        nodes = inventory.nodes.values()
-        delivered = sum(n.gpus for n in nodes)
-        reasons: Counter[Unfit] = Counter()
-        for node in nodes:
-            if node.unfit is not None:
-                reasons[node.unfit] += node.gpus
-        free = sum(max(0, n.gpus - n.held) for n in nodes if n.unfit is None)
-        unsellable = tuple(Unsellable(reason=r.value, gpus=g) for r, g in sorted(reasons.items()))
-        nodes_known = {
-            "delivered": delivered,
-            "healthy": delivered - sum(reasons.values()),
-            "unsellable": unsellable,
-        }
-    committed = lease.spec.commitment.gpus_at(now_ms)
-    total = held.reserved + held.bound
-    fields = {
-        **nodes_known,
-        "committed": committed,
-        "reserved": held.reserved,
-        "bound": held.bound,
-        "free": max(0, min(free, committed - away_at(lease, now_ms) - total)),
-    }
-    if old is not None and all(getattr(old, name) == value for name, value in fields.items()):
-        return old
-    generation = old.generation + 1 if old is not None else 1
-    return InventoryStatus.model_validate(
-        {**fields, "generation": generation, "changed_time": now_ms}
-    )
 
 
 def _beyond(held: Held, inventory: LeaseInventory) -> Term:

@@ -1,10 +1,23 @@
 """What is known of one lease's cluster beside its nodes. Written by `LeasedCluster`, read by the conditions."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sublet.api.ids import ClusterUID
 from sublet.api.times import Millis
 from sublet.book.inventory import Reach
+
+NOT_LOOKED: Final = "NotLooked"
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """What a cluster holds of claims that the hub doesn't know, as the last look found it."""
+
+    reason: str = ""
+    """Empty: there is nothing."""
+    message: str = ""
+    """Empty: it wasn't looked at yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +26,12 @@ class LeaseFacts:
 
     reach: Reach = Reach.UNKNOWN
     unreachable_since_ms: Millis | None = None
+    seen_ms: Millis | None = None
+    """While it isn't reached: when it last was, as the cluster that it should be; None if never since we started."""
+    tried: bool = False
+    """It was asked often enough to know whether it answers."""
+    bad_answer: str = ""
+    """What it answers that no API server does, while it is Unknown for that."""
     credentials_error: str | None = None
     """Why the kubeconfig can't be used: safe to show, never its content."""
     credentials_checked: bool = False
@@ -26,7 +45,15 @@ class LeaseFacts:
     permission_error: str | None = None
     """A right that the credential lacks."""
     synced: bool = False
-    """The node list was read to its end."""
+    """The node list was read to its end, and can be believed."""
+    orphans: Orphans = Orphans()
+    nodes_error: str = ""
+    """Why the nodes can't be read, though the cluster may answer otherwise."""
+
+    @property
+    def is_isolated(self) -> bool:
+        """Say whether isolation is proven, so that the lease may be sold."""
+        return self.isolation_ready is True and self.permission_error is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sublet.fleet.nodebook import (
     GPU,
     LEASE_LABEL,
     LEAVING_TAINT,
+    NODE,
     POOL_TAINT,
     SHARING,
     TENANT,
@@ -27,9 +28,13 @@ from sublet.fleet.nodebook import (
 )
 from sublet.kube.wire import Node
 
+MOST_GPUS: Final = 64
+"""Of one node, by the API; a node that says that it has more isn't sold."""
 _PREFIX: Final = "nvidia.com/"
 _NEVER: Final = Millis(0)
+_DIGITS: Final = 9
 _ZONE: Final = "topology.kubernetes.io/zone"
+_LABEL: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _CLIQUE: Final = re.compile(
     r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\.(0|[1-9][0-9]{0,9})"
 )
@@ -43,19 +48,23 @@ def node_state(
     *,
     before: NodeState | None,
     foreign_pods: bool,
+    in_doubt: bool = False,
     now_ms: Millis = _NEVER,
 ) -> NodeState:
     """Return what the book may know of a node of this lease.
 
     `before` is the same node's last state: a held node that shows 0 GPUs for a moment keeps its last count, since
     that is a driver restart and not a return. `foreign_pods`: pods that aren't a claim's were seen on its GPUs.
+    `in_doubt`: its marks disagree with what claims have.
     `now_ms`: since when it counts as sick, if it wasn't before.
     """
     labels = node.metadata.labels
     uid = NodeUID(node.metadata.uid)
-    gpus = _number(node.status.allocatable.get(GPU))
+    shown = _number(node.status.allocatable.get(GPU))
+    gpus = shown if shown <= MOST_GPUS else 0
     holdings, book_error = _holdings(node)
-    unfit = book_error or _unfit(node, lease, gpus=gpus, foreign_pods=foreign_pods)
+    quarantined = Unfit.QUARANTINED if in_doubt else None
+    unfit = book_error or quarantined or _unfit(node, lease, gpus=shown, foreign_pods=foreign_pods)
     before = before if before is not None and before.uid == uid else None
     if gpus == 0 and before is not None:
         gpus = before.gpus
@@ -72,21 +81,27 @@ def node_state(
         unfit=unfit,
         memory_mib=_number(labels.get(_PREFIX + "gpu.memory")) or None,
         clique=_clique(labels.get(_PREFIX + "gpu.clique", "")),
-        zone=labels.get(_ZONE) or None,
+        zone=zone if _LABEL.fullmatch(zone := labels.get(_ZONE, "")) else None,
         sick_since_ms=(now_ms if sick_since is None else sick_since) if unfit in SICK else None,
     )
 
 
 def is_adopted(node: Node, lease_uid: LeaseUID) -> bool:
-    """Say whether the node carries this lease's label, taint and book."""
+    """Say whether the node carries this lease's label, taint and book, and got them itself."""
     return (
         node.metadata.labels.get(LEASE_LABEL) == lease_uid
         and BOOK in node.metadata.annotations
+        and not brings_marks(node)
         and any(
             t.key == POOL_TAINT and t.value == lease_uid and t.effect == "NoSchedule"
             for t in node.spec.taints
         )
     )
+
+
+def brings_marks(node: Node) -> bool:
+    """Say whether it carries the marks of an earlier node of its name, which are none of its own."""
+    return node.metadata.annotations.get(NODE, node.metadata.uid) != node.metadata.uid
 
 
 def product_fault(node: Node, products: Collection[str], gpus: int) -> Unfit | None:
@@ -109,17 +124,22 @@ def product_fault(node: Node, products: Collection[str], gpus: int) -> Unfit | N
         return Unfit.SHARING
     if product not in products:
         return Unfit.WRONG_PRODUCT
-    return Unfit.COUNT_MISMATCH if gpus != count else None
+    if gpus < count:
+        return Unfit.GPUS_LOST
+    return Unfit.COUNT_MISMATCH if gpus > count or gpus > MOST_GPUS else None
 
 
 def _unfit(node: Node, lease: GpuLease, *, gpus: int, foreign_pods: bool) -> Unfit | None:
     """Return the first reason in the order of `Unfit`, None if the node can be sold."""
     lease_uid = LeaseUID(lease.metadata.uid)
     owner = node.metadata.labels.get(LEASE_LABEL)
+    fault = product_fault(node, lease.spec.products, gpus)
     checks = (
         (owner is not None and owner != lease_uid, Unfit.NODE_OVERLAP),
         (foreign_pods, Unfit.FOREIGN_PODS),
-        (fault := product_fault(node, lease.spec.products, gpus), fault),
+        # a driver that is being upgraded shows no GPUs, and that is no failure
+        (fault is Unfit.GPUS_LOST and is_upgrading(node), Unfit.UPGRADING),
+        (fault, fault),
         (not is_ready(node), Unfit.NOT_READY),
         (node.spec.unschedulable, Unfit.CORDONED),
         (any(t.key == LEAVING_TAINT for t in node.spec.taints), Unfit.LEAVING),
@@ -133,13 +153,17 @@ def _unfit(node: Node, lease: GpuLease, *, gpus: int, foreign_pods: bool) -> Unf
 def _holdings(node: Node) -> tuple[tuple[Holding, ...], Unfit | None]:
     """Return the node's book; if it disagrees with the labels, everything either names is held."""
     labels, annotations = node.metadata.labels, node.metadata.annotations
+    fault = None
     try:
-        return read_book(labels, annotations), None
+        held = read_book(labels, annotations)
     except BookError:
+        fault = Unfit.BOOK_UNREADABLE
         try:
-            return parse_book(annotations.get(BOOK, "")), Unfit.BOOK_UNREADABLE
+            held = parse_book(annotations.get(BOOK, ""))
         except BookError:
-            return (), Unfit.BOOK_UNREADABLE
+            held = ()
+    # more than any node has is no book, and would count against the lease without end
+    return (held, fault) if sum(h.gpus for h in held) <= MOST_GPUS else ((), Unfit.BOOK_UNREADABLE)
 
 
 def _has_slices(node: Node, product: str) -> bool:
@@ -167,4 +191,6 @@ def _clique(text: str) -> str | None:
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text is not None and text.isdecimal() else 0
+    """Return a count; 0 for what is none, in other digits, or longer than any."""
+    is_count = text is not None and text.isascii() and text.isdecimal() and len(text) <= _DIGITS
+    return int(text) if text is not None and is_count else 0

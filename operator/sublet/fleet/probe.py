@@ -14,16 +14,24 @@ import structlog
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID
+from sublet.api.times import Millis
 from sublet.book.inventory import Reach
 from sublet.clock import Clock
+from sublet.fleet.drift import PolicyWatch
 from sublet.fleet.facts import LeaseFacts
-from sublet.fleet.isolation import find_isolation_fault
-from sublet.kube.errors import Forbidden, KubeError, Unauthorized, Unreachable
+from sublet.fleet.isolation import find_isolation_fault, missing_right
+from sublet.fleet.trouble import words_of
+from sublet.kube.errors import BadAnswer, Forbidden, KubeError, Unauthorized, Unreachable, Untrusted
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.session import ApiServer
+from sublet.kube.wire import Version
 
 ISOLATION_SECONDS: Final = 60.0
 """For one whole proof, also over a slow line."""
+
+
+POLICY_ACTS_SECONDS: Final = 1.5
+"""After it was written; 1.0 s was seen at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +58,13 @@ class Probe:
         times: ProbeTimes,
         changed: Callable[[], None],
         confirmed: Callable[[], None],
+        is_anothers: Callable[[ClusterUID], bool],
+        seen_ms: Millis | None = None,
     ) -> None:
-        """`confirmed` is called after each probe that found the right cluster."""
+        """`confirmed` is called after each probe that found the right cluster; `is_anothers` says whose a UID is.
+
+        `seen_ms`: when a probe before this one last saw the cluster work.
+        """
         self.facts = LeaseFacts()
         self._api = api
         self._lease = lease
@@ -60,8 +73,13 @@ class Probe:
         self._times = times
         self._changed = changed
         self._confirmed = confirmed
+        self._is_anothers = is_anothers
         self._failures = 0
+        self.seen_ms = seen_ms
+        """When the cluster was last seen to work."""
         self._isolation_due = float("-inf")
+        self._isolation_failures = 0
+        self._policies = PolicyWatch(api)
 
     async def run(self) -> None:
         """Probe until cancelled; nothing that goes wrong leaves this task."""
@@ -87,6 +105,8 @@ class Probe:
         except Unauthorized:
             self._learn(
                 reach=Reach.UNREACHABLE,
+                seen_ms=self.seen_ms,
+                tried=True,
                 credentials_checked=False,
                 credentials_error="the cluster doesn't accept the credential; run `sublet onboard --rotate`",
             )
@@ -97,7 +117,7 @@ class Probe:
         else:
             if confirmed:
                 self._confirmed()
-                await self._prove_isolation()
+                await self._see_to_isolation()
 
     async def _identify(self) -> bool:
         """Ask who the cluster is; return whether it is the one it was."""
@@ -106,17 +126,25 @@ class Probe:
         if fault is not None:
             self._learn(
                 reach=Reach.UNREACHABLE,
+                seen_ms=self.seen_ms,
+                tried=True,
                 credentials_checked=True,
                 credentials_error=None,
                 identity_error=fault,
             )
             return False
         if self.facts.kubernetes_version is None:
-            version: dict[str, Any] = await self._api.get("/version")
-            self._learn(kubernetes_version=str(version.get("gitVersion", ""))[:64])
+            version = await self._api.get_as("/version", Version)
+            text = version.git_version
+            self._learn(kubernetes_version=text if text.isprintable() else "")
+        # not among the facts while it answers: each probe would be a change
+        self.seen_ms = self._clock.now_ms()
         self._learn(
             reach=Reach.REACHABLE,
             unreachable_since_ms=None,
+            seen_ms=None,
+            tried=True,
+            bad_answer="",
             credentials_checked=True,
             credentials_error=None,
             identity_error=None,
@@ -129,25 +157,55 @@ class Probe:
         lease = self._lease()
         if uid == self._hub_uid:
             return "the kubeconfig leads to the hub itself; a lease needs a cluster of its own"
-        pinned = lease.spec.cluster_ref.cluster_uid or lease.status.cluster_uid
+        seen = self.facts.cluster_uid  # the status may not have been written yet
+        pinned = lease.spec.cluster_ref.cluster_uid or lease.status.cluster_uid or seen
         if pinned is not None and pinned != uid:
             return f"the kubeconfig leads to cluster {uid}, but the lease is pinned to {pinned}"
+        if self._is_anothers(uid):
+            return (
+                f"an older lease reaches cluster {uid} under another CA; one of the two isn't who it says, "
+                "and this one isn't believed"
+            )
         return None
 
-    async def _prove_isolation(self) -> None:
-        if self._clock.monotonic() < self._isolation_due:
-            return
-        wait = self._times.isolation_retry_seconds
+    async def _see_to_isolation(self) -> None:
+        """Prove isolation when that is due: every hour, and at once when a policy was touched."""
         try:
             async with asyncio.timeout(ISOLATION_SECONDS):
-                fault = await find_isolation_fault(self._api)
+                touched = await self._policies.changed()
+                if touched:
+                    structlog.get_logger().warning("policies were touched", lease=self._uid)
+                if touched or self._clock.monotonic() >= self._isolation_due:
+                    await self._prove_isolation()
+                if touched and not self.facts.isolation_ready:
+                    # mended policies take about a second to act
+                    self._isolation_due = self._clock.monotonic() + POLICY_ACTS_SECONDS
+        except Forbidden as error:
+            self._prove_later(isolation_ready=False, isolation_message=missing_right(error))
         except (KubeError, TimeoutError) as error:
-            log = structlog.get_logger()
-            log.warning("isolation not proven", lease=self._uid, error=type(error).__name__)
-        else:
-            self._learn(isolation_ready=fault is None, isolation_message=fault or "")
-            wait = self._times.isolation_seconds if fault is None else wait
+            self._fail_to_prove(error)
+
+    async def _prove_isolation(self) -> None:
+        fault = await find_isolation_fault(self._api)
+        self._isolation_failures = 0
+        self._prove_later(isolation_ready=fault is None, isolation_message=fault or "")
+
+    def _prove_later(self, **found: Any) -> None:
+        self._learn(**found)
+        proven = self.facts.isolation_ready is True
+        times = self._times
+        wait = times.isolation_seconds if proven else times.isolation_retry_seconds
         self._isolation_due = self._clock.monotonic() + wait
+
+    def _fail_to_prove(self, error: Exception) -> None:
+        """Count a proof that couldn't be made: after a few nobody knows any more whether isolation holds."""
+        log = structlog.get_logger()
+        log.warning("isolation not proven", lease=self._uid, error=type(error).__name__)
+        self._isolation_due = self._clock.monotonic() + self._times.isolation_retry_seconds
+        self._isolation_failures += 1
+        if self._isolation_failures >= self._times.failures:
+            text = f"the proof of isolation can't be made: {words_of(error)}"
+            self._learn(isolation_ready=None, isolation_message=text)
 
     def _fail(self, error: Exception | None) -> None:
         self._failures += 1
@@ -157,8 +215,14 @@ class Probe:
         if known is not Reach.UNKNOWN:
             log = structlog.get_logger()
             log.warning("cluster unreachable", lease=self._uid, error=type(error).__name__)
-        since = self.facts.unreachable_since_ms or self._clock.now_ms()
-        self._learn(reach=Reach.UNKNOWN, unreachable_since_ms=since)
+        since = self.facts.unreachable_since_ms or self.seen_ms or self._clock.now_ms()
+        self._learn(
+            reach=Reach.UNKNOWN,
+            unreachable_since_ms=since,
+            seen_ms=self.seen_ms,
+            tried=self._failures >= self._times.failures,
+            bad_answer=words_of(error) if isinstance(error, BadAnswer | Untrusted) else "",
+        )
 
     def _learn(self, **fields: Any) -> None:
         facts = replace(self.facts, **fields)

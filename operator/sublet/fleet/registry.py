@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID
+from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, Reach
 from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
@@ -68,6 +69,7 @@ class Fleet:
         self._last: dict[
             LeaseUID, LeaseInventory
         ] = {}  # lease UID -> nodes before the connection was dropped
+        self._seen: dict[LeaseUID, Millis] = {}  # lease UID -> when it was last seen to work, then
 
     async def engage(self, lease: GpuLease, credential: Credential) -> None:
         """Connect a lease to its cluster, or keep the connection if nothing that matters changed."""
@@ -103,6 +105,8 @@ class Fleet:
             refuse_address=None if self._allow_local or credential.is_hub else is_local_address,
             hub_uid=None if credential.is_hub else self.hub_uid,
             tenant_server=credential.tenant_server,
+            seen_ms=self._seen.get(uid),
+            is_anothers=lambda cluster_uid: self._is_anothers(uid, cluster_uid),
         )
         self._clusters[uid] = cluster
         self._made_from[uid] = wanted
@@ -114,6 +118,7 @@ class Fleet:
         await self._drop(uid)
         self._refused.pop(uid, None)
         self._last.pop(uid, None)
+        self._seen.pop(uid, None)
 
     def cluster(self, uid: LeaseUID) -> LeasedCluster | None:
         """Return a lease's connection if there is one and writes may go there."""
@@ -134,7 +139,11 @@ class Fleet:
         if cluster is not None:
             return cluster.facts
         refused = self._refused.get(uid)
-        return LeaseFacts(credentials_error=refused.message if refused else "not connected yet")
+        if refused is None:
+            return LeaseFacts(credentials_error="not connected yet")
+        return LeaseFacts(
+            credentials_error=refused.message, seen_ms=self._seen.get(uid), tried=True
+        )
 
     def is_settled(self) -> bool:
         """Say whether every connection has shown what it leads to: nodes and a first proof of isolation, or a fault."""
@@ -150,6 +159,17 @@ class Fleet:
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*(self._drop(uid) for uid in list(self._clusters)))
+
+    def _is_anothers(self, uid: LeaseUID, cluster_uid: ClusterUID) -> bool:
+        """Say whether an older lease reaches a cluster of this UID by another CA: anybody can copy a UID, nobody a key."""
+        mine = self._clusters.get(uid)
+        return mine is not None and any(
+            other.age_key < mine.age_key
+            and other.writable
+            and other.facts.cluster_uid == cluster_uid
+            and other.api.endpoint.ca_pem != mine.api.endpoint.ca_pem
+            for other in self._clusters.values()
+        )
 
     def _inventory(self, uid: LeaseUID) -> LeaseInventory:
         cluster = self._clusters.get(uid)
@@ -167,6 +187,8 @@ class Fleet:
         self._made_from.pop(uid, None)
         if cluster is None:
             return
+        if cluster.seen_ms is not None:
+            self._seen[uid] = cluster.seen_ms
         kept = cluster.inventory()
         if kept.synced:
             self._last[uid] = LeaseInventory(
@@ -199,4 +221,5 @@ class Fleet:
 
 def _has_answered(facts: LeaseFacts) -> bool:
     fault = facts.credentials_error or facts.identity_error or facts.permission_error
-    return fault is not None or (facts.synced and facts.isolation_ready is not None)
+    fault = fault or facts.nodes_error or facts.bad_answer
+    return bool(fault) or (facts.synced and facts.isolation_ready is not None)

@@ -56,10 +56,11 @@ class Adoption:
         for lease in leases:
             uid = LeaseUID(lease.metadata.uid)
             cluster = self._cluster(uid)
-            if cluster is None or not cluster.facts.isolation_ready or not _is_guarded(lease):
+            if cluster is None or not cluster.facts.is_isolated or not _is_guarded(lease):
                 continue
             end = lease.spec.term.end_time
             over = lease.metadata.deletion_timestamp is not None or (end is not None and now >= end)
+            over = over or lease.is_lost
             if end is not None and not over:
                 self._look_again_at(end)
             for node in cluster.nodes():

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from sublet.api.times import format_micro
+from sublet.api.times import Millis, format_micro, parse_instant
 from sublet.clock import Clock
 from sublet.kube.errors import Conflict, KubeError, NotFound
 from sublet.kube.session import ApiServer
@@ -33,6 +33,8 @@ class Leadership:
         self._renewed_at = float("-inf")
         self._seen: tuple[str, str] | None = None
         self._seen_at = float("-inf")
+        self.lived_ms: Millis | None = None
+        """When whoever led before us renewed the Lease last; None if nobody did, or while we don't lead."""
         self.gained = asyncio.Event()
         self.lost = asyncio.Event()
 
@@ -89,6 +91,8 @@ class Leadership:
         expired = self._clock.monotonic() - self._seen_at > life
         if holder not in ("", self._identity) and not expired:
             return False
+        if not self.gained.is_set() and spec.get("renewTime"):
+            self.lived_ms = parse_instant(str(spec["renewTime"]))
         spec |= self._spec()
         try:
             await self._hub.replace(f"{self._path}/{LEASE_NAME}", lease)

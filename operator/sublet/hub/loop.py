@@ -22,11 +22,13 @@ from sublet.book.options import next_lapse_ms
 from sublet.book.view import View
 from sublet.book.warm import Book
 from sublet.clock import Clock
+from sublet.drift.engine import Drift
 from sublet.fleet.conditions import expiring_from_ms
 from sublet.fleet.credential import CREDENTIALS_LABEL, Credential
 from sublet.fleet.registry import Fleet
 from sublet.hub.accounts import Accounts
 from sublet.hub.adoption import Adoption
+from sublet.hub.aftermath import Aftermath
 from sublet.hub.assumed import assume, assume_move, is_before
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
@@ -61,6 +63,8 @@ class Loop:
         bookkeeper: Bookkeeper,
         accounts: Accounts,
         adoption: Adoption,
+        drift: Drift,
+        aftermath: Aftermath,
         own: HubIdentity,
         batcher: Batcher,
         clock: Clock,
@@ -79,6 +83,8 @@ class Loop:
         self._bookkeeper = bookkeeper
         self._accounts = accounts
         self._adoption = adoption
+        self._drift = drift
+        self._aftermath = aftermath
         self._own = own
         self._batcher = batcher
         self._clock = clock
@@ -127,6 +133,9 @@ class Loop:
                 cluster.look_for(NodeName(place.node), NodeUID(place.node_uid))
         restless = self._tend()
         self._adoption.tend(self._state.leases.all())
+        self._drift.tend(self._state.leases.all())
+        sayings += self._of_drift(made)
+        self._aftermath.tend(self._state.leases.all())
         self._bookkeeper.tend(restless)
         self._accounts.tend(view.tenants)
         if len(view.busy) > _SURGE_CLAIMS:
@@ -214,6 +223,15 @@ class Loop:
                 self._assumed[decision.claim_uid] = assume_move(claim, decision)
         return sayings
 
+    def _of_drift(self, made: Plan) -> list[tuple[GpuClaim, Saying]]:
+        """Return what claims are told of drift, where the book has nothing to say and nothing is under way."""
+        decided = {d.claim_uid for d in made.decisions}
+        return [
+            (claim, saying)
+            for claim, saying in self._drift.news.sayings(self._state.claims.get)
+            if saying.claim_uid not in decided and not self._binder.is_busy(saying.claim_uid)
+        ]
+
     def _put_off(self, decision: Decision) -> None:
         self._unrest.look_at(decision.claim_uid)
         if isinstance(decision, Saying):
@@ -291,12 +309,16 @@ class Loop:
         ]
         steps = [x.status.outlook[0].time for x in self._state.leases.all() if x.status.outlook]
         steps += [at for x in self._state.leases.all() if (at := next_lapse_ms(x, now))]
+        words = (x.spec.lost.time for x in self._state.leases.all() if x.spec.lost is not None)
+        steps += [at for at in words if at > now]
         unknown = None if is_told and self._knows_enough() else now
         due: Iterable[Millis | None] = (
             made.next_due_ms,
             self._binder.due_ms,
             self._bookkeeper.due_ms,
             self._adoption.due_ms,
+            self._drift.due_ms,
+            self._aftermath.due_ms,
             unknown,
             self._unrest.next_renewal_ms(),
             *expiring,

@@ -26,7 +26,8 @@ def facts_of(claim: GpuClaim) -> list[Fact]:
     if allocation is None:
         return []
     left = (fact for each in claim.status.leaving for fact in _left_facts(claim, allocation, each))
-    return [*left, *_facts(claim, allocation), *_cancelled(claim, allocation)]
+    disputed = _disputed(claim, allocation)
+    return [*left, *_facts(claim, allocation), *_cancelled(claim, allocation), *disputed]
 
 
 def texts_of(claim: GpuClaim) -> dict[str, str]:
@@ -130,6 +131,21 @@ def _cancelled(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:
                 tags_hash=content_hash(tags_text(allocation.tags)),
                 source_version=claim.metadata.resource_version,
             )
+
+
+def _disputed(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:
+    """Yield when clusters didn't answer, from when they were seen last until they answered or the meter stopped."""
+    release = claim.status.release
+    stops = {x.sequence: x.release_time for x in claim.status.leaving}
+    if release is not None:
+        stops[release.sequence] = release.release_time
+    for each in claim.status.outages:
+        lease_uid = LeaseUID(each.lease_uid)
+        fact = partial(_fact, claim, allocation, each.sequence, lease_uid, each.gpus)
+        yield fact(EntryKind.DISPUTED, EntryType.OPEN, each.from_time)
+        until = each.until_time if each.until_time is not None else stops.get(each.sequence)
+        if until is not None:
+            yield fact(EntryKind.DISPUTED, EntryType.CLOSE, Millis(max(until, each.from_time)))
 
 
 def _part_price(allocation: Allocation) -> PriceTerms | None:

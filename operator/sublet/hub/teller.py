@@ -5,7 +5,7 @@ Each write is a compare-and-set, only on change; one that is outrun is made agai
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeGuard
 
 import structlog
 
@@ -16,12 +16,13 @@ from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.ports import Events
 from sublet.book.coarse import Detail, coarsened
-from sublet.book.decisions import Degrade, Notice, Refuse, Warn
+from sublet.book.decisions import Degrade, Notice, Refuse, Silence, Warn
+from sublet.book.silence import UNREACHABLE
 from sublet.clock import Clock
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError, NotFound
 
-Saying = Refuse | Warn | Notice | Degrade
+Saying = Refuse | Warn | Notice | Degrade | Silence
 _WRITES_AT_ONCE: Final = 8
 
 
@@ -68,7 +69,7 @@ class ClaimTeller:
             return True
         if not await self._write(claim, status):
             return False
-        if isinstance(saying, Notice | Degrade) and saying.message:
+        if _is_news(saying):
             # after the condition, which is what makes sure that it is said only once
             self._events.note(claim, saying.reason, saying.message, warning=True)
         return True
@@ -87,9 +88,17 @@ class ClaimTeller:
         return True
 
 
+def _is_news(saying: Saying) -> TypeGuard[Notice | Degrade | Silence]:
+    """Say whether a claim gets an Event too: of a cluster that is silent only once that lasts."""
+    lasting = isinstance(saying, Silence) and saying.reason != UNREACHABLE
+    return (isinstance(saying, Notice | Degrade) or lasting) and bool(saying.message)
+
+
 def _status(claim: GpuClaim, saying: Saying, now_ms: Millis) -> ClaimStatus:
     if isinstance(saying, Warn):
         return claim_status.late(claim, saying.message, now_ms)
+    if isinstance(saying, Silence):
+        return bound_status.reached(claim, saying.reason, saying.message, saying.outages, now_ms)
     if isinstance(saying, Degrade):
         return bound_status.degraded(claim, saying.reason, saying.message, now_ms)
     if isinstance(saying, Notice):

@@ -5,12 +5,12 @@ sees the newer object.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import structlog
 
-from sublet.api.common import Condition, Status
+from sublet.api.common import Condition, Status, find_condition
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
@@ -22,7 +22,10 @@ from sublet.book.demand import tenants_by_namespace
 from sublet.book.inventory import LeaseInventory
 from sublet.clock import Clock
 from sublet.fleet.conditions import lease_status
+from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.registry import Fleet
+from sublet.hub.aftermath import left_there
+from sublet.hub.in_use import in_use, lease_in_use
 from sublet.hub.state import HubState
 from sublet.hub.tally import Tally
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
@@ -30,19 +33,31 @@ from sublet.kube.session import ApiServer, JsonPatch
 
 K = TypeVar("K", GpuClass, GpuLease, GpuTenant)
 _WRITES_AT_ONCE: Final = 8
+_FIRST_ANSWER_SECONDS: Final = 10.0
 _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
 
 
 class StatusWriter:
     """Brings the hub's objects in line with what is known."""
 
-    def __init__(self, hub: ApiServer, state: HubState, fleet: Fleet, clock: Clock) -> None:
+    def __init__(
+        self,
+        hub: ApiServer,
+        state: HubState,
+        fleet: Fleet,
+        clock: Clock,
+        *,
+        lived_ms: Callable[[], Millis | None] = lambda: None,
+    ) -> None:
+        """`lived_ms`: until when a leader before us is known to have lived."""
+        self._lived_ms = lived_ms
         self._hub = hub
         self._state = state
         self._fleet = fleet
         self._clock = clock
         self._tally = Tally(state.claims)
         self._slots = asyncio.Semaphore(_WRITES_AT_ONCE)
+        self._began = clock.monotonic()
 
     async def write_all(self) -> None:
         """Write the statuses and finalizers of leases, classes and tenants that changed."""
@@ -58,21 +73,38 @@ class StatusWriter:
         self, lease: GpuLease, inventories: Mapping[LeaseUID, LeaseInventory], now: Millis
     ) -> None:
         uid = LeaseUID(lease.metadata.uid)
+        if self._is_too_early(lease, self._fleet.facts(uid)):
+            return
         inventory = inventories.get(uid) or LeaseInventory(uid)
         held = self._tally.held(uid, now)
-        status = lease_status(lease, self._fleet.facts(uid), inventory, held, now)
+        facts, lived_ms = self._fleet.facts(uid), self._lived_ms()
+        status = lease_status(lease, facts, inventory, held, now, lived_ms=lived_ms)
         using = self._tally.leases[uid]
-        conditions = (*_without(status.conditions, "InUse"), _in_use(lease, using, now))
-        status = status.model_copy(update={"conditions": conditions})
-        await self._write(LEASES, lease, status, in_use=using > 0 or self._has_nodes(lease))
+        has_nodes, claims = self._has_nodes(lease), self._state.claims.all()
+        found = lease_in_use(lease, using, claims, has_nodes=has_nodes)
+        said = _condition(lease, "InUse", found, now)
+        update: dict[str, Any] = {"conditions": (*_without(status.conditions, "InUse"), said)}
+        if status.lost is not None:
+            update["leftovers"] = left_there(lease, status.lost, claims, now)
+        status = status.model_copy(update=update)
+        await self._write(LEASES, lease, status, in_use=using > 0 or has_nodes)
+
+    def _is_too_early(self, lease: GpuLease, facts: LeaseFacts) -> bool:
+        """Say whether what is known of a lease's cluster is older than we are, and it had no time to answer yet."""
+        is_young = self._clock.monotonic() - self._began < _FIRST_ANSWER_SECONDS
+        is_known = find_condition(lease.status.conditions, "Reachable") is not None
+        return is_young and is_known and not facts.tried
 
     def _has_nodes(self, lease: GpuLease) -> bool:
-        """Say whether nodes may carry the lease's mark: always while it lives, else until all are handed back."""
+        """Say whether nodes may carry the lease's mark: always while it lives, else until all are handed back.
+
+        Those of a lost cluster that doesn't answer keep it: no other lease sells a node with a mark that isn't its own.
+        """
         if lease.metadata.deletion_timestamp is None:
             return True
         marked = self._fleet.marked_nodes(LeaseUID(lease.metadata.uid))
         if marked is None:
-            counts = lease.status.inventory
+            counts = lease.status.inventory if not lease.is_lost else None
             return counts is not None and counts.delivered > 0
         return marked > 0
 
@@ -113,7 +145,10 @@ class StatusWriter:
         using: int,
         now: Millis,
     ) -> None:
-        conditions = (_condition(item, "Ready", ready, now), _in_use(item, using, now))
+        conditions = (
+            _condition(item, "Ready", ready, now),
+            _condition(item, "InUse", in_use(using), now),
+        )
         update = {"conditions": conditions, "observed_generation": item.metadata.generation}
         await self._write(kind, item, item.status.model_copy(update=update), in_use=using > 0)
 
@@ -148,15 +183,6 @@ class StatusWriter:
                     return
             version = answer["metadata"]["resourceVersion"]
             self._state.shelf(kind.plural).take(answer)
-
-
-def _in_use(item: GpuClass | GpuLease | GpuTenant, using: int, now: Millis) -> Condition:
-    found = (
-        (Status.TRUE, "Claims", f"{using} claims hold it; it can be deleted when they are gone")
-        if using
-        else (Status.FALSE, "NoClaims", "no claim holds it")
-    )
-    return _condition(item, "InUse", found, now)
 
 
 def _condition(

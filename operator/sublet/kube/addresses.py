@@ -4,14 +4,16 @@ A kubeconfig's parser sees names and literal addresses only. A name that its own
 the cloud's metadata service is caught here, inside the resolver, so nothing lies between the look and the use.
 """
 
+import asyncio
 import errno
 import ipaddress
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
@@ -37,21 +39,33 @@ def is_local_address(address: str) -> bool:
 
 
 class VettedResolver(AbstractResolver):
-    """Resolves a name and refuses it as a whole if any of its addresses is refused."""
+    """Resolves a name and refuses it as a whole if any of its addresses is refused.
+
+    In threads of its own: a name server that never answers keeps one busy for half a minute, and the process has few
+    that everybody shares.
+    """
 
     def __init__(self, refuse: RefuseAddress) -> None:
         self._refuse = refuse
-        self._resolver = ThreadedResolver()
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="resolver")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Return the addresses of a host; OSError if one of them is refused."""
-        found = await self._resolver.resolve(host, port, family)
-        if any(self._refuse(each["host"]) for each in found):
+        look = partial(socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look)
+        addresses = [(kind, str(where[0])) for kind, _, _, _, where in found]
+        if any(self._refuse(address) for _, address in addresses):
             raise OSError(errno.EACCES, f"{host} leads to a loopback or link-local address")
-        return found
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=port, family=kind, proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, address in addresses
+        ]  # fmt: skip
 
     async def close(self) -> None:
-        """Let the resolver go."""
-        await self._resolver.close()
+        """Let the resolver go, whatever it still waits for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

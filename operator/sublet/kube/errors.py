@@ -21,6 +21,14 @@ class Unreachable(KubeError):
     """No answer: refused, timed out, cut off or over the byte limit. A write may have been applied."""
 
 
+class BadAnswer(Unreachable):
+    """It answered, but as no API server does: too much, another shape, a redirect, a list without end."""
+
+
+class Untrusted(Unreachable):
+    """Its certificate isn't one that our CA signed, or not for this name: whoever it is, nothing was sent."""
+
+
 class ApiError(KubeError):
     """The API server answered with an error status."""
 

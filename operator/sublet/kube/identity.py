@@ -1,16 +1,21 @@
 """Who a cluster is: the UID of its kube-system namespace, which lives as long as the cluster and is nobody else's."""
 
-from typing import Any
+import re
+from typing import Final
 
+from sublet.api.common import UID_PATTERN
 from sublet.api.ids import ClusterUID
-from sublet.kube.errors import Unreachable
+from sublet.kube.errors import BadAnswer
 from sublet.kube.session import ApiServer
+from sublet.kube.wire import HasMeta
+
+_UID: Final = re.compile(UID_PATTERN)
 
 
 async def read_cluster_uid(api: ApiServer) -> ClusterUID:
-    """Ask a cluster who it is; Unreachable if its answer is none."""
-    kube_system: dict[str, Any] = await api.get("/api/v1/namespaces/kube-system")
-    uid = (kube_system.get("metadata") or {}).get("uid")
-    if not isinstance(uid, str) or not uid:
-        raise Unreachable("the cluster doesn't say who it is: kube-system has no UID")
+    """Ask a cluster who it is; BadAnswer if its answer is none."""
+    kube_system = await api.get_as("/api/v1/namespaces/kube-system", HasMeta)
+    uid = kube_system.metadata.uid
+    if _UID.fullmatch(uid) is None:
+        raise BadAnswer("the cluster doesn't say who it is: kube-system has no UID")
     return ClusterUID(uid)

@@ -8,6 +8,7 @@ objects, and in how often it can make us ask again. Run one per collection; `run
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -17,8 +18,10 @@ import msgspec
 import structlog
 
 from sublet.clock import Clock
+from sublet.kube.bodies import decode
 from sublet.kube.errors import (
     ApiError,
+    BadAnswer,
     Gone,
     KubeError,
     ServerError,
@@ -26,6 +29,7 @@ from sublet.kube.errors import (
     Unauthorized,
     Unreachable,
 )
+from sublet.kube.pace import Pace
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import Bookmark, HasMeta, ListMeta, Meta, RawEvent
 
@@ -42,11 +46,17 @@ MAX_BACKOFF_SECONDS: Final = 60.0
 FIRST_BACKOFF_SECONDS: Final = 0.5
 _WATCH_SECONDS: Final = (240, 360)
 
+RELIST_SECONDS: Final = 3_600.0
+"""A watch may lose an event for good; the whole list shows it. Spread by a quarter, so that clusters don't list together."""
 LISTS_AT_ONCE: Final = 8
 """Over all clusters: a restart re-lists everything, which must not exhaust memory."""
 MAX_OBJECTS: Final = 100_000
 MAX_LIST_BYTES: Final = 1024 * 1024 * 1024
 """Of one whole list; 12,500 nodes of 20 KB are a quarter of it."""
+MAX_PAGES: Final = 2 * MAX_OBJECTS // PAGE_SIZE
+"""A list that says so often that there is more has no end."""
+FAILING_SECONDS: Final = 60.0
+"""A watch that fails for so long is behind what it should show, whatever else the server answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +104,15 @@ class Informer(Generic[T]):
         self._lists = lists
         self._confirm = confirm
         self._silence_seconds = silence_seconds
+        self._pace = Pace(asyncio.sleep)
         self._max_objects = max_objects
         self._known: dict[str, Meta] = {}  # object key -> its last metadata
         self._version = ""
         self._newest = 0
         """The highest version that was seen; a list below it comes from a restored backup."""
         self._watch_began: float | None = None
+        self._relist_at = float("inf")
+        """Monotonic seconds from which the collection is listed again before it is watched."""
         self.synced = False
         """A whole list was read at least once."""
         self.last_heard = float("-inf")
@@ -108,6 +121,14 @@ class Informer(Generic[T]):
         """Monotonic seconds of the first failure since the last success."""
         self.error: KubeError | None = None
         """The last failure, None while all is well."""
+
+    @property
+    def trouble(self) -> KubeError | None:
+        """Return why what was read may not be what is there: nonsense at once, other failures when they last."""
+        since = self.failing_since
+        if since is None or isinstance(self.error, BadAnswer):
+            return self.error
+        return self.error if self._clock.monotonic() - since >= FAILING_SECONDS else None
 
     @property
     def stale_seconds(self) -> float:
@@ -134,7 +155,7 @@ class Informer(Generic[T]):
         try:
             if self._confirm is not None:
                 await self._confirm()
-            if not self._version:
+            if not self._version or self._clock.monotonic() >= self._relist_at:
                 await self._list()
             await self._watch()
         except Gone as error:
@@ -146,7 +167,7 @@ class Informer(Generic[T]):
         except Exception as error:  # noqa: BLE001  a callback that chokes on one object must not end the following
             structlog.get_logger().exception("an object could not be taken", path=self._target.path)
             self._version = ""
-            surprise = Unreachable(f"{self._target.path}: {type(error).__name__}")
+            surprise = BadAnswer(f"{self._target.path}: {type(error).__name__}")
             self._failed(surprise)
             return surprise
         return None
@@ -160,10 +181,10 @@ class Informer(Generic[T]):
         seen: set[str] = set()
         size = 0
         params = self._params(limit=str(PAGE_SIZE))
-        while True:
+        for _ in range(MAX_PAGES):
             body = await self._page(params)
             size += len(body)
-            page = _decoded(self._list_decoder, body, self._target.path)
+            page = decode(body, self._list_decoder, self._target.path)
             restored = _number(page.metadata.resource_version) < self._newest
             for item in page.items:
                 seen.add(item.metadata.key)
@@ -173,12 +194,16 @@ class Informer(Generic[T]):
             if not page.metadata.next:
                 break
             if size > MAX_LIST_BYTES:
-                raise Unreachable(f"the list of {self._target.path} has no end")
+                raise BadAnswer(f"the list of {self._target.path} has no end")
             params["continue"] = page.metadata.next
+        else:
+            raise BadAnswer(f"the list of {self._target.path} has no end")
         for key in [k for k in self._known if k not in seen]:
             self._delete(self._known.pop(key))
         self._version = page.metadata.resource_version
         self._newest = _number(self._version)
+        spread = random.uniform(0.75, 1.25)
+        self._relist_at = self._clock.monotonic() + RELIST_SECONDS * spread
         self.synced = True
         self._heard(always_tell=True)
 
@@ -205,17 +230,28 @@ class Informer(Generic[T]):
             ) as response:
                 self._watch_began = self._clock.monotonic()
                 self._heard()
-                while line := await _line(response):
+                while line := await self._line(response):
+                    begun = time.perf_counter()
                     self._take_line(line)
+                    if self._pace.took(time.perf_counter() - begun):
+                        await self._pace.give_way()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"watch of {self._target.path}: {error!r}") from error
 
+    async def _line(self, response: aiohttp.ClientResponse) -> bytes:
+        """Read a whole event; one that drips in for longer than a silence may last is no event."""
+        try:
+            async with asyncio.timeout(self._silence_seconds):
+                return await response.content.readline()
+        except ValueError as error:
+            raise BadAnswer("a watch event is larger than any object may be") from error
+
     def _take_line(self, line: bytes) -> None:
-        event = _decoded(self._events, line, self._target.path)
+        event = decode(line, self._events, self._target.path)
         if event.type in ("BOOKMARK", "ERROR"):
             self._take_bookmark(event)
             return
-        item = _decoded(self._decoder, event.object, self._target.path)
+        item = decode(event.object, self._decoder, self._target.path)
         self._reached(item.metadata.resource_version)
         if event.type == "DELETED":
             self._known.pop(item.metadata.key, None)
@@ -225,7 +261,7 @@ class Informer(Generic[T]):
         self._heard()
 
     def _take_bookmark(self, event: RawEvent) -> None:
-        mark = _decoded(self._bookmarks, event.object, self._target.path)
+        mark = decode(event.object, self._bookmarks, self._target.path)
         if event.type == "ERROR":
             kind = Gone if mark.code == 410 else ServerError  # noqa: PLR2004  HTTP's Gone
             raise kind(mark.code, mark.reason, mark.message)
@@ -239,7 +275,7 @@ class Informer(Generic[T]):
     def _take(self, item: T) -> None:
         key = item.metadata.key
         if key not in self._known and len(self._known) >= self._max_objects:
-            raise Unreachable(f"{self._target.path} has more than {self._max_objects} objects")
+            raise BadAnswer(f"{self._target.path} has more than {self._max_objects} objects")
         self._known[key] = item.metadata
         self._upsert(item)
 
@@ -266,20 +302,6 @@ class Informer(Generic[T]):
         if self._target.field_selector:
             params["fieldSelector"] = self._target.field_selector
         return params
-
-
-async def _line(response: aiohttp.ClientResponse) -> bytes:
-    try:
-        return await response.content.readline()
-    except ValueError as error:
-        raise Unreachable("a watch event is larger than any object may be") from error
-
-
-def _decoded(decoder: msgspec.json.Decoder[Any], body: Any, path: str) -> Any:
-    try:
-        return decoder.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise Unreachable(f"{path}: not what the API promises: {error}") from error
 
 
 def _number(version: str) -> int:

@@ -17,7 +17,8 @@ import aiohttp
 import msgspec
 
 from sublet.kube.addresses import RefuseAddress, VettedResolver
-from sublet.kube.errors import Unreachable, error_from_status
+from sublet.kube.bodies import ERROR_BYTES, Reading, decode, read_up_to, status_object
+from sublet.kube.errors import BadAnswer, Unreachable, Untrusted, error_from_status
 
 T = TypeVar("T")
 Body = Mapping[str, Any]
@@ -26,16 +27,18 @@ JsonPatch = list[dict[str, Any]]
 
 FIELD_MANAGER: Final = "sublet"
 MAX_BODY_BYTES: Final = 256 * 1024 * 1024
-_ERROR_BYTES: Final = 256 * 1024
-"""Of an error's body; more is cut off."""
 READ_BUFFER_BYTES: Final = 1024 * 1024
 """A watch line holds one object; etcd's limit is 1.5 MB."""
 
+KEEPALIVE_SECONDS: Final = 15.0
+"""An idle connection costs memory, and a fleet has many: what is asked every ten seconds keeps one."""
+
 _JSON: Final = "application/json"
-_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _JSON_PATCH: Final = "application/json-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
 _encode = msgspec.json.Encoder().encode
+_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {}  # type -> its decoder, made once
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Limits:
     request_seconds: float = 30.0
     connections: int = 64
     body_bytes: int = MAX_BODY_BYTES
+    bodies_bytes: int = 2 * MAX_BODY_BYTES
+    """Of all answers that are being read at once."""
 
 
 def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
@@ -97,6 +102,7 @@ class ApiServer:
         self._closed = False
         self._session: aiohttp.ClientSession | None = None
         self._shared_with: ApiServer | None = None
+        self._reading = Reading(self._limits.bodies_bytes)
 
     async def __aenter__(self) -> Self:
         return self
@@ -124,6 +130,7 @@ class ApiServer:
         )
         if self.endpoint.client_cert_pem is None:
             other._shared_with = self
+            other._reading = self._reading
         return other
 
     async def get(self, path: str, **params: str) -> dict[str, Any]:
@@ -134,18 +141,18 @@ class ApiServer:
         """Read one object into a narrow type (hot paths)."""
         return self._decode(await self.request("GET", path, params=params), type_)
 
-    async def get_metadata(self, path: str, **params: str) -> dict[str, Any]:
-        """Read the metadata of a list's objects and nothing else of them: no Secret's bytes leave the server."""
-        body = await self.request("GET", path, params=params, accept=_METADATA)
-        return self._decode(body, dict)
+    async def list_metadata(self, path: str, type_: type[T], **params: str) -> T:
+        """Read a collection's metadata alone: a hundredth of the bytes where only versions matter."""
+        body = await self.request("GET", path, params=params, accept=_METADATA_LIST)
+        return self._decode(body, type_)
 
     async def create(self, path: str, obj: Body, *, dry_run: bool = False) -> dict[str, Any]:
         """POST an object to its collection."""
         return await self._write("POST", path, _JSON, obj, dry_run=dry_run)
 
-    async def replace(self, path: str, obj: Body) -> dict[str, Any]:
+    async def replace(self, path: str, obj: Body, *, dry_run: bool = False) -> dict[str, Any]:
         """PUT a whole object; guarded if its metadata carries a resourceVersion or UID."""
-        return await self._write("PUT", path, _JSON, obj)
+        return await self._write("PUT", path, _JSON, obj, dry_run=dry_run)
 
     async def patch(self, path: str, operations: JsonPatch) -> dict[str, Any]:
         """Send a JSON patch; a failed `test` raises Invalid (422)."""
@@ -211,7 +218,9 @@ class ApiServer:
                 accept=accept,
                 total_seconds=self._limits.request_seconds,
             ) as response:
-                return await _read_limited(response, self._limits.body_bytes)
+                return await self._reading.read(response, self._limits.body_bytes)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise Untrusted(f"{method} {path}: its certificate isn't trusted") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"{method} {path}: {type(error).__name__}: {error}") from error
 
@@ -250,10 +259,12 @@ class ApiServer:
             allow_redirects=False,
             server_hostname=self.endpoint.tls_server_name,
         ) as response:
-            if response.status >= 300:  # noqa: PLR2004  redirects are refused like errors
+            if 300 <= response.status < 400:  # noqa: PLR2004  HTTP classes
+                raise BadAnswer(f"{method} {path}: {response.status}, a redirect: not followed")
+            if response.status >= 300:  # noqa: PLR2004  HTTP classes
                 raise error_from_status(
                     response.status,
-                    _status_object(await _read_up_to(response, _ERROR_BYTES)),
+                    status_object(await read_up_to(response, ERROR_BYTES)),
                     response.headers.get("Retry-After"),
                 )
             yield response
@@ -270,7 +281,7 @@ class ApiServer:
             connector = aiohttp.TCPConnector(
                 ssl=tls,
                 limit=self._limits.connections,
-                keepalive_timeout=60,
+                keepalive_timeout=KEEPALIVE_SECONDS,
                 resolver=VettedResolver(self._refuse_address) if self._refuse_address else None,
                 use_dns_cache=self._refuse_address is None,
             )
@@ -283,42 +294,11 @@ class ApiServer:
 
     @staticmethod
     def _decode(body: bytes, type_: type[T]) -> T:
-        try:
-            return msgspec.json.decode(body, type=type_)
-        except msgspec.MsgspecError as error:
-            raise Unreachable(
-                f"the server's answer is not what the API promises: {error}"
-            ) from error
-
-
-async def _read_limited(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read a body, but never more than the limit: a lying server must not fill our memory."""
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            raise Unreachable(f"the answer is larger than {limit} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
-
-
-async def _read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read the beginning of a body: the status matters more than a text that never ends."""
-    body = b""
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            break
-    return body[:limit]
-
-
-def _status_object(body: bytes) -> dict[str, Any]:
-    try:
-        decoded = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
-        return {"message": body[:200].decode(errors="replace")}
-    return decoded if isinstance(decoded, dict) else {}
+        decoder = _DECODERS.get(type_)
+        if decoder is None:
+            decoder = _DECODERS[type_] = msgspec.json.Decoder(type_)
+        decoded: T = decode(body, decoder)
+        return decoded
 
 
 __all__ = ["FIELD_MANAGER", "ApiServer", "Endpoint", "JsonPatch", "Limits", "tls_context"]

@@ -26,6 +26,8 @@ class EntryKind(StrEnum):
     """Taken back, not yet free: held, not billed to the tenant."""
     CANCELLED = "cancelled"
     """Promised ahead and given up too late: not held, billed at a part of its price for the time given up."""
+    DISPUTED = "disputed"
+    """Handed over in a cluster that didn't answer: beside `bound`, which is billed; it is evidence, not possession."""
 
 
 BILLED: Final = frozenset({EntryKind.BOUND, EntryKind.CANCELLED})

@@ -88,6 +88,7 @@ class Snapshot(Collector):
         by_claim: dict[tuple[str, ...], int] = defaultdict(int)
         by_tenant: dict[tuple[str, ...], int] = defaultdict(int)
         by_lease: dict[tuple[str, ...], int] = defaultdict(int)
+        disputed: dict[tuple[str, ...], int] = defaultdict(int)
         charges: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
         for (claim, tenant, lease, kind, price), amount in totals.gpu_milliseconds.items():
             lease_name = leases[lease].metadata.name if lease in leases else lease
@@ -95,7 +96,9 @@ class Snapshot(Collector):
             if kind in BILLED:
                 terms = self.prices[price]
                 charges[name, terms.currency] += amount_of(amount, terms.per_gpu_hour)
-            if kind is not EntryKind.CANCELLED:  # which nobody held
+            if kind is EntryKind.DISPUTED:  # the same GPU-seconds are bound, too
+                disputed[lease_name,] += amount
+            elif kind is not EntryKind.CANCELLED:  # which nobody held
                 by_lease[lease_name, kind.value] += amount
             if kind is not EntryKind.BOUND:
                 continue
@@ -128,6 +131,12 @@ class Snapshot(Collector):
             "GPU-seconds of a lease by what they were in, from the ledger.",
             ["lease", "state"],
             _seconds(by_lease),
+        )
+        yield counter(
+            "sublet_lease_disputed_gpu_seconds",
+            "Bound GPU-seconds of a lease while its cluster didn't answer, from the ledger.",
+            ["lease"],
+            _seconds(disputed),
         )
         lines = [((kind.value,), float(count)) for kind, count in totals.entries.items()]
         yield counter("sublet_ledger_entries", "Lines in the ledger.", ["kind"], lines)
@@ -163,6 +172,13 @@ def _lease_families(observed: Observed) -> Iterator[Metric]:
     views = [(x.metadata.name, observed.cluster(LeaseUID(x.metadata.uid))) for x in leases]
     reach = [((name,), float(view.reachable)) for name, view in views]
     yield gauge("sublet_cluster_reachable", "1 while a leased cluster answers.", ["lease"], reach)
+    silent = [
+        ((x.metadata.name,), x.status.last_seen_time / MS_PER_SECOND)
+        for x in leases
+        if x.status.last_seen_time is not None
+    ]
+    text = "When a leased cluster that doesn't answer was last seen to work."
+    yield gauge("sublet_cluster_last_seen_timestamp_seconds", text, ["lease"], silent)
     stale = [((name,), view.stale_seconds) for name, view in views]
     text = "Seconds since a leased cluster's node watch was last heard."
     yield gauge("sublet_cluster_stale_seconds", text, ["lease"], stale)

@@ -103,6 +103,24 @@ class SqlLedger:
             lambda connection: [_entry(row) for row in connection.execute(query)], READ_SECONDS
         )
 
+    async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
+        """Return all facts of some claims in ledger order."""
+
+        def read(connection: Connection) -> list[Entry]:
+            some = (claim_uids[i : i + _BATCH] for i in range(0, len(claim_uids), _BATCH))
+            wanted = (select(entries).where(entries.c.claim_uid.in_(x)) for x in some)
+            rows = (row for query in wanted for row in connection.execute(query))
+            return sorted((_entry(row) for row in rows), key=lambda entry: entry.seq)
+
+        return [entry.fact for entry in await self._call(read)]
+
+    async def newest_facts(self, count: int) -> list[Fact]:
+        """Return the last facts, newest first."""
+        query = select(entries).order_by(entries.c.seq.desc()).limit(count)
+        return await self._call(
+            lambda connection: [_entry(row).fact for row in connection.execute(query)]
+        )
+
     async def read_terms(self, hashes: Sequence[str]) -> dict[str, str]:
         """Return the texts behind hashes: hash -> text."""
         query = select(terms).where(terms.c.hash.in_(hashes))

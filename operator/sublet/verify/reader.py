@@ -8,7 +8,7 @@ still it tells everything. Of Secrets only the metadata is asked for.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -34,12 +34,13 @@ _HASHES_AT_ONCE: Final = 500
 _API_EVENTS: Final = {"fieldSelector": "involvedObject.apiVersion=sublet.dev/v1alpha1"}
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class HubSource(Source, Protocol):
     """What is asked of the hub; `ApiServer` fulfils it."""
 
-    async def get_metadata(self, path: str, **params: str) -> Json:
+    async def list_metadata(self, path: str, type_: type[T], **params: str) -> T:
         """Read a list's metadata alone (`PartialObjectMetadataList`)."""
 
 
@@ -158,8 +159,8 @@ class WorldReader:
 
     async def _secrets(self, unknown: list[Unknown]) -> tuple[SecretSeen, ...] | None:
         try:
-            answer = await self._hub.get_metadata(
-                "/api/v1/secrets", fieldSelector=f"type={SECRET_TYPE}"
+            answer = await self._hub.list_metadata(
+                "/api/v1/secrets", dict[str, Any], fieldSelector=f"type={SECRET_TYPE}"
             )
         except KubeError as error:
             unknown.append(

@@ -9,6 +9,8 @@ from tests.integration.api.asking import Body, change
 
 Key = tuple[str, str, str]
 LATER = "2027-01-01T00:00:00Z"
+UID = "@UID@"
+"""Stands for the UID of the object that the case changes."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def _fixed(first: Body, name: str, other: str, allowed: Body) -> Examples:
 
 _PRICES = "prices are append-only: add an entry with a later effectiveTime"
 _CLOSED = change(lease(), "acceptingClaims", False)
+_LOST = lease(lost={"leaseUID": UID, "time": LONG_AGO, "by": "admin"})
 _LABELLED = {**claim(), "metadata": {**claim()["metadata"], "labels": {"team": "a"}}}
 
 EXAMPLES: dict[Key, Examples] = {
@@ -218,6 +221,18 @@ EXAMPLES: dict[Key, Examples] = {
     ),
     ("GpuClass", ".spec.prices", _PRICES): _append_only(gpu_class()),
     ("GpuLease", ".spec.prices", _PRICES): _append_only_buy_prices(),
+    (
+        "GpuLease",
+        "",
+        "the cluster counts as lost already, and its claims have ended; make a new lease if it is back",
+    ): Examples(
+        accepted=(
+            Case(_LOST, lease()),
+            Case(_LOST, lease(), {"Lost": "False"}),
+            Case(_CLOSED, lease(), {"Lost": "True"}),
+        ),
+        refused=(Case(_LOST, lease(), {"Lost": "True"}),),
+    ),
     ("GpuLease", ".spec", "currency can't change; make a new lease"): _fixed(
         lease(), "currency", "EUR", _CLOSED
     ),

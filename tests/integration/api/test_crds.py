@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.api import CREATED, claim, gpu_class, lease, tenant
+from tests.builders.api import CREATED, claim, gpu_class, lease, tenant, uid_of
 from tests.harness.stack import Stack, condition
 from tests.integration.api.asking import (
     Body,
@@ -48,7 +48,11 @@ BARE: dict[str, tuple[Body, dict[str, Any]]] = {
                 }
             ],
         ),
-        {"inventory": {}, "outlook": [{"time": "2027-01-01T00:00:00Z"}]},
+        {
+            "inventory": {},
+            "outlook": [{"time": "2027-01-01T00:00:00Z"}],
+            "leftovers": [{"claimUID": uid_of("gone"), "homes": [1], "sinceTime": CREATED}],
+        },
     ),
     "GpuTenant": (
         tenant(budget={"amount": "1000", "currency": "USD", "period": "Month"}),

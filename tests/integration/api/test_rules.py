@@ -1,5 +1,6 @@
 """Each CEL rule of the CRDs at work on a real API server: what it lets through, and what it stops in which words."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,16 +8,18 @@ import pytest
 from tests.builders.api import claim
 from tests.harness.stack import Stack
 from tests.integration.api.asking import (
+    Body,
     apply,
     change,
     conditions,
     named,
     new_name,
     set_status,
+    stored,
     try_create,
 )
 from tests.integration.api.crds import marks, version_of
-from tests.integration.api.rule_examples import EXAMPLES, Case, Key
+from tests.integration.api.rule_examples import EXAMPLES, UID, Case, Key
 
 pytestmark = pytest.mark.planes
 
@@ -31,6 +34,7 @@ MAY_CHANGE: dict[str, Any] = {  # field of a reserved claim -> a new value
     "tags": {"a": "b"},
     "suspended": True,
     "replacement": "OnFailure",
+    "forceRelease": {"claimUID": UID, "by": "admin"},
 }
 
 
@@ -51,7 +55,14 @@ def ask(hub: Stack, case: Case) -> tuple[str, str]:
     hub.apply("hub", first)
     if case.states:
         set_status(hub, first, conditions(**case.states))
-    return name, apply(hub, named(case.body, name), "--dry-run=server")
+    body = with_uid(case.body, stored(hub, first)["metadata"]["uid"])
+    return name, apply(hub, named(body, name), "--dry-run=server")
+
+
+def with_uid(body: Body, uid: str) -> Body:
+    """Return a body that may name its own UID."""
+    filled: Body = json.loads(json.dumps(body).replace(UID, uid))
+    return filled
 
 
 def test_every_rule_has_examples_and_every_example_a_rule():

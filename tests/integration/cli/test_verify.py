@@ -135,6 +135,8 @@ def test_each_wound_is_named_and_healed(
     uid, placed = bound["metadata"]["uid"], bound["status"]["allocation"]["placements"][0]["node"]
     free = next(n for n in ("h100-0", "h100-1", "h100-2") if n != placed)
     home = f"sublet-{uid}-1"
+    policy = _again(stack.get("west", "networkpolicy", "-n", home, "sublet"))
+    access = _again(stack.get("hub", "secret", "-n", ACME, "train-kubeconfig"))
 
     def node(name: str, *change: str) -> None:
         hand(*change[:1], "node", name, *change[1:])
@@ -167,12 +169,12 @@ def test_each_wound_is_named_and_healed(
         ),
         (
             lambda: stack.kubectl("west", "-n", home, "delete", "networkpolicy", "sublet"),
-            lambda: None,
+            lambda: hand("create", "-f", "-", given=policy),
             ("S4", f"namespace west/{home}", "the NetworkPolicy is missing"),
         ),
         (
             lambda: stack.kubectl("hub", "-n", ACME, "delete", "secret", "train-kubeconfig"),
-            lambda: None,
+            lambda: stack.kubectl("hub", "create", "-f", "-", given=access),
             ("L5", "claim acme/train", "its Secret train-kubeconfig is missing"),
         ),
     ]
@@ -180,6 +182,14 @@ def test_each_wound_is_named_and_healed(
         wound()
         verifier.finds(*named)
         heal()
+    verifier.finds_nothing()
+
+
+def _again(obj: dict[str, Any]) -> str:
+    """Return an object so that it can be made anew."""
+    kept = ("name", "namespace", "ownerReferences", "labels")
+    meta = {k: v for k, v in obj["metadata"].items() if k in kept}
+    return json.dumps({**obj, "metadata": meta})
 
 
 def _lease_uid(stack: Stack) -> str:

@@ -1,72 +1,27 @@
 """The operator's rights, measured: over a whole life nothing is forbidden to it, and nothing granted is never used."""
 
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
-import yaml
 
 from sublet.manifests.render import HubOptions, LeasedOptions, hub as hub_manifests, leased_cluster
-from tests.builders.api import claim, gpu_class, lease, tenant
-from tests.builders.nodes import gpu_node
-from tests.harness.process import OperatorProcess
-from tests.harness.stack import NAMESPACE as SYSTEM, Stack, condition, start_stack
-from tests.harness.waiting import wait_for
+from tests.harness.stack import NAMESPACE as SYSTEM, Stack, start_stack
 from tests.integration.rights.audit import granted, refused, used
+from tests.integration.rights.life import live_through_everything
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
-ACME = "acme"
 OPERATOR = f"system:serviceaccount:{SYSTEM}:sublet"
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     running = start_stack("rights", leased=("west",), audited=OPERATOR)
-    _live_through_everything(running)
-    yield running
-    running.stop()
-
-
-def _live_through_everything(stack: Stack) -> None:
-    """Adopt nodes, bind a whole node and a part, run a pod, suspend, resume, release, scrape, hand back."""
-    stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})
-    stack.apply("west", gpu_node("n0"), gpu_node("n1"))
-    extra = {"roleRules": [{"apiGroup": "kubeflow.org", "resources": ["pytorchjobs"]}]}
-    share = {"cpuPerGpu": 8, "memoryMiBPerGpu": 65_536}
-    leases = [
-        lease("west", committed=16, tenantAccess=extra),
-        lease("own", clusterRef={"inCluster": {}}),
-    ]
-    stack.apply("hub", *leases, gpu_class(hostShare=share), tenant())
-    operator = OperatorProcess(stack, SUBLET_METRICS_AUTH="true").start()
-    stack.apply("hub", claim("whole", ACME), claim("part", ACME, gpus=2))
-    whole = wait_for("whole bound", lambda: stack.is_bound(ACME, "whole"))
-    wait_for("part bound", lambda: stack.is_bound(ACME, "part"))
-    _scrape(stack, operator)
-    home = f"sublet-{whole['metadata']['uid']}-1"
-    stack.kubectl("west", "-n", home, "run", "work", "--image=x", "--dry-run=none")
-    stack.apply("hub", claim("whole", ACME, suspended=True))
-    wait_for("given back", lambda: _says(stack, "whole", "Releasing", "reason") == "Released")
-    stack.apply("hub", claim("whole", ACME, suspended=False))
-    wait_for("bound again", lambda: stack.is_bound(ACME, "whole"))
-    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=60s")
-    stack.kubectl("hub", "delete", "gpuleases", "--all", "--timeout=60s")
-    operator.terminate()
-
-
-def _says(stack: Stack, name: str, type_: str, field: str) -> str | None:
-    found = stack.claim(ACME, name)
-    return condition(found, type_, field) if found else None
-
-
-def _scrape(stack: Stack, operator: OperatorProcess) -> None:
-    """Read /metrics as somebody who may."""
-    config = yaml.safe_load(stack.running.kubeconfig("hub").read_text())
-    request = urllib.request.Request(f"http://127.0.0.1:{operator.port('public')}/metrics")
-    request.add_header("Authorization", f"Bearer {config['users'][0]['user']['token']}")
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert b"sublet_leader 1.0" in answer.read()
+    try:
+        live_through_everything(running)
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.mark.parametrize("plane", ["hub", "west"])
@@ -87,3 +42,15 @@ def test_every_right_in_a_leased_cluster_is_used(stack: Stack):
     rights = granted(leased_cluster(LeasedOptions()), "sublet")
 
     assert rights - used(stack.folder / "west" / "audit.log", OPERATOR) == set()
+
+
+@pytest.mark.parametrize("plane", ["hub", "west"])
+def test_nothing_is_used_that_isnt_granted(stack: Stack, plane: str):
+    """What RBAC allowed to everybody, or to a group, would not show as forbidden."""
+    manifests = hub_manifests(HubOptions()) if plane == "hub" else leased_cluster(LeasedOptions())
+    known = {(group, resource, verb) for group, resource, verb in granted(manifests, "sublet")}
+    everybodys = {("sublet.dev", "gpuclasses", "get")}
+
+    found = used(stack.folder / plane / "audit.log", OPERATOR)
+
+    assert found - known - everybodys == set()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,37 @@ async def test_a_store_that_is_away_is_said_so_and_comes_back(tmp_path: Path):
 
     assert await ledger.append([fact("a")], {}) == 1
     await ledger.close()
+
+
+async def test_a_disk_that_is_full_is_said_and_costs_no_line(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/ledger.sqlite"
+    ledger = SqlLedger(url)
+    await ledger.append([fact("before")], {})
+    with full_disk(ledger):
+        many = [fact(f"claim-{i}") for i in range(2_000)]
+        with pytest.raises(LedgerUnavailable, match="full"):
+            await ledger.append(many, {})
+        with pytest.raises(LedgerUnavailable, match="full"):
+            await ledger.append(many, {})
+
+    assert await ledger.append(many, {}) == 2_000
+    assert (await ledger.verify()).fault is None
+    assert len(await ledger.facts()) == 2_001
+    await ledger.close()
+
+
+@contextmanager
+def full_disk(ledger: SqlLedger) -> Iterator[None]:
+    """No page more than there is now, as on a disk without space."""
+
+    def limit(pages: str) -> None:
+        with ledger._engine.connect() as connection:
+            now = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages or now}")
+
+    limit("")
+    yield
+    limit("4294967294")
 
 
 async def test_a_ledger_opened_for_reading_is_read_and_refuses_to_write(url: str):

@@ -56,7 +56,10 @@ def test_nodes_that_two_leases_claim_are_sold_by_neither():
     other = as_lease(lease("other"))
     shared = nodes(WEST, 2)
     own = nodes(other, 1)
-    fleet = [(WEST, inventory(WEST, shared)), (other, inventory(other, [*shared, *own]))]
+    fleet = [
+        (WEST, inventory(WEST, shared, cluster_uid="one")),
+        (other, inventory(other, [*shared, *own], cluster_uid="one")),
+    ]
     asked = [as_claim(claim(f"c{index}")) for index in range(3)]
 
     made = [d for d in plan(view(asked, fleet)).decisions if isinstance(d, Reserve)]

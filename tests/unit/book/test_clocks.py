@@ -67,7 +67,11 @@ def test_nobody_is_ended_before_its_end(history):
                 begin = asked.start_time or allocation.decided_time
                 ends.append(begin + asked.duration_seconds * 1000)
             due = [at for at in ends if at is not None and at <= before.now_ms]
-            assert due or decision.cause in (ReleaseCause.DELETED, ReleaseCause.SUSPENDED)
+            assert due or decision.cause in (
+                ReleaseCause.DELETED,
+                ReleaseCause.SUSPENDED,
+                ReleaseCause.LEASE_LOST,
+            )
 
 
 def test_a_bound_claim_says_that_our_clock_is_behind_until_it_is_right_again():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from sublet.api.gpulease import NodeSharing
-from sublet.api.ids import ClaimUID, TenantUID
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.book.free import FreeNodes, Part
 from sublet.book.holdings import Holdings
 from sublet.book.pools import Pool, Pools
@@ -16,6 +16,7 @@ from tests.builders.api import NOW, as_lease
 from tests.builders.fleet import inventory, nodes
 
 WEST = as_lease()
+HERE = LeaseUID(WEST.metadata.uid)
 TENANTS = [TenantUID("acme"), TenantUID("globex")]
 STRICTEST_FIRST = [NodeSharing.NONE, NodeSharing.SAME_TENANT, NodeSharing.ANY_TENANT]
 
@@ -87,7 +88,7 @@ class Model:
 @given(fleets, sharing, takes)
 def test_every_take_leaves_the_index_as_if_it_were_built_anew(fleet, rule, taken):
     all_nodes = built(fleet)
-    holdings = Holdings([], [], NOW)
+    holdings = Holdings([], [], NOW).at(HERE)
     pools = Pools(all_nodes)
     index = FreeNodes(all_nodes, holdings, pools=pools, sharing=rule, zone="home")
     model = Model(all_nodes, rule)
@@ -119,7 +120,7 @@ def test_every_take_leaves_the_index_as_if_it_were_built_anew(fleet, rule, taken
 @pytest.mark.parametrize("lease_says", STRICTEST_FIRST)
 def test_the_stricter_of_node_and_lease_says_who_may_have_the_rest(node_says, lease_says):
     (node,) = (replace(n, sharing=node_says) for n in nodes(WEST, 1))
-    holdings = Holdings([], [inventory(WEST, [node])], NOW)
+    holdings = Holdings([], [inventory(WEST, [node])], NOW).at(HERE)
     holdings.take(ClaimUID("first"), TENANTS[0], node.uid, 2, FOREVER)
     index = FreeNodes([node], holdings, pools=Pools([node]), sharing=lease_says, zone="")
 
@@ -136,7 +137,7 @@ def test_the_stricter_of_node_and_lease_says_who_may_have_the_rest(node_says, le
 
 def test_a_node_that_two_tenants_are_on_has_no_rest_for_either():
     (node,) = nodes(WEST, 1)
-    holdings = Holdings([], [], NOW)
+    holdings = Holdings([], [], NOW).at(HERE)
     for claim, tenant in zip(("first", "second"), TENANTS, strict=True):
         holdings.take(ClaimUID(claim), tenant, node.uid, 2, FOREVER)
     index = FreeNodes(
@@ -151,7 +152,7 @@ def test_a_node_that_two_tenants_are_on_has_no_rest_for_either():
 
 def test_a_node_that_is_held_beyond_its_size_has_no_rest():
     (node,) = nodes(WEST, 1)
-    holdings = Holdings([], [], NOW)
+    holdings = Holdings([], [], NOW).at(HERE)
     holdings.take(ClaimUID("first"), TENANTS[0], node.uid, 9, FOREVER)
     index = FreeNodes(
         [node], holdings, pools=Pools([node]), sharing=NodeSharing.ANY_TENANT, zone=""

@@ -109,6 +109,17 @@ def test_holders_come_to_rest_at_once_unless_somebody_gave_hours_back(history):
         ]
 
 
+@settings(UNTIMED, max_examples=80)
+@given(histories())
+def test_nothing_is_sold_on_a_lost_lease_and_its_claims_end_at_once(history):
+    for before, made in passes(history):
+        lost = {x.metadata.uid for x in before.leases if x.is_lost}
+        reserved = [d for d in made.decisions if isinstance(d, Reserve)]
+        assert all(d.lease_uids.isdisjoint(lost) for d in reserved)
+        still = {uid for uid, *_, leaving in promises(after(before, made)) if not leaving}
+        assert still.isdisjoint(lost)
+
+
 def _gives_back(each: GpuClaim, decision: Extend, now: Millis) -> bool:
     old = each.status.allocation.until_time
     shorter = decision.until_ms is not None and (old is None or decision.until_ms < old)

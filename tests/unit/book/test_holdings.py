@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sublet.api.gpulease import NodeSharing
-from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, TenantUID
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Take
@@ -19,6 +19,7 @@ from tests.builders.fleet import held, inventory, nodes, refusal_of, released, r
 WEST, EAST = as_lease(), as_lease(lease("east"))
 HOUR = 3_600_000
 STRANGER = ClaimUID(uid_of("stranger"))
+CLUSTER = ClusterUID(uid_of("one cluster"))
 
 
 def test_a_claim_counts_until_its_end_and_one_past_its_end_until_it_can_have_left():
@@ -66,7 +67,8 @@ def test_of_what_hub_and_node_say_of_one_claim_the_larger_counts():
 
     def counted(in_the_book: int) -> int:
         seen = replace(node, holdings=(Holding(mine, in_the_book),))
-        return Holdings([train], [inventory(WEST, [seen])], NOW).node(node.uid).gpus
+        there = Holdings([train], [inventory(WEST, [seen])], NOW).at(LeaseUID(WEST.metadata.uid))
+        return there.node(node.uid).gpus
 
     assert [counted(gpus) for gpus in (1, 2, 3)] == [2, 2, 3]
 
@@ -74,14 +76,33 @@ def test_of_what_hub_and_node_say_of_one_claim_the_larger_counts():
 def test_a_node_in_two_inventories_is_held_once_and_counts_for_the_lease_that_owns_it():
     (node,) = nodes(WEST, 1, held_by=STRANGER)
     overlap = replace(node, unfit=Unfit.NODE_OVERLAP)
-    both = [inventory(WEST, [node]), inventory(EAST, [overlap])]
+    both = [
+        inventory(WEST, [node], cluster_uid=CLUSTER),
+        inventory(EAST, [overlap], cluster_uid=CLUSTER),
+    ]
 
     for inventories in (both, both[::-1]):
         found = Holdings([], inventories, NOW)
 
-        assert found.node(node.uid).gpus == 8
+        assert found.at(LeaseUID(WEST.metadata.uid)).node(node.uid).gpus == 8
         assert found.terms(LeaseUID(WEST.metadata.uid)) == [Term(FOREVER, 8)]
         assert found.terms(LeaseUID(EAST.metadata.uid)) == []
+
+
+def test_a_landlord_that_shows_anothers_nodes_takes_nothing_off_sale():
+    """It copies their UIDs, and books in which strangers hold them; its cluster is another all the same."""
+    mine = nodes(WEST, 2)
+    copies = [replace(n, holdings=(Holding(STRANGER, 8),)) for n in mine]
+    sellable = [replace(n, name=NodeName(f"x-{n.name}")) for n in mine]
+    train = as_claim(claim(gpus=16, placement={"leases": {"allow": ["west"]}}))
+    for shown in (copies, sellable):
+        fleet = [
+            (WEST, inventory(WEST, mine, cluster_uid=CLUSTER)),
+            (EAST, inventory(EAST, shown, cluster_uid=ClusterUID(uid_of("the liar's")))),
+        ]
+
+        places = reserve_of(plan(view([train], fleet)), train).placements
+        assert {(p.lease, p.node) for p in places} == {("west", n.name) for n in mine}
 
 
 def test_a_leases_commitment_isnt_used_up_by_claims_on_another_leases_nodes():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sublet.api.ids import ClaimUID, TenantUID
+from sublet.api.ids import ClaimUID, ClusterUID, TenantUID
 from sublet.api.times import format_instant
 from sublet.book.across import disputed_nodes
 from sublet.book.holdings import Holdings
@@ -40,10 +40,11 @@ def stepping(*steps: tuple[int, int]):
 
 def test_a_node_that_two_leases_show_as_theirs_is_sold_by_neither():
     (node,) = nodes(WEST, 1)
-    fleet = [(WEST, inventory(WEST, [node])), (EAST, inventory(EAST, [node]))]
+    same = {"cluster_uid": ClusterUID("one")}
+    fleet = [(each, inventory(each, [node], **same)) for each in (WEST, EAST)]
     train = as_claim()
 
-    assert disputed_nodes([found for _, found in fleet]) == {node.uid}
+    assert disputed_nodes([found for _, found in fleet]) == {("one", node.uid)}
     assert "none is free" in refusal_of(plan(view([train], fleet)), train).message
 
 
@@ -100,6 +101,7 @@ def test_nodes_that_come_back_by_themselves_count_and_others_dont(unfit):
     supply = LeaseSupply(WEST, found, Holdings([], [found], NOW), NOW)
     passing = {
         Unfit.BOOK_UNREADABLE,
+        Unfit.QUARANTINED,
         Unfit.FOREIGN_PODS,
         Unfit.NOT_READY,
         Unfit.CORDONED,

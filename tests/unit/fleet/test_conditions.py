@@ -1,12 +1,14 @@
 """A lease's status: its outlook is written when something changes and never by time alone."""
 
+from dataclasses import replace
+
 from sublet.api.gpulease import GpuLease, LeaseStatus
 from sublet.api.ids import ClusterUID
 from sublet.api.times import format_instant
 from sublet.book.holdings import Term
 from sublet.book.inventory import Reach
 from sublet.fleet.conditions import Held, lease_status
-from sublet.fleet.facts import LeaseFacts
+from sublet.fleet.facts import NOT_LOOKED, LeaseFacts, Orphans
 from tests.builders.api import NOW, as_lease, lease
 from tests.builders.fleet import inventory, nodes
 from tests.builders.sales import hour
@@ -71,3 +73,16 @@ def test_what_nodes_give_away_and_the_hub_does_not_know_stays_held():
 
     found = lease_status(WEST, FACTS, strange, Held(bound=8, terms=TERMS), NOW).outlook
     assert [(s.reserved, s.free) for s in found] == [(8, 8), (8, 24)]
+
+
+def test_what_is_nobodys_is_unknown_until_it_was_looked_at():
+    def orphaned(**fields: str) -> tuple[str, str]:
+        facts = replace(FACTS, orphans=Orphans(**fields))
+        found = lease_status(WEST, facts, inventory(WEST, []), Held(), NOW).conditions
+        said = next(c for c in found if c.type == "Orphaned")
+        return said.status.value, said.reason
+
+    assert orphaned() == ("Unknown", "NotLooked")
+    assert orphaned(reason=NOT_LOOKED, message="a right is missing") == ("Unknown", "NotLooked")
+    assert orphaned(message="nothing is there") == ("False", "NothingFound")
+    assert orphaned(reason="HubRewound", message="8 GPUs") == ("True", "HubRewound")

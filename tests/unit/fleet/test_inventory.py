@@ -67,7 +67,9 @@ def test_a_new_node_isnt_sellable_before_it_is_adopted():
         (sharing_node("n"), Unfit.SHARING),
         (bare_node("n"), Unfit.LABELS_MISSING),
         (gpu_node("n", GB200), Unfit.WRONG_PRODUCT),
-        (gpu_node("n", allocatable={"nvidia.com/gpu": "7"}), Unfit.COUNT_MISMATCH),
+        (gpu_node("n", allocatable={"nvidia.com/gpu": "16"}), Unfit.COUNT_MISMATCH),
+        (gpu_node("n", allocatable={"nvidia.com/gpu": "7"}), Unfit.GPUS_LOST),
+        (gpu_node("n", allocatable={"nvidia.com/gpu": "0"}), Unfit.GPUS_LOST),
         (gpu_node("n", ready=False), Unfit.NOT_READY),
         (
             gpu_node("n", labels={"nvidia.com/gpu-driver-upgrade-state": "drain-required"}),
@@ -103,7 +105,17 @@ def test_a_node_that_shows_no_gpus_for_a_moment_keeps_its_count():
         adopted(gpu_node("n", allocatable={"nvidia.com/gpu": "0"}), f"{CLAIM}=8"), before=before
     )
 
-    assert (found.gpus, found.held, found.unfit) == (8, 8, Unfit.COUNT_MISMATCH)
+    assert (found.gpus, found.held, found.unfit) == (8, 8, Unfit.GPUS_LOST)
+
+
+def test_a_driver_that_is_being_upgraded_shows_no_gpus_and_that_is_no_failure():
+    upgrading = {"nvidia.com/gpu-driver-upgrade-state": "pod-restart-required"}
+    before = state(adopted(gpu_node("n")))
+    body = adopted(gpu_node("n", allocatable={"nvidia.com/gpu": "0"}, labels=upgrading))
+
+    found = state(body, before=before)
+
+    assert (found.unfit, found.sick_since_ms) == (Unfit.UPGRADING, None)
 
 
 def test_a_book_that_disagrees_with_its_labels_is_unsellable_and_still_held():
@@ -159,7 +171,7 @@ def test_a_node_is_in_the_nvlink_domain_that_its_label_names(clique):
         f"{FABRIC}.12345678901",
         f"{FABRIC}.٢",
         "lessor-a.rack-7.2",
-        "a" * 100_000,
+        "a" * 300,
         "00000000-0000-0000-0000-000000000000.0",
     ],
 )

@@ -38,6 +38,8 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
         bookkeeper=nobody,
         accounts=nobody,
         adoption=nobody,
+        drift=nobody,
+        aftermath=nobody,
         own=nobody,
         batcher=batcher,
         clock=clock,
@@ -67,6 +69,13 @@ class Recording:
         self.said: list[tuple[str, str]] = []
         self.tells = True
         self.settled = True
+
+    @property
+    def news(self) -> "Recording":
+        return self
+
+    def sayings(self, _: Any) -> list[Any]:
+        return []
 
     def is_asked_for(self, _: GpuClaim) -> bool:
         return False
@@ -137,6 +146,8 @@ def running() -> tuple[Loop, HubState, Recording]:
         bookkeeper=told,
         accounts=told,
         adoption=told,
+        drift=told,
+        aftermath=told,
         own=told,
         batcher=batcher,
         clock=clock,

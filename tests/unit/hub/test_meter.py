@@ -2,11 +2,13 @@
 
 from sublet.api import claim_status
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.outage import Outage
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.hub.meter import ClaimMeter, facts_of, needs_meter, texts_of
 from sublet.ledger.chain import verify
-from sublet.ledger.entry import GENESIS_HASH, Entry
+from sublet.ledger.entry import BILLED, GENESIS_HASH, Entry, EntryKind
+from sublet.ledger.interval import intervals
 from tests.builders.api import NOW, as_claim
 from tests.unit.api.test_claim_status import LATER, bound, releasing, reserved, with_status
 
@@ -109,3 +111,31 @@ def test_a_resumed_claim_doesnt_show_the_end_of_its_last_term():
     resumed = with_status(claim, claim_status.reserved(claim, allocation, LATER))
 
     assert kinds(resumed) == [("bound", "open", LATER + 5)]
+
+
+def silent(claim: GpuClaim, from_ms: int, until_ms: int | None = None) -> GpuClaim:
+    outage = Outage(
+        sequence=1, lease_uid="w", gpus=8, from_time=Millis(from_ms), until_time=until_ms
+    )
+    return with_status(claim, claim.status.model_copy(update={"outages": (outage,)}))
+
+
+def test_time_in_which_a_cluster_was_silent_is_disputed_beside_what_is_billed():
+    assert kinds(silent(bound(), NOW + 5))[1:] == [("disputed", "open", NOW + 5)]
+    assert kinds(silent(bound(), NOW + 5, NOW + 9))[2:] == [("disputed", "close", NOW + 9)]
+
+
+def test_a_disputed_time_ends_with_the_meter_and_is_never_negative():
+    assert kinds(silent(done(), NOW))[-2:] == [
+        ("disputed", "open", NOW),
+        ("disputed", "close", NOW),
+    ]
+    assert kinds(silent(done(), NOW + 5))[-1] == ("disputed", "close", NOW + 5)
+
+
+def test_disputed_lines_make_intervals_and_cost_nothing():
+    over = silent(done(), NOW + 5)
+
+    found = list(intervals(facts_of(over)))
+    assert {x.kind for x in found} == {EntryKind.BOUND, EntryKind.RELEASING, EntryKind.DISPUTED}
+    assert EntryKind.DISPUTED not in BILLED

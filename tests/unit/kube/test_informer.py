@@ -133,6 +133,23 @@ async def test_a_version_that_is_too_old_means_a_new_list_and_what_is_missing_is
     assert (list(found.seen), fake.lists) == (["b"], 2)
 
 
+async def test_what_a_watch_lost_is_found_by_the_list_of_the_next_hour(fake):
+    fake.put(node("a"))
+    async with following(fake) as found:
+        await found.watching()
+        fake.remove("a", quietly=True)
+        found.clock.seconds += 1_800
+        fake.close_watches()
+        await found.watching(2)
+        assert list(found.seen) == ["a"]
+
+        found.clock.seconds += 3_000
+        fake.close_watches()
+        await eventually("a is gone", lambda: found.deleted == ["a"])
+
+    assert fake.lists == 2
+
+
 async def test_a_stream_that_is_cut_is_resumed_without_a_list(fake):
     fake.put(node("a"))
     async with following(fake) as found:

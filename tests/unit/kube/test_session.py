@@ -237,7 +237,7 @@ async def test_metadata_alone_is_asked_for_as_such(fake):
     fake.objects["/api/v1/secrets"] = {"items": [{"metadata": {"name": "s"}}]}
 
     async with ApiServer(fake.endpoint) as api:
-        answer = await api.get_metadata("/api/v1/secrets", fieldSelector="type=x")
+        answer = await api.list_metadata("/api/v1/secrets", dict, fieldSelector="type=x")
 
     assert answer["items"][0]["metadata"]["name"] == "s"
     (request,) = fake.requests

@@ -43,7 +43,7 @@ class Plane:
             raise NotFound(404, "NotFound", f"{path} not found")
         return copy.deepcopy({"items": found} if isinstance(found, list) else found)
 
-    async def get_metadata(self, path: str, **params: str) -> dict[str, Any]:
+    async def list_metadata(self, path: str, type_: Any, **params: str) -> Any:
         return await self.get(path, **params)
 
 

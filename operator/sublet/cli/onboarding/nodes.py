@@ -19,6 +19,7 @@ _NAMED: Final = 5
 
 ADVICE: Final[Mapping[Unfit, str]] = {
     Unfit.BOOK_UNREADABLE: "book and claim labels of the node disagree; somebody wrote them by hand",
+    Unfit.QUARANTINED: "what it says of itself disagrees with what claims have; see docs/drift.md",
     Unfit.NODE_OVERLAP: "another lease has marked it; give each lease a nodeSelector of its own",
     Unfit.FOREIGN_PODS: "pods that aren't a claim's hold GPUs there; move them away",
     Unfit.WRONG_PRODUCT: f"its label {PRODUCT} is none of the lease's names; see product, productAliases, nodeSelector",
@@ -26,6 +27,7 @@ ADVICE: Final[Mapping[Unfit, str]] = {
     Unfit.MIG: "its GPUs are cut into slices; only whole GPUs are sold, so switch MIG off",
     Unfit.SHARING: "time-slicing or MPS shows its GPUs several times; switch that off in the device plugin",
     Unfit.COUNT_MISMATCH: f"allocatable {GPU} and the label nvidia.com/gpu.count differ; see the device plugin",
+    Unfit.GPUS_LOST: f"it shows fewer {GPU} than its label nvidia.com/gpu.count; see the device plugin, or ask the landlord",
     Unfit.NOT_READY: "its kubelet isn't Ready; ask the landlord",
     Unfit.CORDONED: "it is cordoned; kubectl uncordon sells it again",
     Unfit.LEAVING: "a claim leaves it; it is sold again when that is done",

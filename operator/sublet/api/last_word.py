@@ -1,0 +1,70 @@
+"""A person's word where nothing can be seen: a cluster is lost, a release that hangs is done. And what is left to clean.
+
+Spec carries the word, which admission lets only the platform's people write (`sublet.manifests`, hub/word.yaml). Status
+carries what the operator made of it, written before anything follows from it, so that a word can't be taken back halfway.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from sublet.api.common import UID_PATTERN, Instant
+from sublet.api.relocation import Sequence
+from sublet.api.schema import ApiModel, atomic_list
+
+MOST_LEFTOVERS: Final = 4_096
+"""Claims that a lease's status can list; etcd has no room for more."""
+
+ObjectUID = Annotated[str, Field(pattern=UID_PATTERN, max_length=36)]
+Person = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Lost(ApiModel):
+    """A person's word that a lease's cluster will not come back."""
+
+    lease_uid: Annotated[ObjectUID, Field(alias="leaseUID")]
+    """UID of this very lease, so that a copied manifest loses no other."""
+    time: Instant
+    """Since when it is lost (RFC 3339, UTC): no claim is billed there for later, whatever was seen."""
+    by: Person
+    """Who says so: the user name of the request that writes it, which the hub fills in from Kubernetes 1.36 on."""
+
+
+class ForceRelease(ApiModel):
+    """A person's word that a claim's release needn't wait for a cluster any longer."""
+
+    claim_uid: Annotated[ObjectUID, Field(alias="claimUID")]
+    """UID of this very claim, so that a copied manifest releases no other."""
+    by: Person | None = None
+    """Who says so: the user name of the request that writes it, which the hub fills in from Kubernetes 1.36 on."""
+
+
+class LostStatus(ApiModel):
+    """A lease's cluster counts as lost, for good."""
+
+    by: Person
+    """Who said so."""
+    time: Instant
+    """Since when it is lost, as was said."""
+    meter_time: Instant
+    """When the meters of claims there stop: the earlier of `time` and when the cluster was last seen to work."""
+
+
+class Leftover(ApiModel):
+    """What a claim left in the cluster that nobody has seen gone; its GPUs are not sold until it is."""
+
+    claim_uid: Annotated[str, Field(alias="claimUID", max_length=36)]
+    """UID of the claim, which may be gone."""
+    homes: Annotated[
+        tuple[Sequence, ...],
+        Field(min_length=1, max_length=32, json_schema_extra=atomic_list()),
+    ]
+    """Reservations that made the claim's namespaces there, `sublet-<claim UID>-<reservation>`."""
+    gpus: Annotated[int, Field(ge=0, le=1_000_000, json_schema_extra={"format": "int32"})] = 0
+    """GPUs that it held there."""
+    since_time: Instant
+    """Since when no claim is billed for them and nobody has seen them free."""
+    by: Annotated[str, Field(max_length=1024)] = ""
+    """Who gave the word."""
+    vacated_time: Instant | None = None
+    """When the last pod was seen gone; the quarantine counts from then."""

@@ -1,0 +1,68 @@
+"""What a release that hangs waits for, in words for the claim's conditions: who blocks, since when, and the ways out."""
+
+from typing import Final
+
+from sublet.api.claim_status import allocation_of
+from sublet.api.common import Status, find_condition, is_true
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import LeaseUID
+from sublet.api.move_status import all_nodes
+from sublet.api.times import Millis, format_instant
+from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
+from sublet.book.holdings import RELEASE_MS
+
+_POD_WAIT_SECONDS: Final = 1.0
+
+
+def words(claim: GpuClaim, reason: Exception, tools: Tools) -> str:
+    """Return what a claim is told of what holds it up; for a claim that isn't leaving, the reason's own words."""
+    text = str(reason)
+    release = claim.status.release
+    if release is None or not is_true(claim.status.conditions, "Releasing"):
+        return text
+    if not isinstance(reason, ClusterSilent | ClusterRefuses | StillThere):
+        return text
+    silent = _silences(claim, tools)
+    if isinstance(reason, StillThere) and not (silent or _lasts(claim, reason, tools)):
+        return text
+    billed = allocation_of(claim).bound_time is not None
+    stopped = f"; the meter stopped at {format_instant(release.release_time)}" if billed else ""
+    since = f" ({', '.join(silent)})" if silent else ""
+    return f"{text}{since}{stopped}; {_way_out(claim)}"
+
+
+def _lasts(claim: GpuClaim, reason: StillThere, tools: Tools) -> bool:
+    """Say whether pods stay longer than they should; a rest ends by itself."""
+    leaving = find_condition(claim.status.conditions, "Releasing")
+    since = leaving.last_transition_time if leaving is not None else tools.clock.now_ms()
+    is_rest = reason.wait_seconds > _POD_WAIT_SECONDS
+    return not is_rest and tools.clock.now_ms() >= since + RELEASE_MS
+
+
+def _silences(claim: GpuClaim, tools: Tools) -> list[str]:
+    """Return since when each cluster of the claim that is silent is so."""
+    leases = {p.lease_uid: p.lease for p in all_nodes(claim)}
+    found = {alias: tools.lease(LeaseUID(uid)) for uid, alias in leases.items()}
+    return [
+        f"{alias} hasn't been reachable since {format_instant(since)}"
+        for alias, lease in sorted(found.items())
+        if lease is not None and (since := _silent_since(lease)) is not None
+    ]
+
+
+def _silent_since(lease: GpuLease) -> Millis | None:
+    said = find_condition(lease.status.conditions, "Reachable")
+    if said is None or said.status is Status.TRUE:
+        return None
+    return lease.status.last_seen_time or said.last_transition_time
+
+
+def _way_out(claim: GpuClaim) -> str:
+    word = claim.spec.force_release
+    if word is not None and word.claim_uid != claim.metadata.uid:
+        return f"forceRelease.claimUID names another claim; of this one it is {claim.metadata.uid}"
+    final = claim.status.release is not None and claim.status.release.cause.is_final
+    if word is not None and not final and claim.metadata.deletion_timestamp is None:
+        return "forceRelease counts once the claim is deleted"
+    return "if that lasts, the platform team lets the claim go by its forceRelease, or declares the lease lost"

@@ -1,0 +1,96 @@
+"""A release that hangs, ended by a person's word: the claim goes, its GPUs don't become free by it.
+
+The word is the claim's spec.forceRelease and names the claim by UID. It counts only where a release is under way that is
+the claim's last (it was deleted, or ended for good) and that can't be done: a cluster doesn't answer or refuses, pods or
+a rest hold a node. What the claim leaves is listed in the status of each lease first; its entries in the nodes' books
+stand, so that nothing is sold until a live look has shown the nodes clean (`sublet.binder.leftovers`).
+"""
+
+from typing import Final
+
+from sublet.api import claim_status
+from sublet.api.claim_status import allocation_of
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import LeaseUID
+from sublet.api.last_word import Leftover
+from sublet.api.move_status import all_nodes
+from sublet.api.times import Millis
+from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
+from sublet.binder.release import finish, release
+from sublet.book.inventory import Reach
+
+_HUNG: Final = (ClusterSilent, ClusterRefuses, StillThere)
+
+
+def is_forced(claim: GpuClaim) -> bool:
+    """Say whether a person's word ends this claim's release, whatever its clusters say."""
+    word, decided = claim.spec.force_release, claim.status.release
+    if word is None or word.claim_uid != claim.metadata.uid or decided is None:
+        return False
+    last = decided.cause.is_final or claim.metadata.deletion_timestamp is not None
+    return last and is_true(claim.status.conditions, "Releasing")
+
+
+def leftover_of(claim: GpuClaim, lease_uid: str, by: str, now_ms: Millis) -> Leftover:
+    """Return what a claim leaves on one lease."""
+    places = [p for p in all_nodes(claim) if p.lease_uid == lease_uid]
+    sequence, decided = allocation_of(claim).sequence, claim.status.release
+    return Leftover(
+        claim_uid=claim.metadata.uid,
+        homes=tuple(sorted({p.home or sequence for p in places})),
+        gpus=sum(p.gpus for p in places),
+        since_time=decided.release_time if decided is not None else now_ms,
+        by=by,
+        vacated_time=decided.vacated_time if decided is not None else None,
+    )
+
+
+async def release_by_all_means(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
+    """Release a claim as `release` does; where that hangs and a person has given the word, let it go.
+
+    ClusterSilent, ClusterRefuses, StillThere and the hub's errors: try again later.
+    """
+    try:
+        if claim.spec.force_release is not None and (alias := _known_silent(claim, tools)):
+            raise ClusterSilent(alias)  # no need to wait for what won't answer
+        return await release(claim, tools)
+    except _HUNG as reason:
+        live = await tools.claims.get(claim)
+        if live is None or not is_forced(live) or not _same(live, claim):
+            raise
+        return await _let_go(live, str(reason), tools)
+
+
+def _known_silent(claim: GpuClaim, tools: Tools) -> str:
+    """Return a lease of the claim whose cluster is known not to answer now, empty if there is none."""
+    leases = {p.lease_uid: p.lease for p in all_nodes(claim)}
+    for uid, alias in sorted(leases.items()):
+        cluster, lease = tools.cluster(LeaseUID(uid)), tools.lease(LeaseUID(uid))
+        known_lost = lease is not None and lease.is_lost
+        if not known_lost and (cluster is None or cluster.facts.reach is not Reach.REACHABLE):
+            return alias
+    return ""
+
+
+async def _let_go(claim: GpuClaim, why: str, tools: Tools) -> GpuClaim | None:
+    word, now = claim.spec.force_release, tools.clock.now_ms()
+    by = (word.by if word is not None else None) or "somebody"
+    held = {p.lease_uid: p.lease for p in all_nodes(claim)}
+    for uid in sorted(held):
+        lease = tools.lease(LeaseUID(uid))
+        if lease is None:
+            raise ClusterSilent(held[uid])
+        await tools.lists.leave(lease, leftover_of(claim, uid, by, now))
+    tools.events.note(claim, "ReleaseForced", _words(claim, by, why), warning=True)
+    claim = await tools.claims.write_status(claim, claim_status.released(claim, now))
+    return await finish(claim, tools)
+
+
+def _words(claim: GpuClaim, by: str, why: str) -> str:
+    gpus = sum(p.gpus for p in all_nodes(claim))
+    return f"{by} ended a release that hung ({why[:400]}); its {gpus} GPUs are sold again only when they are seen free"
+
+
+def _same(live: GpuClaim, claim: GpuClaim) -> bool:
+    return allocation_of(live).sequence == allocation_of(claim).sequence

@@ -1,0 +1,98 @@
+"""Cleaning what a claim left in a cluster by a person's word, once the cluster answers. Every step may be repeated.
+
+In the order of a release: access, namespaces, pods; the node is clean when a live list from the cluster with the right
+identity shows no pod. Then rest and the landlord's label where the lease asks for them, the claim's entries off the
+nodes' books, and the line off the lease's status. Whom it is about can't be mistaken: the claim never binds again, its
+namespaces are named by its UID, and only what carries that UID is touched.
+"""
+
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClaimUID
+from sublet.api.last_word import Leftover
+from sublet.api.lease_terms import TenantAccess
+from sublet.api.relocation import PlacedNode
+from sublet.api.times import MS_PER_SECOND
+from sublet.binder.locks import unlock_node
+from sublet.binder.namespace import Home
+from sublet.binder.ports import StillThere, Tools
+from sublet.binder.release import confirm_identity, empty, see_clean, shut_out
+from sublet.binder.sites import Berth, Site
+from sublet.binder.slots import Urgency
+from sublet.binder.together import all_of
+from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.nodebook import CLAIM_LABEL, GPU, LEASE_LABEL
+from sublet.kube.wire import NodeList
+
+
+async def clear(lease: GpuLease, left: Leftover, cluster: LeasedCluster, tools: Tools) -> None:
+    """Take everything of a claim out of a lease's cluster, and its line off the list.
+
+    ClusterSilent, ClusterRefuses, StillThere: try again later.
+    """
+    sites = [_site(lease, left, home, cluster, tools) for home in left.homes]
+    await all_of(shut_out(site) for site in sites)
+    await all_of(empty(site) for site in sites)
+    berths = await _berths(lease, left, sites[0])
+    if not lease.is_lost:  # of a lost lease nothing is sold again, so nobody need rest
+        await _rest(lease, left, tools)
+        await all_of(see_clean(sites[0], berth) for berth in berths)
+    uid = ClaimUID(left.claim_uid)
+    for berth in berths:
+        async with sites[0].asking(Urgency.RELEASE):
+            await unlock_node(cluster, berth.place, uid)
+    await tools.lists.change(tools.lease(cluster.lease_uid) or lease, left, None)
+
+
+def _site(lease: GpuLease, left: Leftover, home: int, cluster: LeasedCluster, tools: Tools) -> Site:
+    """Return one namespace of the claim; it is emptied, so that nothing but its name matters."""
+    return Site(
+        alias=lease.spec.tenant_alias,
+        cluster=cluster,
+        slots=tools.slots(cluster.lease_uid),
+        berths=(),
+        home=Home(ClaimUID(left.claim_uid), home, 0, TenantAccess(), "", None),
+    )
+
+
+async def _berths(lease: GpuLease, left: Leftover, site: Site) -> list[Berth]:
+    """Return the nodes that carry the claim's label, by a live list of the right cluster."""
+    label = f"{CLAIM_LABEL}{left.claim_uid}=true"
+    async with site.asking(Urgency.RELEASE):
+        found = await site.cluster.api.get_as("/api/v1/nodes", NodeList, labelSelector=label)
+        await confirm_identity(site)
+    return [
+        Berth(
+            PlacedNode(
+                lease=lease.spec.tenant_alias,
+                lease_uid=lease.metadata.uid,
+                product=lease.spec.product,
+                gpus=_gpus(node.status.allocatable.get(GPU)),
+                node=node.metadata.name,
+                node_uid=node.metadata.uid,
+            ),
+            lease,
+            site.cluster,
+        )
+        for node in found.items
+        # of two leases in one cluster each sees to its own nodes; one that lost its mark is whoever's asks
+        if node.metadata.labels.get(LEASE_LABEL) in (lease.metadata.uid, None)
+    ]
+
+
+def _gpus(shown: str | None) -> int:
+    return max(1, int(shown)) if shown and shown.isdecimal() else 1
+
+
+async def _rest(lease: GpuLease, left: Leftover, tools: Tools) -> None:
+    """Let the nodes rest where the lease asks for it, counted from when the last pod was first seen gone."""
+    seconds = lease.spec.term.quarantine_seconds
+    if not seconds:
+        return
+    now = tools.clock.now_ms()
+    since = left.vacated_time
+    if since is None:
+        await tools.lists.change(lease, left, left.model_copy(update={"vacated_time": now}))
+        since = now
+    waits = (since + seconds * MS_PER_SECOND - now) / MS_PER_SECOND
+    if waits > 0:
+        raise StillThere(f"the nodes rest for another {waits:.0f} seconds", waits)

@@ -1,0 +1,139 @@
+"""Bound claims in clusters that don't answer: they stay bound and billed, and are told since when, and what may follow.
+
+A cluster's silence begins when it was last seen to work (`status.lastSeenTime` of its leases). A claim is told after a
+minute, which spares everybody a hiccup, and again after an hour and when its tokens are about to end; nothing else is
+done, ever. The time in between is disputed: `status.outages`, from which the ledger gets its lines.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+from sublet.api.common import Status, find_condition, is_true
+from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClaimUID
+from sublet.api.outage import MOST_OUTAGES, Outage
+from sublet.api.times import Millis, format_instant
+from sublet.book.decisions import Silence
+
+TOLD_AFTER_MS: Final = 60_000
+ALARM_AFTER_MS: Final = 3_600_000
+TOKEN_WARNING_MS: Final = 3_600_000
+UNREACHABLE: Final = "Unreachable"
+UNREACHABLE_FOR_1_HOUR: Final = "UnreachableFor1Hour"
+ANSWERS: Final = "Answers"
+
+
+def silences(
+    holders: Iterable[GpuClaim],
+    leases: Iterable[GpuLease],
+    decided: Collection[str],
+    now_ms: Millis,
+) -> Iterator[Silence]:
+    """Yield what bound claims are to be told of clusters that don't answer, or answer again, and weren't told yet."""
+    since = _silent(leases)
+    for claim in holders:
+        allocation = claim.status.allocation
+        if allocation is None or claim.metadata.uid in decided or not _is_billed(claim):
+            continue
+        said = find_condition(claim.status.conditions, "Reachable")
+        silent = _told(allocation, since, now_ms)
+        if silent:
+            reason, message = _words(claim, silent, now_ms)
+        elif said is not None and said.status is not Status.TRUE:
+            reason, message = ANSWERS, ""
+        else:
+            continue
+        outages = _outages(claim, allocation, silent, now_ms)
+        known = said is not None and (said.reason, said.message) == (reason, message)
+        if not known or outages != claim.status.outages:
+            yield Silence(ClaimUID(claim.metadata.uid), reason, message, outages)
+
+
+def silence_dues(holders: Iterable[GpuClaim], leases: Iterable[GpuLease]) -> Iterator[Millis]:
+    """Yield the instants at which a claim is told more."""
+    since = _silent(leases)
+    for claim in holders if since else ():
+        allocation = claim.status.allocation
+        silent = {p.lease_uid for p in allocation.placements} & since.keys() if allocation else ()
+        for uid in silent:
+            yield from (Millis(since[uid] + after) for after in (TOLD_AFTER_MS, ALARM_AFTER_MS))
+        access = claim.status.access
+        for each in access.clusters if silent and access is not None else ():
+            yield from (Millis(each.expiration_time - TOKEN_WARNING_MS), each.expiration_time)
+
+
+def _silent(leases: Iterable[GpuLease]) -> dict[str, Millis]:
+    """Return lease UID -> since when its cluster doesn't answer."""
+    return {
+        x.metadata.uid: x.status.last_seen_time
+        for x in leases
+        if x.status.last_seen_time is not None and not x.is_lost
+    }
+
+
+def _is_billed(claim: GpuClaim) -> bool:
+    conditions = claim.status.conditions
+    return is_true(conditions, "Bound") and not is_true(conditions, "Releasing")
+
+
+def _told(
+    allocation: Allocation, since: Mapping[str, Millis], now_ms: Millis
+) -> dict[str, tuple[str, Millis]]:
+    """Return the silent leases of a claim that it is told of: UID -> (alias, since when)."""
+    found = {p.lease_uid: (p.lease, since[p.lease_uid]) for p in allocation.placements
+             if p.lease_uid in since}  # fmt: skip
+    return {uid: each for uid, each in found.items() if now_ms >= each[1] + TOLD_AFTER_MS}
+
+
+def _words(
+    claim: GpuClaim, silent: Mapping[str, tuple[str, Millis]], now_ms: Millis
+) -> tuple[str, str]:
+    first = min(since for _, since in silent.values())
+    names = " and ".join(
+        f"{alias} hasn't been reachable since {format_instant(since)}"
+        for alias, since in sorted(silent.values())
+    )
+    text = f"{names}; the claim stays bound and its meter runs on, the time is recorded as disputed"
+    return (
+        UNREACHABLE_FOR_1_HOUR if now_ms >= first + ALARM_AFTER_MS else UNREACHABLE,
+        text + _access_words(claim, {alias for alias, _ in silent.values()}, now_ms),
+    )
+
+
+def _access_words(claim: GpuClaim, aliases: Collection[str], now_ms: Millis) -> str:
+    """Say when access ends, once that is near: a token can't be renewed where nobody answers."""
+    access = claim.status.access
+    ends = [c.expiration_time for c in access.clusters if c.alias in aliases] if access else []
+    if not ends or now_ms < min(ends) - TOKEN_WARNING_MS:
+        return ""
+    verb = "ended" if now_ms >= min(ends) else "ends"
+    return f"; access there {verb} at {format_instant(min(ends))} and is renewed when it answers"
+
+
+def _outages(
+    claim: GpuClaim,
+    allocation: Allocation,
+    silent: Mapping[str, tuple[str, Millis]],
+    now_ms: Millis,
+) -> tuple[Outage, ...]:
+    """Return the claim's outages: those that are over closed, those that began opened."""
+    found: list[Outage] = []
+    is_open: set[str] = set()
+    for each in claim.status.outages:
+        mine = each.sequence == allocation.sequence and each.until_time is None
+        if mine and each.lease_uid in silent:
+            is_open.add(each.lease_uid)
+        over = mine and each.lease_uid not in silent
+        until = Millis(max(now_ms, each.from_time))
+        found.append(each.model_copy(update={"until_time": until}) if over else each)
+    found += [
+        Outage(
+            sequence=allocation.sequence,
+            lease_uid=uid,
+            gpus=sum(p.gpus for p in allocation.placements if p.lease_uid == uid),
+            from_time=Millis(max(silent[uid][1], allocation.bound_time or silent[uid][1])),
+        )
+        for uid in sorted(silent.keys() - is_open)
+    ]
+    return tuple(found[-MOST_OUTAGES:])

@@ -1,0 +1,96 @@
+"""Who has what, by the hub: claims by lease, holders by node. Made anew for each look, read by it alone."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from sublet.api.claim_status import allocation_of, is_giving_back
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
+from sublet.api.move_status import all_nodes
+from sublet.binder.namespace import namespace_name
+from sublet.book.holdings import holds
+from sublet.drift.marks import Holder
+
+_NOBODY: Final[tuple[Holder, ...]] = ()
+
+
+class Claims:
+    """The claims that hold nodes."""
+
+    def __init__(self, claims: Iterable[GpuClaim]) -> None:
+        self._by_lease: dict[LeaseUID, list[GpuClaim]] = defaultdict(list)
+        self._holders: dict[NodeUID, list[Holder]] = defaultdict(list)
+        self._homes: set[str] = set()
+        for claim in claims:
+            if holds(claim):
+                self._add(claim)
+
+    def of_lease(self, uid: LeaseUID) -> Sequence[GpuClaim]:
+        """Return the claims that stand on a lease."""
+        return self._by_lease.get(uid, ())
+
+    def holders(self, uid: NodeUID) -> Sequence[Holder]:
+        """Return the claims that have a node, or come to it, or leave it."""
+        return self._holders.get(uid, _NOBODY)
+
+    def has_home(self, name: str) -> bool:
+        """Say whether a namespace is one that a claim has, will have or leaves."""
+        return name in self._homes
+
+    def _add(self, claim: GpuClaim) -> None:
+        for holder, node_uid in holdings_of(claim):
+            self._holders[node_uid].append(holder)
+        for lease in sorted({p.lease_uid for p in all_nodes(claim)}):
+            self._by_lease[LeaseUID(lease)].append(claim)
+        self._homes |= homes_of(claim)
+
+
+def is_steady(claim: GpuClaim) -> bool:
+    """Say whether a claim is bound and nothing of it comes or goes: then all of it must be there."""
+    conditions = claim.status.conditions
+    return (
+        is_bound(claim)
+        and not is_giving_back(claim)
+        and claim.status.move is None
+        and not claim.status.leaving
+        and claim.status.access is not None
+        and is_true(conditions, "Reserved")
+    )
+
+
+def is_bound(claim: GpuClaim) -> bool:
+    """Say whether a claim is bound and stays so."""
+    conditions = claim.status.conditions
+    leaving = claim.metadata.deletion_timestamp is not None
+    return is_true(conditions, "Bound") and not is_true(conditions, "Releasing") and not leaving
+
+
+def holdings_of(claim: GpuClaim) -> list[tuple[Holder, NodeUID]]:
+    """Return the nodes that a claim may be in the books of, and whether it must be."""
+    allocation = allocation_of(claim)
+    stays = {p.node_uid for p in allocation.placements} if is_bound(claim) else set()
+    return [
+        (
+            Holder(
+                ClaimUID(claim.metadata.uid),
+                place.gpus,
+                TenantUID(allocation.tenant_uid),
+                is_bound=place.node_uid in stays,
+            ),
+            NodeUID(place.node_uid),
+        )
+        for place in all_nodes(claim)
+    ]
+
+
+def homes_of(claim: GpuClaim) -> set[str]:
+    """Return the names of all namespaces that a claim that holds nodes may have."""
+    allocation, move = allocation_of(claim), claim.status.move
+    numbers = {allocation.sequence, *(p.home for p in all_nodes(claim) if p.home is not None)}
+    if move is not None:
+        numbers.add(move.sequence)
+    # what is left behind lies in a namespace of its own reservation
+    numbers |= {left.sequence for left in claim.status.leaving}
+    return {namespace_name(claim.metadata.uid, n) for n in numbers}

@@ -1,0 +1,161 @@
+"""Takes back what a cluster holds of a claim that is nobody's: the steps of a release, without a claim to write them on.
+
+The decision is durable in the ledger: what was open for the claim is closed there before anything is destroyed. Before
+each destructive phase the hub is asked again. Pods first, then the entry off; a silent cluster holds everything up.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClaimUID
+from sublet.api.lease_terms import TenantAccess
+from sublet.api.relocation import PlacedNode
+from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.binder.locks import unlock_node
+from sublet.binder.namespace import Home
+from sublet.binder.ports import StillThere, Tools
+from sublet.binder.release import confirm_identity, empty, see_clean, shut_out
+from sublet.binder.sites import Berth, Site
+from sublet.binder.slots import Urgency
+from sublet.drift.orphans import Orphan, open_lines
+from sublet.fleet.cluster import LeasedCluster
+from sublet.kube.wire import PodList
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+
+Guard = Callable[[], Awaitable[None]]
+"""Asks the hub once more; raises Overtaken if the claim is there after all."""
+
+
+class Ledger(Protocol):
+    """What is read of the ledger."""
+
+    async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
+        """Return all facts of some claims in ledger order."""
+
+    async def newest_facts(self, count: int) -> list[Fact]:
+        """Return the last facts, newest first."""
+
+
+class Clearing:
+    """The taking back of one orphan; may be begun again after any failure."""
+
+    def __init__(
+        self, tools: Tools, ledger: Ledger, orphan: Orphan, absent_ms: Millis, *, is_over: bool
+    ) -> None:
+        """`absent_ms`: when the hub was first seen without the claim; `is_over`: the ledger's lines of it are to end."""
+        self._tools = tools
+        self._ledger = ledger
+        self._orphan = orphan
+        self._absent_ms = absent_ms
+        self._is_over = is_over
+        self._vacated_ms: Millis | None = None
+
+    async def run(self, cluster: LeasedCluster, lease: GpuLease, guard: Guard) -> None:
+        """Take everything back; StillThere, ClusterSilent, LedgerUnavailable and the APIs' errors: try again later."""
+        await guard()
+        await self._close_bill()
+        sites = self._sites(cluster, lease)
+        for site in sites:
+            await shut_out(site)
+        await guard()
+        for site in sites:
+            await empty(site)
+        await self._see_nobody(sites[0])
+        self._rest(lease)
+        for berth in sites[0].berths:
+            await see_clean(sites[0], berth)
+        await guard()
+        for berth in sites[0].berths:
+            async with sites[0].asking(Urgency.RELEASE):
+                await unlock_node(cluster, berth.place, self._orphan.claim_uid)
+        await self._close_rest(lease)
+
+    def rests_since(self, earlier: "Clearing") -> None:
+        """Go on with an earlier try's rest."""
+        self._vacated_ms = earlier._vacated_ms  # noqa: SLF001  of our own kind
+
+    def _sites(self, cluster: LeasedCluster, lease: GpuLease) -> list[Site]:
+        """Return the orphan's namespaces as sites; its nodes are with the first."""
+        berths = tuple(
+            Berth(_place(lease, e.node, e.node_uid, e.gpus), lease, cluster)
+            for e in self._orphan.entries
+            if e.lease_uid == lease.metadata.uid
+        )
+        names = self._orphan.namespaces or (f"sublet-{self._orphan.claim_uid}-1",)
+        homes = [
+            Home(
+                claim_uid=ClaimUID(self._orphan.claim_uid),
+                sequence=int(name.rsplit("-", 1)[1]),
+                gpus=self._orphan.gpus,
+                access=TenantAccess(),
+                server="",
+                host_share=None,
+            )
+            for name in names
+        ]
+        slots = self._tools.slots(cluster.lease_uid)
+        return [
+            Site(lease.spec.tenant_alias, cluster, slots, berths if i == 0 else (), home)
+            for i, home in enumerate(homes)
+        ]
+
+    async def _see_nobody(self, site: Site) -> None:
+        """See live that no pod of the claim is left on its nodes, in whatever namespace of it."""
+        for berth in site.berths:
+            async with site.asking(Urgency.RELEASE):
+                here = {"fieldSelector": f"spec.nodeName={berth.place.node}"}
+                pods = (await site.cluster.api.get_as("/api/v1/pods", PodList, **here)).items
+                await confirm_identity(site)
+            theirs = f"sublet-{self._orphan.claim_uid}-"
+            left = sum(p.metadata.namespace.startswith(theirs) for p in pods)
+            if left:
+                raise StillThere(f"waiting for {left} pods on node {berth.place.node}")
+
+    def _rest(self, lease: GpuLease) -> None:
+        """Let the nodes rest as the lease asks for it, counted from when this process saw them empty."""
+        now = self._tools.clock.now_ms()
+        self._vacated_ms = self._vacated_ms or now
+        left = self._vacated_ms + lease.spec.term.quarantine_seconds * MS_PER_SECOND - now
+        if left > 0:
+            raise StillThere("the nodes rest", left / MS_PER_SECOND)
+
+    async def _close_bill(self) -> None:
+        """End what is billed, of all leases at once: from then on it is held and not billed. Nothing is closed twice."""
+        lines = [f for f in await self._open() if f.kind is EntryKind.BOUND]
+        ends = [
+            replace(f, type=EntryType.CLOSE, at_ms=Millis(max(self._absent_ms, f.at_ms)))
+            for f in lines
+        ]
+        ends += [replace(f, kind=EntryKind.RELEASING, type=EntryType.OPEN) for f in ends]
+        if ends:
+            await self._tools.ledger.append(ends, {})
+
+    async def _close_rest(self, lease: GpuLease) -> None:
+        """End what is held of one lease."""
+        now = self._tools.clock.now_ms()
+        ends = [
+            replace(f, type=EntryType.CLOSE, at_ms=Millis(max(now, f.at_ms)))
+            for f in await self._open()
+            if f.kind is EntryKind.RELEASING and f.lease_uid == lease.metadata.uid
+        ]
+        if ends:
+            await self._tools.ledger.append(ends, {})
+
+    async def _open(self) -> list[Fact]:
+        """Return the lines that are to end; none of a claim that goes on elsewhere."""
+        if not self._is_over:
+            return []
+        return open_lines(await self._ledger.facts_of([self._orphan.claim_uid]))
+
+
+def _place(lease: GpuLease, node: str, node_uid: str, gpus: int) -> PlacedNode:
+    return PlacedNode(
+        lease=lease.spec.tenant_alias,
+        leaseUID=lease.metadata.uid,
+        product=lease.spec.product,
+        gpus=gpus,
+        node=node,
+        nodeUID=node_uid,
+    )

@@ -1,0 +1,186 @@
+"""Looks at every leased cluster now and then, and early where nodes changed; starts what has to be put right.
+
+Driven by the loop after each pass, level by level: one look per cluster at a time, a few clusters at once, no task per
+object. A look compares what is there with what the hub says and writes nothing itself while all is well. What can't be
+put right is kept as findings, which the loop tells claims; what is nobody's shows in the lease's condition Orphaned.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClusterUID, LeaseUID, NodeName
+from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.binder.binder import Binder
+from sublet.binder.ports import Tools
+from sublet.book.inventory import LeaseInventory, Unfit
+from sublet.drift.claims import Claims
+from sublet.drift.lookout import Lookout, Place
+from sublet.drift.mend import mending
+from sublet.drift.news import News
+from sublet.drift.sweeper import Sweeper
+from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.facts import NOT_LOOKED, Orphans
+from sublet.kube.errors import Forbidden, KubeError
+from sublet.ledger.port import LedgerUnavailable
+
+_AT_ONCE: Final = 4
+"""Clusters that are looked at at once."""
+_EARLY_SECONDS: Final = 2.0
+"""After nodes fell into a state of interest; so long a burst of them is one look."""
+_APART_SECONDS: Final = 10.0
+"""Between two looks at a cluster, however much happens, and the age at which who has what is read anew."""
+_OF_INTEREST: Final = frozenset(
+    {
+        Unfit.BOOK_UNREADABLE,
+        Unfit.QUARANTINED,
+        Unfit.NODE_OVERLAP,
+        Unfit.FOREIGN_PODS,
+        Unfit.WRONG_PRODUCT,
+        Unfit.MIG,
+        Unfit.SHARING,
+        Unfit.NOT_ADOPTED,
+    }
+)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One cluster's looks."""
+
+    due: float = 0.0
+    """Monotonic seconds."""
+    last: float = float("-inf")
+    """When the last one began."""
+    inventories: tuple[LeaseInventory, ...] = ()
+    states: frozenset[tuple[NodeName, Unfit]] = frozenset()
+    """Nodes in a state of interest, as noticed last."""
+    task: asyncio.Task[None] | None = None
+
+
+class Drift:
+    """The looks at all clusters, and what came of them."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Callable[[LeaseUID], LeasedCluster | None],
+        claims: Callable[[], Iterable[GpuClaim]],
+        binder: Binder,
+        tools: Tools,
+        sweeper: Sweeper,
+        changed: Callable[[], None],
+        every_seconds: float,
+    ) -> None:
+        self._cluster = cluster
+        self._claims = claims
+        self._binder = binder
+        self._tools = tools
+        self._sweeper = sweeper
+        self._changed = changed
+        self._every_seconds = every_seconds
+        self._watches: dict[ClusterUID, _Watch] = {}
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self.news = News()
+        self._lookout = Lookout(tools, self.news)
+        self._index = Claims(())
+        self._indexed_at = float("-inf")
+        self.due_ms: Millis | None = None
+        """When to be told again at the latest."""
+
+    def tend(self, leases: Iterable[GpuLease]) -> None:
+        """Start the looks that are due."""
+        by_cluster: dict[ClusterUID, list[Place]] = {}
+        for lease in leases:
+            cluster = self._cluster(LeaseUID(lease.metadata.uid))
+            if cluster is not None and cluster.facts.synced and cluster.facts.cluster_uid:
+                by_cluster.setdefault(cluster.facts.cluster_uid, []).append(Place(lease, cluster))
+        for uid in self._watches.keys() - by_cluster.keys():
+            self._drop(uid)
+        now, due = self._tools.clock.monotonic(), []
+        for uid, places in by_cluster.items():
+            watch = self._watches.setdefault(uid, _Watch())
+            if self._is_news(watch, places):
+                apart = min(_APART_SECONDS, self._every_seconds)
+                watch.due = min(watch.due, max(now + _EARLY_SECONDS, watch.last + apart))
+            is_idle = watch.task is None or watch.task.done()
+            if is_idle and watch.due <= now:
+                watch.last, watch.due = now, now + self._every_seconds
+                watch.task = asyncio.create_task(self._look(uid, places), name=f"drift {uid}")
+            due.append(max(0.0, watch.due - now))
+        wait = min(due, default=None)
+        self.due_ms = (
+            Millis(self._tools.clock.now_ms() + int(wait * MS_PER_SECOND) + 1)
+            if wait is not None
+            else None
+        )
+
+    async def close(self) -> None:
+        """Stop all looks."""
+        tasks = [w.task for w in self._watches.values() if w.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._sweeper.close()
+
+    @staticmethod
+    def _is_news(watch: _Watch, places: list[Place]) -> bool:
+        """Say whether other nodes than before are in a state of interest."""
+        inventories = tuple(p.cluster.inventory() for p in places)
+        if all(a is b for a, b in zip(inventories, watch.inventories, strict=False)) and len(
+            inventories
+        ) == len(watch.inventories):
+            return False
+        watch.inventories = inventories
+        before, watch.states = (
+            watch.states,
+            frozenset(
+                (n.name, n.unfit)
+                for x in inventories
+                for n in x.nodes.values()
+                if n.unfit in _OF_INTEREST
+            ),
+        )
+        return before != watch.states
+
+    def _who_has_what(self) -> Claims:
+        """Return an index of all claims that isn't old: what it can't know yet is looked at live before anything is done."""
+        now = self._tools.clock.monotonic()
+        if now - self._indexed_at > min(_APART_SECONDS, self._every_seconds) / 2:
+            self._index, self._indexed_at = Claims(self._claims()), now
+        return self._index
+
+    def _drop(self, uid: ClusterUID) -> None:
+        task = self._watches.pop(uid).task
+        if task is not None:
+            task.cancel()
+
+    async def _look(self, uid: ClusterUID, places: list[Place]) -> None:
+        """Look once at one cluster; nothing raised here leaves this task."""
+        log = structlog.get_logger().bind(cluster=uid)
+        try:
+            async with self._slots:
+                await self._look_at(uid, places)
+        except Forbidden as error:
+            said = f"a right is missing ({error.message[:200]}); run `sublet onboard` for this cluster again"
+            for place in places:
+                place.cluster.note_orphans(Orphans(NOT_LOOKED, said))
+            log.warning("drift not looked for", error=str(error))
+        except (KubeError, LedgerUnavailable) as error:
+            log.warning("drift not looked for", error=str(error))
+        except Exception:
+            log.exception("drift not looked for")
+        finally:
+            self._changed()
+
+    async def _look_at(self, uid: ClusterUID, places: list[Place]) -> None:
+        claims = self._who_has_what()
+        found = await self._lookout.look(uid, places, claims, self._binder.is_busy)
+        for claim in found.unwell:
+            self._binder.mend(claim, mending(uid, self._tools, self.news.note))
+        await self._sweeper.tend(uid, places, found.orphans, claims)

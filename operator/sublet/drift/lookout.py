@@ -1,0 +1,234 @@
+"""One look at one cluster: its nodes against the claims that have them, its namespaces against what they should hold.
+
+Nodes are put right here, under tests of their own; claims that need mending, and what is nobody's, are handed on.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sublet.api.claim_status import allocation_of
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClaimUID, ClusterUID, NodeName, NodeUID
+from sublet.binder.namespace import CLAIM_LABEL
+from sublet.binder.nodes import CLAIM_NAMESPACE, foreign_pods
+from sublet.binder.ports import Tools
+from sublet.binder.sites import Site, reachable_sites
+from sublet.book.inventory import Unfit
+from sublet.drift.access import SecretState, look_at_secret
+from sublet.drift.claims import Claims, is_steady
+from sublet.drift.compare import differences
+from sublet.drift.finding import Finding, Reason
+from sublet.drift.look import Sight, look
+from sublet.drift.marks import judge
+from sublet.drift.mend import is_handed_over
+from sublet.drift.news import News
+from sublet.drift.nodes import mend_node
+from sublet.drift.orphans import Entry, Orphan
+from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.isolation import PROBE_UID
+from sublet.fleet.nodebook import BOOK, LEASE_LABEL, BookError, parse_book
+from sublet.kube.wire import Node
+
+_SECRETS_IN: Final = 5
+"""Each kubeconfig is asked about in every fifth look: a dry run on the hub costs more than a line of a list."""
+_PODS_OF_NODES: Final = 16
+"""Nodes whose pods are looked at in one look, those first that weren't for longest."""
+_AT_A_STRETCH: Final = 32
+"""Nodes or claims that are compared before others get their turn on the loop."""
+_MOST_ORPHANS: Final = 1_000
+"""Of one cluster in one look."""
+_PROFILE: Final = frozenset({Unfit.MIG, Unfit.SHARING, Unfit.WRONG_PRODUCT})
+_SAID: Final[Mapping[Reason, str]] = {
+    Reason.NODE_IN_DOUBT: "the platform team looks into it",
+    Reason.FOREIGN_POD: "a pod that is no claim's holds GPUs there; its owner must take it away",
+    Reason.PROFILE_CHANGED: "MIG, sharing or the product of its GPUs was changed; the landlord must change it back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One lease and its connection."""
+
+    lease: GpuLease
+    cluster: LeasedCluster
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look hands on."""
+
+    unwell: tuple[GpuClaim, ...]
+    """Bound claims of which something isn't as it should be."""
+    orphans: tuple[Orphan, ...]
+
+
+class Lookout:
+    """Looks at clusters; remembers what it looked at when."""
+
+    def __init__(self, tools: Tools, news: News) -> None:
+        self._tools = tools
+        self._news = news
+        self._looks = 0
+        self._doubted: dict[NodeUID, tuple[str, frozenset[ClaimUID]]] = {}
+        """node UID -> what the last look doubted, and whom it didn't know there"""
+        self._pods_seen: dict[NodeUID, int] = {}  # node UID -> look at which its pods were seen
+
+    async def look(
+        self,
+        uid: ClusterUID,
+        places: Sequence[Place],
+        claims: Claims,
+        is_busy: Callable[[ClaimUID], bool],
+    ) -> Found:
+        """Look once; raises the API's errors."""
+        self._looks += 1
+        sight = await look(places[0].cluster)
+        here = {c.metadata.uid: c for p in places for c in claims.of_lease(p.cluster.lease_uid)}
+        steady = [
+            c for c in here.values() if is_steady(c) and not is_busy(ClaimUID(c.metadata.uid))
+        ]
+        findings: dict[ClaimUID, list[Finding]] = defaultdict(list)
+        strangers: dict[ClaimUID, list[Entry]] = defaultdict(list)
+        for place in places:
+            for number, node in enumerate(place.cluster.nodes()):
+                if number % _AT_A_STRETCH == 0:
+                    await asyncio.sleep(0)
+                await self._node(place, node, claims, here, is_busy, findings, strangers)
+            await self._pods(place)
+        for claim in here.values():
+            claim_uid = ClaimUID(claim.metadata.uid)
+            self._news.note_nodes(claim_uid, uid, tuple(findings.get(claim_uid, ())))
+            self._news.recall(claim)
+        unwell = []
+        for number, claim in enumerate(steady):
+            if number % _AT_A_STRETCH == 0:
+                await asyncio.sleep(0)
+            if await self._is_unwell(claim, uid, sight):
+                unwell.append(claim)
+        return Found(tuple(unwell), _orphans(sight, claims, strangers))
+
+    async def _node(
+        self,
+        place: Place,
+        node: Node,
+        claims: Claims,
+        here: Mapping[str, GpuClaim],
+        is_busy: Callable[[ClaimUID], bool],
+        findings: dict[ClaimUID, list[Finding]],
+        strangers: dict[ClaimUID, list[Entry]],
+    ) -> None:
+        """Judge one node as seen; mend it, say it of its claims, or note whom it names that doesn't have it."""
+        cluster, lease = place.cluster, place.lease
+        name, node_uid = NodeName(node.metadata.name), NodeUID(node.metadata.uid)
+        holders = claims.holders(node_uid)
+        verdict = judge(node, lease, holders)
+        doubt = verdict.doubt
+        if verdict.patches and not any(is_busy(h.claim_uid) for h in holders):
+            having = [here[h.claim_uid] for h in holders if h.claim_uid in here]
+            outcome = await mend_node(cluster, lease, name, having, self._tools)
+            doubt = outcome.doubt
+            if outcome.is_mended:
+                for claim in having:
+                    message = f"marks of node {name} at {lease.spec.tenant_alias} were put back"
+                    self._tools.events.note(claim, "Repaired", message, warning=True)
+        # what is seen once may be a cache that is behind
+        doubted = (doubt, verdict.strangers)
+        is_doubted = bool(doubt) and self._doubted.get(node_uid) == doubted
+        if doubt:
+            self._doubted[node_uid] = doubted
+        else:
+            self._doubted.pop(node_uid, None)
+        cluster.note_doubt(name, in_doubt=is_doubted)
+        for each in verdict.strangers:
+            strangers[each].append(Entry(cluster.lease_uid, name, node_uid, _gpus(node, each)))
+        reason = self._reason(cluster, name, in_doubt=is_doubted)
+        for holder in holders if reason is not None else ():
+            if holder.is_bound and reason is not None:
+                where = f"node {name} at {lease.spec.tenant_alias}"
+                said = (
+                    f"{where}: {doubt}; {_SAID[reason]}" if doubt else f"{where}: {_SAID[reason]}"
+                )
+                findings[holder.claim_uid].append(Finding(reason, said))
+
+    @staticmethod
+    def _reason(cluster: LeasedCluster, name: NodeName, *, in_doubt: bool) -> Reason | None:
+        state = cluster.inventory().nodes.get(name)
+        if in_doubt:
+            return Reason.NODE_IN_DOUBT
+        if cluster.is_foreign(name):
+            return Reason.FOREIGN_POD
+        return Reason.PROFILE_CHANGED if state is not None and state.unfit in _PROFILE else None
+
+    async def _pods(self, place: Place) -> None:
+        """Look at the pods of a few of the lease's nodes: a foreign one keeps a node from being sold."""
+        uid = place.lease.metadata.uid
+        ours = [n for n in place.cluster.nodes() if n.metadata.labels.get(LEASE_LABEL) == uid]
+        ours.sort(key=lambda n: self._pods_seen.get(NodeUID(n.metadata.uid), 0))
+        for node in ours[:_PODS_OF_NODES]:
+            self._pods_seen[NodeUID(node.metadata.uid)] = self._looks
+            name = NodeName(node.metadata.name)
+            # adoption looks again at a node that has some
+            if not place.cluster.is_foreign(name) and await foreign_pods(place.cluster, name):
+                place.cluster.note_foreign(name, foreign=True)
+
+    async def _is_unwell(self, claim: GpuClaim, cluster_uid: ClusterUID, sight: Sight) -> bool:
+        """Say whether something of a claim differs here, or did at the last look and may be well now."""
+        if self._news.is_unwell(ClaimUID(claim.metadata.uid), cluster_uid):
+            return True
+        sites, _ = reachable_sites(claim, self._tools, allocation_of(claim).placements)
+        here = [s for s in sites if s.cluster.facts.cluster_uid == cluster_uid]
+        if any(_differs(site, sight) or not is_handed_over(claim, site) for site in here):
+            return True
+        access = claim.status.access
+        if access is None or (hash(claim.metadata.uid) + self._looks) % _SECRETS_IN:
+            return False
+        return await look_at_secret(self._tools.hub, claim, access) is not SecretState.FINE
+
+
+def _differs(site: Site, sight: Sight) -> bool:
+    """Say whether a namespace isn't as it should be; not judged while a node of it isn't seen: unknown is not drift."""
+    seen = sight.home(site.home.name)
+    if seen.namespace is None or seen.is_ending or not seen.is_of(site.home.claim_uid):
+        return True
+    nodes = [(b.place.node_uid, b.cluster.node(NodeName(b.place.node))) for b in site.berths]
+    if any(node is None or node.metadata.uid != uid for uid, node in nodes):
+        return False
+    return bool(differences(site.home, seen))
+
+
+def _orphans(
+    sight: Sight, claims: Claims, strangers: Mapping[ClaimUID, Sequence[Entry]]
+) -> tuple[Orphan, ...]:
+    """Return what is there of claims that don't have it by what is known of the hub.
+
+    What isn't a claim's UID is nobody's name, and a cluster that shows no end of them is not believed.
+    """
+    homes: dict[ClaimUID, list[str]] = defaultdict(list)
+    for name, namespace in sight.namespaces.items():
+        uid = ClaimUID((namespace["metadata"].get("labels") or {}).get(CLAIM_LABEL, ""))
+        is_ours = (
+            name.startswith(f"sublet-{uid}-")
+            and CLAIM_NAMESPACE.fullmatch(name) is not None
+            and uid != PROBE_UID
+        )
+        ends = namespace["metadata"].get("deletionTimestamp") is not None
+        if is_ours and not claims.has_home(name) and not (ends and uid not in strangers):
+            homes[uid].append(name)
+    return tuple(
+        Orphan(uid, tuple(strangers.get(uid, ())), tuple(sorted(homes.get(uid, ()))))
+        for uid in sorted({*strangers, *homes})[:_MOST_ORPHANS]
+        if CLAIM_NAMESPACE.fullmatch(f"sublet-{uid}-1") is not None
+    )
+
+
+def _gpus(node: Node, uid: ClaimUID) -> int:
+    """Return how many GPUs a node's book gives a claim; 1 if only a label names it."""
+    try:
+        entries = parse_book(node.metadata.annotations.get(BOOK, ""))
+    except BookError:
+        entries = ()
+    return next((e.gpus for e in entries if e.claim_uid == uid), 1)

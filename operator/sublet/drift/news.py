@@ -1,0 +1,88 @@
+"""What claims are to be told of drift: kept from looks and mendings, told by the loop until their conditions say it.
+
+One condition, Degraded, is shared with the book: what it says of a failed node stands until it is over.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from sublet.api.common import find_condition, is_true
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID, ClusterUID
+from sublet.book.decisions import Degrade
+from sublet.drift.claims import is_bound
+from sublet.drift.finding import Finding, Reason, worst
+
+_OURS = frozenset(r.value for r in Reason)
+
+
+class News:
+    """Findings by claim and source."""
+
+    def __init__(self) -> None:
+        self._found: dict[ClaimUID, dict[str, tuple[Finding, ...]]] = defaultdict(dict)
+        """claim -> where it was found -> what"""
+        self._untold: set[ClaimUID] = set()
+
+    def note(self, uid: ClaimUID, cluster: ClusterUID, findings: tuple[Finding, ...]) -> None:
+        """Take over what mending a claim in one cluster found, in place of what it found before."""
+        self._put(uid, f"mend {cluster}", findings)
+
+    def note_nodes(self, uid: ClaimUID, cluster: ClusterUID, findings: tuple[Finding, ...]) -> None:
+        """Take over what a look at a claim's nodes in one cluster found."""
+        self._put(uid, f"nodes {cluster}", findings)
+
+    def is_unwell(self, uid: ClaimUID, cluster: ClusterUID) -> bool:
+        """Say whether the last mending left something to say."""
+        return bool(self._found.get(uid, {}).get(f"mend {cluster}"))
+
+    def recall(self, claim: GpuClaim) -> None:
+        """Look again at a claim that says something of drift: another process may have said it."""
+        said = find_condition(claim.status.conditions, "Degraded")
+        if said is not None and said.reason in _OURS:
+            self._untold.add(ClaimUID(claim.metadata.uid))
+
+    def sayings(
+        self, claim_of: Callable[[ClaimUID], GpuClaim | None]
+    ) -> Iterator[tuple[GpuClaim, Degrade]]:
+        """Yield what claims' conditions don't say yet, or say still."""
+        for uid in list(self._untold):
+            claim = claim_of(uid)
+            if claim is None or not is_bound(claim):
+                self._found.pop(uid, None)
+                self._untold.discard(uid)
+            elif (saying := self._saying(claim)) is not None:
+                yield claim, saying
+            elif not self._waits(claim):
+                self._untold.discard(uid)
+
+    def _put(self, uid: ClaimUID, source: str, findings: tuple[Finding, ...]) -> None:
+        before = self._found.get(uid, {}).get(source, ())
+        if findings == before:
+            return
+        self._found[uid][source] = findings
+        self._untold.add(uid)
+
+    def _saying(self, claim: GpuClaim) -> Degrade | None:
+        uid = ClaimUID(claim.metadata.uid)
+        finding = worst(tuple(f for some in self._found.get(uid, {}).values() for f in some))
+        said = find_condition(claim.status.conditions, "Degraded")
+        degraded = is_true(claim.status.conditions, "Degraded")
+        if degraded and said is not None and said.reason not in _OURS:
+            return None
+        if finding is None:
+            return Degrade(uid, said.reason, "") if degraded and said is not None else None
+        if (
+            degraded
+            and said is not None
+            and (said.reason, said.message) == (finding.reason, finding.message)
+        ):
+            return None
+        return Degrade(uid, finding.reason.value, finding.message)
+
+    def _waits(self, claim: GpuClaim) -> bool:
+        """Say whether something is to be said that another reason stands before."""
+        said = find_condition(claim.status.conditions, "Degraded")
+        found = self._found.get(ClaimUID(claim.metadata.uid), {})
+        others = said is not None and said.reason not in _OURS
+        return others and any(found.values())

@@ -1,0 +1,82 @@
+"""Puts a node's marks back: looked at live, judged, written under tests of the node's UID and its book as read.
+
+A claim's entry or the lease's mark that is gone is put back only while the claim is bound by a live read of the hub and
+no foreign pod holds the node's GPUs.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import structlog
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import NodeName
+from sublet.binder.locks import node_path
+from sublet.binder.nodes import foreign_pods
+from sublet.binder.ports import Tools
+from sublet.drift.claims import holdings_of
+from sublet.drift.marks import Holder, Verdict, judge
+from sublet.fleet.cluster import LeasedCluster
+from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
+from sublet.kube.wire import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one node."""
+
+    doubt: str = ""
+    is_foreign: bool = False
+    is_mended: bool = False
+
+
+async def mend_node(
+    cluster: LeasedCluster,
+    lease: GpuLease,
+    name: NodeName,
+    claims: Collection[GpuClaim],
+    tools: Tools,
+) -> Outcome:
+    """Look at one node live and put back what is gone; `claims`: those that have it as last seen.
+
+    Raises the errors of both APIs but those that say that something changed meanwhile: the next look sees it.
+    """
+    try:
+        node = await cluster.api.get_as(node_path(name), Node)
+    except NotFound:
+        return Outcome()
+    cluster.observe(node)
+    verdict = judge(node, lease, await _holders_now(claims, node, tools))
+    if verdict.doubt or not verdict.patches:
+        return Outcome(doubt=verdict.doubt)
+    if verdict.relocks and await foreign_pods(cluster, name):
+        cluster.note_foreign(name, foreign=True)
+        return Outcome(is_foreign=True)
+    return await _put_back(cluster, node, verdict)
+
+
+async def _put_back(cluster: LeasedCluster, node: Node, verdict: Verdict) -> Outcome:
+    name = node.metadata.name
+    try:
+        for patch in verdict.patches:
+            cluster.observe(await cluster.api.patch_as(node_path(name), patch, Node))
+    except (Invalid, Conflict, NotFound):
+        return Outcome()
+    except Forbidden as error:
+        # the belt's message may show other claims, so it goes to the log alone
+        log = structlog.get_logger()
+        log.warning("node not mended", node=name, lease=cluster.lease_uid, why=error.message)
+        return Outcome(doubt="the cluster's policies refuse to put its marks back")
+    structlog.get_logger().warning("node mended", node=name, lease=cluster.lease_uid)
+    return Outcome(is_mended=True)
+
+
+async def _holders_now(claims: Collection[GpuClaim], node: Node, tools: Tools) -> list[Holder]:
+    """Return who has the node by a live read of each claim: a release that is under way takes its entry off."""
+    found = []
+    for claim in claims:
+        live = await tools.claims.get(claim)
+        if live is not None and live.status.allocation is not None:
+            found += [h for h, uid in holdings_of(live) if uid == node.metadata.uid]
+    return found

@@ -1,0 +1,175 @@
+"""What a cluster holds of claims that, by the hub, don't have it: whose it may be, and what may be done about it. Pure.
+
+Absence alone frees nothing. The ledger is the witness outside the hub: a claim that it saw end is over; one that it
+has open and the hub doesn't know was let go by hand, unless the hub itself was put back to an earlier state.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
+from sublet.book.holdings import holds
+from sublet.drift.claims import holdings_of, homes_of
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+
+_MASS_PERCENT: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one node's own book says of a claim."""
+
+    lease_uid: LeaseUID
+    node: NodeName
+    node_uid: NodeUID
+    gpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """All that one cluster holds of one claim that, by the hub, doesn't have it."""
+
+    claim_uid: ClaimUID
+    entries: tuple[Entry, ...] = ()
+    namespaces: tuple[str, ...] = ()
+
+    @property
+    def gpus(self) -> int:
+        """Return the GPUs that it keeps from being sold."""
+        return sum(e.gpus for e in self.entries)
+
+
+class Fate(StrEnum):
+    """What is done about an orphan; the values are reasons of the lease's condition."""
+
+    NONE = "None"
+    """It is none: the hub knows it after all."""
+    WAITS = "Waits"
+    """Looked at once more before anything is done."""
+    TAKEN_BACK = "TakenBack"
+    """Nobody's by two looks at the hub and by the ledger: released."""
+    HUB_REWOUND = "HubRewound"
+    """The hub is older than the ledger: it was restored from a backup."""
+    UNKNOWN = "UnknownClaim"
+    """Neither the hub nor the ledger knows the claim."""
+    TOO_MANY = "TooMany"
+    """So many at once are no accident of a few."""
+
+
+HELD: Final = (Fate.HUB_REWOUND, Fate.TOO_MANY, Fate.UNKNOWN)
+"""Fates in which nothing is done without a person, the most telling first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One live look at the hub, and what the ledger says beside it."""
+
+    hub_version: int
+    """resourceVersion of the hub's list."""
+    hub_claims: Mapping[ClaimUID, GpuClaim | None]
+    """All claims on the hub by UID; parsed where they are asked about."""
+    facts: Mapping[ClaimUID, Sequence[Fact]]
+    """The ledger's lines of the claims that are asked about."""
+    newest_version: int
+    """The highest resourceVersion of the hub that the ledger's last lines name."""
+
+
+def fate_of(orphan: Orphan, witness: Witness, *, seen_before: bool, released: bool) -> Fate:
+    """Judge one orphan; `seen_before`: an earlier look at hub and cluster showed it, too; `released`: a person's word."""
+    uid, facts = orphan.claim_uid, witness.facts.get(orphan.claim_uid, ())
+    live = witness.hub_claims.get(uid)
+    if live is not None and _has(live, orphan):
+        return Fate.NONE
+    if not seen_before:
+        return Fate.WAITS
+    if released:
+        return Fate.TAKEN_BACK
+    if witness.hub_version < witness.newest_version or (
+        live is not None and _is_rewound(live, facts)
+    ):
+        return Fate.HUB_REWOUND
+    if uid not in witness.hub_claims and not facts:
+        return Fate.UNKNOWN
+    return Fate.TAKEN_BACK
+
+
+def too_many(fates: Mapping[ClaimUID, Fate], witness: Witness, known: int) -> Collection[ClaimUID]:
+    """Return the orphans that are left alone because too many vanished at once; `known`: claims that still stand there."""
+    vanished = [
+        uid
+        for uid, fate in fates.items()
+        if fate in (Fate.TAKEN_BACK, Fate.WAITS)
+        and uid not in witness.hub_claims
+        and open_lines(witness.facts.get(uid, ()))
+    ]
+    allowed = max(1, (known + len(vanished)) * _MASS_PERCENT // 100)
+    return vanished if len(vanished) > allowed else ()
+
+
+def open_lines(facts: Sequence[Fact]) -> list[Fact]:
+    """Return the lines that begin something of which no line says the end."""
+    closed = {
+        (f.claim_uid, f.sequence, f.lease_uid, f.kind) for f in facts if f.type is EntryType.CLOSE
+    }
+    return [
+        f
+        for f in facts
+        if f.type is EntryType.OPEN
+        and f.kind in (EntryKind.BOUND, EntryKind.RELEASING)
+        and (f.claim_uid, f.sequence, f.lease_uid, f.kind) not in closed
+    ]
+
+
+def version_of(text: str) -> int:
+    """Return a resourceVersion as the number that it is; 0 for anything else."""
+    return int(text) if text.isdecimal() and len(text) <= 20 else 0  # noqa: PLR2004  64 bits
+
+
+def words(found: Mapping[Fate, Sequence[Orphan]]) -> tuple[str, str]:
+    """Return reason and message of a lease's condition Orphaned: what is held, and what a person can do."""
+    fate = next((f for f in (*HELD, Fate.TAKEN_BACK, Fate.WAITS) if found.get(f)), None)
+    if fate is None:
+        return "", "every namespace and every entry is of a claim that has it"
+    orphans = [o for f, some in found.items() if f is not Fate.NONE for o in some]
+    uids = sorted(o.claim_uid for o in orphans)
+    gpus = sum(o.gpus for o in orphans)
+    more = f" and {len(uids) - 3} more" if len(uids) > 3 else ""  # noqa: PLR2004  enough to look for
+    return fate.value, f"{gpus} GPUs are held for claims that don't have them by the hub ({', '.join(uids[:3])}{more}): {_ADVICE[fate]}"  # fmt: skip
+
+
+_ADVICE: Final[Mapping[Fate, str]] = {
+    Fate.WAITS: "they are looked at once more",
+    Fate.TAKEN_BACK: "they are being taken back",
+    Fate.HUB_REWOUND: (
+        "the hub is older than the ledger, as after a restored backup, so nothing is taken back; restore or adopt the "
+        "claims, or name them in spec.releaseOrphans"
+    ),
+    Fate.TOO_MANY: (
+        "so many vanished at once that nothing is taken back; restore or adopt the claims, or name them in "
+        "spec.releaseOrphans"
+    ),
+    Fate.UNKNOWN: (
+        "the ledger doesn't know them either, so they may be another operator's; if they are nobody's, name them in "
+        "spec.releaseOrphans"
+    ),
+}
+
+
+def _has(live: GpuClaim, orphan: Orphan) -> bool:
+    """Say whether the claim, as it is on the hub now, has something of it."""
+    if not holds(live):
+        return False
+    nodes = {uid for _, uid in holdings_of(live)}
+    return bool(
+        nodes & {e.node_uid for e in orphan.entries} or homes_of(live) & {*orphan.namespaces}
+    )
+
+
+def _is_rewound(live: GpuClaim, facts: Sequence[Fact]) -> bool:
+    """Say whether the ledger knows more of a claim than the hub shows."""
+    newest = max((version_of(f.source_version) for f in facts), default=0)
+    last = max((f.sequence for f in facts), default=0)
+    return newest > version_of(live.metadata.resource_version) or last >= live.status.next_sequence

@@ -1,0 +1,175 @@
+"""Finds out whose orphans are, by the hub and the ledger, and takes back what is nobody's.
+
+Nothing is done at first sight, and nothing while the hub looks older than the ledger or too much vanished at once. At
+most one taking back is under way per orphan; what is left to do is found again by the next look.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID, ClusterUID
+from sublet.api.kinds import CLAIMS
+from sublet.api.times import Millis
+from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, StillThere, Tools
+from sublet.drift.claims import Claims
+from sublet.drift.clear import Clearing, Ledger
+from sublet.drift.lookout import Place
+from sublet.drift.orphans import (
+    Fate,
+    Orphan,
+    Witness,
+    fate_of,
+    too_many,
+    version_of,
+    words,
+)
+from sublet.fleet.facts import Orphans
+from sublet.kube.errors import KubeError, Unreachable
+from sublet.kube.identity import read_cluster_uid
+from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+
+_NEWEST: Final = 200
+"""Lines of the ledger from which the hub's newest known version is read."""
+_Key = tuple[ClusterUID, ClaimUID]
+
+
+@dataclass(slots=True)
+class _Case:
+    """One orphan over time."""
+
+    absent_ms: Millis
+    """When the hub was first seen without it."""
+    clearing: Clearing | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class Sweeper:
+    """The orphans of all clusters."""
+
+    def __init__(
+        self, tools: Tools, ledger: Ledger, hub_uid: Callable[[], ClusterUID | None]
+    ) -> None:
+        self._tools = tools
+        self._ledger = ledger
+        self._hub_uid = hub_uid
+        self._cases: dict[_Key, _Case] = {}
+
+    async def tend(
+        self,
+        cluster: ClusterUID,
+        places: Sequence[Place],
+        orphans: Sequence[Orphan],
+        claims: Claims,
+    ) -> None:
+        """Judge what a look found; raises the hub's errors and LedgerUnavailable."""
+        there = {(cluster, o.claim_uid) for o in orphans}
+        for key in [k for k in self._cases if k[0] == cluster and k not in there]:
+            case = self._cases[key]
+            if case.task is None or case.task.done():
+                del self._cases[key]
+        found: dict[Fate, list[Orphan]] = {}
+        if orphans:
+            witness = await self._ask({o.claim_uid for o in orphans})
+            fates = self._fates(cluster, places, orphans, witness)
+            known = {c.metadata.uid for p in places for c in claims.of_lease(p.cluster.lease_uid)}
+            for uid in too_many(fates, witness, len(known)):
+                fates[uid] = Fate.TOO_MANY
+            for orphan in orphans:
+                fate = fates[orphan.claim_uid]
+                found.setdefault(fate, []).append(orphan)
+                if fate is Fate.TAKEN_BACK:
+                    self._start(cluster, places, orphan, witness)
+        reason, message = words(found)
+        for place in places:
+            place.cluster.note_orphans(Orphans(reason, message))
+
+    async def close(self) -> None:
+        """Stop all takings back; each may be begun again."""
+        tasks = [c.task for c in self._cases.values() if c.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _fates(
+        self,
+        cluster: ClusterUID,
+        places: Sequence[Place],
+        orphans: Sequence[Orphan],
+        witness: Witness,
+    ) -> dict[ClaimUID, Fate]:
+        released = {uid for p in places for uid in p.lease.spec.release_orphans}
+        fates: dict[ClaimUID, Fate] = {}
+        for orphan in orphans:
+            key = (cluster, orphan.claim_uid)
+            fates[orphan.claim_uid] = fate_of(
+                orphan,
+                witness,
+                seen_before=key in self._cases,
+                released=orphan.claim_uid in released,
+            )
+            if fates[orphan.claim_uid] is Fate.NONE:
+                self._cases.pop(key, None)
+            else:
+                self._cases.setdefault(key, _Case(self._tools.clock.now_ms()))
+        return fates
+
+    async def _ask(self, uids: set[ClaimUID]) -> Witness:
+        """Ask the hub live for all claims and the ledger for some; the hub must be the hub."""
+        listing = await self._tools.hub.get(CLAIMS.path())
+        if await read_cluster_uid(self._tools.hub) != self._hub_uid():
+            raise Unreachable("the hub is another cluster now")
+        facts = await self._ledger.facts_of(sorted(uids))
+        newest = await self._ledger.newest_facts(_NEWEST)
+        return Witness(
+            hub_version=version_of(listing["metadata"]["resourceVersion"]),
+            hub_claims={
+                ClaimUID(i["metadata"]["uid"]): GpuClaim.model_validate(i)
+                if i["metadata"]["uid"] in uids
+                else None
+                for i in listing["items"]
+            },
+            facts={uid: [f for f in facts if f.claim_uid == uid] for uid in uids},
+            newest_version=max((version_of(f.source_version) for f in newest), default=0),
+        )
+
+    def _start(
+        self, cluster: ClusterUID, places: Sequence[Place], orphan: Orphan, witness: Witness
+    ) -> None:
+        case = self._cases[cluster, orphan.claim_uid]
+        if case.task is not None and not case.task.done():
+            return
+        is_over = orphan.claim_uid not in witness.hub_claims
+        clearing = Clearing(self._tools, self._ledger, orphan, case.absent_ms, is_over=is_over)
+        if case.clearing is not None:
+            clearing.rests_since(case.clearing)
+        case.clearing = clearing
+        case.task = asyncio.create_task(
+            self._take_back(clearing, places, orphan), name=f"orphan {orphan.claim_uid}"
+        )
+
+    async def _take_back(self, clearing: Clearing, places: Sequence[Place], orphan: Orphan) -> None:
+        """Take one orphan back, lease by lease; nothing raised here leaves this task."""
+        log = structlog.get_logger().bind(claim=orphan.claim_uid)
+
+        async def guard() -> None:
+            witness = await self._ask({orphan.claim_uid})
+            if fate_of(orphan, witness, seen_before=True, released=True) is Fate.NONE:
+                raise Overtaken(f"claim {orphan.claim_uid} is on the hub after all")
+
+        leases = {e.lease_uid for e in orphan.entries}
+        try:
+            for place in places:
+                if place.cluster.lease_uid in leases or (not leases and place is places[0]):
+                    await clearing.run(place.cluster, place.lease, guard)
+            log.warning("orphan taken back", gpus=orphan.gpus)
+        except (StillThere, ClusterSilent, ClusterRefuses, Overtaken) as reason:
+            log.info("orphan waits", reason=str(reason))
+        except (KubeError, LedgerUnavailable, LedgerConflict) as error:
+            log.warning("orphan not taken back", error=str(error))
+        except Exception:
+            log.exception("orphan not taken back")

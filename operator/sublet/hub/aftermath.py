@@ -1,0 +1,129 @@
+"""What claims leave in clusters by a person's word: listed in the lease's status, cleaned when the cluster answers.
+
+Of a lost lease the list is written with the word itself, so that a restart knows it. Cleaning is one task per lease, tried
+again until a live look shows nothing; a claim that still holds nodes there by the hub is left alone until it doesn't.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import structlog
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import LeaseUID
+from sublet.api.last_word import MOST_LEFTOVERS, Leftover, LostStatus
+from sublet.api.move_status import all_nodes
+from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.binder.forced import leftover_of
+from sublet.binder.leftovers import clear
+from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
+from sublet.book.holdings import holds
+from sublet.book.inventory import Reach
+from sublet.fleet.cluster import LeasedCluster
+from sublet.kube.errors import KubeError
+
+_RETRY_SECONDS: Final = 5.0
+
+
+def left_there(
+    lease: GpuLease, lost: LostStatus, claims: Iterable[GpuClaim], now_ms: Millis
+) -> tuple[Leftover, ...]:
+    """Return a lost lease's leftovers: those that are known, and what every claim that holds nodes there will leave."""
+    known = {left.claim_uid for left in lease.status.leftovers}
+    found = [
+        leftover_of(claim, lease.metadata.uid, lost.by, now_ms)
+        for claim in _on(lease, claims)
+        if claim.metadata.uid not in known
+    ]
+    new = sorted(found, key=lambda left: left.claim_uid)
+    return (*lease.status.leftovers, *new)[:MOST_LEFTOVERS]
+
+
+class Aftermath:
+    """Cleans what was left behind."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        claim: Callable[[str], GpuClaim | None],
+        connection: Callable[[LeaseUID], LeasedCluster | None],
+        changed: Callable[[], None],
+    ) -> None:
+        """`claim` returns a claim of the hub by UID, `connection` a lease's connection, whatever its state."""
+        self._tools = tools
+        self._claim = claim
+        self._connection = connection
+        self._changed = changed
+        self._tasks: dict[LeaseUID, asyncio.Task[None]] = {}  # lease UID -> its task
+        self._again_at: dict[LeaseUID, Millis] = {}  # lease UID -> not before
+        self.due_ms: Millis | None = None
+        """When to be told again at the latest; None if nothing is left anywhere that answers."""
+
+    def tend(self, leases: Iterable[GpuLease]) -> None:
+        """Start to clean where something is left, the cluster answers, and nothing is under way."""
+        now, self.due_ms = self._tools.clock.now_ms(), None
+        for lease in leases:
+            uid = LeaseUID(lease.metadata.uid)
+            cluster = self._answering(uid)
+            if not lease.status.leftovers or uid in self._tasks or cluster is None:
+                continue
+            again = self._again_at.get(uid, now)
+            if again > now:
+                self.due_ms = min(self.due_ms or again, again)
+            elif ready := [x for x in lease.status.leftovers if not self._is_held(lease, x)]:
+                self._tasks[uid] = asyncio.create_task(self._clean(lease, ready, cluster))
+
+    async def close(self) -> None:
+        """Stop all tasks; whatever they were at is begun again."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _answering(self, uid: LeaseUID) -> LeasedCluster | None:
+        found = self._connection(uid)
+        if found is None or not found.writable or found.facts.reach is not Reach.REACHABLE:
+            return None
+        return found
+
+    def _is_held(self, lease: GpuLease, left: Leftover) -> bool:
+        """Say whether the claim still holds nodes in that cluster, by this lease or another: its namespace is in use."""
+        claim = self._claim(left.claim_uid)
+        if claim is None or not holds(claim):
+            return False
+        uids = {LeaseUID(p.lease_uid) for p in all_nodes(claim)}
+        found = [self._tools.lease(uid) for uid in uids]
+        clusters = {x.status.cluster_uid for x in found if x is not None}
+        return lease.metadata.uid in uids or lease.status.cluster_uid in clusters
+
+    async def _clean(
+        self, lease: GpuLease, leftovers: list[Leftover], cluster: LeasedCluster
+    ) -> None:
+        uid, wait = LeaseUID(lease.metadata.uid), 0.0
+        log = structlog.get_logger().bind(lease=lease.metadata.name)
+        try:
+            for left in leftovers:
+                try:
+                    await clear(lease, left, cluster, self._tools)
+                    log.info("leftovers cleaned", claim=left.claim_uid, word_of=left.by)
+                except StillThere as reason:
+                    wait = max(wait, min(reason.wait_seconds, 30.0))
+                except (ClusterSilent, ClusterRefuses, KubeError) as error:
+                    log.warning("leftovers not cleaned", claim=left.claim_uid, error=str(error))
+                    wait = _RETRY_SECONDS
+                    break
+        finally:
+            self._tasks.pop(uid, None)
+            now = self._tools.clock.now_ms()
+            self._again_at[uid] = Millis(now + int(max(wait, 1.0) * MS_PER_SECOND))
+            self._changed()
+
+
+def _on(lease: GpuLease, claims: Iterable[GpuClaim]) -> Iterator[GpuClaim]:
+    """Yield the claims that hold nodes of a lease."""
+    uid = lease.metadata.uid
+    for claim in claims:
+        if holds(claim) and any(p.lease_uid == uid for p in all_nodes(claim)):
+            yield claim

@@ -1,0 +1,99 @@
+"""A network between the operator and one API server that can be cut: bytes are passed on as they are, TLS within.
+
+Cut means what a broken link means: connections stay open, new ones are accepted, and nothing comes through any more.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+_CHUNK = 65_536
+
+
+class Relay:
+    """One listening port that leads to one server."""
+
+    def __init__(self, server: str) -> None:
+        self._target = urlsplit(server)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._whole = asyncio.Event()
+        self._over = asyncio.Event()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="relay")
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Return the server's URL as seen through the relay."""
+        return f"https://127.0.0.1:{self.port}"
+
+    def cut(self) -> None:
+        """Let nothing through until `heal`."""
+        self._tell(self._whole.clear)
+
+    def heal(self) -> None:
+        """Let everything through again, what waited first."""
+        self._tell(self._whole.set)
+
+    def start(self) -> "Relay":
+        """Listen."""
+        self._thread.start()
+        self._listening.wait()
+        return self
+
+    def stop(self) -> None:
+        """Close everything."""
+        self._tell(self._over.set)
+        self._thread.join()
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        assert self._loop is not None, "start it first"
+        self._loop.call_soon_threadsafe(what)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._whole.set()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._listening.set()
+        await self._over.wait()
+        server.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there = await asyncio.open_connection(self._target.hostname, self._target.port)
+        except OSError:
+            writer.close()
+            return
+        with contextlib.suppress(asyncio.CancelledError):  # the relay is stopped
+            await asyncio.gather(self._pass_on(reader, there[1]), self._pass_on(there[0], writer))
+
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(_CHUNK):
+                await self._whole.wait()
+                sink.write(data)
+                await sink.drain()
+        except OSError:
+            pass
+        finally:
+            sink.close()
+
+
+@contextlib.contextmanager
+def relayed(kubeconfig: Path, copy: Path) -> Iterator[Relay]:
+    """Write a kubeconfig's copy whose server is reached through a relay, and give the relay."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    cluster = config["clusters"][0]["cluster"]
+    relay = Relay(cluster["server"]).start()
+    cluster["server"] = relay.url
+    copy.write_text(yaml.safe_dump(config))
+    try:
+        yield relay
+    finally:
+        relay.stop()

@@ -1,0 +1,84 @@
+"""An operator that writes down each of its requests: `python -m tests.harness.tracing`.
+
+`TRACE_FILE` gets one JSON line a request when its answer is there: when it was sent and answered (monotonic seconds),
+to which server, by which identity, what and with what body. The operator itself knows nothing of this.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sublet.app import main
+from sublet.kube.session import ApiServer
+
+
+@dataclass(frozen=True)
+class Request:
+    """One line of a trace."""
+
+    begun: float
+    ended: float
+    server: str
+    identity: str
+    """A digest of the token: who asked, not the token itself."""
+    method: str
+    path: str
+    params: dict[str, str]
+    content_type: str
+    body: str
+    failed: str
+
+    def is_about(self, *marks: str) -> bool:
+        """Say whether one of these texts is in the path or in the body."""
+        return any(mark in self.path or mark in self.body for mark in marks)
+
+
+def read_trace(path: Path) -> Iterator[Request]:
+    """Yield the requests of a trace, in the order of their answers; a line that was cut off ends it."""
+    for line in path.read_text().splitlines():
+        try:
+            yield Request(**json.loads(line))
+        except ValueError:
+            return
+
+
+def wrap() -> None:
+    """Write down every request from now on."""
+    trace = Path(os.environ["TRACE_FILE"]).open("a", buffering=1)  # noqa: SIM115  it lives as long as the process
+    send = ApiServer.request
+
+    async def request(self: ApiServer, method: str, path: str, **options: Any) -> bytes:
+        begun, failed = time.monotonic(), ""
+        try:
+            return await send(self, method, path, **options)
+        except BaseException as error:
+            failed = type(error).__name__
+            raise
+        finally:
+            token = self.endpoint.token() if self.endpoint.token is not None else ""
+            line = {
+                "begun": begun,
+                "ended": time.monotonic(),
+                "server": self.endpoint.server,
+                "identity": hashlib.sha256(token.encode()).hexdigest()[:16],
+                "method": method,
+                "path": path,
+                "params": dict(options.get("params") or {}),
+                "content_type": options.get("content_type", "application/json"),
+                "body": (options.get("body") or b"").decode(),
+                "failed": failed,
+            }
+            trace.write(json.dumps(line) + "\n")
+
+    ApiServer.request = request  # type: ignore[method-assign]  # that is the point
+
+
+if __name__ == "__main__":
+    wrap()
+    sys.exit(main())

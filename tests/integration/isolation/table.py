@@ -1,0 +1,258 @@
+"""The attack table: what may be tried, what stands against it, and which tests try it. docs/security.md is written from it.
+
+`python -m tests.integration.isolation.table` writes the table into the page.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[3]
+PAGE: Final = ROOT / "docs" / "security.md"
+BEGIN: Final = "<!-- the attack table, written from tests/integration/isolation/table.py -->"
+END: Final = "<!-- the end of the attack table -->"
+
+_PODS, _REACH, _RELEASE = "test_pods.py", "test_reach.py", "test_release.py"
+_HUB, _FENCE, _HUB_FENCE = "test_hub_tenant.py", "test_fence.py", "test_hub_fence.py"
+_PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secrets.py"
+_KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
+_HOSTILE, _HOLDINGS = "tests/unit/fleet/test_hostile.py", "tests/unit/book/test_holdings.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """One line of the table."""
+
+    what: str
+    defence: str
+    tests: tuple[tuple[str, str], ...]
+    """(file, test function); a bare file name is one of this folder's"""
+
+
+TABLE: Final = (
+    Attack(
+        "A pod tolerates another claim's taint, or every taint",
+        "policy `sublet-claim-pods`: a list of taints, never an empty key; elsewhere `sublet-other-pods`",
+        (
+            (_PODS, "test_no_pod_tolerates_more_than_its_own_pools_taint"),
+            (_PODS, "test_no_pod_selects_the_neighbours_nodes"),
+            (_FENCE, "test_pods_elsewhere_dont_tolerate_the_pool"),
+        ),
+    ),
+    Attack(
+        "`spec.nodeName`, a scheduler of its own, `pods/binding`",
+        "policies `sublet-claim-pods` and `sublet-claim-binding`; the verb isn't granted",
+        (
+            (_PODS, "test_no_pod_chooses_its_node_its_scheduler_or_how_long_it_stays"),
+            (_PODS, "test_a_bad_pod_is_refused_to_controllers_too"),
+            (_REACH, "test_a_tenant_binds_no_pod_to_a_node"),
+            (_REACH, "test_the_policy_refuses_a_binding_even_to_a_tenant_with_the_right"),
+        ),
+    ),
+    Attack(
+        "`NVIDIA_VISIBLE_DEVICES`, CDI annotations and MIG resources past the device plugin",
+        "policies `sublet-claim-pods` and `sublet-claim-env-keys`; `sublet-claim-defaults` sets the variable to `void`",
+        (
+            (_PODS, "test_no_pod_asks_for_devices_past_the_device_plugin"),
+            (_PODS, "test_no_pod_holds_its_node_or_asks_for_devices_by_its_metadata"),
+            (_PODS, "test_no_config_holds_the_variable_that_opens_devices"),
+            (_PODS, "test_a_container_without_a_gpu_sees_none"),
+            (_PODS, "test_a_pod_that_runs_gains_nothing_by_a_change"),
+        ),
+    ),
+    Attack(
+        "Privileged containers, hostPath, host namespaces, device mounts, kernel settings",
+        "Pod Security of the namespace, and the same rules in `sublet-claim-pods`",
+        (
+            (_PODS, "test_no_pod_reaches_the_node_beneath_it"),
+            (_PODS, "test_where_no_capability_is_sold_pod_security_refuses_too"),
+        ),
+    ),
+    Attack(
+        "Marks on nodes: labels, the node's book, taints; a node that comes back as another",
+        "no right on nodes; policies `sublet-node-metadata` and `sublet-node-invariants`; UIDs, not names",
+        (
+            (_REACH, "test_a_tenant_marks_no_node"),
+            (_REACH, "test_a_tenant_sees_and_touches_nothing_outside_its_namespace"),
+            (_FENCE, "test_even_an_admin_doesnt_forge_possession_by_mistake"),
+            (_HOSTILE, "test_a_node_that_comes_with_another_uid_is_another_node"),
+        ),
+    ),
+    Attack(
+        "Quota, network policy, limits, and the labels of the own namespace taken away",
+        "none of these rights in `sublet-tenant`; policy `sublet-namespace-metadata`; quotas on GPUs and ways in",
+        (
+            (_REACH, "test_a_tenant_keeps_the_fence_of_its_own_namespace"),
+            (_REACH, "test_a_tenant_runs_no_more_gpus_than_it_claims"),
+            (_REACH, "test_a_tenant_opens_no_way_in_from_outside"),
+            (_FENCE, "test_even_an_admin_doesnt_forge_possession_by_mistake"),
+        ),
+    ),
+    Attack(
+        "Roles and tokens for itself, impersonation",
+        "not granted: roles, bindings, service accounts, `serviceaccounts/token`, `impersonate`",
+        (
+            (_REACH, "test_a_tenant_gives_itself_no_right_and_no_token"),
+            (_REACH, "test_a_tenant_impersonates_nobody"),
+        ),
+    ),
+    Attack(
+        "Resource claims of other classes, or with admin access",
+        "not granted; the quota counts none; `sublet-claim-pods` refuses pods that name one",
+        (
+            (_REACH, "test_a_tenant_claims_no_device_past_its_claim"),
+            (_PODS, "test_no_pod_chooses_its_node_its_scheduler_or_how_long_it_stays"),
+        ),
+    ),
+    Attack(
+        "A token kept beyond the claim",
+        "role binding and account go first: 403 at once, 401 when the server's cache of ten seconds has run out",
+        (
+            (_RELEASE, "test_a_stolen_token_opens_nothing_once_its_claim_is_released"),
+            (_RELEASE, "test_the_secret_goes_with_the_claim"),
+        ),
+    ),
+    Attack(
+        "A claim that names a Secret, a namespace or a lease of others",
+        "a claim has no such field; credentials are read from the operator's own namespace alone",
+        (
+            (_HUB, "test_a_claim_names_no_secret_tenant_price_or_lease"),
+            (_HUB, "test_a_kubeconfig_secret_isnt_planted_or_bent"),
+        ),
+    ),
+    Attack(
+        "A kubeconfig with programs, files, proxies, or that leads to us, to the hub or to cloud metadata",
+        "an allow-list, inline only; addresses looked at again when the connection is made; no redirect is followed",
+        (
+            (_KUBECONFIG, "test_what_isnt_on_the_list_is_refused_by_name"),
+            (_SESSION, "test_a_name_that_leads_to_loopback_is_refused_when_the_connection_is_made"),
+            (_SESSION, "test_a_redirect_is_refused_and_not_followed"),
+            (_SECRETS, "test_a_refused_credential_is_named_by_its_field_and_never_by_its_content"),
+        ),
+    ),
+    Attack(
+        "Texts that break out of names, lines and templates",
+        "names are made of UIDs; patterns and lengths in the CRDs; patches and logs are data",
+        (
+            (_HUB, "test_texts_that_break_out_of_names_and_lines_are_refused"),
+            (_HUB, "test_texts_that_are_allowed_reach_no_name_and_break_no_line"),
+        ),
+    ),
+    Attack(
+        "Price, lease, tenant or size of a claim changed after it was reserved",
+        "no such fields, or fixed by the CRD's rules; the price is in status and ledger",
+        (
+            (_HUB, "test_what_was_reserved_isnt_changed_afterwards"),
+            (_HUB, "test_a_tenant_makes_no_lease_class_or_tenant"),
+        ),
+    ),
+    Attack(
+        "A forged status, a finalizer taken off, our labels and annotations",
+        "`/status` isn't granted; hub policy `sublet-hub-metadata`; the ledger decides, not the status",
+        (
+            (_HUB, "test_a_forged_status_is_not_written"),
+            (_HUB, "test_what_is_ours_of_a_claim_stays_as_it_is"),
+            (_HUB, "test_a_claim_made_again_from_what_is_stored_loses_nothing_of_ours"),
+            (_HUB, "test_who_asked_is_who_asked"),
+        ),
+    ),
+    Attack(
+        "Deleted and made again under the same name, to dodge the bill or to inherit",
+        "UIDs are the keys everywhere; bills are by UID and instant",
+        ((_HUB, "test_a_claim_made_again_under_its_name_is_another"),),
+    ),
+    Attack(
+        "Thousands of tiny claims, objects of any size",
+        "a quota on `count/gpuclaims.sublet.dev`; limits in the CRDs and of the API server",
+        (
+            (_HUB, "test_thousands_of_tiny_claims_stop_at_the_namespaces_quota"),
+            (_HUB, "test_an_object_larger_than_the_store_takes_is_refused"),
+        ),
+    ),
+    Attack(
+        "Reading others' claims, usage, prices, and what landlords are paid",
+        "rights in the own namespace only; nothing of others, and no secret, is written where a tenant looks",
+        (
+            (_HUB, "test_a_tenant_reads_nothing_of_others_nor_what_is_paid_for_it"),
+            (_SECRETS, "test_no_secret_is_written_anywhere"),
+            (
+                _SECRETS,
+                "test_a_tenant_reaches_no_landlords_name_contract_or_price_and_no_neighbours",
+            ),
+        ),
+    ),
+    Attack(
+        "A landlord's cluster that lies: wrong kinds, huge or endless answers, redirects, drips, floods, false UIDs",
+        "limits of time, bytes, pages and turns per cluster; answers checked for what they are; nodes by cluster and UID",
+        (
+            (_PROVIDER, "test_nonsense_of_one_landlord_is_said_on_its_lease_and_harms_no_other"),
+            (_PROVIDER, "test_nodes_that_cant_be_are_said_on_their_lease_and_harm_no_other"),
+            (_PROVIDER, "test_a_flood_of_one_landlord_leaves_the_others_their_turn"),
+            (_PROVIDER, "test_while_one_landlord_never_answers_another_ones_claims_are_bound"),
+            (_PROVIDER, "test_a_server_with_a_certificate_of_another_ca_isnt_spoken_to"),
+            (_PROVIDER, "test_after_all_that_the_operator_lives_and_its_memory_is_bounded"),
+            (_HOSTILE, "test_no_answer_raises_anything_but_our_own_errors"),
+            (_HOSTILE, "test_a_node_with_gpus_that_cant_be_is_not_sold"),
+            (_HOLDINGS, "test_a_landlord_that_shows_anothers_nodes_takes_nothing_off_sale"),
+        ),
+    ),
+    Attack(
+        "The operator's own token in the leased cluster, stolen",
+        "policies `sublet-operator-fence` and `sublet-operator-nodes`; no right on Secrets, policies or its own roles",
+        (
+            (_FENCE, "test_a_thief_of_the_credential_can_write_nothing_else"),
+            (_FENCE, "test_a_thief_of_the_credential_can_change_nothing_else"),
+            (_FENCE, "test_the_extra_role_names_nothing_that_the_cluster_doesnt_sell"),
+        ),
+    ),
+    Attack(
+        "The operator's own token on the hub, stolen",
+        "hub policy `sublet-hub-fence`; Secrets are made and replaced, never read, listed or patched",
+        (
+            (_HUB_FENCE, "test_a_thief_of_the_token_reads_and_deletes_nothing_of_anybody"),
+            (_HUB_FENCE, "test_a_patch_would_read_and_there_is_no_right_to_one"),
+            (_HUB_FENCE, "test_a_thief_makes_no_secret_but_a_claims_kubeconfig"),
+            (_HUB_FENCE, "test_a_thief_overwrites_no_secret_of_a_tenants_own"),
+            (_HUB_FENCE, "test_a_thief_makes_no_right_token_object_or_pod"),
+        ),
+    ),
+    Attack(
+        "Policies in a leased cluster taken away, loosened or changed",
+        "versions looked at with each probe, everything proven anew; the lease isn't sold, bound claims say so",
+        (
+            (_DRIFT, "test_a_policy_that_is_deleted_is_seen_and_mended"),
+            (_DRIFT, "test_a_binding_that_is_deleted_is_seen_and_mended"),
+            (_DRIFT, "test_a_binding_that_only_warns_is_seen_and_mended"),
+            (_DRIFT, "test_a_policy_whose_text_is_changed_is_seen_and_mended"),
+            (
+                _DRIFT,
+                "test_while_isolation_fails_nothing_is_sold_and_who_is_bound_is_told_and_stays",
+            ),
+        ),
+    ),
+)
+
+
+def path_of(file: str) -> str:
+    """Return the path of a test file below the project's folder."""
+    return file if "/" in file else f"tests/integration/isolation/{file}"
+
+
+def as_text() -> str:
+    """Return the table as it stands in the page."""
+    lines = ["| # | attack | defence | tried by |", "|---|---|---|---|"]
+    for number, attack in enumerate(TABLE, 1):
+        tests = "<br>".join(f"`{path_of(f).rsplit('/', 1)[-1]}`: `{t}`" for f, t in attack.tests)
+        lines.append(f"| {number} | {attack.what} | {attack.defence} | {tests} |")
+    return "\n".join(lines)
+
+
+def written_into(page: str) -> str:
+    """Return the page with the table in its place."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n\n{as_text()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written_into(PAGE.read_text()))

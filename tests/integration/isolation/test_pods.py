@@ -1,0 +1,224 @@
+"""Pods by which a tenant would come to others' GPUs or to the node: tried with the kubeconfig that it was given.
+
+Each attack is the tenant's plain pod with one thing changed, and the plain pod itself is accepted beside it. On east the
+namespace's Pod Security level is `privileged`, since a capability is sold there, so the policy alone refuses; on west
+Pod Security answers first.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.harness.waiting import wait_for
+from tests.integration.isolation.tenancy import Object, Tenancy, plain_pod, runs
+
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+
+Change = dict[str, Any]
+EVERYTHING = "a toleration without a key is refused"
+VISIBLE = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}
+SELECTOR = "pods of this namespace need nodeSelector claim.sublet.dev/"
+OTHER = "00000000-0000-4000-8000-000000000000"
+
+
+def container(**fields: Any) -> Change:
+    """Return a pod's spec whose only container has these fields, too."""
+    plain = plain_pod("x")["spec"]["containers"][0]
+    return {"containers": [{**plain, **fields}]}
+
+
+def secure(**fields: Any) -> Change:
+    return container(securityContext=fields)
+
+
+TOLERATIONS = [
+    ({"tolerations": [{"operator": "Exists"}]}, EVERYTHING),
+    ({"tolerations": [{"operator": "Exists", "effect": "NoSchedule"}]}, EVERYTHING),
+    ({"tolerations": [{"key": "team", "operator": "Exists"}]}, "may be tolerated"),
+    ({"tolerations": [{"key": "sublet.dev/leaving", "operator": "Exists"}]}, "may be tolerated"),
+    ({"tolerations": [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}]}, "may be tolerated"),
+]  # fmt: skip
+ELSEWHERE: list[tuple[Change, str]] = [
+    ({"nodeName": "e1"}, "spec.nodeName may not be set"),
+    ({"schedulerName": "mine"}, "only the default scheduler is allowed"),
+    ({"resourceClaims": [{"name": "gpu", "resourceClaimName": "g"}]}, "resource claims are not allowed"),
+    ({"runtimeClassName": "nvidia-legacy"}, "runtime class"),
+    ({"priorityClassName": "landlords"}, "priority class"),
+    ({"terminationGracePeriodSeconds": 315_360_000}, "terminationGracePeriodSeconds may be 600 at most"),
+]  # fmt: skip
+DEVICES = [
+    (container(env=[VISIBLE]), "NVIDIA_VISIBLE_DEVICES may only be void"),
+    (container(env=[{"name": "NVIDIA_VISIBLE_DEVICES", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}]), "may only be void"),
+    (container(envFrom=[{"prefix": "NVIDIA_", "configMapRef": {"name": "c"}}]), "this envFrom prefix could build"),
+    ({"initContainers": [{"name": "i", "image": "i", "env": [VISIBLE]}]}, "may only be void"),
+    (container(resources={"limits": {"nvidia.com/mig-1g.10gb": "1"}}), "the only extended resources here"),
+    (container(resources={"limits": {"example.com/nic": "1"}}), "the only extended resources here"),
+]  # fmt: skip
+HOST = [
+    (secure(privileged=True), "privileged containers are not allowed"),
+    ({"hostNetwork": True}, "host namespaces are not allowed"),
+    ({"hostPID": True}, "host namespaces are not allowed"),
+    ({"hostIPC": True}, "host namespaces are not allowed"),
+    ({"volumes": [{"name": "v", "hostPath": {"path": "/var/lib/kubelet"}}]}, "hostPath volumes are not allowed"),
+    ({"volumes": [{"name": "v", "hostPath": {"path": "/dev/nvidia0"}}]}, "hostPath volumes are not allowed"),
+    (secure(capabilities={"add": ["SYS_ADMIN"]}), "the only capabilities here"),
+    (secure(seccompProfile={"type": "Unconfined"}), "unconfined seccomp"),
+    ({**secure(procMount="Unmasked"), "hostUsers": False}, "procMount is not allowed"),
+    (container(ports=[{"containerPort": 80, "hostPort": 80}]), "host ports are not allowed"),
+    (container(livenessProbe={"tcpSocket": {"host": "169.254.169.254", "port": 80}}), "may not name a host"),
+    ({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}, "sysctl"),
+]  # fmt: skip
+ATTACKS = [*TOLERATIONS, *ELSEWHERE, *DEVICES, *HOST]
+
+
+def changed(change: Change) -> Object:
+    pod = plain_pod("attack")
+    pod["spec"].update(deepcopy(change))
+    return pod
+
+
+async def refusal(tenancy: Tenancy, claim: str, pod: Object) -> str:
+    """Return what the tenant is told of an attack; the same pod without it is accepted."""
+    path = f"/api/v1/namespaces/{tenancy.home(claim)}/pods"
+    async with tenancy.tenant(claim) as mallory:
+        said = await mallory.creates(path, pod)
+        assert await mallory.creates(path, plain_pod("attack"), dry=True) == "accepted"
+    return said
+
+
+async def _refused_with(tenancy: Tenancy, change: Change, words: str) -> None:
+    said = await refusal(tenancy, "wide", changed(change))
+    assert said.startswith("403"), said
+    assert words in said
+
+
+@pytest.mark.parametrize(("change", "words"), TOLERATIONS)
+async def test_no_pod_tolerates_more_than_its_own_pools_taint(tenancy: Tenancy, change, words):
+    await _refused_with(tenancy, change, words)
+
+
+@pytest.mark.parametrize(("change", "words"), ELSEWHERE)
+async def test_no_pod_chooses_its_node_its_scheduler_or_how_long_it_stays(
+    tenancy: Tenancy, change, words
+):
+    await _refused_with(tenancy, change, words)
+
+
+@pytest.mark.parametrize(("change", "words"), DEVICES)
+async def test_no_pod_asks_for_devices_past_the_device_plugin(tenancy: Tenancy, change, words):
+    await _refused_with(tenancy, change, words)
+
+
+@pytest.mark.parametrize(("change", "words"), HOST)
+async def test_no_pod_reaches_the_node_beneath_it(tenancy: Tenancy, change, words):
+    await _refused_with(tenancy, change, words)
+
+
+@pytest.mark.parametrize("change", [secure(privileged=True), {"hostPID": True}, *[c for c, _ in HOST[4:6]]])  # fmt: skip
+async def test_where_no_capability_is_sold_pod_security_refuses_too(tenancy: Tenancy, change):
+    said = await refusal(tenancy, "work", changed(change))
+
+    assert 'violates PodSecurity "restricted:latest"' in said
+
+
+async def test_no_pod_selects_the_neighbours_nodes(tenancy: Tenancy):
+    """A mutating policy adds the own selector, so the pod is pinned to nodes that no other claim is on."""
+    neighbour = {f"claim.sublet.dev/{tenancy.uid('theirs')}": "true"}
+    path = f"/api/v1/namespaces/{tenancy.home('work')}/pods"
+    pod = changed({"nodeSelector": neighbour})
+    async with tenancy.tenant("work") as mallory:
+        made = await mallory.api.create(path, pod, dry_run=True)
+
+    assert made["spec"]["nodeSelector"].keys() == {*neighbour, f"claim.sublet.dev/{tenancy.uid('work')}"}  # fmt: skip
+    assert tenancy.nodes("work").isdisjoint(tenancy.nodes("theirs"))
+
+
+@pytest.mark.parametrize(
+    ("meta", "words"),
+    [
+        ({"finalizers": ["mine.dev/hold"]}, "this finalizer is not allowed on pods"),
+        ({"annotations": {"cdi.k8s.io/gpu": "nvidia.com/gpu=all"}}, "cdi.k8s.io annotations are not allowed"),
+        ({"annotations": {"container.apparmor.security.beta.kubernetes.io/main": "unconfined"}}, "AppArmor"),
+    ],
+)  # fmt: skip
+async def test_no_pod_holds_its_node_or_asks_for_devices_by_its_metadata(
+    tenancy: Tenancy, meta, words
+):
+    pod = plain_pod("attack")
+    pod["metadata"].update(meta)
+
+    assert words in await refusal(tenancy, "wide", pod)
+
+
+async def test_a_pod_that_runs_gains_nothing_by_a_change(tenancy: Tenancy):
+    path = f"/api/v1/namespaces/{tenancy.home('wide')}/pods"
+    async with tenancy.tenant("wide") as mallory:
+        made = await mallory.api.create(path, plain_pod("runs", gpus=0))
+        tolerations = [*made["spec"]["tolerations"], {"operator": "Exists"}]
+        said = [
+            await mallory.merges(f"{path}/runs", {"spec": {"tolerations": tolerations}}),
+            await mallory.merges(f"{path}/runs", {"metadata": {"finalizers": ["mine.dev/hold"]}}),
+            await mallory.merges(f"{path}/runs", {"metadata": {"annotations": {"cdi.k8s.io/x": "y"}}}),
+            await mallory.merges(
+                f"{path}/runs/ephemeralcontainers",
+                {"spec": {"ephemeralContainers": [{"name": "e", "image": "e", "env": [VISIBLE]}]}},
+            ),
+        ]  # fmt: skip
+        fine = {"spec": {"ephemeralContainers": [{"name": "e", "image": "e"}]}}
+        assert await mallory.merges(f"{path}/runs/ephemeralcontainers", fine) == "accepted"
+        assert await mallory.asks("DELETE", f"{path}/runs") == "accepted"
+
+    words = (EVERYTHING, "this finalizer", "cdi.k8s.io annotations", "may only be void")
+    assert all(word in each for word, each in zip(words, said, strict=True)), said
+
+
+@pytest.mark.parametrize(("kind", "field"), [("configmaps", "data"), ("secrets", "stringData")])
+async def test_no_config_holds_the_variable_that_opens_devices(tenancy: Tenancy, kind, field):
+    path = f"/api/v1/namespaces/{tenancy.home('work')}/{kind}"
+    async with tenancy.tenant("work") as mallory:
+        bad = {"metadata": {"name": "c"}, field: {"NVIDIA_VISIBLE_DEVICES": "all"}}
+        good = {"metadata": {"name": "c"}, field: {"LR": "0.1"}}
+
+        assert "NVIDIA_VISIBLE_DEVICES is not allowed as a key" in await mallory.creates(path, bad)
+        assert await mallory.creates(path, good, dry=True) == "accepted"
+
+
+async def test_a_container_without_a_gpu_sees_none(tenancy: Tenancy):
+    """What the image's own environment says is unseen here, so the variable is set over it."""
+    path = f"/api/v1/namespaces/{tenancy.home('work')}/pods"
+    async with tenancy.tenant("work") as mallory:
+        made = await mallory.api.create(path, plain_pod("none", gpus=0), dry_run=True)
+
+    assert {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"} in made["spec"]["containers"][0]["env"]  # fmt: skip
+
+
+async def test_a_bad_pod_is_refused_to_controllers_too(tenancy: Tenancy):
+    """A Deployment is accepted as an object; the pods that it makes are not."""
+    home = tenancy.home("work")
+    pod = changed({"schedulerName": "mine"})
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "sly"},
+        "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": pod["spec"]},
+        },
+    }
+    path = f"/apis/apps/v1/namespaces/{home}/deployments"
+    async with tenancy.tenant("work") as mallory:
+        assert await mallory.creates(path, body) == "accepted"
+    look = ("get", "replicasets", "-n", home, "-o", "jsonpath={.items[*].status.conditions[*].message}")  # fmt: skip
+
+    def words() -> bool:
+        return "only the default scheduler" in tenancy.stack.kubectl("west", *look)
+
+    wait_for("the policy's words at the ReplicaSet", words)
+    async with tenancy.tenant("work") as mallory:
+        assert await mallory.asks("DELETE", f"{path}/sly") == "accepted"
+
+
+@pytest.mark.parametrize("claim", ["work", "wide"])
+def test_after_all_that_the_tenants_own_pod_runs_on_its_own_node(tenancy: Tenancy, claim: str):
+    runs(tenancy, claim)

@@ -1,0 +1,67 @@
+"""A token that was kept beyond its claim: refused at once, and soon not even known."""
+
+import time
+from http import HTTPStatus
+
+import pytest
+
+from sublet.fleet.kubeconfig import parse_kubeconfig
+from sublet.kube.errors import ApiError, Forbidden, Unauthorized
+from sublet.kube.session import ApiServer
+from tests.builders.api import claim
+from tests.harness.tenants import write_access
+from tests.harness.waiting import wait_for
+from tests.integration.isolation.tenancy import ACME, Tenancy, runs
+
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+
+CACHE_SECONDS = 10.0
+"""An API server remembers for so long that a token is good."""
+
+
+async def answer(api: ApiServer, path: str) -> type[ApiError] | None:
+    try:
+        await api.get(path)
+    except ApiError as error:
+        return type(error)
+    return None
+
+
+async def test_a_stolen_token_opens_nothing_once_its_claim_is_released(tenancy: Tenancy):
+    stack = tenancy.stack
+    stack.apply("hub", claim("brief", ACME))
+    bound = wait_for("bound", lambda: stack.is_bound(ACME, "brief"))
+    home = bound["status"]["access"]["clusters"][0]["namespace"]
+    stolen = write_access(stack, bound, stack.folder / "stolen.kubeconfig").read_bytes()
+    pods, review = f"/api/v1/namespaces/{home}/pods", "/api/v1/namespaces"
+    async with ApiServer(parse_kubeconfig(stolen, allow_local=True, hub_servers=())) as thief:
+        assert await answer(thief, pods) is None
+        stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "brief", "--wait=false")
+        seen = [await _first_refusal(thief, pods)]
+        begun = time.monotonic()
+        while seen[-1] is not Unauthorized and time.monotonic() - begun < CACHE_SECONDS + 5:
+            seen.append(await answer(thief, review))
+
+    assert seen[0] in (Forbidden, Unauthorized)
+    assert set(seen) <= {Forbidden, Unauthorized}
+    assert seen[-1] is Unauthorized, "the token is still known"
+    # counted from the first refusal, which comes before the account is deleted: the cache's life and what deletion takes
+    assert time.monotonic() - begun < CACHE_SECONDS + 5
+
+
+async def _first_refusal(thief: ApiServer, pods: str) -> type[ApiError]:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if (found := await answer(thief, pods)) is not None:
+            return found
+    raise AssertionError(f"not {HTTPStatus.FORBIDDEN} within 20 s")
+
+
+def test_the_secret_goes_with_the_claim(tenancy: Tenancy):
+    stack = tenancy.stack
+
+    wait_for("no Secret", lambda: not stack.get("hub", "secret", "-n", ACME, "brief-kubeconfig"))
+
+
+def test_who_still_holds_a_claim_works_on(tenancy: Tenancy):
+    runs(tenancy, "work")

@@ -1,0 +1,48 @@
+"""Every line of the attack table has its tests, every test file is in it, and the page says the same."""
+
+import ast
+
+import pytest
+
+from tests.integration.isolation.table import PAGE, ROOT, TABLE, Attack, path_of, written_into
+
+REFERENCE_LINES = 18
+"""Lines of the design's table; ours come after them."""
+
+
+def functions(path: str) -> set[str]:
+    """Return the test functions of a file."""
+    tree = ast.parse((ROOT / path).read_text())
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {n.name for n in tree.body if isinstance(n, kinds) and n.name.startswith("test_")}
+
+
+@pytest.mark.parametrize("attack", TABLE, ids=lambda a: a.what)
+def test_every_attack_is_tried(attack: Attack):
+    assert attack.tests
+    for file, name in attack.tests:
+        assert name in functions(path_of(file)), f"{file} has no {name}"
+
+
+def test_no_line_of_the_designs_table_is_missing():
+    assert len(TABLE) >= REFERENCE_LINES
+    assert len({a.what for a in TABLE}) == len(TABLE)
+
+
+def test_every_attack_that_is_tried_is_in_the_table():
+    """Controls and checks of the tests themselves apart."""
+    own = {
+        (file.name, name)
+        for file in (ROOT / "tests/integration/isolation").glob("test_*.py")
+        for name in functions(str(file.relative_to(ROOT)))
+    }
+    listed = {(path_of(f).rsplit("/", 1)[-1], name) for a in TABLE for f, name in a.tests}
+    files = {file for file, _ in own} - {"test_table.py"}
+
+    assert {file for file, _ in listed} >= files
+
+
+def test_the_page_shows_the_table():
+    text = PAGE.read_text()
+
+    assert text == written_into(text)

@@ -1,0 +1,117 @@
+"""Claims whose cluster doesn't answer: told after a minute and an hour, never taken, and the time is disputed."""
+
+from dataclasses import replace
+
+import pytest
+
+from sublet.api.common import find_condition, is_true
+from sublet.api.gpuclaim import Access, ClusterAccess
+from sublet.api.times import Millis
+from sublet.book.decisions import Silence
+from sublet.book.inventory import Reach
+from sublet.book.plan import plan
+from sublet.hub.meter import facts_of
+from tests.builders.api import NOW, as_claim, claim
+from tests.builders.fleet import after, reserve_of, view
+from tests.builders.moves import leased, running
+
+MINUTE, HOUR = 60_000, 3_600_000
+
+
+def silent(pair, since_ms: Millis = NOW):
+    each, found = pair
+    status = each.status.model_copy(update={"last_seen_time": since_ms})
+    return each.model_copy(update={"status": status}), replace(found, reach=Reach.UNKNOWN)
+
+
+def at_(seen, ms: int):
+    return replace(seen, now_ms=Millis(NOW + ms))
+
+
+def told(seen) -> list[Silence]:
+    return [d for d in plan(seen).decisions if isinstance(d, Silence)]
+
+
+def kinds(each) -> list[tuple[str, str, int]]:
+    return [(f.kind.value, f.type.value, f.at_ms - NOW) for f in facts_of(each)]
+
+
+def test_a_hiccup_is_not_told_and_the_book_looks_again_when_it_would_be():
+    seen = view([running(leased("west"))], [silent(leased("west"))])
+
+    assert told(at_(seen, MINUTE - 1)) == []
+    assert plan(seen).next_due_ms == NOW + MINUTE
+
+
+def test_after_a_minute_the_claim_says_since_when_and_stays_bound():
+    seen = at_(view([running(leased("west"))], [silent(leased("west"))]), MINUTE)
+
+    (train,) = after(seen, plan(seen)).claims
+
+    said = find_condition(train.status.conditions, "Reachable")
+    assert (said.status, said.reason) == ("Unknown", "Unreachable")
+    assert "west hasn't been reachable since 2026-11-22T10:00:00Z" in said.message
+    assert is_true(train.status.conditions, "Bound")
+    assert is_true(train.status.conditions, "Ready")
+    assert kinds(train) == [("bound", "open", 0), ("disputed", "open", 0)]
+
+
+def test_it_is_said_once_and_again_after_an_hour_and_nothing_is_taken_ever():
+    seen = at_(view([running(leased("west"))], [silent(leased("west"))]), MINUTE)
+    seen = after(seen, plan(seen))
+
+    assert plan(seen).decisions == ()
+    assert plan(seen).next_due_ms == NOW + HOUR
+    seen = at_(seen, HOUR)
+    (again,) = told(seen)
+    assert again.reason == "UnreachableFor1Hour"
+    seen = after(seen, plan(seen))
+    for days in (1, 30, 3_000):
+        assert plan(at_(seen, days * 24 * HOUR)).decisions == ()
+
+
+def test_when_it_answers_again_the_disputed_time_ends():
+    seen = at_(view([running(leased("west"))], [silent(leased("west"))]), MINUTE)
+    seen = after(seen, plan(seen))
+    west, found = leased("west")
+    seen = at_(replace(seen, leases=(west,), inventories={west.metadata.uid: found}), 2 * MINUTE)
+
+    (train,) = after(seen, plan(seen)).claims
+
+    assert is_true(train.status.conditions, "Reachable")
+    assert kinds(train)[1:] == [("disputed", "open", 0), ("disputed", "close", 2 * MINUTE)]
+    assert plan(replace(seen, claims=(train,))).decisions == ()
+
+
+def test_a_second_silence_is_a_second_disputed_time():
+    seen = at_(view([running(leased("west"))], [silent(leased("west"))]), MINUTE)
+    for fleet, ms in ((leased("west"), 2 * MINUTE), (silent(leased("west"), NOW + HOUR), 2 * HOUR)):
+        seen = after(seen, plan(seen))
+        west, found = fleet
+        seen = replace(seen, leases=(west,), inventories={west.metadata.uid: found})
+        seen = at_(seen, ms)
+    (train,) = after(seen, plan(seen)).claims
+
+    disputed = [(type_, at) for kind, type_, at in kinds(train) if kind == "disputed"]
+    assert disputed == [("open", 0), ("close", 2 * MINUTE), ("open", HOUR)]
+
+
+@pytest.mark.parametrize(("before_ms", "words"), [(30 * MINUTE, "ends at"), (-1, "ended at")])
+def test_access_that_is_about_to_end_is_said(before_ms: int, words: str):
+    train = running(leased("west"))
+    expires = Millis(NOW + MINUTE + before_ms)
+    access = Access(
+        secret_name="s",
+        clusters=(ClusterAccess(alias="west", namespace="n", expiration_time=expires),),
+    )
+    train = train.model_copy(update={"status": train.status.model_copy(update={"access": access})})
+
+    (said,) = told(at_(view([train], [silent(leased("west"))]), MINUTE))
+    assert f"access there {words}" in said.message
+
+
+def test_new_claims_go_elsewhere_meanwhile():
+    seen = view([as_claim(claim("next"))], [silent(leased("west")), leased("east")])
+
+    found = reserve_of(plan(seen), seen.claims[0])
+    assert found.lease_uids == {leased("east")[0].metadata.uid}

@@ -1,0 +1,37 @@
+"""Who has what, by the hub."""
+
+from sublet.api import bound_status
+from sublet.api.ids import LeaseUID, NodeUID
+from sublet.drift.claims import Claims, homes_of
+from tests.builders.api import as_claim, as_lease
+from tests.builders.fleet import bound, held, nodes
+
+WEST = as_lease()
+NODES = nodes(WEST, 2)
+RESERVED = held(as_claim(), WEST, NODES)
+BOUND = bound(RESERVED)
+UID = BOUND.metadata.uid
+
+
+def test_a_bound_claims_entry_must_be_there_and_a_reserved_ones_may():
+    assert [h.is_bound for h in Claims([BOUND]).holders(NODES[0].uid)] == [True]
+    assert [h.is_bound for h in Claims([RESERVED]).holders(NODES[0].uid)] == [False]
+    assert Claims([BOUND]).holders(NodeUID("another")) == ()
+
+
+def test_claims_are_found_by_lease_and_those_that_hold_nothing_arent():
+    assert list(Claims([BOUND]).of_lease(LeaseUID(WEST.metadata.uid))) == [BOUND]
+    assert not Claims([as_claim()]).of_lease(LeaseUID(WEST.metadata.uid))
+
+
+def test_a_namespace_that_takes_anothers_place_has_a_number_of_its_own_and_nothing_else_changes():
+    status = bound_status.rehomed(BOUND, {NODES[0].uid})
+    moved = BOUND.model_copy(update={"status": status})
+    before, after = BOUND.status.allocation, status.allocation
+
+    assert homes_of(moved) == {f"sublet-{UID}-1", f"sublet-{UID}-2"}
+    assert after is not None
+    assert before is not None
+    assert [p.home for p in after.placements] == [2, None]
+    assert (after.sequence, after.bound_time) == (before.sequence, before.bound_time)
+    assert status.next_sequence == 3

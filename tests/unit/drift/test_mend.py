@@ -1,0 +1,162 @@
+"""Mending against a cluster that answers as a test says: what is asked, in which order, and what is left alone."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sublet.api import bound_status
+from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
+from sublet.api.ids import ClusterUID
+from sublet.drift import mend
+from sublet.drift.finding import Finding, Reason
+from sublet.drift.mend import mending
+from sublet.kube.errors import Conflict, NotFound
+from tests.builders.api import NOW, as_claim, as_lease
+from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
+from tests.builders.fleet import bound, held, nodes
+
+WEST = as_lease()
+LEASE = WEST.metadata.uid
+NODES = nodes(WEST, 1)
+
+
+def bound_claim(namespace: int = 1) -> GpuClaim:
+    """Return a bound claim whose kubeconfig names its namespace of that number."""
+    found = bound(held(as_claim(), WEST, NODES))
+    name = f"sublet-{found.metadata.uid}-{namespace}"
+    access = Access(
+        secret_name="train-kubeconfig",
+        clusters=(ClusterAccess(alias="west", namespace=name, expiration_time=NOW + 10**7),),
+    )
+    return found.model_copy(update={"status": found.status.model_copy(update={"access": access})})
+
+
+class Home(NotedApi):
+    """A cluster in which the namespace is as `meta` says, None: gone; `taken`: names that are somebody else's."""
+
+    def __init__(
+        self, claim: GpuClaim, meta: dict[str, Any] | None, *, taken: bool = False
+    ) -> None:
+        super().__init__(claim.metadata.uid)
+        self._meta = meta
+        self._taken = taken
+
+    async def get(self, path: str, **params: str) -> dict[str, Any]:
+        if path.endswith("/kube-system"):
+            return {"metadata": {"uid": CLUSTER}}
+        if "/namespaces/sublet-" in path and path.count("/") == 4:
+            if self._meta is None:
+                raise NotFound(404, "NotFound", path)
+            return {"metadata": {"uid": "n1", "name": path.rsplit("/", 1)[1], **self._meta}}
+        if "fieldSelector" in params:
+            return {"items": [{"metadata": {"name": "x", "managedFields": [{"manager": "kubectl"}]}}]}  # fmt: skip
+        return {"metadata": {}, "items": []}
+
+    async def request(self, method: str, path: str, **_: Any) -> None:
+        await super().request(method, path)
+        if self._taken:
+            raise Conflict(409, "AlreadyExists", path)
+
+
+class Writing(Hub):
+    """The hub, which keeps what is written."""
+
+    def __init__(self, live: GpuClaim, calls: list[tuple[str, str]]) -> None:
+        super().__init__(live)
+        self._calls = calls
+
+    async def write_status(self, claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
+        self._calls.append(("HUB", ""))
+        self.live = await super().write_status(claim, status)
+        return self.live
+
+    async def replace(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return {}
+
+
+async def run(claim: GpuClaim, api: Home) -> tuple[Finding, ...]:
+    """Mend a claim; returns what was found."""
+    hub = Writing(claim, api.calls)
+    tools = tools_of(hub, {LEASE: WEST}, {LEASE: api})
+    tools.hub = hub
+    found: list[Finding] = []
+    work = mending(ClusterUID(CLUSTER), tools, lambda _, __, findings: found.extend(findings))
+    await work(claim, lambda: None)
+    return tuple(found)
+
+
+def labelled(claim: GpuClaim) -> dict[str, Any]:
+    labels = {"sublet.dev/claim": claim.metadata.uid, "pod-security.kubernetes.io/enforce": "restricted"}  # fmt: skip
+    return {"labels": labels, "annotations": {}}
+
+
+async def no_quota(_: Any) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mend, "_see_quota", no_quota)
+
+
+async def test_nothing_is_written_into_a_namespace_that_is_going():
+    claim = bound_claim()
+    api = Home(claim, {**labelled(claim), "deletionTimestamp": "2026-11-22T10:00:00Z"})
+
+    found = await run(claim, api)
+
+    assert [f.reason for f in found] == [Reason.NAMESPACE_TERMINATING]
+    assert api.calls == []
+
+
+async def test_nothing_is_written_into_a_namespace_without_the_claims_label():
+    claim = bound_claim()
+    api = Home(claim, {"labels": {}})
+
+    found = await run(claim, api)
+
+    assert [f.reason for f in found] == [Reason.ISOLATION_DEGRADED]
+    assert api.calls == []
+
+
+async def test_what_has_our_names_and_isnt_ours_is_left_alone():
+    claim = bound_claim()
+    api = Home(claim, labelled(claim), taken=True)
+
+    found = await run(claim, api)
+
+    assert {f.reason for f in found} == {Reason.ISOLATION_DEGRADED}
+    assert api.sent("APPLY", "DELETE") == []
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_successor_is_said_on_the_hub_before_it_is_made_and_only_once(
+    begun: bool, monkeypatch: pytest.MonkeyPatch
+):
+    claim = bound_claim()
+    if begun:  # an operator that ended in the middle
+        status = bound_status.rehomed(claim, {NODES[0].uid})
+        claim = claim.model_copy(update={"status": status})
+    api = Home(claim, labelled(claim) if begun else None)
+    made: list[str] = []
+
+    async def furnish(site: Any) -> None:
+        api.calls.append(("FURNISH", site.home.name))
+
+    async def prove(site: Any, _: Any) -> Any:
+        return SimpleNamespace()
+
+    async def hand_out(live: GpuClaim, new: Any, *_: Any) -> Access:
+        made.append("kubeconfig")
+        return Access(
+            secret_name="train-kubeconfig",
+            clusters=(ClusterAccess(alias="west", namespace="new", expiration_time=NOW + 10**7),),
+        )
+
+    for name, stand_in in (("furnish", furnish), ("prove", prove), ("hand_out", hand_out)):
+        monkeypatch.setattr(mend, name, stand_in)
+    await run(claim, api)
+
+    new = ("FURNISH", f"sublet-{claim.metadata.uid}-2")
+    assert api.calls[:2] == ([new, ("HUB", "")] if begun else [("HUB", ""), new])
+    assert made == ["kubeconfig"]

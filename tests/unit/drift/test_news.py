@@ -1,0 +1,78 @@
+"""What claims are told of drift, when, and when not."""
+
+from sublet.api import bound_status
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID, ClusterUID
+from sublet.book.decisions import Degrade
+from sublet.drift.finding import Finding, Reason, worst
+from sublet.drift.news import News
+from tests.builders.api import NOW, as_claim, as_lease
+from tests.builders.fleet import bound, held, nodes
+
+WEST = as_lease()
+CLAIM = bound(held(as_claim(), WEST, nodes(WEST, 1)))
+UID, HERE, THERE = ClaimUID(CLAIM.metadata.uid), ClusterUID("here"), ClusterUID("there")
+FOREIGN = Finding(Reason.FOREIGN_POD, "a foreign pod")
+ENDING = Finding(Reason.NAMESPACE_TERMINATING, "the namespace goes")
+
+
+def saying(news: News, claim: GpuClaim = CLAIM) -> Degrade | None:
+    return next((said for _, said in news.sayings(lambda _: claim)), None)
+
+
+def told(claim: GpuClaim, said: Degrade) -> GpuClaim:
+    status = bound_status.degraded(claim, said.reason, said.message, NOW)
+    return claim.model_copy(update={"status": status})
+
+
+def test_a_finding_is_said_until_the_claim_says_it_and_then_no_more():
+    news = News()
+    news.note(UID, HERE, (FOREIGN,))
+
+    said = saying(news)
+
+    assert said == Degrade(UID, "ForeignPod", "a foreign pod")
+    assert saying(news) == said
+    assert saying(news, told(CLAIM, said)) is None
+
+
+def test_what_is_over_is_taken_back():
+    news = News()
+    news.note(UID, HERE, (FOREIGN,))
+    degraded = told(CLAIM, saying(news) or Degrade(UID, "", ""))
+    news.note(UID, HERE, ())
+
+    assert saying(news, degraded) == Degrade(UID, "ForeignPod", "")
+
+
+def test_what_one_cluster_finds_takes_nothing_back_of_another():
+    news = News()
+    news.note(UID, HERE, (FOREIGN,))
+    news.note(UID, THERE, ())
+    news.note_nodes(UID, HERE, ())
+
+    assert saying(news) == Degrade(UID, "ForeignPod", "a foreign pod")
+
+
+def test_a_failed_node_stands_before_drift_which_is_said_when_that_is_over():
+    news = News()
+    news.note(UID, HERE, (FOREIGN,))
+    failed = told(CLAIM, Degrade(UID, "NodeFailed", "node n0 fails"))
+
+    assert saying(news, failed) is None
+    assert saying(news, CLAIM) == Degrade(UID, "ForeignPod", "a foreign pod")
+
+
+def test_what_a_process_before_this_one_said_is_looked_at_again():
+    news = News()
+    stale = told(CLAIM, Degrade(UID, "ForeignPod", "long ago"))
+    news.recall(stale)
+    news.recall(CLAIM)
+
+    assert saying(news, stale) == Degrade(UID, "ForeignPod", "")
+
+
+def test_the_worst_is_said_first_with_the_number_of_the_others():
+    assert worst((FOREIGN, ENDING)) == Finding(Reason.NAMESPACE_TERMINATING, "the namespace goes (and 1 more)")  # fmt: skip
+    assert worst((FOREIGN, FOREIGN)) == FOREIGN
+    assert worst(()) is None

@@ -1,0 +1,141 @@
+"""Taking orphans back: never at first sight, the ledger first, and not while the hub has the claim after all."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID, TenantUID
+from sublet.api.times import Millis
+from sublet.drift.claims import Claims
+from sublet.drift.lookout import Place
+from sublet.drift.orphans import Entry, Orphan
+from sublet.drift.sweeper import Sweeper
+from sublet.kube.wire import Node
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+from tests.builders.api import NOW, as_claim, as_lease, claim, uid_of
+from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
+from tests.builders.fleet import bound, held, nodes
+from tests.builders.wire import our_node
+from tests.harness.fake_api import eventually
+
+WEST = as_lease()
+LEASE = LeaseUID(WEST.metadata.uid)
+GONE = ClaimUID(uid_of("gone"))
+NODE = our_node(WEST, f"{GONE}=8", uid_of("acme"))
+ORPHAN = Orphan(
+    GONE,
+    (Entry(LEASE, NodeName("n0"), NodeUID(NODE.metadata.uid), 8),),
+    (f"sublet-{GONE}-1",),
+)
+OPEN = Fact(
+    GONE, 1, TenantUID("t"), LEASE, EntryKind.BOUND, EntryType.OPEN, 8, Millis(NOW - 5), "p", "g", "100"
+)  # fmt: skip
+
+
+class Cluster(NotedApi):
+    """A cluster that notes when the ledger was written between its requests."""
+
+    async def patch_as(self, path: str, _: Any, __: type) -> Node:
+        self.calls.append(("PATCH", path))
+        return NODE
+
+
+class World:
+    """A hub, a ledger and one cluster; claims on the hub and lines of the ledger as a test says."""
+
+    def __init__(self, *facts: Fact, version: str = "200", hub_uid: str = "hub") -> None:
+        self.api = Cluster(GONE, {"/api/v1/nodes/n0": NODE})
+        self.facts, self.items, self.version = [*facts], list[dict[str, Any]](), version
+        tools = tools_of(Hub(None), {LEASE: WEST}, {LEASE: self.api})
+        cluster: Any = tools.cluster(LEASE)
+        cluster.lease_uid, cluster.note_orphans = LEASE, self._said
+        self.place = Place(WEST, cluster)
+        self.said = ""
+        tools.hub, tools.ledger = self, self
+        self.sweeper = Sweeper(tools, self, lambda: ClusterUID(hub_uid))
+
+    async def get(self, path: str, **_: str) -> dict[str, Any]:
+        if path.endswith("/kube-system"):
+            return {"metadata": {"uid": "hub"}}
+        return {"metadata": {"resourceVersion": self.version}, "items": self.items}
+
+    async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
+        return [f for f in self.facts if f.claim_uid in claim_uids]
+
+    async def newest_facts(self, count: int) -> list[Fact]:
+        return self.facts[-count:]
+
+    async def append(self, facts: Iterable[Fact], terms: Mapping[str, str]) -> int:
+        self.facts += facts
+        self.api.calls.append(("LEDGER", ""))
+        return 1
+
+    def _said(self, orphans: Any) -> None:
+        self.said = orphans.reason
+
+    async def look(self) -> None:
+        await self.sweeper.tend(ClusterUID(CLUSTER), [self.place], [ORPHAN], Claims(()))
+
+    async def end(self) -> None:
+        tasks = [c.task for c in self.sweeper._cases.values() if c.task is not None]
+        await eventually("done", lambda: all(t.done() for t in tasks))
+
+
+async def test_an_orphan_is_taken_back_at_second_sight_the_ledger_before_all_else():
+    world = World(OPEN)
+    await world.look()
+    assert world.said == "Waits"
+    assert world.api.calls == []
+
+    await world.look()
+    await world.end()
+
+    assert world.said == "TakenBack"
+    assert world.api.calls[0] == ("LEDGER", "")
+    assert world.api.sent("DELETE")[-1].endswith(f"/namespaces/sublet-{GONE}-1")
+    assert [c for c in world.api.calls if c[0] in ("DELETE", "PATCH", "LEDGER")][-2:] == [
+        ("PATCH", "/api/v1/nodes/n0"), ("LEDGER", ""),
+    ]  # fmt: skip
+    ends = [(f.kind.value, f.type.value) for f in world.facts[1:]]
+    assert ends == [("bound", "close"), ("releasing", "open"), ("releasing", "close")]
+
+
+async def test_a_second_try_closes_nothing_twice():
+    world = World(OPEN)
+    for _ in range(4):
+        await world.look()
+        await world.end()
+
+    assert len(world.facts) == 4
+
+
+async def test_a_claim_that_is_on_the_hub_with_the_node_is_none():
+    world = World(OPEN)
+    node = nodes(WEST, 1)[0]
+    live = bound(held(as_claim(claim(), uid=str(GONE)), WEST, [node]))
+    body = {"apiVersion": "sublet.dev/v1alpha1", "kind": "GpuClaim", **live.model_dump(mode="json", by_alias=True, exclude_none=True)}  # fmt: skip
+    body["status"]["allocation"]["placements"][0]["nodeUID"] = NODE.metadata.uid
+    world.items.append(body)
+    for _ in range(3):
+        await world.look()
+
+    assert world.said == ""
+    assert world.api.calls == []
+
+
+async def test_nothing_is_done_while_the_hub_is_older_than_the_ledger():
+    world = World(OPEN, version="99")
+    for _ in range(3):
+        await world.look()
+
+    assert world.said == "HubRewound"
+    assert world.api.calls == []
+
+
+async def test_a_hub_that_is_another_cluster_is_not_believed():
+    world = World(OPEN, hub_uid="another")
+
+    with pytest.raises(Exception, match="the hub is another cluster now"):
+        await world.look()
+    assert world.api.calls == []

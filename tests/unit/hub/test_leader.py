@@ -1,0 +1,33 @@
+"""What a new leader learns of the one before: until when it lived."""
+
+from typing import Any
+
+from sublet.hub.leader import Leadership
+from tests.harness.fake_api import SteppedClock
+
+
+class Hub:
+    """Keeps one Lease."""
+
+    def __init__(self, **spec: Any) -> None:
+        self.lease: dict[str, Any] = {"metadata": {}, "spec": spec}
+
+    async def get(self, _: str) -> dict[str, Any]:
+        return {"metadata": {}, "spec": dict(self.lease["spec"])}
+
+    async def replace(self, _: str, lease: dict[str, Any]) -> None:
+        self.lease = lease
+
+
+async def test_the_last_renewal_of_the_leader_before_is_known_once_we_lead():
+    hub: Any = Hub(holderIdentity="", renewTime="2026-11-22T09:59:00.500000Z")
+    leadership = Leadership(hub, SteppedClock(), namespace="n", identity="new", lease_seconds=15)
+
+    assert leadership.lived_ms is None
+    assert await leadership._try()
+    leadership.gained.set()
+    lived = leadership.lived_ms
+    assert lived is not None
+    assert lived % 60_000 == 500
+    assert await leadership._try()  # our own renewals are no news of anybody before us
+    assert leadership.lived_ms == lived
