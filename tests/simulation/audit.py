@@ -72,8 +72,8 @@ class _Source:
             raise error_from_status(refused.status, refused.body) from refused
         return msgspec.json.decode(answer)
 
-    async def get_metadata(self, path: str, **params: str) -> Any:
-        return await self.get(path, **params)
+    async def list_metadata(self, path: str, type_: type[Any], **params: str) -> Any:
+        return msgspec.convert(await self.get(path, **params), type_)
 
 
 class _Lines:

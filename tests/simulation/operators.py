@@ -22,6 +22,8 @@ from tests.simulation.network import Network
 
 HUB: Final = "https://hub.sim:6443"
 NAMESPACE: Final = "sublet-system"
+DRIFT_SECONDS: Final = 20.0
+"""What was made is looked at so often: often enough for a short history."""
 _PRIORITIES: Final = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
@@ -90,6 +92,7 @@ class Replica:
             identity=self.actor,
             allow_local_clusters=True,
             leader_election=self._elects,
+            drift_seconds=DRIFT_SECONDS,
         )
         operator = Operator(settings, hub, self.clock, self._database.ledger())
         self.operator = operator

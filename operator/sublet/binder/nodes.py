@@ -5,6 +5,7 @@ and no foreign pod holds its GPUs, by a live look; it can be sold only when it w
 """
 
 import re
+from collections.abc import Collection
 from typing import Any, Final
 
 from sublet.api.gpulease import GpuLease
@@ -99,23 +100,25 @@ async def hand_back(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> 
     return False
 
 
-async def foreign_pods(cluster: LeasedCluster, node: Node) -> bool:
+async def foreign_pods(cluster: LeasedCluster, node: Node, holders: Collection[str] = ()) -> bool:
     """Say whether a pod of nobody who is on a node holds GPUs of it, by a live look.
 
-    A claim is on it by its label: the pods of one that isn't came there while the node was another by UID, as when a
-    machine joins its cluster anew under its running pods.
+    A claim is on it by its label, or is one of `holders`, by UID: the pods of one that isn't came there while the node
+    was another by UID, as when a machine joins its cluster anew under its running pods.
     """
     name = node.metadata.name
     pods = await cluster.api.get_as("/api/v1/pods", PodList, fieldSelector=f"spec.nodeName={name}")
     return any(
-        pod.asks_for(GPU) and not _is_at_home(pod.metadata.namespace, node) for pod in pods.items
+        pod.asks_for(GPU) and not _is_at_home(pod.metadata.namespace, node, holders)
+        for pod in pods.items
     )
 
 
-def _is_at_home(namespace: str, node: Node) -> bool:
-    """Say whether a pod's namespace is that of a claim which the node is labelled with."""
+def _is_at_home(namespace: str, node: Node, holders: Collection[str]) -> bool:
+    """Say whether a pod's namespace is that of a claim which is on the node."""
     match = CLAIM_NAMESPACE.fullmatch(namespace)
-    return match is not None and CLAIM_LABEL + match["claim"] in node.metadata.labels
+    uid = match["claim"] if match is not None else ""
+    return bool(uid) and (CLAIM_LABEL + uid in node.metadata.labels or uid in holders)
 
 
 def _adoption(node: Node, lease: GpuLease) -> JsonPatch:
