@@ -6,7 +6,7 @@ from sublet.ledger.chain import verify
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.interval import BrokenLedger, Interval, intervals
 from tests.simulation.views import ClaimView, Term, book_of
-from tests.simulation.world import World
+from tests.simulation.world import World, tokens_of
 
 
 def find_unrest(world: World, terms: dict[tuple[str, int], Term]) -> Iterator[str]:
@@ -77,8 +77,13 @@ def _secrets(world: World, claims: dict[str, ClaimView]) -> Iterator[str]:
     for claim in claims.values():
         if claim.is_bound:
             name = (claim.status.get("access") or {}).get("secretName", "")
-            if world.hub.store.get("secrets", claim.namespace, name) is None:
+            secret = world.hub.store.get("secrets", claim.namespace, name)
+            if secret is None:
                 yield f"L5: bound claim {claim.uid} has no kubeconfig"
+                continue
+            for token in tokens_of(secret):
+                if not any(s.lets_in(token) for s in world.leased.values()):
+                    yield f"L5: bound claim {claim.uid} has a token that nobody accepts"
 
 
 def _idle(world: World, claims: dict[str, ClaimView]) -> Iterator[str]:

@@ -86,6 +86,14 @@ class Server:
                 raise Refused(401, "Unauthorized", "Unauthorized")
         return user
 
+    def lets_in(self, token: str) -> bool:
+        """Say whether a token counts here, and its user may do something in its namespace."""
+        try:
+            user = self._authenticate(token)
+        except Refused:
+            return False
+        return self.store.get("rolebindings", user.namespace, "sublet-tenant") is not None
+
     def _authorize(self, user: User, where: Where) -> None:
         """Let tenants into their own namespace while the RoleBinding stands (RBAC)."""
         if not user.is_tenant:

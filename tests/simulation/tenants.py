@@ -9,7 +9,7 @@ from tests.simulation.answers import Refused, Request, encode
 from tests.simulation.server import Server
 from tests.simulation.store import Key, Object, copy
 from tests.simulation.views import ClaimView
-from tests.simulation.world import TENANTS, World, token_of
+from tests.simulation.world import TENANTS, World, tokens_of
 
 _NAMES: Final = ("train", "tune", "serve")
 """Few, so that names come again."""
@@ -93,11 +93,10 @@ class Tenants:
         if secret is None:
             return
         namespace = f"sublet-{view.uid}-{place.get('home') or view.sequence}"
-        token = next(
-            (t for t, u in reversed(cluster.users.items()) if u.namespace == namespace), ""
-        )
-        if len(self._world.leased) == 1 and token and token_of(secret) != token:
-            self._world.note(f"{view.name} has an older token")
+        tokens = [t for t in tokens_of(secret) if t in cluster.users]
+        if not tokens:
+            return
+        token = tokens[-1]
         self._pods += 1
         limits = {"nvidia.com/gpu": str(self._rng.randint(1, place["gpus"]))}
         pod = {

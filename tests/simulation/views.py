@@ -79,12 +79,22 @@ class ClaimView:
         mine = release.get("sequence") == self.sequence
         done = self.conditions.get("Releasing", {})
         over = done.get("status") == "False" and done.get("reason") == "Released"
+        outages = self.status.get("outages") or ()
+        silent = {
+            s: tuple(
+                (o["leaseUID"], at(o["fromTime"]), at(o.get("untilTime")))
+                for o in outages
+                if o["sequence"] == s
+            )
+            for s in {o["sequence"] for o in outages}
+        }
         if self.allocation:
             yield Term(
                 self.sequence,
                 at(self.allocation.get("boundTime")),
                 at(release.get("releaseTime")) if mine else None,
                 at(done.get("lastTransitionTime")) if mine and over else None,
+                silent.get(self.sequence, ()),
             )
         for left in self.status.get("leaving") or ():
             yield Term(
@@ -92,6 +102,7 @@ class ClaimView:
                 at(left["boundTime"]),
                 at(left["releaseTime"]),
                 at(left.get("freedTime")),
+                silent.get(left["sequence"], ()),
             )
 
 
@@ -102,6 +113,17 @@ class Term(NamedTuple):
     bound: int | None
     released: int | None
     free: int | None
+    outages: tuple[tuple[str, int | None, int | None], ...] = ()
+    """(lease UID, from, until) of each time in which a cluster was silent."""
+
+    def outage(self, lease_uid: str, opens: bool, at_ms: int) -> int | None:
+        """Return the recorded instant that a disputed line carries: this one, if there is one such, else the last."""
+        found: list[int | None] = []
+        for uid, begin, end in self.outages:
+            if uid == lease_uid:
+                until = end if end is not None else self.released
+                found.append(begin if opens or until is None else max(until, begin or 0))
+        return at_ms if at_ms in found else (found[-1] if found else None)
 
 
 def book_of(node: Object) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
@@ -160,7 +161,7 @@ def _namespace(server: Server, name: str) -> None:
     server.store.put(Key("namespaces", "", name), body)
 
 
-def token_of(secret: Object) -> str:
-    """Return a tenant's token from the kubeconfig that was handed over."""
+def tokens_of(secret: Object) -> list[str]:
+    """Return a tenant's tokens from the kubeconfig that was handed over."""
     text = base64.b64decode(secret["data"]["value"]).decode()
-    return text.split("token: ", 1)[1].split("\n", 1)[0]
+    return re.findall(r"token: (\S+)", text)

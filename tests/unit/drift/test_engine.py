@@ -14,9 +14,9 @@ EVERY_SECONDS = 20.0
 
 def drift(clock: SteppedClock, looks: Any) -> Drift:
     """Return the looks at one cluster, each of which does what `looks` does."""
-    nodes = SimpleNamespace(nodes={})
+    nodes: Any = SimpleNamespace(nodes={})
     facts = SimpleNamespace(synced=True, cluster_uid=uid_of("cluster"))
-    cluster = SimpleNamespace(facts=facts, inventory=lambda: nodes, note_orphans=lambda _: None)
+    cluster: Any = SimpleNamespace(facts=facts, inventory=lambda: nodes, note_orphans=lambda _: None)
     made = Drift(
         cluster=lambda _: cluster,
         claims=lambda: (),
