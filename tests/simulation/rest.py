@@ -122,6 +122,10 @@ def _ledger(world: World, terms: dict[tuple[str, int], Term]) -> Iterator[str]:
         if term.released is not None:
             free = max(term.free, term.released) if term.free is not None else None
             wanted[uid, sequence, EntryKind.RELEASING] = {(term.released, free)}
+        for _, begun, answered in term.outages:
+            over = answered if answered is not None else term.released
+            end = max(over, begun) if over is not None else None
+            wanted.setdefault((uid, sequence, EntryKind.DISPUTED), set()).add((begun, end))
     for key in wanted.keys() | found.keys():
         if wanted.get(key) != found.get(key):
             yield f"A1: {key} is billed as {found.get(key)}, but the hub says {wanted.get(key)}"

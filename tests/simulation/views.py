@@ -82,7 +82,7 @@ class ClaimView:
         outages = self.status.get("outages") or ()
         silent = {
             s: tuple(
-                (o["leaseUID"], at(o["fromTime"]), at(o.get("untilTime")))
+                (o["leaseUID"], parse_instant(o["fromTime"]), at(o.get("untilTime")))
                 for o in outages
                 if o["sequence"] == s
             )
@@ -113,7 +113,7 @@ class Term(NamedTuple):
     bound: int | None
     released: int | None
     free: int | None
-    outages: tuple[tuple[str, int | None, int | None], ...] = ()
+    outages: tuple[tuple[str, int, int | None], ...] = ()
     """(lease UID, from, until) of each time in which a cluster was silent."""
 
     def outage(self, lease_uid: str, opens: bool, at_ms: int) -> int | None:
@@ -122,7 +122,7 @@ class Term(NamedTuple):
         for uid, begin, end in self.outages:
             if uid == lease_uid:
                 until = end if end is not None else self.released
-                found.append(begin if opens or until is None else max(until, begin or 0))
+                found.append(begin if opens or until is None else max(until, begin))
         return at_ms if at_ms in found else (found[-1] if found else None)
 
 

@@ -30,7 +30,7 @@ def line_of(fact: Fact) -> Line:
 
 def lines_of(claim: GpuClaim) -> set[Line]:
     """Return every line that a claim's status calls for now: what it has and what it leaves."""
-    return {*_left(claim), *_current(claim), *_given_up(claim)}
+    return {*_left(claim), *_current(claim), *_given_up(claim), *_disputed(claim)}
 
 
 def _current(claim: GpuClaim) -> Iterator[Line]:
@@ -58,6 +58,18 @@ def _left(claim: GpuClaim) -> Iterator[Line]:
         freed = left.freed_time
         end = Millis(max(freed, over)) if freed is not None else None
         yield from _interval(left.sequence, going, EntryKind.RELEASING, over, end)
+
+
+def _disputed(claim: GpuClaim) -> Iterator[Line]:
+    """Yield when a cluster was silent: until it answered, or the reservation's meter stopped."""
+    release = claim.status.release
+    stops = {left.sequence: left.release_time for left in claim.status.leaving}
+    stops |= {release.sequence: release.release_time} if release is not None else {}
+    for each in claim.status.outages:
+        until = each.until_time if each.until_time is not None else stops.get(each.sequence)
+        end = Millis(max(until, each.from_time)) if until is not None else None
+        gpus = {LeaseUID(each.lease_uid): each.gpus}
+        yield from _interval(each.sequence, gpus, EntryKind.DISPUTED, each.from_time, end)
 
 
 def _given_up(claim: GpuClaim) -> Iterator[Line]:

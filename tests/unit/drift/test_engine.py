@@ -16,7 +16,9 @@ def drift(clock: SteppedClock, looks: Any) -> Drift:
     """Return the looks at one cluster, each of which does what `looks` does."""
     nodes: Any = SimpleNamespace(nodes={})
     facts = SimpleNamespace(synced=True, cluster_uid=uid_of("cluster"))
-    cluster: Any = SimpleNamespace(facts=facts, inventory=lambda: nodes, note_orphans=lambda _: None)
+    cluster: Any = SimpleNamespace(
+        facts=facts, inventory=lambda: nodes, note_orphans=lambda _: None
+    )
     made = Drift(
         cluster=lambda _: cluster,
         claims=lambda: (),
