@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 from unittest import mock
 
@@ -49,6 +50,8 @@ class Link:
         """The kinds of fault that may strike now."""
         self.cut = False
         """Nothing goes through."""
+        self.is_frank = False
+        """Watches that stall are cut as soon as it heals."""
         self.watches: list[Watch] = []
 
     def wants(self, kind: str) -> bool:
@@ -67,8 +70,11 @@ class Link:
             watch.stalled = True
 
     def heal(self) -> None:
-        """Let messages through again; watches that stalled stay so."""
+        """Let messages through again; watches that stalled stay so, unless the link is frank."""
         self.cut = False
+        for watch in list(self.watches) if self.is_frank else ():
+            watch.stalled = False
+            watch.reset()
 
     def delay(self) -> float:
         """Return how long a message takes."""
@@ -83,55 +89,85 @@ class Link:
 
     async def send(self, request: Request, token: str) -> bytes:
         """Bring a request to the server and its answer back; Unreachable if there is none."""
-        answer: asyncio.Future[bytes] = self.loop.create_future()
         if self.cut and self._rng.random() < 0.5:
             await asyncio.sleep(CALM_SECONDS)
             raise Unreachable(f"{request.method} {request.path}: connection refused")
-        if not self.wants("lost"):
-            self.loop.later(self.delay(), self._reach, request, token, answer)
-        try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                return await answer
-        except TimeoutError as error:
-            raise Unreachable(f"{request.method} {request.path}: timed out") from error
+        call = _Call(request, token, self.loop.create_future(), self.loop.time() + REQUEST_SECONDS)
+        if self.wants("lost"):
+            self._lose(call)
+        else:
+            self.loop.later(self.delay(), self._reach, call)
+        return await call.answer
 
-    def _reach(self, request: Request, token: str, answer: asyncio.Future[bytes]) -> None:
+    def _lose(self, call: "_Call") -> None:
+        """Let a message get lost: its sender waits until its time is over."""
+        request = call.request
+        late = Unreachable(f"{request.method} {request.path}: timed out")
+        self.loop.later(max(0.0, call.deadline - self.loop.time()), _settle, call.answer, late)
+
+    def _reach(self, call: "_Call") -> None:
         """Let the server act, if the request reaches it."""
         if self.cut:
+            self._lose(call)
             return
+        result = self._refusal(call.request) or self._handled(call)
+        if call.request.is_write and self.wants("500 applied"):
+            text = {"reason": "InternalError", "message": "etcdserver: request timed out"}
+            result = error_from_status(500, text)
+        if call.request.is_write and self.wants("no reply"):
+            if self._rng.random() < 0.5:
+                self._lose(call)
+                return
+            result = Unreachable(f"{call.request.method} {call.request.path}: reset")
+        delay = self.delay()
+        if self.loop.time() + delay > call.deadline:
+            self._lose(call)
+        else:
+            self.loop.later(delay, self._arrive, call, result)
+
+    def _refusal(self, request: Request) -> Exception | None:
+        """Return what a server says that is in trouble and does nothing."""
         for status in ("500", "429"):
             if self.wants(status):
                 text = {"reason": "Fault", "message": "the server is in trouble"}
-                self._return(answer, error_from_status(int(status), text, "1"))
-                return
+                return error_from_status(int(status), text, "1")
         if request.method == "PATCH" and "json-patch" in request.content_type and self.wants("409"):
             # the server gives up after five conflicts with other writers (apiserver, handlers/patch.go)
             text = {"reason": "Conflict", "message": "the object has been modified"}
-            self._return(answer, error_from_status(409, text))
-            return
+            return error_from_status(409, text)
+        return None
+
+    def _handled(self, call: "_Call") -> bytes | Exception:
         try:
-            result: bytes | Exception = self.server.handle(request, token)
+            return self.server.handle(call.request, call.token)
         except Refused as refused:
-            result = error_from_status(refused.status, refused.body)
-        if request.is_write and self.wants("500 applied"):
-            text = {"reason": "InternalError", "message": "etcdserver: request timed out"}
-            result = error_from_status(500, text)
-        if request.is_write and self.wants("no reply"):
-            if self._rng.random() < 0.5:
-                self._return(answer, Unreachable(f"{request.method} {request.path}: reset"))
-            return
-        self._return(answer, result)
+            return error_from_status(refused.status, refused.body)
 
-    def _return(self, answer: asyncio.Future[bytes], result: bytes | Exception) -> None:
-        self.loop.later(self.delay(), self._arrive, answer, result)
-
-    def _arrive(self, answer: asyncio.Future[bytes], result: bytes | Exception) -> None:
-        if self.cut or answer.done():
-            return
-        if isinstance(result, Exception):
-            answer.set_exception(result)
+    def _arrive(self, call: "_Call", result: bytes | Exception) -> None:
+        if self.cut:
+            self._lose(call)
         else:
-            answer.set_result(result)
+            _settle(call.answer, result)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One request on its way."""
+
+    request: Request
+    token: str
+    answer: asyncio.Future[bytes]
+    deadline: float
+    """When its sender gives it up."""
+
+
+def _settle(answer: asyncio.Future[bytes], result: bytes | Exception) -> None:
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
 
 
 class Network:

@@ -24,6 +24,7 @@ HUB: Final = "https://hub.sim:6443"
 NAMESPACE: Final = "sublet-system"
 DRIFT_SECONDS: Final = 20.0
 """What was made is looked at so often: often enough for a short history."""
+PROBE_SECONDS: Final = 20.0
 _PRIORITIES: Final = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
@@ -93,6 +94,7 @@ class Replica:
             allow_local_clusters=True,
             leader_election=self._elects,
             drift_seconds=DRIFT_SECONDS,
+            probe_seconds=PROBE_SECONDS,
         )
         operator = Operator(settings, hub, self.clock, self._database.ledger())
         self.operator = operator

@@ -106,6 +106,8 @@ class World:
             server.users[token] = User("operator")
             url = HUB if server is self.hub else url_of(server.name)
             link = Link(name, server, self.loop, self.rng, self.faults)
+            # without election, two who see differently overwrite each other's words as long as they do
+            link.is_frank = not self.plan.elects
             self.network.links[name, url] = link
         return Replica(
             name,
