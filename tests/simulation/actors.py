@@ -31,6 +31,7 @@ class Actors:
             "clocks": self._troubles.jump,
             "ledger": self._troubles.lose_ledger,
             "compactions": self._troubles.compact,
+            "rewinds": self._troubles.rewind,
         }
         self._tasks: list[asyncio.Task[Any]] = []
 

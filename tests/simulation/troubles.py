@@ -3,6 +3,7 @@
 import asyncio
 
 from tests.simulation.network import Link
+from tests.simulation.server import Server
 from tests.simulation.world import World
 
 
@@ -96,6 +97,22 @@ class Troubles:
         server = self._rng.choice(list(self._world.servers.values()))
         self._count("compaction", server.name)
         server.store.compact()
+        self._cut_watches(server)
+
+    async def rewind(self) -> None:
+        """Restore a leased cluster from a backup of some seconds ago: versions go back with everything else."""
+        server = self._rng.choice(list(self._world.leased.values()))
+        saved = server.store.backup()
+        seconds = self._rng.choice((0.5, 3.0, 15.0)) * self._rng.random()
+        await asyncio.sleep(seconds)
+        self._count("rewind", f"{server.name} {seconds:.1f} s")
+        server.store.restore(saved)
+        self._world.rewound = self._world.remade = True
+        self._cut_watches(server)
+        for controllers in self._world.controllers:
+            controllers.resync()
+
+    def _cut_watches(self, server: Server) -> None:
         for link in self._world.links:
             if link.server is server:
                 for watch in list(link.watches):

@@ -52,6 +52,8 @@ class World:
         self.trace = self.network.trace
         self.remade = False
         """A node was made anew under the name of one that was lost."""
+        self.rewound = False
+        """A leased cluster was restored from a backup: what was there once may have to be made again."""
         self.writes = 0
         self.last_write_at = 0.0
         """Of an operator, and of more than its Lease."""

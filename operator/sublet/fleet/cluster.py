@@ -230,6 +230,17 @@ class LeasedCluster:
         self._left.discard(NodeUID(node.metadata.uid))
         self._upsert(node)
 
+    def _see_listed(self, node: Node) -> None:
+        """Take over what a list shows: also what is older than known, for a restored server's versions go back.
+
+        An answer that was newer than the list comes again as an event.
+        """
+        name = NodeName(node.metadata.name)
+        old = self._wire.get(name)
+        if old is not None and _is_newer(old.metadata, node.metadata):
+            del self._wire[name]
+        self._see(node)
+
     def _upsert(self, node: Node) -> None:
         old = self._wire.get(NodeName(node.metadata.name))
         if (
@@ -289,6 +300,7 @@ class LeasedCluster:
             target,
             Node,
             upsert=self._see,
+            listed=self._see_listed,
             delete=self._delete,
             changed=self._changed,
             clock=self._clock,

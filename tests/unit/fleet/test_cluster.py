@@ -193,3 +193,16 @@ async def test_an_answer_that_comes_late_brings_no_node_back(fake, made_anew: bo
         cluster.observe(old)
 
         assert uid_of("n0") not in {n.metadata.uid for n in cluster.nodes()}
+
+
+async def test_a_list_counts_whatever_an_answer_of_a_restored_server_once_said(fake):
+    told = msgspec.convert({**fake.items["n0"]}, Node)
+    async with engaged(fake) as cluster:
+        await eventually("watched", lambda: fake.open_watches)
+        told.metadata.resource_version = "1000"
+        told.metadata.labels["never"] = "was"
+        cluster.observe(told)
+        assert "never" in cluster.nodes()[0].metadata.labels
+        fake.send("ERROR", {"code": 410, "reason": "Expired"})
+
+        await eventually("read anew", lambda: "never" not in cluster.nodes()[0].metadata.labels)
