@@ -40,8 +40,8 @@ test: planes ## Run all tests, on real control planes.
 unit: setup ## Run the unit tests alone.
 	$(BIN)/python -m pytest -q tests/unit
 
-faults: planes ## Kill the operator at every write of bind and release.
-	$(BIN)/python -m pytest -q tests/faults
+faults: planes ## Put a fault at every write of every workload; writes build/faults.json. WORKERS=2 PLAN='{…}' replays one.
+	@$(BIN)/python -m tests.faults --workers $(or $(WORKERS),2) $(if $(PLAN),'$(PLAN)')
 
 simulate: setup ## Play simulated histories, SEEDS of them (10000); writes build/simulate.json.
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --count $(SEEDS) --out build/simulate.json

@@ -3,11 +3,13 @@
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
+
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.binder.claims import Outrun
 from sublet.binder.slots import Slots
 from sublet.kube.errors import NotFound
-from sublet.kube.wire import Meta, Node, Pod, PodList
+from sublet.kube.wire import HasMeta, Meta, Node, Pod, PodList
 from tests.builders.api import NOW
 
 CLUSTER = "00000000-0000-4000-8000-00000000c1c1"
@@ -34,6 +36,8 @@ class NotedApi:
     async def get_as(self, path: str, type_: type, **_: str) -> Any:
         if type_ is PodList:
             return PodList(Meta(), items=[Pod(Meta())] * self._pods)
+        if type_ is HasMeta:
+            return msgspec.convert(await self.get(path), HasMeta)
         if path not in self._nodes:
             raise NotFound(404, "NotFound", path)
         return self._nodes[path]

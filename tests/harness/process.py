@@ -3,15 +3,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from typing import Any
 
 from tests.harness.stack import Stack, operator_kubeconfig
-from tests.planes.binaries import ROOT
-from tests.planes.plane import die_with_parent
+from tests.harness.zygote import Forked, fork_operator
 
 
 class OperatorProcess:
@@ -25,7 +22,7 @@ class OperatorProcess:
         self.database = f"sqlite:///{stack.folder}/{name}.sqlite"
         self._module = module
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     def start(self, **extra: str) -> "OperatorProcess":
         """Start the process and wait until it is ready (or has ended)."""
@@ -44,11 +41,7 @@ class OperatorProcess:
             **self._settings,
             **extra,
         }
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module], cwd=ROOT, env={**os.environ, **settings},
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,  # noqa: PLW1509  one thread
-            )  # fmt: skip
+        self._process = fork_operator(self._module, {**os.environ, **settings}, self.log)
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and self._process.poll() is None:
             if b'"started"' in self.log.read_bytes()[begin:]:

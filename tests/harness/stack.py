@@ -106,13 +106,14 @@ def start_stack(
     hub_nodes: bool = False,
     audited: str = "",
     options: LeasedOptions = ONBOARDED,
+    durable: bool = False,
 ) -> Stack:
     """Start planes and install everything on them; with `hub_nodes` the hub can be leased too.
 
-    Requests of `audited` users, joined by commas, are in each plane's audit.log.
+    With `durable` their etcd syncs to disk. Requests of `audited` users, joined by commas, are in each plane's audit.log.
     """
     hub = "hub+nodes" if hub_nodes else "hub"
-    stack = Stack(planes.start(name, [hub, *leased], keep=False, audited=audited))
+    stack = Stack(planes.start(name, [hub, *leased], keep=False, durable=durable, audited=audited))
     crds = [yaml.safe_load(p.read_text()) for p in sorted((ROOT / "crds").glob("*.yaml"))]
     stack.apply("hub", *crds)
     asyncio.run(_install(stack, leased, options, belt=belt))

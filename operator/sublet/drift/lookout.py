@@ -5,7 +5,7 @@ Nodes are put right here, under tests of their own; claims that need mending, an
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,7 +109,8 @@ class Lookout:
                 await asyncio.sleep(0)
             if await self._is_unwell(claim, uid, sight):
                 unwell.append(claim)
-        return Found(tuple(unwell), _orphans(sight, claims, strangers))
+        left = {uid for place in places for uid in left_by(place.lease)}
+        return Found(tuple(unwell), find_orphans(sight, claims, strangers, left))
 
     async def _node(
         self,
@@ -143,7 +144,7 @@ class Lookout:
         else:
             self._doubted.pop(node_uid, None)
         cluster.note_doubt(name, in_doubt=is_doubted)
-        for each in verdict.strangers:
+        for each in verdict.strangers - left_by(lease):
             strangers[each].append(Entry(cluster.lease_uid, name, node_uid, _gpus(node, each)))
         reason = self._reason(cluster, name, in_doubt=is_doubted)
         for holder in holders if reason is not None else ():
@@ -200,8 +201,16 @@ def _differs(site: Site, sight: Sight) -> bool:
     return bool(differences(site.home, seen))
 
 
-def _orphans(
-    sight: Sight, claims: Claims, strangers: Mapping[ClaimUID, Sequence[Entry]]
+def left_by(lease: GpuLease) -> frozenset[ClaimUID]:
+    """Return the claims that left something there by a person's word; it is known, and cleaned by that."""
+    return frozenset(ClaimUID(left.claim_uid) for left in lease.status.leftovers)
+
+
+def find_orphans(
+    sight: Sight,
+    claims: Claims,
+    strangers: Mapping[ClaimUID, Sequence[Entry]],
+    left: Collection[ClaimUID],
 ) -> tuple[Orphan, ...]:
     """Return what is there of claims that don't have it by what is known of the hub.
 
@@ -214,6 +223,7 @@ def _orphans(
             name.startswith(f"sublet-{uid}-")
             and CLAIM_NAMESPACE.fullmatch(name) is not None
             and uid != PROBE_UID
+            and uid not in left
         )
         ends = namespace["metadata"].get("deletionTimestamp") is not None
         if is_ours and not claims.has_home(name) and not (ends and uid not in strangers):

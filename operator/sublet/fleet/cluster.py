@@ -61,6 +61,7 @@ class LeasedCluster:
         self.api = ApiServer(endpoint, LEASED_LIMITS, refuse_address=refuse_address)
         self._lease = lease
         self._clock = clock
+        self._began = clock.monotonic()
         self._lists = lists
         self._on_change = on_change
         self._probe = Probe(
@@ -125,6 +126,11 @@ class LeasedCluster:
         """Say whether writes may go there: its identity is the pinned one."""
         facts = self._probe.facts
         return facts.cluster_uid is not None and facts.identity_error is None
+
+    @property
+    def age_seconds(self) -> float:
+        """Return for how long there has been this connection."""
+        return self._clock.monotonic() - self._began
 
     @property
     def stale_seconds(self) -> float:

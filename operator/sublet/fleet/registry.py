@@ -7,6 +7,7 @@ credential (by hash) means a new connection; the old inventory is kept until the
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID
@@ -22,6 +23,9 @@ from sublet.fleet.probe import ProbeTimes
 from sublet.kube.addresses import is_local_address
 from sublet.kube.informer import LISTS_AT_ONCE
 from sublet.kube.session import Endpoint
+
+FIRST_ANSWER_SECONDS: Final = 10.0
+"""A connection that is new has so long to show its nodes and its isolation; its lease's status stays as it was meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,8 @@ class Fleet:
         self._made_from[uid] = wanted
         cluster.start()
         self._on_change(uid)
+        # whatever it has shown by then is told
+        asyncio.get_running_loop().call_later(FIRST_ANSWER_SECONDS, self._on_change, uid)
 
     async def disengage(self, uid: LeaseUID) -> None:
         """Forget a lease that is gone."""
@@ -148,6 +154,14 @@ class Fleet:
     def is_settled(self) -> bool:
         """Say whether every connection has shown what it leads to: nodes and a first proof of isolation, or a fault."""
         return all(_has_answered(c.facts) for c in self._clusters.values())
+
+    def has_answered(self, uid: LeaseUID) -> bool:
+        """Say whether a lease's connection has shown something, or had its time to: before that there is nothing to tell."""
+        cluster = self._clusters.get(uid)
+        if cluster is None or _has_answered(cluster.facts):
+            return True
+        silent = cluster.facts.unreachable_since_ms is not None
+        return silent or cluster.age_seconds >= FIRST_ANSWER_SECONDS
 
     def marked_nodes(self, uid: LeaseUID) -> int | None:
         """Return how many nodes carry the lease's mark; None while that isn't known."""

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from sublet.api.common import Condition, Status, find_condition
+from sublet.api.common import Condition, Status
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
@@ -22,7 +22,6 @@ from sublet.book.demand import tenants_by_namespace
 from sublet.book.inventory import LeaseInventory
 from sublet.clock import Clock
 from sublet.fleet.conditions import lease_status
-from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.registry import Fleet
 from sublet.hub.aftermath import left_there
 from sublet.hub.in_use import in_use, lease_in_use
@@ -33,7 +32,6 @@ from sublet.kube.session import ApiServer, JsonPatch
 
 K = TypeVar("K", GpuClass, GpuLease, GpuTenant)
 _WRITES_AT_ONCE: Final = 8
-_FIRST_ANSWER_SECONDS: Final = 10.0
 _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
 
 
@@ -57,7 +55,6 @@ class StatusWriter:
         self._clock = clock
         self._tally = Tally(state.claims)
         self._slots = asyncio.Semaphore(_WRITES_AT_ONCE)
-        self._began = clock.monotonic()
 
     async def write_all(self) -> None:
         """Write the statuses and finalizers of leases, classes and tenants that changed."""
@@ -73,8 +70,8 @@ class StatusWriter:
         self, lease: GpuLease, inventories: Mapping[LeaseUID, LeaseInventory], now: Millis
     ) -> None:
         uid = LeaseUID(lease.metadata.uid)
-        if self._is_too_early(lease, self._fleet.facts(uid)):
-            return
+        if lease.status.conditions and not self._fleet.has_answered(uid):
+            return  # a restart, or a new credential, is no reason to say for a second that nothing is known
         inventory = inventories.get(uid) or LeaseInventory(uid)
         held = self._tally.held(uid, now)
         facts, lived_ms = self._fleet.facts(uid), self._lived_ms()
@@ -88,12 +85,6 @@ class StatusWriter:
             update["leftovers"] = left_there(lease, status.lost, claims, now)
         status = status.model_copy(update=update)
         await self._write(LEASES, lease, status, in_use=using > 0 or has_nodes)
-
-    def _is_too_early(self, lease: GpuLease, facts: LeaseFacts) -> bool:
-        """Say whether what is known of a lease's cluster is older than we are, and it had no time to answer yet."""
-        is_young = self._clock.monotonic() - self._began < _FIRST_ANSWER_SECONDS
-        is_known = find_condition(lease.status.conditions, "Reachable") is not None
-        return is_young and is_known and not facts.tried
 
     def _has_nodes(self, lease: GpuLease) -> bool:
         """Say whether nodes may carry the lease's mark: always while it lives, else until all are handed back.

@@ -1,7 +1,7 @@
 """The invariant checker: what must hold over hub, leased clusters and ledger, told from one reading of all of them.
 
 It shares no code with the binder or the hub, so that a mistake of theirs isn't believed here: a package beside the
-binder, and everything in it but `reader` is pure. `docs/verify.md` lists the invariants and what may be seen between the
+binder, and everything in it but `reader`, `fleet` and `clusters` is pure. `docs/verify.md` lists the invariants and what may be seen between the
 steps of the protocols.
 
     world = await read_world(hub, {lease_uid: leased_api}, ledger)      # sublet.verify.reader

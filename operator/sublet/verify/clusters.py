@@ -6,7 +6,7 @@ strangers': whatever isn't as it should be is unknown, never an error of ours.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -64,16 +64,16 @@ class Reading:
 async def read_cluster(
     api: Source,
     uid: ClusterUID,
-    leases: Sequence[GpuLease],
+    lease: GpuLease,
     claims: Iterable[GpuClaim],
     most: dict[NodeUID, int],
 ) -> Reading:
-    """Read a cluster with the credential of one of its leases; raises nothing of the cluster's.
+    """Read a lease's cluster with its credential; raises nothing of the cluster's.
 
     `most`: the most GPUs that each node was seen with, read and written.
     """
     reading = Reading()
-    name = "+".join(sorted(lease.metadata.name for lease in leases))
+    name = lease.metadata.name
     try:
         nodes = await _list(api, "/api/v1/nodes")
         namespaces = await _namespaces(api, _expected(claims), name, reading)
@@ -81,7 +81,7 @@ async def read_cluster(
         reading.cluster = ClusterSeen(
             uid=uid,
             name=name,
-            lease_uids=frozenset(LeaseUID(lease.metadata.uid) for lease in leases),
+            lease_uids=frozenset({LeaseUID(lease.metadata.uid)}),
             nodes=tuple(_node(raw, most) for raw in nodes),
             namespaces=namespaces,
             pods=tuple(_pods(pods)),

@@ -88,6 +88,11 @@ class Index:
         """Say whether the hub has a claim of this UID, also one that couldn't be parsed, or it is the probe's."""
         return uid in self.claims or uid in self.world.hidden or uid == PROBE_UID
 
+    @cached_property
+    def left(self) -> set[ClaimUID]:
+        """Return claims of which a lease says that something of theirs is still in its cluster, by a person's word."""
+        return {ClaimUID(x.claim_uid) for each in self.world.leases for x in each.status.leftovers}
+
     def bound(self) -> Iterator[GpuClaim]:
         """Yield the claims that are Bound and show nodes."""
         return (c for c in self.world.claims if is_bound(c))

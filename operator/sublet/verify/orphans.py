@@ -28,6 +28,8 @@ def entries_have_claims(index: Index) -> Iterator[Violation]:
         subject = f"node {cluster.name}/{node.name}"
         for held in book:
             claim = index.claims.get(held.claim_uid)
+            if held.claim_uid in index.left:
+                continue  # known, and cleaned when the cluster answers
             if claim is None:
                 if not index.is_known(held.claim_uid):
                     text = f"its book names claim {held.claim_uid}, which the hub doesn't know; {_HOLD}"
@@ -76,7 +78,7 @@ def leaving_marks_have_claims(index: Index) -> Iterator[Violation]:
             yield Violation("L3", subject, text)
         for claim_uid in sorted(node.leaving):
             claim = index.claims.get(claim_uid)
-            if claim is not None and uid in _left(claim):
+            if (claim is not None and uid in _left(claim)) or claim_uid in index.left:
                 continue
             if claim is not None or not index.is_known(claim_uid):
                 text = f"sublet.dev/leaving names claim {claim_uid}, which doesn't leave it; take it off"
@@ -104,7 +106,8 @@ def namespaces_have_claims(index: Index) -> Iterator[Violation]:
     }
     for cluster in index.world.clusters:
         for found in cluster.namespaces or ():
-            if found.is_ending or found.claim_uid is None or (str(cluster.uid), found.name) in used:
+            is_used = (str(cluster.uid), found.name) in used or found.claim_uid in index.left
+            if found.is_ending or found.claim_uid is None or is_used:
                 continue
             subject = f"namespace {cluster.name}/{found.name}"
             claim = index.claims.get(found.claim_uid)

@@ -5,7 +5,6 @@ invariant is judged across planes for it. So a reading beside a running operator
 still it tells everything. Of Secrets only the metadata is asked for.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeUID
+from sublet.api.ids import ClaimUID, LeaseUID, NodeUID
 from sublet.api.kinds import CLAIMS, LEASES, Kind
 from sublet.api.schema import ApiModel
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
@@ -23,9 +22,10 @@ from sublet.kube.errors import KubeError
 from sublet.ledger.chain import Proof
 from sublet.ledger.entry import Entry
 from sublet.ledger.port import LedgerUnavailable
-from sublet.verify.clusters import Source, read_cluster
+from sublet.verify.clusters import Source
+from sublet.verify.fleet import read_fleet
 from sublet.verify.leaks import find_leaks, shown, texts_in
-from sublet.verify.world import ClusterSeen, Leak, LedgerSeen, SecretSeen, Unknown, World
+from sublet.verify.world import Leak, LedgerSeen, SecretSeen, Unknown, World
 
 SECRET_TYPE: Final = "sublet.dev/kubeconfig"  # noqa: S105  a type, not a secret
 _LAG_MS: Final = 60 * MS_PER_SECOND
@@ -105,7 +105,7 @@ class WorldReader:
         events = await self._events(unknown)
         seen = [m for raw in claims if isinstance(m := self._parse(GpuClaim, raw), GpuClaim)]
         contracts = [m for raw in leases if isinstance(m := self._parse(GpuLease, raw), GpuLease)]
-        clusters = await self._read_clusters(contracts, seen, unknown, unchecked)
+        fleet = await read_fleet(self._clusters, contracts, seen, self._missing, self._most)
         ledger = await self._read_ledger(unknown, unchecked)
         again = await self._items(CLAIMS)
         now_ms = self._clock.now_ms()
@@ -119,13 +119,15 @@ class WorldReader:
             claims=tuple(seen),
             leases=tuple(contracts),
             secrets=secrets,
-            clusters=tuple(c for c, _ in clusters),
+            clusters=fleet.clusters,
             ledger=ledger,
-            leaks=(*leaks, *(leak for _, found in clusters for leak in found)),
+            leaks=(*leaks, *fleet.leaks),
             moving=_moving(claims, again),
             hidden=frozenset(_version(raw)[0] for raw in broken),
-            unknown=tuple(Unknown(shown(u.subject), shown(u.message)) for u in unknown),
-            unchecked=unchecked,
+            unknown=tuple(
+                Unknown(shown(u.subject), shown(u.message)) for u in (*unknown, *fleet.unknown)
+            ),
+            unchecked=unchecked | fleet.unchecked,
             spec_changed=dict(found for raw in leases if (found := _spec_changed(raw)) is not None),
         )
 
@@ -176,59 +178,6 @@ class WorldReader:
             unknown.append(Unknown("the hub's Events", f"{error}; you need the right to list them"))
             return []
         return [{**item, "kind": "Event"} for item in answer.get("items") or ()]
-
-    async def _read_clusters(
-        self,
-        leases: list[GpuLease],
-        claims: list[GpuClaim],
-        unknown: list[Unknown],
-        unchecked: dict[str, str],
-    ) -> list[tuple[ClusterSeen, list[Leak]]]:
-        """Read each cluster once, all side by side; two leases of one cluster are one cluster."""
-        asked = [x for x in leases if LeaseUID(x.metadata.uid) in self._clusters]
-        for lease in leases:
-            if lease not in asked:
-                uid = LeaseUID(lease.metadata.uid)
-                text = self._missing.get(uid, "its cluster can't be asked: there is no credential")
-                unknown.append(Unknown(f"lease {lease.metadata.name}", text))
-        uids = await asyncio.gather(*(self._identity(lease) for lease in asked))
-        together: dict[ClusterUID, list[GpuLease]] = {}
-        for lease, found in zip(asked, uids, strict=True):
-            if isinstance(found, Unknown):
-                unknown.append(found)
-            else:
-                together.setdefault(found, []).append(lease)
-        readings = await asyncio.gather(
-            *(
-                read_cluster(
-                    self._clusters[LeaseUID(all_[0].metadata.uid)], uid, all_, claims, self._most
-                )
-                for uid, all_ in together.items()
-            )
-        )
-        for reading in readings:
-            unknown += reading.unknown
-            for what, why in reading.unchecked.items():
-                unchecked.setdefault(what, why)
-        return [(r.cluster, r.leaks) for r in readings if r.cluster is not None]
-
-    async def _identity(self, lease: GpuLease) -> ClusterUID | Unknown:
-        """Return which cluster a lease's credential leads to; Unknown if it is another than the lease's."""
-        subject = f"lease {lease.metadata.name}"
-        try:
-            found = await self._clusters[LeaseUID(lease.metadata.uid)].get(
-                "/api/v1/namespaces/kube-system"
-            )
-        except (KubeError, OSError) as error:
-            return Unknown(subject, f"its cluster can't be read: {error}; see sublet doctor")
-        meta = found.get("metadata")
-        uid = meta.get("uid") if isinstance(meta, dict) else None
-        pinned = lease.spec.cluster_ref.cluster_uid or lease.status.cluster_uid
-        if not isinstance(uid, str) or pinned not in (None, uid):
-            return Unknown(
-                subject, f"its credential leads to cluster {uid}, not {pinned}; see sublet doctor"
-            )
-        return ClusterUID(uid)
 
     async def _read_ledger(
         self, unknown: list[Unknown], unchecked: dict[str, str]

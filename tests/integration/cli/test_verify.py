@@ -11,7 +11,7 @@ import pytest
 from tests.builders.api import claim, gpu_class, lease, tenant, uid_of
 from tests.builders.nodes import gpu_node
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import NAMESPACE, Stack, start_stack
+from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig, start_stack
 from tests.harness.waiting import wait_for
 from tests.integration.cli.program import Done, Program, operator_kubeconfig_for
 
@@ -174,7 +174,9 @@ def test_each_wound_is_named_and_healed(
         ),
         (
             lambda: stack.kubectl("hub", "-n", ACME, "delete", "secret", "train-kubeconfig"),
-            lambda: stack.kubectl("hub", "create", "-f", "-", given=access),
+            lambda: stack.kubectl_with(
+                operator_kubeconfig(stack), "create", "--validate=false", "-f", "-", given=access
+            ),
             ("L5", "claim acme/train", "its Secret train-kubeconfig is missing"),
         ),
     ]

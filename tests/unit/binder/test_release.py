@@ -23,7 +23,9 @@ class OnNode(NotedApi):
         super().__init__(claim_uid)
         self._node = node
 
-    async def get_as(self, path: str, type_: type, **_: str) -> Any:
+    async def get_as(self, path: str, type_: type, **query: str) -> Any:
+        if type_ is not PodList:
+            return await super().get_as(path, type_, **query)
         return PodList(Meta(), items=[Pod(Meta(), spec=PodSpec(node_name=self._node))])
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID, TenantUID
@@ -32,6 +33,8 @@ OPEN = Fact(
     GONE, 1, TenantUID("t"), LEASE, EntryKind.BOUND, EntryType.OPEN, 8, Millis(NOW - 5), "p", "g", "100"
 )  # fmt: skip
 
+HUB_UID = uid_of("hub")
+
 
 class Cluster(NotedApi):
     """A cluster that notes when the ledger was written between its requests."""
@@ -44,7 +47,7 @@ class Cluster(NotedApi):
 class World:
     """A hub, a ledger and one cluster; claims on the hub and lines of the ledger as a test says."""
 
-    def __init__(self, *facts: Fact, version: str = "200", hub_uid: str = "hub") -> None:
+    def __init__(self, *facts: Fact, version: str = "200", hub_uid: str = HUB_UID) -> None:
         self.api = Cluster(GONE, {"/api/v1/nodes/n0": NODE})
         self.facts, self.items, self.version = [*facts], list[dict[str, Any]](), version
         tools = tools_of(Hub(None), {LEASE: WEST}, {LEASE: self.api})
@@ -57,8 +60,11 @@ class World:
 
     async def get(self, path: str, **_: str) -> dict[str, Any]:
         if path.endswith("/kube-system"):
-            return {"metadata": {"uid": "hub"}}
+            return {"metadata": {"uid": HUB_UID}}
         return {"metadata": {"resourceVersion": self.version}, "items": self.items}
+
+    async def get_as(self, path: str, type_: type, **_: str) -> Any:
+        return msgspec.convert(await self.get(path), type_)
 
     async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
         return [f for f in self.facts if f.claim_uid in claim_uids]
@@ -134,7 +140,7 @@ async def test_nothing_is_done_while_the_hub_is_older_than_the_ledger():
 
 
 async def test_a_hub_that_is_another_cluster_is_not_believed():
-    world = World(OPEN, hub_uid="another")
+    world = World(OPEN, hub_uid=uid_of("another"))
 
     with pytest.raises(Exception, match="the hub is another cluster now"):
         await world.look()

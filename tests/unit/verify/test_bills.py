@@ -14,7 +14,7 @@ from sublet.ledger.entry import EntryType
 from sublet.verify.find import find_violations
 from sublet.verify.lines import line_of, lines_of
 from sublet.verify.world import LedgerSeen
-from tests.builders.api import as_lease, lease
+from tests.builders.api import NOW, as_lease, lease
 from tests.builders.fleet import released
 from tests.builders.histories import histories, passes
 from tests.builders.worlds import (
@@ -45,6 +45,15 @@ def with_facts(*facts, world=SOUND):
 
 def later(fact, by_ms=1_000, **fields):
     return replace(fact, at_ms=Millis(fact.at_ms + by_ms), **fields)
+
+
+def test_disputed_time_is_in_the_ledger_as_the_claims_status_says():
+    west = TRAIN.status.allocation.placements[0].lease_uid
+    outage = Outage(sequence=1, lease_uid=west, gpus=8, from_time=NOW, until_time=LATER)
+    disputed = with_status(TRAIN, outages=(outage,))
+
+    assert found(sound_world(disputed), settled=True) == []
+    assert found(sound_world(disputed, facts=facts_of(TRAIN)), settled=True) != []
 
 
 def test_the_ledger_of_a_claim_that_is_over_is_sound():

@@ -6,6 +6,7 @@ import pytest
 
 from sublet.api import claim_status
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.last_word import Leftover
 from sublet.api.pending import Pending, PendingReason
 from sublet.verify.find import find_violations
 from sublet.verify.world import SecretSeen
@@ -62,6 +63,16 @@ def test_an_entry_of_a_claim_that_nobody_knows_is_named_at_rest():
 
     assert found(stray, settled=False) == []
     assert found(stray) == [("S9", "node west/west-0001")]
+
+
+def test_what_a_lease_says_was_left_there_is_known():
+    left = Leftover(claim_uid=STRANGER, homes=(1,), gpus=8, since_time=NOW)
+    status = WEST.status.model_copy(update={"leftovers": (left,)})
+    stray = changed_node(SOUND, 1, **held_by(STRANGER))
+
+    known = replace(stray, leases=(WEST.model_copy(update={"status": status}),))
+
+    assert found(known) == []
 
 
 def test_an_entry_of_a_claim_that_holds_nothing_is_named():

@@ -317,6 +317,19 @@ async def test_two_leases_of_one_cluster_are_one_cluster():
     assert list(find_violations(world, settled=True)) == []
 
 
+async def test_a_cluster_that_says_anothers_name_is_believed_in_nothing_nor_is_the_other():
+    second, liar = raw_lease(), west(**{"/api/v1/nodes": []})
+    second["metadata"] |= {"name": "more", "uid": uid_of("more")}
+    clusters = {LEASE_UID: west(), LeaseUID(uid_of("more")): liar}
+    world = await read_world(
+        hub(**{LEASES: [raw_lease(), second]}), clusters, Ledger(), clock=clock()
+    )
+
+    assert world.clusters == ()
+    assert sorted(u.subject for u in world.unknown) == ["lease more", "lease west"]
+    assert list(find_violations(world, settled=True)) == []
+
+
 async def test_what_didnt_change_isnt_parsed_again():
     reader = WorldReader(hub(), {LEASE_UID: west()}, None, clock=clock())
     first, second = await reader.read(), await reader.read()

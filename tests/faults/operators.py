@@ -1,0 +1,96 @@
+"""The operators of a world: started again when they were killed, told apart, put under another clock.
+
+They share one ledger, as replicas share a store, and run without election: two at once must do no harm.
+"""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from tests.harness.process import OperatorProcess
+from tests.harness.stack import Stack
+
+_LOOK_SECONDS: Final = 0.02
+
+
+class Operators:
+    """All operators that should run; one that ends is started again, as a Deployment does."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._wanted: list[OperatorProcess] = []
+        self._leaving: list[OperatorProcess] = []
+        self._keeper: asyncio.Task[None] | None = None
+        self._clock = Path(stack.folder / "clock-shift")
+
+    async def open(self) -> None:
+        """Start the first one and keep them alive from now on."""
+        await self.start()
+        self._keeper = asyncio.create_task(self._keep())
+
+    def close(self) -> None:
+        """Kill all."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        for operator in (*self._wanted, *self._leaving):
+            operator.kill()
+
+    def pids(self) -> list[int]:
+        """Return the operators that run."""
+        return [o.pid for o in (*self._wanted, *self._leaving) if not o.ended]
+
+    async def start(self, name: str = "operator", module: str = "sublet") -> int:
+        """Start one more and return its pid."""
+        operator = OperatorProcess(
+            self._stack, name, module=module, SUBLET_LEADER_ELECTION="false",
+            SUBLET_DATABASE_URL=f"sqlite:///{self._stack.folder}/ledger.sqlite", CLOCK_SHIFT=str(self._clock),
+        )  # fmt: skip
+        await asyncio.to_thread(operator.start)
+        self._wanted.append(operator)
+        return operator.pid
+
+    async def restart(self) -> None:
+        """Kill the first one and wait until it runs again."""
+        first = self._wanted[0]
+        before = first.pid
+        first.kill()
+        while first.ended or first.pid == before:  # noqa: ASYNC110  another process has no event of ours
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def retire_first(self) -> None:
+        """Ask the oldest to end and wait until it has."""
+        oldest = self._wanted.pop(0)
+        self._leaving.append(oldest)
+        with suppress(ProcessLookupError):
+            await asyncio.to_thread(oldest.terminate, 40.0)
+        self._leaving.remove(oldest)
+
+    def only_first(self) -> None:
+        """Kill all but the first."""
+        for operator in self._wanted[1:]:
+            operator.kill()
+        del self._wanted[1:]
+
+    async def under_clock(self, hours: float | None) -> None:
+        """Put another operator in the place of the first: under a clock that is so far ahead, None: under the machine's."""
+        self._clock.write_text(str(hours or 0))
+        old = self._wanted.pop(0)
+        old.kill()
+        await self.start(module="sublet" if hours is None else "tests.harness.shifting")
+
+    def move_clock(self, hours: float) -> None:
+        """Let the clock of an operator under a clock be so far ahead."""
+        self._clock.write_text(str(hours))
+
+    def tail(self) -> str:
+        """Return the end of the operators' logs."""
+        return "\n".join(o.tail(20) for o in self._wanted)
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for operator in list(self._wanted):
+                if operator.ended:
+                    with suppress(AssertionError):  # killed again while it started
+                        await asyncio.to_thread(operator.start)

@@ -1,0 +1,233 @@
+"""Rules about the order and the form of requests, read from the journal: what no look at the state alone can see.
+
+S4, S5: access is handed over last and taken first. S6: a node is freed after a live list without pods. S7: nothing is taken
+away without having read or written that it is to be. S8: node patches test the UID and the book's old value, hub writes carry
+the resourceVersion, deletions the UID. S9: nothing but ours is written. Every rule is judged per operator: what one process
+knows, another doesn't.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from sublet.fleet.isolation import CLAIM_PODS_POLICY
+from tests.faults.journal import Entry
+
+_HOME: Final = re.compile(r"sublet-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-\d+")
+_BOOK: Final = "/metadata/annotations/sublet.dev~1allocation"
+_OURS: Final = re.compile(
+    r"/metadata/(labels|annotations)/([a-z]+\.)?sublet\.dev~1|/metadata/(uid|resourceVersion)$|/spec/taints"
+)
+_KINDS: Final = ("gpuclaims", "gpuleases", "gpuclasses", "gputenants")
+Rule = Callable[[Sequence[Entry]], Iterator[str]]
+
+
+def broken_rules(journal: Iterable[Entry]) -> list[str]:
+    """Return every rule that a journal breaks, with the request that breaks it."""
+    entries = list(journal)
+    return [found for rule in RULES for found in rule(entries)]
+
+
+def hub_writes_are_guarded(journal: Sequence[Entry]) -> Iterator[str]:
+    """S8: a status is put with UID and resourceVersion, anything else of our kinds is patched with tests on both."""
+    for entry in _writes(journal, "hub", *_KINDS):
+        meta = _meta(entry.body)
+        put = bool(meta.get("uid") and meta.get("resourceVersion"))
+        patched = {"/metadata/uid", "/metadata/resourceVersion"} <= _tested(entry).keys()
+        if not (put or patched):
+            yield f"S8 without UID and resourceVersion: {entry}"
+
+
+def node_patches_are_guarded(journal: Sequence[Entry]) -> Iterator[str]:
+    """S8: each node patch tests the UID, and one that writes the book tests its old value."""
+    for entry in _writes(journal, "", "nodes"):
+        tested, changed = _tested(entry), _changed(entry)
+        if "/metadata/uid" not in tested or (_BOOK in changed and _BOOK not in tested):
+            yield f"S8 without test of UID or book: {entry}"
+
+
+def deletions_carry_the_uid(journal: Sequence[Entry]) -> Iterator[str]:
+    """S8: a namespace is deleted by UID; what is in it is named by the claim's UID and goes with it."""
+    for entry in _writes(journal, "", "namespaces"):
+        body = entry.body if isinstance(entry.body, dict) else {}
+        if entry.target.verb == "delete" and not body.get("preconditions", {}).get("uid"):
+            yield f"S8 without UID: {entry}"
+
+
+def only_ours_is_written(journal: Sequence[Entry]) -> Iterator[str]:
+    """S9: in leased clusters claim namespaces and `sublet.dev` marks of nodes, on the hub our kinds and kubeconfigs."""
+    for entry in journal:
+        target = entry.target
+        if not entry.is_write:
+            continue
+        if target.resource == "nodes":
+            mine = all(_OURS.search(path) for path in _changed(entry))
+        elif entry.cluster == "hub":
+            is_secret = target.resource == "secrets"
+            mine = target.resource in _KINDS or (is_secret and "-kubeconfig" in entry.object)
+        else:
+            home = target.namespace or target.name or _meta(entry.body).get("name", "")
+            mine = _HOME.fullmatch(home) is not None
+        if not mine:
+            yield f"S9 not ours: {entry}"
+
+
+def access_comes_last(journal: Sequence[Entry]) -> Iterator[str]:
+    """S4, S5: the kubeconfig is written after the quota was seen live and the policy refused a pod, wherever a token is new."""
+    for at, entry in enumerate(journal):
+        if not (entry.target.resource == "secrets" and entry.cluster == "hub" and entry.is_write):
+            continue
+        before = [e for e in journal[:at] if e.pid == entry.pid]
+        uid = _meta(entry.body).get("ownerReferences", [{}])[0].get("uid", "")
+        made = {e.target.name or _meta(e.body).get("name") for e in before if _is_made(e)}
+        for home in {h for h in made if h and uid in h}:
+            inside = [e for e in before if e.target.namespace == home]
+            if not any(_shows_live_quota(e) for e in inside):
+                yield f"S4 the quota of {home} wasn't seen live before {entry}"
+            if not any(_is_refused_by_policy(e) for e in inside):
+                yield f"S4 no pod was refused in {home} before {entry}"
+
+
+def bound_is_said_after_the_handover(journal: Sequence[Entry]) -> Iterator[str]:
+    """S4: an operator that says Bound has written the kubeconfig itself."""
+    said: set[str] = set()
+    for at, entry in enumerate(journal):
+        if entry.target.resource != "gpuclaims" or not entry.is_write or not entry.is_done:
+            continue
+        uid = _meta(entry.body).get("uid", "")
+        if _is_true(entry.body, "Bound") and uid not in said:
+            said.add(uid)
+            version = _meta(entry.body).get("resourceVersion")
+            was = [e for e in journal[:at] if _meta(e.answer).get("resourceVersion") == version]
+            if was and all(_is_true(e.answer, "Bound") for e in was):
+                continue  # it was bound before
+            if not any(_is_kubeconfig_of(e, uid) and e.pid == entry.pid for e in journal[:at]):
+                yield f"S4 Bound before the kubeconfig: {entry}"
+
+
+def access_goes_first(journal: Sequence[Entry]) -> Iterator[str]:
+    """S5: before a namespace goes, its RoleBinding and its account are gone."""
+    for at, entry in enumerate(journal):
+        if entry.target.resource != "namespaces" or entry.target.verb != "delete":
+            continue
+        before = [
+            e.target.resource
+            for e in journal[:at]
+            if e.pid == entry.pid and e.target.namespace == entry.target.name
+            and e.target.verb == "delete" and e.status in (200, 202, 404)
+        ]  # fmt: skip
+        if "rolebindings" not in before or "serviceaccounts" not in before:
+            yield f"S5 the namespace goes before the tenant's rights: {entry}"
+        elif before.index("rolebindings") > before.index("serviceaccounts"):
+            yield f"S5 the account goes before the binding: {entry}"
+
+
+def nodes_are_freed_when_empty(journal: Sequence[Entry]) -> Iterator[str]:
+    """S6: a claim's entry goes after a live list of its pods that was empty."""
+    for at, entry in enumerate(journal):
+        for uid in _freed(entry):
+            lists = [
+                e for e in journal[:at]
+                if e.pid == entry.pid and e.cluster == entry.cluster and e.target.resource == "pods"
+                and e.target.verb == "list" and uid in e.target.namespace and e.status == 200
+            ]  # fmt: skip
+            if not lists or (lists[-1].answer or {}).get("items"):
+                yield f"S6 freed without a live list that shows no pod: {entry}"
+
+
+def nothing_is_taken_unread(journal: Sequence[Entry]) -> Iterator[str]:
+    """S7: an operator has read or written the claim itself before it takes anything away from it."""
+    for at, entry in enumerate(journal):
+        home = _HOME.fullmatch(entry.target.namespace or entry.target.name)
+        takes = entry.target.verb in ("delete", "deletecollection") and entry.is_write
+        if home is None or not takes:
+            continue
+        if not any(e.pid == entry.pid and _is_read_of(e, home[1]) for e in journal[:at]):
+            yield f"S7 without having read the claim: {entry}"
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    hub_writes_are_guarded,
+    node_patches_are_guarded,
+    deletions_carry_the_uid,
+    only_ours_is_written,
+    access_comes_last,
+    bound_is_said_after_the_handover,
+    access_goes_first,
+    nodes_are_freed_when_empty,
+    nothing_is_taken_unread,
+)
+
+
+def _writes(journal: Sequence[Entry], cluster: str, *resources: str) -> Iterator[Entry]:
+    for entry in journal:
+        if entry.is_write and entry.target.resource in resources and cluster in ("", entry.cluster):
+            yield entry
+
+
+def _tested(entry: Entry) -> dict[str, Any]:
+    """Return path -> value of a JSON patch's tests."""
+    body = entry.body if isinstance(entry.body, list) else []
+    return {o["path"]: o.get("value") for o in body if o["op"] == "test"}
+
+
+def _changed(entry: Entry) -> dict[str, Any]:
+    """Return path -> new value of a JSON patch."""
+    body = entry.body if isinstance(entry.body, list) else []
+    return {o["path"]: o.get("value") for o in body if o["op"] != "test"}
+
+
+def _freed(entry: Entry) -> set[str]:
+    """Return the claims that a node patch takes out of the book."""
+    if entry.target.resource != "nodes" or not entry.is_write:
+        return set()
+    new = _changed(entry).get(_BOOK)
+    return set() if new is None else _claims_in(_tested(entry).get(_BOOK)) - _claims_in(new)
+
+
+def _claims_in(book: Any) -> set[str]:
+    return {e.split("=")[0] for e in str(book or "").split(",") if e}
+
+
+def _is_made(entry: Entry) -> bool:
+    target = entry.target
+    return (
+        target.resource == "namespaces" and target.verb == "create" and entry.status in (201, 409)
+    )
+
+
+def _shows_live_quota(entry: Entry) -> bool:
+    body = entry.answer if isinstance(entry.answer, dict) else {}
+    if entry.target.resource != "resourcequotas" or entry.target.verb != "get":
+        return False
+    return set(body.get("status", {}).get("hard", {})) == set(body.get("spec", {}).get("hard", {1}))
+
+
+def _is_refused_by_policy(entry: Entry) -> bool:
+    body = entry.answer if isinstance(entry.answer, dict) else {}
+    refused = entry.is_dry_run and entry.status == 403
+    return refused and CLAIM_PODS_POLICY in body.get("message", "")
+
+
+def _is_kubeconfig_of(entry: Entry, uid: str) -> bool:
+    owners = _meta(entry.body).get("ownerReferences", [{}])
+    is_secret = entry.target.resource == "secrets" and entry.is_done
+    return is_secret and owners[0].get("uid") == uid
+
+
+def _is_read_of(entry: Entry, uid: str) -> bool:
+    if entry.cluster != "hub" or entry.target.resource != "gpuclaims" or not entry.is_done:
+        return False
+    if entry.target.verb == "list":
+        return False
+    return uid in (_meta(entry.answer).get("uid"), _meta(entry.body).get("uid"))
+
+
+def _is_true(body: Any, type_: str) -> bool:
+    status = body.get("status", {}) if isinstance(body, dict) else {}
+    return any(c["type"] == type_ and c["status"] == "True" for c in status.get("conditions", []))
+
+
+def _meta(body: Any) -> dict[str, Any]:
+    meta = body.get("metadata") if isinstance(body, dict) else None
+    return meta if isinstance(meta, dict) else {}

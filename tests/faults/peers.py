@@ -1,0 +1,38 @@
+"""Which operator sent a request: the process that owns the other end of a loopback connection."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+_ESTABLISHED = "01"
+
+
+def owner_of(port: int, server_port: int, pids: Iterable[int]) -> int:
+    """Return the process among these that holds the connection from `port` to `server_port`, 0 if none does."""
+    inode = _inode(port, server_port)
+    if inode is None:
+        return 0
+    wanted = f"socket:[{inode}]"
+    return next((pid for pid in pids if wanted in _handles(pid)), 0)
+
+
+def _inode(port: int, server_port: int) -> str | None:
+    ours, theirs = f":{port:04X}", f":{server_port:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(ours) and fields[2].endswith(theirs) and fields[3] == _ESTABLISHED:
+            return fields[9]
+    return None
+
+
+def _handles(pid: int) -> set[str]:
+    found = set()
+    try:
+        for each in os.scandir(f"/proc/{pid}/fd"):
+            try:
+                found.add(os.readlink(each.path))  # noqa: PTH115  a socket is no path
+            except OSError:
+                continue
+    except OSError:
+        return set()
+    return found

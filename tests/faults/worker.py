@@ -1,0 +1,143 @@
+"""A worker: one set of planes, one world, workload after workload; learns each one's writes and runs its plans.
+
+Runs in a process of its own and says each result as it comes. Whatever it started ends with it.
+"""
+
+import asyncio
+import os
+import queue
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from multiprocessing.queues import Queue
+from typing import Any, Final
+
+import uvloop
+
+from tests.faults.invariants import Invariants
+from tests.faults.plan import Place, Plan, common_places, plans_for
+from tests.faults.run import Reference, Result, run
+from tests.faults.workloads import ALL
+from tests.faults.world import World
+from tests.harness.stack import start_stack
+from tests.harness.zygote import warm_up
+
+LEARNING_RUNS: Final = 3
+_LAST_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of one plan, as it goes from a worker to whoever asked."""
+
+    workload: str
+    line: str
+    """The line that replays it; "" for a fault-free run."""
+    place: Place | None
+    faults: tuple[str, ...]
+    hit: bool
+    seconds: float
+    converged_seconds: float
+    journal: tuple[str, ...] = ()
+    """Of a plan that failed."""
+    places: int = 0
+    """Of a workload's first report: how many writes it has in every fault-free run."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return asdict(self)
+
+
+@dataclass
+class Learned:
+    """What fault-free runs of a workload showed."""
+
+    reference: Reference = field(default_factory=Reference)
+    reports: list[Report] = field(default_factory=list)
+
+    @property
+    def places(self) -> list[Place]:
+        """Return the writes that every run has."""
+        return common_places(self.reference.places)
+
+
+@asynccontextmanager
+async def a_world(name: str, *, durable: bool) -> AsyncIterator[tuple[World, Invariants]]:
+    """Start planes and a world on them; everything is gone afterwards."""
+    stack = await asyncio.to_thread(start_stack, name, durable=durable)
+    world = World(stack)
+    invariants: Invariants | None = None
+    try:
+        await world.open()
+        invariants = Invariants(world)
+        yield world, invariants
+    finally:
+        await world.close()
+        if invariants is not None:
+            await invariants.close()
+        await asyncio.to_thread(stack.stop)
+
+
+async def learn(
+    world: World, invariants: Invariants, workload: str, runs: int = LEARNING_RUNS
+) -> Learned:
+    """Run a workload without a fault, often enough to see what varies."""
+    learned = Learned()
+    for _ in range(runs):
+        result = await run(world, Plan(workload), None, invariants)
+        learned.reference.places.append(result.places)
+        learned.reference.outcomes.append(result.outcome)
+        learned.reference.writes.append([e for e in result.journal if e.is_write])
+        learned.reports.append(_report(Plan(workload), result, line=""))
+    return learned
+
+
+async def try_plan(
+    world: World, invariants: Invariants, plan: Plan, reference: Reference
+) -> Report:
+    """Run one plan; once more if its place wasn't reached, since what varies may have passed it by."""
+    result = await run(world, plan, reference, invariants)
+    if not result.hit and not result.faults:
+        result = await run(world, plan, reference, invariants)
+    return _report(plan, result, line=plan.line)
+
+
+def plans_of(workload: str, places: Iterable[Place]) -> list[Plan]:
+    """Return all plans of a workload."""
+    story = ALL[workload]
+    return list(plans_for(workload, places, story.views, story.actions))
+
+
+def _report(plan: Plan, result: Result, *, line: str) -> Report:
+    shown = [str(e) for e in result.journal if not e.is_watch] if result.faults else []
+    return Report(
+        plan.workload, line, plan.place, tuple(result.faults), result.hit,
+        result.seconds, result.converged_seconds, tuple(shown), len(result.places),
+    )  # fmt: skip
+
+
+def work_off(number: int, part: str, todo: "Queue[str]", done: "Queue[Report]") -> None:
+    """Do all plans, or the part of them, of each workload that is to do; runs in a process of its own."""
+    first, step = map(int, part.split("/"))
+    warm_up()
+
+    async def do() -> None:
+        async with a_world(f"faults-{os.getpid()}-{number}", durable=True) as (world, invariants):
+            while (workload := _next(todo)) is not None:
+                learned = await learn(world, invariants, workload)
+                for report in learned.reports:
+                    done.put(report)
+                for plan in plans_of(workload, learned.places)[first - 1 :: step]:
+                    done.put(await try_plan(world, invariants, plan, learned.reference))
+                for fault in await invariants.prove():
+                    done.put(Report(workload, "", None, (fault,), True, 0.0, 0.0))
+
+    uvloop.run(do())
+
+
+def _next(todo: "Queue[str]") -> str | None:
+    try:
+        return todo.get(timeout=_LAST_SECONDS)
+    except queue.Empty:
+        return None

@@ -1,0 +1,15 @@
+"""What is done to Sublet while a fault happens: each workload prepares, acts until its end is reached, and cleans up.
+
+Only what happens in `act` is under the fault. Every workload is the same whatever the fault, so its end must be, too.
+"""
+
+from tests.faults.workloads.base import Workload
+from tests.faults.workloads.binding import BINDING
+from tests.faults.workloads.leases import LEASE
+from tests.faults.workloads.nodes import NODES
+from tests.faults.workloads.operators import OPERATORS
+from tests.faults.workloads.releasing import RELEASING
+
+ALL: dict[str, Workload] = {w.name: w for w in (*BINDING, *RELEASING, *NODES, *LEASE, *OPERATORS)}
+
+__all__ = ["ALL", "Workload"]

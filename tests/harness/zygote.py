@@ -1,0 +1,188 @@
+"""Operators forked from one process that has imported everything: a start costs a tenth of what the imports cost.
+
+`fork_operator` starts the zygote of this process when it is first called. The zygote has one thread and no event loop,
+so a fork of it is as good as a new interpreter; it ends with the process that started it, and its operators with it.
+Each operator is a process of its own, with a pid to kill and an exit status.
+"""
+
+import array
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.planes.binaries import ROOT
+from tests.planes.plane import die_with_parent
+
+_PRELOADED: Final = (
+    "sublet.app", "uvloop", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg",
+    "tests.harness.killing", "tests.harness.shifting",
+)  # fmt: skip
+_REQUEST_BYTES: Final = 1 << 20
+_LOCK = threading.Lock()
+
+
+class Forked:
+    """One operator that the zygote forked; what `subprocess.Popen` says of a process, in the same words."""
+
+    def __init__(self, status: socket.socket) -> None:
+        self._status = status
+        self.pid = int(self._read(30.0))
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit status, minus the signal if one ended it; None while it runs."""
+        if self.returncode is None:
+            try:
+                self.returncode = int(self._read(0.0))
+            except BlockingIOError:
+                return None
+            self._status.close()
+        return self.returncode
+
+    def wait(self, seconds: float = 30.0) -> int:
+        """Wait for the end and return the exit status; TimeoutExpired if it doesn't come."""
+        deadline = time.monotonic() + seconds
+        while self.poll() is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(f"operator {self.pid}", seconds)
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._status, selectors.EVENT_READ)
+                selector.select(left)
+        assert self.returncode is not None
+        return self.returncode
+
+    def _read(self, seconds: float) -> str:
+        self._status.settimeout(seconds)
+        text = self._status.recv(64).decode()
+        if not text:
+            raise ProcessLookupError("the zygote ended; its operators ended with it")
+        return text
+
+
+@dataclass
+class _Zygote:
+    """The zygote of this process."""
+
+    requests: socket.socket
+    process: subprocess.Popen[bytes]
+
+
+_RUNNING: dict[int, _Zygote] = {}  # pid of the process that started it -> its zygote
+
+
+def warm_up() -> None:
+    """Start the zygote now, from a thread that lives as long as it is needed: it ends with the thread that started it."""
+    with _LOCK:
+        _zygote()
+
+
+def fork_operator(module: str, environment: dict[str, str], log: Path) -> Forked:
+    """Run `python -m module` in a fork of the zygote, its output appended to a file."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    request = json.dumps({"module": module, "environment": environment}).encode()
+    with _LOCK, log.open("ab") as output, theirs:
+        handles = array.array("i", [output.fileno(), theirs.fileno()])
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handles)]
+        _zygote().requests.sendmsg([request], ancillary)
+    return Forked(ours)
+
+
+def _zygote() -> _Zygote:
+    found = _RUNNING.get(os.getpid())
+    if found is not None and found.process.poll() is None:
+        return found
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REQUEST_BYTES)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.harness.zygote", str(theirs.fileno())],
+            cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,  # noqa: PLW1509  nothing here forks while another thread holds a lock it needs
+        )  # fmt: skip
+    _RUNNING[os.getpid()] = _Zygote(ours, process)
+    return _RUNNING[os.getpid()]
+
+
+def serve(requests: socket.socket) -> None:
+    """Import everything, then fork at each request until the other end closes."""
+    for name in _PRELOADED:
+        importlib.import_module(name)
+    assert len(list(Path("/proc/self/task").iterdir())) == 1, "a fork needs a process of one thread"
+    gc.collect()
+    gc.freeze()
+    with selectors.DefaultSelector() as selector:
+        selector.register(requests, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.data is None:
+                    if not _take(requests, selector):
+                        return
+                else:
+                    selector.unregister(key.fd)
+                    _report(key.fd, *key.data)
+
+
+def _take(requests: socket.socket, selector: selectors.BaseSelector) -> bool:
+    """Fork one operator; return whether there was a request."""
+    body, handles, _, _ = socket.recv_fds(requests, _REQUEST_BYTES, 2)
+    if not body:
+        return False
+    log, status_handle = handles
+    status = socket.socket(fileno=status_handle)
+    pid = os.fork()
+    if pid == 0:
+        _become_operator(json.loads(body), log)
+    os.close(log)
+    status.send(str(pid).encode())
+    selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, status))
+    return True
+
+
+def _report(handle: int, pid: int, status: socket.socket) -> None:
+    """Tell whoever asked for an operator how it ended."""
+    os.close(handle)
+    _, code = os.waitpid(pid, 0)
+    with status:
+        try:
+            status.send(str(os.waitstatus_to_exitcode(code)).encode())
+        except OSError:  # nobody wants to know
+            return
+
+
+def _become_operator(request: dict[str, Any], log: int) -> None:
+    """Run the module as `python -m` does; never returns."""
+    code = 1
+    try:
+        die_with_parent()
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.closerange(3, 1024)
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        sys.argv = [request["module"]]
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001  it would run on as a second zygote
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))

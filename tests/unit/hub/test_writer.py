@@ -1,0 +1,99 @@
+"""What the writer says of leases whose clusters haven't answered yet."""
+
+from typing import Any
+
+import pytest
+
+from sublet.api.common import Condition, Status
+from sublet.api.gpulease import GpuLease, LeaseStatus
+from sublet.fleet.facts import LeaseFacts
+from sublet.fleet.registry import FIRST_ANSWER_SECONDS, Fleet
+from sublet.hub.state import HubState
+from sublet.hub.writer import StatusWriter
+from tests.builders.api import NOW, as_lease
+from tests.harness.fake_api import SteppedClock
+
+
+class Hub:
+    """Takes patches and remembers what they were for."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    async def patch(self, path: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
+        self.written.append(path.rsplit("/", 1)[-1])
+        return {
+            "metadata": {**as_lease().metadata.model_dump(by_alias=True), "resourceVersion": "2"},
+            "spec": {},
+        }
+
+
+class Connection:
+    """A connection that has shown nothing so far."""
+
+    def __init__(self, clock: SteppedClock, facts: LeaseFacts) -> None:
+        self.facts = facts
+        self._clock = clock
+        self._began = clock.monotonic()
+
+    @property
+    def age_seconds(self) -> float:
+        return self._clock.monotonic() - self._began
+
+    def inventory(self) -> Any:
+        raise AssertionError("nothing of it is to be told")
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+def _fleet(clock: SteppedClock, lease: GpuLease, facts: LeaseFacts) -> Fleet:
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+    fleet._clusters[lease.metadata.uid] = Connection(clock, facts)  # type: ignore[assignment]  # what is asked of one
+    return fleet
+
+
+def _told() -> GpuLease:
+    """Return a lease whose status says that all is well."""
+    ready = Condition(
+        type="Ready", status=Status.TRUE, reason="Selling", message="", last_transition_time=NOW
+    )
+    return as_lease().model_copy(update={"status": LeaseStatus(conditions=(ready,))})
+
+
+async def test_a_lease_whose_cluster_has_not_answered_yet_keeps_its_status(clock: SteppedClock):
+    lease, hub = _told(), Hub()
+    fleet = _fleet(clock, lease, LeaseFacts())
+    state = HubState(lambda: None)
+    state.leases.put(lease)
+    fleet.inventories = dict  # type: ignore[method-assign]  # there are none
+
+    await StatusWriter(hub, state, fleet, clock).write_all()
+
+    assert hub.written == []
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        LeaseFacts(credentials_error="refused"),
+        LeaseFacts(unreachable_since_ms=NOW),
+        LeaseFacts(synced=True, isolation_ready=False),
+    ],
+)
+def test_a_fault_is_told_at_once(clock: SteppedClock, facts: LeaseFacts):
+    lease = _told()
+
+    assert _fleet(clock, lease, facts).has_answered(lease.metadata.uid)
+
+
+def test_a_cluster_that_shows_nothing_is_told_of_after_its_time(clock: SteppedClock):
+    lease = _told()
+    fleet = _fleet(clock, lease, LeaseFacts())
+    assert not fleet.has_answered(lease.metadata.uid)
+
+    clock.seconds += FIRST_ANSWER_SECONDS
+
+    assert fleet.has_answered(lease.metadata.uid)

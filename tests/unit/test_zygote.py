@@ -1,0 +1,23 @@
+"""Operators that are forked instead of started: as good as a new interpreter."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.harness.zygote import fork_operator
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_forked_operator_has_its_own_environment_output_and_exit_status(tmp_path: Path):
+    log = tmp_path / "log"
+
+    wrong = fork_operator("sublet", {"SUBLET_X": "1"}, log)
+    fine = fork_operator("this", {}, tmp_path / "other")
+
+    assert wrong.wait() == 2
+    assert wrong.poll() == 2
+    assert log.read_text().startswith("sublet: unknown setting SUBLET_X")
+    assert fine.wait() == 0
+    assert "Beautiful is better than ugly." in (tmp_path / "other").read_text()
+    assert wrong.pid != fine.pid
