@@ -82,18 +82,6 @@ def _given_up(claim: GpuClaim) -> Iterator[Line]:
         yield from _interval(given.sequence, gpus, kind, given.from_time, given.until_time)
 
 
-def _disputed(claim: GpuClaim) -> Iterator[Line]:
-    release = claim.status.release
-    stops = {x.sequence: x.release_time for x in claim.status.leaving}
-    if release is not None:
-        stops[release.sequence] = release.release_time
-    for each in claim.status.outages:
-        over = each.until_time if each.until_time is not None else stops.get(each.sequence)
-        end = Millis(max(over, each.from_time)) if over is not None else None
-        gpus = {LeaseUID(each.lease_uid): each.gpus}
-        yield from _interval(each.sequence, gpus, EntryKind.DISPUTED, each.from_time, end)
-
-
 def _interval(
     sequence: int, gpus: dict[LeaseUID, int], kind: EntryKind, start: Millis, end: Millis | None
 ) -> Iterator[Line]:
