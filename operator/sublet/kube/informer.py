@@ -8,7 +8,6 @@ objects, and in how often it can make us ask again. Run one per collection; `run
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -108,7 +107,7 @@ class Informer(Generic[T]):
         self._lists = lists
         self._confirm = confirm
         self._silence_seconds = silence_seconds
-        self._pace = Pace(asyncio.sleep)
+        self._pace = Pace(asyncio.sleep, clock.monotonic)
         self._max_objects = max_objects
         self._known: dict[str, Meta] = {}  # object key -> its last metadata
         self._version = ""
@@ -235,9 +234,9 @@ class Informer(Generic[T]):
                 self._watch_began = self._clock.monotonic()
                 self._heard()
                 while line := await self._line(response):
-                    begun = time.perf_counter()
+                    begun = self._clock.monotonic()
                     self._take_line(line)
-                    if self._pace.took(time.perf_counter() - begun):
+                    if self._pace.took(self._clock.monotonic() - begun):
                         await self._pace.give_way()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"watch of {self._target.path}: {error!r}") from error
