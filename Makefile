@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SETS := tests/unit tests/integration tests/faults tests/e2e
+SETS := tests/unit tests/simulation tests/integration tests/faults tests/e2e
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # what pip says, one short line for each package
 STEPS := sed -u -n -E 's/^(Collecting|Installing collected packages|Successfully installed) ?([^ ]*).*/  \1 \2/p'
@@ -12,7 +12,9 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup planes demo test unit verify generate bench faults planes-up planes-down lock clean
+SEEDS ?= 10000
+
+.PHONY: help setup planes demo test unit verify generate bench faults simulate planes-up planes-down lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +42,9 @@ unit: setup ## Run the unit tests alone.
 
 faults: planes ## Put a fault at every write of every workload; writes build/faults.json. WORKERS=2 PLAN='{…}' replays one.
 	@$(BIN)/python -m tests.faults --workers $(or $(WORKERS),2) $(if $(PLAN),'$(PLAN)')
+
+simulate: setup ## Play simulated histories, SEEDS of them (10000); writes build/simulate.json.
+	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --count $(SEEDS) --out build/simulate.json
 
 generate: setup ## Write everything that is generated: CRDs and the chart's copies.
 	@$(BIN)/python -m sublet.crdgen

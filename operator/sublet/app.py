@@ -27,7 +27,7 @@ from sublet.binder.claims import ClaimWriter
 from sublet.binder.ports import Tools
 from sublet.binder.slots import Promises, Slots
 from sublet.book.coarse import Detail
-from sublet.clock import SystemClock
+from sublet.clock import Clock, SystemClock
 from sublet.drift.engine import Drift
 from sublet.drift.sweeper import Sweeper
 from sublet.fleet.probe import ProbeTimes
@@ -75,10 +75,19 @@ _RETRY_SECONDS: Final = 2.0
 
 
 class Operator:
-    """All parts of one running operator."""
+    """All parts of one running operator.
 
-    def __init__(self, settings: Settings, hub: ApiServer) -> None:
-        self.settings, self.hub, self.clock = settings, hub, SystemClock()
+    kopf, the listeners (`listen`), the machine's clock and the database are its edges: a simulation leaves them out.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        hub: ApiServer,
+        clock: Clock | None = None,
+        ledger: SqlLedger | None = None,
+    ) -> None:
+        self.settings, self.hub, self.clock = settings, hub, clock or SystemClock()
         self.batcher = Batcher(
             self.clock,
             quiet_seconds=settings.plan_quiet_seconds,
@@ -94,7 +103,7 @@ class Operator:
                 every_seconds=settings.probe_seconds, isolation_seconds=settings.isolation_seconds
             ),
         )
-        self.ledger = SqlLedger(settings.database_url)
+        self.ledger = ledger or SqlLedger(settings.database_url)
         self.meter = ClaimMeter(self.ledger)
         self.bookkeeper = Bookkeeper(self.meter, self.clock, self.batcher.mark)
         self.accounts = Accounts(
@@ -181,8 +190,7 @@ class Operator:
         return not self.settings.leader_election or self.leadership.leads
 
     async def start(self) -> None:
-        """Open the listeners, read the hub, start every task."""
-        await self._listen()
+        """Read the hub, start every task."""
         await self._until_done("ledger", self.ledger.start)
         await self._until_done("hub", self._read_hub)
         secrets = credentials_informer(
@@ -220,7 +228,8 @@ class Operator:
         await self.hub.close()
         structlog.get_logger().info("stopped")
 
-    async def _listen(self) -> None:
+    async def listen(self) -> None:
+        """Open the listeners."""
         settings = self.settings
         gate = MetricsGate(self.hub, self.clock) if settings.metrics_auth else None
         public = Public(
@@ -319,6 +328,7 @@ async def run(settings: Settings) -> int:
     # tasks that live with kopf must begin and end inside its own hooks: it cancels whatever is younger than itself
     @kopf.on.startup(registry=registry)
     async def start(**_: Any) -> None:
+        await operator.listen()
         await operator.start()
 
     @kopf.on.cleanup(registry=registry)

@@ -33,7 +33,7 @@ from sublet.binder.ports import (
     Tools,
 )
 from sublet.binder.proof import IsolationFault
-from sublet.binder.strays import clear_strays
+from sublet.binder.strays import clear_strays, may_have_strays
 from sublet.binder.work import Work, Works
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.kube.errors import KubeError
@@ -68,7 +68,8 @@ class _Run:
     async def pause(self, seconds: float) -> None:
         """Wait, but not when asked to stop."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.stop.wait(), min(seconds, _LONGEST_WAIT_SECONDS))
+            async with asyncio.timeout(min(seconds, _LONGEST_WAIT_SECONDS)):
+                await self.stop.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +240,17 @@ class Binder:
         return work
 
     async def _look_again(self, run: _Run, *, strays: bool) -> float | None:
-        """Show the book what the claim is now; a bind that was overtaken takes off what it wrote after that."""
+        """Show the book what the claim is now; a bind that was overtaken takes off what it wrote after that.
+
+        One that was asked to stop does so too where another operator has released the claim meanwhile.
+        """
         try:
-            if strays and is_true(run.claim.status.conditions, "Reserved"):
+            live = await self._tools.claims.get(run.claim)
+            reserved = is_true(run.claim.status.conditions, "Reserved")
+            if reserved and (strays or may_have_strays(run.claim, live)):
                 await clear_strays(run.claim, self._tools)
-            self._tell(run.claim, await self._tools.claims.get(run.claim))
+                live = await self._tools.claims.get(run.claim)
+            self._tell(run.claim, live)
         except (StillThere, ClusterSilent, ClusterRefuses, KubeError) as error:
             log = structlog.get_logger()
             log.warning("looking again later", uid=run.claim.metadata.uid, error=str(error))

@@ -5,6 +5,7 @@ and no foreign pod holds its GPUs, by a live look; it can be sold only when it w
 """
 
 import re
+from collections.abc import Collection
 from typing import Any, Final
 
 from sublet.api.gpulease import GpuLease
@@ -28,7 +29,7 @@ from sublet.kube.wire import Node, PodList
 
 _TRIES: Final = 10
 CLAIM_NAMESPACE: Final = re.compile(
-    r"sublet-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-[1-9][0-9]{0,5}"
+    r"sublet-(?P<claim>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})-[1-9][0-9]{0,5}"
 )
 
 
@@ -66,7 +67,7 @@ async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool
             return False
         if LEASE_LABEL in node.metadata.labels and not wants_mending(node, lease):
             break
-        if await foreign_pods(cluster, name):
+        if await foreign_pods(cluster, node):
             return False
         try:
             node = await cluster.api.patch_as(node_path(name), _adoption(node, lease), Node)
@@ -76,7 +77,9 @@ async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool
             node = await _read(cluster, name)
         except (Forbidden, NotFound):
             return False
-    foreign = await foreign_pods(cluster, name)
+    if node is None:
+        return False
+    foreign = await foreign_pods(cluster, node)
     cluster.note_foreign(name, foreign=foreign)
     return not foreign
 
@@ -97,13 +100,25 @@ async def hand_back(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> 
     return False
 
 
-async def foreign_pods(cluster: LeasedCluster, name: NodeName) -> bool:
-    """Say whether a pod that isn't a claim's holds GPUs of a node, by a live look."""
+async def foreign_pods(cluster: LeasedCluster, node: Node, holders: Collection[str] = ()) -> bool:
+    """Say whether a pod of nobody who is on a node holds GPUs of it, by a live look.
+
+    A claim is on it by its label, or is one of `holders`, by UID: the pods of one that isn't came there while the node
+    was another by UID, as when a machine joins its cluster anew under its running pods.
+    """
+    name = node.metadata.name
     pods = await cluster.api.get_as("/api/v1/pods", PodList, fieldSelector=f"spec.nodeName={name}")
     return any(
-        pod.asks_for(GPU) and CLAIM_NAMESPACE.fullmatch(pod.metadata.namespace) is None
+        pod.asks_for(GPU) and not _is_at_home(pod.metadata.namespace, node, holders)
         for pod in pods.items
     )
+
+
+def _is_at_home(namespace: str, node: Node, holders: Collection[str]) -> bool:
+    """Say whether a pod's namespace is that of a claim which is on the node."""
+    match = CLAIM_NAMESPACE.fullmatch(namespace)
+    uid = match["claim"] if match is not None else ""
+    return bool(uid) and (CLAIM_LABEL + uid in node.metadata.labels or uid in holders)
 
 
 def _adoption(node: Node, lease: GpuLease) -> JsonPatch:

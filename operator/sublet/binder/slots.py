@@ -53,7 +53,8 @@ class Promises:
         busy = [self._quiet[lease].wait() for lease in leases if self._counts[lease] > 0]
         if busy:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.gather(*busy), self._longest_seconds)
+                async with asyncio.timeout(self._longest_seconds):
+                    await asyncio.gather(*busy)
 
 
 class Slots:

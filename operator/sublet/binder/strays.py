@@ -14,6 +14,12 @@ from sublet.binder.together import all_of
 from sublet.book.holdings import holds
 
 
+def may_have_strays(claim: GpuClaim, live: GpuClaim | None) -> bool:
+    """Say whether `claim`, as a piece of work saw it, has nodes that the claim as it is now hasn't."""
+    held = all_nodes(live) if live is not None and holds(live) else ()
+    return not {p.node_uid for p in all_nodes(claim)} <= {p.node_uid for p in held}
+
+
 async def clear_strays(claim: GpuClaim, tools: Tools) -> None:
     """Take off what `claim`, as an overtaken piece of work saw it, has and the claim as it is now hasn't."""
     live = await tools.claims.get(claim)

@@ -152,6 +152,8 @@ class Works:
             live = await self._tools.claims.get(claim)
             if live is None or not is_true(live.status.conditions, "Reserved"):
                 return live
+            if allocation_of(live).sequence != allocation_of(claim).sequence:
+                return live  # another reservation by now: it was not the one that is to end
             if not is_true(live.status.conditions, "Releasing"):
                 decided = Release(
                     cause=decision.cause,

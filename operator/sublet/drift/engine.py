@@ -93,7 +93,7 @@ class Drift:
         self._index = Claims(())
         self._indexed_at = float("-inf")
         self.due_ms: Millis | None = None
-        """When to be told again at the latest."""
+        """When to be told again at the latest, if no look ends before."""
 
     def tend(self, leases: Iterable[GpuLease]) -> None:
         """Start the looks that are due."""
@@ -114,7 +114,8 @@ class Drift:
             if is_idle and watch.due <= now:
                 watch.last, watch.due = now, now + self._every_seconds
                 watch.task = asyncio.create_task(self._look(uid, places), name=f"drift {uid}")
-            due.append(max(0.0, watch.due - now))
+            elif is_idle:
+                due.append(watch.due - now)  # one that is under way tells when it ends
         wait = min(due, default=None)
         self.due_ms = (
             Millis(self._tools.clock.now_ms() + int(wait * MS_PER_SECOND) + 1)

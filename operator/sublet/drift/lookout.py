@@ -173,7 +173,7 @@ class Lookout:
             self._pods_seen[NodeUID(node.metadata.uid)] = self._looks
             name = NodeName(node.metadata.name)
             # adoption looks again at a node that has some
-            if not place.cluster.is_foreign(name) and await foreign_pods(place.cluster, name):
+            if not place.cluster.is_foreign(name) and await foreign_pods(place.cluster, node):
                 place.cluster.note_foreign(name, foreign=True)
 
     async def _is_unwell(self, claim: GpuClaim, cluster_uid: ClusterUID, sight: Sight) -> bool:

@@ -47,10 +47,12 @@ async def mend_node(
     except NotFound:
         return Outcome()
     cluster.observe(node)
-    verdict = judge(node, lease, await _holders_now(claims, node, tools))
+    holders = await _holders_now(claims, node, tools)
+    verdict = judge(node, lease, holders)
     if verdict.doubt or not verdict.patches:
         return Outcome(doubt=verdict.doubt)
-    if verdict.relocks and await foreign_pods(cluster, name):
+    at_home = [h.claim_uid for h in holders]
+    if verdict.relocks and await foreign_pods(cluster, node, at_home):
         cluster.note_foreign(name, foreign=True)
         return Outcome(is_foreign=True)
     return await _put_back(cluster, node, verdict)

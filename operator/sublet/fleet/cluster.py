@@ -84,6 +84,7 @@ class LeasedCluster:
         self._doubtful: set[NodeName] = set()
         self._orphans = Orphans()
         self._gone: set[NodeUID] = set()  # nodes that aren't there any more, by a live look
+        self._left: set[NodeUID] = set()  # nodes that the watch has seen go, or lose their labels
         self._asked: dict[NodeUID, float] = {}  # node UID -> when it was asked for, monotonic
         self._generation = 0
         self._inventory: LeaseInventory | None = None
@@ -183,7 +184,12 @@ class LeasedCluster:
                 self._recount(node)
 
     def observe(self, node: Node) -> None:
-        """Take over the answer of a write, so that the next pass sees it; late events never go back."""
+        """Take over the answer of a write, so that the next pass sees it; late events never go back.
+
+        Nor does a late answer bring a node back that the watch has seen go.
+        """
+        if NodeUID(node.metadata.uid) in self._left:
+            return
         old = self._wire.get(NodeName(node.metadata.name))
         if old is None or _is_newer(node.metadata, old.metadata):
             self._upsert(node)
@@ -238,6 +244,22 @@ class LeasedCluster:
         """Say whether foreign pods were seen on a node, or its pods still have to be looked at."""
         return name in self._foreign
 
+    def _see(self, node: Node) -> None:
+        """Take over what the watch shows."""
+        self._left.discard(NodeUID(node.metadata.uid))
+        self._upsert(node)
+
+    def _see_listed(self, node: Node) -> None:
+        """Take over what a list shows: also what is older than known, for a restored server's versions go back.
+
+        An answer that was newer than the list comes again as an event.
+        """
+        name = NodeName(node.metadata.name)
+        old = self._wire.get(name)
+        if old is not None and _is_newer(old.metadata, node.metadata):
+            del self._wire[name]
+        self._see(node)
+
     def _upsert(self, node: Node) -> None:
         old = self._wire.get(NodeName(node.metadata.name))
         if (
@@ -246,6 +268,8 @@ class LeasedCluster:
             and not _is_newer(node.metadata, old.metadata)
         ):
             return
+        if old is not None and old.metadata.uid != node.metadata.uid:
+            self._left.add(NodeUID(old.metadata.uid))
         self._kept.take(node)
         self._wire[NodeName(node.metadata.name)] = node
         self._gone.discard(NodeUID(node.metadata.uid))
@@ -268,6 +292,7 @@ class LeasedCluster:
 
     def _delete(self, meta: Meta) -> None:
         name = NodeName(meta.name)
+        self._left.add(NodeUID(meta.uid))
         self._wire.pop(name, None)
         self._kept.drop(name)
         if self._states.pop(name, None) is not None:
@@ -293,7 +318,8 @@ class LeasedCluster:
             self.api,
             target,
             Node,
-            upsert=self._upsert,
+            upsert=self._see,
+            listed=self._see_listed,
             delete=self._delete,
             changed=self._changed,
             clock=self._clock,

@@ -89,7 +89,8 @@ class Accounts:
                 await asyncio.sleep(wait)
                 continue
             try:
-                await asyncio.wait_for(self._wanted.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._wanted.wait()
             except TimeoutError:
                 continue
 

@@ -40,14 +40,17 @@ class Batcher:
 
     async def _collect(self) -> None:
         try:
-            await asyncio.wait_for(self._marked.wait(), self._seconds_to_due())
+            # not `wait_for`: Python 3.11's loses a cancellation that comes together with a mark
+            async with asyncio.timeout(self._seconds_to_due()):
+                await self._marked.wait()
         except TimeoutError:
             return
         begun = self._clock.monotonic()
         while self._clock.monotonic() - begun < self._wait_seconds:
             self._marked.clear()
             try:
-                await asyncio.wait_for(self._marked.wait(), self._quiet_seconds)
+                async with asyncio.timeout(self._quiet_seconds):
+                    await self._marked.wait()
             except TimeoutError:
                 return
         self._marked.clear()

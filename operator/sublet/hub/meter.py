@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from functools import partial
 
 from sublet.api.claim_status import released_ms
-from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.relocation import Leaving
@@ -191,4 +190,4 @@ def needs_meter(claim: GpuClaim) -> bool:
     if allocation is None:
         return False
     billed = allocation.bound_time is not None or bool(allocation.given_up)
-    return billed or is_true(claim.status.conditions, "Releasing")
+    return billed or claim.status.release is not None

@@ -8,9 +8,9 @@ objects, and in how often it can make us ask again. Run one per collection; `run
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
 import aiohttp
@@ -72,7 +72,8 @@ class Informer(Generic[T]):
     """Follows one collection.
 
     `upsert` gets each new or changed object, `delete` each one that is gone, `changed` is called after each complete
-    list and whenever reachability changes. All are called from the event loop and must not block. `confirm` is
+    list and whenever reachability changes. `listed` gets the objects of a list instead of `upsert`: a list is what there
+    is, whatever was known before. All are called from the event loop and must not block. `confirm` is
     awaited before each list and watch and may refuse the server with a KubeError (is it still the same cluster?).
     """
 
@@ -85,6 +86,7 @@ class Informer(Generic[T]):
         upsert: Callable[[T], None],
         delete: Callable[[Meta], None],
         changed: Callable[[], None],
+        listed: Callable[[T], None] | None = None,
         clock: Clock,
         lists: asyncio.Semaphore,
         confirm: Callable[[], Awaitable[None]] | None = None,
@@ -100,11 +102,12 @@ class Informer(Generic[T]):
         self._events = msgspec.json.Decoder(RawEvent)
         self._bookmarks = msgspec.json.Decoder(Bookmark)
         self._upsert, self._delete, self._changed = upsert, delete, changed
+        self._listed = listed or upsert
         self._clock, self._sleep = clock, sleep
         self._lists = lists
         self._confirm = confirm
         self._silence_seconds = silence_seconds
-        self._pace = Pace(asyncio.sleep)
+        self._pace = Pace(asyncio.sleep, clock.monotonic)
         self._max_objects = max_objects
         self._known: dict[str, Meta] = {}  # object key -> its last metadata
         self._version = ""
@@ -190,7 +193,7 @@ class Informer(Generic[T]):
                 seen.add(item.metadata.key)
                 if restored and item.metadata.key in self._known:
                     self._delete(self._known[item.metadata.key])  # its version went back
-                self._take(item)
+                self._take(item, self._listed)
             if not page.metadata.next:
                 break
             if size > MAX_LIST_BYTES:
@@ -231,9 +234,9 @@ class Informer(Generic[T]):
                 self._watch_began = self._clock.monotonic()
                 self._heard()
                 while line := await self._line(response):
-                    begun = time.perf_counter()
+                    begun = self._clock.monotonic()
                     self._take_line(line)
-                    if self._pace.took(time.perf_counter() - begun):
+                    if self._pace.took(self._clock.monotonic() - begun):
                         await self._pace.give_way()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"watch of {self._target.path}: {error!r}") from error
@@ -257,7 +260,7 @@ class Informer(Generic[T]):
             self._known.pop(item.metadata.key, None)
             self._delete(item.metadata)
         else:
-            self._take(item)
+            self._take(item, self._upsert)
         self._heard()
 
     def _take_bookmark(self, event: RawEvent) -> None:
@@ -265,6 +268,9 @@ class Informer(Generic[T]):
         if event.type == "ERROR":
             kind = Gone if mark.code == 410 else ServerError  # noqa: PLR2004  HTTP's Gone
             raise kind(mark.code, mark.reason, mark.message)
+        if _number(mark.metadata.resource_version) < self._newest:
+            # restored from a backup: what is known of it may never have been, and no event will say so
+            raise Gone(HTTPStatus.GONE, "Restored", "the server's versions went back")
         self._reached(mark.metadata.resource_version)
         self._heard()
 
@@ -272,12 +278,12 @@ class Informer(Generic[T]):
         self._version = version
         self._newest = max(self._newest, _number(version))
 
-    def _take(self, item: T) -> None:
+    def _take(self, item: T, show: Callable[[T], None]) -> None:
         key = item.metadata.key
         if key not in self._known and len(self._known) >= self._max_objects:
             raise BadAnswer(f"{self._target.path} has more than {self._max_objects} objects")
         self._known[key] = item.metadata
-        self._upsert(item)
+        show(item)
 
     def _heard(self, *, always_tell: bool = False) -> None:
         self.last_heard = self._clock.monotonic()

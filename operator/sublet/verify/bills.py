@@ -8,6 +8,7 @@ from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
+from sublet.api.outage import MOST_OUTAGES
 from sublet.api.times import Millis, format_instant
 from sublet.ledger.entry import Entry, EntryKind, EntryType
 from sublet.ledger.interval import Interval
@@ -83,13 +84,20 @@ def lines_agree_with_status(index: Index) -> Iterator[Violation]:
         newest = claim.status.allocation.sequence if claim.status.allocation is not None else 0
         subject = f"ledger of claim {claim.metadata.key}"
         for line in sorted(facts - called_for):
-            if line.kind is EntryKind.CANCELLED or (
+            if _may_be_forgotten(line, claim) or (
                 line.sequence <= newest and line.sequence not in mine | {newest}
             ):
                 continue  # an earlier reservation, of which the status says no more
             early = line.kind is EntryKind.BOUND and line.type is EntryType.OPEN
             text = f"{_words(line)} isn't what the claim's status says; {_STOP}"
             yield Violation("A2" if early else "A1", subject, text, about(claim))
+
+
+def _may_be_forgotten(line: Line, claim: GpuClaim) -> bool:
+    """Say whether a status may say nothing of a line any more: what was given up, and the oldest of many outages."""
+    if line.kind is EntryKind.DISPUTED:
+        return len(claim.status.outages) >= MOST_OUTAGES
+    return line.kind is EntryKind.CANCELLED
 
 
 def lines_are_complete(index: Index) -> Iterator[Violation]:

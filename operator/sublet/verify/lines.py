@@ -60,6 +60,18 @@ def _left(claim: GpuClaim) -> Iterator[Line]:
         yield from _interval(left.sequence, going, EntryKind.RELEASING, over, end)
 
 
+def _disputed(claim: GpuClaim) -> Iterator[Line]:
+    """Yield when a cluster was silent: until it answered, or the reservation's meter stopped."""
+    release = claim.status.release
+    stops = {left.sequence: left.release_time for left in claim.status.leaving}
+    stops |= {release.sequence: release.release_time} if release is not None else {}
+    for each in claim.status.outages:
+        until = each.until_time if each.until_time is not None else stops.get(each.sequence)
+        end = Millis(max(until, each.from_time)) if until is not None else None
+        gpus = {LeaseUID(each.lease_uid): each.gpus}
+        yield from _interval(each.sequence, gpus, EntryKind.DISPUTED, each.from_time, end)
+
+
 def _given_up(claim: GpuClaim) -> Iterator[Line]:
     allocation = claim.status.allocation
     if allocation is None or allocation.cancellation is None:
@@ -68,18 +80,6 @@ def _given_up(claim: GpuClaim) -> Iterator[Line]:
         gpus = {LeaseUID(given.lease_uid): given.gpus}
         kind = EntryKind.CANCELLED
         yield from _interval(given.sequence, gpus, kind, given.from_time, given.until_time)
-
-
-def _disputed(claim: GpuClaim) -> Iterator[Line]:
-    release = claim.status.release
-    stops = {x.sequence: x.release_time for x in claim.status.leaving}
-    if release is not None:
-        stops[release.sequence] = release.release_time
-    for each in claim.status.outages:
-        over = each.until_time if each.until_time is not None else stops.get(each.sequence)
-        end = Millis(max(over, each.from_time)) if over is not None else None
-        gpus = {LeaseUID(each.lease_uid): each.gpus}
-        yield from _interval(each.sequence, gpus, EntryKind.DISPUTED, each.from_time, end)
 
 
 def _interval(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from sublet.api.ids import ClusterUID
@@ -12,6 +13,7 @@ from sublet.book.inventory import Reach
 from sublet.clock import SystemClock
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.probe import ProbeTimes
+from sublet.kube.wire import Node
 from tests.builders.api import as_lease, lease, uid_of
 from tests.builders.nodes import gpu_node
 from tests.harness.fake_api import FakeApi, answering, eventually, fake_api, silence
@@ -173,3 +175,34 @@ async def test_a_proof_of_isolation_that_hangs_makes_no_cluster_unreachable(fake
 
         assert cluster.facts.reach is Reach.REACHABLE
         assert cluster.facts.isolation_ready is None
+
+
+@pytest.mark.parametrize("made_anew", [False, True])
+async def test_an_answer_that_comes_late_brings_no_node_back(fake, made_anew: bool):
+    old = msgspec.convert({**fake.items["n0"]}, Node)
+    async with engaged(fake) as cluster:
+        await eventually("watched", lambda: fake.open_watches)
+        fake.remove("n0")
+        await eventually("gone", lambda: not cluster.nodes())
+        if made_anew:
+            body = node("n0")
+            body["metadata"]["uid"] = uid_of("n0 made anew")
+            fake.put(body)
+            await eventually("there again", cluster.nodes)
+        old.metadata.resource_version = str(fake.version + 1)
+        cluster.observe(old)
+
+        assert uid_of("n0") not in {n.metadata.uid for n in cluster.nodes()}
+
+
+async def test_a_list_counts_whatever_an_answer_of_a_restored_server_once_said(fake):
+    told = msgspec.convert({**fake.items["n0"]}, Node)
+    async with engaged(fake) as cluster:
+        await eventually("watched", lambda: fake.open_watches)
+        told.metadata.resource_version = "1000"
+        told.metadata.labels["never"] = "was"
+        cluster.observe(told)
+        assert "never" in cluster.nodes()[0].metadata.labels
+        fake.send("ERROR", {"code": 410, "reason": "Expired"})
+
+        await eventually("read anew", lambda: "never" not in cluster.nodes()[0].metadata.labels)

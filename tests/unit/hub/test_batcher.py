@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from sublet.api.times import Millis
 from sublet.clock import SystemClock
 from sublet.hub.batcher import Batcher
@@ -41,3 +43,17 @@ async def test_a_due_time_is_looked_at_without_any_mark():
     batch.look_at(Millis(SystemClock().now_ms() + 20))
 
     await asyncio.wait_for(batch.wait(), 5)
+
+
+async def test_a_cancellation_that_comes_together_with_a_mark_isnt_lost():
+    batch = batcher()
+    batch.look_at(Millis(SystemClock().now_ms() + 60_000))
+    waiting = asyncio.create_task(batch.wait())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    batch.mark()
+    await asyncio.sleep(0)
+    waiting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

@@ -5,7 +5,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.outage import Outage
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
-from sublet.hub.meter import ClaimMeter, facts_of, texts_of
+from sublet.hub.meter import ClaimMeter, facts_of, needs_meter, texts_of
 from sublet.ledger.chain import verify
 from sublet.ledger.entry import BILLED, GENESIS_HASH, Entry, EntryKind
 from sublet.ledger.interval import intervals
@@ -63,6 +63,15 @@ def test_a_claim_released_before_it_was_bound_was_only_held():
     going = with_status(claim, claim_status.releasing(claim, release, NOW))
 
     assert kinds(going) == [("releasing", "open", NOW)]
+
+
+def test_lines_of_a_release_are_asked_for_until_they_are_written_however_it_began():
+    release = releasing().status.release
+    gone = with_status(reserved(), claim_status.releasing(reserved(), release, NOW))
+    free = with_status(gone, claim_status.released(gone, LATER))
+
+    assert facts_of(free)
+    assert needs_meter(free)
 
 
 def test_the_texts_behind_the_hashes_go_with_the_lines():

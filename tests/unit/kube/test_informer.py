@@ -116,6 +116,20 @@ async def test_a_watch_that_ends_is_resumed_from_the_last_bookmark(fake):
     assert (fake.lists, fake.watches[1]["resourceVersion"]) == (1, "77")
 
 
+async def test_a_bookmark_that_goes_back_tells_of_a_restored_backup(fake):
+    fake.put(node("kept"))
+    async with following(fake) as found:
+        await found.watching()
+        fake.put(node("never was"))
+        await eventually("both", lambda: len(found.seen) == 2)
+        fake.remove("never was", quietly=True)
+        fake.version = 2
+        fake.bookmark()
+        await eventually("listed anew", lambda: list(found.seen) == ["kept"])
+
+    assert fake.lists == 2
+
+
 @pytest.mark.parametrize("how", ["status", "event"])
 async def test_a_version_that_is_too_old_means_a_new_list_and_what_is_missing_is_gone(fake, how):
     fake.put(node("a"))

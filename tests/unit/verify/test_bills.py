@@ -174,3 +174,13 @@ def test_the_meter_and_the_checker_call_for_the_same_lines_whatever_happens(hist
     for seen, _ in passes(history):
         for each in seen.claims:
             assert {line_of(f) for f in facts_of(each)} == lines_of(each)
+
+
+@pytest.mark.parametrize("until", [None, LATER])
+def test_times_in_which_a_cluster_was_silent_are_called_for_by_the_status(until):
+    begun = TRAIN.status.allocation.bound_time
+    silent = Outage(sequence=1, lease_uid=OPEN.lease_uid, gpus=8, from_time=begun, until_time=until)
+    told = with_status(TRAIN, outages=(silent,))
+
+    assert found(sound_world(told), settled=True) == []
+    assert found(with_facts(*facts_of(told))) != []

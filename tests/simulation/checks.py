@@ -1,0 +1,266 @@
+"""What must hold after every committed write, read from the servers' content and the ledger's lines alone.
+
+None of it asks the operator. S1 to S11 are the invariants of the design's reliability page; a violation ends the
+history.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.interval import BrokenLedger, Fold
+from tests.simulation.answers import Request
+from tests.simulation.audit import Audit
+from tests.simulation.rest import find_unrest
+from tests.simulation.server import Server
+from tests.simulation.store import Change, Key, Object
+from tests.simulation.views import ClaimView, Term, book_of, claim_in
+from tests.simulation.world import World
+
+_NO_NEWS: Final = {"leases", "events"}
+_OTHERS: Final = {"", "person", "tenant", "landlord", "scheduler"}
+"""Who writes without being an operator."""
+GPU: Final = "nvidia.com/gpu"
+_AUDIT_EVERY: Final = 25
+"""After so many writes the whole world is read by the checker that ships; the other checks look at each write."""
+
+
+class Checks:
+    """Follows every server and the ledger."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.calm_at = self.rested_at = 0.0
+        self.terms: dict[tuple[str, int], Term] = {}  # (claim UID, sequence) -> its instants
+        self._made: Counter[tuple[str, str]] = Counter()
+        """(cluster, claim namespace) -> how often it was made"""
+        self._fold = Fold()
+        self._billed: set[tuple[str, int]] = set()  # (claim UID, sequence) of which there are lines
+        self._acts: dict[str, Callable[[Server, Change], None]] = {
+            "gpuclaims": self._claim,
+            "nodes": self._node,
+            "namespaces": self._namespace,
+        }
+        for server in world.servers.values():
+            server.store.followers.append(self._following(server))
+            server.deleting = self._deleting(server)
+        world.database.written = self._written
+        self._audit = Audit(world)
+
+    def at_rest(self) -> None:
+        """Check what must be so when everything has come to rest."""
+        for fault in find_unrest(self.world, self.terms):
+            self.world.violate(fault)
+        for fault in self._audit.find(settled=True):
+            self.world.violate(fault)
+
+    def close(self) -> None:
+        """End what belongs to the checks."""
+        self._audit.close()
+
+    def _following(self, server: Server) -> Callable[[Change], None]:
+        def follow(change: Change) -> None:
+            if change.actor not in _OTHERS and change.key.resource not in _NO_NEWS:
+                self.world.writes += 1
+                self.world.last_write_at = self.world.loop.time()
+            act = self._acts.get(change.key.resource)
+            if act is not None:
+                act(server, change)
+            audits = self.world.writes % _AUDIT_EVERY == 0 and not self.world.rewound
+            if change.actor not in _OTHERS and audits:
+                for fault in self._audit.find(settled=False):
+                    self.world.violate(fault)
+
+        return follow
+
+    # the hub's claims
+
+    def _claim(self, server: Server, change: Change) -> None:
+        before = ClaimView(change.before) if change.before is not None else None
+        if change.type == "DELETED":
+            if before is not None and before.holds:
+                self.world.violate(f"claim {before.uid} is gone while it holds GPUs")
+            if before is not None:
+                self._see_billed(before)
+            return
+        now = ClaimView(change.after)
+        self._see_terms(now)
+        if now.is_bound and not (before is not None and before.is_bound):
+            self._see_handed_over(now)
+        if before is not None and before.holds and not now.holds:
+            self._see_free(before)
+        if before is not None and before.is_bound and now.sequence == before.sequence:
+            for field in ("tenantUID", "pricePerGpuHour", "priceHash", "tags"):
+                if before.allocation.get(field) != now.allocation.get(field):
+                    self.world.violate(f"S11: {field} of bound claim {now.uid} changed")
+
+    def _see_terms(self, claim: ClaimView) -> None:
+        """Note the instants of each reservation; none that was written ever changes."""
+        for term in claim.terms():
+            known = self.terms.get((claim.uid, term.sequence))
+            for name in ("bound", "released", "free") if known is not None else ():
+                old = getattr(known, name)
+                if old is not None and getattr(term, name) != old:
+                    self.world.violate(
+                        f"A1: {name} of claim {claim.uid} sequence {term.sequence} changed "
+                        f"from {old} to {getattr(term, name)}"
+                    )
+            self.terms[claim.uid, term.sequence] = term
+
+    def _see_handed_over(self, claim: ClaimView) -> None:
+        """S1, S4: a claim that is handed over has its nodes' books, its namespace and its quota."""
+        if self.world.rewound:
+            return  # the cluster forgot what had been made; it is made again, which is seen at rest
+        for place in claim.placements:
+            server = self.world.leased[place["lease"]]
+            node = server.store.get("nodes", "", place["node"])
+            home = f"sublet-{claim.uid}-{place.get('home') or claim.sequence}"
+            if node is None or node["metadata"]["uid"] != place["nodeUID"]:
+                continue  # lost since it was locked
+            if book_of(node).get(claim.uid) != place["gpus"]:
+                self.world.violate(f"S1: {claim.uid} is Bound without the book of {place['node']}")
+            if (times := self._made[server.name, home]) != 1:
+                self.world.violate(f"S4: namespace {home} was made {times} times")
+            namespace = server.store.get("namespaces", "", home)
+            if namespace is None or "deletionTimestamp" in namespace["metadata"]:
+                self.world.violate(f"S4: {claim.uid} is Bound without namespace {home}")
+            quota = server.store.get("resourcequotas", home, "sublet") or {}
+            if not (quota.get("status") or {}).get("hard"):
+                self.world.violate(f"S4: {claim.uid} is Bound before its quota is in force")
+            if server.store.get("networkpolicies", home, "sublet") is None:
+                self.world.violate(f"S4: {claim.uid} is Bound without a network policy")
+
+    def _see_free(self, claim: ClaimView) -> None:
+        """S6: what a claim no longer holds is free already."""
+        if self.world.rewound:
+            return
+        for uid, place in claim.nodes.items():
+            server = self.world.leased[place["lease"]]
+            node = server.store.get("nodes", "", place["node"])
+            if node is not None and node["metadata"]["uid"] == uid and claim.uid in book_of(node):
+                self.world.violate(
+                    f"S6: {claim.uid} holds nothing, but is in {place['node']}'s book"
+                )
+
+    def _see_billed(self, claim: ClaimView) -> None:
+        """A claim goes only when its lines are in the ledger."""
+        term = self.terms.get((claim.uid, claim.sequence))
+        if term is None or term.bound is None:
+            return
+        open_now = [k for k in self._fold.open if k[0] == claim.uid]
+        if open_now:
+            self.world.violate(f"A1: claim {claim.uid} is gone with open lines {open_now}")
+        if (claim.uid, claim.sequence) not in self._billed:
+            self.world.violate(f"A1: claim {claim.uid} is gone and was never billed")
+
+    # leased clusters
+
+    def _node(self, server: Server, change: Change) -> None:
+        if change.type == "DELETED":
+            return
+        name = change.key.name
+        try:
+            book = book_of(change.after)
+            before = book_of(change.before) if change.before is not None else {}
+        except ValueError as error:
+            self.world.violate(f"S1: node {name}: {error}")
+            return
+        gpus = int(change.after["status"]["allocatable"][GPU])
+        if set(book) - set(before):
+            if sum(book.values()) > gpus:
+                self.world.violate(f"S1: node {name} has {gpus} GPUs and is sold as {book}")
+            self._see_sharing(change.after, book)
+            self._see_empty(server, name, book)
+        for uid in set(before) - set(book):
+            self._see_taken_off(server, change.after, uid, change.actor)
+
+    def _see_sharing(self, node: Object, book: dict[str, int]) -> None:
+        sharing = node["metadata"]["annotations"].get("sublet.dev/sharing", "None")
+        name = node["metadata"]["name"]
+        if sharing == "None" and len(book) > 1:
+            self.world.violate(f"S1: node {name} may hold one claim and holds {sorted(book)}")
+        if sharing == "SameTenant":
+            tenants = {c.allocation.get("tenantUID") for u in book if (c := self._claim_of(u))}
+            if len(tenants) > 1:
+                self.world.violate(f"S1: node {name} is shared by {sorted(map(str, tenants))}")
+
+    def _see_empty(self, server: Server, name: str, book: dict[str, int]) -> None:
+        """S6: nobody gets a node under whose name pods of somebody else still run."""
+        for pod in server.store.all("pods"):
+            namespace = pod["metadata"]["namespace"]
+            if pod["spec"].get("nodeName") == name and claim_in(namespace) not in book:
+                self.world.violate(f"S6: node {name} is sold under a pod of {namespace}")
+
+    def _see_taken_off(self, server: Server, node: Object, uid: str, actor: str) -> None:
+        """S6: an entry goes only when no pod is left, and never from under a bound claim."""
+        name = node["metadata"]["name"]
+        claim = self._claim_of(uid)
+        bound = claim.placements if claim is not None and claim.is_bound else ()
+        if node["metadata"]["uid"] in {p["nodeUID"] for p in bound}:
+            self.world.violate(f"S1: {actor} took bound claim {uid} off node {name}")
+        for pod in server.store.all("pods"):
+            own = pod["metadata"]["namespace"].startswith(f"sublet-{uid}-")
+            if own and not self.world.rewound and pod["spec"].get("nodeName") == name:
+                self.world.violate(f"S6: {actor} freed node {name} under a pod of {uid}")
+
+    def _namespace(self, server: Server, change: Change) -> None:
+        if change.type == "ADDED" and change.key.name.startswith("sublet-"):
+            self._made[server.name, change.key.name] += 1
+
+    def _deleting(self, server: Server) -> Callable[[Key, Object, Request], None]:
+        """S7, S9: nothing of a bound claim is destroyed, and nothing that isn't a claim's."""
+
+        def look(key: Key, live: Object, request: Request) -> None:
+            if request.actor in _OTHERS or server is self.world.hub:
+                return
+            home = key.name if key.resource == "namespaces" else key.namespace
+            if not home.startswith("sublet-"):
+                self.world.violate(f"S9: {request.actor} deletes {key}")
+                return
+            claim = self._claim_of(claim_in(home))
+            if claim is None or not claim.is_bound or home not in claim.homes:
+                return
+            nodes = {p["node"] for p in claim.placements}
+            if key.resource == "serviceaccounts":
+                return  # made anew where a token may be in the wrong hands; at rest there is one that counts
+            if key.resource != "pods" or live["spec"].get("nodeName") in nodes:
+                self.world.violate(f"S7: {request.actor} deletes {key} of bound claim {claim.uid}")
+
+        return look
+
+    # the ledger
+
+    def _written(self, facts: list[Fact]) -> None:
+        """A1: lines agree with the instants that the hub recorded, and give intervals."""
+        for fact in facts:
+            try:
+                self._fold.take(fact)
+            except BrokenLedger as broken:
+                self.world.violate(f"A1: {broken}")
+            term = self.terms.get((fact.claim_uid, fact.sequence))
+            wanted = _instant(term, fact) if term is not None else None
+            if fact.kind is EntryKind.BOUND:
+                self._billed.add((fact.claim_uid, fact.sequence))
+            if wanted != fact.at_ms:
+                self.world.violate(
+                    f"A1: {fact.kind} {fact.type} of claim {fact.claim_uid} sequence "
+                    f"{fact.sequence} at {fact.at_ms}, but the hub says {wanted}"
+                )
+
+    def _claim_of(self, uid: str) -> ClaimView | None:
+        for body in self.world.hub.store.all("gpuclaims"):
+            if body["metadata"]["uid"] == uid:
+                return ClaimView(body)
+        return None
+
+
+def _instant(term: Term, fact: Fact) -> int | None:
+    """Return the recorded instant that a line must carry."""
+    if fact.kind is EntryKind.DISPUTED:
+        return term.outage(fact.lease_uid, fact.type is EntryType.OPEN, fact.at_ms)
+    if fact.kind is EntryKind.BOUND:
+        return term.bound if fact.type is EntryType.OPEN else term.released
+    if fact.type is EntryType.OPEN:
+        return term.released
+    return max(term.free, term.released or 0) if term.free is not None else None
