@@ -22,6 +22,7 @@ def drift(clock: SteppedClock, looks: Any) -> Drift:
     made = Drift(
         cluster=lambda _: cluster,
         claims=lambda: (),
+        awaited=lambda: (),
         binder=SimpleNamespace(is_busy=lambda _: False),
         tools=SimpleNamespace(clock=clock),
         sweeper=SimpleNamespace(),

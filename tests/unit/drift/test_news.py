@@ -4,6 +4,7 @@ from sublet.api import bound_status
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.book.decisions import Degrade
+from sublet.book.unproven import ISOLATION_UNPROVEN
 from sublet.drift.finding import Finding, Reason, worst
 from sublet.drift.news import News
 from tests.builders.api import NOW, as_claim, as_lease
@@ -76,3 +77,7 @@ def test_the_worst_is_said_first_with_the_number_of_the_others():
     assert worst((FOREIGN, ENDING)) == Finding(Reason.NAMESPACE_TERMINATING, "the namespace goes (and 1 more)")  # fmt: skip
     assert worst((FOREIGN, FOREIGN)) == FOREIGN
     assert worst(()) is None
+
+
+def test_what_the_book_says_of_a_leases_isolation_is_never_taken_for_drift():
+    assert ISOLATION_UNPROVEN not in {reason.value for reason in Reason}
