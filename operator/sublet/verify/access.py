@@ -11,7 +11,7 @@ from sublet.verify.world import NamespaceSeen
 
 
 def bound_namespaces_are_complete(index: Index) -> Iterator[Violation]:
-    """S4: a Bound claim's namespaces are there, with quota, NetworkPolicy, account and role binding."""
+    """S4: a Bound claim's namespaces are there, with quota, NetworkPolicy and role binding."""
     for claim in index.bound():
         allocation = claim.status.allocation
         needed = index.sites(claim, allocation.placements if allocation else ())
@@ -38,7 +38,6 @@ def _faults(claim: GpuClaim, found: NamespaceSeen, least: int, most: int) -> Ite
     parts = {
         "ResourceQuota": found.has_quota,
         "NetworkPolicy": found.has_policy,
-        "ServiceAccount": found.has_account,
         "RoleBinding": found.has_binding,
     }
     for kind, there in parts.items():
@@ -47,6 +46,18 @@ def _faults(claim: GpuClaim, found: NamespaceSeen, least: int, most: int) -> Ite
     if found.has_quota and not least <= (found.quota_gpus or 0) <= most:
         between = str(least) if least == most else f"between {least} and {most}"
         yield f"the quota allows {found.quota_gpus} GPUs, not {between} as claim {key} holds; the operator must mend it"
+
+
+def bound_tenants_have_accounts(index: Index) -> Iterator[Violation]:
+    """S4, eventually: a Bound claim's account is there; it goes for a moment, with all its tokens, where a kubeconfig was lost."""
+    for claim in index.bound():
+        allocation = claim.status.allocation
+        for site in index.sites(claim, allocation.placements if allocation else ()):
+            found = index.namespaces.get(site)
+            if found is not None and found.has_account is False and not found.is_ending:
+                cluster = next(c for c in index.world.clusters if str(c.uid) == site[0])
+                text = f"claim {claim.metadata.key} is bound, but the ServiceAccount is missing; the operator must make it anew"
+                yield Violation("S4", f"namespace {cluster.name}/{site[1]}", text, about(claim))
 
 
 def quotas_are_enforced(index: Index) -> Iterator[Violation]:

@@ -45,6 +45,7 @@ ALWAYS: Final[tuple[Check, ...]] = (
 
 EVENTUALLY: Final[tuple[Check, ...]] = (
     access.quotas_are_enforced,
+    access.bound_tenants_have_accounts,
     access.rights_end_with_the_claim,
     access.bound_claims_have_valid_access,
     orphans.entries_have_claims,

@@ -36,7 +36,6 @@ def found(world, *, settled=False):
         ({"is_ending": True}, "its namespace is going away"),
         ({"has_quota": False, "quota_gpus": None}, "the ResourceQuota is missing"),
         ({"has_policy": False}, "the NetworkPolicy is missing"),
-        ({"has_account": False}, "the ServiceAccount is missing"),
         ({"has_binding": False}, "the RoleBinding is missing"),
         ({"quota_gpus": 16}, "the quota allows 16 GPUs, not 8"),
         ({"quota_gpus": None}, "the quota allows None GPUs, not 8"),
@@ -48,6 +47,13 @@ def test_a_bound_claims_namespace_that_lacks_something_is_named(wound, words):
 
     assert (wrong.id, wrong.subject) == ("S4", HOME)
     assert words in wrong.message
+
+
+def test_an_account_may_be_away_for_a_moment_as_where_a_kubeconfig_was_lost_but_not_at_rest():
+    without = changed_namespace(SOUND, has_account=False)
+
+    assert found(without) == []
+    assert found(without, settled=True) == [("S4", HOME)]
 
 
 def test_a_bound_claim_without_its_namespace_is_named():
