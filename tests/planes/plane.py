@@ -1,6 +1,7 @@
 """One control plane: its processes, its files, its kubeconfig. Every child dies with the process that began it."""
 
 import base64
+import contextlib
 import ctypes
 import os
 import secrets
@@ -23,6 +24,7 @@ _HEARTBEAT_SECONDS = 1_200
 """Life of a simulated node's Lease, renewed at a quarter of it: thousands of nodes must not use the cores up."""
 _GO = {"GOMAXPROCS": "2", "GOGC": "800", "GOMEMLIMIT": "1GiB"}
 """Fewer garbage collections, which else use a fifth of the cores; the limit bounds what that costs in memory."""
+_FIRST_PORT, _PORTS = 12_000, 20_000
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -176,8 +178,15 @@ class Plane:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports nobody listens on now; all are held until the last is found, so they differ."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Return ports nobody listens on now; all are held until the last is found, so they differ.
+
+    Below those that the kernel gives to outgoing connections: one of these could take a port before its server does.
+    """
+    held: list[socket.socket] = []
+    while len(held) < count:
+        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        with contextlib.suppress(OSError):
+            held.append(socket.create_server(("127.0.0.1", port)))
     ports = [s.getsockname()[1] for s in held]
     for each in held:
         each.close()
