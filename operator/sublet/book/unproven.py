@@ -13,7 +13,7 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.book.decisions import Degrade
 from sublet.book.inventory import LeaseInventory, Reach
 
-ISOLATION_DEGRADED: Final = "IsolationDegraded"
+ISOLATION_UNPROVEN: Final = "IsolationUnproven"
 
 
 def unproven(
@@ -26,15 +26,15 @@ def unproven(
     silent = {uid for uid, each in inventories.items() if each.reach is not Reach.REACHABLE}
     for claim in holders:
         said = find_condition(claim.status.conditions, "Degraded")
-        is_said = said is not None and said.reason == ISOLATION_DEGRADED
+        is_said = said is not None and said.reason == ISOLATION_UNPROVEN
         if claim.metadata.uid in decided or not (bare or is_said):
             continue
         places = _places(claim)
         aliases = sorted({alias for uid, alias in places.items() if uid in bare})
         if aliases and (said is None or (is_said and said.message != _words(aliases))):
-            yield Degrade(ClaimUID(claim.metadata.uid), ISOLATION_DEGRADED, _words(aliases))
+            yield Degrade(ClaimUID(claim.metadata.uid), ISOLATION_UNPROVEN, _words(aliases))
         elif is_said and not aliases and not places.keys() & silent:
-            yield Degrade(ClaimUID(claim.metadata.uid), ISOLATION_DEGRADED, "")
+            yield Degrade(ClaimUID(claim.metadata.uid), ISOLATION_UNPROVEN, "")
 
 
 def _places(claim: GpuClaim) -> dict[LeaseUID, str]:

@@ -6,7 +6,7 @@ from sublet.api.ids import LeaseUID
 from sublet.book.decisions import Degrade
 from sublet.book.inventory import Reach
 from sublet.book.plan import plan
-from sublet.book.unproven import ISOLATION_DEGRADED
+from sublet.book.unproven import ISOLATION_UNPROVEN
 from sublet.book.view import View
 from tests.builders.fleet import after, view
 from tests.builders.moves import decided, leased, running
@@ -26,7 +26,7 @@ def test_a_bound_claim_says_that_isolation_fails_until_it_is_mended():
 
     (told,) = decided(broken(seen))
     assert isinstance(told, Degrade)
-    assert told.reason == ISOLATION_DEGRADED
+    assert told.reason == ISOLATION_UNPROVEN
     assert "don't act as they should at west: the claim stays bound" in told.message
     said = after(broken(seen), plan(broken(seen)))
     assert decided(said) == []
