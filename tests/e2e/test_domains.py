@@ -11,7 +11,7 @@ from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition
 from tests.harness.waiting import wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
 

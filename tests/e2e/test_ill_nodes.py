@@ -12,7 +12,7 @@ from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition, start_stack
 from tests.harness.waiting import stays, wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
 NODES = ("n0", "n1", "n2", "n3")

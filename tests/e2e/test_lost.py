@@ -20,7 +20,7 @@ from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition, start_stack
 from tests.harness.waiting import stays, wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(600)]
 
 ACME = "acme"
 LONG = 90.0

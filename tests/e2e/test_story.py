@@ -21,7 +21,7 @@ from tests.harness.tenants import pod, write_access
 from tests.harness.verified import is_sound
 from tests.harness.waiting import stays, wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME, GLOBEX = "acme", "globex"
 

@@ -15,7 +15,7 @@ from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition
 from tests.harness.waiting import wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
 NOW = Millis(int(time.time() // 60 * 60 * 1_000))

@@ -20,7 +20,7 @@ from tests.harness.relay import relayed
 from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig, start_stack
 from tests.harness.waiting import stays, wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.postgres, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.planes, pytest.mark.postgres, pytest.mark.timeout(400)]
 
 ACME = "acme"
 NODES = 8

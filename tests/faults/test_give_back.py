@@ -16,7 +16,7 @@ from tests.harness.process import OperatorProcess, kill_at_write, start_again
 from tests.harness.stack import NAMESPACE as SYSTEM, Stack, condition, start_stack
 from tests.harness.waiting import wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
 STRANGER = uid_of("a claim of another hub")

@@ -13,7 +13,7 @@ from tests.faults.plan import read_plan
 from tests.faults.worker import Learned, a_world, learn, try_plan
 from tests.harness.zygote import warm_up
 
-pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 LINES = Path(__file__).with_name("quick.jsonl").read_text().splitlines()
 

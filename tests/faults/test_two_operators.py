@@ -13,7 +13,7 @@ from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition, start_stack
 from tests.harness.waiting import wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 NAMESPACE = "acme"
 NODES = 6

@@ -1,6 +1,7 @@
 """One control plane: its processes, its files, its kubeconfig. Every child dies with the process that began it."""
 
 import base64
+import contextlib
 import ctypes
 import os
 import secrets
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.planes.binaries import find
+from tests.planes.binaries import ROOT, find
 from tests.planes.certificates import write_certificates
 
 _READY_SECONDS = 60
@@ -23,6 +24,7 @@ _HEARTBEAT_SECONDS = 1_200
 """Life of a simulated node's Lease, renewed at a quarter of it: thousands of nodes must not use the cores up."""
 _GO = {"GOMAXPROCS": "2", "GOGC": "800", "GOMEMLIMIT": "1GiB"}
 """Fewer garbage collections, which else use a fifth of the cores; the limit bounds what that costs in memory."""
+_FIRST_PORT, _PORTS = 12_000, 20_000
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -76,6 +78,8 @@ class Plane:
     def finish(self) -> None:
         """Wait until the API server is ready, then start the controllers."""
         self._wait_ready()
+        if self.name == "hub":
+            self._install_kinds()
         common = [f"--kubeconfig={self.kubeconfig}", "--leader-elect=false"]
         self._start("kube-controller-manager", [
             *common, "--controllers=*,-node-ipam-controller", "--use-service-account-credentials",
@@ -134,6 +138,17 @@ class Plane:
             f"--audit-log-path={self.folder}/audit.log",
         ]
 
+    def _install_kinds(self) -> None:
+        """Install our kinds before the controllers start: the garbage collector learns later ones after half a minute only."""
+        kubectl = (str(find("kubectl")), f"--kubeconfig={self.kubeconfig}")
+        for command in (
+            ("apply", "--server-side", "-f", str(ROOT / "crds")),
+            ("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"),
+        ):
+            done = subprocess.run([*kubectl, *command], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise PlaneError(f"{self.name}: the kinds can't be installed: {done.stderr}")
+
     def _start(self, program: str, arguments: list[str]) -> None:
         with (self.folder / f"{program}.log").open("ab") as log:
             self.processes[program] = subprocess.Popen(
@@ -176,8 +191,15 @@ class Plane:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports nobody listens on now; all are held until the last is found, so they differ."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Return ports nobody listens on now; all are held until the last is found, so they differ.
+
+    Below those that the kernel gives to outgoing connections: one of these could take a port before its server does.
+    """
+    held: list[socket.socket] = []
+    while len(held) < count:
+        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        with contextlib.suppress(OSError):
+            held.append(socket.create_server(("127.0.0.1", port)))
     ports = [s.getsockname()[1] for s in held]
     for each in held:
         each.close()

@@ -25,7 +25,7 @@ from tests.simulation.replay import Replay, Step, recorded
 from tests.simulation.server import Server
 from tests.simulation.world import World
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 PLAIN = {
     "replicas": 1,

@@ -75,8 +75,10 @@ class Preemption:
         """
         spread = demand.claim.spec.placement.is_spread  # then no lease has room for it alone
         found = self._choices(([s] for s in supplies if not spread), demand, before_ms)
-        if not found and len(supplies) > 1 and not must_have_one_node(demand.claim):
-            found = self._choices((supplies,), demand, before_ms)
+        # where one lease needs two of them, one may be enough beside what is free elsewhere
+        is_certain = any(len(victims) == 1 for _, victims in found)
+        if not is_certain and len(supplies) > 1 and not must_have_one_node(demand.claim):
+            found += self._choices((supplies,), demand, before_ms)
         if not found:
             return False
         on, victims = min(found, key=lambda each: _cost(each[1]))

@@ -15,7 +15,7 @@ from tests.builders.api import claim, lease, uid_of
 from tests.harness.stack import NAMESPACE, Stack, start_stack
 from tests.integration.cli.program import PROGRAM, Program
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
 COMMANDS = (("top",), ("coverage",), ("explain", "train", "-n", ACME), ("kubeconfig", "train", "-n", ACME), ("usage",))  # fmt: skip

@@ -14,7 +14,7 @@ from tests.harness.waiting import wait_for
 from tests.integration.cli.operators_hand import adopt
 from tests.integration.cli.program import Program, operator_kubeconfig_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 PROBE = "sublet-00000000-0000-0000-0000-000000000000-1"
 AGAIN = "run `sublet onboard` for this cluster again"

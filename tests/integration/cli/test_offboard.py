@@ -16,7 +16,7 @@ from tests.harness.waiting import wait_for
 from tests.integration.cli.operators_hand import adopt
 from tests.integration.cli.program import Program, edited, operator_kubeconfig_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 CLAIM, LEASE = uid_of("claim"), uid_of("lease")
 ORDER = ("offboard", "--context", "west", "--name", "west")

@@ -11,7 +11,7 @@ from tests.harness.stack import NAMESPACE, Stack
 from tests.harness.waiting import wait_for
 from tests.integration.cli.program import Program, edited, operator_kubeconfig_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 OTHERS = "validatingadmissionpolicy", "sublet-other-pods"
 PROBE = "sublet-00000000-0000-0000-0000-000000000000-1"

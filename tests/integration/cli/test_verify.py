@@ -15,7 +15,7 @@ from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig, start_sta
 from tests.harness.waiting import wait_for
 from tests.integration.cli.program import Done, Program, operator_kubeconfig_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
 STRANGER = uid_of("a claim that nobody made")

@@ -20,7 +20,7 @@ from tests.harness.stack import ONBOARDED, Stack, condition, start_stack
 from tests.harness.waiting import stays, wait_for
 from tests.integration.cli.program import Program
 
-pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(600)]
 
 ACME = "acme"
 SEEN_SECONDS = 20.0

@@ -11,7 +11,7 @@ from sublet.kube.session import ApiServer
 from tests.harness.stack import NAMESPACE, operator_kubeconfig
 from tests.integration.isolation.tenancy import ACME, GLOBEX, Caller, Object, Tenancy, hub_as, runs
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 SECRETS = f"/api/v1/namespaces/{ACME}/secrets"
 SUBLET = "/apis/sublet.dev/v1alpha1"

@@ -10,7 +10,7 @@ from tests.harness.stack import Stack, condition
 from tests.harness.waiting import wait_for
 from tests.integration.isolation.tenancy import ACME, GLOBEX, Caller, Object, Tenancy, runs
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 CLAIMS = f"/apis/sublet.dev/v1alpha1/namespaces/{ACME}/gpuclaims"
 THEIRS = f"/apis/sublet.dev/v1alpha1/namespaces/{GLOBEX}/gpuclaims"

@@ -28,7 +28,7 @@ from tests.harness.tenants import write_access
 from tests.harness.waiting import wait_for
 from tests.integration.isolation.tenancy import ACME, GLOBEX
 
-pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PLANES = ("hub", "west")
 SICK = "nvidia.com/gpu-xid-error"

@@ -13,7 +13,7 @@ import pytest
 from tests.harness.waiting import wait_for
 from tests.integration.isolation.tenancy import Object, Tenancy, plain_pod, runs
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 Change = dict[str, Any]
 EVERYTHING = "a toleration without a key is refused"

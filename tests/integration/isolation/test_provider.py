@@ -19,7 +19,7 @@ from tests.harness.process import OperatorProcess
 from tests.harness.stack import NAMESPACE, Stack, condition, start_stack
 from tests.harness.waiting import wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 ACME = "acme"
 NODES_PATH = "/api/v1/nodes"

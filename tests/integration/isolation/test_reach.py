@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.isolation.tenancy import Tenancy, plain_pod, runs
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 DRA = "/apis/resource.k8s.io/v1"

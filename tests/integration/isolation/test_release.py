@@ -13,7 +13,7 @@ from tests.harness.tenants import write_access
 from tests.harness.waiting import wait_for
 from tests.integration.isolation.tenancy import ACME, Tenancy, runs
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 CACHE_SECONDS = 10.0
 """An API server remembers for so long that a token is good."""

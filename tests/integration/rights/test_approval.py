@@ -13,7 +13,7 @@ from tests.harness.stack import Stack, start_stack
 from tests.harness.waiting import wait_for
 from tests.integration.cli.program import Program
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
 TENANT, BOSS = "--as=tess", "--as=ann"

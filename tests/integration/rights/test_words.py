@@ -11,7 +11,7 @@ from tests.builders.api import LONG_AGO, claim, lease
 from tests.harness.stack import NAMESPACE as SYSTEM, Stack, start_stack
 from tests.harness.waiting import wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
 TENANT, BOSS, OPERATOR = "--as=tess", "--as=ann", f"--as=system:serviceaccount:{SYSTEM}:sublet"

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from hypothesis import HealthCheck, event, given, settings, strategies as st
+from hypothesis import HealthCheck, event, example, given, settings, strategies as st
 
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
@@ -299,6 +299,7 @@ mixed_queues = st.lists(
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@example([(2, "low", "spot"), (8, "low", "spot"), (8, "low", "h100")], (2, 2), 16, "mid")
 @given(
     mixed_queues,
     st.tuples(st.integers(1, 2), st.integers(1, 2)),

@@ -51,7 +51,7 @@ from tests.builders.warming import (
     views,
 )
 
-pytestmark = pytest.mark.timeout(300)  # a busy machine is no failure
+pytestmark = pytest.mark.timeout(600)  # a busy machine is no failure
 
 
 def moves(made: Plan) -> list[Any]:
