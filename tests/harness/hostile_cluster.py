@@ -4,6 +4,7 @@ import asyncio
 import base64
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ class HostileCluster(FakeApi):
         """Requests that wait for an answer now."""
         self.loop = asyncio.new_event_loop()
         self._handlers: set[asyncio.Task[Any]] = set()
+        self._connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         write_certificates(folder)
@@ -43,6 +45,8 @@ class HostileCluster(FakeApi):
         task = asyncio.current_task()
         assert task is not None
         self._handlers.add(task)
+        if request.transport is not None:
+            self._connections.add(request.transport)
         try:
             for begin, answer in self.lies.items():
                 if request.path.startswith(begin):
@@ -68,6 +72,11 @@ class HostileCluster(FakeApi):
     def _cut(self) -> None:
         for task in tuple(self._handlers):
             task.cancel()
+
+    def abort(self) -> None:
+        """Drop every connection without a farewell; in the loop's own thread."""
+        for connection in tuple(self._connections):
+            connection.abort()
 
     def kubeconfig(self) -> str:
         """Return what the landlord hands over."""
@@ -122,7 +131,7 @@ def serving(cluster: HostileCluster) -> Iterator[HostileCluster]:
         yield cluster
     finally:
         cluster.calm()
-        asyncio.run_coroutine_threadsafe(_stop(runner), loop).result(20)
+        asyncio.run_coroutine_threadsafe(_stop(cluster, runner), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
@@ -140,9 +149,11 @@ async def _start(cluster: HostileCluster, port: int) -> web.AppRunner:
     return runner
 
 
-async def _stop(runner: web.AppRunner) -> None:
+async def _stop(cluster: HostileCluster, runner: web.AppRunner) -> None:
+    cluster.abort()
     await runner.cleanup()
     tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0.1)  # what was aborted is closed in the loop's next turns

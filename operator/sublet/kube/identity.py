@@ -7,15 +7,14 @@ from sublet.api.common import UID_PATTERN
 from sublet.api.ids import ClusterUID
 from sublet.kube.errors import BadAnswer
 from sublet.kube.session import ApiServer
-from sublet.kube.wire import HasMeta
 
 _UID: Final = re.compile(UID_PATTERN)
 
 
 async def read_cluster_uid(api: ApiServer) -> ClusterUID:
     """Ask a cluster who it is; BadAnswer if its answer is none."""
-    kube_system = await api.get_as("/api/v1/namespaces/kube-system", HasMeta)
-    uid = kube_system.metadata.uid
-    if _UID.fullmatch(uid) is None:
+    meta = (await api.get("/api/v1/namespaces/kube-system")).get("metadata")
+    uid = meta.get("uid") if isinstance(meta, dict) else None
+    if not isinstance(uid, str) or _UID.fullmatch(uid) is None:
         raise BadAnswer("the cluster doesn't say who it is: kube-system has no UID")
     return ClusterUID(uid)

@@ -107,10 +107,7 @@ TABLE: Final = (
     Attack(
         "A token kept beyond the claim",
         "role binding and account go first: 403 at once, 401 when the server's cache of ten seconds has run out",
-        (
-            (_RELEASE, "test_a_stolen_token_opens_nothing_once_its_claim_is_released"),
-            (_RELEASE, "test_the_secret_goes_with_the_claim"),
-        ),
+        ((_RELEASE, "test_a_stolen_token_opens_nothing_once_its_claim_is_released"),),
     ),
     Attack(
         "A claim that names a Secret, a namespace or a lease of others",
@@ -190,7 +187,7 @@ TABLE: Final = (
             (_PROVIDER, "test_a_flood_of_one_landlord_leaves_the_others_their_turn"),
             (_PROVIDER, "test_while_one_landlord_never_answers_another_ones_claims_are_bound"),
             (_PROVIDER, "test_a_server_with_a_certificate_of_another_ca_isnt_spoken_to"),
-            (_PROVIDER, "test_after_all_that_the_operator_lives_and_its_memory_is_bounded"),
+            (_PROVIDER, "test_after_the_largest_lies_the_operator_lives_and_its_memory_is_bounded"),
             (_HOSTILE, "test_no_answer_raises_anything_but_our_own_errors"),
             (_HOSTILE, "test_a_node_with_gpus_that_cant_be_is_not_sold"),
             (_HOLDINGS, "test_a_landlord_that_shows_anothers_nodes_takes_nothing_off_sale"),
