@@ -9,17 +9,15 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from sublet.api.ids import ClaimUID
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
-from tests.harness.ledger import add_fact, facts_in
+from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition, start_stack
 from tests.harness.tenants import pod, write_access
@@ -358,23 +356,3 @@ def test_a_foreign_pod_on_a_bound_node_is_said_and_left_alone(world: World):
 def test_nothing_is_written_to_what_is_as_it_was_left(world: World):
     assert _versions(world) == world.control
     assert "Repaired" not in world.events("control")
-
-
-def test_nothing_is_taken_back_while_the_hub_is_older_than_the_ledger(world: World):
-    stack, uid = world.stack, world.uid("marks")
-    world.operator.kill()
-    known = next(f for f in facts_in(world.operator.database) if f.claim_uid == uid)
-    later = replace(known, claim_uid=ClaimUID(str(uuid.uuid4())), source_version="999999999")
-    add_fact(world.operator.database, later)
-    let_go(stack, ACME, "marks")
-    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "marks", "--timeout=20s")
-    world.operator.start()
-
-    wait_for("said", lambda: world.orphaned() == "HubRewound", seconds=120)
-    held = f"{uid}=8"
-    stays("held", lambda: stack.books("west")[world.node("marks")] == held, seconds=4)
-    assert world.home("marks") in stack.claim_namespaces("west")
-    assert _lines(world, uid) == [("bound", "open")]
-
-    patch(stack, "hub", "gpulease", "west", spec={"releaseOrphans": [uid]})
-    wait_for("taken back", lambda: stack.books("west")[world.node("marks")] == "", seconds=120)

@@ -40,8 +40,9 @@ def main(arguments: list[str]) -> int:
             print(f"digest {result.plan.seed} {result.digest}")
         if result.violations:
             failed.append(result)
-            print(f"seed {result.plan.seed}: {result.violations[0]}", flush=True)
-            if asked.until_found:
+            found = _first(result, asked.until_found)
+            print(f"seed {result.plan.seed}: {found or result.violations[0]}", flush=True)
+            if found:
                 break
         if report.histories % 500 == 0:
             print(f"{report.histories} histories, {len(failed)} failed", flush=True)
@@ -64,12 +65,19 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--plan", default="{}", help="JSON of what is otherwise than the seed says")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="break the operator like this")
-    parser.add_argument("--until-found", action="store_true", help="stop at the first violation")
+    parser.add_argument(
+        "--until-found", metavar="RULE", help="stop at the first violation of this invariant"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", default="", help="write the report here as JSON")
     parser.add_argument("--digest", action="store_true", help="print what tells histories apart")
     parser.add_argument("--trace", action="store_true", help="print whole traces")
     return parser.parse_args(arguments)
+
+
+def _first(result: Result, rule: str | None) -> str | None:
+    """Return the first violation of one invariant; what else the same fault breaks may come before it."""
+    return next((v for v in result.violations if rule and v.startswith(f"{rule}: ")), None)
 
 
 def _results(
