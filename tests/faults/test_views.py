@@ -12,9 +12,12 @@ class Watcher:
 
     def __init__(self, view: View) -> None:
         self.lines: list[str] = []
+        self.is_gone = False
         self.stream = Stream(view, self._take)
 
     async def _take(self, line: bytes) -> None:
+        if self.is_gone:
+            raise ConnectionResetError
         event = json.loads(line)
         meta = event["object"].get("metadata", {})
         self.lines.append(
@@ -54,6 +57,18 @@ async def test_what_came_and_went_while_frozen_is_never_seen(view: View):
     )  # fmt: skip
     await view.thaw(coalesce=True)
     assert watcher.lines == ["MODIFIED kept@5"]
+
+
+async def test_a_reader_that_has_gone_keeps_no_other_from_what_was_held_back(view: View):
+    gone, other = Watcher(view), Watcher(view)
+    view.freeze(1)
+    for each in (gone, other):
+        await each.sees(event("ADDED", "a", 2))
+    gone.is_gone = True
+    await view.thaw(coalesce=False)
+
+    assert gone.stream.over.is_set()
+    assert other.lines == ["ADDED a@2"]
 
 
 def test_a_namesake_made_anew_is_seen_without_the_old_ones_deletion():

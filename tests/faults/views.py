@@ -79,13 +79,20 @@ class Stream:
         """Pass a line of the API server on, or hold it back."""
         async with self._lock:
             if self._view.is_live and not (self._view.doubled or self._view.replayed):
-                await self._send(line)
+                await self._tell(line)
                 return
             event = json.loads(line)
             if self._is_held(event):
                 self._held.append(event)
             else:
                 await self._pass(event, line)
+
+    async def _tell(self, line: bytes) -> None:
+        """Send a line; whoever has gone meanwhile lists anew and misses nothing."""
+        try:
+            await self._send(line)
+        except ConnectionError:
+            self.over.set()
 
     def _is_held(self, event: dict[str, Any]) -> bool:
         if self._view.stalled:
@@ -94,28 +101,28 @@ class Stream:
         return revision is not None and _version(event) > revision
 
     async def _pass(self, event: dict[str, Any], line: bytes) -> None:
-        await self._send(line)
+        await self._tell(line)
         if event["type"] == "BOOKMARK":
             return
         if self._view.doubled:
-            await self._send(line)
+            await self._tell(line)
         if self._view.replayed:
             states = self._states.setdefault(_key(event), [])
             states.append(line)
             for old in states[-2:-1]:
-                await self._send(old)
+                await self._tell(old)
 
     async def release(self, *, coalesce: bool) -> None:
         """Send what was held back."""
         async with self._lock:
             held, self._held = self._held, []
             for event in coalesced(held) if coalesce else held:
-                await self._send(json.dumps(event).encode() + b"\n")
+                await self._tell(json.dumps(event).encode() + b"\n")
 
     async def end(self, line: bytes) -> None:
         """Send a last line and end the stream."""
         async with self._lock:
-            await self._send(line)
+            await self._tell(line)
             self.over.set()
 
 
