@@ -179,7 +179,13 @@ class Operator:
             default_tenant=settings.default_tenant,
             token_life_seconds=settings.token_life_seconds,
         )
-        self.memory = Memory(self.state, self.fleet, self.accounts, self.leads)
+        self.memory = Memory(
+            self.state,
+            self.fleet,
+            self.accounts,
+            self.leads,
+            lambda: self.leadership.hub_ahead_seconds,
+        )
         self.books = LedgerBooks(self.ledger)
         self._tasks: list[asyncio.Task[Any]] = []
         self._runners: list[web.AppRunner] = []

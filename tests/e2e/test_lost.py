@@ -91,6 +91,11 @@ def _says(stack: Stack, name: str, type_: str, field: str = "message") -> str:
     return str(condition(stack.claim(ACME, name) or {}, type_, field))
 
 
+def _news(stack: Stack, uid: str) -> list[str]:
+    found = stack.get("hub", "events", "-n", ACME)["items"]
+    return [e["reason"] for e in found if e["involvedObject"].get("uid") == uid]
+
+
 def _is_clean(stack: Stack) -> bool:
     left = _lease(stack)["status"].get("leftovers")
     return not left and stack.claim_namespaces("west") == []
@@ -117,6 +122,7 @@ def test_a_release_that_hangs_is_ended_by_word_and_its_gpus_are_sold_when_they_a
         )
         gone = stack.claim(ACME, "stuck")
         assert gone is not None
+        wait_for("it is news too", lambda: "ReleaseOverdue" in _news(stack, uid))
 
         other = {"forceRelease": {"claimUID": stack.get("hub", "gpulease", "west")["metadata"]["uid"]}}  # fmt: skip
         assert f"UID of this gpuclaim: {uid}" in _word(stack, "gpuclaim", "stuck", other, *where)

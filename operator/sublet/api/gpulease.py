@@ -215,7 +215,7 @@ class LeaseStatus(ApiModel):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
-    """Ready, CredentialsValid, Reachable, IdentityConfirmed, IsolationReady, RightsComplete, CapacityMet, Expiring, Lost."""
+    """Ready, CredentialsValid, Reachable, IdentityConfirmed, IsolationReady, RightsComplete, ClockSynced, CapacityMet, Expiring, Lost."""
     cluster_uid: Annotated[str | None, Field(alias="clusterUID", max_length=36)] = None
     """UID of the cluster's kube-system namespace, pinned at first contact."""
     credential_version: Annotated[str | None, Field(max_length=64)] = None

@@ -41,11 +41,14 @@ class Grant:
     token: str = field(repr=False)
     requested_ms: Millis
     expires_ms: Millis
+    """By the cluster's clock."""
+    life_ms: int
+    """As it was granted."""
 
     @property
     def renewal_ms(self) -> Millis:
-        """Return when it is to be renewed: at half its life; by a clock that is far behind ours, not at once again."""
-        half = (self.expires_ms - self.requested_ms) // 2
+        """Return when it is to be renewed: at half its life, however far the cluster's clock is from ours."""
+        half = min(self.life_ms, self.expires_ms - self.requested_ms) // 2
         return Millis(self.requested_ms + max(half, _SHORTEST_HALF_MS))
 
 
@@ -54,18 +57,22 @@ def account_path(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/serviceaccounts/{TENANT_ACCOUNT}"
 
 
-async def request_token(api: ApiServer, namespace: str, life_seconds: int) -> tuple[str, Millis]:
-    """Return a new token of the tenant's account and when it ends; the server may shorten its life."""
+async def request_token(
+    api: ApiServer, namespace: str, life_seconds: int
+) -> tuple[str, Millis, int]:
+    """Return a new token of the tenant's account, when it ends and its life in ms, which the server may have shortened."""
+    asked = max(MIN_TOKEN_SECONDS, life_seconds)
     answer = await api.create(
         f"{account_path(namespace)}/token",
         {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
-            "spec": {"expirationSeconds": max(MIN_TOKEN_SECONDS, life_seconds)},
+            "spec": {"expirationSeconds": asked},
         },
     )
-    status = answer["status"]
-    return str(status["token"]), parse_instant(status["expirationTimestamp"])
+    status, granted = answer["status"], (answer.get("spec") or {}).get("expirationSeconds")
+    life_ms = min(asked, granted if isinstance(granted, int) else asked) * MS_PER_SECOND
+    return str(status["token"]), parse_instant(status["expirationTimestamp"]), life_ms
 
 
 async def write_secret(hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant]) -> Access:

@@ -121,11 +121,11 @@ async def prove(site: Site, tools: Tools) -> Grant:
 async def grant(site: Site, tools: Tools) -> Grant:
     """Mint a new token of the tenant in one cluster, and remember it."""
     now = tools.clock.now_ms()
-    token, expires_ms = await request_token(
+    token, expires_ms, life_ms = await request_token(
         site.cluster.api, site.home.name, tools.token_life_seconds
     )
     granted = Grant(
-        site.alias, site.home.name, site.cluster.tenant_endpoint, token, now, expires_ms
+        site.alias, site.home.name, site.cluster.tenant_endpoint, token, now, expires_ms, life_ms
     )
     tools.grants[ClaimUID(site.home.claim_uid), site.alias] = granted
     return granted

@@ -220,11 +220,11 @@ class Binder:
             log.debug("stopped", reason=str(reason))
             return await self._look_again(run, strays=not isinstance(reason, Interrupted))
         except StillThere as reason:
-            await self._say(run, words(run.claim, reason, self._tools))
+            await self._say(run, reason)
             return reason.wait_seconds
         except _WAITS_FOR as reason:
             log.info("waiting", reason=str(reason))
-            await self._say(run, words(run.claim, reason, self._tools))
+            await self._say(run, reason)
         except KubeError as error:
             log.warning("step failed", error=str(error))
         except Exception:
@@ -295,8 +295,9 @@ class Binder:
         self._on_claim(written)
         return written
 
-    async def _say(self, run: _Run, message: str) -> None:
+    async def _say(self, run: _Run, reason: Exception) -> None:
         """Put what the claim waits for into its conditions, if it isn't there yet; a bound claim stays Ready."""
+        message = words(run.claim, reason, self._tools)
         try:
             live = await self._tools.claims.get(run.claim)
             if live is None or not is_true(live.status.conditions, "Reserved"):
@@ -309,6 +310,8 @@ class Binder:
                 return
             now = self._tools.clock.now_ms()
             await self._write(live, claim_status.delayed(live, message, now))
+            if message != str(reason):  # it hangs: somebody should know who doesn't look at it
+                self._tools.events.note(live, "ReleaseOverdue", message, warning=True)
         except (Outrun, KubeError) as error:  # it is only a message; the work itself is tried again
             structlog.get_logger().debug("not said", uid=run.claim.metadata.uid, error=str(error))
 

@@ -19,6 +19,7 @@ from sublet.book.steps import FOREVER
 from sublet.fleet.counts import counted
 from sublet.fleet.facts import NOT_LOOKED, LeaseFacts
 from sublet.fleet.lost import LOST, Found, last_seen, lost_condition, taking_effect
+from sublet.kube.skew import SYNCED_SECONDS
 
 EXPIRING_SECONDS: Final = 30 * 86_400
 """A lease is Expiring in its last thirty days."""
@@ -75,6 +76,7 @@ def lease_status(
         "IdentityConfirmed": _identity(facts),
         "IsolationReady": _isolation(facts),
         "RightsComplete": _rights(facts),
+        "ClockSynced": _clock(facts),
         "CapacityMet": _capacity(facts, counts),
         "Expiring": _expiring(lease, now_ms),
         "Orphaned": _orphaned(facts),
@@ -168,6 +170,24 @@ def _rights(facts: LeaseFacts) -> Found:
     if facts.isolation_ready is None:
         return Status.UNKNOWN, "NotTried", "the cluster wasn't asked yet"
     return Status.TRUE, "Granted", "the credential has every right that is needed"
+
+
+def _clock(facts: LeaseFacts) -> Found:
+    ahead = facts.clock_ahead_seconds
+    if ahead is None:
+        return Status.UNKNOWN, "NotSaid", "the cluster hasn't said what time it is"
+    if not ahead:
+        return (
+            Status.TRUE,
+            "Synced",
+            f"its clock and ours differ by {SYNCED_SECONDS} seconds at most",
+        )
+    text = f"its clock is {abs(ahead)} seconds {'ahead of' if ahead > 0 else 'behind'} ours"
+    return (
+        Status.FALSE,
+        "Skewed",
+        f"{text}: tokens end by its clock; set the one that is wrong right",
+    )
 
 
 def _capacity(facts: LeaseFacts, counts: InventoryStatus) -> Found:

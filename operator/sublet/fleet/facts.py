@@ -50,6 +50,8 @@ class LeaseFacts:
     """resourceVersion of the Secret with the credential that the cluster accepted; empty if it hasn't yet."""
     synced: bool = False
     """The node list was read to its end, and can be believed."""
+    clock_ahead_seconds: int | None = None
+    """By how much its clock is ahead of ours, 0 while they agree; None if it doesn't say."""
     orphans: Orphans = Orphans()
     nodes_error: str = ""
     """Why the nodes can't be read, though the cluster may answer otherwise."""
@@ -68,3 +70,5 @@ class ClusterHealth:
     reachable: bool
     stale_seconds: float
     """Since its node watch was last heard; infinite before the first answer."""
+    clock_ahead_seconds: int | None = None
+    """By how much its clock is ahead of ours; None if it doesn't say."""

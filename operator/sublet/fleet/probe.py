@@ -26,6 +26,7 @@ from sublet.fleet.trouble import words_of
 from sublet.kube.errors import BadAnswer, Forbidden, KubeError, Unauthorized, Unreachable, Untrusted
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.session import ApiServer
+from sublet.kube.skew import ahead_seconds, settled
 from sublet.kube.wire import Version
 
 ISOLATION_SECONDS: Final = 60.0
@@ -135,6 +136,7 @@ class Probe:
     async def _identify(self) -> bool:
         """Ask who the cluster is; return whether it is the one it was."""
         uid = await read_cluster_uid(self._api)
+        ahead = ahead_seconds(self._api.date, self._clock.now_ms())
         fault = self._identity_fault(uid)
         if fault is not None:
             self._learn(
@@ -163,6 +165,7 @@ class Probe:
             identity_error=None,
             permission_error=None,
             cluster_uid=uid,
+            clock_ahead_seconds=settled(self.facts.clock_ahead_seconds, ahead),
         )
         return True
 

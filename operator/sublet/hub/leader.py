@@ -13,6 +13,7 @@ from sublet.api.times import Millis, format_micro, parse_instant
 from sublet.clock import Clock
 from sublet.kube.errors import Conflict, KubeError, NotFound
 from sublet.kube.session import ApiServer
+from sublet.kube.skew import ahead_seconds
 
 LONGEST_RETRY_SECONDS: Final = 2.0
 LEASE_NAME: Final = "sublet"
@@ -35,6 +36,8 @@ class Leadership:
         self._seen_at = float("-inf")
         self.lived_ms: Millis | None = None
         """When whoever led before us renewed the Lease last; None if nobody did, or while we don't lead."""
+        self.hub_ahead_seconds: int | None = None
+        """By how much the hub's clock is ahead of ours, by its newest answer; None before the first."""
         self.gained = asyncio.Event()
         self.lost = asyncio.Event()
 
@@ -51,6 +54,8 @@ class Leadership:
             except KubeError as error:
                 structlog.get_logger().warning("lease not renewed", error=str(error))
                 held = None
+            if held is not None:
+                self.hub_ahead_seconds = ahead_seconds(self._hub.date, self._clock.now_ms())
             if held:
                 self._renewed_at = self._clock.monotonic()
                 self.gained.set()

@@ -18,12 +18,18 @@ class Memory:
     """Reads hub state and fleet; implements `sublet.serve.ports.Observed`."""
 
     def __init__(
-        self, state: HubState, fleet: Fleet, accounts: Accounts, leads: Callable[[], bool]
+        self,
+        state: HubState,
+        fleet: Fleet,
+        accounts: Accounts,
+        leads: Callable[[], bool],
+        hub_ahead: Callable[[], int | None],
     ) -> None:
         self._state = state
         self._fleet = fleet
         self._accounts = accounts
         self._leads = leads
+        self._hub_ahead = hub_ahead
 
     @property
     def ready(self) -> bool:
@@ -57,4 +63,8 @@ class Memory:
         if found is None:
             return ClusterHealth(reachable=False, stale_seconds=float("inf"))
         reachable = found.facts.reach is Reach.REACHABLE
-        return ClusterHealth(reachable=reachable, stale_seconds=found.stale_seconds)
+        return ClusterHealth(reachable, found.stale_seconds, found.facts.clock_ahead_seconds)
+
+    def hub_ahead_seconds(self) -> int | None:
+        """Return by how much the hub's clock is ahead of ours, by its newest answer to the election."""
+        return self._hub_ahead()

@@ -103,6 +103,8 @@ class ApiServer:
         self._session: aiohttp.ClientSession | None = None
         self._shared_with: ApiServer | None = None
         self._reading = Reading(self._limits.bodies_bytes)
+        self.date = ""
+        """The Date of the newest answer; empty if there was none, or it named none."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -259,6 +261,7 @@ class ApiServer:
             allow_redirects=False,
             server_hostname=self.endpoint.tls_server_name,
         ) as response:
+            self.date = response.headers.get("Date", "")
             if 300 <= response.status < 400:  # noqa: PLR2004  HTTP classes
                 raise BadAnswer(f"{method} {path}: {response.status}, a redirect: not followed")
             if response.status >= 300:  # noqa: PLR2004  HTTP classes

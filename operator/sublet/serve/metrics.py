@@ -16,13 +16,13 @@ from prometheus_client.registry import Collector
 from sublet import __version__
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import LeaseUID
 from sublet.api.rating import amount_of
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.ledger.entry import BILLED, EntryKind
 from sublet.ledger.terms import PriceTerms
 from sublet.serve.books import Totals
 from sublet.serve.budgets import budget_families
+from sublet.serve.clusters import cluster_families
 from sublet.serve.coverage import coverage_families
 from sublet.serve.families import counter, gauge
 from sublet.serve.ports import Observed
@@ -75,6 +75,7 @@ class Snapshot(Collector):
         leads = float(self.observed.leads)
         yield gauge("sublet_leader", "1 on the replica that writes.", [], [((), leads)])
         yield from _lease_families(self.observed)
+        yield from cluster_families(self.observed)
         yield from coverage_families(self.observed, self.now_ms)
         yield from budget_families(self.observed, self.now_ms)
         yield from _claim_families(self.observed.claims(), self.per_claim)
@@ -169,19 +170,6 @@ def _lease_families(observed: Observed) -> Iterator[Metric]:
         if x.spec.term.end_time is not None
     ]
     yield gauge("sublet_lease_end_timestamp_seconds", "When a lease ends.", ["lease"], ends)
-    views = [(x.metadata.name, observed.cluster(LeaseUID(x.metadata.uid))) for x in leases]
-    reach = [((name,), float(view.reachable)) for name, view in views]
-    yield gauge("sublet_cluster_reachable", "1 while a leased cluster answers.", ["lease"], reach)
-    silent = [
-        ((x.metadata.name,), x.status.last_seen_time / MS_PER_SECOND)
-        for x in leases
-        if x.status.last_seen_time is not None
-    ]
-    text = "When a leased cluster that doesn't answer was last seen to work."
-    yield gauge("sublet_cluster_last_seen_timestamp_seconds", text, ["lease"], silent)
-    stale = [((name,), view.stale_seconds) for name, view in views]
-    text = "Seconds since a leased cluster's node watch was last heard."
-    yield gauge("sublet_cluster_stale_seconds", text, ["lease"], stale)
 
 
 def _claim_families(claims: Iterable[GpuClaim], per_claim: bool) -> Iterator[Metric]:

@@ -36,3 +36,6 @@ class Observed(Protocol):
 
     def cluster(self, uid: LeaseUID) -> ClusterHealth:
         """Return the health of a lease's cluster."""
+
+    def hub_ahead_seconds(self) -> int | None:
+        """Return by how much the hub's clock is ahead of ours; None if it hasn't said."""

@@ -129,7 +129,9 @@ async def test_a_token_from_before_the_loss_is_no_sign_that_anything_was_revoked
     uid, home = setup.claim.metadata.uid, f"sublet-{setup.claim.metadata.uid}-1"
     endpoint = Endpoint("https://west.example")
     for alias in ("west", "east"):
-        setup.grants[uid, alias] = Grant(alias, home, endpoint, "old", LOST, Millis(LOST + 10**9))
+        setup.grants[uid, alias] = Grant(
+            alias, home, endpoint, "old", LOST, Millis(LOST + 10**9), 10**9
+        )
     await setup.renew()
 
     assert (setup.revoked("west"), setup.revoked("east")) == (1, 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from sublet.api.ids import ClusterUID
 from sublet.book.inventory import Reach
@@ -65,6 +66,19 @@ async def test_a_cluster_that_answers_shows_its_identity_version_and_nodes(fake)
         assert (facts.kubernetes_version, facts.credentials_checked) == ("v1.37.2", True)
         assert [n.name for n in cluster.inventory().nodes.values()] == ["n0"]
         assert cluster.writable
+
+
+async def test_a_cluster_whose_clock_is_behind_is_reachable_and_says_by_how_much(fake):
+    async def late(_request: web.Request) -> web.Response:
+        headers = {"Date": "Sun, 06 Nov 1994 08:49:37 GMT"}
+        return web.json_response({"metadata": {"uid": WEST}}, headers=headers)
+
+    fake.objects[KUBE_SYSTEM] = late
+    async with engaged(fake) as cluster:
+        await eventually("asked", lambda: cluster.facts.tried)
+
+        assert cluster.facts.reach is Reach.REACHABLE
+        assert (cluster.facts.clock_ahead_seconds or 0) < -31 * 365 * 86_400
 
 
 async def test_a_cluster_without_admission_policies_is_too_old(fake):

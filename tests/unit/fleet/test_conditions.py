@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from sublet.api.gpulease import GpuLease, LeaseStatus
 from sublet.api.ids import ClusterUID
 from sublet.api.times import format_instant
@@ -73,6 +75,27 @@ def test_what_nodes_give_away_and_the_hub_does_not_know_stays_held():
 
     found = lease_status(WEST, FACTS, strange, Held(bound=8, terms=TERMS), NOW).outlook
     assert [(s.reserved, s.free) for s in found] == [(8, 8), (8, 24)]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        (None, ("Unknown", "the cluster hasn't said what time it is")),
+        (0, ("True", "its clock and ours differ by 5 seconds at most")),
+        (63, ("False", "its clock is 63 seconds ahead of ours")),
+        (-63, ("False", "its clock is 63 seconds behind ours")),
+    ],
+)
+def test_a_clock_that_is_far_from_ours_is_said_and_stops_no_sale(
+    ahead: int | None, said: tuple[str, str]
+):
+    facts = replace(FACTS, clock_ahead_seconds=ahead)
+    found = lease_status(WEST, facts, inventory(WEST, []), Held(), NOW).conditions
+    clock = next(c for c in found if c.type == "ClockSynced")
+
+    assert clock.status.value == said[0]
+    assert clock.message.startswith(said[1])
+    assert next(c for c in found if c.type == "Ready").status.value == "True"
 
 
 def test_what_is_nobodys_is_unknown_until_it_was_looked_at():

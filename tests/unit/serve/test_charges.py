@@ -22,6 +22,9 @@ class Nobody:
 
     leases = tenants = claims
 
+    def hub_ahead_seconds(self) -> int | None:
+        return None
+
     def accounts(self) -> dict[Any, Any]:
         return {}
 

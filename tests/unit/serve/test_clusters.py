@@ -1,0 +1,73 @@
+"""The clusters behind, as a scrape shows them."""
+
+from typing import Any
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import LeaseUID
+from sublet.api.times import Millis
+from sublet.fleet.facts import ClusterHealth
+from sublet.serve.clusters import cluster_families
+from tests.builders.api import NOW, as_lease, lease
+from tests.builders.sales import given_back, sold
+
+WEST, EAST = as_lease(lease("west")), as_lease(lease("east"))
+
+
+class Seen:
+    """West answers and its clock is a minute ahead; east never did."""
+
+    def __init__(self, *claims: GpuClaim) -> None:
+        self._claims = claims
+
+    def claims(self) -> tuple[GpuClaim, ...]:
+        return self._claims
+
+    def leases(self) -> tuple[GpuLease, ...]:
+        return WEST, EAST
+
+    def cluster(self, uid: LeaseUID) -> ClusterHealth:
+        if uid == WEST.metadata.uid:
+            return ClusterHealth(reachable=True, stale_seconds=2.0, clock_ahead_seconds=60)
+        return ClusterHealth(reachable=False, stale_seconds=float("inf"))
+
+    def hub_ahead_seconds(self) -> int | None:
+        return -3
+
+
+def samples(*claims: GpuClaim) -> dict[tuple[str, ...], float]:
+    """Return (series, values of the labels) -> value."""
+    seen: Any = Seen(*claims)
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in cluster_families(seen)
+        for sample in family.samples
+    }
+
+
+def test_who_answers_and_how_fresh_it_is():
+    found = samples()
+
+    assert found["sublet_cluster_reachable", "west"] == 1
+    assert found["sublet_cluster_reachable", "east"] == 0
+    assert found["sublet_cluster_stale_seconds", "west"] == 2
+
+
+def test_a_clock_that_nobody_knows_is_absent():
+    found = samples()
+
+    assert found["sublet_cluster_clock_ahead_seconds", "west"] == 60
+    assert ("sublet_cluster_clock_ahead_seconds", "east") not in found
+    assert found["sublet_hub_clock_ahead_seconds",] == -3
+
+
+def test_the_oldest_release_of_a_lease_is_shown_and_bound_claims_are_none():
+    older, newer = Millis(NOW - 7_200_000), Millis(NOW - 60_000)
+    found = samples(
+        given_back(sold("a", WEST, 8), newer),
+        given_back(sold("b", WEST, 8), older),
+        sold("c", EAST, 8),
+    )
+
+    assert found["sublet_lease_releasing_since_timestamp_seconds", "west"] == older / 1000
+    assert ("sublet_lease_releasing_since_timestamp_seconds", "east") not in found
