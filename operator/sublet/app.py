@@ -100,7 +100,9 @@ class Operator:
             allow_local=settings.allow_local_clusters,
             hub_servers=[hub.endpoint.server],
             times=ProbeTimes(
-                every_seconds=settings.probe_seconds, isolation_seconds=settings.isolation_seconds
+                every_seconds=settings.probe_seconds,
+                isolation_seconds=settings.isolation_seconds,
+                settle_seconds=settings.gpu_settle_seconds,
             ),
         )
         self.ledger = ledger or SqlLedger(settings.database_url)

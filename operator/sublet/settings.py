@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """How often the hub is listed again (metadata only) to catch deletions that a watch lost."""
     probe_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How often each leased cluster is asked who it is; three failures in a row make it Unknown."""
+    gpu_settle_seconds: Annotated[float, Field(ge=0)] = 600.0
+    """How long GPUs that were missing and came back must stay before their node is sold again."""
     isolation_seconds: Annotated[float, Field(ge=10)] = 3_600.0
     """How often isolation is proven anew in each leased cluster."""
     drift_seconds: Annotated[float, Field(ge=1)] = 120.0

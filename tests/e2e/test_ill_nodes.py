@@ -101,6 +101,7 @@ def test_a_gpu_that_is_lost_is_told_and_a_node_without_all_its_gpus_is_not_sold(
 
     kubelet.show(_node(bound), gpus=8)
     kubelet.show(free, gpus=8)
+    wait_for("watched for a while", lambda: _unsellable(stack).get("Settling") == 8)
     wait_for("told that it is well", lambda: not _told(stack))
     wait_for("for sale again", lambda: _counts(stack)["free"] == 24)
     assert _holds_its_node(stack, bound)

@@ -37,6 +37,7 @@ class OperatorProcess:
             "SUBLET_METRICS_AUTH": "false",
             "SUBLET_LOG_FORMAT": "json",
             "SUBLET_PROBE_SECONDS": "1",
+            "SUBLET_GPU_SETTLE_SECONDS": "1",
             "SUBLET_LEASE_SECONDS": "3",
             **self._settings,
             **extra,

@@ -25,6 +25,8 @@ _HEARTBEAT_SECONDS = 1_200
 _GO = {"GOMAXPROCS": "2", "GOGC": "800", "GOMEMLIMIT": "1GiB"}
 """Fewer garbage collections, which else use a fifth of the cores; the limit bounds what that costs in memory."""
 _FIRST_PORT, _PORTS = 12_000, 20_000
+RESPAWN = "respawn"
+"""A file of this name in a plane's folder: what dies there is started again."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -48,6 +50,7 @@ class Plane:
     processes: dict[str, subprocess.Popen[bytes]] = field(
         default_factory=dict
     )  # program -> process
+    arguments: dict[str, list[str]] = field(default_factory=dict)  # program -> what it was given
 
     def begin(self) -> None:
         """Start etcd and the API server; `finish` waits for it and starts the rest."""
@@ -110,9 +113,12 @@ class Plane:
         return f"https://127.0.0.1:{self.port}"
 
     def check(self) -> None:
-        """Raise PlaneError if a process has died."""
-        for program, process in self.processes.items():
+        """Raise PlaneError if a process has died; one that a test kills on purpose is started again."""
+        for program, process in list(self.processes.items()):
             if process.poll() is not None:
+                if (self.folder / RESPAWN).exists():
+                    self._start(program, self.arguments[program])
+                    continue
                 raise PlaneError(
                     f"{self.name}: {program} ended with {process.returncode}:\n{self._tail(program)}"
                 )
@@ -150,6 +156,7 @@ class Plane:
                 raise PlaneError(f"{self.name}: the kinds can't be installed: {done.stderr}")
 
     def _start(self, program: str, arguments: list[str]) -> None:
+        self.arguments[program] = arguments
         with (self.folder / f"{program}.log").open("ab") as log:
             self.processes[program] = subprocess.Popen(
                 [str(find(program)), *arguments],

@@ -12,7 +12,7 @@ from sublet.api.origin import Origin, Restorable
 from sublet.api.outage import MOST_OUTAGES, Outage
 from sublet.api.pending import Offer, Pending
 from sublet.api.relocation import MOST_LEAVING, Leaving, Move, PlacedNode, ReleaseCause, Sequence
-from sublet.api.schema import ApiModel, Rule, atomic, atomic_list, list_map
+from sublet.api.schema import ApiModel, Rule, StatusModel, atomic, atomic_list, list_map
 from sublet.api.topology import SPREAD_RULES, Placement, Topology
 
 
@@ -147,7 +147,7 @@ class Booking(ApiModel):
         return self.nodes * self.gpus_per_node
 
 
-class Allocation(ApiModel):
+class Allocation(StatusModel):
     """What the claim holds; written by one compare-and-set, replaced as a whole."""
 
     sequence: Sequence
@@ -222,7 +222,7 @@ class Allocation(ApiModel):
         return {p.lease_uid for p in self.placements} or {b.lease_uid for b in self.bookings}
 
 
-class Release(ApiModel):
+class Release(StatusModel):
     """The decision to take the GPUs back; written before anything is destroyed."""
 
     cause: ReleaseCause
@@ -246,7 +246,7 @@ class ClusterAccess(ApiModel):
     """When the token in the kubeconfig ends; it is renewed at half its life."""
 
 
-class Access(ApiModel):
+class Access(StatusModel):
     """How the tenant gets in."""
 
     secret_name: ObjectName
@@ -263,7 +263,7 @@ class Access(ApiModel):
     """resourceVersion of the Secret as Sublet wrote it last; another one shows that somebody changed it."""
 
 
-class ClaimStatus(ApiModel):
+class ClaimStatus(StatusModel):
     """What the operator says of a claim."""
 
     observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0

@@ -16,7 +16,7 @@ from sublet.api.common import (
     Product,
     Seconds,
 )
-from sublet.api.schema import ApiModel, Rule, list_map, list_set, rules
+from sublet.api.schema import ApiModel, Rule, StatusModel, list_map, list_set, rules
 
 
 class Pricing(StrEnum):
@@ -125,7 +125,7 @@ class ClassSpec(ApiModel):
     )
 
 
-class ClassStatus(ApiModel):
+class ClassStatus(StatusModel):
     """What the operator says of a class."""
 
     observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0

@@ -27,7 +27,7 @@ from sublet.api.lease_terms import (
     Term,
 )
 from sublet.api.origin import Origin, Restorable
-from sublet.api.schema import ApiModel, Rule, atomic_list, list_map, list_set
+from sublet.api.schema import ApiModel, Rule, StatusModel, atomic_list, list_map, list_set
 
 Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
 
@@ -207,7 +207,7 @@ class ExercisedOption(ApiModel):
     """When the operator first saw it exercised."""
 
 
-class LeaseStatus(ApiModel):
+class LeaseStatus(StatusModel):
     """What the operator says of a lease."""
 
     observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0

@@ -8,7 +8,7 @@ from pydantic import Field
 from sublet.api.common import Condition, Currency, Name, ObjectMeta, ObjectName, Price, Word
 from sublet.api.origin import Origin, Restorable
 from sublet.api.periods import BudgetPeriod
-from sublet.api.schema import ApiModel, list_map, list_set
+from sublet.api.schema import ApiModel, StatusModel, list_map, list_set
 
 
 class ClassQuota(ApiModel):
@@ -109,7 +109,7 @@ class TenantSpec(ApiModel):
         return next((q.gpus for q in self.quotas if q.class_name == class_name), None)
 
 
-class TenantStatus(ApiModel):
+class TenantStatus(StatusModel):
     """What the operator says of a tenant."""
 
     observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0

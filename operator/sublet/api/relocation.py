@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from sublet.api.common import Gpus, Instant, ObjectName, Word
-from sublet.api.schema import ApiModel, atomic_list, list_map
+from sublet.api.schema import ApiModel, StatusModel, atomic_list, list_map
 
 Sequence = Annotated[int, Field(ge=1, le=999_999, json_schema_extra={"format": "int32"})]
 
@@ -74,7 +74,7 @@ class MoveCause(StrEnum):
     NODE_FAILED = "NodeFailed"
 
 
-class Move(ApiModel):
+class Move(StatusModel):
     """Other nodes for a bound claim: made ready first, then put in the place of the ones it has."""
 
     sequence: Sequence

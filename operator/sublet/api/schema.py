@@ -38,6 +38,12 @@ class ApiModel(BaseModel):
     """Rules on this object as a whole; `self` is the object."""
 
 
+class StatusModel(ApiModel):
+    """Base of what the operator writes as a whole: fields of newer versions are kept, so that an older one drops none."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 def list_map(*keys: str) -> Extra:
     """Mark a list of objects that server-side apply merges by `keys`."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}

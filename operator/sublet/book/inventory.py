@@ -56,6 +56,8 @@ class Unfit(StrEnum):
     """The health table says so (conditions, taints, labels)."""
     UPGRADING = "Upgrading"
     """The GPU driver is being upgraded."""
+    SETTLING = "Settling"
+    """Some GPUs were missing and came back only lately: a fault that comes and goes is nobody's to buy."""
     NOT_ADOPTED = "NotAdopted"
     """Not yet labelled and tainted as ours, or not yet read back."""
 
@@ -97,6 +99,8 @@ class NodeState:
     """Failure domain, if the node names one."""
     sick_since_ms: Millis | None = None
     """Since when it was seen not ready or unhealthy, by our clock; 0: when it was seen first; None: it isn't."""
+    settles_ms: Millis | None = None
+    """When GPUs that came back are trusted again; None: none were missing lately."""
 
     @property
     def held(self) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID, NodeName, NodeUID
-from sublet.api.times import Millis
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.clock import Clock
 from sublet.fleet.facts import LeaseFacts, Orphans
@@ -73,13 +73,15 @@ class LeasedCluster:
             clock=clock,
             times=times,
             changed=self._changed,
-            confirmed=self._follow_nodes,
+            confirmed=self._confirmed,
             seen_ms=seen_ms,
             is_anothers=is_anothers,
         )
         self._kept = Kept()
         self._wire: dict[NodeName, Node] = {}  # node name -> as last seen
         self._states: dict[NodeName, NodeState] = {}  # node name -> as the book sees it
+        self._settle_ms = int(times.settle_seconds * MS_PER_SECOND)
+        self._settling: set[NodeName] = set()  # nodes that are watched for a while
         self._foreign: set[NodeName] = set()
         self._doubtful: set[NodeName] = set()
         self._orphans = Orphans()
@@ -285,7 +287,12 @@ class LeasedCluster:
             foreign_pods=name in self._foreign,
             in_doubt=name in self._doubtful,
             now_ms=self._clock.now_ms(),
+            settle_ms=self._settle_ms,
         )
+        if state.settles_ms is None:
+            self._settling.discard(name)
+        else:
+            self._settling.add(name)
         if state != before:
             self._states[name] = state
             self._nodes_changed()
@@ -295,6 +302,7 @@ class LeasedCluster:
         self._left.add(NodeUID(meta.uid))
         self._wire.pop(name, None)
         self._kept.drop(name)
+        self._settling.discard(name)
         if self._states.pop(name, None) is not None:
             self._nodes_changed()
 
@@ -305,6 +313,12 @@ class LeasedCluster:
     def _changed(self) -> None:
         self._inventory = None
         self._on_change(self.lease_uid)
+
+    def _confirmed(self) -> None:
+        """Go on after a probe that found the right cluster."""
+        self._follow_nodes()
+        for name in tuple(self._settling):
+            self._recount(self._wire[name])
 
     def _follow_nodes(self) -> None:
         if self._informer is not None:

@@ -50,13 +50,15 @@ def node_state(
     foreign_pods: bool,
     in_doubt: bool = False,
     now_ms: Millis = _NEVER,
+    settle_ms: int = 0,
 ) -> NodeState:
     """Return what the book may know of a node of this lease.
 
     `before` is the same node's last state: a held node that shows 0 GPUs for a moment keeps its last count, since
     that is a driver restart and not a return. `foreign_pods`: pods that aren't a claim's were seen on its GPUs.
     `in_doubt`: its marks disagree with what claims have.
-    `now_ms`: since when it counts as sick, if it wasn't before.
+    `now_ms`: since when it counts as sick, if it wasn't before. `settle_ms`: for how long GPUs that came back must stay
+    before a free node is sold again.
     """
     labels = node.metadata.labels
     uid = NodeUID(node.metadata.uid)
@@ -68,6 +70,11 @@ def node_state(
     before = before if before is not None and before.uid == uid else None
     if gpus == 0 and before is not None:
         gpus = before.gpus
+    settles_ms = None
+    if before is not None and unfit is not Unfit.GPUS_LOST:
+        settles_ms = _settles(before, gpus, now_ms, settle_ms)
+    if unfit is None and settles_ms is not None and not holdings:
+        unfit = Unfit.SETTLING
     # nobody knows since when a node has been sick that is so at first sight
     sick_since = before.sick_since_ms if before is not None else _NEVER
     return NodeState(
@@ -83,7 +90,19 @@ def node_state(
         clique=_clique(labels.get(_PREFIX + "gpu.clique", "")),
         zone=zone if _LABEL.fullmatch(zone := labels.get(_ZONE, "")) else None,
         sick_since_ms=(now_ms if sick_since is None else sick_since) if unfit in SICK else None,
+        settles_ms=settles_ms,
     )
+
+
+def _settles(before: NodeState, gpus: int, now_ms: Millis, settle_ms: int) -> Millis | None:
+    """Return until when a node is watched of whose GPUs some came back; None if it needn't be.
+
+    Where all were away at once the device plugin was: those are as good as before.
+    """
+    if before.unfit is Unfit.GPUS_LOST and 0 < before.gpus < gpus:
+        return Millis(now_ms + settle_ms)
+    settles = before.settles_ms
+    return settles if settles is not None and now_ms < settles else None
 
 
 def is_adopted(node: Node, lease_uid: LeaseUID) -> bool:

@@ -46,6 +46,8 @@ class ProbeTimes:
     """So many failed probes in a row make a cluster's state Unknown."""
     isolation_seconds: float = 3_600.0
     isolation_retry_seconds: float = 15.0
+    settle_seconds: float = 600.0
+    """For so long GPUs that came back must stay before their node is sold."""
 
 
 class Probe:

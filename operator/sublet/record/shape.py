@@ -109,7 +109,8 @@ def _struct(kind: type) -> Struct:
 
 def _model_fields(kind: type[BaseModel]) -> list[tuple[str, str, Any]]:
     """Return attribute, name on the wire and type of a model's fields."""
-    if kind.__private_attributes__ or kind.model_config.get("extra") == "allow":
+    # what a newer version wrote beside the fields decides nothing here, and isn't recorded
+    if kind.__private_attributes__:
         raise RecordError(f"{kind.__name__} holds more than its fields")
     return [
         (name, field.alias or name, field.annotation) for name, field in kind.model_fields.items()

@@ -11,7 +11,7 @@ from sublet.book.inventory import Holding, Unfit
 from sublet.fleet.inventory import node_state
 from sublet.fleet.nodebook import BookError, format_book, parse_book
 from sublet.kube.wire import Node
-from tests.builders.api import as_lease, lease, uid_of
+from tests.builders.api import NOW, as_lease, lease, uid_of
 from tests.builders.nodes import GB200, H100, bare_node, gpu_node, mig_node, sharing_node
 
 WEST = as_lease()
@@ -42,6 +42,7 @@ def state(body: dict[str, Any], **options: Any):
         options.pop("lease", WEST),
         before=options.pop("before", None),
         foreign_pods=False,
+        **options,
     )
 
 
@@ -106,6 +107,34 @@ def test_a_node_that_shows_no_gpus_for_a_moment_keeps_its_count():
     )
 
     assert (found.gpus, found.held, found.unfit) == (8, 8, Unfit.GPUS_LOST)
+
+
+def test_a_free_node_whose_gpu_came_back_is_watched_for_a_while_and_then_sold():
+    seven = adopted(gpu_node("n", allocatable={"nvidia.com/gpu": "7"}))
+    lost = state(seven, before=state(adopted(gpu_node("n"))))
+    back = state(adopted(gpu_node("n")), before=lost, now_ms=NOW, settle_ms=600_000)
+    still = state(adopted(gpu_node("n")), before=back, now_ms=NOW + 599_999, settle_ms=600_000)
+    again = state(seven, before=still, now_ms=NOW + 599_999)
+
+    assert (lost.unfit, back.unfit, still.unfit) == (Unfit.GPUS_LOST, Unfit.SETTLING, Unfit.SETTLING)  # fmt: skip
+    assert again.unfit is Unfit.GPUS_LOST
+    assert state(adopted(gpu_node("n")), before=still, now_ms=NOW + 600_000).unfit is None
+
+
+def test_a_held_node_whose_gpu_came_back_is_well():
+    seven = adopted(gpu_node("n", allocatable={"nvidia.com/gpu": "7"}), f"{CLAIM}=7")
+    lost = state(seven, before=None)
+    back = state(adopted(gpu_node("n"), f"{CLAIM}=7"), before=lost, now_ms=NOW, settle_ms=600_000)
+
+    assert (lost.unfit, back.unfit) == (Unfit.GPUS_LOST, None)
+
+
+def test_a_device_plugin_that_restarts_leaves_nothing_to_be_watched():
+    none = adopted(gpu_node("n", allocatable={"nvidia.com/gpu": "0"}))
+    away = state(none, before=state(adopted(gpu_node("n"))))
+
+    found = state(adopted(gpu_node("n")), before=away, now_ms=NOW, settle_ms=600_000)
+    assert (found.unfit, found.settles_ms) == (None, None)
 
 
 def test_a_driver_that_is_being_upgraded_shows_no_gpus_and_that_is_no_failure():

@@ -75,6 +75,16 @@ def test_a_claim_whose_tokens_are_due_is_looked_at():
     assert names(unrest, renewal) == ["train"]
 
 
+def test_tokens_that_ended_while_nobody_could_renew_them_are_due_at_once():
+    ended = (ClusterAccess(alias="west", namespace="x", expiration_time=Millis(NOW - 86_400_000)),)
+    access = Access(secret_name="gpus", clusters=ended, renewal_time=Millis(NOW - 90_000_000))
+    unrest = Unrest(shelf(newer(as_claim(), access=access)), LIFE_SECONDS)
+
+    assert names(unrest) == ["train"]
+    unrest.settle(lambda _: True)
+    assert names(unrest) == ["train"]  # until they are renewed
+
+
 def test_a_claim_that_is_gone_is_forgotten():
     first = as_claim(claim("a"))
     claims = shelf(first)

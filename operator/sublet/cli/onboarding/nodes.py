@@ -33,6 +33,7 @@ ADVICE: Final[Mapping[Unfit, str]] = {
     Unfit.LEAVING: "a claim leaves it; it is sold again when that is done",
     Unfit.UNHEALTHY: "its conditions or taints say that it is sick; ask the landlord",
     Unfit.UPGRADING: "its GPU driver is being upgraded, or its device plugin is switched off",
+    Unfit.SETTLING: "GPUs that were missing came back; it is sold again after a while in which they stay",
     Unfit.NOT_ADOPTED: "the operator hasn't taken it over yet; is it running, and has the lease begun?",
 }
 """Why a node can't be sold, for a person, and what to do."""
