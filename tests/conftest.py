@@ -4,8 +4,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.harness.stack import Stack, start_stack
+
+# on a busy machine any example may take long; what hangs is ended by the test's own limit
+settings.register_profile("sublet", deadline=None)
+settings.load_profile("sublet")
 
 
 @pytest.fixture(scope="module")

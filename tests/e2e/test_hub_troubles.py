@@ -15,7 +15,7 @@ from sublet.kube.errors import KubeError
 from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer
 from tests.builders.api import claim, gpu_class, lease, tenant
-from tests.builders.nodes import gpu_node
+from tests.harness.kubelet import HandKubelet
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
 from tests.harness.server import restart_api_server
@@ -34,7 +34,7 @@ def operator() -> Iterator[OperatorProcess]:
     running = OperatorProcess(stack, SUBLET_LEASE_SECONDS="15")
     try:
         stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})
-        stack.apply("west", *(gpu_node(f"n{i}") for i in range(3)))
+        HandKubelet(stack, "west").join("n0", "n1", "n2")  # nobody ends their pods
         stack.apply("hub", lease("west", committed=24), gpu_class(), tenant())
         yield running.start()
     finally:
@@ -154,9 +154,7 @@ def test_a_pod_that_does_not_go_keeps_its_node_and_the_meter_stands(
     uid, node = bound["metadata"]["uid"], bound["status"]["allocation"]["placements"][0]["node"]
     home = ("-n", f"sublet-{uid}-1")
     stack.kubectl("west", *home, "apply", "-f", "-", given=pod("work", gpus=8))
-    wait_for("the pod runs", lambda: stack.get("west", "pod", *home, "work")["status"].get("phase") == "Running")  # fmt: skip
-    held = json.dumps({"metadata": {"finalizers": ["example.com/held"]}})
-    stack.kubectl("west", *home, "patch", "pod", "work", "--type=merge", "-p", held)
+    wait_for("the pod is there", lambda: stack.get("west", "pod", *home, "work")["spec"].get("nodeName") == node)  # fmt: skip
     stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "stuck", "--wait=false")
 
     wait_for("said", lambda: "waiting for 1 pods" in str(_says(stack, "gpuclaim", "stuck", "Ready", "message")))  # fmt: skip
@@ -166,7 +164,6 @@ def test_a_pod_that_does_not_go_keeps_its_node_and_the_meter_stands(
     lines = [(f.kind.value, f.type.value) for f in facts_in(operator.database) if f.claim_uid == uid]  # fmt: skip
     assert lines == [("bound", "open"), ("bound", "close"), ("releasing", "open")]
 
-    gone = json.dumps({"metadata": {"finalizers": None}})
-    stack.kubectl("west", *home, "patch", "pod", "work", "--type=merge", "-p", gone)
+    stack.kubectl("west", *home, "delete", "pod", "work", "--force", "--grace-period=0")
     wait_for("released", lambda: stack.claim(ACME, "stuck") is None, seconds=60)
     assert stack.books("west")[node] == ""
