@@ -153,7 +153,7 @@ def metered(allocation: Allocation) -> tuple[LeaseGpus, ...]:
     gpus: Counter[str] = Counter()
     for place in allocation.placements:
         gpus[place.lease_uid] += place.gpus
-    return tuple(LeaseGpus(leaseUID=uid, gpus=gpus[uid]) for uid in sorted(gpus))
+    return tuple(LeaseGpus(lease_uid=uid, gpus=gpus[uid]) for uid in sorted(gpus))
 
 
 def _without(old: Allocation, move: Move) -> tuple[PlacedNode, ...]:

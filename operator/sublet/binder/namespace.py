@@ -69,7 +69,7 @@ def common_access(every: Sequence[TenantAccess]) -> TenantAccess:
         return first
     return TenantAccess(
         egress=Egress.NONE if any(a.egress is Egress.NONE for a in every) else Egress.INTERNET,
-        deniedCIDRs=tuple(sorted({c for a in every for c in a.denied_cidrs})),
+        denied_cidrs=tuple(sorted({c for a in every for c in a.denied_cidrs})),
         pod_security=PodSecurity.RESTRICTED
         if any(a.pod_security is PodSecurity.RESTRICTED for a in every)
         else PodSecurity.BASELINE,

@@ -153,9 +153,9 @@ class Clearing:
 def _place(lease: GpuLease, node: str, node_uid: str, gpus: int) -> PlacedNode:
     return PlacedNode(
         lease=lease.spec.tenant_alias,
-        leaseUID=lease.metadata.uid,
+        lease_uid=lease.metadata.uid,
         product=lease.spec.product,
         gpus=gpus,
         node=node,
-        nodeUID=node_uid,
+        node_uid=node_uid,
     )

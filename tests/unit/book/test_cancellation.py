@@ -131,7 +131,7 @@ def test_whoever_prolonged_and_shortened_without_end_can_still_be_released():
     (each,) = seen.claims
     held = each.status.allocation
     stripes = tuple(
-        GivenUp(sequence=1, leaseUID=WEST.metadata.uid, gpus=16, from_time=begin, until_time=begin + 60_000)
+        GivenUp(sequence=1, lease_uid=WEST.metadata.uid, gpus=16, from_time=begin, until_time=begin + 60_000)
         for begin in range(at(START), at(START) + 506 * 120_000, 120_000)
     )  # fmt: skip
     status = {"allocation": held.model_copy(update={"given_up": stripes})}
