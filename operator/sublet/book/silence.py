@@ -31,20 +31,21 @@ def silences(
     now_ms: Millis,
 ) -> Iterator[Silence]:
     """Yield what bound claims are to be told of clusters that don't answer, or answer again, and weren't told yet."""
-    since = _silent(leases)
+    leases = tuple(leases)
+    since, there = _silent(leases), {x.metadata.uid for x in leases if not x.is_lost}
     for claim in holders:
         allocation = claim.status.allocation
         if allocation is None or claim.metadata.uid in decided or not _is_billed(claim):
             continue
         said = find_condition(claim.status.conditions, "Reachable")
-        silent = _told(allocation, since, now_ms)
+        silent = _told(claim, allocation, since, now_ms)
         if silent:
             reason, message = _words(claim, silent, now_ms)
-        elif said is not None and said.status is not Status.TRUE:
-            reason, message = ANSWERS, ""
+        elif said is None or said.status is Status.TRUE or not allocation.lease_uids <= there:
+            continue  # of a lease that isn't there nobody knows whether its cluster answers
         else:
-            continue
-        outages = _outages(claim, allocation, silent, now_ms)
+            reason, message = ANSWERS, ""
+        outages = _outages(claim, allocation, silent, there, now_ms)
         known = said is not None and (said.reason, said.message) == (reason, message)
         if not known or outages != claim.status.outages:
             yield Silence(ClaimUID(claim.metadata.uid), reason, message, outages)
@@ -78,12 +79,20 @@ def _is_billed(claim: GpuClaim) -> bool:
 
 
 def _told(
-    allocation: Allocation, since: Mapping[str, Millis], now_ms: Millis
+    claim: GpuClaim, allocation: Allocation, since: Mapping[str, Millis], now_ms: Millis
 ) -> dict[str, tuple[str, Millis]]:
-    """Return the silent leases of a claim that it is told of: UID -> (alias, since when)."""
+    """Return the silent leases of a claim that it is told of, or was: UID -> (alias, since when)."""
     found = {p.lease_uid: (p.lease, since[p.lease_uid]) for p in allocation.placements
              if p.lease_uid in since}  # fmt: skip
-    return {uid: each for uid, each in found.items() if now_ms >= each[1] + TOLD_AFTER_MS}
+    # a clock of ours that was set back is no answer of the cluster
+    told = {x.lease_uid for x in claim.status.outages if _is_open(x, allocation)}
+    return {
+        uid: each for uid, each in found.items() if uid in told or now_ms >= each[1] + TOLD_AFTER_MS
+    }
+
+
+def _is_open(outage: Outage, allocation: Allocation) -> bool:
+    return outage.sequence == allocation.sequence and outage.until_time is None
 
 
 def _words(
@@ -115,25 +124,32 @@ def _outages(
     claim: GpuClaim,
     allocation: Allocation,
     silent: Mapping[str, tuple[str, Millis]],
+    there: set[str],
     now_ms: Millis,
 ) -> tuple[Outage, ...]:
-    """Return the claim's outages: those that are over closed, those that began opened."""
+    """Return the claim's outages: those that are over closed, those that began opened; `there`: leases that can be judged."""
     found: list[Outage] = []
     is_open: set[str] = set()
+    ended: dict[str, Millis] = {}  # lease UID -> when its last outage was over
     for each in claim.status.outages:
-        mine = each.sequence == allocation.sequence and each.until_time is None
-        if mine and each.lease_uid in silent:
+        over = _is_open(each, allocation) and each.lease_uid in there - silent.keys()
+        until = Millis(max(now_ms, each.from_time)) if over else each.until_time
+        if each.sequence != allocation.sequence:
+            pass
+        elif until is None:
             is_open.add(each.lease_uid)
-        over = mine and each.lease_uid not in silent
-        until = Millis(max(now_ms, each.from_time))
+        else:
+            ended[each.lease_uid] = max(until, ended.get(each.lease_uid, until))
         found.append(each.model_copy(update={"until_time": until}) if over else each)
-    found += [
-        Outage(
-            sequence=allocation.sequence,
-            lease_uid=uid,
-            gpus=sum(p.gpus for p in allocation.placements if p.lease_uid == uid),
-            from_time=Millis(max(silent[uid][1], allocation.bound_time or silent[uid][1])),
+    for uid in sorted(silent.keys() - is_open):
+        # no instant is disputed twice, though it was seen to answer only after it had fallen silent again
+        begun = (silent[uid][1], allocation.bound_time, ended.get(uid))
+        found.append(
+            Outage(
+                sequence=allocation.sequence,
+                lease_uid=uid,
+                gpus=sum(p.gpus for p in allocation.placements if p.lease_uid == uid),
+                from_time=max(at for at in begun if at is not None),
+            )
         )
-        for uid in sorted(silent.keys() - is_open)
-    ]
     return tuple(found[-MOST_OUTAGES:])

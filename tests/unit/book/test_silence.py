@@ -115,3 +115,35 @@ def test_new_claims_go_elsewhere_meanwhile():
 
     found = reserve_of(plan(seen), seen.claims[0])
     assert found.lease_uids == {leased("east")[0].metadata.uid}
+
+
+def disputed_of(each) -> list[tuple[str, int]]:
+    return [(type_, at) for kind, type_, at in kinds(each) if kind == "disputed"]
+
+
+def test_a_clock_that_is_set_back_is_no_answer_and_the_disputed_time_goes_on():
+    seen = at_(view([running(leased("west"))], [silent(leased("west"))]), MINUTE)
+    seen = after(seen, plan(seen))
+
+    (behind,) = after(at_(seen, -HOUR), plan(at_(seen, -HOUR))).claims
+
+    assert find_condition(behind.status.conditions, "Reachable").status == "Unknown"
+    assert disputed_of(behind) == [("open", 0)]
+
+
+def test_a_lease_that_is_not_there_is_no_answer_of_its_cluster():
+    seen = at_(view([running(leased("west"))], [silent(leased("west"))]), MINUTE)
+    seen = after(seen, plan(seen))
+
+    assert told(replace(at_(seen, HOUR), leases=())) == []
+
+
+def test_no_instant_is_disputed_twice_though_an_answer_was_seen_late():
+    west = leased("west")
+    seen = at_(view([running(west)], [silent(west)]), MINUTE)
+    for fleet, ms in ((west, 3 * MINUTE), (silent(west, NOW + 2 * MINUTE), 4 * MINUTE)):
+        seen = after(seen, plan(seen))
+        seen = at_(replace(seen, leases=(fleet[0],)), ms)
+    (train,) = after(seen, plan(seen)).claims
+
+    assert disputed_of(train) == [("open", 0), ("close", 3 * MINUTE), ("open", 3 * MINUTE)]
