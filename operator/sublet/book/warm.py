@@ -24,6 +24,7 @@ from sublet.book.offers import is_answered
 from sublet.book.pardon import is_noticed
 from sublet.book.plan import Pass, asks, begin
 from sublet.book.sameness import is_carried_out, same_ask, same_nodes, same_rules, same_standing
+from sublet.book.troubles import troubles
 from sublet.book.view import View
 
 SOON_MS = 2 * MS_PER_SECOND
@@ -91,6 +92,8 @@ class _Kept:
             for c in work.holders
             if c.metadata.uid in view.busy and (work.is_to_move(c) or is_noticed(c))
         }
+        busy = (c for c in work.holders if c.metadata.uid in view.busy)
+        self._put_off |= {d.claim_uid for d in troubles(busy, (), view)}
         """Claims for which nothing was decided as work was under way."""
         self._payers = {
             TenantUID(t.metadata.uid) for t in view.tenants if t.spec.budget is not None

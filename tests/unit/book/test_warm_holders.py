@@ -5,7 +5,7 @@ from dataclasses import replace
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
-from sublet.book.decisions import Degrade, Extend, Take
+from sublet.book.decisions import Degrade, Extend, Silence, Take
 from sublet.book.plan import plan
 from sublet.book.view import View
 from sublet.book.warm import Book
@@ -32,6 +32,19 @@ def test_a_failed_node_of_a_claim_that_work_was_under_way_for_is_told_when_the_w
     (said,) = book.plan(seen).decisions
 
     assert isinstance(said, Degrade)
+
+
+def test_a_silent_cluster_of_a_claim_that_work_was_under_way_for_is_told_when_the_work_ends():
+    west, found = leased("west", count=4)
+    train = running((west, found))
+    silent = west.status.model_copy(update={"last_seen_time": at(-1)})
+    seen = view([train], [(west.model_copy(update={"status": silent}), found)])
+    book = Book()
+    assert book.plan(busy_with(seen, train)).decisions == ()
+
+    (said,) = book.plan(seen).decisions
+
+    assert isinstance(said, Silence)
 
 
 def test_a_claim_whose_work_ends_and_that_nothing_was_put_off_for_is_no_reason_to_plan_anew():
