@@ -6,6 +6,8 @@ nodes' books, and the line off the lease's status. Whom it is about can't be mis
 namespaces are named by its UID, and only what carries that UID is touched.
 """
 
+from dataclasses import replace
+
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID
 from sublet.api.last_word import Leftover
@@ -31,8 +33,9 @@ async def clear(lease: GpuLease, left: Leftover, cluster: LeasedCluster, tools: 
     """
     sites = [_site(lease, left, home, cluster, tools) for home in left.homes]
     await all_of(shut_out(site) for site in sites)
-    await all_of(empty(site) for site in sites)
     berths = await _berths(lease, left, sites[0])
+    # with its nodes: pods on them count, also in a namespace that somebody took the claim's label off
+    await all_of(empty(replace(site, berths=tuple(berths))) for site in sites)
     if not lease.is_lost:  # of a lost lease nothing is sold again, so nobody need rest
         await _rest(lease, left, tools)
         await all_of(see_clean(sites[0], berth) for berth in berths)

@@ -22,6 +22,7 @@ from sublet.binder.ports import ClusterSilent, LostRace, StillThere
 from sublet.binder.work import Works
 from sublet.book.inventory import Reach
 from sublet.hub.aftermath import left_there
+from sublet.kube.wire import Meta, Node, Pod, PodList, PodSpec
 from tests.builders.api import NOW, uid_of
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.moves import leased, running
@@ -225,6 +226,30 @@ def test_what_still_has_pods_stays_listed(monkeypatch: pytest.MonkeyPatch):
     with_ = tools(Hub(None), Emptied(left.claim_uid, pods=1))
 
     with pytest.raises(StillThere):
+        asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_))
+    assert with_.lists.changed == []
+
+
+class Unmarked(Emptied):
+    """A cluster in which somebody took the claim's label off its namespace, while a pod runs on its node."""
+
+    async def get(self, path: str, **_: str) -> dict[str, Any]:
+        found = await super().get(path)
+        return {"metadata": {**found["metadata"], "labels": {}}}
+
+    async def get_as(self, path: str, type_: type, **query: str) -> Any:
+        if type_ is PodList:
+            return PodList(Meta(), items=[Pod(Meta(), spec=PodSpec(node_name="node-1"))])
+        return await super().get_as(path, type_, **query)
+
+
+def test_pods_in_a_namespace_that_lost_its_label_keep_the_nodes_held():
+    left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
+    node = Node(Meta(name="node-1", uid="n1"))
+    api = Unmarked(left.claim_uid, {"/api/v1/nodes/node-1": node})
+    with_ = tools(Hub(None), api)
+
+    with pytest.raises(StillThere, match="isn't marked as the claim's"):
         asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_))
     assert with_.lists.changed == []
 
