@@ -52,7 +52,7 @@ async def release_by_all_means(claim: GpuClaim, tools: Tools) -> GpuClaim | None
     ClusterSilent, ClusterRefuses, StillThere and the hub's errors: try again later.
     """
     try:
-        if claim.spec.force_release is not None and (alias := _known_silent(claim, tools)):
+        if is_forced(claim) and (alias := _known_silent(claim, tools)):
             raise ClusterSilent(alias)  # no need to wait for what won't answer
         return await release(claim, tools)
     except _HUNG as reason:
