@@ -36,9 +36,9 @@ async def clear(lease: GpuLease, left: Leftover, cluster: LeasedCluster, tools: 
     berths = await _berths(lease, left, sites[0])
     # with its nodes: pods on them count, also in a namespace that somebody took the claim's label off
     await all_of(empty(replace(site, berths=tuple(berths))) for site in sites)
-    if not lease.is_lost:  # of a lost lease nothing is sold again, so nobody need rest
-        await _rest(lease, left, tools)
-        await all_of(see_clean(sites[0], berth) for berth in berths)
+    # of a lost lease too: a new lease of the same cluster may sell its nodes as soon as they are handed back
+    await _rest(lease, left, tools)
+    await all_of(see_clean(sites[0], berth) for berth in berths)
     uid = ClaimUID(left.claim_uid)
     for berth in berths:
         async with sites[0].asking(Urgency.RELEASE):

@@ -120,6 +120,22 @@ def test_without_a_word_that_counts_it_waits(each: GpuClaim):
     assert not is_forced(each)
 
 
+def test_a_word_that_does_not_count_leaves_no_tenant_its_access_elsewhere():
+    east = leased("east")
+    each = going(ReleaseCause.SUSPENDED, deleted=False)
+    there = running(east).status.allocation.placements
+    both = (*each.status.allocation.placements, *there)
+    allocation = each.status.allocation.model_copy(update={"placements": both})
+    status = each.status.model_copy(update={"allocation": allocation})
+    each = each.model_copy(update={"status": status})
+    east_uid, api = east[0].metadata.uid, NotedApi(each.metadata.uid)
+    with_ = tools_of(Hub(each), {LEASE_UID: WEST[0], east_uid: east[0]}, {east_uid: api})
+
+    with pytest.raises(ClusterSilent, match="west"):
+        asyncio.run(release_by_all_means(each, with_))
+    assert any("/rolebindings/" in path for path in api.sent("DELETE"))
+
+
 def test_of_an_adopted_claim_the_word_names_the_uid_that_the_hub_shows():
     each = going(word="another")
     meta = each.metadata.model_copy(update={"object_uid": uid_of("another")})
@@ -254,9 +270,11 @@ def test_pods_in_a_namespace_that_lost_its_label_keep_the_nodes_held():
     assert with_.lists.changed == []
 
 
-def test_nodes_that_were_left_rest_as_the_lease_asks_counted_once():
-    term = WEST[0].spec.term.model_copy(update={"quarantine_seconds": 60})
-    lease = WEST[0].model_copy(update={"spec": WEST[0].spec.model_copy(update={"term": term})})
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_nodes_that_were_left_rest_as_the_lease_asks_counted_once(is_lost: bool):
+    each = lost() if is_lost else WEST[0]
+    term = each.spec.term.model_copy(update={"quarantine_seconds": 60})
+    lease = each.model_copy(update={"spec": each.spec.model_copy(update={"term": term})})
     left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
     with_ = tools(Hub(None), Emptied(left.claim_uid), lease)
     with_.clock = SimpleNamespace(now_ms=lambda: NOW)
