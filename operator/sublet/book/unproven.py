@@ -23,7 +23,12 @@ def unproven(
 ) -> Iterator[Degrade]:
     """Yield what bound claims are to be told of their leases' isolation and weren't yet, or aren't to be told any more."""
     bare = {uid for uid, each in inventories.items() if each.isolation_fault}
-    silent = {uid for uid, each in inventories.items() if each.reach is not Reach.REACHABLE}
+    # a lease that isn't there, or whose isolation wasn't tried since we started, isn't mended
+    proven = {
+        uid
+        for uid, each in inventories.items()
+        if each.isolation_ready and each.reach is Reach.REACHABLE
+    }
     for claim in holders:
         said = find_condition(claim.status.conditions, "Degraded")
         is_said = said is not None and said.reason == ISOLATION_UNPROVEN
@@ -33,7 +38,7 @@ def unproven(
         aliases = sorted({alias for uid, alias in places.items() if uid in bare})
         if aliases and (said is None or (is_said and said.message != _words(aliases))):
             yield Degrade(ClaimUID(claim.metadata.uid), ISOLATION_UNPROVEN, _words(aliases))
-        elif is_said and not aliases and not places.keys() & silent:
+        elif is_said and places.keys() <= proven:
             yield Degrade(ClaimUID(claim.metadata.uid), ISOLATION_UNPROVEN, "")
 
 

@@ -49,3 +49,12 @@ def test_a_cluster_that_falls_silent_takes_nothing_back():
     said = after(seen, plan(seen))
 
     assert decided(broken(said, isolation_fault=False, reach=Reach.UNKNOWN)) == []
+
+
+def test_a_new_start_that_has_proven_nothing_yet_takes_nothing_back():
+    west = leased("west")
+    seen = broken(view([running(west)], [west]))
+    said = after(seen, plan(seen))
+
+    assert decided(broken(said, isolation_fault=False)) == []
+    assert decided(replace(said, inventories={})) == []
