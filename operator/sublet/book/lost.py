@@ -29,14 +29,13 @@ def last_words(holders: Sequence[GpuClaim], view: View) -> Iterator[Decision]:
     """Yield what persons' words decide before all else: suspended tenants' claims, and those on lost leases."""
     stopped = list(stops(holders, view.tenants, view.now_ms))
     over = list(ends(holders, view.leases, view.now_ms))
-    # of two words about one claim the one that stops its meter first counts
-    ended = {d.claim_uid: d for d in over if isinstance(d, Take)}
+    # of two words about one claim the one that stops its meter first counts; lost nodes are billed no longer for a stop
+    ended: dict[ClaimUID, Take | CutOver] = {d.claim_uid: d for d in over}
     for decision in stopped:
         other = ended.get(decision.claim_uid)
-        if other is None or decision.release_ms <= other.release_ms:
+        if other is None or (isinstance(other, Take) and decision.release_ms <= other.release_ms):
             ended[decision.claim_uid] = decision
     yield from ended.values()
-    yield from (d for d in over if d.claim_uid not in ended)
 
 
 def ends(

@@ -12,7 +12,7 @@ from sublet.book.decisions import CutOver, Refuse, Reserve, Take, Warn
 from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from sublet.book.warm import Book
-from tests.builders.api import NOW, as_claim, claim
+from tests.builders.api import NOW, as_claim, as_tenant, claim, tenant
 from tests.builders.fleet import bound, carried_out, held, inventory, reserve_of, view
 from tests.builders.moves import decided, leased, running
 from tests.builders.windows import at
@@ -127,6 +127,15 @@ def test_a_claim_with_other_nodes_ready_comes_to_those():
     status = move_status.cut_over(train, found.at_ms, NOW, found.left_ms)
     assert status.leaving[0].release_time == SEEN
     assert status.allocation.bound_time == at(-1)
+
+
+def test_a_suspended_tenant_pays_no_longer_for_lost_nodes_though_others_are_ready():
+    west, east = leased("west"), leased("east")
+    train = moving(begun(west, at(-5)), (on(east),), at(-1))
+    acme = as_tenant(tenant("acme", suspended=True))
+
+    found = the_decision(view([train], [lost(west), east], tenants=(acme,)))
+    assert found == CutOver(train.metadata.uid, at(-1), left_ms=SEEN)
 
 
 def test_a_claim_whose_other_nodes_are_not_ready_ends():
