@@ -97,9 +97,10 @@ class StatusWriter:
             return True
         marked = self._fleet.marked_nodes(LeaseUID(lease.metadata.uid))
         if marked is None:
-            counts = lease.status.inventory if not lease.is_lost else None
-            return counts is not None and counts.delivered > 0
-        return marked > 0
+            counts = lease.status.inventory
+            delivers = counts is not None and counts.delivered > 0
+            return not lease.is_lost and (delivers or bool(lease.status.leftovers))
+        return marked > 0 or bool(lease.status.leftovers)
 
     async def _class(self, each: GpuClass, now: Millis) -> None:
         begun = any(p.effective_time <= now for p in each.spec.prices)

@@ -6,11 +6,13 @@ import pytest
 
 from sublet.api.common import Condition, Status
 from sublet.api.gpulease import GpuLease, LeaseStatus
+from sublet.api.kinds import IN_USE_FINALIZER
+from sublet.api.last_word import Leftover
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.registry import FIRST_ANSWER_SECONDS, Fleet
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
-from tests.builders.api import NOW, as_lease
+from tests.builders.api import NOW, as_lease, uid_of
 from tests.harness.fake_api import SteppedClock
 
 
@@ -97,3 +99,29 @@ def test_a_cluster_that_shows_nothing_is_told_of_after_its_time(clock: SteppedCl
     clock.seconds += FIRST_ANSWER_SECONDS
 
     assert fleet.has_answered(lease.metadata.uid)
+
+
+@pytest.mark.parametrize("has_leftovers", [True, False])
+async def test_a_deleted_lease_goes_only_when_what_claims_left_was_seen_gone(
+    clock: SteppedClock, has_leftovers: bool
+):
+    left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
+    lease, hub = _told(), Hub()
+    lease = lease.model_copy(
+        update={
+            "metadata": lease.metadata.model_copy(
+                update={"deletion_timestamp": NOW, "finalizers": (IN_USE_FINALIZER,)}
+            ),
+            "status": lease.status.model_copy(
+                update={"leftovers": (left,) if has_leftovers else ()}
+            ),
+        }
+    )
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+    fleet.marked_nodes = lambda _: 0  # type: ignore[method-assign]  # none is listed now
+    state = HubState(lambda: None)
+    state.leases.put(lease)
+
+    await StatusWriter(hub, state, fleet, clock).write_all()
+
+    assert (lease.metadata.name in hub.written) is not has_leftovers
