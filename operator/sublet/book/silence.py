@@ -152,4 +152,7 @@ def _outages(
                 from_time=max(at for at in begun if at is not None),
             )
         )
-    return tuple(found[-MOST_OUTAGES:])
+    # one that lasts stays: without it nobody would close its line in the ledger
+    over = [i for i, each in enumerate(found) if not _is_open(each, allocation)]
+    dropped = set(over[: max(0, len(found) - MOST_OUTAGES)])
+    return tuple(each for i, each in enumerate(found) if i not in dropped)

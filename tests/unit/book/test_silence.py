@@ -6,6 +6,7 @@ import pytest
 
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Access, ClusterAccess
+from sublet.api.outage import MOST_OUTAGES
 from sublet.api.times import Millis
 from sublet.book.decisions import Silence
 from sublet.book.inventory import Reach
@@ -147,3 +148,20 @@ def test_no_instant_is_disputed_twice_though_an_answer_was_seen_late():
     (train,) = after(seen, plan(seen)).claims
 
     assert disputed_of(train) == [("open", 0), ("close", 3 * MINUTE), ("open", 3 * MINUTE)]
+
+
+def test_of_many_outages_the_oldest_that_is_over_goes_and_never_one_that_lasts():
+    west = leased("west")
+    seen = at_(view([running(west)], [silent(west)]), MINUTE)
+    (train,) = after(seen, plan(seen)).claims
+    (lasting,) = train.status.outages
+    over = [
+        lasting.model_copy(update={"lease_uid": "other", "from_time": at, "until_time": at + 1})
+        for at in range(NOW, NOW + MOST_OUTAGES)
+    ]
+    status = train.status.model_copy(update={"outages": (lasting, *over)})
+    train = train.model_copy(update={"status": status})
+
+    (said,) = told(replace(at_(seen, HOUR), claims=(train,)))
+
+    assert said.outages == (lasting, *over[1:])
