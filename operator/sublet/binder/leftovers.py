@@ -9,7 +9,7 @@ namespaces are named by its UID, and only what carries that UID is touched.
 from dataclasses import replace
 
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.last_word import Leftover
 from sublet.api.lease_terms import TenantAccess
 from sublet.api.relocation import PlacedNode
@@ -94,7 +94,10 @@ async def _rest(lease: GpuLease, left: Leftover, tools: Tools) -> None:
     now = tools.clock.now_ms()
     since = left.vacated_time
     if since is None:
-        await tools.lists.change(lease, left, left.model_copy(update={"vacated_time": now}))
+        newest = (
+            tools.lease(LeaseUID(lease.metadata.uid)) or lease
+        )  # others' lines changed meanwhile
+        await tools.lists.change(newest, left, left.model_copy(update={"vacated_time": now}))
         since = now
     waits = (since + seconds * MS_PER_SECOND - now) / MS_PER_SECOND
     if waits > 0:

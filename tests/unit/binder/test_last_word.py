@@ -288,6 +288,24 @@ def test_nodes_that_were_left_rest_as_the_lease_asks_counted_once(is_lost: bool)
     assert with_.lists.changed[-1] is None
 
 
+def test_the_rest_of_several_claims_nodes_is_counted_in_one_look():
+    term = WEST[0].spec.term.model_copy(update={"quarantine_seconds": 60})
+    stale = WEST[0].model_copy(update={"spec": WEST[0].spec.model_copy(update={"term": term})})
+    meta = stale.metadata.model_copy(update={"resource_version": "9"})
+    newest = stale.model_copy(update={"metadata": meta})
+    left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
+    with_ = tools(Hub(None), Emptied(left.claim_uid), newest)
+    written: list[str] = []
+
+    async def change(lease: Any, _: Leftover, __: Leftover | None) -> None:
+        written.append(lease.metadata.resource_version)
+
+    with_.lists.change = change
+    with pytest.raises(StillThere, match="60 seconds"):
+        asyncio.run(clear(stale, left, with_.cluster(LEASE_UID), with_))
+    assert written == ["9"]
+
+
 def test_a_lost_lease_lists_what_every_claim_there_will_leave_and_lists_none_twice():
     each = running(WEST)
     lease = lost()
