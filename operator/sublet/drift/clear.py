@@ -123,12 +123,13 @@ class Clearing:
 
     async def _close_bill(self) -> None:
         """End what is billed, of all leases at once: from then on it is held and not billed. Nothing is closed twice."""
-        lines = [f for f in await self._open() if f.kind is EntryKind.BOUND]
+        lines = [f for f in await self._open() if f.kind in (EntryKind.BOUND, EntryKind.DISPUTED)]
         ends = [
             replace(f, type=EntryType.CLOSE, at_ms=Millis(max(self._absent_ms, f.at_ms)))
             for f in lines
         ]
-        ends += [replace(f, kind=EntryKind.RELEASING, type=EntryType.OPEN) for f in ends]
+        billed = [f for f in ends if f.kind is EntryKind.BOUND]
+        ends += [replace(f, kind=EntryKind.RELEASING, type=EntryType.OPEN) for f in billed]
         if ends:
             await self._tools.ledger.append(ends, {})
 

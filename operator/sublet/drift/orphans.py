@@ -14,6 +14,7 @@ from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
 from sublet.book.holdings import holds
 from sublet.drift.claims import holdings_of, homes_of
 from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.interval import Key
 
 _MASS_PERCENT: Final = 30
 
@@ -114,17 +115,15 @@ def too_many(fates: Mapping[ClaimUID, Fate], witness: Witness, known: int) -> Co
 
 
 def open_lines(facts: Sequence[Fact]) -> list[Fact]:
-    """Return the lines that begin something of which no line says the end."""
-    closed = {
-        (f.claim_uid, f.sequence, f.lease_uid, f.kind) for f in facts if f.type is EntryType.CLOSE
-    }
-    return [
-        f
-        for f in facts
-        if f.type is EntryType.OPEN
-        and f.kind in (EntryKind.BOUND, EntryKind.RELEASING)
-        and (f.claim_uid, f.sequence, f.lease_uid, f.kind) not in closed
-    ]
+    """Return the lines, of those in ledger order, that begin something of which no line says the end."""
+    begun: dict[Key, Fact] = {}
+    for fact in facts:
+        key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
+        if fact.type is EntryType.CLOSE:
+            begun.pop(key, None)
+        elif fact.kind in (EntryKind.BOUND, EntryKind.RELEASING, EntryKind.DISPUTED):
+            begun[key] = fact
+    return list(begun.values())
 
 
 def version_of(text: str) -> int:

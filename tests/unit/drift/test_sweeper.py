@@ -1,6 +1,7 @@
 """Taking orphans back: never at first sight, the ledger first, and not while the hub has the claim after all."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -106,6 +107,23 @@ async def test_an_orphan_is_taken_back_at_second_sight_the_ledger_before_all_els
     ]  # fmt: skip
     ends = [(f.kind.value, f.type.value) for f in world.facts[1:]]
     assert ends == [("bound", "close"), ("releasing", "open"), ("releasing", "close")]
+
+
+async def test_a_silence_that_the_orphan_was_in_ends_with_its_bill():
+    over = replace(OPEN, kind=EntryKind.DISPUTED, at_ms=Millis(NOW - 4))
+    ended = replace(over, type=EntryType.CLOSE, at_ms=Millis(NOW - 3))
+    world = World(OPEN, over, ended, replace(over, at_ms=Millis(NOW - 2)))
+    for _ in range(2):
+        await world.look()
+        await world.end()
+
+    ends = [(f.kind.value, f.type.value) for f in world.facts[4:]]
+    assert ends == [
+        ("bound", "close"),
+        ("disputed", "close"),
+        ("releasing", "open"),
+        ("releasing", "close"),
+    ]
 
 
 async def test_a_second_try_closes_nothing_twice():
