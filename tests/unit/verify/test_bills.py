@@ -6,8 +6,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from sublet.api import move_status
 from sublet.api.ids import LeaseUID, TenantUID
 from sublet.api.outage import Outage
+from sublet.api.relocation import Move, MoveCause
 from sublet.api.times import Millis
 from sublet.hub.meter import facts_of
 from sublet.ledger.entry import EntryType
@@ -54,6 +56,21 @@ def test_disputed_time_is_in_the_ledger_as_the_claims_status_says():
 
     assert found(sound_world(disputed), settled=True) == []
     assert found(sound_world(disputed, facts=facts_of(TRAIN)), settled=True) != []
+
+
+def test_a_claim_that_moved_after_a_silence_has_a_sound_ledger():
+    west = TRAIN.status.allocation.placements[0].lease_uid
+    silent = with_status(
+        TRAIN, outages=(Outage(sequence=1, lease_uid=west, gpus=8, from_time=NOW),)
+    )
+    places = TRAIN.status.allocation.placements
+    move = Move(sequence=2, cause=MoveCause.NODE_FAILED, decided_time=NOW, placements=places)
+    moved = TRAIN.model_copy(
+        update={"status": move_status.cut_over(with_status(silent, move=move), LATER, LATER)}
+    )
+    over = TRAIN.model_copy(update={"status": move_status.left_behind(moved, 1)})
+
+    assert ("A1", LEDGER) not in found(sound_world(over, facts=facts_of(moved)), settled=True)
 
 
 def test_the_ledger_of_a_claim_that_is_over_is_sound():
