@@ -18,7 +18,7 @@ from sublet.book.outlook import outlook
 from sublet.book.steps import FOREVER
 from sublet.fleet.counts import counted
 from sublet.fleet.facts import NOT_LOOKED, LeaseFacts
-from sublet.fleet.lost import LOST, Found, last_seen, lost_condition, taking_effect
+from sublet.fleet.lost import LOST, Found, is_undecided, last_seen, lost_condition, taking_effect
 from sublet.kube.skew import SYNCED_SECONDS
 
 EXPIRING_SECONDS: Final = 30 * 86_400
@@ -35,6 +35,7 @@ _NEEDED: Final = (
     "IsolationReady",
 )
 """Without these nothing of a lease is sold."""
+_ANSWERS: Final[Found] = (Status.TRUE, "Answers", "the cluster answers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def lease_status(
     )
     found = {
         "CredentialsValid": _credentials(facts),
-        "Reachable": _reachable(facts),
+        "Reachable": _ANSWERS if is_undecided(lease, facts) else _reachable(facts),
         "IdentityConfirmed": _identity(facts),
         "IsolationReady": _isolation(facts),
         "RightsComplete": _rights(facts),
@@ -125,7 +126,7 @@ def _credentials(facts: LeaseFacts) -> Found:
 
 def _reachable(facts: LeaseFacts) -> Found:
     if facts.reach is Reach.REACHABLE:
-        return Status.TRUE, "Answers", "the cluster answers"
+        return _ANSWERS
     if facts.reach is Reach.UNREACHABLE:
         return Status.FALSE, "Refuses", "the cluster answers, but not to us"
     since = facts.unreachable_since_ms

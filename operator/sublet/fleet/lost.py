@@ -19,12 +19,18 @@ Found = tuple[Status, str, str]
 LOST: Final = "Lost"
 
 
+def is_undecided(lease: GpuLease, facts: LeaseFacts) -> bool:
+    """Say whether a cluster that answered before we started hasn't been asked often enough since to say otherwise."""
+    untried = facts.reach is Reach.UNKNOWN and not facts.tried
+    return untried and is_true(lease.status.conditions, "Reachable")
+
+
 def last_seen(lease: GpuLease, facts: LeaseFacts, lived_ms: Millis | None) -> Millis | None:
     """Return when a cluster that doesn't answer was last seen to work; None while it answers, or if nobody knows.
 
     `lived_ms`: until when a leader before us is known to have seen whatever its statuses said.
     """
-    if facts.reach is Reach.REACHABLE:
+    if facts.reach is Reach.REACHABLE or is_undecided(lease, facts):
         return None
     known = [at for at in (lease.status.last_seen_time, facts.seen_ms) if at is not None]
     if not known and is_true(lease.status.conditions, "Reachable"):

@@ -117,6 +117,16 @@ def test_a_cluster_that_fell_silent_while_no_operator_ran_was_seen_until_the_las
     assert status(worked, fresh).last_seen_time == NOW
 
 
+def test_one_probe_that_fails_after_a_restart_is_no_silence_since_the_last_operator():
+    worked = as_lease().model_copy(update={"status": status(as_lease(), ANSWERS)})
+
+    written = status(worked, LeaseFacts(unreachable_since_ms=NOW), lived_ms=hour(-1))
+
+    assert written.last_seen_time is None
+    assert says(written, "Reachable") == ("True", "Answers")
+    assert says(written, "Ready") == ("Unknown", "NotTried")
+
+
 def test_gpus_that_a_word_took_from_a_claim_are_counted_as_not_for_sale():
     claim_uid = uid_of("gone")
     left = Leftover(claim_uid=claim_uid, homes=(1,), gpus=8, since_time=NOW)
