@@ -130,7 +130,7 @@ def _outages(
     """Return the claim's outages: those that are over closed, those that began opened; `there`: leases that can be judged."""
     found: list[Outage] = []
     is_open: set[str] = set()
-    ended: dict[str, Millis] = {}  # lease UID -> when its last outage was over
+    free: dict[str, Millis] = {}  # lease UID -> from when on no outage of it is listed
     for each in claim.status.outages:
         over = _is_open(each, allocation) and each.lease_uid in there - silent.keys()
         until = Millis(max(now_ms, each.from_time)) if over else each.until_time
@@ -139,11 +139,12 @@ def _outages(
         elif until is None:
             is_open.add(each.lease_uid)
         else:
-            ended[each.lease_uid] = max(until, ended.get(each.lease_uid, until))
+            free[each.lease_uid] = Millis(max(until + 1, free.get(each.lease_uid, 0)))
         found.append(each.model_copy(update={"until_time": until}) if over else each)
     for uid in sorted(silent.keys() - is_open):
-        # no instant is disputed twice, though it was seen to answer only after it had fallen silent again
-        begun = (silent[uid][1], allocation.bound_time, ended.get(uid))
+        # no instant is disputed twice, though it was seen to answer only after it had fallen silent again; nor does an
+        # outage begin when another began: they would share a line of the ledger
+        begun = (silent[uid][1], allocation.bound_time, free.get(uid))
         found.append(
             Outage(
                 sequence=allocation.sequence,
@@ -153,6 +154,6 @@ def _outages(
             )
         )
     # one that lasts stays: without it nobody would close its line in the ledger
-    over = [i for i, each in enumerate(found) if not _is_open(each, allocation)]
-    dropped = set(over[: max(0, len(found) - MOST_OUTAGES)])
+    closed = [i for i, each in enumerate(found) if not _is_open(each, allocation)]
+    dropped = set(closed[: max(0, len(found) - MOST_OUTAGES)])
     return tuple(each for i, each in enumerate(found) if i not in dropped)

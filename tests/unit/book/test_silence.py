@@ -147,7 +147,18 @@ def test_no_instant_is_disputed_twice_though_an_answer_was_seen_late():
         seen = at_(replace(seen, leases=(fleet[0],)), ms)
     (train,) = after(seen, plan(seen)).claims
 
-    assert disputed_of(train) == [("open", 0), ("close", 3 * MINUTE), ("open", 3 * MINUTE)]
+    assert disputed_of(train) == [("open", 0), ("close", 3 * MINUTE), ("open", 3 * MINUTE + 1)]
+
+
+def test_a_silence_that_ended_by_a_clock_set_back_shares_no_line_with_the_next():
+    west = leased("west")
+    seen = at_(view([running(west)], [silent(west)]), MINUTE)
+    for fleet, ms in ((west, -MINUTE), (silent(west), MINUTE)):
+        seen = after(seen, plan(seen))
+        seen = at_(replace(seen, leases=(fleet[0],)), ms)
+    (train,) = after(seen, plan(seen)).claims
+
+    assert disputed_of(train) == [("open", 0), ("close", 0), ("open", 1)]
 
 
 def test_of_many_outages_the_oldest_that_is_over_goes_and_never_one_that_lasts():
