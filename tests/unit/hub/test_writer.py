@@ -118,7 +118,7 @@ async def test_a_deleted_lease_goes_only_when_what_claims_left_was_seen_gone(
         }
     )
     fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
-    fleet.marked_nodes = lambda _: 0  # type: ignore[method-assign]  # none is listed now
+    fleet.marked_nodes = lambda uid: 0  # type: ignore[method-assign]  # noqa: ARG005  none is listed now
     state = HubState(lambda: None)
     state.leases.put(lease)
 
