@@ -63,6 +63,8 @@ HOST = [
     ({"hostIPC": True}, "host namespaces are not allowed"),
     ({"volumes": [{"name": "v", "hostPath": {"path": "/var/lib/kubelet"}}]}, "hostPath volumes are not allowed"),
     ({"volumes": [{"name": "v", "hostPath": {"path": "/dev/nvidia0"}}]}, "hostPath volumes are not allowed"),
+    ({"volumes": [{"name": "v", "nfs": {"server": "10.0.0.5", "path": "/"}}]}, "this kind of volume is not allowed"),
+    ({"volumes": [{"name": "v", "iscsi": {"targetPortal": "10.0.0.5:3260", "iqn": "iqn.2001-04.dev.sublet:disk", "lun": 0}}]}, "this kind of volume is not allowed"),
     (secure(capabilities={"add": ["SYS_ADMIN"]}), "the only capabilities here"),
     (secure(seccompProfile={"type": "Unconfined"}), "unconfined seccomp"),
     ({**secure(procMount="Unmasked"), "hostUsers": False}, "procMount is not allowed"),
