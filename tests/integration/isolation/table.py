@@ -80,19 +80,21 @@ TABLE: Final = (
     ),
     Attack(
         "Quota, network policy, limits, and the labels of the own namespace taken away",
-        "none of these rights in `sublet-tenant`; policy `sublet-namespace-metadata`; quotas on GPUs and ways in",
+        "none of these rights in `sublet-tenant`; policies `sublet-namespace-metadata` and `sublet-claim-objects`; quotas on GPUs and ways in",
         (
             (_REACH, "test_a_tenant_keeps_the_fence_of_its_own_namespace"),
             (_REACH, "test_a_tenant_runs_no_more_gpus_than_it_claims"),
             (_REACH, "test_a_tenant_opens_no_way_in_from_outside"),
+            (_REACH, "test_a_tenant_takes_no_address_that_others_talk_to"),
             (_FENCE, "test_even_an_admin_doesnt_forge_possession_by_mistake"),
         ),
     ),
     Attack(
         "Roles and tokens for itself, impersonation",
-        "not granted: roles, bindings, service accounts, `serviceaccounts/token`, `impersonate`",
+        "not granted: roles, bindings, service accounts, `serviceaccounts/token`, `impersonate`; policy `sublet-claim-objects`",
         (
             (_REACH, "test_a_tenant_gives_itself_no_right_and_no_token"),
+            (_REACH, "test_a_tenant_has_no_token_made_by_a_secret"),
             (_REACH, "test_a_tenant_impersonates_nobody"),
         ),
     ),

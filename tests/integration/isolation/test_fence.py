@@ -156,5 +156,5 @@ def test_every_policy_type_checks(stack: Stack, thief: Path):
         if p.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
     ]
 
-    assert len(policies) == 9
+    assert len(policies) == 10
     assert warned == []
