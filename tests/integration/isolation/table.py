@@ -212,6 +212,7 @@ TABLE: Final = (
             (_HUB_FENCE, "test_a_patch_would_read_and_there_is_no_right_to_one"),
             (_HUB_FENCE, "test_a_thief_makes_no_secret_but_a_claims_kubeconfig"),
             (_HUB_FENCE, "test_a_thief_overwrites_no_secret_of_a_tenants_own"),
+            (_HUB_FENCE, "test_a_thief_leads_no_lease_elsewhere"),
             (_HUB_FENCE, "test_a_thief_makes_no_right_token_object_or_pod"),
         ),
     ),

@@ -119,6 +119,15 @@ async def test_a_service_accounts_token_isnt_made_by_a_secret(tenancy: Tenancy):
     assert ONE_TYPE in await tried(tenancy, "POST", SECRETS, body)
 
 
+async def test_a_thief_leads_no_lease_elsewhere(tenancy: Tenancy):
+    """Leases' credentials are in the operator's own namespace, where it reads them."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+    mine = secret(owner(tenancy), type_="Opaque", name="west")
+
+    assert ONE_TYPE in await tried(tenancy, "PUT", f"{path}/west", mine)
+    assert ONE_TYPE in await tried(tenancy, "POST", path, secret(type_="kubernetes.io/service-account-token"))
+
+
 async def test_a_thief_overwrites_no_secret_of_a_tenants_own(tenancy: Tenancy):
     said = await tried(tenancy, "PUT", f"{SECRETS}/pw", secret(owner(tenancy), name="pw"))
 
