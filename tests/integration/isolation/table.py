@@ -206,13 +206,14 @@ TABLE: Final = (
     ),
     Attack(
         "The operator's own token on the hub, stolen",
-        "hub policy `sublet-hub-fence`; Secrets are made and replaced, never read, listed or patched",
+        "hub policies `sublet-hub-fence` and `sublet-hub-objects`; Secrets are made and replaced, never read, listed or patched",
         (
             (_HUB_FENCE, "test_a_thief_of_the_token_reads_and_deletes_nothing_of_anybody"),
             (_HUB_FENCE, "test_a_patch_would_read_and_there_is_no_right_to_one"),
             (_HUB_FENCE, "test_a_thief_makes_no_secret_but_a_claims_kubeconfig"),
             (_HUB_FENCE, "test_a_thief_overwrites_no_secret_of_a_tenants_own"),
             (_HUB_FENCE, "test_a_thief_leads_no_lease_elsewhere"),
+            (_HUB_FENCE, "test_a_thief_rewrites_nothing_that_people_asked_for"),
             (_HUB_FENCE, "test_a_thief_makes_no_right_token_object_or_pod"),
         ),
     ),
