@@ -126,6 +126,18 @@ async def test_a_watch_that_floods_or_drips_leaves_others_their_turn(fake: FakeA
             await neighbour.get("/x")
 
 
+async def test_nodes_that_go_without_end_are_forgotten(fake: FakeApi, monkeypatch):
+    monkeypatch.setattr("sublet.fleet.cluster.MOST_LEFT", 10)
+    async with engaged(fake) as cluster:
+        await eventually("watched", lambda: cluster.facts.synced and fake.open_watches)
+        for i in range(50):
+            fake.send("DELETED", a_node(f"never-{i}", uid=uid_of(f"never {i}")))
+        fake.put(a_node("last"))
+        await eventually("all taken", lambda: "last" in cluster.inventory().nodes)
+
+        assert list(cluster._left) == [uid_of(f"never {i}") for i in range(40, 50)]
+
+
 async def test_a_kube_system_that_changes_its_uid_ends_all_writes(fake: FakeApi):
     async with engaged(fake) as cluster:
         await eventually("synced", lambda: cluster.facts.synced)
