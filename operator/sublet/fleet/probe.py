@@ -165,7 +165,11 @@ class Probe:
                 identity_error=fault,
             )
             return False
-        if self.facts.kubernetes_version is None:
+        # asked again with each proof: clusters are upgraded
+        if (
+            self.facts.kubernetes_version is None
+            or self._clock.monotonic() >= self._isolation_due
+        ):
             version = await self._api.get_as("/version", Version)
             text = version.git_version
             self._learn(kubernetes_version=text if text.isprintable() else "")
