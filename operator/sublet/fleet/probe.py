@@ -212,6 +212,8 @@ class Probe:
                 touched = await self._policies.changed()
                 if touched:
                     structlog.get_logger().warning("policies were touched", lease=self._uid)
+                    # what was proven may not hold any more: one proof that can't be made is enough now
+                    self._isolation_failures = self._times.failures
                 if touched or self._clock.monotonic() >= self._isolation_due:
                     await self._prove_isolation()
                 if touched and not self.facts.isolation_ready:
