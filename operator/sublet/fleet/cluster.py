@@ -88,7 +88,9 @@ class LeasedCluster:
         self._doubtful: set[NodeName] = set()
         self._orphans = Orphans()
         self._gone: set[NodeUID] = set()  # nodes that aren't there any more, by a live look
-        self._left: dict[NodeUID, None] = {}  # nodes that the watch has seen go, or lose their labels; oldest first
+        self._left: dict[
+            NodeUID, None
+        ] = {}  # nodes that the watch has seen go, or lose their labels; oldest first
         self._asked: dict[NodeUID, float] = {}  # node UID -> when it was asked for, monotonic
         self._generation = 0
         self._inventory: LeaseInventory | None = None

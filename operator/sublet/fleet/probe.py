@@ -166,10 +166,7 @@ class Probe:
             )
             return False
         # asked again with each proof: clusters are upgraded
-        if (
-            self.facts.kubernetes_version is None
-            or self._clock.monotonic() >= self._isolation_due
-        ):
+        if self.facts.kubernetes_version is None or self._clock.monotonic() >= self._isolation_due:
             version = await self._api.get_as("/version", Version)
             text = version.git_version
             self._learn(kubernetes_version=text if text.isprintable() else "")

@@ -76,7 +76,9 @@ async def find_missing_rights(api: ApiServer) -> tuple[str, ...]:
     }
     try:
         status = (await api.create(_REVIEW, asked)).get("status") or {}
-        if status.get("incomplete"):  # an authorizer that can't list its rules: no finding either way
+        if status.get(
+            "incomplete"
+        ):  # an authorizer that can't list its rules: no finding either way
             return ()
         return missing(status.get("resourceRules") or ())
     except NotFound:
