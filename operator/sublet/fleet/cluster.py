@@ -31,6 +31,8 @@ _ASK_AGAIN_SECONDS: Final = 60.0
 LEASED_LIMITS: Final = Limits(body_bytes=32 * 1024 * 1024, bodies_bytes=96 * 1024 * 1024)
 """A page of 500 nodes has 10 MB, 30 with the longest lists of images."""
 GPU_PRESENT: Final = "nvidia.com/gpu.present"
+MOST_LEFT: Final = 20_000
+"""Nodes that went and are remembered; more than the largest cluster has."""
 
 
 class LeasedCluster:
@@ -86,7 +88,9 @@ class LeasedCluster:
         self._doubtful: set[NodeName] = set()
         self._orphans = Orphans()
         self._gone: set[NodeUID] = set()  # nodes that aren't there any more, by a live look
-        self._left: set[NodeUID] = set()  # nodes that the watch has seen go, or lose their labels
+        self._left: dict[
+            NodeUID, None
+        ] = {}  # nodes that the watch has seen go, or lose their labels; oldest first
         self._asked: dict[NodeUID, float] = {}  # node UID -> when it was asked for, monotonic
         self._generation = 0
         self._inventory: LeaseInventory | None = None
@@ -248,7 +252,7 @@ class LeasedCluster:
 
     def _see(self, node: Node) -> None:
         """Take over what the watch shows."""
-        self._left.discard(NodeUID(node.metadata.uid))
+        self._left.pop(NodeUID(node.metadata.uid), None)
         self._upsert(node)
 
     def _see_listed(self, node: Node) -> None:
@@ -271,7 +275,7 @@ class LeasedCluster:
         ):
             return
         if old is not None and old.metadata.uid != node.metadata.uid:
-            self._left.add(NodeUID(old.metadata.uid))
+            self._note_left(NodeUID(old.metadata.uid))
         self._kept.take(node)
         self._wire[NodeName(node.metadata.name)] = node
         self._gone.discard(NodeUID(node.metadata.uid))
@@ -299,12 +303,19 @@ class LeasedCluster:
 
     def _delete(self, meta: Meta) -> None:
         name = NodeName(meta.name)
-        self._left.add(NodeUID(meta.uid))
+        self._note_left(NodeUID(meta.uid))
         self._wire.pop(name, None)
         self._kept.drop(name)
         self._settling.discard(name)
         if self._states.pop(name, None) is not None:
             self._nodes_changed()
+
+    def _note_left(self, uid: NodeUID) -> None:
+        """Remember a node that is gone until no answer of it can be late any more; a liar shows new ones without end."""
+        self._left.pop(uid, None)
+        self._left[uid] = None
+        if len(self._left) > MOST_LEFT:
+            del self._left[next(iter(self._left))]
 
     def _nodes_changed(self) -> None:
         self._generation += 1

@@ -27,6 +27,7 @@ VALIDATING: Final = (
     CLAIM_PODS_POLICY,
     "sublet-claim-env-keys",
     "sublet-claim-binding",
+    "sublet-claim-objects",
     "sublet-other-pods",
     "sublet-node-metadata",
     "sublet-namespace-metadata",

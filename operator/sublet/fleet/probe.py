@@ -6,6 +6,7 @@ time of its own and its failures never make a cluster unreachable that answers.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -35,6 +36,12 @@ ISOLATION_SECONDS: Final = 60.0
 
 POLICY_ACTS_SECONDS: Final = 1.5
 """After it was written; 1.0 s was seen at most."""
+_FIRST_SECONDS: Final = 1.0
+"""Between two looks while isolation isn't proven."""
+MOST_CHANGES: Final = 60
+RESTLESS_WITHIN_SECONDS: Final = 600.0
+RESTLESS_SECONDS: Final = 10.0
+"""Between two looks at a cluster of which something else is learnt so often: each change is a write on the hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class Probe:
         self._doubted = asyncio.Event()
         self._isolation_failures = 0
         self._policies = PolicyWatch(api)
+        self._changes: deque[float] = deque(maxlen=MOST_CHANGES)  # monotonic instants
 
     async def run(self) -> None:
         """Probe until cancelled; nothing that goes wrong leaves this task."""
@@ -96,10 +104,17 @@ class Probe:
             except Exception:  # noqa: BLE001  one cluster's surprise must not end its task, nor anybody else's
                 structlog.get_logger().exception("probe failed", lease=self._uid)
                 self._fail(None)
-            wait = self._times.every_seconds if self.facts.isolation_ready else 1.0
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._doubted.wait(), min(wait, self._times.every_seconds))
+                await asyncio.wait_for(self._doubted.wait(), self._wait_seconds())
             self._doubted.clear()
+
+    def _wait_seconds(self) -> float:
+        """Return how long to wait for the next look; a server that lies could say something else each time."""
+        recent, now = self._changes, self._clock.monotonic()
+        if len(recent) == MOST_CHANGES and now - recent[0] < RESTLESS_WITHIN_SECONDS:
+            return max(RESTLESS_SECONDS, self._times.every_seconds)
+        wait = self._times.every_seconds
+        return wait if self.facts.isolation_ready else min(wait, _FIRST_SECONDS)
 
     def doubt(self) -> None:
         """Look at once, rights included: the cluster refused a step. Not more often than a failed proof is repeated."""
@@ -150,7 +165,8 @@ class Probe:
                 identity_error=fault,
             )
             return False
-        if self.facts.kubernetes_version is None:
+        # asked again with each proof: clusters are upgraded
+        if self.facts.kubernetes_version is None or self._clock.monotonic() >= self._isolation_due:
             version = await self._api.get_as("/version", Version)
             text = version.git_version
             self._learn(kubernetes_version=text if text.isprintable() else "")
@@ -193,6 +209,8 @@ class Probe:
                 touched = await self._policies.changed()
                 if touched:
                     structlog.get_logger().warning("policies were touched", lease=self._uid)
+                    # what was proven may not hold any more: one proof that can't be made is enough now
+                    self._isolation_failures = self._times.failures
                 if touched or self._clock.monotonic() >= self._isolation_due:
                     await self._prove_isolation()
                 if touched and not self.facts.isolation_ready:
@@ -273,6 +291,7 @@ class Probe:
         facts = replace(self.facts, **fields)
         if facts != self.facts:
             self.facts = facts
+            self._changes.append(self._clock.monotonic())
             self._changed()
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sublet.fleet.isolation import PROBE_NAMESPACE, TENANT_ROLE
-from sublet.kube.errors import NotFound
+from sublet.kube.errors import BadAnswer, NotFound
 from sublet.kube.session import ApiServer
 
 _RBAC: Final = "rbac.authorization.k8s.io"
@@ -76,11 +76,15 @@ async def find_missing_rights(api: ApiServer) -> tuple[str, ...]:
     }
     try:
         status = (await api.create(_REVIEW, asked)).get("status") or {}
+        if status.get(
+            "incomplete"
+        ):  # an authorizer that can't list its rules: no finding either way
+            return ()
+        return missing(status.get("resourceRules") or ())
     except NotFound:
         return ()
-    if status.get("incomplete"):  # an authorizer that can't list its rules: no finding either way
-        return ()
-    return missing(status.get("resourceRules") or ())
+    except (AttributeError, TypeError) as error:  # no review, whatever it is
+        raise BadAnswer(f"a review of rights of another shape: {type(error).__name__}") from error
 
 
 def hides_isolation(lacks: Iterable[str]) -> bool:

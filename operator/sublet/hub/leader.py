@@ -49,6 +49,8 @@ class Leadership:
     async def run(self) -> None:
         """Try for the Lease until it is held, renew it until it is lost."""
         while not self.lost.is_set():
+            # others count from when the renewal was stored, which may be long before its answer is here
+            asked_at = self._clock.monotonic()
             try:
                 held = await self._try()
             except KubeError as error:
@@ -57,7 +59,7 @@ class Leadership:
             if held is not None:
                 self.hub_ahead_seconds = ahead_seconds(self._hub.date, self._clock.now_ms())
             if held:
-                self._renewed_at = self._clock.monotonic()
+                self._renewed_at = asked_at
                 self.gained.set()
             elif self.gained.is_set() and (held is False or self._is_overdue()):
                 self.lost.set()

@@ -25,7 +25,7 @@ _LEASED: Final = (
     "operator-fence",
     "operator-nodes",
 )
-_HUB: Final = ("metadata", "requested-by", "secrets", "word")
+_HUB: Final = ("metadata", "objects", "requested-by", "secrets", "word")
 
 
 @dataclass(frozen=True, slots=True)

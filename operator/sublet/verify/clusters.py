@@ -28,7 +28,15 @@ from sublet.kube.errors import Forbidden, KubeError, NotFound
 from sublet.verify.index import namespace_name
 from sublet.verify.leaks import find_leaks
 from sublet.verify.nodes import claim_of
-from sublet.verify.world import ClusterSeen, Leak, NamespaceSeen, NodeSeen, PodSeen, Unknown
+from sublet.verify.world import (
+    ClusterSeen,
+    Leak,
+    NamespaceSeen,
+    NodeKey,
+    NodeSeen,
+    PodSeen,
+    Unknown,
+)
 
 Json = dict[str, Any]
 
@@ -66,7 +74,7 @@ async def read_cluster(
     uid: ClusterUID,
     lease: GpuLease,
     claims: Iterable[GpuClaim],
-    most: dict[NodeUID, int],
+    most: dict[NodeKey, int],
 ) -> Reading:
     """Read a lease's cluster with its credential; raises nothing of the cluster's.
 
@@ -82,7 +90,7 @@ async def read_cluster(
             uid=uid,
             name=name,
             lease_uids=frozenset({LeaseUID(lease.metadata.uid)}),
-            nodes=tuple(_node(raw, most) for raw in nodes),
+            nodes=tuple(_node(raw, uid, most) for raw in nodes),
             namespaces=namespaces,
             pods=tuple(_pods(pods)),
         )
@@ -199,20 +207,21 @@ def _namespace(
     )
 
 
-def _node(raw: Json, most: dict[NodeUID, int]) -> NodeSeen:
+def _node(raw: Json, cluster_uid: ClusterUID, most: dict[NodeKey, int]) -> NodeSeen:
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
     taints = [t for t in spec.get("taints") or () if t.get("effect") == "NoSchedule"]
     shown = [(status.get(part) or {}).get(GPU) for part in ("allocatable", "capacity")]
     counts = {_number(n) for n in (*shown, labels.get(f"{GPU}.count"))}
     uid = NodeUID(meta["uid"])
-    most[uid] = max([*counts, most.get(uid, 0)])
+    key = (cluster_uid, uid)
+    most[key] = max([*counts, most.get(key, 0)])
     sharing = notes.get(SHARING)
     return NodeSeen(
         name=meta["name"],
         uid=uid,
-        gpus=most[uid],
-        is_steady=counts == {most[uid]},
+        gpus=most[key],
+        is_steady=counts == {most[key]},
         lease_uid=LeaseUID(labels[LEASE_LABEL]) if LEASE_LABEL in labels else None,
         pool=next((str(t.get("value") or "") for t in taints if t.get("key") == POOL_TAINT), None),
         book=notes.get(BOOK),

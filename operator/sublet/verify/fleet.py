@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClusterUID, LeaseUID, NodeUID
+from sublet.api.ids import ClusterUID, LeaseUID
 from sublet.kube.errors import KubeError
 from sublet.verify.clusters import Reading, Source, read_cluster
-from sublet.verify.world import ClusterSeen, Leak, Unknown
+from sublet.verify.world import ClusterSeen, Leak, NodeKey, Unknown
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ async def read_fleet(
     leases: Sequence[GpuLease],
     claims: Sequence[GpuClaim],
     missing: Mapping[LeaseUID, str],
-    most: dict[NodeUID, int],
+    most: dict[NodeKey, int],
 ) -> FleetSeen:
     """Read every lease's cluster; what goes wrong with one is unknown and never another's."""
     seen = FleetSeen()
@@ -57,7 +57,7 @@ async def read_fleet(
 
 
 async def _read(
-    api: Source, lease: GpuLease, claims: Sequence[GpuClaim], most: dict[NodeUID, int]
+    api: Source, lease: GpuLease, claims: Sequence[GpuClaim], most: dict[NodeKey, int]
 ) -> Reading:
     uid = await _identity(api, lease)
     if isinstance(uid, Unknown):

@@ -18,7 +18,7 @@ from sublet.fleet.isolation import PROBE_UID
 from sublet.fleet.nodebook import BookError, parse_book
 from sublet.ledger.entry import Entry
 from sublet.ledger.interval import BrokenLedger, Interval, intervals
-from sublet.verify.world import ClusterSeen, NamespaceSeen, NodeSeen, World
+from sublet.verify.world import ClusterSeen, NamespaceSeen, NodeKey, NodeSeen, World
 
 Sites = dict[tuple[str, str], int]
 """(cluster UID, claim namespace) -> GPUs of its nodes"""
@@ -46,9 +46,9 @@ class Index:
         return {uid: c for c in self.world.clusters for uid in c.lease_uids}
 
     @cached_property
-    def nodes(self) -> dict[NodeUID, tuple[ClusterSeen, NodeSeen]]:
-        """Return every node that was read: UID -> its cluster and itself."""
-        return {n.uid: (c, n) for c in self.world.clusters for n in c.nodes or ()}
+    def nodes(self) -> dict[NodeKey, tuple[ClusterSeen, NodeSeen]]:
+        """Return every node that was read: key -> its cluster and itself."""
+        return {(c.uid, n.uid): (c, n) for c in self.world.clusters for n in c.nodes or ()}
 
     @cached_property
     def namespaces(self) -> dict[tuple[str, str], NamespaceSeen]:
@@ -57,12 +57,12 @@ class Index:
         return {(str(c.uid), n.name): n for c, n in found}
 
     @cached_property
-    def books(self) -> dict[NodeUID, tuple[Holding, ...]]:
+    def books(self) -> dict[NodeKey, tuple[Holding, ...]]:
         """Return each node's entries; a node whose book can't be parsed is missing."""
-        found: dict[NodeUID, tuple[Holding, ...]] = {}
-        for uid, (_, node) in self.nodes.items():
+        found: dict[NodeKey, tuple[Holding, ...]] = {}
+        for key, (_, node) in self.nodes.items():
             try:
-                found[uid] = parse_book(node.book or "")
+                found[key] = parse_book(node.book or "")
             except BookError:
                 continue
         return found
@@ -103,6 +103,11 @@ class Index:
     def bound(self) -> Iterator[GpuClaim]:
         """Yield the claims that are Bound and show nodes."""
         return (c for c in self.world.claims if is_bound(c))
+
+    def key_of(self, place: PlacedNode) -> NodeKey | None:
+        """Return which node a claim's place is; None if the cluster of its lease wasn't read."""
+        cluster = self.clusters.get(LeaseUID(place.lease_uid))
+        return (cluster.uid, NodeUID(place.node_uid)) if cluster is not None else None
 
     def sites(self, claim: GpuClaim, places: Iterable[PlacedNode]) -> Sites:
         """Return the namespaces from which these nodes of a claim are used, in clusters that were read."""

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import NodeSharing
-from sublet.api.ids import ClaimUID, LeaseUID, NodeUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.fleet.nodebook import BOOK, CLAIM_LABEL, TENANT, BookError, parse_book
 from sublet.verify.index import Index, about
 from sublet.verify.violation import Violation
-from sublet.verify.world import NodeSeen
+from sublet.verify.world import NodeKey, NodeSeen
 
 _SELL_NOTHING = "sell nothing of it until somebody has looked"
 
@@ -84,11 +84,11 @@ def bound_claims_have_their_locks(index: Index) -> Iterator[Violation]:
         allocation, move = claim.status.allocation, claim.status.move
         ready = move.placements if move is not None and move.ready_time is not None else ()
         for place in (*(allocation.placements if allocation else ()), *ready):
-            uid = NodeUID(place.node_uid)
-            if uid not in index.books:
+            key = index.key_of(place)
+            if key is None or key not in index.books:
                 continue
-            cluster, node = index.nodes[uid]
-            entries = {h.claim_uid: h.gpus for h in index.books[uid]}
+            cluster, node = index.nodes[key]
+            entries = {h.claim_uid: h.gpus for h in index.books[key]}
             found = entries.get(ClaimUID(claim.metadata.uid), 0)
             if found != place.gpus:
                 text = (
@@ -100,14 +100,14 @@ def bound_claims_have_their_locks(index: Index) -> Iterator[Violation]:
 
 def bound_claims_share_no_gpus(index: Index) -> Iterator[Violation]:
     """S1: on the hub alone, two claims are never Bound to the same GPUs."""
-    bound: dict[NodeUID, list[tuple[GpuClaim, int]]] = defaultdict(list)
+    bound: dict[NodeKey | None, list[tuple[GpuClaim, int]]] = defaultdict(list)
     for claim in index.bound():
         for place in claim.status.allocation.placements if claim.status.allocation else ():
-            bound[NodeUID(place.node_uid)].append((claim, place.gpus))
-    for uid, holders in bound.items():
-        if uid not in index.nodes or len(holders) < 2:  # noqa: PLR2004  one holds it alone
+            bound[index.key_of(place)].append((claim, place.gpus))
+    for key, holders in bound.items():
+        if key is None or key not in index.nodes or len(holders) < 2:  # noqa: PLR2004  one holds it alone
             continue
-        cluster, node = index.nodes[uid]
+        cluster, node = index.nodes[key]
         total = sum(gpus for _, gpus in holders)
         if node.sharing is NodeSharing.NONE or _is_oversold(node, [gpus for _, gpus in holders]):
             keys = ", ".join(sorted(c.metadata.key for c, _ in holders))
@@ -120,9 +120,10 @@ def bound_nodes_are_fenced(index: Index) -> Iterator[Violation]:
     """S4: every node of a Bound claim has its lease's label and pool taint, or anybody's pods may land there."""
     for claim in index.bound():
         for place in claim.status.allocation.placements if claim.status.allocation else ():
-            if NodeUID(place.node_uid) not in index.nodes:
+            key = index.key_of(place)
+            if key is None or key not in index.nodes:
                 continue
-            cluster, node = index.nodes[NodeUID(place.node_uid)]
+            cluster, node = index.nodes[key]
             missing = [
                 what
                 for what, found in (
@@ -147,9 +148,10 @@ def pods_run_on_their_claims_nodes(index: Index) -> Iterator[Violation]:
         for pod in cluster.pods or ():
             owner = owners.get(pod.namespace) or claim_of(pod.namespace)
             node = by_name.get(pod.node)
-            if node is None or owner is None or node.uid not in index.books:
+            book = index.books.get((cluster.uid, node.uid)) if node is not None else None
+            if node is None or owner is None or book is None:
                 continue
-            if owner not in {h.claim_uid for h in index.books[node.uid]}:
+            if owner not in {h.claim_uid for h in book}:
                 text = (
                     f"the pod runs on node {node.name}, whose book doesn't name claim {owner}; "
                     "end the pod before the node is sold"

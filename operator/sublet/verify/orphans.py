@@ -8,6 +8,7 @@ from sublet.api.ids import NodeUID
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.verify.index import Index, about, holds, places_of
 from sublet.verify.violation import Violation
+from sublet.verify.world import NodeKey
 
 _HOLD = "hold its capacity until somebody has decided (sublet adopt --map after a lost hub)"
 
@@ -23,8 +24,8 @@ def holders_have_a_finalizer(index: Index) -> Iterator[Violation]:
 
 def entries_have_claims(index: Index) -> Iterator[Violation]:
     """L3 and S9, eventually: an entry's claim is known, holds GPUs, and has this node."""
-    for uid, book in index.books.items():
-        cluster, node = index.nodes[uid]
+    for key, book in index.books.items():
+        cluster, node = index.nodes[key]
         subject = f"node {cluster.name}/{node.name}"
         for held in book:
             claim = index.claims.get(held.claim_uid)
@@ -34,13 +35,18 @@ def entries_have_claims(index: Index) -> Iterator[Violation]:
                 if not index.is_known(held.claim_uid):
                     text = f"its book names claim {held.claim_uid}, which the hub doesn't know; {_HOLD}"
                     yield Violation("S9", subject, text, about(held.claim_uid))
-            elif uid not in places_of(claim):
+            elif not _has_place(index, claim, key):
                 has = "has other nodes" if holds(claim) else "holds nothing"
                 text = f"its book names claim {claim.metadata.key}, which {has}; the operator must take the entry off"
                 yield Violation("L3", subject, text, about(claim))
         if not book and node.tenant_uid is not None:
             text = f"its book is empty, but it names tenant {node.tenant_uid}; take the annotation sublet.dev/tenant off"
             yield Violation("L3", subject, text)
+
+
+def _has_place(index: Index, claim: GpuClaim, key: NodeKey) -> bool:
+    place = places_of(claim).get(key[1])
+    return place is not None and index.key_of(place) in (None, key)
 
 
 def marks_have_leases(index: Index) -> Iterator[Violation]:
@@ -71,14 +77,14 @@ def marks_have_leases(index: Index) -> Iterator[Violation]:
 
 def leaving_marks_have_claims(index: Index) -> Iterator[Violation]:
     """L3, eventually: what keeps pods off a node is there for a claim that leaves it."""
-    for uid, (cluster, node) in index.nodes.items():
+    for cluster, node in index.nodes.values():
         subject = f"node {cluster.name}/{node.name}"
         if node.is_shunned != bool(node.leaving):
             text = "the taint sublet.dev/leaving and the annotation of that name disagree; take both off"
             yield Violation("L3", subject, text)
         for claim_uid in sorted(node.leaving):
             claim = index.claims.get(claim_uid)
-            if (claim is not None and uid in _left(claim)) or claim_uid in index.left:
+            if (claim is not None and node.uid in _left(claim)) or claim_uid in index.left:
                 continue
             if claim is not None or not index.is_known(claim_uid):
                 text = f"sublet.dev/leaving names claim {claim_uid}, which doesn't leave it; take it off"

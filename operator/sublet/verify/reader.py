@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, LeaseUID, NodeUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.kinds import CLAIMS, LEASES, Kind
 from sublet.api.origin import former_uid, is_awaited
 from sublet.api.schema import ApiModel
@@ -26,7 +26,7 @@ from sublet.ledger.port import LedgerUnavailable
 from sublet.verify.clusters import Source
 from sublet.verify.fleet import read_fleet
 from sublet.verify.leaks import find_leaks, shown, texts_in
-from sublet.verify.world import Leak, LedgerSeen, SecretSeen, Unknown, World
+from sublet.verify.world import Leak, LedgerSeen, NodeKey, SecretSeen, Unknown, World
 
 SECRET_TYPE: Final = "sublet.dev/kubeconfig"  # noqa: S105  a type, not a secret
 _LAG_MS: Final = 60 * MS_PER_SECOND
@@ -90,7 +90,7 @@ class WorldReader:
         self._ledger = ledger
         self._clock = clock or SystemClock()
         self._missing = missing
-        self._most: dict[NodeUID, int] = {}  # node -> the most GPUs that it was seen with
+        self._most: dict[NodeKey, int] = {}  # node -> the most GPUs that it was seen with
         self._parsed: dict[
             tuple[str, str], Any
         ] = {}  # (UID, resourceVersion) -> model or what is wrong

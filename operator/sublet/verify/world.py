@@ -13,6 +13,9 @@ from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import Entry
 
+NodeKey = tuple[ClusterUID, NodeUID]
+"""A node, and in which cluster: a landlord can show the UIDs of another's nodes."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeSeen:

@@ -80,19 +80,21 @@ TABLE: Final = (
     ),
     Attack(
         "Quota, network policy, limits, and the labels of the own namespace taken away",
-        "none of these rights in `sublet-tenant`; policy `sublet-namespace-metadata`; quotas on GPUs and ways in",
+        "none of these rights in `sublet-tenant`; policies `sublet-namespace-metadata` and `sublet-claim-objects`; quotas on GPUs and ways in",
         (
             (_REACH, "test_a_tenant_keeps_the_fence_of_its_own_namespace"),
             (_REACH, "test_a_tenant_runs_no_more_gpus_than_it_claims"),
             (_REACH, "test_a_tenant_opens_no_way_in_from_outside"),
+            (_REACH, "test_a_tenant_takes_no_address_that_others_talk_to"),
             (_FENCE, "test_even_an_admin_doesnt_forge_possession_by_mistake"),
         ),
     ),
     Attack(
         "Roles and tokens for itself, impersonation",
-        "not granted: roles, bindings, service accounts, `serviceaccounts/token`, `impersonate`",
+        "not granted: roles, bindings, service accounts, `serviceaccounts/token`, `impersonate`; policy `sublet-claim-objects`",
         (
             (_REACH, "test_a_tenant_gives_itself_no_right_and_no_token"),
+            (_REACH, "test_a_tenant_has_no_token_made_by_a_secret"),
             (_REACH, "test_a_tenant_impersonates_nobody"),
         ),
     ),
@@ -204,12 +206,14 @@ TABLE: Final = (
     ),
     Attack(
         "The operator's own token on the hub, stolen",
-        "hub policy `sublet-hub-fence`; Secrets are made and replaced, never read, listed or patched",
+        "hub policies `sublet-hub-fence` and `sublet-hub-objects`; Secrets are made and replaced, never read, listed or patched",
         (
             (_HUB_FENCE, "test_a_thief_of_the_token_reads_and_deletes_nothing_of_anybody"),
             (_HUB_FENCE, "test_a_patch_would_read_and_there_is_no_right_to_one"),
             (_HUB_FENCE, "test_a_thief_makes_no_secret_but_a_claims_kubeconfig"),
             (_HUB_FENCE, "test_a_thief_overwrites_no_secret_of_a_tenants_own"),
+            (_HUB_FENCE, "test_a_thief_leads_no_lease_elsewhere"),
+            (_HUB_FENCE, "test_a_thief_rewrites_nothing_that_people_asked_for"),
             (_HUB_FENCE, "test_a_thief_makes_no_right_token_object_or_pod"),
         ),
     ),

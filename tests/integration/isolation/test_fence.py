@@ -1,6 +1,7 @@
 """The fence around the operator's own identity in a leased cluster, attacked with its own token."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,15 @@ pytestmark = pytest.mark.planes
 
 CLAIM = ClaimUID(uid_of("claim"))
 HOME = f"sublet-{CLAIM}-1"
+OWNED_BY_NOTHING = json.dumps(
+    {
+        "metadata": {
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Namespace", "name": "none", "uid": uid_of("none")}
+            ]
+        }
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +116,8 @@ def test_the_extra_role_names_nothing_that_the_cluster_doesnt_sell(stack: Stack,
         (("cordon", "n0"), "may only change sublet.dev"),
         (("label", "node", "n0", "team=mine"), "may only change sublet.dev"),
         (("taint", "node", "n0", "sublet.dev/pool=x:NoExecute"), "the only sublet taints are sublet.dev/pool:NoSchedule and sublet.dev/leaving:NoSchedule"),
+        (("patch", "node", "n0", "--type=merge", "-p", OWNED_BY_NOTHING), "may not change a node's owners"),
+        (("patch", "node", "n0", "--type=merge", "-p", '{"spec": {"providerID": "aws:///none/i-0"}}'), "may not change a node's owners"),
         (("get", "secrets", "-A"), "cannot list resource"),
         (("delete", "validatingadmissionpolicy", "sublet-operator-fence"), "cannot delete resource"),
         (("create", "token", "sublet", "-n", NAMESPACE), "may write in claim namespaces only"),
@@ -156,5 +168,5 @@ def test_every_policy_type_checks(stack: Stack, thief: Path):
         if p.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
     ]
 
-    assert len(policies) == 9
+    assert len(policies) == 10
     assert warned == []

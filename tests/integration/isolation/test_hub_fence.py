@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from sublet.kube.session import ApiServer
+from tests.builders.api import uid_of
 from tests.harness.stack import NAMESPACE, operator_kubeconfig
 from tests.integration.isolation.tenancy import ACME, GLOBEX, Caller, Object, Tenancy, hub_as, runs
 
@@ -117,6 +118,32 @@ async def test_a_service_accounts_token_isnt_made_by_a_secret(tenancy: Tenancy):
     body["metadata"]["annotations"] = {"kubernetes.io/service-account.name": "editor"}
 
     assert ONE_TYPE in await tried(tenancy, "POST", SECRETS, body)
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        (f"{SUBLET}/namespaces/{ACME}/gpuclaims/work", {"spec": {"suspended": True}}),
+        (f"{SUBLET}/gpuleases/west", {"spec": {"acceptingClaims": False}}),
+        (f"{SUBLET}/gputenants/acme", {"spec": {"suspended": True}}),
+        (f"{SUBLET}/namespaces/{ACME}/gpuclaims/work", {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": uid_of("none")}]}}),
+    ],
+)  # fmt: skip
+async def test_a_thief_rewrites_nothing_that_people_asked_for(tenancy: Tenancy, path, change):
+    said = await tried(tenancy, "PATCH", path, change, kind="merge")
+
+    assert "the sublet operator changes no spec and no owner" in said
+
+
+async def test_a_thief_leads_no_lease_elsewhere(tenancy: Tenancy):
+    """Leases' credentials are in the operator's own namespace, where it reads them."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+    mine = secret(owner(tenancy), type_="Opaque", name="west")
+
+    assert ONE_TYPE in await tried(tenancy, "PUT", f"{path}/west", mine)
+    assert ONE_TYPE in await tried(
+        tenancy, "POST", path, secret(type_="kubernetes.io/service-account-token")
+    )
 
 
 async def test_a_thief_overwrites_no_secret_of_a_tenants_own(tenancy: Tenancy):

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 Change = dict[str, Any]
 EVERYTHING = "a toleration without a key is refused"
 VISIBLE = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}
+VOID = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
 SELECTOR = "pods of this namespace need nodeSelector claim.sublet.dev/"
 OTHER = "00000000-0000-4000-8000-000000000000"
 
@@ -62,6 +63,8 @@ HOST = [
     ({"hostIPC": True}, "host namespaces are not allowed"),
     ({"volumes": [{"name": "v", "hostPath": {"path": "/var/lib/kubelet"}}]}, "hostPath volumes are not allowed"),
     ({"volumes": [{"name": "v", "hostPath": {"path": "/dev/nvidia0"}}]}, "hostPath volumes are not allowed"),
+    ({"volumes": [{"name": "v", "nfs": {"server": "10.0.0.5", "path": "/"}}]}, "this kind of volume is not allowed"),
+    ({"volumes": [{"name": "v", "iscsi": {"targetPortal": "10.0.0.5:3260", "iqn": "iqn.2001-04.dev.sublet:disk", "lun": 0}}]}, "this kind of volume is not allowed"),
     (secure(capabilities={"add": ["SYS_ADMIN"]}), "the only capabilities here"),
     (secure(seccompProfile={"type": "Unconfined"}), "unconfined seccomp"),
     ({**secure(procMount="Unmasked"), "hostUsers": False}, "procMount is not allowed"),
@@ -167,10 +170,12 @@ async def test_a_pod_that_runs_gains_nothing_by_a_change(tenancy: Tenancy):
         ]  # fmt: skip
         fine = {"spec": {"ephemeralContainers": [{"name": "e", "image": "e"}]}}
         assert await mallory.merges(f"{path}/runs/ephemeralcontainers", fine) == "accepted"
+        added = (await mallory.api.get(f"{path}/runs"))["spec"]["ephemeralContainers"]
         assert await mallory.asks("DELETE", f"{path}/runs") == "accepted"
 
     words = (EVERYTHING, "this finalizer", "cdi.k8s.io annotations", "may only be void")
     assert all(word in each for word, each in zip(words, said, strict=True)), said
+    assert VOID in added[0]["env"]
 
 
 @pytest.mark.parametrize(("kind", "field"), [("configmaps", "data"), ("secrets", "stringData")])
@@ -184,13 +189,15 @@ async def test_no_config_holds_the_variable_that_opens_devices(tenancy: Tenancy,
         assert await mallory.creates(path, good, dry=True) == "accepted"
 
 
-async def test_a_container_without_a_gpu_sees_none(tenancy: Tenancy):
+@pytest.mark.parametrize("limits", [{}, {"nvidia.com/gpu": "0"}])
+async def test_a_container_without_a_gpu_sees_none(tenancy: Tenancy, limits):
     """What the image's own environment says is unseen here, so the variable is set over it."""
     path = f"/api/v1/namespaces/{tenancy.home('work')}/pods"
+    pod = changed(container(resources={"limits": limits}))
     async with tenancy.tenant("work") as mallory:
-        made = await mallory.api.create(path, plain_pod("none", gpus=0), dry_run=True)
+        made = await mallory.api.create(path, pod, dry_run=True)
 
-    assert {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"} in made["spec"]["containers"][0]["env"]  # fmt: skip
+    assert VOID in made["spec"]["containers"][0]["env"]
 
 
 async def test_a_bad_pod_is_refused_to_controllers_too(tenancy: Tenancy):

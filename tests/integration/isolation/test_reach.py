@@ -110,6 +110,27 @@ async def test_a_tenant_gives_itself_no_right_and_no_token(tenancy: Tenancy, pat
     assert is_refused_by_rbac(said), said
 
 
+async def test_a_tenant_has_no_token_made_by_a_secret(tenancy: Tenancy):
+    """The token controller fills such a Secret, and what it puts there never ends."""
+    body = {
+        "metadata": {"name": "t", "annotations": {"kubernetes.io/service-account.name": "tenant"}},
+        "type": "kubernetes.io/service-account-token",
+    }
+
+    said = await tried(tenancy, "POST", "/api/v1/namespaces/HOME/secrets", body)
+
+    assert "tenants may not have a service account's token made by a Secret" in said
+
+
+async def test_a_tenant_takes_no_address_that_others_talk_to(tenancy: Tenancy):
+    path = f"/api/v1/namespaces/{tenancy.home('work')}/services"
+    spec = {"ports": [{"port": 443}], "externalIPs": ["203.0.113.7"]}
+    async with tenancy.tenant("work") as mallory:
+        said = await mallory.creates(path, {"metadata": {"name": "in"}, "spec": spec})
+
+    assert "spec.externalIPs are not allowed" in said
+
+
 async def test_a_tenant_impersonates_nobody(tenancy: Tenancy):
     said = tenancy.stack.kubectl_with(
         tenancy.access("work"), "get", "pods", "--as=system:admin", check=False

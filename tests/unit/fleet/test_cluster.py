@@ -57,6 +57,15 @@ def node(name: str) -> dict[str, Any]:
     return body
 
 
+async def test_a_cluster_that_is_upgraded_shows_its_new_version(fake):
+    times = ProbeTimes(every_seconds=0.05, isolation_retry_seconds=0.05)
+    async with engaged(fake, times=times) as cluster:
+        await eventually("seen", lambda: cluster.facts.kubernetes_version == "v1.37.2")
+        fake.objects["/version"] = {"gitVersion": "v1.38.0"}
+
+        await eventually("upgraded", lambda: cluster.facts.kubernetes_version == "v1.38.0")
+
+
 async def test_a_cluster_that_answers_shows_its_identity_version_and_nodes(fake):
     async with engaged(fake) as cluster:
         await eventually("synced", lambda: cluster.facts.synced)

@@ -38,14 +38,14 @@ def versions(version: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def proven(fake: FakeApi) -> AsyncIterator[LeasedCluster]:
+async def proven(fake: FakeApi, times: ProbeTimes = TIMES) -> AsyncIterator[LeasedCluster]:
     cluster = LeasedCluster(
         as_lease(lease("west")),
         fake.endpoint,
         clock=SystemClock(),
         lists=asyncio.Semaphore(8),
         on_change=lambda _: None,
-        times=TIMES,
+        times=times,
     )
     cluster.start()
     try:
@@ -81,6 +81,15 @@ async def test_a_policy_that_is_touched_is_looked_at_at_once(fake: FakeApi):
         assert "sublet-operator-fence was changed since onboarding" in cluster.facts.isolation_message  # fmt: skip
         assert not cluster.inventory().isolation_ready
         assert cluster.inventory().isolation_fault
+
+
+async def test_a_touched_policy_that_cant_be_looked_at_is_proven_no_more(fake: FakeApi):
+    async with proven(fake, ProbeTimes(every_seconds=0.05, isolation_retry_seconds=600)) as cluster:
+        fake.objects[FENCE] = answering(500, "Trouble", "later")
+        fake.objects[LISTED] = versions("2")
+        await eventually("unknown", lambda: cluster.facts.isolation_ready is None)
+
+        assert not cluster.inventory().isolation_ready
 
 
 async def test_a_right_that_is_missing_is_a_fault_and_says_what_to_do(fake: FakeApi):

@@ -16,12 +16,25 @@ from sublet.clock import SystemClock
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.conditions import Held, lease_status
 from sublet.fleet.inventory import node_state
-from sublet.fleet.probe import ProbeTimes
+from sublet.fleet.probe import (
+    MOST_CHANGES,
+    RESTLESS_SECONDS,
+    RESTLESS_WITHIN_SECONDS,
+    Probe,
+    ProbeTimes,
+)
 from sublet.kube.errors import BadAnswer, KubeError
 from sublet.kube.session import ApiServer, Limits
 from sublet.kube.wire import Node
 from tests.builders.api import NOW, as_lease, lease, uid_of
-from tests.harness.fake_api import Answer, FakeApi, eventually, fake_api
+from tests.harness.fake_api import (  # fmt: skip
+    Answer,
+    FakeApi,
+    SteppedClock,
+    answering,
+    eventually,
+    fake_api,
+)
 from tests.harness.hostile import (  # fmt: skip
     ANYWHERE,
     NODES,
@@ -124,6 +137,43 @@ async def test_a_watch_that_floods_or_drips_leaves_others_their_turn(fake: FakeA
         await eventually("the watch is open", lambda: fake.watches)
         for _ in range(300):
             await neighbour.get("/x")
+
+
+async def test_a_cluster_that_says_something_else_each_time_is_asked_less_often(fake: FakeApi):
+    """Its words, its Date or its UID: each change is a write on the hub."""
+    clock = SteppedClock()
+    api = ApiServer(fake.endpoint)
+    probe = Probe(
+        api,
+        lambda: as_lease(lease("west")),
+        hub_uid=None,
+        clock=clock,
+        times=ProbeTimes(every_seconds=2.0),
+        changed=lambda: None,
+        confirmed=lambda: None,
+        is_anothers=lambda _: False,
+    )
+    assert probe._wait_seconds() == 1.0
+    async with api:
+        for i in range(MOST_CHANGES):
+            fake.objects[KUBE_SYSTEM] = answering(403, "Forbidden", f"no {i}")
+            await probe._look()
+    assert probe._wait_seconds() == RESTLESS_SECONDS
+    clock.seconds += RESTLESS_WITHIN_SECONDS
+
+    assert probe._wait_seconds() == 1.0
+
+
+async def test_nodes_that_go_without_end_are_forgotten(fake: FakeApi, monkeypatch):
+    monkeypatch.setattr("sublet.fleet.cluster.MOST_LEFT", 10)
+    async with engaged(fake) as cluster:
+        await eventually("watched", lambda: cluster.facts.synced and fake.open_watches)
+        for i in range(50):
+            fake.send("DELETED", a_node(f"never-{i}", uid=uid_of(f"never {i}")))
+        fake.put(a_node("last"))
+        await eventually("all taken", lambda: "last" in cluster.inventory().nodes)
+
+        assert list(cluster._left) == [uid_of(f"never {i}") for i in range(40, 50)]
 
 
 async def test_a_kube_system_that_changes_its_uid_ends_all_writes(fake: FakeApi):

@@ -1,8 +1,11 @@
 """Which rights the operator misses in a leased cluster."""
 
+from typing import Any
+
 import pytest
 
-from sublet.fleet.rights import NEEDED, Right, missing
+from sublet.fleet.rights import NEEDED, Right, find_missing_rights, missing
+from sublet.kube.errors import BadAnswer
 from sublet.manifests.render import LeasedOptions, Manifest, leased_cluster
 
 
@@ -49,6 +52,26 @@ def test_a_rule_for_one_object_gives_no_right_to_all():
     named = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["*"], "resourceNames": ["n0"]}
 
     assert "list nodes" in missing([named])
+
+
+class Liar:
+    """Answers every review with what it was given."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    async def create(self, _: str, __: Any) -> Any:
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    "status", ["x", [1], {"resourceRules": 7}, {"resourceRules": ["x"]}, {"resourceRules": [{"apiGroups": 7}]}]
+)  # fmt: skip
+async def test_a_review_of_another_shape_is_a_bad_answer(status: Any):
+    api: Any = Liar({"status": status})
+
+    with pytest.raises(BadAnswer):
+        await find_missing_rights(api)
 
 
 def test_an_admin_misses_nothing():

@@ -1,5 +1,6 @@
-"""What a new leader learns of the one before: until when it lived."""
+"""What a new leader learns of the one before, until when it lived, and for how long it leads itself."""
 
+import asyncio
 from typing import Any
 
 from sublet.hub.leader import Leadership
@@ -31,3 +32,23 @@ async def test_the_last_renewal_of_the_leader_before_is_known_once_we_lead():
     assert lived % 60_000 == 500
     assert await leadership._try()  # our own renewals are no news of anybody before us
     assert leadership.lived_ms == lived
+
+
+async def test_a_renewal_counts_from_when_it_was_asked_for():
+    """A standby counts from when it was stored, however late we hear of that."""
+    clock = SteppedClock()
+
+    class Slow(Hub):
+        async def replace(self, _: str, lease: dict[str, Any]) -> None:
+            await super().replace(_, lease)
+            clock.seconds += 12
+
+    hub: Any = Slow(holderIdentity="")
+    hub.date = ""
+    leadership = Leadership(hub, clock, namespace="n", identity="new", lease_seconds=15)
+    running = asyncio.create_task(leadership.run())
+    await leadership.gained.wait()
+
+    assert not leadership.leads
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sublet.api.gpulease import NodeSharing
-from sublet.api.ids import TenantUID
+from sublet.api.ids import ClusterUID, LeaseUID, TenantUID
 from sublet.verify.find import find_violations
 from sublet.verify.world import PodSeen
 from tests.builders.api import uid_of
@@ -29,6 +29,26 @@ def test_a_sound_world_violates_nothing():
     assert found(SOUND, settled=True) == []
     assert found(sound_world(reserved_claim()), settled=False) == []
     assert found(sound_world(), settled=True) == []
+
+
+def test_a_landlord_that_shows_anothers_nodes_neither_accuses_nor_hides():
+    liar = replace(
+        SOUND.clusters[0],
+        uid=ClusterUID(uid_of("liar")),
+        name="liar",
+        lease_uids=frozenset({LeaseUID(uid_of("lease liar"))}),
+        nodes=tuple(
+            replace(n, book="", claim_labels=frozenset(), tenant_uid=None, lease_uid=None, pool=None)
+            for n in SOUND.clusters[0].nodes
+        ),
+        namespaces=(),
+        pods=(),
+    )  # fmt: skip
+    lost = changed_node(SOUND, book="", claim_labels=frozenset())
+
+    assert found(replace(SOUND, clusters=(*SOUND.clusters, liar))) == []
+    honest = replace(liar, nodes=SOUND.clusters[0].nodes)
+    assert ("S1", "node west/west-0000") in found(replace(lost, clusters=(*lost.clusters, honest)))
 
 
 def test_a_book_that_isnt_one_is_named():
