@@ -186,7 +186,9 @@ async def _adopt(
     namespace: str,
 ) -> None:
     if unfinished := [r.key for r in rows if r.verdict is Verdict.UNFINISHED]:
-        raise Problem(f"{unfinished[0]} wasn't restored completely; run `sublet restore` again")
+        raise Problem(
+            f"{unfinished[0]} wasn't restored completely; run `sublet restore` again (delete it if no backup has it)"
+        )
     if digest_of(rows) != yes:
         raise Problem(
             f"the map isn't the one with digest {yes}: something changed; look again with --map"

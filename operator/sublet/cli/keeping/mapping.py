@@ -99,7 +99,9 @@ def identity_of(meta: ObjectMeta, origin: Origin | None) -> str:
 
 
 def _is_restored(item: Item) -> bool:
-    return item.status.origin is not None or RESTORED in item.metadata.annotations
+    """Say whether an object is from a backup; the mark alone, which anybody can write, says so only of a new one."""
+    is_new = item.status == type(item.status)()
+    return item.status.origin is not None or (is_new and RESTORED in item.metadata.annotations)
 
 
 def _plain(kind: Kind, item: Item, origin: Origin | None, note: str = "") -> Row:

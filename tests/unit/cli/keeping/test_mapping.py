@@ -9,6 +9,7 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID
+from sublet.api.origin import RESTORED
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.plan import plan
@@ -97,6 +98,13 @@ def test_a_claim_without_its_status_is_not_restored_yet():
     del body["status"]
 
     assert make_map(Hub(claims=[parsed(body)]), {})[0].verdict is Verdict.UNFINISHED
+
+
+def test_a_mark_on_a_claim_that_was_planned_puts_it_in_no_map():
+    body = on_the_wire(BOUND)
+    body["metadata"]["annotations"] = {RESTORED: uid_of("x")}
+
+    assert make_map(Hub(claims=[parsed(body)]), {}) == []
 
 
 def test_what_isnt_restored_is_in_no_map():
