@@ -5,7 +5,7 @@ A restored object waits, and nothing is planned for it, until a person says with
 from then on it goes by the old UID everywhere but in the hub's own API. Status alone decides, which no tenant can write.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import Field, model_validator
@@ -14,7 +14,7 @@ from sublet.api.common import UID_PATTERN, Instant, ObjectMeta
 from sublet.api.schema import ApiModel
 
 RESTORED: Final = "sublet.dev/restored"
-"""On a restored object from its creation on, with the UID it had: nothing is planned for it before it is adopted."""
+"""On a restored object from its creation on, with the UID it had: nothing is planned for it before it has a status."""
 ADOPTED: Final = "Adopted"
 """Condition of a restored object."""
 
@@ -51,17 +51,26 @@ class Restorable(ApiModel):
 
 def former_uid(raw: Mapping[str, Any]) -> str:
     """Return the UID that an object on the wire goes by, or will once it is adopted."""
-    meta = raw.get("metadata") or {}
-    origin = (raw.get("status") or {}).get("origin") or {}
-    annotated = (meta.get("annotations") or {}).get(RESTORED)
+    meta, status = raw.get("metadata") or {}, raw.get("status") or {}
+    origin = status.get("origin") or {}
+    annotated = (meta.get("annotations") or {}).get(RESTORED) if not status else None
     return str(origin.get("uid") or annotated or meta.get("uid"))
 
 
 def is_awaited(raw: Mapping[str, Any]) -> bool:
     """Say whether an object on the wire was restored and waits to be adopted."""
-    origin = (raw.get("status") or {}).get("origin") or {}
+    status = raw.get("status") or {}
+    origin = status.get("origin") or {}
     annotated = RESTORED in ((raw.get("metadata") or {}).get("annotations") or {})
-    return bool(origin or annotated) and not origin.get("adoptedTime")
+    return bool(origin or (annotated and not status)) and not origin.get("adoptedTime")
+
+
+def awaited_uids(raws: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the UIDs of those that wait to be adopted; none by which another goes already: anybody can write the mark."""
+    every = [(former_uid(raw), is_awaited(raw)) for raw in raws]
+    return frozenset(
+        {uid for uid, waits in every if waits} - {u for u, waits in every if not waits}
+    )
 
 
 def as_it_was(meta: ObjectMeta, origin: Origin | None) -> ObjectMeta:
@@ -70,7 +79,12 @@ def as_it_was(meta: ObjectMeta, origin: Origin | None) -> ObjectMeta:
     return meta.model_copy(update={"uid": uid, "object_uid": meta.own_uid})
 
 
-def awaits_adoption(meta: ObjectMeta, origin: Origin | None) -> bool:
-    """Say whether nothing may be planned for an object yet."""
-    restored = RESTORED in meta.annotations or origin is not None
-    return restored and (origin is None or origin.adopted_time is None)
+def awaits_adoption(meta: ObjectMeta, origin: Origin | None, *, is_new: bool) -> bool:
+    """Say whether nothing may be planned for an object yet.
+
+    `is_new`: it has no status. The mark counts only until then: on an object that was planned it would let its owner
+    keep what it holds for ever.
+    """
+    if origin is None:
+        return is_new and RESTORED in meta.annotations
+    return origin.adopted_time is None

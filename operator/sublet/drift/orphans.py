@@ -78,7 +78,7 @@ class Witness:
     """The ledger's lines of the claims that are asked about."""
     newest_version: int
     """The highest resourceVersion of the hub that the ledger's last lines name."""
-    awaited: Collection[ClaimUID] = ()
+    awaited: Collection[str] = ()
     """Claims that were restored and wait to be adopted, by the UIDs that they had; none of `hub_claims`."""
 
 

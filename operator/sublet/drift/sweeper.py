@@ -14,7 +14,7 @@ import structlog
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.api.kinds import CLAIMS
-from sublet.api.origin import former_uid, is_awaited
+from sublet.api.origin import awaited_uids, former_uid, is_awaited
 from sublet.api.times import Millis
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, StillThere, Tools
 from sublet.drift.claims import Claims
@@ -124,18 +124,16 @@ class Sweeper:
         listing = await self._tools.hub.get(CLAIMS.path())
         if await read_cluster_uid(self._tools.hub) != self._hub_uid():
             raise Unreachable("the hub is another cluster now")
-        items = [(ClaimUID(former_uid(item)), item) for item in listing["items"]]
-        awaited = frozenset(uid for uid, item in items if is_awaited(item))
+        items = [x for x in listing["items"] if not is_awaited(x)]
         facts = await self._ledger.facts_of(sorted(uids))
         newest = await self._ledger.newest_facts(_NEWEST)
         return Witness(
             hub_version=version_of(listing["metadata"]["resourceVersion"]),
             hub_claims={
                 uid: GpuClaim.model_validate(item) if uid in uids else None
-                for uid, item in items
-                if uid not in awaited
+                for uid, item in ((ClaimUID(former_uid(x)), x) for x in items)
             },
-            awaited=awaited,
+            awaited=awaited_uids(listing["items"]),
             facts={uid: [f for f in facts if f.claim_uid == uid] for uid in uids},
             newest_version=max((version_of(f.source_version) for f in newest), default=0),
         )

@@ -63,7 +63,8 @@ class Shelf(Generic[K]):
             self.broken[key] = fault
             self._changed()
             return None
-        if awaits_adoption(item.metadata, getattr(item.status, "origin", None)):
+        origin, is_new = getattr(item.status, "origin", None), not body.get("status")
+        if awaits_adoption(item.metadata, origin, is_new=is_new):
             self.restored[own_uid] = item
             return item
         self.restored.pop(own_uid, None)

@@ -89,10 +89,20 @@ class Admin:
         return web.json_response({"entries": count, "head": head, "hash": that})
 
     async def _open(self, _: web.Request) -> web.Response:
-        """Answer which claims are being billed, as the ledger has it."""
-        held = await self._books.intervals()
-        billed = {i.claim_uid for i in held if i.end_ms is None and i.kind is EntryKind.BOUND}
-        return web.json_response({"claims": sorted(billed)})
+        """Answer of each claim that was ever billed with which reservation last, and to when; without an end it still is."""
+        last: dict[str, tuple[int, bool, int]] = {}  # claim UID -> (reservation, is open, end)
+        for each in await self._books.intervals():
+            if each.kind is EntryKind.BOUND:
+                found = (each.sequence, each.end_ms is None, each.end_ms or 0)
+                last[each.claim_uid] = max(found, last.get(each.claim_uid, found))
+        return web.json_response(
+            {
+                "claims": {
+                    uid: {"sequence": seq, "end": None if is_open else format_instant(Millis(end))}
+                    for uid, (seq, is_open, end) in sorted(last.items())
+                }
+            }
+        )
 
     async def _entries(self, request: web.Request) -> web.Response:
         """Show the lines after one, a page of them, with the texts of their hashes; no line: that was the last."""

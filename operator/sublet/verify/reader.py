@@ -15,7 +15,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.kinds import CLAIMS, LEASES, Kind
-from sublet.api.origin import former_uid, is_awaited
+from sublet.api.origin import awaited_uids, former_uid, is_awaited
 from sublet.api.schema import ApiModel
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
 from sublet.clock import Clock, SystemClock
@@ -99,7 +99,7 @@ class WorldReader:
     async def read(self) -> World:
         """Read everything once. Raises the hub's errors; a leased cluster's or the ledger's are in `unknown`."""
         every = [*await self._items(CLAIMS), *await self._items(LEASES)]
-        awaited = frozenset(former_uid(raw) for raw in every if is_awaited(raw))
+        awaited = awaited_uids(every)
         claims, leases = _of(CLAIMS, every), _of(LEASES, every)
         unknown: list[Unknown] = []
         unchecked: dict[str, str] = dict(_waiting(len(awaited)))

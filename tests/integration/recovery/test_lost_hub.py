@@ -161,7 +161,7 @@ def _a_yes_to_another_map_is_refused(world: World) -> None:
 
 
 def _adoption_goes_on_where_it_was_interrupted(world: World) -> None:
-    shown = Program(world.new).works("adopt", "--map")
+    shown = Program(world.new).works("adopt", "--map", *world.admin())
     lines = {line.split()[1]: line for line in shown.said.splitlines() if line.startswith("Gpu")}
     assert f"{world.uids['whole']}" in lines["acme/whole"]
     assert "1 of 1 nodes hold it" in lines["acme/whole"]
@@ -169,7 +169,7 @@ def _adoption_goes_on_where_it_was_interrupted(world: World) -> None:
     assert "4 nodes carry its mark" in lines["west"]
 
     asyncio.run(_adopt_some(world, 1))
-    again = Program(world.new).works("adopt", "--map").said
+    again = Program(world.new).works("adopt", "--map", *world.admin()).said
     assert sum(line.endswith("done") for line in again.splitlines()) == 1
     digest = again.strip().rsplit(maxsplit=1)[-1]
     assert "5 objects adopted" in Program(world.new).works("adopt", "--yes", digest, *world.admin()).said  # fmt: skip

@@ -2,7 +2,7 @@
 
 from sublet.api.approval import APPROVED, approval_text, approved_gpus
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.origin import RESTORED, awaits_adoption
+from sublet.api.origin import RESTORED, awaits_adoption, former_uid, is_awaited
 from tests.builders.api import as_claim, uid_of
 from tests.builders.restored import adopted, on_the_wire, parsed, restored
 
@@ -13,7 +13,7 @@ def test_before_adoption_it_is_only_itself():
     found = parsed(restored(SAVED))
 
     assert found.metadata.uid == uid_of("new")
-    assert awaits_adoption(found.metadata, found.status.origin)
+    assert awaits_adoption(found.metadata, found.status.origin, is_new=False)
 
 
 def test_after_adoption_it_goes_by_the_old_uid_and_keeps_its_own_for_the_api_server():
@@ -21,7 +21,7 @@ def test_after_adoption_it_goes_by_the_old_uid_and_keeps_its_own_for_the_api_ser
 
     assert found.metadata.uid == SAVED["metadata"]["uid"]
     assert found.metadata.own_uid == uid_of("new")
-    assert not awaits_adoption(found.metadata, found.status.origin)
+    assert not awaits_adoption(found.metadata, found.status.origin, is_new=False)
 
 
 def test_what_was_written_and_read_again_is_the_same():
@@ -36,7 +36,17 @@ def test_a_mark_that_anybody_can_write_makes_nobody_another():
 
     found = parsed(body)
     assert found.metadata.uid == SAVED["metadata"]["uid"]
-    assert awaits_adoption(found.metadata, found.status.origin)
+    assert awaits_adoption(found.metadata, found.status.origin, is_new=True)
+
+
+def test_the_mark_on_an_object_that_was_planned_already_says_nothing():
+    body = on_the_wire(as_claim())
+    body["metadata"]["annotations"] = {RESTORED: uid_of("victim")}
+    body["status"] = {"observedGeneration": 1}
+
+    found = parsed(body)
+    assert not awaits_adoption(found.metadata, found.status.origin, is_new=False)
+    assert (former_uid(body), is_awaited(body)) == (SAVED["metadata"]["uid"], False)
 
 
 def test_an_approval_counts_for_the_claim_that_it_was_given():

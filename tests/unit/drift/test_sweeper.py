@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID, TenantUID
+from sublet.api.origin import RESTORED
 from sublet.api.times import Millis
 from sublet.drift.claims import Claims
 from sublet.drift.lookout import Place
@@ -179,6 +180,21 @@ async def test_a_restored_claim_that_waits_to_be_adopted_is_never_taken_back(fin
 
     assert world.said == "AwaitsAdoption"
     assert world.api.calls == []
+
+
+async def test_a_mark_with_the_uid_of_a_claim_that_is_there_hides_nothing_of_it():
+    world = World(OPEN)
+    over = on_the_wire(as_claim(claim(), uid=str(GONE), resourceVersion="999"))
+    over["status"] = {"lastSequence": 1}
+    forged = on_the_wire(as_claim(claim("forged"), uid=uid_of("forged")))
+    forged["metadata"]["annotations"] = {RESTORED: str(GONE)}
+    del forged["status"]
+    world.items += [over, forged]
+    for _ in range(2):
+        await world.look()
+    await world.end()
+
+    assert world.said == "TakenBack"
 
 
 async def test_an_adopted_claim_has_what_it_had():

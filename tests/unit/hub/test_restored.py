@@ -1,5 +1,6 @@
 """Restored objects in the operator's state: held until they are adopted, then known by the UID that they had."""
 
+from sublet.api.origin import RESTORED
 from sublet.hub.state import HubState
 from tests.builders.api import as_claim, claim, uid_of
 from tests.builders.restored import adopted, on_the_wire, restored
@@ -28,6 +29,17 @@ def test_it_is_held_from_its_creation_on_before_it_has_a_status():
     hub.claims.take(newborn)
 
     assert hub.claims.all() == ()
+
+
+def test_the_mark_on_a_claim_that_was_planned_already_holds_nothing():
+    marked = on_the_wire(as_claim(resourceVersion="70"))
+    marked["metadata"]["annotations"] = {RESTORED: uid_of("x")}
+    marked["status"] = {"observedGeneration": 1}
+    hub = state()
+    hub.claims.take(marked)
+
+    assert [c.metadata.uid for c in hub.claims.all()] == [OLD]
+    assert hub.claims.restored == {}
 
 
 def test_once_adopted_it_goes_by_the_uid_that_it_had():

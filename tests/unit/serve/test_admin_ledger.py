@@ -5,9 +5,15 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestServer
 
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.times import Millis
 from sublet.cli.admin import fetch
+from sublet.cli.keeping.books import last_terms
+from sublet.cli.keeping.mapping import Term
 from sublet.cli.problems import Problem
 from sublet.cli.verify_ledger import AdminLedger
+from sublet.ledger.entry import EntryKind
+from sublet.ledger.interval import Interval
 from sublet.serve import admin
 from sublet.serve.admin import Admin
 from tests.builders.worlds import bound_claim, sound_world
@@ -26,6 +32,23 @@ class Store:
         return {h: "{}" for h in hashes if h == PRICE}
 
 
+class Intervals:
+    """Intervals of the ledger."""
+
+    async def intervals(self) -> list[Interval]:
+        def one(uid: str, sequence: int, kind: EntryKind, end_ms: int | None) -> Interval:
+            end = Millis(end_ms) if end_ms is not None else None
+            of = (ClaimUID(uid), sequence, TenantUID("t"), LeaseUID("l"), kind)
+            return Interval(*of, 8, Millis(5), end, "p", "g")
+
+        return [
+            one("moved", 1, EntryKind.BOUND, 10),
+            one("moved", 2, EntryKind.BOUND, None),
+            one("over", 1, EntryKind.BOUND, 20),
+            one("over", 1, EntryKind.RELEASING, None),
+        ]
+
+
 def serving() -> TestServer:
     nobody: Any = None
     return TestServer(Admin(nobody, Store(), nobody, nobody, last_pass=nobody).app())
@@ -40,6 +63,15 @@ async def test_the_ledger_comes_whole_and_proves_itself(monkeypatch: pytest.Monk
 
     assert (await ledger.verify()).fault is None
     assert set(await ledger.read_terms([PRICE, ENTRIES[0].fact.tags_hash])) == {PRICE}
+
+
+async def test_each_claims_last_reservation_is_told_with_its_end():
+    books: Any = Intervals()
+    nobody: Any = None
+    async with TestServer(Admin(nobody, Store(), books, nobody, last_pass=nobody).app()) as server:
+        found = await last_terms(str(server.make_url("/")).rstrip("/"))
+
+    assert found == {"moved": Term(2, None), "over": Term(1, Millis(20))}
 
 
 async def test_a_line_number_that_is_none_is_refused():

@@ -5,7 +5,7 @@ Nothing in a leased cluster is written: an adopted object goes by its old UID, b
 ledger know it. Each object is one compare-and-set on the hub, so it may stop anywhere and be run again.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from sublet.api.origin import ADOPTED
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.cli.connect import Cluster
-from sublet.cli.keeping.mapping import Hub, Item, Row, Verdict, identity_of, make_map
+from sublet.cli.keeping.mapping import Hub, Item, Row, Term, Verdict, identity_of, make_map
 from sublet.cli.keeping.possession import Possession, read_possession
 from sublet.cli.problems import Problem
 from sublet.kube.errors import Conflict, Invalid
@@ -35,8 +35,10 @@ class Word:
     at_ms: Millis
 
 
-async def read_map(hub: Cluster, namespace: str) -> tuple[list[Row], Hub, dict[str, Possession]]:
-    """Read the hub and the leased clusters; return the map and what it was made from."""
+async def read_map(
+    hub: Cluster, namespace: str, terms: Mapping[str, Term] | None = None
+) -> tuple[list[Row], Hub, dict[str, Possession]]:
+    """Read the hub and the leased clusters; return the map, by them and what the ledger has, and what it was made from."""
     tenants = [GpuTenant.model_validate(x) for x in (await hub.get(TENANTS.path()))["items"]]
     claims = [GpuClaim.model_validate(x) for x in (await hub.get(CLAIMS.path()))["items"]]
     leases = [GpuLease.model_validate(x) for x in (await hub.get(LEASES.path()))["items"]]
@@ -45,7 +47,7 @@ async def read_map(hub: Cluster, namespace: str) -> tuple[list[Row], Hub, dict[s
     for lease in found.leases:
         uid = identity_of(lease.metadata, lease.status.origin)
         seen[uid] = await read_possession(hub, lease, uid, namespace)
-    return make_map(found, seen), found, seen
+    return make_map(found, seen, terms), found, seen
 
 
 async def adopt(hub: Cluster, row: Row, word: Word, billed: Collection[str]) -> None:
@@ -81,7 +83,7 @@ def adopted_status(row: Row, word: Word, *, is_billed: bool) -> Any:
         return status
     claim = item.model_copy(update={"status": status})
     if row.verdict is Verdict.END:
-        return _ended(claim, word.at_ms, is_billed=is_billed)
+        return _ended(claim, word.at_ms, row.release_ms, is_billed=is_billed)
     if status.access is None:
         return status
     # no Secret is in a backup: the operator writes the tenant's anew at once
@@ -90,15 +92,19 @@ def adopted_status(row: Row, word: Word, *, is_billed: bool) -> Any:
     return status.model_copy(update={"access": access})
 
 
-def _ended(claim: GpuClaim, now_ms: Millis, *, is_billed: bool) -> ClaimStatus:
+def _ended(
+    claim: GpuClaim, now_ms: Millis, release_ms: Millis | None, *, is_billed: bool
+) -> ClaimStatus:
     """Return the status of a claim that was released after the backup.
 
-    If the ledger has its end, nothing of it may be written again. Else its meter stops where it was last known to be
-    bound, when the backup was taken, and the operator releases what there may be left.
+    If the ledger has its end, nothing of it may be written again; a release that had begun goes on from `release_ms`.
+    Else its meter stops where it was last known to be bound, when the backup was taken, and the operator releases what
+    there may be left.
     """
     allocation, origin = claim.status.allocation, claim.status.origin
-    if is_billed and allocation is not None and origin is not None:
-        at_ms = Millis(max(origin.backup_time, allocation.bound_time or origin.backup_time))
+    if (is_billed or release_ms is not None) and allocation is not None and origin is not None:
+        known = Millis(max(origin.backup_time, allocation.bound_time or origin.backup_time))
+        at_ms = release_ms if release_ms is not None else known
         release = Release(
             cause=ReleaseCause.DELETED, release_time=at_ms, sequence=allocation.sequence
         )

@@ -8,11 +8,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, Self
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sublet.api.common import UID_PATTERN, Name, ObjectName
 from sublet.api.kinds import KINDS
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.cli.problems import Problem
+from sublet.fleet.credential import CREDENTIALS_LABEL
 
 Body = dict[str, Any]
 
@@ -21,6 +25,7 @@ _META: Final = (
     "name", "namespace", "uid", "generation", "labels", "annotations", "finalizers",
     "creationTimestamp", "deletionTimestamp",
 )  # fmt: skip
+_ACTED_UPON: Final = {"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"}
 _ORDER: Final = {kind.name: place for place, kind in enumerate(KINDS)}
 
 
@@ -74,7 +79,7 @@ def from_text(text: str) -> Archive:
     """Read a backup; Problem says what is wrong with the file."""
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Problem("it is no backup: not JSON, or cut off") from None
     if not isinstance(data, dict) or not str(data.get("format", "")).startswith("sublet-backup/"):
         raise Problem("it is no backup that `sublet backup` wrote")
@@ -83,15 +88,103 @@ def from_text(text: str) -> Archive:
     said = data.pop("sha256", None)
     if said != _digest(data):
         raise Problem("its digest is not that of its content: it was changed or damaged")
-    ledger = data["ledger"]
+    try:
+        found = _Content.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Problem(
+            f"it is no backup that `sublet backup` wrote: {where}: {first['msg']}"
+        ) from None
+    ledger = found.ledger
     return Archive(
-        hub_uid=data["hub"],
-        taken_ms=parse_instant(data["takenTime"]),
-        ledger=Position(ledger["entries"], ledger["head"]) if ledger else None,
+        hub_uid=found.hub,
+        taken_ms=parse_instant(found.taken_time),
+        ledger=Position(ledger.entries, ledger.head) if ledger else None,
         namespaces=tuple(data["namespaces"]),
         objects=tuple(data["objects"]),
         credentials=tuple(data["credentials"]),
     )
+
+
+class _Meta(BaseModel):
+    """The metadata of something in a file: what stands in a path can lead nowhere else."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: ObjectName
+    namespace: Name | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class _MetaOfObject(_Meta):
+    uid: Annotated[str, Field(pattern=UID_PATTERN, max_length=36)]
+
+
+class _Namespace(BaseModel):
+    kind: Literal["Namespace"]
+    metadata: _Meta
+
+
+class _Object(BaseModel):
+    kind: str
+    metadata: _MetaOfObject
+    spec: dict[str, Any]
+    status: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _is_ours(self) -> Self:
+        kind = next((k for k in KINDS if k.name == self.kind), None)
+        if kind is None:
+            raise ValueError(f"{self.kind} is no kind of Sublet's")
+        if kind.namespaced != (self.metadata.namespace is not None):
+            raise ValueError(
+                f"a {self.kind} is known by its name{' and namespace' * kind.namespaced}"
+            )
+        return self
+
+
+class _Credential(BaseModel):
+    """A leased cluster's Secret: of no type that a cluster itself acts upon."""
+
+    kind: Literal["Secret"]
+    type: str = "Opaque"
+    metadata: _Meta
+
+    @model_validator(mode="after")
+    def _is_ours(self) -> Self:
+        if self.type in _ACTED_UPON:
+            raise ValueError(f"a Secret of type {self.type}")
+        if self.metadata.labels.get(CREDENTIALS_LABEL) != "true" or not self.metadata.namespace:
+            raise ValueError("a Secret that is no leased cluster's credential")
+        return self
+
+
+class _Ledger(BaseModel):
+    entries: Annotated[int, Field(ge=0)]
+    head: str
+
+
+class _Content(BaseModel):
+    """What a file must hold. Its digest tells of damage, not of who wrote it: anybody can make one that fits."""
+
+    model_config = ConfigDict(strict=True)
+
+    hub: str
+    taken_time: Annotated[str, Field(alias="takenTime")]
+    ledger: _Ledger | None
+    namespaces: list[_Namespace]
+    objects: list[_Object]
+    credentials: list[_Credential]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        parse_instant(self.taken_time)
+        used = {o.metadata.namespace for o in self.objects}
+        if strange := [n.metadata.name for n in self.namespaces if n.metadata.name not in used]:
+            raise ValueError(f"nothing is in namespace {strange[0]}")
+        return self
 
 
 def key_of(obj: Mapping[str, Any]) -> str:

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from sublet.api.times import parse_instant
 from sublet.cli.admin import fetch, forwarded
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Position
+from sublet.cli.keeping.mapping import Term
 
 _POSITION: Final = "/admin/v1/ledger/position"
 _OPEN: Final = "/admin/v1/ledger/open"
@@ -30,9 +32,13 @@ async def position(base: str) -> Position:
     return Position(int(answer["entries"]), str(answer["head"]))
 
 
-async def billed(base: str) -> set[str]:
-    """Return the claims whose meter runs, by UID."""
-    return set((await fetch(base, _OPEN, {}))["claims"])
+async def last_terms(base: str) -> dict[str, Term]:
+    """Return with which reservation each claim was billed last, by UID."""
+    found = (await fetch(base, _OPEN, {}))["claims"].items()
+    return {
+        uid: Term(int(x["sequence"]), parse_instant(x["end"]) if x["end"] else None)
+        for uid, x in found
+    }
 
 
 async def compare(base: str, then: Position) -> str:

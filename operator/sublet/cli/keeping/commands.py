@@ -1,6 +1,7 @@
 """The three commands as a person sees them: their options, the words that explain them, and what they print."""
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -145,7 +146,7 @@ def adopt(
 ) -> None:
     """Say that restored objects are the ones they were before.
 
-    Compares them with what the leased clusters' nodes say, shows the map with --map, and adopts with --yes and the
+    Compares them with what the leased clusters' nodes and the ledger say, shows the map with --map, and adopts with --yes and the
     digest of the map that you saw. Until then nothing is planned, sold or taken back.
     """
 
@@ -154,13 +155,15 @@ def adopt(
             raise Problem("give --map to look, or --yes with the digest of the map you saw")
         where = checked_name(namespace, what="namespace", label=True)
         async with connect(context) as hub:
-            rows, found, seen = await adopting.read_map(hub, where)
+            async with books.endpoint(hub, context, where, admin) as base:
+                terms = await books.last_terms(base)
+            rows, found, seen = await adopting.read_map(hub, where, terms)
             if not rows:
                 raise Problem("nothing on this hub was restored: there is nothing to adopt")
             if yes is None:
                 _show(rows, found, seen)
                 return
-            await _adopt(hub, rows, yes, admin=admin, context=context, namespace=where)
+            await _adopt(hub, rows, yes, {u for u, t in terms.items() if t.end_ms is None})
 
     run(work, what="adoption")
 
@@ -176,25 +179,15 @@ def _show(rows: list[Row], found: Hub, seen: dict[str, Possession]) -> None:
         print(f"\nIf this is right:\n  sublet adopt --yes {digest_of(rows)}")
 
 
-async def _adopt(
-    hub: Cluster,
-    rows: list[Row],
-    yes: str,
-    *,
-    admin: str | None,
-    context: str | None,
-    namespace: str,
-) -> None:
+async def _adopt(hub: Cluster, rows: list[Row], yes: str, billed: Collection[str]) -> None:
     if unfinished := [r.key for r in rows if r.verdict is Verdict.UNFINISHED]:
-        raise Problem(f"{unfinished[0]} wasn't restored completely; run `sublet restore` again")
+        raise Problem(
+            f"{unfinished[0]} wasn't restored completely; run `sublet restore` again (delete it if no backup has it)"
+        )
     if digest_of(rows) != yes:
         raise Problem(
             f"the map isn't the one with digest {yes}: something changed; look again with --map"
         )
-    billed: set[str] = set()
-    if any(r.verdict is Verdict.END for r in rows):
-        async with books.endpoint(hub, context, namespace, admin) as base:
-            billed = await books.billed(base)
     word = adopting.Word(await own_name(hub), SystemClock().now_ms())
     todo = [r for r in rows if r.verdict in (Verdict.ADOPT, Verdict.END)]
     for row in todo:

@@ -56,7 +56,8 @@ def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
         return Step.REFRESH if is_held and origin["backupTime"] < taken else Step.KEEP
     if origin:
         return Step.OTHER
-    return Step.FINISH if was == identity(saved) else Step.OTHER
+    is_new = not live.get("status")  # what has one is planned, whatever its mark says
+    return Step.FINISH if is_new and was == identity(saved) else Step.OTHER
 
 
 def _same(saved: Obj, live: Obj) -> Step:

@@ -1,12 +1,13 @@
 """Old UID -> new UID of everything that was restored, and what adoption makes of it. Pure.
 
 A claim is believed to hold what the backup says only where its nodes' own books say so too. One whose nodes have all
-forgotten it was released after the backup was taken, and ends. Where a cluster can't be read nothing is concluded.
+forgotten it was released after the backup was taken, and ends. Where a cluster can't be read nothing is concluded. What
+the ledger knows beyond the backup is never billed again: the number of a reservation that has lines is not used anew.
 """
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sublet.api.common import ObjectMeta, is_true
@@ -17,6 +18,8 @@ from sublet.api.ids import ClaimUID
 from sublet.api.kinds import CLAIMS, LEASES, TENANTS, Kind
 from sublet.api.move_status import all_nodes
 from sublet.api.origin import RESTORED, Origin
+from sublet.api.relocation import PlacedNode
+from sublet.api.times import Millis
 from sublet.book.holdings import holds
 from sublet.cli.keeping.possession import Possession
 
@@ -50,11 +53,22 @@ class Row:
     new: str
     verdict: Verdict
     note: str = ""
+    release_ms: Millis | None = None
+    """From when the ledger has it released, where nodes hold it still: that release goes on."""
 
     @property
     def key(self) -> str:
         """Return its `namespace/name`, or name."""
         return self.item.metadata.key
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """The reservation with which a claim was billed last, as the ledger has it."""
+
+    sequence: int
+    end_ms: Millis | None
+    """None while it is billed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +80,16 @@ class Hub:
     leases: Sequence[GpuLease] = ()
 
 
-def make_map(hub: Hub, seen: Mapping[str, Possession]) -> list[Row]:
-    """Return the map in the order in which it is carried out; `seen`: lease UID, as it was -> its nodes.
+def make_map(
+    hub: Hub, seen: Mapping[str, Possession], terms: Mapping[str, Term] | None = None
+) -> list[Row]:
+    """Return the map in the order in which it is carried out.
 
+    `seen`: lease UID, as it was -> its nodes; `terms`: claim UID, as it was -> what the ledger has of it last.
     Leases come last: nothing can be sold before all that was sold is known.
     """
     rows = [_plain(TENANTS, t, t.status.origin) for t in hub.tenants if _is_restored(t)]
-    rows += [_claim(c, seen) for c in hub.claims if _is_restored(c)]
+    rows += [_claim(c, seen, terms or {}) for c in hub.claims if _is_restored(c)]
     rows += [_lease(x, seen) for x in hub.leases if _is_restored(x)]
     return rows
 
@@ -99,7 +116,9 @@ def identity_of(meta: ObjectMeta, origin: Origin | None) -> str:
 
 
 def _is_restored(item: Item) -> bool:
-    return item.status.origin is not None or RESTORED in item.metadata.annotations
+    """Say whether an object is from a backup; the mark alone, which anybody can write, says so only of a new one."""
+    is_new = item.status == type(item.status)()
+    return item.status.origin is not None or (is_new and RESTORED in item.metadata.annotations)
 
 
 def _plain(kind: Kind, item: Item, origin: Origin | None, note: str = "") -> Row:
@@ -121,11 +140,26 @@ def _lease(lease: GpuLease, seen: Mapping[str, Possession]) -> Row:
     return _with(row, Verdict.ADOPT, f"{len(found.books)} nodes carry its mark")
 
 
-def _claim(claim: GpuClaim, seen: Mapping[str, Possession]) -> Row:
-    row = _plain(CLAIMS, claim, claim.status.origin)
-    nodes = all_nodes(claim) if holds(claim) else ()
+def _claim(claim: GpuClaim, seen: Mapping[str, Possession], terms: Mapping[str, Term]) -> Row:
+    row, term = (
+        _plain(CLAIMS, claim, claim.status.origin),
+        terms.get(identity_of(claim.metadata, claim.status.origin)),
+    )
     if row.verdict is not Verdict.ADOPT:
         return row
+    nodes = all_nodes(claim) if holds(claim) else ()
+    return (
+        _differing(row, nodes, seen)
+        or (_bound_since(row, claim, term, seen) if term is not None else None)
+        or _unseen(row, nodes, seen)
+        or _standing(row, claim, nodes, seen, term)
+    )
+
+
+def _differing(
+    row: Row, nodes: Collection[PlacedNode], seen: Mapping[str, Possession]
+) -> Row | None:
+    """Return the row of a claim that nodes hold otherwise than the backup says, None if they don't."""
     expected = {n.node_uid: n.gpus for n in nodes}
     for possession in seen.values():
         for node_uid, book in possession.books.items():
@@ -133,18 +167,62 @@ def _claim(claim: GpuClaim, seen: Mapping[str, Possession]) -> Row:
             if gpus is not None and gpus != expected.get(node_uid):
                 where = f"node {possession.names[node_uid]} holds {gpus} GPUs for it"
                 return _with(row, Verdict.DIFFERS, f"{where}; the backup is older than that")
-    if not nodes:
-        return row
-    for lease_uid in sorted({n.lease_uid for n in nodes}):
+    return None
+
+
+def _bound_since(
+    row: Row, claim: GpuClaim, term: Term, seen: Mapping[str, Possession]
+) -> Row | None:
+    """Return the row of a claim of which the ledger has a reservation that the backup hasn't, None if there is none."""
+    if term.sequence <= _sequence_of(claim):
+        return None
+    is_held = any(row.old in book for each in seen.values() for book in each.books.values())
+    said = "by the ledger it was bound after the backup"
+    if is_held or term.end_ms is None:
+        return _with(row, Verdict.DIFFERS, said)
+    return _with(row, Verdict.END, f"{said}, and released")
+
+
+def _unseen(row: Row, nodes: Collection[PlacedNode], seen: Mapping[str, Possession]) -> Row | None:
+    """Return the row of a claim with nodes in a cluster that can't be read, None if all can."""
+    for lease_uid, alias in sorted({(n.lease_uid, n.lease) for n in nodes}):
         found = seen.get(lease_uid) or Possession(unseen="its lease isn't on the hub")
         if found.unseen:
-            alias = next(n.lease for n in nodes if n.lease_uid == lease_uid)
             return _with(row, Verdict.WAIT, f"{alias}: {found.unseen}")
+    return None
+
+
+def _standing(
+    row: Row,
+    claim: GpuClaim,
+    nodes: Collection[PlacedNode],
+    seen: Mapping[str, Possession],
+    term: Term | None,
+) -> Row:
+    """Return the row of a claim by how many of its nodes hold it still."""
+    if not nodes:
+        return row
     holding = [n for n in nodes if _holds(row.old, n.node_uid, seen.values())]
-    is_bound = is_true(claim.status.conditions, "Bound")
-    if not holding and is_bound:
+    is_over = term is not None and term.end_ms is not None and _is_news(claim, term)
+    if not holding and (is_over or is_true(claim.status.conditions, "Bound")):
         return _with(row, Verdict.END, "no node holds it any more: released after the backup")
+    if term is not None and is_over:
+        note = "by the ledger its release had begun: it goes on"
+        return replace(_with(row, Verdict.END, note), release_ms=term.end_ms)
     return _with(row, Verdict.ADOPT, f"{len(holding)} of {len(nodes)} nodes hold it")
+
+
+def _sequence_of(claim: GpuClaim) -> int:
+    """Return the last reservation that the backup knows to have been billed, or that could be."""
+    allocation = claim.status.allocation
+    return allocation.sequence if allocation is not None else claim.status.next_sequence - 1
+
+
+def _is_news(claim: GpuClaim, term: Term) -> bool:
+    """Say whether it is this reservation that ended by the ledger, while the backup has no word of its release."""
+    release = claim.status.release
+    knows = release is not None and release.sequence == term.sequence
+    return term.sequence == _sequence_of(claim) and not knows
 
 
 def _holds(uid: str, node_uid: str, seen: Collection[Possession]) -> bool:

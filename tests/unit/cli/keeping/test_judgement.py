@@ -39,6 +39,7 @@ def spec(body: dict[str, Any], generation: int, **fields: Any) -> dict[str, Any]
         (PENDING, spec(PENDING, 2, tags={"a": "b"}), Step.NEWER),
         (spec(PENDING, 2, tags={"a": "b"}), BOUND, Step.NEWER),  # newer in one thing is newer
         (BOUND, {**restored(BOUND), "status": {}}, Step.FINISH),
+        (BOUND, {**restored(BOUND), "status": {"observedGeneration": 1}}, Step.OTHER),
         (BOUND, restored(BOUND), Step.KEEP),
         (BOUND, adopted(restored(BOUND)), Step.KEEP),
         (BOUND, restored({**BOUND, "metadata": {**BOUND["metadata"], "uid": uid_of("x")}}), Step.OTHER),

@@ -9,11 +9,12 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID
+from sublet.api.origin import RESTORED
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.plan import plan
 from sublet.cli.keeping.adopt import Word, adopted_status
-from sublet.cli.keeping.mapping import Hub, Row, Verdict, digest_of, make_map, strangers
+from sublet.cli.keeping.mapping import Hub, Row, Term, Verdict, digest_of, make_map, strangers
 from sublet.cli.keeping.possession import Possession
 from sublet.hub.meter import facts_of
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
@@ -86,6 +87,54 @@ def test_a_claim_that_was_bound_otherwise_since_stays_held(books: Any):
     assert make_map(Hub(claims=[waits]), seen)[0].verdict is Verdict.DIFFERS
 
 
+@pytest.mark.parametrize(
+    ("books", "term", "verdict"),
+    [
+        ({}, Term(1, LATER), Verdict.END),
+        ({}, Term(1, None), Verdict.DIFFERS),
+        (FULL, Term(2, LATER), Verdict.DIFFERS),
+    ],
+)
+def test_what_was_bound_after_the_backup_by_the_ledger_is_never_bound_again(
+    books: Any, term: Term, verdict: Verdict
+):
+    waits = parsed(restored(on_the_wire(as_claim(claim(gpus=16)))))
+    found = waits if not books else held()
+    (made,) = make_map(Hub(claims=[found]), {LEASE_UID: Possession(books, NAMES)}, {OLD: term})
+
+    assert made.verdict is verdict
+    if verdict is Verdict.END:
+        assert is_true(goes_on(made).status.conditions, "Ended")
+
+
+def test_what_the_ledger_has_of_the_backups_own_reservation_changes_nothing_while_it_lasts():
+    seen = {LEASE_UID: Possession(FULL, NAMES)}
+    (made,) = make_map(Hub(claims=[held()]), seen, {OLD: Term(1, None)})
+
+    assert made.verdict is Verdict.ADOPT
+
+
+def test_a_release_that_had_begun_by_the_ledger_goes_on_from_there():
+    seen = {LEASE_UID: Possession(FULL, NAMES)}
+    (made,) = make_map(Hub(claims=[held()]), seen, {OLD: Term(1, LATER)})
+    after = goes_on(made)
+
+    assert made.verdict is Verdict.END
+    assert after.status.release is not None
+    assert after.status.release.release_time == LATER
+    assert is_true(after.status.conditions, "Releasing")
+
+
+def test_a_reservation_that_was_bound_and_released_after_the_backup_ends():
+    train = as_claim(claim(gpus=16))
+    made = plan(view([train], [(WEST, inventory(WEST, NODES))]))
+    reserved = parsed(restored(on_the_wire(carried_out(train, reserve_of(made, train)))))
+    seen = {LEASE_UID: Possession({n.uid: {} for n in NODES}, NAMES)}
+
+    assert make_map(Hub(claims=[reserved]), seen)[0].verdict is Verdict.ADOPT
+    assert make_map(Hub(claims=[reserved]), seen, {OLD: Term(1, LATER)})[0].verdict is Verdict.END
+
+
 def test_a_claim_that_held_nothing_is_adopted_without_asking_anybody():
     waits = parsed(restored(on_the_wire(as_claim())))
 
@@ -97,6 +146,13 @@ def test_a_claim_without_its_status_is_not_restored_yet():
     del body["status"]
 
     assert make_map(Hub(claims=[parsed(body)]), {})[0].verdict is Verdict.UNFINISHED
+
+
+def test_a_mark_on_a_claim_that_was_planned_puts_it_in_no_map():
+    body = on_the_wire(BOUND)
+    body["metadata"]["annotations"] = {RESTORED: uid_of("x")}
+
+    assert make_map(Hub(claims=[parsed(body)]), {}) == []
 
 
 def test_what_isnt_restored_is_in_no_map():
