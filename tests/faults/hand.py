@@ -180,8 +180,8 @@ class Hand:
         """Change something of a lease that means nothing, so that the operators look at the clock again."""
         mark = {
             "op": "add",
-            "path": "/metadata/annotations",
-            "value": {"test.example/touched": str(time.time())},
+            "path": "/metadata/annotations/test.example~1touched",
+            "value": str(time.time()),
         }
         await self.change("hub", LEASES.path("", lease), mark)
 

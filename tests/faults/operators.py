@@ -43,7 +43,7 @@ class Operators:
     async def start(self, name: str = "operator", module: str = "sublet") -> int:
         """Start one more and return its pid."""
         operator = OperatorProcess(
-            self._stack, name, module=module, SUBLET_LEADER_ELECTION="false",
+            self._stack, name, module=module, SUBLET_LEADER_ELECTION="false", SUBLET_DRIFT_SECONDS="5",
             SUBLET_DATABASE_URL=f"sqlite:///{self._stack.folder}/ledger.sqlite", CLOCK_SHIFT=str(self._clock),
         )  # fmt: skip
         await asyncio.to_thread(operator.start)

@@ -7,7 +7,7 @@ knows, another doesn't.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from sublet.fleet.isolation import CLAIM_PODS_POLICY
@@ -22,10 +22,11 @@ _KINDS: Final = ("gpuclaims", "gpuleases", "gpuclasses", "gputenants")
 Rule = Callable[[Sequence[Entry]], Iterator[str]]
 
 
-def broken_rules(journal: Iterable[Entry]) -> list[str]:
-    """Return every rule that a journal breaks, with the request that breaks it."""
+def broken_rules(journal: Iterable[Entry], bound: Collection[str] = ()) -> list[str]:
+    """Return every rule that a journal breaks, with the request that breaks it; `bound`: claims that were so before it."""
     entries = list(journal)
-    return [found for rule in RULES for found in rule(entries)]
+    found = [found for rule in RULES for found in rule(entries)]
+    return found + list(bound_is_said_after_the_handover(entries, bound))
 
 
 def hub_writes_are_guarded(journal: Sequence[Entry]) -> Iterator[str]:
@@ -88,9 +89,11 @@ def access_comes_last(journal: Sequence[Entry]) -> Iterator[str]:
                 yield f"S4 no pod was refused in {home} before {entry}"
 
 
-def bound_is_said_after_the_handover(journal: Sequence[Entry]) -> Iterator[str]:
+def bound_is_said_after_the_handover(
+    journal: Sequence[Entry], bound: Collection[str]
+) -> Iterator[str]:
     """S4: an operator that says Bound has written the kubeconfig itself."""
-    said: set[str] = set()
+    said: set[str] = set(bound)
     for at, entry in enumerate(journal):
         if entry.target.resource != "gpuclaims" or not entry.is_write or not entry.is_done:
             continue
@@ -152,7 +155,6 @@ RULES: Final[tuple[Rule, ...]] = (
     deletions_carry_the_uid,
     only_ours_is_written,
     access_comes_last,
-    bound_is_said_after_the_handover,
     access_goes_first,
     nodes_are_freed_when_empty,
     nothing_is_taken_unread,

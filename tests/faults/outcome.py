@@ -166,13 +166,13 @@ def _claim(body: dict[str, Any]) -> dict[str, Any]:
     return {
         "conditions": {c["type"]: f"{c['status']} {c['reason']}" for c in status.get("conditions", [])},
         "sequence": allocation.get("sequence"),
-        "gpus": sorted((p["lease"], p["gpus"]) for p in allocation.get("placements", [])),
+        "gpus": sorted((masked(p["lease"]), p["gpus"]) for p in allocation.get("placements", [])),
         "price": allocation.get("pricePerGpuHour"),
         "until": allocation.get("untilCause"),
         "release": status.get("release", {}).get("cause"),
         "leaving": len(status.get("leaving", [])),
         "moving": "move" in status,
-        "access": sorted((c["alias"], masked(c["namespace"])) for c in access.get("clusters", [])),
+        "access": sorted((masked(c["alias"]), masked(c["namespace"])) for c in access.get("clusters", [])),
         "finalizers": sorted(body["metadata"].get("finalizers", [])),
         "deleted": "deletionTimestamp" in body["metadata"],
         "current": status.get("observedGeneration") == body["metadata"]["generation"],
@@ -233,7 +233,7 @@ async def _secrets(world: World) -> dict[str, Any]:
         if owner in world.seen:  # of an earlier run: the garbage collector is at it
             found[masked(each["metadata"]["name"])] = {
                 "owner": world.seen[owner],
-                "contexts": sorted((c["name"], _named(world, c["context"]["namespace"])) for c in config["contexts"]),
+                "contexts": sorted((masked(c["name"]), _named(world, c["context"]["namespace"])) for c in config["contexts"]),
             }  # fmt: skip
     return found
 

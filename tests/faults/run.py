@@ -24,11 +24,14 @@ from tests.faults.outcome import (
 from tests.faults.plan import FATAL, VIEW_ACTIONS, Place, Plan, places_in
 from tests.faults.workloads import ALL
 from tests.faults.workloads.base import Workload
-from tests.faults.world import World
+from tests.faults.world import QUIET_SECONDS, World
+from tests.harness.stack import condition
 
 _COUNTS: Final = frozenset({"gpuleases", "gpuclasses", "gputenants"})
 """The operator writes counts and conditions of these, on which no invariant rests."""
 _SAME_END_SECONDS: Final = 30.0
+_END_SECONDS: Final = 3.0
+"""So long without a write is the end of a run whose end nobody knows yet."""
 _HELD_SECONDS: Final = 1.2
 """So long a view stays old after the change that isn't seen."""
 
@@ -70,11 +73,14 @@ async def run(
         await workload.prepare(world)
         await world.quiet()
         world.journal.forget()
+        bound = {
+            u for u, c in _by_uid(await world.claims()).items() if condition(c, "Bound") == "True"
+        }
         _watch_invariants(world, invariants, faults)
         with _telling(faults):
             await _act(world, workload, plan)
             await _settle(world, reference)
-        await _judge(world, plan, reference, invariants, result)
+        await _judge(world, plan, reference, invariants, result, bound)
     await _clean_up(world, workload, faults)
     result.seconds = time.monotonic() - begun
     return result
@@ -111,7 +117,8 @@ async def _settle(world: World, reference: Reference | None) -> None:
 
     with suppress(NotSettled):  # what differs is told when it is judged
         await world.wait("the same end", look, seconds=_SAME_END_SECONDS)
-    await world.quiet()
+    # what nobody knows the end of is given time for it: on a busy machine a pause is soon taken for an end
+    await world.quiet(_END_SECONDS if reference is None else QUIET_SECONDS)
 
 
 def _watch_invariants(world: World, invariants: Invariants, faults: list[str]) -> None:
@@ -184,6 +191,7 @@ async def _judge(
     reference: Reference | None,
     invariants: Invariants,
     result: Result,
+    bound: set[str],
 ) -> None:
     """Put into the result what the plan ended in, and what is wrong with that."""
     result.journal = journal = list(world.journal)
@@ -196,7 +204,7 @@ async def _judge(
     result.outcome = await read_outcome(world)
     faults = result.faults
     faults += [f"at the end: {v}" for v in await invariants.at_rest()]
-    faults += broken_rules(journal)
+    faults += broken_rules(journal, bound)
     faults += ledger_faults(ledger_rows(world), _bound_times(await world.claims()))
     if reference is not None:
         faults += _nearest(reference.outcomes, result.outcome)
@@ -208,8 +216,12 @@ def _nearest(references: list[Outcome], seen: Outcome) -> list[str]:
     return min((differences(each, seen) for each in references), key=len)
 
 
+def _by_uid(claims: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {c["metadata"]["uid"]: c for c in claims}
+
+
 def _bound_times(claims: list[dict[str, Any]]) -> dict[str, int]:
-    allocations = {c["metadata"]["uid"]: c.get("status", {}).get("allocation", {}) for c in claims}
+    allocations = {u: c.get("status", {}).get("allocation", {}) for u, c in _by_uid(claims).items()}
     return {u: parse_instant(a["boundTime"]) for u, a in allocations.items() if "boundTime" in a}
 
 

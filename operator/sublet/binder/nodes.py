@@ -139,9 +139,13 @@ def _adoption(node: Node, lease: GpuLease) -> JsonPatch:
             {"op": "add", "path": "/metadata/annotations", "value": missing},
         ]
     else:
-        patch += [
-            {"op": "add", "path": _escape("annotations", k), "value": v} for k, v in missing.items()
-        ]
+        # whoever came first may have sold the node since: what was missing must still be
+        for key, value in missing.items():
+            path = _escape("annotations", key)
+            patch += [
+                {"op": "test", "path": path, "value": None},
+                {"op": "add", "path": path, "value": value},
+            ]
     return patch + _taint_patch(node, taint)
 
 

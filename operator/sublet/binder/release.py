@@ -32,6 +32,7 @@ from sublet.kube.wire import Node, Pod, PodList
 
 GRACE_SECONDS: Final = 30
 POD_WAIT_SECONDS: Final = 0.25
+_TRIES: Final = 5
 POD_TRIES: Final = 40
 """Then the step is tried again from the start, with back-off."""
 
@@ -120,8 +121,24 @@ async def shut_out(site: Site) -> None:
         with suppress(NotFound):
             await api.delete(f"{path}/serviceaccounts/{TENANT_ACCOUNT}")
         # before the pods, or a Deployment makes them again
-        with suppress(NotFound, Conflict):
-            await api.delete(path, uid=home["metadata"]["uid"])
+        await _delete_namespace(site, home)
+
+
+async def _delete_namespace(site: Site, home: dict[str, Any]) -> None:
+    """Delete the claim's namespace if nobody did yet; StillThere if the server says that it changes too fast."""
+    path = f"/api/v1/namespaces/{site.home.name}"
+    for _ in range(_TRIES):
+        if home["metadata"].get("deletionTimestamp"):
+            return
+        with suppress(Conflict):
+            with suppress(NotFound):
+                await site.cluster.api.delete(path, uid=home["metadata"]["uid"])
+            return
+        # a namesake of another UID is not ours; the same one must go, or nobody would know of it any more
+        if (found := await _own_namespace(site)) is None:
+            return
+        home = found
+    raise StillThere(f"namespace {site.home.name} at {site.alias} changes too fast to be deleted")
 
 
 async def _own_namespace(site: Site) -> dict[str, Any] | None:

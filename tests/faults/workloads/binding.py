@@ -85,6 +85,6 @@ BINDING = (
         _change_price,
         _own_class,
         _drop_class,
-        views=(CLAIMS_VIEW, "hub gpuclasses"),
+        views=(CLAIMS_VIEW,),  # with an old view of its class a claim is sold at the old price
     ),
 )

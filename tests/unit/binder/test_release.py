@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from sublet.binder.ports import StillThere
-from sublet.binder.release import empty
+from sublet.binder.release import empty, shut_out
 from sublet.binder.sites import Site
 from sublet.binder.slots import Slots
+from sublet.kube.errors import Conflict
 from sublet.kube.wire import Meta, Pod, PodList, PodSpec
 from tests.builders.api import uid_of
 from tests.builders.clusters import CLUSTER, NotedApi
@@ -50,3 +51,48 @@ async def test_somebody_elses_namespace_of_the_name_holds_nothing_by_pods_elsewh
     await empty(site(api))
 
     assert api.sent("DELETE") == []
+
+
+class Contested(NotedApi):
+    """A cluster that refuses the namespace's deletion a few times, or in which it is ending already."""
+
+    def __init__(self, conflicts: int = 0, *, is_ending: bool = False) -> None:
+        super().__init__(TRAIN)
+        self._conflicts = conflicts
+        self._is_ending = is_ending
+
+    async def get(self, path: str, **query: str) -> dict[str, Any]:
+        found = await super().get(path, **query)
+        ending = {"deletionTimestamp": "2026-11-22T10:00:00Z"} if self._is_ending else {}
+        return {"metadata": found["metadata"] | ending}
+
+    async def delete(self, path: str, **options: Any) -> None:
+        await super().delete(path, **options)
+        if path.endswith(f"sublet-{TRAIN}-1") and self._conflicts:
+            self._conflicts -= 1
+            raise Conflict(409, "Conflict", "changed meanwhile")
+
+    @property
+    def tries(self) -> int:
+        return sum(path.endswith(f"/namespaces/sublet-{TRAIN}-1") for path in self.sent("DELETE"))
+
+
+async def test_a_namespace_whose_deletion_is_refused_is_deleted_all_the_same():
+    api = Contested(conflicts=2)
+
+    await shut_out(site(api))
+
+    assert api.tries == 3
+
+
+async def test_a_namespace_that_cant_be_deleted_is_waited_for_and_never_forgotten():
+    with pytest.raises(StillThere, match="changes too fast to be deleted"):
+        await shut_out(site(Contested(conflicts=99)))
+
+
+async def test_a_namespace_that_is_ending_is_not_deleted_again():
+    api = Contested(is_ending=True)
+
+    await shut_out(site(api))
+
+    assert api.tries == 0
