@@ -26,7 +26,7 @@ def broken_rules(journal: Iterable[Entry], bound: Collection[str] = ()) -> list[
     """Return every rule that a journal breaks, with the request that breaks it; `bound`: claims that were so before it."""
     entries = list(journal)
     found = [found for rule in RULES for found in rule(entries)]
-    return found + list(bound_is_said_after_the_handover(entries, bound))
+    return found + [found for rule in OF_BINDS for found in rule(entries, bound)]
 
 
 def hub_writes_are_guarded(journal: Sequence[Entry]) -> Iterator[str]:
@@ -73,13 +73,18 @@ def only_ours_is_written(journal: Sequence[Entry]) -> Iterator[str]:
             yield f"S9 not ours: {entry}"
 
 
-def access_comes_last(journal: Sequence[Entry]) -> Iterator[str]:
-    """S4, S5: the kubeconfig is written after the quota was seen live and the policy refused a pod, wherever a token is new."""
+def access_comes_last(journal: Sequence[Entry], bound: Collection[str]) -> Iterator[str]:
+    """S4, S5: the kubeconfig is written after the quota was seen live and the policy refused a pod, wherever a token is new.
+
+    The namespace of a claim that was bound has shown that; it may get another node.
+    """
     for at, entry in enumerate(journal):
         if not (entry.target.resource == "secrets" and entry.cluster == "hub" and entry.is_write):
             continue
         before = [e for e in journal[:at] if e.pid == entry.pid]
         uid = _meta(entry.body).get("ownerReferences", [{}])[0].get("uid", "")
+        if uid in bound:
+            continue
         made = {e.target.name or _meta(e.body).get("name") for e in before if _is_made(e)}
         for home in {h for h in made if h and uid in h}:
             inside = [e for e in before if e.target.namespace == home]
@@ -154,11 +159,11 @@ RULES: Final[tuple[Rule, ...]] = (
     node_patches_are_guarded,
     deletions_carry_the_uid,
     only_ours_is_written,
-    access_comes_last,
     access_goes_first,
     nodes_are_freed_when_empty,
     nothing_is_taken_unread,
 )
+OF_BINDS: Final = (access_comes_last, bound_is_said_after_the_handover)
 
 
 def _writes(journal: Sequence[Entry], cluster: str, *resources: str) -> Iterator[Entry]:
