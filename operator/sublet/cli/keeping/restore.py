@@ -32,6 +32,7 @@ _WORDS: Final[Mapping[Step, str]] = {
     Step.KEEP: "is there, and stays as it is",
     Step.UPDATE: "is there in an older state: it is brought to the backup's",
     Step.NEWER: "is there in a newer state, and stays as it is",
+    Step.BARE: "was being restored itself when the backup was taken: take it from the backup that it came from",
     Step.OTHER: "is another object, and stays as it is",
 }
 
