@@ -74,6 +74,21 @@ def test_a_cluster_that_cant_be_read_is_no_proof_of_anything():
     assert make_map(Hub(claims=[held()]), {})[0].verdict is Verdict.WAIT
 
 
+@pytest.mark.parametrize("word_of", ["new", "another"])
+def test_a_cluster_that_a_person_gave_up_is_waited_for_by_nobody_and_nothing_is_concluded_from_it(
+    word_of: str,
+):
+    body = restored(on_the_wire(WEST, "GpuLease"))
+    body["spec"]["lost"] = {"leaseUID": uid_of(word_of), "time": "2026-11-22T09:00:00Z", "by": "ann"}  # fmt: skip
+    hub = Hub(claims=[held()], leases=[GpuLease.model_validate(body)])
+    rows = make_map(hub, {LEASE_UID: Possession(unseen="no answer")})
+
+    waits = word_of == "another"
+    assert [r.verdict for r in rows] == [Verdict.WAIT if waits else Verdict.ADOPT] * 2
+    if not waits:
+        assert rows[0].note == "0 of 2 nodes hold it; 2 are in clusters that are lost"
+
+
 @pytest.mark.parametrize(
     "books",
     [{**FULL, "another": {OLD: 8}}, {**FULL, NODES[0].uid: {OLD: 4}}],
