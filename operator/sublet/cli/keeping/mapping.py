@@ -108,8 +108,17 @@ def strangers(hub: Hub, seen: Mapping[str, Possession]) -> Iterator[tuple[str, s
 
 def digest_of(rows: Iterable[Row]) -> str:
     """Return what names a map: whoever says yes to it has seen exactly these lines."""
-    lines = [f"{r.kind.name} {r.key} {r.old} {r.new} {r.verdict.value}" for r in rows]
+    lines = [
+        f"{r.kind.name} {r.key} {r.old} {r.new} {r.verdict.value} {_taken_ms(r)} {r.release_ms}"
+        for r in rows
+    ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def _taken_ms(row: Row) -> Millis | None:
+    """Return when the backup was taken that an object is from: of another one it would go on otherwise."""
+    origin = row.item.status.origin
+    return origin.backup_time if origin is not None else None
 
 
 def identity_of(meta: ObjectMeta, origin: Origin | None) -> str:

@@ -16,6 +16,7 @@ from sublet.book.plan import plan
 from sublet.cli.keeping.adopt import Word, adopted_status
 from sublet.cli.keeping.mapping import Hub, Row, Term, Verdict, digest_of, make_map, strangers
 from sublet.cli.keeping.possession import Possession
+from sublet.cli.keeping.restore import restored_status
 from sublet.hub.meter import facts_of
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.fleet import bound, carried_out, inventory, nodes, reserve_of, view
@@ -185,6 +186,15 @@ def test_leases_come_last_so_that_nothing_is_sold_before_all_that_was_sold_is_kn
 def test_a_yes_is_to_one_map_alone():
     assert digest_of([row(FULL)]) == digest_of([row(FULL)])
     assert digest_of([row(FULL)]) != digest_of([row({})])
+
+
+def test_a_yes_is_not_to_what_was_restored_from_another_backup_since():
+    body = restored(on_the_wire(BOUND))
+    body["status"] = restored_status(body, LATER)
+
+    newer = row(FULL, parsed(body))
+    assert newer.verdict is row(FULL).verdict
+    assert digest_of([newer]) != digest_of([row(FULL)])
 
 
 def test_what_nodes_hold_for_claims_that_nobody_knows_is_named():
