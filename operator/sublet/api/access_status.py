@@ -39,12 +39,12 @@ def renewed(
     )
 
 
-def lost(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
-    """Somebody deleted or changed the Secret: a new one is due at once, and all tokens until now are to die."""
+def lost(claim: GpuClaim, lost_ms: Millis, now_ms: Millis) -> ClaimStatus:
+    """Somebody deleted or changed the Secret: a new one is due at once, and all tokens until `lost_ms` are to die."""
     access = claim.status.access
     if access is None:
         return claim.status
-    update = {"lost_time": now_ms, "renewal_time": now_ms}
+    update = {"lost_time": lost_ms, "renewal_time": now_ms}
     return claim.status.model_copy(update={"access": access.model_copy(update=update)})
 
 

@@ -16,7 +16,7 @@ from sublet.api.common import API_VERSION
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
 from sublet.binder.namespace import TENANT_ACCOUNT
-from sublet.kube.errors import Conflict, Forbidden, Invalid
+from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import ApiServer, Endpoint
 
 SECRET_TYPE: Final = "sublet.dev/kubeconfig"  # noqa: S105  a type, not a secret
@@ -28,7 +28,7 @@ _SHORTEST_HALF_MS: Final = 60_000
 
 
 class SecretTaken(Exception):
-    """A Secret that isn't ours has the name of the claim's kubeconfig; somebody must delete it."""
+    """A Secret that isn't ours has the name of the claim's kubeconfig, or its namespace takes none; somebody must mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ async def write_secret(hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant])
     secret = secret_of(claim, kubeconfig(grants))
     try:
         written = await hub.create(path, secret)
-    except Conflict:
-        written = await _overwrite(hub, path, name, secret)
+    except (Conflict, Forbidden) as error:  # a quota that is used up refuses also what is there
+        written = await _overwrite(hub, path, name, secret, error)
     clusters = tuple(
         ClusterAccess(alias=g.alias, namespace=g.namespace, expiration_time=g.expires_ms)
         for g in grants
@@ -117,11 +117,15 @@ def secret_of(claim: GpuClaim, text: str) -> dict[str, Any]:
 
 
 async def _overwrite(
-    hub: ApiServer, path: str, name: str, secret: dict[str, Any]
+    hub: ApiServer, path: str, name: str, secret: dict[str, Any], refused: Conflict | Forbidden
 ) -> dict[str, Any]:
-    """Replace the Secret of an earlier try; SecretTaken if the name is somebody else's."""
+    """Replace the Secret of an earlier try; SecretTaken if the name is somebody else's, or it can't be made."""
     try:
         return await hub.replace(f"{path}/{name}", secret)
+    except NotFound as error:
+        if isinstance(refused, Conflict):
+            raise  # it went between the two: the next try makes it
+        raise SecretTaken(f"Secret {name} can't be made: {refused.message[:500]}") from error
     except (
         Forbidden,
         Invalid,

@@ -14,7 +14,15 @@ from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.binder import namespace, proof
-from sublet.binder.bind import Checkpoint, furnish, hand_out, is_same_reservation, prove, renew
+from sublet.binder.bind import (
+    Checkpoint,
+    furnish,
+    grants_of,
+    hand_out,
+    is_same_reservation,
+    prove,
+    renew,
+)
 from sublet.binder.ports import ClusterRefuses, Overtaken, Tools
 from sublet.binder.sites import Site, reachable_sites
 from sublet.binder.slots import Urgency
@@ -190,7 +198,10 @@ async def _mend_access(claim: GpuClaim, tools: Tools, findings: list[Finding]) -
     if state is SecretState.TAKEN:
         findings.append(Finding(Reason.ACCESS_LOST, said))
         return claim
-    lost = access_status.lost(claim, tools.clock.now_ms())
+    now_ms = tools.clock.now_ms()
+    # where our clock went back, no token that is out may look younger than its loss
+    lost_ms = max([now_ms, *(g.requested_ms for g in grants_of(claim, tools))])
+    lost = access_status.lost(claim, lost_ms, now_ms)
     renewed = await renew(await tools.claims.write_status(claim, lost), tools)
     if renewed is not None and renewed.status.access is not None:
         partly = renewed.status.access.lost_time is not None

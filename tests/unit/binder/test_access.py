@@ -1,10 +1,14 @@
-"""When a token is renewed, whatever the clock of the cluster that made it says."""
+"""A tenant's tokens and kubeconfig: when they are renewed, and what refuses the Secret."""
+
+from typing import Any
 
 import pytest
 
 from sublet.api.times import Millis
-from sublet.binder.access import Grant
+from sublet.binder.access import Grant, SecretTaken, write_secret
+from sublet.kube.errors import Forbidden, NotFound
 from sublet.kube.session import Endpoint
+from tests.builders.api import as_claim
 
 NOW, HOUR = Millis(1_700_000_000_000), 3_600_000
 
@@ -23,3 +27,38 @@ def test_a_token_is_renewed_before_it_ends_by_any_clock(ahead_ms: int, after_ms:
     grant = Grant("west", "home", Endpoint("https://west"), "t", NOW, expires, 2 * HOUR)
 
     assert grant.renewal_ms - NOW == after_ms
+
+
+class FullNamespace:
+    """A namespace on the hub whose quota of Secrets is used up."""
+
+    def __init__(self, *, has_secret: bool) -> None:
+        self.has_secret = has_secret
+        self.replaced: list[str] = []
+
+    async def create(self, *_: Any) -> dict[str, Any]:
+        raise Forbidden(403, "Forbidden", "exceeded quota: count/secrets", {})
+
+    async def replace(self, path: str, _: Any) -> dict[str, Any]:
+        if not self.has_secret:
+            raise NotFound(404, "NotFound", "not found", {})
+        self.replaced.append(path)
+        return {"metadata": {"resourceVersion": "7"}}
+
+
+def grants() -> list[Grant]:
+    end = Millis(NOW + HOUR)
+    return [Grant("west", "home", Endpoint("https://west"), "t", NOW, end, HOUR)]
+
+
+async def test_a_quota_of_secrets_that_is_used_up_costs_nobody_a_renewal():
+    hub: Any = FullNamespace(has_secret=True)
+    access = await write_secret(hub, as_claim(), grants())
+
+    assert (access.secret_version, len(hub.replaced)) == ("7", 1)
+
+
+async def test_a_namespace_that_takes_no_secret_is_said_and_holds_up_nothing_else():
+    hub: Any = FullNamespace(has_secret=False)
+    with pytest.raises(SecretTaken, match="can't be made: exceeded quota"):
+        await write_secret(hub, as_claim(), grants())

@@ -8,6 +8,8 @@ from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.times import Millis
 from sublet.binder import bind
 from sublet.binder.access import Grant
+from sublet.drift import mend
+from sublet.drift.access import SecretState
 from sublet.kube.session import Endpoint
 from tests.builders.api import NOW
 from tests.builders.clusters import Hub, NotedApi, tools_of
@@ -122,6 +124,21 @@ async def test_another_process_that_doesnt_know_what_was_revoked_does_it_again()
     await setup.renew()
 
     assert (setup.revoked("west"), setup.revoked("east")) == (2, 1)
+
+
+async def test_a_clock_that_went_back_saves_no_token_that_was_out(monkeypatch: pytest.MonkeyPatch):
+    setup = Setup("west", "east")
+    await setup.renew()
+    assert setup.hub.live is not None
+    setup.now -= 600_000
+
+    async def gone(*_: Any) -> SecretState:
+        return SecretState.GONE
+
+    monkeypatch.setattr(mend, "look_at_secret", gone)
+    await mend._mend_access(setup.hub.live, setup.tools, [])
+
+    assert (setup.revoked("west"), setup.revoked("east")) == (2, 2)
 
 
 async def test_a_token_from_before_the_loss_is_no_sign_that_anything_was_revoked():

@@ -1,15 +1,17 @@
 """What onboarding says and remembers, without a cluster."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
 import yaml
 
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID
+from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.binder.namespace import namespace_name
 from sublet.book.inventory import Unfit
+from sublet.cli.onboarding import onboard
 from sublet.cli.onboarding.daemons import (
     RunningPod,
     Toleration,
@@ -21,8 +23,9 @@ from sublet.cli.onboarding.lease_draft import draft
 from sublet.cli.onboarding.marks import Install, check_owner
 from sublet.cli.onboarding.nodes import ADVICE, hardware_findings, some
 from sublet.cli.onboarding.options import Allowed
-from sublet.cli.onboarding.place import Place
+from sublet.cli.onboarding.place import Pair, Place
 from sublet.cli.problems import Problem
+from sublet.kube.session import Endpoint
 from sublet.kube.wire import Node
 from tests.builders.api import uid_of
 from tests.builders.nodes import H200, gpu_node, mig_node
@@ -149,3 +152,38 @@ def test_daemon_sets_in_the_way_are_named(name, toleration, words):
     found = list(daemon_findings({name: [toleration]}, ("kube-system", "gpu-operator")))
 
     assert [words in f.text for f in found] == ([True] if words else [])
+
+
+class Answering:
+    """A cluster that answers with one object, or its list, whatever is asked for."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.answer = answer
+        self.endpoint = Endpoint("https://west", ca_pem="pem")
+        self.deleted: list[str] = []
+
+    async def get(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return self.answer
+
+    async def apply(self, _: str, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "metadata": {**body["metadata"], "resourceVersion": "5"}}
+
+    async def delete(self, path: str, **_: Any) -> None:
+        self.deleted.append(path)
+
+
+async def test_no_credential_is_revoked_once_somebody_else_gave_the_hub_another(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    other = {"metadata": {"name": "theirs", "creationTimestamp": "t", "uid": "u"}, "data": {"token": "eA=="}}  # fmt: skip
+    leased: Any = Answering({"items": [other]})
+    hub: Any = Answering({"data": {"kubeconfig": "dGhlaXJz"}})
+    pair = Pair(leased, ClusterUID("w"), hub, ClusterUID("h"))
+
+    async def used(*_: Any) -> None: ...
+
+    monkeypatch.setattr(onboard, "wait_until_used", used)
+    with pytest.raises(Problem, match="was changed meanwhile, so no credential was revoked"):
+        await onboard._hand_over(onboard.Order(WEST, Allowed(), rotate=True), pair, "mine")
+
+    assert leased.deleted == []

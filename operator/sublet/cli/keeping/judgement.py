@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sublet.api.kinds import CLASSES
-from sublet.api.origin import RESTORED
+from sublet.api.origin import RESTORED, is_awaited
 
 Obj = Mapping[str, Any]
 
@@ -31,6 +31,8 @@ class Step(StrEnum):
     """The hub has the same object in an older state: a person decides."""
     NEWER = "newer"
     """The hub has the same object in a newer state: never overwritten."""
+    BARE = "bare"
+    """A restore was making it when the backup was taken, and it had no status: nothing says who it was but a mark."""
     OTHER = "other"
     """The hub has another object of that name: never overwritten."""
 
@@ -43,10 +45,14 @@ def identity(obj: Obj) -> str:
 
 def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
     """Return what is to be done about one object of a backup that was taken at that instant (RFC 3339)."""
-    if live is None:
-        return Step.CREATE
-    if live["metadata"]["uid"] == saved["metadata"]["uid"]:
+    if live is not None and live["metadata"]["uid"] == saved["metadata"]["uid"]:
         return _same(saved, live)
+    if saved["kind"] != CLASSES.name and is_awaited(saved) and not saved.get("status"):
+        return Step.BARE
+    return Step.CREATE if live is None else _namesake(saved, live, taken)
+
+
+def _namesake(saved: Obj, live: Obj, taken: str) -> Step:
     if saved["kind"] == CLASSES.name:  # known by name alone, and nothing of it is worth a status
         return Step.KEEP if live.get("spec") == saved.get("spec") else Step.OTHER
     was = (live["metadata"].get("annotations") or {}).get(RESTORED)

@@ -88,6 +88,8 @@ def make_map(
     `seen`: lease UID, as it was -> its nodes; `terms`: claim UID, as it was -> what the ledger has of it last.
     Leases come last: nothing can be sold before all that was sold is known.
     """
+    lost = {identity_of(x.metadata, x.status.origin) for x in hub.leases if _is_lost(x)}
+    seen = {uid: replace(found, is_lost=uid in lost) for uid, found in seen.items()}
     rows = [_plain(TENANTS, t, t.status.origin) for t in hub.tenants if _is_restored(t)]
     rows += [_claim(c, seen, terms or {}) for c in hub.claims if _is_restored(c)]
     rows += [_lease(x, seen) for x in hub.leases if _is_restored(x)]
@@ -106,8 +108,17 @@ def strangers(hub: Hub, seen: Mapping[str, Possession]) -> Iterator[tuple[str, s
 
 def digest_of(rows: Iterable[Row]) -> str:
     """Return what names a map: whoever says yes to it has seen exactly these lines."""
-    lines = [f"{r.kind.name} {r.key} {r.old} {r.new} {r.verdict.value}" for r in rows]
+    lines = [
+        f"{r.kind.name} {r.key} {r.old} {r.new} {r.verdict.value} {_taken_ms(r)} {r.release_ms}"
+        for r in rows
+    ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def _taken_ms(row: Row) -> Millis | None:
+    """Return when the backup was taken that an object is from: of another one it would go on otherwise."""
+    origin = row.item.status.origin
+    return origin.backup_time if origin is not None else None
 
 
 def identity_of(meta: ObjectMeta, origin: Origin | None) -> str:
@@ -130,11 +141,19 @@ def _plain(kind: Kind, item: Item, origin: Origin | None, note: str = "") -> Row
     return Row(kind, item, origin.uid, item.metadata.own_uid, verdict, note)
 
 
+def _is_lost(lease: GpuLease) -> bool:
+    """Say whether a person has given the cluster up, before the backup or by a word for this very object."""
+    word = lease.spec.lost
+    return lease.is_lost or (word is not None and word.lease_uid == lease.metadata.own_uid)
+
+
 def _lease(lease: GpuLease, seen: Mapping[str, Possession]) -> Row:
     row = _plain(LEASES, lease, lease.status.origin)
     if row.verdict is not Verdict.ADOPT:
         return row
     found = seen[row.old]
+    if found.unseen and found.is_lost:
+        return _with(row, Verdict.ADOPT, f"it is declared lost: {found.unseen}")
     if found.unseen:
         return _with(row, Verdict.WAIT, found.unseen)
     return _with(row, Verdict.ADOPT, f"{len(found.books)} nodes carry its mark")
@@ -187,7 +206,7 @@ def _unseen(row: Row, nodes: Collection[PlacedNode], seen: Mapping[str, Possessi
     """Return the row of a claim with nodes in a cluster that can't be read, None if all can."""
     for lease_uid, alias in sorted({(n.lease_uid, n.lease) for n in nodes}):
         found = seen.get(lease_uid) or Possession(unseen="its lease isn't on the hub")
-        if found.unseen:
+        if found.unseen and not found.is_lost:
             return _with(row, Verdict.WAIT, f"{alias}: {found.unseen}")
     return None
 
@@ -203,13 +222,15 @@ def _standing(
     if not nodes:
         return row
     holding = [n for n in nodes if _holds(row.old, n.node_uid, seen.values())]
+    lost = [n for n in nodes if seen[n.lease_uid].unseen]
     is_over = term is not None and term.end_ms is not None and _is_news(claim, term)
-    if not holding and (is_over or is_true(claim.status.conditions, "Bound")):
+    if not holding and not lost and (is_over or is_true(claim.status.conditions, "Bound")):
         return _with(row, Verdict.END, "no node holds it any more: released after the backup")
     if term is not None and is_over:
         note = "by the ledger its release had begun: it goes on"
         return replace(_with(row, Verdict.END, note), release_ms=term.end_ms)
-    return _with(row, Verdict.ADOPT, f"{len(holding)} of {len(nodes)} nodes hold it")
+    more = f"; {len(lost)} are in clusters that are lost" if lost else ""
+    return _with(row, Verdict.ADOPT, f"{len(holding)} of {len(nodes)} nodes hold it{more}")
 
 
 def _sequence_of(claim: GpuClaim) -> int:

@@ -30,6 +30,8 @@ class Possession:
     """node UID -> node"""
     unseen: str = ""
     """Why nothing is known."""
+    is_lost: bool = False
+    """By a person's word the cluster won't come back: nobody waits for what it says."""
 
 
 async def read_possession(hub: Cluster, lease: GpuLease, uid: str, namespace: str) -> Possession:

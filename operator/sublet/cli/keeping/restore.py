@@ -28,10 +28,11 @@ _DIFFERS: Final = (Step.UPDATE, Step.NEWER, Step.OTHER)
 _WORDS: Final[Mapping[Step, str]] = {
     Step.CREATE: "isn't there: it is made again",
     Step.FINISH: "was made by an earlier restore: it gets its status",
-    Step.REFRESH: "was restored from an older backup: it gets this one's status",
+    Step.REFRESH: "was restored from an older backup: it is brought to this one",
     Step.KEEP: "is there, and stays as it is",
     Step.UPDATE: "is there in an older state: it is brought to the backup's",
     Step.NEWER: "is there in a newer state, and stays as it is",
+    Step.BARE: "was being restored itself when the backup was taken: take it from the backup that it came from",
     Step.OTHER: "is another object, and stays as it is",
 }
 
@@ -88,6 +89,8 @@ async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
         live = order.live
         if live is None:
             live = await hub.create(path.rpartition("/")[0], _newborn(saved, marked=not is_class))
+        elif (spec := _spec_of(saved, live)) != live.get("spec"):  # from an older backup
+            live = await hub.replace(path, {**live, "spec": spec})
         if not is_class:
             await _put_status(hub, path, live, restored_status(saved, taken_ms))
     except Conflict as error:

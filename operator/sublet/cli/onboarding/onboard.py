@@ -153,8 +153,20 @@ async def _hand_over(order: Order, pair: Pair, token: str) -> None:
     if others and not order.take_over:
         version = written["metadata"]["resourceVersion"]
         await wait_until_used(pair, place, version, order.wait_seconds)
+    await _require_still_ours(pair, secret)
     if revoked := await revoke_others(pair.leased, place.namespace, token):
         say("revoked", counted(revoked, "older credential"))
+
+
+async def _require_still_ours(pair: Pair, secret: Manifest) -> None:
+    """Raise Problem if the hub has another credential by now: what is to be revoked may be the one in use."""
+    found = await applying.read_or_none(pair.hub, applying.path_of(secret))
+    if found is None or (found.get("data") or {}).get("kubeconfig") != secret["data"]["kubeconfig"]:
+        meta = secret["metadata"]
+        raise Problem(
+            f"Secret {meta['namespace']}/{meta['name']} on the hub was changed meanwhile, so no credential was revoked; "
+            "is somebody else onboarding? Run it again without --rotate"
+        )
 
 
 async def _make_probe_namespace(leased: ApiServer, token: str, probe: Manifest) -> bool:

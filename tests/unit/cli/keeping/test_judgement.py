@@ -50,6 +50,15 @@ def test_an_object_is_judged_by_what_is_there(saved, live, step: Step):
     assert judge(saved, live, TAKEN) is step
 
 
+@pytest.mark.parametrize("live", [None, on_the_wire(as_claim(uid=uid_of("namesake")))])
+def test_what_was_being_restored_itself_is_not_restored_as_somebody_new(live):
+    newborn = {k: v for k, v in restored(BOUND).items() if k != "status"}
+
+    assert judge(newborn, live, LATER) is Step.BARE
+    assert judge(newborn, newborn, LATER) is Step.KEEP
+    assert judge(newborn, restored(BOUND), LATER) is Step.NEWER
+
+
 def test_what_is_held_from_an_older_backup_is_brought_to_a_newer_one_and_never_back():
     held = restored(PENDING)
 

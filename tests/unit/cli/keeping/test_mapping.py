@@ -16,6 +16,7 @@ from sublet.book.plan import plan
 from sublet.cli.keeping.adopt import Word, adopted_status
 from sublet.cli.keeping.mapping import Hub, Row, Term, Verdict, digest_of, make_map, strangers
 from sublet.cli.keeping.possession import Possession
+from sublet.cli.keeping.restore import restored_status
 from sublet.hub.meter import facts_of
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.fleet import bound, carried_out, inventory, nodes, reserve_of, view
@@ -72,6 +73,21 @@ def test_a_cluster_that_cant_be_read_is_no_proof_of_anything():
 
     assert (found.verdict, found.note) == (Verdict.WAIT, "west: no answer")
     assert make_map(Hub(claims=[held()]), {})[0].verdict is Verdict.WAIT
+
+
+@pytest.mark.parametrize("word_of", ["new", "another"])
+def test_a_cluster_that_a_person_gave_up_is_waited_for_by_nobody_and_nothing_is_concluded_from_it(
+    word_of: str,
+):
+    body = restored(on_the_wire(WEST, "GpuLease"))
+    body["spec"]["lost"] = {"leaseUID": uid_of(word_of), "time": "2026-11-22T09:00:00Z", "by": "ann"}  # fmt: skip
+    hub = Hub(claims=[held()], leases=[GpuLease.model_validate(body)])
+    rows = make_map(hub, {LEASE_UID: Possession(unseen="no answer")})
+
+    waits = word_of == "another"
+    assert [r.verdict for r in rows] == [Verdict.WAIT if waits else Verdict.ADOPT] * 2
+    if not waits:
+        assert rows[0].note == "0 of 2 nodes hold it; 2 are in clusters that are lost"
 
 
 @pytest.mark.parametrize(
@@ -170,6 +186,15 @@ def test_leases_come_last_so_that_nothing_is_sold_before_all_that_was_sold_is_kn
 def test_a_yes_is_to_one_map_alone():
     assert digest_of([row(FULL)]) == digest_of([row(FULL)])
     assert digest_of([row(FULL)]) != digest_of([row({})])
+
+
+def test_a_yes_is_not_to_what_was_restored_from_another_backup_since():
+    body = restored(on_the_wire(BOUND))
+    body["status"] = restored_status(body, LATER)
+
+    newer = row(FULL, parsed(body))
+    assert newer.verdict is row(FULL).verdict
+    assert digest_of([newer]) != digest_of([row(FULL)])
 
 
 def test_what_nodes_hold_for_claims_that_nobody_knows_is_named():
