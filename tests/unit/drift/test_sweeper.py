@@ -1,6 +1,7 @@
 """Taking orphans back: never at first sight, the ledger first, and not while the hub has the claim after all."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -81,8 +82,9 @@ class World:
     def _said(self, orphans: Any) -> None:
         self.said = orphans.reason
 
-    async def look(self) -> None:
-        await self.sweeper.tend(ClusterUID(CLUSTER), [self.place], [ORPHAN], Claims(()))
+    async def look(self, *orphans: Orphan) -> None:
+        found = orphans or (ORPHAN,)
+        await self.sweeper.tend(ClusterUID(CLUSTER), [self.place], found, Claims(()))
 
     async def end(self) -> None:
         tasks = [c.task for c in self.sweeper._cases.values() if c.task is not None]
@@ -129,6 +131,21 @@ async def test_a_claim_that_is_on_the_hub_with_the_node_is_none():
 
     assert world.said == ""
     assert world.api.calls == []
+
+
+async def test_an_entry_alone_never_costs_a_claim_that_lives_on_elsewhere_its_namespace():
+    known = replace(OPEN, source_version="0")
+    world = World(known)
+    live = bound(held(as_claim(claim(), uid=str(GONE)), WEST, [nodes(WEST, 1)[0]]))
+    world.items.append(on_the_wire(live))
+    for _ in range(3):
+        await world.look(replace(ORPHAN, namespaces=()))
+        await world.end()
+
+    assert world.said == "TakenBack"
+    assert world.api.sent("DELETE") == []
+    assert world.api.sent("PATCH")[0] == "/api/v1/nodes/n0"
+    assert world.facts == [known]
 
 
 async def test_nothing_is_done_while_the_hub_is_older_than_the_ledger():
