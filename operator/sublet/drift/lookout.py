@@ -105,6 +105,7 @@ class Lookout:
             claim_uid = ClaimUID(claim.metadata.uid)
             self._news.note_nodes(claim_uid, uid, tuple(findings.get(claim_uid, ())))
             self._news.recall(claim)
+        self._news.keep(uid, here)
         unwell = []
         for number, claim in enumerate(steady):
             if number % _AT_A_STRETCH == 0:
