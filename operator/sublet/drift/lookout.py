@@ -20,11 +20,10 @@ from sublet.binder.sites import Site, reachable_sites
 from sublet.book.inventory import Unfit
 from sublet.drift.access import SecretState, look_at_secret
 from sublet.drift.claims import Claims, is_steady
-from sublet.drift.compare import differences
 from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import Sight, look
 from sublet.drift.marks import judge
-from sublet.drift.mend import is_handed_over
+from sublet.drift.mend import drifted, is_handed_over
 from sublet.drift.news import News
 from sublet.drift.nodes import mend_node
 from sublet.drift.orphans import Entry, Orphan
@@ -188,23 +187,24 @@ class Lookout:
             return True
         sites, _ = reachable_sites(claim, self._tools, allocation_of(claim).placements)
         here = [s for s in sites if s.cluster.facts.cluster_uid == cluster_uid]
-        if any(_differs(site, sight) or not is_handed_over(claim, site) for site in here):
+        if any(
+            self._differs(claim, site, sight) or not is_handed_over(claim, site) for site in here
+        ):
             return True
         access = claim.status.access
         if access is None or (hash(claim.metadata.uid) + self._looks[cluster_uid]) % _SECRETS_IN:
             return False
         return await look_at_secret(self._tools.hub, claim, access) is not SecretState.FINE
 
-
-def _differs(site: Site, sight: Sight) -> bool:
-    """Say whether a namespace isn't as it should be; not judged while a node of it isn't seen: unknown is not drift."""
-    seen = sight.home(site.home.name)
-    if seen.namespace is None or seen.is_ending or not seen.is_of(site.home.claim_uid):
-        return True
-    nodes = [(b.place.node_uid, b.cluster.node(NodeName(b.place.node))) for b in site.berths]
-    if any(node is None or node.metadata.uid != uid for uid, node in nodes):
-        return False
-    return bool(differences(site.home, seen))
+    def _differs(self, claim: GpuClaim, site: Site, sight: Sight) -> bool:
+        """Say whether a namespace isn't as it should be; not judged while a node of it isn't seen: unknown is not drift."""
+        seen = sight.home(site.home.name)
+        if seen.namespace is None or seen.is_ending or not seen.is_of(site.home.claim_uid):
+            return True
+        nodes = [(b.place.node_uid, b.cluster.node(NodeName(b.place.node))) for b in site.berths]
+        if any(node is None or node.metadata.uid != uid for uid, node in nodes):
+            return False
+        return bool(drifted(claim, site, seen, self._tools))
 
 
 def left_by(lease: GpuLease) -> frozenset[ClaimUID]:

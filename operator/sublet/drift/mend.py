@@ -16,7 +16,7 @@ from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.binder import namespace, proof
 from sublet.binder.bind import Checkpoint, furnish, hand_out, is_same_reservation, prove, renew
 from sublet.binder.ports import ClusterRefuses, Overtaken, Tools
-from sublet.binder.sites import Site, reachable_sites
+from sublet.binder.sites import Site, is_share_known, reachable_sites
 from sublet.binder.slots import Urgency
 from sublet.drift.access import SecretState, look_at_secret
 from sublet.drift.claims import is_steady
@@ -64,6 +64,18 @@ def is_handed_over(claim: GpuClaim, site: Site) -> bool:
     return access is not None and site.home.name in {c.namespace for c in access.clusters}
 
 
+def drifted(claim: GpuClaim, site: Site, seen: Observed, tools: Tools) -> list[Difference]:
+    """Return what differs in one namespace.
+
+    A quota's limits on CPU and memory are those of a part of a node: no quota is called changed while nobody knows
+    whether the claim has such a part, or it would lose them.
+    """
+    found = differences(site.home, seen)
+    if is_share_known(claim, site, tools):
+        return found
+    return [d for d in found if (d.plural, d.what) != ("resourcequotas", What.CHANGED)]
+
+
 def _sites(claim: GpuClaim, cluster_uid: ClusterUID, tools: Tools) -> list[Site]:
     found, _ = reachable_sites(claim, tools, allocation_of(claim).placements)
     return [site for site in found if site.cluster.facts.cluster_uid == cluster_uid]
@@ -92,7 +104,7 @@ async def _mend_site(
         findings.append(Finding(Reason.ISOLATION_DEGRADED, message))
         return claim
     mended = []
-    for each in differences(site.home, seen):
+    for each in drifted(claim, site, seen, tools):
         async with site.asking(Urgency.SETUP):
             if await _put_back(site, seen, each):
                 mended.append(str(each))

@@ -6,15 +6,19 @@ from typing import Any
 import pytest
 
 from sublet.api import bound_status
+from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
 from sublet.api.ids import ClusterUID
+from sublet.binder.sites import reachable_sites
 from sublet.drift import mend
+from sublet.drift.compare import Difference, Observed, What
 from sublet.drift.finding import Finding, Reason
-from sublet.drift.mend import mending
+from sublet.drift.mend import drifted, mending
 from sublet.kube.errors import Conflict, NotFound
-from tests.builders.api import NOW, as_claim, as_lease
+from tests.builders.api import NOW, as_claim, as_class, as_lease, gpu_class
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.fleet import bound, held, nodes
+from tests.builders.wire import wire_node
 
 WEST = as_lease()
 LEASE = WEST.metadata.uid
@@ -127,6 +131,28 @@ async def test_what_has_our_names_and_isnt_ours_is_left_alone():
 
     assert {f.reason for f in found} == {Reason.ISOLATION_DEGRADED}
     assert api.sent("APPLY", "DELETE") == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "changed"), [({}, False), ({"nvidia.com/gpu": "8"}, True)], ids=["restarts", "whole"]
+)
+def test_a_quota_keeps_its_limits_while_nobody_knows_whether_the_claim_has_a_part_of_a_node(
+    shown: dict[str, str], changed: bool
+):
+    claim = bound(held(as_claim(), WEST, NODES, gpus=4))
+    tools = tools_of(Hub(claim), {LEASE: WEST}, {LEASE: NotedApi(claim.metadata.uid)})
+    share = {"cpuPerGpu": 8, "memoryMiBPerGpu": 1024}
+    tools.class_ = lambda _: as_class(gpu_class(hostShare=share))
+    node = wire_node()
+    node.metadata.labels.pop("nvidia.com/gpu.count", None)
+    node.status.allocatable = shown
+    tools.cluster(LEASE).node = lambda _: node
+    ((site,), _) = reachable_sites(claim, tools, allocation_of(claim).placements)
+    quota = {"metadata": {"labels": labelled(claim)["labels"]}, "spec": {"hard": {"limits.cpu": "1"}}}
+
+    found = drifted(claim, site, Observed(None, {("resourcequotas", "sublet"): quota}), tools)
+
+    assert (Difference("resourcequotas", "sublet", What.CHANGED) in found) is changed
 
 
 @pytest.mark.parametrize("begun", [False, True])
