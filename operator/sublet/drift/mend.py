@@ -103,8 +103,12 @@ async def _mend_site(
         )
         findings.append(Finding(Reason.ISOLATION_DEGRADED, message))
         return claim
-    mended = []
-    for each in drifted(claim, site, seen, tools):
+    mended, wrong = [], drifted(claim, site, seen, tools)
+    if await _has_no_account(site, wrong):
+        # said first: once the account is there nothing else tells that its tokens are dead
+        said = access_status.overdue(claim, tools.clock.now_ms())
+        claim = await tools.claims.write_status(claim, said)
+    for each in wrong:
         async with site.asking(Urgency.SETUP):
             if await _put_back(site, seen, each):
                 mended.append(str(each))
@@ -117,6 +121,15 @@ async def _mend_site(
     if any(each.startswith("serviceaccounts/") for each in mended):
         return await _new_tokens(claim, tools)  # those of an account that is gone are dead
     return claim
+
+
+async def _has_no_account(site: Site, wrong: list[Difference]) -> bool:
+    """Say whether the tenant's account is gone; one of its name that isn't ours is there, and has tokens of its own."""
+    account = "serviceaccounts", namespace.TENANT_ACCOUNT
+    if Difference(*account, What.MISSING) not in wrong:
+        return False
+    async with site.asking(Urgency.SETUP):
+        return await find_named(site.cluster.api, site.home.name, account) is None
 
 
 def _not_ours(site: Site, each: Difference) -> str:

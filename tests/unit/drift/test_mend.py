@@ -9,6 +9,8 @@ from sublet.api import bound_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
 from sublet.api.ids import ClusterUID
+from sublet.binder.access import renewal_ms
+from sublet.binder.ports import ClusterSilent
 from sublet.binder.sites import reachable_sites
 from sublet.drift import mend
 from sublet.drift.compare import Difference, Observed, What
@@ -53,7 +55,7 @@ class Home(NotedApi):
             if self._meta is None:
                 raise NotFound(404, "NotFound", path)
             return {"metadata": {"uid": "n1", "name": path.rsplit("/", 1)[1], **self._meta}}
-        if "fieldSelector" in params:
+        if "fieldSelector" in params and self._taken:
             return {"items": [{"metadata": {"name": "x", "managedFields": [{"manager": "kubectl"}]}}]}  # fmt: skip
         return {"metadata": {}, "items": []}
 
@@ -79,9 +81,9 @@ class Writing(Hub):
         return {}
 
 
-async def run(claim: GpuClaim, api: Home) -> tuple[Finding, ...]:
+async def run(claim: GpuClaim, api: Home, hub: Writing | None = None) -> tuple[Finding, ...]:
     """Mend a claim; returns what was found."""
-    hub = Writing(claim, api.calls)
+    hub = hub or Writing(claim, api.calls)
     tools = tools_of(hub, {LEASE: WEST}, {LEASE: api})
     tools.hub = hub
     found: list[Finding] = []
@@ -130,7 +132,7 @@ async def test_what_has_our_names_and_isnt_ours_is_left_alone():
     found = await run(claim, api)
 
     assert {f.reason for f in found} == {Reason.ISOLATION_DEGRADED}
-    assert api.sent("APPLY", "DELETE") == []
+    assert api.sent("APPLY", "DELETE", "HUB") == []
 
 
 @pytest.mark.parametrize(
@@ -153,6 +155,24 @@ def test_a_quota_keeps_its_limits_while_nobody_knows_whether_the_claim_has_a_par
     found = drifted(claim, site, Observed(None, {("resourcequotas", "sublet"): quota}), tools)
 
     assert (Difference("resourcequotas", "sublet", What.CHANGED) in found) is changed
+
+
+async def test_tokens_of_an_account_that_is_gone_are_due_on_the_hub_before_it_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    claim = bound_claim()
+    api = Home(claim, labelled(claim))
+    hub = Writing(claim, api.calls)
+
+    async def ends_here(_: Any) -> None:
+        raise ClusterSilent("west")
+
+    monkeypatch.setattr(mend, "_see_quota", ends_here)
+    with pytest.raises(ClusterSilent):
+        await run(claim, api, hub)
+
+    assert api.calls[0] == ("HUB", "")
+    assert renewal_ms(hub.live or claim, 3_600) == NOW + 10**9
 
 
 @pytest.mark.parametrize("begun", [False, True])
