@@ -1,5 +1,6 @@
 """Mending against a cluster that answers as a test says: what is asked, in which order, and what is left alone."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,9 @@ from sublet.api import bound_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
 from sublet.api.ids import ClusterUID
+from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.binder.access import renewal_ms
+from sublet.binder.binder import Binder
 from sublet.binder.ports import ClusterSilent
 from sublet.binder.sites import reachable_sites
 from sublet.drift import mend
@@ -204,3 +207,27 @@ async def test_a_successor_is_said_on_the_hub_before_it_is_made_and_only_once(
     new = ("FURNISH", f"sublet-{claim.metadata.uid}-2")
     assert api.calls[:2] == ([new, ("HUB", "")] if begun else [("HUB", ""), new])
     assert made == ["kubeconfig"]
+
+
+async def test_a_mending_that_must_wait_is_looked_at_when_it_is_due_and_then_forgotten():
+    claim, idle = bound_claim(), asyncio.Event()
+    kept = claim.metadata.model_copy(update={"finalizers": (RELEASE_FINALIZER,)})
+    claim = claim.model_copy(update={"metadata": kept})
+    tools = tools_of(Hub(claim), {LEASE: WEST}, {})
+    binder = Binder(
+        tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
+    )
+
+    async def silent(*_: Any) -> None:
+        raise ClusterSilent("west")
+
+    tools.clock.now_ms = lambda: NOW
+    assert binder.mend(claim, silent)
+    await idle.wait()
+    assert binder.is_asked_for(claim)
+    assert not binder.tend(claim)
+
+    tools.clock.now_ms = lambda: NOW + 60_000
+    assert not binder.tend(claim)
+    assert binder.due_ms is None
+    assert not binder.is_asked_for(claim)
