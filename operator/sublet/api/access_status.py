@@ -48,6 +48,15 @@ def lost(claim: GpuClaim, lost_ms: Millis, now_ms: Millis) -> ClaimStatus:
     return claim.status.model_copy(update={"access": access.model_copy(update=update)})
 
 
+def overdue(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
+    """Its tokens are dead, as their account is gone: new ones are due at once."""
+    access = claim.status.access
+    if access is None:
+        return claim.status
+    update = {"access": access.model_copy(update={"renewal_time": now_ms})}
+    return claim.status.model_copy(update=update)
+
+
 def _until(alias: str, expires_ms: Millis, now_ms: Millis) -> str:
     lasts = "lasts until" if expires_ms > now_ms else "ended"
     return f"access to {alias} {lasts} {format_instant(expires_ms)}: the cluster can't be reached"

@@ -155,7 +155,9 @@ class Binder:
 
     def is_asked_for(self, claim: GpuClaim) -> bool:
         """Say whether a claim's status asks for work, now or when what was put off is due."""
-        return self._works.asked_for(claim) is not None
+        # what only a decision or a look asked for, too: the next `tend` after that instant forgets it
+        is_put_off = ClaimUID(claim.metadata.uid) in self._put_off
+        return is_put_off or self._works.asked_for(claim) is not None
 
     @property
     def due_ms(self) -> Millis | None:

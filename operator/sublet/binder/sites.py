@@ -120,10 +120,24 @@ def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> 
     )
 
 
+def is_share_known(claim: GpuClaim, site: Site, tools: Tools) -> bool:
+    """Say whether the home's `host_share` is what it should be: unknown while a node isn't seen, or shows no GPUs."""
+    class_ = tools.class_(claim.spec.class_name)
+    if class_ is not None and class_.spec.host_share is None:
+        return True
+    are_seen = all(_shown(b) >= b.place.gpus for b in site.berths)
+    return are_seen and (class_ is not None or not any(_is_part(b) for b in site.berths))
+
+
 def _is_part(berth: Berth) -> bool:
     """Say whether the claim has some of a node's GPUs only, by what the node was last seen with."""
+    return berth.place.gpus < _shown(berth)
+
+
+def _shown(berth: Berth) -> int:
+    """Return the GPUs that the claim's node was last seen with, 0 if it wasn't."""
     node = berth.cluster.node(NodeName(berth.place.node))
     if node is None:
-        return False
+        return 0
     shown = (node.status.allocatable.get(GPU), node.metadata.labels.get(f"{GPU}.count"))
-    return berth.place.gpus < max((int(n) for n in shown if n and n.isdecimal()), default=0)
+    return max((int(n) for n in shown if n and n.isdecimal()), default=0)

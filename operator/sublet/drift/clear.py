@@ -57,10 +57,12 @@ class Clearing:
         await guard()
         await self._close_bill()
         sites = self._sites(cluster, lease)
-        for site in sites:
+        # where none was seen, the name stands for the cluster alone: the claim may live on under it
+        homes = sites if self._orphan.namespaces else []
+        for site in homes:
             await shut_out(site)
         await guard()
-        for site in sites:
+        for site in homes:
             await empty(site)
         await self._see_nobody(sites[0])
         self._rest(lease)

@@ -98,6 +98,8 @@ class Drift:
     def tend(self, leases: Iterable[GpuLease]) -> None:
         """Start the looks that are due."""
         by_cluster: dict[ClusterUID, list[Place]] = {}
+        leases = tuple(leases)
+        self._sweeper.recall(leases)
         for lease in leases:
             cluster = self._cluster(LeaseUID(lease.metadata.uid))
             if cluster is not None and cluster.facts.synced and cluster.facts.cluster_uid:

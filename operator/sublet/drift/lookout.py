@@ -4,7 +4,7 @@ Nodes are put right here, under tests of their own; claims that need mending, an
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, ClusterUID, NodeName, NodeUID
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID
 from sublet.binder.namespace import CLAIM_LABEL
 from sublet.binder.nodes import CLAIM_NAMESPACE, foreign_pods
 from sublet.binder.ports import Tools
@@ -20,11 +20,10 @@ from sublet.binder.sites import Site, reachable_sites
 from sublet.book.inventory import Unfit
 from sublet.drift.access import SecretState, look_at_secret
 from sublet.drift.claims import Claims, is_steady
-from sublet.drift.compare import differences
 from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import Sight, look
 from sublet.drift.marks import judge
-from sublet.drift.mend import is_handed_over
+from sublet.drift.mend import drifted, is_handed_over
 from sublet.drift.news import News
 from sublet.drift.nodes import mend_node
 from sublet.drift.orphans import Entry, Orphan
@@ -72,10 +71,12 @@ class Lookout:
     def __init__(self, tools: Tools, news: News) -> None:
         self._tools = tools
         self._news = news
-        self._looks = 0
+        self._looks: Counter[ClusterUID] = Counter()
+        """Each cluster's own: of a number that all share, each might see every fifth alone"""
         self._doubted: dict[NodeUID, tuple[str, frozenset[ClaimUID]]] = {}
         """node UID -> what the last look doubted, and whom it didn't know there"""
-        self._pods_seen: dict[NodeUID, int] = {}  # node UID -> look at which its pods were seen
+        self._pods_seen: dict[LeaseUID, dict[NodeUID, int]] = {}
+        """lease -> node UID -> look at which its pods were seen"""
 
     async def look(
         self,
@@ -85,7 +86,7 @@ class Lookout:
         is_busy: Callable[[ClaimUID], bool],
     ) -> Found:
         """Look once; raises the API's errors."""
-        self._looks += 1
+        self._looks[uid] += 1
         sight = await look(places[0].cluster)
         here = {c.metadata.uid: c for p in places for c in claims.of_lease(p.cluster.lease_uid)}
         steady = [
@@ -98,11 +99,12 @@ class Lookout:
                 if number % _AT_A_STRETCH == 0:
                     await asyncio.sleep(0)
                 await self._node(place, node, claims, here, is_busy, findings, strangers)
-            await self._pods(place)
+            await self._pods(place, self._looks[uid])
         for claim in here.values():
             claim_uid = ClaimUID(claim.metadata.uid)
             self._news.note_nodes(claim_uid, uid, tuple(findings.get(claim_uid, ())))
             self._news.recall(claim)
+        self._news.keep(uid, here)
         unwell = []
         for number, claim in enumerate(steady):
             if number % _AT_A_STRETCH == 0:
@@ -164,13 +166,16 @@ class Lookout:
             return Reason.FOREIGN_POD
         return Reason.PROFILE_CHANGED if state is not None and state.unfit in _PROFILE else None
 
-    async def _pods(self, place: Place) -> None:
+    async def _pods(self, place: Place, number: int) -> None:
         """Look at the pods of a few of the lease's nodes: a foreign one keeps a node from being sold."""
         uid = place.lease.metadata.uid
         ours = [n for n in place.cluster.nodes() if n.metadata.labels.get(LEASE_LABEL) == uid]
-        ours.sort(key=lambda n: self._pods_seen.get(NodeUID(n.metadata.uid), 0))
+        before = self._pods_seen.get(place.cluster.lease_uid, {})
+        seen = {u: before.get(u, 0) for u in (NodeUID(n.metadata.uid) for n in ours)}
+        self._pods_seen[place.cluster.lease_uid] = seen
+        ours.sort(key=lambda n: seen[NodeUID(n.metadata.uid)])
         for node in ours[:_PODS_OF_NODES]:
-            self._pods_seen[NodeUID(node.metadata.uid)] = self._looks
+            seen[NodeUID(node.metadata.uid)] = number
             name = NodeName(node.metadata.name)
             # adoption looks again at a node that has some
             if not place.cluster.is_foreign(name) and await foreign_pods(place.cluster, node):
@@ -182,23 +187,24 @@ class Lookout:
             return True
         sites, _ = reachable_sites(claim, self._tools, allocation_of(claim).placements)
         here = [s for s in sites if s.cluster.facts.cluster_uid == cluster_uid]
-        if any(_differs(site, sight) or not is_handed_over(claim, site) for site in here):
+        if any(
+            self._differs(claim, site, sight) or not is_handed_over(claim, site) for site in here
+        ):
             return True
         access = claim.status.access
-        if access is None or (hash(claim.metadata.uid) + self._looks) % _SECRETS_IN:
+        if access is None or (hash(claim.metadata.uid) + self._looks[cluster_uid]) % _SECRETS_IN:
             return False
         return await look_at_secret(self._tools.hub, claim, access) is not SecretState.FINE
 
-
-def _differs(site: Site, sight: Sight) -> bool:
-    """Say whether a namespace isn't as it should be; not judged while a node of it isn't seen: unknown is not drift."""
-    seen = sight.home(site.home.name)
-    if seen.namespace is None or seen.is_ending or not seen.is_of(site.home.claim_uid):
-        return True
-    nodes = [(b.place.node_uid, b.cluster.node(NodeName(b.place.node))) for b in site.berths]
-    if any(node is None or node.metadata.uid != uid for uid, node in nodes):
-        return False
-    return bool(differences(site.home, seen))
+    def _differs(self, claim: GpuClaim, site: Site, sight: Sight) -> bool:
+        """Say whether a namespace isn't as it should be; not judged while a node of it isn't seen: unknown is not drift."""
+        seen = sight.home(site.home.name)
+        if seen.namespace is None or seen.is_ending or not seen.is_of(site.home.claim_uid):
+            return True
+        nodes = [(b.place.node_uid, b.cluster.node(NodeName(b.place.node))) for b in site.berths]
+        if any(node is None or node.metadata.uid != uid for uid, node in nodes):
+            return False
+        return bool(drifted(claim, site, seen, self._tools))
 
 
 def left_by(lease: GpuLease) -> frozenset[ClaimUID]:

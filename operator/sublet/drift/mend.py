@@ -24,7 +24,7 @@ from sublet.binder.bind import (
     renew,
 )
 from sublet.binder.ports import ClusterRefuses, Overtaken, Tools
-from sublet.binder.sites import Site, reachable_sites
+from sublet.binder.sites import Site, is_share_known, reachable_sites
 from sublet.binder.slots import Urgency
 from sublet.drift.access import SecretState, look_at_secret
 from sublet.drift.claims import is_steady
@@ -72,6 +72,18 @@ def is_handed_over(claim: GpuClaim, site: Site) -> bool:
     return access is not None and site.home.name in {c.namespace for c in access.clusters}
 
 
+def drifted(claim: GpuClaim, site: Site, seen: Observed, tools: Tools) -> list[Difference]:
+    """Return what differs in one namespace.
+
+    A quota's limits on CPU and memory are those of a part of a node: no quota is called changed while nobody knows
+    whether the claim has such a part, or it would lose them.
+    """
+    found = differences(site.home, seen)
+    if is_share_known(claim, site, tools):
+        return found
+    return [d for d in found if (d.plural, d.what) != ("resourcequotas", What.CHANGED)]
+
+
 def _sites(claim: GpuClaim, cluster_uid: ClusterUID, tools: Tools) -> list[Site]:
     found, _ = reachable_sites(claim, tools, allocation_of(claim).placements)
     return [site for site in found if site.cluster.facts.cluster_uid == cluster_uid]
@@ -99,8 +111,12 @@ async def _mend_site(
         )
         findings.append(Finding(Reason.ISOLATION_DEGRADED, message))
         return claim
-    mended = []
-    for each in differences(site.home, seen):
+    mended, wrong = [], drifted(claim, site, seen, tools)
+    if await _has_no_account(site, wrong):
+        # said first: once the account is there nothing else tells that its tokens are dead
+        said = access_status.overdue(claim, tools.clock.now_ms())
+        claim = await tools.claims.write_status(claim, said)
+    for each in wrong:
         async with site.asking(Urgency.SETUP):
             if await _put_back(site, seen, each):
                 mended.append(str(each))
@@ -113,6 +129,15 @@ async def _mend_site(
     if any(each.startswith("serviceaccounts/") for each in mended):
         return await _new_tokens(claim, tools)  # those of an account that is gone are dead
     return claim
+
+
+async def _has_no_account(site: Site, wrong: list[Difference]) -> bool:
+    """Say whether the tenant's account is gone; one of its name that isn't ours is there, and has tokens of its own."""
+    account = "serviceaccounts", namespace.TENANT_ACCOUNT
+    if Difference(*account, What.MISSING) not in wrong:
+        return False
+    async with site.asking(Urgency.SETUP):
+        return await find_named(site.cluster.api, site.home.name, account) is None
 
 
 def _not_ours(site: Site, each: Difference) -> str:

@@ -4,7 +4,7 @@ One condition, Degraded, is shared with the book: what it says of a failed node 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import GpuClaim
@@ -31,6 +31,17 @@ class News:
     def note_nodes(self, uid: ClaimUID, cluster: ClusterUID, findings: tuple[Finding, ...]) -> None:
         """Take over what a look at a claim's nodes in one cluster found."""
         self._put(uid, f"nodes {cluster}", findings)
+
+    def keep(self, cluster: ClusterUID, here: Collection[str]) -> None:
+        """Forget what was found in a cluster of claims that have nothing there any more; `here`: those that have, by UID."""
+        sources = {f"mend {cluster}", f"nodes {cluster}"}
+        for uid in [u for u, found in self._found.items() if u not in here and sources & {*found}]:
+            kept = {k: v for k, v in self._found[uid].items() if k not in sources}
+            if kept:
+                self._found[uid] = kept
+            else:
+                del self._found[uid]
+            self._untold.add(uid)
 
     def is_unwell(self, uid: ClaimUID, cluster: ClusterUID) -> bool:
         """Say whether the last mending left something to say."""

@@ -64,6 +64,9 @@ class Fate(StrEnum):
 
 HELD: Final = (Fate.HUB_REWOUND, Fate.TOO_MANY, Fate.AWAITED, Fate.UNKNOWN)
 """Fates in which nothing is done without a person, the most telling first."""
+LASTING: Final = frozenset({Fate.HUB_REWOUND, Fate.TOO_MANY})
+"""Fates that stay an orphan's while it is one: a hub that goes on writes soon overtakes the version that told of it, and
+of many that vanished few are left when most were adopted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +85,32 @@ class Witness:
     """Claims that were restored and wait to be adopted, by the UIDs that they had; none of `hub_claims`."""
 
 
-def fate_of(orphan: Orphan, witness: Witness, *, seen_before: bool, released: bool) -> Fate:
-    """Judge one orphan; `seen_before`: an earlier look at hub and cluster showed it, too; `released`: a person's word."""
+def fate_of(
+    orphan: Orphan,
+    witness: Witness,
+    *,
+    seen_before: bool,
+    released: bool,
+    lasting: Fate | None = None,
+) -> Fate:
+    """Judge one orphan; `seen_before`: an earlier look at hub and cluster showed it, too; `released`: a person's word.
+
+    `lasting`: what an earlier look found that only a person ends.
+    """
     uid, facts = orphan.claim_uid, witness.facts.get(orphan.claim_uid, ())
     live = witness.hub_claims.get(uid)
     if uid in witness.awaited or (live is not None and _has(live, orphan)):
         return Fate.AWAITED if uid in witness.awaited else Fate.NONE
-    if not seen_before:
-        return Fate.WAITS
     if released:
-        return Fate.TAKEN_BACK
+        return Fate.TAKEN_BACK if seen_before else Fate.WAITS
+    if lasting is not None:
+        return lasting
     if witness.hub_version < witness.newest_version or (
         live is not None and _is_rewound(live, facts)
     ):
         return Fate.HUB_REWOUND
+    if not seen_before:
+        return Fate.WAITS
     if uid not in witness.hub_claims and not facts:
         return Fate.UNKNOWN
     return Fate.TAKEN_BACK

@@ -5,13 +5,15 @@ most one taking back is under way per orphan; what is left to do is found again 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
+from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.api.kinds import CLAIMS
 from sublet.api.origin import awaited_uids, former_uid, is_awaited
@@ -21,6 +23,7 @@ from sublet.drift.claims import Claims
 from sublet.drift.clear import Clearing, Ledger
 from sublet.drift.lookout import Place
 from sublet.drift.orphans import (
+    LASTING,
     Fate,
     Orphan,
     Witness,
@@ -45,6 +48,8 @@ class _Case:
 
     absent_ms: Millis
     """When the hub was first seen without it."""
+    lasting: Fate | None = None
+    """What was found that only a person ends."""
     clearing: Clearing | None = None
     task: asyncio.Task[None] | None = None
 
@@ -59,6 +64,14 @@ class Sweeper:
         self._ledger = ledger
         self._hub_uid = hub_uid
         self._cases: dict[_Key, _Case] = {}
+        self._said: dict[str, Fate | None] = {}
+        """lease UID -> what its condition said that lasts, when this process saw it first"""
+
+    def recall(self, leases: Iterable[GpuLease]) -> None:
+        """Take over what another process said that lasts, before it is said anew."""
+        for lease in leases:
+            if lease.metadata.uid not in self._said:
+                self._said[lease.metadata.uid] = _lasting(lease)
 
     async def tend(
         self,
@@ -78,8 +91,11 @@ class Sweeper:
             witness = await self._ask({o.claim_uid for o in orphans})
             fates = self._fates(cluster, places, orphans, witness)
             known = {c.metadata.uid for p in places for c in claims.of_lease(p.cluster.lease_uid)}
+            released = _released(places)
             for uid in too_many(fates, witness, len(known)):
-                fates[uid] = Fate.TOO_MANY
+                if uid not in released:
+                    fates[uid] = Fate.TOO_MANY
+            self._remember(cluster, fates)
             for orphan in orphans:
                 fate = fates[orphan.claim_uid]
                 found.setdefault(fate, []).append(orphan)
@@ -87,6 +103,8 @@ class Sweeper:
                     self._start(cluster, places, orphan, witness)
         reason, message = words(found)
         for place in places:
+            if not LASTING & found.keys():
+                self._said[place.lease.metadata.uid] = None
             place.cluster.note_orphans(Orphans(reason, message))
 
     async def close(self) -> None:
@@ -103,30 +121,43 @@ class Sweeper:
         orphans: Sequence[Orphan],
         witness: Witness,
     ) -> dict[ClaimUID, Fate]:
-        released = {uid for p in places for uid in p.lease.spec.release_orphans}
+        released = _released(places)
+        said = next((x for p in places if (x := self._said.get(p.lease.metadata.uid))), None)
         fates: dict[ClaimUID, Fate] = {}
         for orphan in orphans:
             key = (cluster, orphan.claim_uid)
+            case = self._cases.get(key)
             fates[orphan.claim_uid] = fate_of(
                 orphan,
                 witness,
-                seen_before=key in self._cases,
+                seen_before=case is not None,
                 released=orphan.claim_uid in released,
+                lasting=case.lasting if case is not None else said,
             )
-            if fates[orphan.claim_uid] is Fate.NONE:
-                self._cases.pop(key, None)
+            if fates[orphan.claim_uid] in (Fate.NONE, Fate.AWAITED):
+                self._cases.pop(key, None)  # the hub has it: no look has seen it without it
             else:
                 self._cases.setdefault(key, _Case(self._tools.clock.now_ms()))
         return fates
 
+    def _remember(self, cluster: ClusterUID, fates: dict[ClaimUID, Fate]) -> None:
+        """Keep what only a person ends; what is being taken back already was nobody's before."""
+        for uid, fate in fates.items():
+            case = self._cases.get((cluster, uid))
+            if case is not None and case.clearing is None and fate in LASTING:
+                case.lasting = fate
+
     async def _ask(self, uids: set[ClaimUID]) -> Witness:
-        """Ask the hub live for all claims and the ledger for some; the hub must be the hub."""
+        """Ask the ledger for some claims and the hub live for all; the hub must be the hub.
+
+        The ledger first: a line of a claim that changes meanwhile would make the hub look older than it.
+        """
+        facts = await self._ledger.facts_of(sorted(uids))
+        newest = await self._ledger.newest_facts(_NEWEST)
         listing = await self._tools.hub.get(CLAIMS.path())
         if await read_cluster_uid(self._tools.hub) != self._hub_uid():
             raise Unreachable("the hub is another cluster now")
         items = [x for x in listing["items"] if not is_awaited(x)]
-        facts = await self._ledger.facts_of(sorted(uids))
-        newest = await self._ledger.newest_facts(_NEWEST)
         return Witness(
             hub_version=version_of(listing["metadata"]["resourceVersion"]),
             hub_claims={
@@ -175,3 +206,15 @@ class Sweeper:
             log.warning("orphan not taken back", error=str(error))
         except Exception:
             log.exception("orphan not taken back")
+
+
+def _released(places: Sequence[Place]) -> set[str]:
+    """Return the claims of which a person says that the GPUs are to be taken back."""
+    return {uid for p in places for uid in p.lease.spec.release_orphans}
+
+
+def _lasting(lease: GpuLease) -> Fate | None:
+    said = find_condition(lease.status.conditions, "Orphaned")
+    if said is None or not is_true(lease.status.conditions, "Orphaned"):
+        return None
+    return next((fate for fate in LASTING if fate.value == said.reason), None)

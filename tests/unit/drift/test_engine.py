@@ -25,7 +25,7 @@ def drift(clock: SteppedClock, looks: Any) -> Drift:
         awaited=lambda: (),
         binder=SimpleNamespace(is_busy=lambda _: False),
         tools=SimpleNamespace(clock=clock),
-        sweeper=SimpleNamespace(),
+        sweeper=SimpleNamespace(recall=lambda _: None),
         changed=lambda: None,
         every_seconds=EVERY_SECONDS,
     )

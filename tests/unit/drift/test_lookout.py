@@ -1,14 +1,22 @@
 """What a look takes for an orphan, and what not."""
 
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from sublet.api.gpuclaim import Access, ClusterAccess
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID
+from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.api.last_word import Leftover
+from sublet.drift import lookout
+from sublet.drift.access import SecretState
 from sublet.drift.claims import Claims
 from sublet.drift.look import Sight
-from sublet.drift.lookout import find_orphans, left_by
-from tests.builders.api import NOW, as_lease, uid_of
+from sublet.drift.lookout import Lookout, Place, find_orphans, left_by
+from sublet.drift.news import News
+from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
+from tests.builders.fleet import bound, held, nodes
 
 GONE = ClaimUID(uid_of("gone"))
 NAME = f"sublet-{GONE}-1"
@@ -33,3 +41,38 @@ def test_what_was_left_by_a_persons_word_is_known_and_no_orphan():
     sight = Sight({NAME: HOME}, {})
 
     assert find_orphans(sight, Claims([]), {}, left_by(leaving_behind(GONE))) == ()
+
+
+async def test_each_kubeconfig_has_its_turn_however_many_clusters_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    leases = [as_lease(lease(f"west-{i}")) for i in range(5)]
+    access = Access(
+        secret_name="x",
+        clusters=(ClusterAccess(alias="x", namespace="x", expiration_time=NOW),),
+    )
+    claims = []
+    for each in leases:
+        found = bound(held(as_claim(uid=uid_of(each.metadata.name)), each, nodes(each, 1)))
+        status = found.status.model_copy(update={"access": access})
+        claims.append(found.model_copy(update={"status": status}))
+    asked: set[str] = set()
+
+    async def look(_: Any) -> Sight:
+        return Sight({}, {})
+
+    async def look_at_secret(_: Any, claim: Any, __: Any) -> SecretState:
+        asked.add(claim.metadata.uid)
+        return SecretState.FINE
+
+    monkeypatch.setattr(lookout, "look", look)
+    monkeypatch.setattr(lookout, "look_at_secret", look_at_secret)
+    monkeypatch.setattr(lookout, "reachable_sites", lambda *_: ([], []))
+    looks = Lookout(SimpleNamespace(hub=None), News())  # type: ignore[arg-type]  # nothing else is asked
+    for _ in range(5):
+        for each in leases:
+            cluster: Any = SimpleNamespace(lease_uid=each.metadata.uid, nodes=lambda: ())
+            uid = ClusterUID(uid_of(f"cluster of {each.metadata.name}"))
+            await looks.look(uid, [Place(each, cluster)], Claims(claims), lambda _: False)
+
+    assert asked == {c.metadata.uid for c in claims}

@@ -1,20 +1,29 @@
 """Mending against a cluster that answers as a test says: what is asked, in which order, and what is left alone."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sublet.api import bound_status
+from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
 from sublet.api.ids import ClusterUID
+from sublet.api.kinds import RELEASE_FINALIZER
+from sublet.binder.access import renewal_ms
+from sublet.binder.binder import Binder
+from sublet.binder.ports import ClusterSilent
+from sublet.binder.sites import reachable_sites
 from sublet.drift import mend
+from sublet.drift.compare import Difference, Observed, What
 from sublet.drift.finding import Finding, Reason
-from sublet.drift.mend import mending
+from sublet.drift.mend import drifted, mending
 from sublet.kube.errors import Conflict, NotFound
-from tests.builders.api import NOW, as_claim, as_lease
+from tests.builders.api import NOW, as_claim, as_class, as_lease, gpu_class
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.fleet import bound, held, nodes
+from tests.builders.wire import wire_node
 
 WEST = as_lease()
 LEASE = WEST.metadata.uid
@@ -49,7 +58,7 @@ class Home(NotedApi):
             if self._meta is None:
                 raise NotFound(404, "NotFound", path)
             return {"metadata": {"uid": "n1", "name": path.rsplit("/", 1)[1], **self._meta}}
-        if "fieldSelector" in params:
+        if "fieldSelector" in params and self._taken:
             return {"items": [{"metadata": {"name": "x", "managedFields": [{"manager": "kubectl"}]}}]}  # fmt: skip
         return {"metadata": {}, "items": []}
 
@@ -75,9 +84,9 @@ class Writing(Hub):
         return {}
 
 
-async def run(claim: GpuClaim, api: Home) -> tuple[Finding, ...]:
+async def run(claim: GpuClaim, api: Home, hub: Writing | None = None) -> tuple[Finding, ...]:
     """Mend a claim; returns what was found."""
-    hub = Writing(claim, api.calls)
+    hub = hub or Writing(claim, api.calls)
     tools = tools_of(hub, {LEASE: WEST}, {LEASE: api})
     tools.hub = hub
     found: list[Finding] = []
@@ -126,7 +135,50 @@ async def test_what_has_our_names_and_isnt_ours_is_left_alone():
     found = await run(claim, api)
 
     assert {f.reason for f in found} == {Reason.ISOLATION_DEGRADED}
-    assert api.sent("APPLY", "DELETE") == []
+    assert api.sent("APPLY", "DELETE", "HUB") == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "changed"), [({}, False), ({"nvidia.com/gpu": "8"}, True)], ids=["restarts", "whole"]
+)
+def test_a_quota_keeps_its_limits_while_nobody_knows_whether_the_claim_has_a_part_of_a_node(
+    shown: dict[str, str], changed: bool
+):
+    claim = bound(held(as_claim(), WEST, NODES, gpus=4))
+    tools = tools_of(Hub(claim), {LEASE: WEST}, {LEASE: NotedApi(claim.metadata.uid)})
+    share = {"cpuPerGpu": 8, "memoryMiBPerGpu": 1024}
+    tools.class_ = lambda _: as_class(gpu_class(hostShare=share))
+    node = wire_node()
+    node.metadata.labels.pop("nvidia.com/gpu.count", None)
+    node.status.allocatable = shown
+    tools.cluster(LEASE).node = lambda _: node
+    ((site,), _) = reachable_sites(claim, tools, allocation_of(claim).placements)
+    quota = {
+        "metadata": {"labels": labelled(claim)["labels"]},
+        "spec": {"hard": {"limits.cpu": "1"}},
+    }
+
+    found = drifted(claim, site, Observed(None, {("resourcequotas", "sublet"): quota}), tools)
+
+    assert (Difference("resourcequotas", "sublet", What.CHANGED) in found) is changed
+
+
+async def test_tokens_of_an_account_that_is_gone_are_due_on_the_hub_before_it_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    claim = bound_claim()
+    api = Home(claim, labelled(claim))
+    hub = Writing(claim, api.calls)
+
+    async def ends_here(_: Any) -> None:
+        raise ClusterSilent("west")
+
+    monkeypatch.setattr(mend, "_see_quota", ends_here)
+    with pytest.raises(ClusterSilent):
+        await run(claim, api, hub)
+
+    assert api.calls[0] == ("HUB", "")
+    assert renewal_ms(hub.live or claim, 3_600) == NOW + 10**9
 
 
 @pytest.mark.parametrize("begun", [False, True])
@@ -158,3 +210,27 @@ async def test_a_successor_is_said_on_the_hub_before_it_is_made_and_only_once(
     new = ("FURNISH", f"sublet-{claim.metadata.uid}-2")
     assert api.calls[:2] == ([new, ("HUB", "")] if begun else [("HUB", ""), new])
     assert made == ["kubeconfig"]
+
+
+async def test_a_mending_that_must_wait_is_looked_at_when_it_is_due_and_then_forgotten():
+    claim, idle = bound_claim(), asyncio.Event()
+    kept = claim.metadata.model_copy(update={"finalizers": (RELEASE_FINALIZER,)})
+    claim = claim.model_copy(update={"metadata": kept})
+    tools = tools_of(Hub(claim), {LEASE: WEST}, {})
+    binder = Binder(
+        tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
+    )
+
+    async def silent(*_: Any) -> None:
+        raise ClusterSilent("west")
+
+    tools.clock.now_ms = lambda: NOW
+    assert binder.mend(claim, silent)
+    await idle.wait()
+    assert binder.is_asked_for(claim)
+    assert not binder.tend(claim)
+
+    tools.clock.now_ms = lambda: NOW + 60_000
+    assert not binder.tend(claim)
+    assert binder.due_ms is None
+    assert not binder.is_asked_for(claim)

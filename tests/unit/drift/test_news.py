@@ -55,6 +55,21 @@ def test_what_one_cluster_finds_takes_nothing_back_of_another():
     assert saying(news) == Degrade(UID, "ForeignPod", "a foreign pod")
 
 
+def test_what_was_found_in_a_cluster_that_the_claim_has_left_is_over():
+    news = News()
+    news.note_nodes(UID, THERE, (FOREIGN,))
+    news.note_nodes(UID, HERE, (ENDING,))
+    degraded = told(CLAIM, Degrade(UID, "ForeignPod", "a foreign pod"))
+    news.keep(THERE, {UID})
+    assert saying(news) == Degrade(UID, "NamespaceTerminating", "the namespace goes (and 1 more)")
+
+    news.keep(THERE, ())
+    assert saying(news) == Degrade(UID, "NamespaceTerminating", "the namespace goes")
+
+    news.keep(HERE, ())
+    assert saying(news, degraded) == Degrade(UID, "ForeignPod", "")
+
+
 def test_a_failed_node_stands_before_drift_which_is_said_when_that_is_over():
     news = News()
     news.note(UID, HERE, (FOREIGN,))

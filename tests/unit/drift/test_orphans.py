@@ -68,6 +68,15 @@ def test_nothing_is_taken_back_while_the_hub_is_older_than_the_ledger():
     assert judged(witness(line(), newest_version=201)) is Fate.HUB_REWOUND
 
 
+def test_a_hub_that_is_older_is_told_at_first_sight_and_its_later_writes_change_nothing():
+    assert judged(witness(line(), newest_version=201), before=False) is Fate.HUB_REWOUND
+
+    caught_up = fate_of(
+        ORPHAN, witness(line()), seen_before=True, released=False, lasting=Fate.HUB_REWOUND
+    )
+    assert caught_up is Fate.HUB_REWOUND
+
+
 def test_a_claim_that_nobody_knows_waits_for_a_person():
     assert judged(witness()) is Fate.UNKNOWN
     assert judged(witness(), released=True) is Fate.TAKEN_BACK

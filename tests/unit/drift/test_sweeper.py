@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from sublet.api.common import Condition, Status
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID, TenantUID
 from sublet.api.origin import RESTORED
 from sublet.api.times import Millis
@@ -83,8 +84,9 @@ class World:
     def _said(self, orphans: Any) -> None:
         self.said = orphans.reason
 
-    async def look(self) -> None:
-        await self.sweeper.tend(ClusterUID(CLUSTER), [self.place], [ORPHAN], Claims(()))
+    async def look(self, *orphans: Orphan) -> None:
+        found = orphans or (ORPHAN,)
+        await self.sweeper.tend(ClusterUID(CLUSTER), [self.place], found, Claims(()))
 
     async def end(self) -> None:
         tasks = [c.task for c in self.sweeper._cases.values() if c.task is not None]
@@ -150,6 +152,21 @@ async def test_a_claim_that_is_on_the_hub_with_the_node_is_none():
     assert world.api.calls == []
 
 
+async def test_an_entry_alone_never_costs_a_claim_that_lives_on_elsewhere_its_namespace():
+    known = replace(OPEN, source_version="0")
+    world = World(known)
+    live = bound(held(as_claim(claim(), uid=str(GONE)), WEST, [nodes(WEST, 1)[0]]))
+    world.items.append(on_the_wire(live))
+    for _ in range(3):
+        await world.look(replace(ORPHAN, namespaces=()))
+        await world.end()
+
+    assert world.said == "TakenBack"
+    assert world.api.sent("DELETE") == []
+    assert world.api.sent("PATCH")[0] == "/api/v1/nodes/n0"
+    assert world.facts == [known]
+
+
 async def test_nothing_is_done_while_the_hub_is_older_than_the_ledger():
     world = World(OPEN, version="99")
     for _ in range(3):
@@ -157,6 +174,90 @@ async def test_nothing_is_done_while_the_hub_is_older_than_the_ledger():
 
     assert world.said == "HubRewound"
     assert world.api.calls == []
+
+
+async def test_a_hub_that_was_put_back_stays_so_when_its_versions_have_caught_up():
+    world = World(OPEN, version="99")
+    await world.look()
+    world.version = "101"
+    for _ in range(3):
+        await world.look()
+
+    assert world.said == "HubRewound"
+    assert world.api.calls == []
+
+
+@pytest.mark.parametrize("reason", ["HubRewound", "TooMany"])
+async def test_what_only_a_person_ends_outlives_the_process(reason: str):
+    world = World(OPEN)
+    said = Condition(
+        type="Orphaned", status=Status.TRUE, reason=reason, message="", last_transition_time=NOW
+    )
+    status = WEST.status.model_copy(update={"conditions": (said,)})
+    world.sweeper.recall([WEST.model_copy(update={"status": status})])
+    world.sweeper.recall([WEST])  # as this process says it until it has looked
+    for _ in range(3):
+        await world.look()
+
+    assert world.said == reason
+    assert world.api.calls == []
+
+
+async def test_of_many_that_vanished_the_last_waits_for_a_person_too():
+    others = [ClaimUID(uid_of(f"gone-{i}")) for i in range(2)]
+    many = [ORPHAN, *(replace(ORPHAN, claim_uid=u, namespaces=()) for u in others)]
+    world = World(OPEN, *(replace(OPEN, claim_uid=u) for u in others))
+    for _ in range(2):
+        await world.look(*many)
+    for _ in range(2):
+        await world.look(ORPHAN)
+
+    assert world.said == "TooMany"
+    assert world.api.calls == []
+
+
+async def test_a_persons_word_counts_for_many_too():
+    other = ClaimUID(uid_of("gone-too"))
+    world = World(OPEN, replace(OPEN, claim_uid=other))
+    both = (ORPHAN, replace(ORPHAN, claim_uid=other, namespaces=()))
+    await world.look(*both)
+    assert world.said == "TooMany"
+    world.place = Place(as_lease(lease(releaseOrphans=[str(GONE)])), world.place.cluster)
+    await world.look(*both)
+    await world.end()
+
+    assert {f.claim_uid for f in world.facts if f.type is EntryType.CLOSE} == {GONE}
+    assert world.said == "TooMany"
+
+
+async def test_a_restored_claim_that_is_deleted_instead_of_adopted_is_an_orphan_from_then_on():
+    world = World(OPEN)
+    world.items.append(restored(on_the_wire(as_claim(claim(), uid=str(GONE)))))
+    for _ in range(3):
+        await world.look()
+    world.items.clear()
+    await world.look()
+
+    assert world.said == "Waits"
+    assert world.api.calls == []
+
+
+async def test_a_line_that_is_written_during_a_look_makes_no_hub_look_older():
+    world = World(OPEN)
+    asked: list[str] = []
+
+    async def newest_facts(_: int) -> list[Fact]:
+        asked.append("ledger")
+        return [OPEN]
+
+    async def get(path: str, **_: str) -> dict[str, Any]:
+        asked.append("hub")
+        return await World.get(world, path)
+
+    world.newest_facts, world.get = newest_facts, get  # type: ignore[method-assign]
+    await world.look()
+
+    assert asked[0] == "ledger"
 
 
 async def test_a_hub_that_is_another_cluster_is_not_believed():
