@@ -153,7 +153,10 @@ def test_a_quota_keeps_its_limits_while_nobody_knows_whether_the_claim_has_a_par
     node.status.allocatable = shown
     tools.cluster(LEASE).node = lambda _: node
     ((site,), _) = reachable_sites(claim, tools, allocation_of(claim).placements)
-    quota = {"metadata": {"labels": labelled(claim)["labels"]}, "spec": {"hard": {"limits.cpu": "1"}}}
+    quota = {
+        "metadata": {"labels": labelled(claim)["labels"]},
+        "spec": {"hard": {"limits.cpu": "1"}},
+    }
 
     found = drifted(claim, site, Observed(None, {("resourcequotas", "sublet"): quota}), tools)
 

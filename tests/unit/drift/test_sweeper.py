@@ -224,22 +224,27 @@ async def test_a_restored_claim_that_is_deleted_instead_of_adopted_is_an_orphan_
     assert world.api.calls == []
 
 
-async def test_a_line_that_is_written_during_a_look_makes_no_hub_look_older():
+async def test_a_line_that_is_written_during_a_look_makes_no_hub_look_older(
+    monkeypatch: pytest.MonkeyPatch,
+):
     world = World(OPEN)
-    asked: list[str] = []
+    newest_facts = world.newest_facts
 
-    async def newest_facts(_: int) -> list[Fact]:
-        asked.append("ledger")
-        return [OPEN]
+    async def and_then_more_is_written(count: int) -> list[Fact]:
+        found = await newest_facts(count)
+        world.version = "300"
+        return found
 
-    async def get(path: str, **_: str) -> dict[str, Any]:
-        asked.append("hub")
-        return await World.get(world, path)
+    async def get(path: str, **params: str) -> dict[str, Any]:
+        found = await World.get(world, path, **params)
+        world.facts.append(replace(OPEN, claim_uid=ClaimUID(uid_of("new")), source_version="250"))
+        return found
 
-    world.newest_facts, world.get = newest_facts, get  # type: ignore[method-assign]
+    monkeypatch.setattr(world, "newest_facts", and_then_more_is_written)
+    monkeypatch.setattr(world, "get", get)
     await world.look()
 
-    assert asked[0] == "ledger"
+    assert world.said == "Waits"
 
 
 async def test_a_hub_that_is_another_cluster_is_not_believed():
