@@ -1,5 +1,6 @@
 """Taking orphans back: never at first sight, the ledger first, and not while the hub has the claim after all."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -118,6 +119,25 @@ async def test_a_second_try_closes_nothing_twice():
         await world.end()
 
     assert len(world.facts) == 4
+
+
+async def test_two_clusters_that_take_back_one_claim_at_once_end_its_bill_once(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    world = World(OPEN)
+
+    async def append(facts: Iterable[Fact], terms: Mapping[str, str]) -> int:
+        await asyncio.sleep(0.01)
+        return await World.append(world, facts, terms)
+
+    monkeypatch.setattr(world, "append", append)
+    for _ in range(2):
+        for cluster in (CLUSTER, uid_of("east")):
+            await world.sweeper.tend(ClusterUID(cluster), [world.place], [ORPHAN], Claims(()))
+    await world.end()
+
+    ends = [(f.kind.value, f.type.value) for f in world.facts[1:]]
+    assert ends == [("bound", "close"), ("releasing", "open"), ("releasing", "close")]
 
 
 async def test_a_claim_that_is_on_the_hub_with_the_node_is_none():
