@@ -4,6 +4,7 @@ The decision is durable in the ledger: what was open for the claim is closed the
 each destructive phase the hub is asked again. Pods first, then the entry off; a silent cluster holds everything up.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -42,20 +43,32 @@ class Clearing:
     """The taking back of one orphan; may be begun again after any failure."""
 
     def __init__(
-        self, tools: Tools, ledger: Ledger, orphan: Orphan, absent_ms: Millis, *, is_over: bool
+        self,
+        tools: Tools,
+        ledger: Ledger,
+        orphan: Orphan,
+        absent_ms: Millis,
+        *,
+        is_over: bool,
+        ending: asyncio.Lock,
     ) -> None:
-        """`absent_ms`: when the hub was first seen without the claim; `is_over`: the ledger's lines of it are to end."""
+        """`absent_ms`: when the hub was first seen without the claim; `is_over`: the ledger's lines of it are to end.
+
+        `ending` is all clearings': of a claim that two clusters hold each line is to end once.
+        """
         self._tools = tools
         self._ledger = ledger
         self._orphan = orphan
         self._absent_ms = absent_ms
         self._is_over = is_over
+        self._ending = ending
         self._vacated_ms: Millis | None = None
 
     async def run(self, cluster: LeasedCluster, lease: GpuLease, guard: Guard) -> None:
         """Take everything back; StillThere, ClusterSilent, LedgerUnavailable and the APIs' errors: try again later."""
         await guard()
-        await self._close_bill()
+        async with self._ending:
+            await self._close_bill()
         sites = self._sites(cluster, lease)
         # where none was seen, the name stands for the cluster alone: the claim may live on under it
         homes = sites if self._orphan.namespaces else []
@@ -72,7 +85,8 @@ class Clearing:
         for berth in sites[0].berths:
             async with sites[0].asking(Urgency.RELEASE):
                 await unlock_node(cluster, berth.place, self._orphan.claim_uid)
-        await self._close_rest(lease)
+        async with self._ending:
+            await self._close_rest(lease)
 
     def rests_since(self, earlier: "Clearing") -> None:
         """Go on with an earlier try's rest."""

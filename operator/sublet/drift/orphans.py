@@ -103,12 +103,9 @@ def fate_of(
         return Fate.AWAITED if uid in witness.awaited else Fate.NONE
     if released:
         return Fate.TAKEN_BACK if seen_before else Fate.WAITS
-    if lasting is not None:
-        return lasting
-    if witness.hub_version < witness.newest_version or (
-        live is not None and _is_rewound(live, facts)
-    ):
-        return Fate.HUB_REWOUND
+    is_older = witness.hub_version < witness.newest_version
+    if lasting is not None or is_older or (live is not None and _is_rewound(live, facts)):
+        return lasting or Fate.HUB_REWOUND
     if not seen_before:
         return Fate.WAITS
     if uid not in witness.hub_claims and not facts:

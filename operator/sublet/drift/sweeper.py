@@ -64,6 +64,7 @@ class Sweeper:
         self._ledger = ledger
         self._hub_uid = hub_uid
         self._cases: dict[_Key, _Case] = {}
+        self._ending = asyncio.Lock()
         self._said: dict[str, Fate | None] = {}
         """lease UID -> what its condition said that lasts, when this process saw it first"""
 
@@ -176,7 +177,14 @@ class Sweeper:
         if case.task is not None and not case.task.done():
             return
         is_over = orphan.claim_uid not in witness.hub_claims
-        clearing = Clearing(self._tools, self._ledger, orphan, case.absent_ms, is_over=is_over)
+        clearing = Clearing(
+            self._tools,
+            self._ledger,
+            orphan,
+            case.absent_ms,
+            is_over=is_over,
+            ending=self._ending,
+        )
         if case.clearing is not None:
             clearing.rests_since(case.clearing)
         case.clearing = clearing

@@ -68,7 +68,7 @@ async def test_each_kubeconfig_has_its_turn_however_many_clusters_there_are(
     monkeypatch.setattr(lookout, "look", look)
     monkeypatch.setattr(lookout, "look_at_secret", look_at_secret)
     monkeypatch.setattr(lookout, "reachable_sites", lambda *_: ([], []))
-    looks = Lookout(SimpleNamespace(hub=None), News())  # type: ignore[arg-type]  # nothing else is asked
+    looks = Lookout(SimpleNamespace(hub=None), News())  # nothing else is asked
     for _ in range(5):
         for each in leases:
             cluster: Any = SimpleNamespace(lease_uid=each.metadata.uid, nodes=lambda: ())

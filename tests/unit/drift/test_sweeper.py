@@ -1,5 +1,6 @@
 """Taking orphans back: never at first sight, the ledger first, and not while the hub has the claim after all."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -138,6 +139,25 @@ async def test_a_second_try_closes_nothing_twice():
     assert len(world.facts) == 4
 
 
+async def test_two_clusters_that_take_back_one_claim_at_once_end_its_bill_once(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    world = World(OPEN)
+
+    async def append(facts: Iterable[Fact], terms: Mapping[str, str]) -> int:
+        await asyncio.sleep(0.01)
+        return await World.append(world, facts, terms)
+
+    monkeypatch.setattr(world, "append", append)
+    for _ in range(2):
+        for cluster in (CLUSTER, uid_of("east")):
+            await world.sweeper.tend(ClusterUID(cluster), [world.place], [ORPHAN], Claims(()))
+    await world.end()
+
+    ends = [(f.kind.value, f.type.value) for f in world.facts[1:]]
+    assert ends == [("bound", "close"), ("releasing", "open"), ("releasing", "close")]
+
+
 async def test_a_claim_that_is_on_the_hub_with_the_node_is_none():
     world = World(OPEN)
     node = nodes(WEST, 1)[0]
@@ -242,22 +262,27 @@ async def test_a_restored_claim_that_is_deleted_instead_of_adopted_is_an_orphan_
     assert world.api.calls == []
 
 
-async def test_a_line_that_is_written_during_a_look_makes_no_hub_look_older():
+async def test_a_line_that_is_written_during_a_look_makes_no_hub_look_older(
+    monkeypatch: pytest.MonkeyPatch,
+):
     world = World(OPEN)
-    asked: list[str] = []
+    newest_facts = world.newest_facts
 
-    async def newest_facts(_: int) -> list[Fact]:
-        asked.append("ledger")
-        return [OPEN]
+    async def and_then_more_is_written(count: int) -> list[Fact]:
+        found = await newest_facts(count)
+        world.version = "300"
+        return found
 
-    async def get(path: str, **_: str) -> dict[str, Any]:
-        asked.append("hub")
-        return await World.get(world, path)
+    async def get(path: str, **params: str) -> dict[str, Any]:
+        found = await World.get(world, path, **params)
+        world.facts.append(replace(OPEN, claim_uid=ClaimUID(uid_of("new")), source_version="250"))
+        return found
 
-    world.newest_facts, world.get = newest_facts, get  # type: ignore[method-assign]
+    monkeypatch.setattr(world, "newest_facts", and_then_more_is_written)
+    monkeypatch.setattr(world, "get", get)
     await world.look()
 
-    assert asked[0] == "ledger"
+    assert world.said == "Waits"
 
 
 async def test_a_hub_that_is_another_cluster_is_not_believed():
