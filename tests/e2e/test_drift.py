@@ -265,19 +265,32 @@ def test_marks_of_a_bound_claims_node_are_put_back(world: World, name: str):
     assert condition(world.now(name), "Bound") == "True"
 
 
-@pytest.mark.parametrize("name", ["secret", "bytes"])
-def test_a_kubeconfig_that_was_deleted_or_changed_is_made_anew_and_the_old_token_is_dead(
-    world: World, name: str, tmp_path: Path
+def test_a_kubeconfig_that_was_deleted_is_made_anew_and_the_old_token_is_dead(
+    world: World, tmp_path: Path
 ):
-    wait_for("made anew", lambda: "AccessRenewed" in world.events(name), seconds=120)
-    old = tmp_path / "old"
-    old.write_text(world.secrets[name])
-    old.chmod(0o600)
+    old = _made_anew(world, "secret", tmp_path)
 
-    assert yaml.safe_load(_kubeconfig(world.stack, name))["kind"] == "Config"
-    assert "created" in _works(world, name, tmp_path)
     wait_for("the old one is refused", lambda: "nauthorized" in world.stack.kubectl_with(
         old, "get", "pods", check=False) or "must be logged in" in world.stack.kubectl_with(old, "get", "pods", check=False))  # fmt: skip
+
+
+def test_a_kubeconfig_that_was_changed_is_made_anew_and_who_works_with_the_old_token_goes_on(
+    world: World, tmp_path: Path
+):
+    old = _made_anew(world, "bytes", tmp_path)
+
+    assert world.stack.kubectl_with(old, "auth", "can-i", "create", "pods").strip() == "yes"
+
+
+def _made_anew(world: World, name: str, folder: Path) -> Path:
+    """Wait for a new kubeconfig that works; returns the path of the old one."""
+    wait_for("made anew", lambda: "AccessRenewed" in world.events(name), seconds=120)
+    old = folder / "old"
+    old.write_text(world.secrets[name])
+    old.chmod(0o600)
+    assert yaml.safe_load(_kubeconfig(world.stack, name))["kind"] == "Config"
+    assert "created" in _works(world, name, folder)
+    return old
 
 
 def test_a_finalizer_that_was_taken_off_is_put_back(world: World):

@@ -36,6 +36,9 @@ class Checks:
         self._made: Counter[tuple[str, str]] = Counter()
         """(cluster, claim namespace) -> how often it was made"""
         self._fold = Fold()
+        self._promised: set[tuple[str, str]] = (
+            set()
+        )  # (claim UID, UID of a node the hub ever gave it)
         self._billed: set[tuple[str, int]] = set()  # (claim UID, sequence) of which there are lines
         self._acts: dict[str, Callable[[Server, Change], None]] = {
             "gpuclaims": self._claim,
@@ -86,6 +89,7 @@ class Checks:
             return
         now = ClaimView(change.after)
         self._see_terms(now)
+        self._promised |= {(now.uid, node_uid) for node_uid in now.nodes}
         if now.is_bound and not (before is not None and before.is_bound):
             self._see_handed_over(now)
         if before is not None and before.holds and not now.holds:
@@ -168,12 +172,22 @@ class Checks:
             return
         gpus = int(change.after["status"]["allocatable"][GPU])
         if set(book) - set(before):
+            self._see_promised(change, set(book) - set(before))
             if sum(book.values()) > gpus:
                 self.world.violate(f"S1: node {name} has {gpus} GPUs and is sold as {book}")
             self._see_sharing(change.after, book)
             self._see_empty(server, name, book)
         for uid in set(before) - set(book):
             self._see_taken_off(server, change.after, uid, change.actor)
+
+    def _see_promised(self, change: Change, claims: set[str]) -> None:
+        """S8: a node is told by its UID; one that was made anew under the name is another."""
+        node = change.after["metadata"]
+        for uid in claims:
+            if change.actor not in _OTHERS and (uid, node["uid"]) not in self._promised:
+                self.world.violate(
+                    f"S8: node {node['name']} of {uid} isn't the one it was promised"
+                )
 
     def _see_sharing(self, node: Object, book: dict[str, int]) -> None:
         sharing = node["metadata"]["annotations"].get("sublet.dev/sharing", "None")

@@ -27,6 +27,7 @@ class Controllers:
             "namespaces": self._namespace,
             "pods": self._pod,
             "gpuclaims": self._owner,
+            "secrets": self._owned,
         }
         self.slow = False
         """They take seconds instead of milliseconds."""
@@ -106,6 +107,15 @@ class Controllers:
             owners = secret["metadata"].get("ownerReferences") or ()
             if any(o["uid"] == uid for o in owners):
                 self._store.remove(Key("secrets", key.namespace, secret["metadata"]["name"]))
+
+    def _owned(self, key: Key, seen: Object) -> None:
+        """Collect a Secret that was made when its claim was gone already."""
+        live = self._store.objects.get(key)
+        owners = {o["uid"] for o in seen["metadata"].get("ownerReferences") or ()}
+        there = {c["metadata"]["uid"] for c in self._store.all("gpuclaims", key.namespace)}
+        same = live is not None and live["metadata"]["uid"] == seen["metadata"]["uid"]
+        if same and owners and not owners & there:
+            self._store.remove(key)
 
 
 def is_ready(node: Object) -> bool:

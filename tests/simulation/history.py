@@ -89,6 +89,10 @@ async def _live(world: World, checks: Checks) -> None:
         async with asyncio.timeout(world.plan.seconds):
             await world.over.wait()
     await actors.calm()
+    if not world.plan.elects:
+        # two that decide at once do no harm, but may undo each other's words without end: somebody scales them to one
+        for replica in world.replicas[1:]:
+            replica.retire()
     checks.calm_at = checks.rested_at = world.last_write_at = world.loop.time()
     if world.rewound:
         # an operator's own answers may be ahead of a restored server; the hourly list settles it

@@ -49,6 +49,7 @@ class Replica:
         self._life = 0
         self.operator: Operator | None = None
         self.is_paused = False
+        self._is_retired = False
 
     @property
     def actor(self) -> str:
@@ -57,6 +58,8 @@ class Replica:
 
     def start(self) -> None:
         """Begin a life."""
+        if self._is_retired:
+            return
         self._life += 1
         context = self._loop.outside.copy()
         context.run(ACTOR.set, self.actor)
@@ -69,6 +72,11 @@ class Replica:
         self.is_paused = False
         self.operator = None
         self._loop.later(self._rng.uniform(0.5, 8.0), self.start)
+
+    def retire(self) -> None:
+        """End this life, and begin none after it."""
+        self._is_retired = True
+        self.kill()
 
     def pause(self, seconds: float) -> None:
         """Stop it for so long, in the middle of whatever it does."""

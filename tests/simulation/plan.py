@@ -57,7 +57,7 @@ class Plan:
         clusters = rng.choice((1, 1, 2))
         replicas = rng.choice((1, 2, 2))
         elects = rng.random() < 0.75
-        # without election two replicas that see differently overwrite each other's words without end: shorter histories
+        # without election two replicas that see differently overwrite each other's words again and again: shorter histories
         calm = elects or replicas == 1
         return cls(
             seed=seed,

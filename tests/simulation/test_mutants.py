@@ -18,7 +18,7 @@ _SEEDS = "200"
         ("lock-without-test", "S1"),
         ("release-without-look", "S6"),
         ("release-without-guard", "A1"),
-        ("name-for-uid", "S7"),
+        ("name-for-uid", "S8"),
         ("bill-from-now", "A1"),
         ("second-writer", "A1"),
     ],

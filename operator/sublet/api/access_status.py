@@ -40,7 +40,7 @@ def renewed(
 
 
 def lost(claim: GpuClaim, lost_ms: Millis, now_ms: Millis) -> ClaimStatus:
-    """Somebody deleted or changed the Secret: a new one is due at once, and all tokens until `lost_ms` are to die."""
+    """Somebody deleted the Secret: a new one is due at once, and all tokens until `lost_ms` are to die."""
     access = claim.status.access
     if access is None:
         return claim.status
@@ -49,7 +49,7 @@ def lost(claim: GpuClaim, lost_ms: Millis, now_ms: Millis) -> ClaimStatus:
 
 
 def overdue(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
-    """Its tokens are dead, as their account is gone: new ones are due at once."""
+    """New tokens are due at once: the old ones are dead with their account, or somebody changed the Secret."""
     access = claim.status.access
     if access is None:
         return claim.status

@@ -258,7 +258,7 @@ class Access(StatusModel):
     renewal_time: Instant | None = None
     """When the tokens are renewed: at half of the life that the clusters granted."""
     lost_time: Instant | None = None
-    """When the Secret was found deleted or changed; until it is written again, and older tokens are revoked everywhere."""
+    """When the Secret was found deleted; until it is written again, and older tokens are revoked everywhere."""
     secret_version: Annotated[str | None, Field(max_length=64)] = None
     """resourceVersion of the Secret as Sublet wrote it last; another one shows that somebody changed it."""
 

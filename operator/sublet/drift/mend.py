@@ -11,7 +11,7 @@ import msgspec
 
 from sublet.api import access_status, bound_status
 from sublet.api.claim_status import allocation_of
-from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.binder import namespace, proof
 from sublet.binder.bind import (
@@ -208,10 +208,11 @@ async def _make_anew(claim: GpuClaim, site: Site, tools: Tools) -> GpuClaim:
 
 
 async def _mend_access(claim: GpuClaim, tools: Tools, findings: list[Finding]) -> GpuClaim | None:
-    """Write the kubeconfig anew if it is gone or was changed, with new tokens; the old ones are revoked.
+    """Write the kubeconfig anew if it is gone or was changed, with new tokens; those of one that is gone are revoked.
 
     That it was lost is written on the claim first: a renewal goes on with it after any break, and where a cluster was
-    silent.
+    silent. A change gives no token away and may be no more than another controller's annotation, so nobody who works
+    with the old ones is thrown out.
     """
     access = claim.status.access
     if access is None:
@@ -223,17 +224,24 @@ async def _mend_access(claim: GpuClaim, tools: Tools, findings: list[Finding]) -
     if state is SecretState.TAKEN:
         findings.append(Finding(Reason.ACCESS_LOST, said))
         return claim
+    is_gone = state is SecretState.GONE
+    told = _lost(claim, tools) if is_gone else access_status.overdue(claim, tools.clock.now_ms())
+    renewed = await renew(await tools.claims.write_status(claim, told), tools)
+    if renewed is not None and renewed.status.access is not None:
+        message = f"{said}; it was made anew with new tokens"
+        if is_gone:
+            partly = renewed.status.access.lost_time is not None
+            where = "where their clusters answer" if partly else "everywhere"
+            message = f"{message}, and the old ones were revoked {where}"
+        tools.events.note(renewed, "AccessRenewed", message, warning=True)
+    return renewed
+
+
+def _lost(claim: GpuClaim, tools: Tools) -> ClaimStatus:
     now_ms = tools.clock.now_ms()
     # where our clock went back, no token that is out may look younger than its loss
     lost_ms = max([now_ms, *(g.requested_ms for g in grants_of(claim, tools))])
-    lost = access_status.lost(claim, lost_ms, now_ms)
-    renewed = await renew(await tools.claims.write_status(claim, lost), tools)
-    if renewed is not None and renewed.status.access is not None:
-        partly = renewed.status.access.lost_time is not None
-        where = "where their clusters answer" if partly else "everywhere"
-        message = f"{said}; it was made anew with new tokens, and the old ones were revoked {where}"
-        tools.events.note(renewed, "AccessRenewed", message, warning=True)
-    return renewed
+    return access_status.lost(claim, lost_ms, now_ms)
 
 
 async def _new_tokens(claim: GpuClaim, tools: Tools) -> GpuClaim:

@@ -16,6 +16,7 @@ from sublet.binder.binder import Binder
 from sublet.binder.ports import ClusterSilent
 from sublet.binder.sites import reachable_sites
 from sublet.drift import mend
+from sublet.drift.access import SecretState
 from sublet.drift.compare import Difference, Observed, What
 from sublet.drift.finding import Finding, Reason
 from sublet.drift.mend import drifted, mending
@@ -234,3 +235,30 @@ async def test_a_mending_that_must_wait_is_looked_at_when_it_is_due_and_then_for
     assert not binder.tend(claim)
     assert binder.due_ms is None
     assert not binder.is_asked_for(claim)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_revoked"), [(SecretState.GONE, True), (SecretState.CHANGED, False)]
+)
+async def test_a_kubeconfig_that_is_gone_takes_its_tokens_along_and_one_that_was_changed_doesnt(
+    monkeypatch: pytest.MonkeyPatch, state: SecretState, is_revoked: bool
+):
+    claim = bound_claim()
+    hub = Writing(claim, [])
+
+    async def is_so(*_: Any) -> SecretState:
+        return state
+
+    async def due(live: GpuClaim, _: Any) -> GpuClaim:
+        return live
+
+    monkeypatch.setattr(mend, "look_at_secret", is_so)
+    monkeypatch.setattr(mend, "renew", due)
+    tools = tools_of(hub, {LEASE: WEST}, {})
+    tools.hub, tools.grants = hub, {}
+    await mend._mend_access(claim, tools, [])
+
+    access = hub.live.status.access if hub.live is not None else None
+    assert access is not None
+    assert access.renewal_time == NOW + 10**9
+    assert (access.lost_time is not None) is is_revoked
