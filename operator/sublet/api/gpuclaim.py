@@ -5,8 +5,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from sublet.api.billing import ClassSla, Rounding
 from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.common import Condition, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
+from sublet.api.gpuclass import Pricing
 from sublet.api.last_word import ForceRelease
 from sublet.api.origin import Origin, Restorable
 from sublet.api.outage import MOST_OUTAGES, Outage
@@ -166,6 +168,14 @@ class Allocation(StatusModel):
     """Its currency."""
     price_hash: Annotated[str, Field(max_length=64)]
     """Content hash under which the ledger keeps the price."""
+    pricing: Pricing = Pricing.FIXED
+    """Whether the price is kept, or follows the class's dated prices."""
+    class_uid: Annotated[str, Field(alias="classUID", max_length=36)] = ""
+    """UID of the GpuClass."""
+    rounding: Rounding | None = None
+    """What is charged beside the time used, as the class said at reservation."""
+    sla: ClassSla | None = None
+    """What is credited for GPUs that don't work, as the class said at reservation."""
     tags: Annotated[dict[str, Annotated[str, Field(max_length=128)]], Field(max_length=32)] = Field(
         default_factory=dict
     )

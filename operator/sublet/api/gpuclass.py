@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from sublet.api.billing import ClassSla, Rounding
 from sublet.api.cancellation import Cancellation
 from sublet.api.common import (
     Condition,
@@ -23,6 +24,7 @@ class Pricing(StrEnum):
     """How a claim's price follows the dated prices."""
 
     FIXED = "Fixed"
+    FLOATING = "Floating"
 
 
 class Guarantee(StrEnum):
@@ -75,7 +77,8 @@ class ClassSpec(ApiModel):
     requires: Requires = Requires()
     """What their nodes must have beside that."""
     pricing: Pricing = Pricing.FIXED
-    """Fixed: a claim keeps the price of the instant it was reserved at, for its whole term."""
+    """Fixed: a claim keeps the price of the instant it was reserved at, for its whole term. Floating: open-ended claims
+    follow the dated prices; those with a duration keep theirs."""
     prices: Annotated[
         tuple[SellPrice, ...],
         Field(
@@ -113,6 +116,10 @@ class ClassSpec(ApiModel):
     """How long before its lease ends a claim is given other nodes beside its own; 0: it ends with its lease."""
     max_duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
     """The longest a claim of this class may last, in seconds; open-ended claims end after it too."""
+    rounding: Rounding | None = None
+    """What is charged beside the time used, as agreed when a claim is reserved."""
+    sla: ClassSla | None = None
+    """What tenants are credited for GPUs that don't work, as agreed when a claim is reserved; nothing without."""
     cancellation: Cancellation | None = None
     """What it costs to give up a window that was promised ahead; nothing without."""
     approval_above_gpus: Annotated[

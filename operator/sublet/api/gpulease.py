@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from sublet.api.billing import LeaseBilling, LeaseSla
 from sublet.api.common import (
     UID_PATTERN,
     Condition,
@@ -113,6 +114,10 @@ class LeaseSpec(ApiModel):
     """Dated prices; the latest one that is not in the future holds. Entries are added, never changed."""
     currency: Currency
     """ISO 4217 code of all prices of this lease."""
+    billing: LeaseBilling = LeaseBilling()
+    """How the landlord counts days, months and use."""
+    sla: LeaseSla | None = None
+    """What the landlord owes for GPUs that don't work; nothing without."""
     maintenance: Annotated[
         tuple[Maintenance, ...], Field(max_length=64, json_schema_extra=list_map("startTime"))
     ] = ()

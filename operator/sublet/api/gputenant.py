@@ -5,10 +5,19 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sublet.api.billing import Discount, TenantBilling
 from sublet.api.common import Condition, Currency, Name, ObjectMeta, ObjectName, Price, Word
 from sublet.api.origin import Origin, Restorable
 from sublet.api.periods import BudgetPeriod
-from sublet.api.schema import ApiModel, StatusModel, list_map, list_set
+from sublet.api.schema import (
+    ApiModel,
+    Rule,
+    StatusModel,
+    atomic_list,
+    list_map,
+    list_set,
+    rules,
+)
 
 
 class ClassQuota(ApiModel):
@@ -63,6 +72,15 @@ class Budget(ApiModel):
     classes are taken back too, after their noticeSeconds."""
 
 
+DISCOUNTS_APPEND_ONLY = rules(
+    Rule(
+        "oldSelf.all(o, self.exists(n, n.effectiveTime == o.effectiveTime && n.percent == o.percent && "
+        "has(n.className) == has(o.className) && (!has(o.className) || n.className == o.className)))",
+        "discounts are append-only: add an entry with a later effectiveTime",
+    )
+)
+
+
 class TenantSpec(ApiModel):
     """Who pays, from where it may ask, and for how much."""
 
@@ -72,6 +90,13 @@ class TenantSpec(ApiModel):
     """Namespaces of the hub whose claims are this tenant's. A namespace belongs to one tenant only."""
     billing_account_id: Word
     """The account that statements and usage files name."""
+    billing: TenantBilling = TenantBilling()
+    """When its billing periods begin, and in what it is billed."""
+    discounts: Annotated[
+        tuple[Discount, ...],
+        Field(max_length=128, json_schema_extra=atomic_list() | DISCOUNTS_APPEND_ONLY),
+    ] = ()
+    """Dated discounts; the latest one that is not in the future holds. Entries are added, never changed."""
     quotas: Annotated[
         tuple[ClassQuota, ...], Field(max_length=64, json_schema_extra=list_map("className"))
     ] = ()

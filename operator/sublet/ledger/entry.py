@@ -28,17 +28,32 @@ class EntryKind(StrEnum):
     """Promised ahead and given up too late: not held, billed at a part of its price for the time given up."""
     DISPUTED = "disputed"
     """Handed over in a cluster that didn't answer: beside `bound`, which is billed; it is evidence, not possession."""
+    DOWNTIME = "downtime"
+    """Handed over, but known not to work: beside `bound`, which is billed; credits are made of it."""
+    TERMS = "terms"
+    """What an object said of money from this line on; the text stands under the price hash."""
+    CAPACITY = "capacity"
+    """How many GPUs of a lease could be used, until the next such line of it."""
+    ADJUSTMENT = "adjustment"
+    """An amount that a person charges or credits; the text under the price hash says why."""
+    PERIOD = "period"
+    """A billing period was closed; what was billed stands under the price hash."""
 
 
 BILLED: Final = frozenset({EntryKind.BOUND, EntryKind.CANCELLED})
 """What tenants are charged for."""
+MARKS: Final = frozenset(
+    {EntryKind.TERMS, EntryKind.CAPACITY, EntryKind.ADJUSTMENT, EntryKind.PERIOD}
+)
+"""What is said once, of an instant, and has no end; the subject's UID stands where the claim's does."""
 
 
 class EntryType(StrEnum):
-    """Whether an interval begins or ends."""
+    """Whether an interval begins or ends, or something is said that has no end."""
 
     OPEN = "open"
     CLOSE = "close"
+    SET = "set"
 
 
 @dataclass(frozen=True, slots=True)

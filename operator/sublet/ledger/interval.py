@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
-from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.entry import MARKS, EntryKind, EntryType, Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,11 @@ class Fold:
         self.open: dict[Key, Fact] = {}  # what holds -> its opening
 
     def take(self, fact: Fact) -> Interval | None:
-        """Return the interval that a fact closes, None if it opens one; BrokenLedger on what can't be."""
+        """Return the interval that a fact closes, None if it opens one or is a mark; BrokenLedger on what can't be."""
+        if (fact.kind in MARKS) is not (fact.type is EntryType.SET):
+            raise BrokenLedger(f"{fact.kind} {fact.type} can't be ({fact.id})")
+        if fact.type is EntryType.SET:
+            return None
         key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
         start = self.open.get(key)
         if fact.type is EntryType.OPEN:
