@@ -40,6 +40,8 @@ class Level(NamedTuple):
     sequence: int
     """Of two at one instant the later one holds."""
     gpus: int
+    seq: int = 0
+    """The ledger's line that says so."""
 
 
 @dataclass
@@ -86,7 +88,10 @@ class Books:
         elif fact.kind is EntryKind.TERMS:
             self._learn(fact)
         elif fact.kind is EntryKind.CAPACITY:
-            insort(self.capacity[fact.lease_uid], Level(fact.at_ms, fact.sequence, fact.gpus))
+            insort(
+                self.capacity[fact.lease_uid],
+                Level(fact.at_ms, fact.sequence, fact.gpus, entry.seq),
+            )
         elif fact.kind is EntryKind.ADJUSTMENT:
             self.adjustments.append((entry, Adjustment.read(self.text(fact.price_hash))))
         elif fact.kind is EntryKind.PERIOD:

@@ -1,0 +1,63 @@
+"""Amounts in several currencies, and the one way from one currency to another: the ledger's table of dated rates. Pure.
+
+Two currencies are never added: without a table each is kept for itself, with one an amount that can't be converted is an
+error that names what is missing.
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from sublet.api.times import Millis, format_instant
+from sublet.ledger.texts.rates import NoRate, Rates
+from sublet.rating.books import Books
+
+Money = Mapping[str, Fraction]
+"""currency -> amount, exact"""
+
+
+class Exchange:
+    """What an amount is worth at an instant: in the reporting currency, or as it is."""
+
+    def __init__(self, rates: Rates | None = None) -> None:
+        self.rates = rates
+        self._known: dict[tuple[str, Millis], Fraction] = {}  # (currency, instant) -> rate
+
+    @classmethod
+    def of(cls, books: Books) -> "Exchange":
+        """Return the exchange by the ledger's table; NoRate if it has none."""
+        if books.rates is None:
+            raise NoRate(
+                "the ledger has no table of exchange rates; give one, or keep each currency"
+            )
+        return cls(books.rates)
+
+    @property
+    def edges(self) -> list[Millis]:
+        """Return the instants at which a rate changes, in order."""
+        return sorted({r.effective_time for r in self.rates.rates}) if self.rates else []
+
+    def convert(self, amount: Fraction, currency: str, at_ms: Millis) -> tuple[str, Fraction]:
+        """Return the currency and the amount in it; NoRate names currency and instant."""
+        if self.rates is None:
+            return currency, amount
+        key = (currency, at_ms)
+        if key not in self._known:
+            try:
+                self._known[key] = Fraction(self.rates.rate_at(currency, at_ms))
+            except NoRate:
+                raise NoRate(
+                    f"the table has no rate from {currency} to {self.rates.reporting_currency}"
+                    f" at {format_instant(at_ms)}; add one that holds from then on"
+                ) from None
+        return self.rates.reporting_currency, amount * self._known[key]
+
+
+def plus(money: Money, currency: str, amount: Fraction) -> Money:
+    """Return the sum with one amount more."""
+    return {**money, currency: money.get(currency, Fraction(0)) + amount}
+
+
+def minus(money: Money, less: Money) -> Money:
+    """Return the difference, by currency in alphabetical order."""
+    currencies = sorted({*money, *less})
+    return {c: money.get(c, Fraction(0)) - less.get(c, Fraction(0)) for c in currencies}
