@@ -1,7 +1,8 @@
 """One lease over time as the ledger tells it: committed, there to be used, away for maintenance, bound, down, disputed. Pure.
 
-Read by all that says what a landlord is owed or owes. What nobody knows counts as there: before the first mark of its
-capacity, and in silence (while claims on it are disputed), a lease isn't called short of anything; `is_seen` says so.
+Read by all that says what a landlord is owed or owes. Before the first mark of its capacity a lease isn't called short of
+anything: what nobody knows counts as there. In silence (while claims on it are disputed) the last mark holds. `is_seen` says
+where that is so.
 """
 
 from collections import defaultdict

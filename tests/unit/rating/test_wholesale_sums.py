@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 from hypothesis import given, strategies as st
 
@@ -57,7 +58,7 @@ def claims(draw: st.DrawFn) -> list[tuple[int, int, int | None]]:
     edges = sorted(draw(st.lists(instants, min_size=2, max_size=5)))
     return [
         (draw(st.integers(1, 9)), begin, None if end == edges[-1] and draw(st.booleans()) else end)
-        for begin, end in zip(edges, edges[1:], strict=False)
+        for begin, end in pairwise(edges)
         if begin < end and draw(st.integers(0, 3))
     ]
 
