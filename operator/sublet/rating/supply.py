@@ -61,10 +61,14 @@ class Stretch(NamedTuple):
 
     @property
     def unavailable(self) -> int:
-        """Return the committed GPUs that aren't there or are away, less those that are used all the same."""
+        """Return the committed GPUs that aren't there or are away, less those that are used all the same.
+
+        Known to be down and bound, a GPU is used; what is there is taken by the bound ones that work, and the rest was to be had.
+        """
         there = self.committed if self.available is None else self.available
         usable = min(there, max(there, self.committed) - self.away)
-        return max(0, self.committed - max(usable, self.used))
+        to_be_had = max(0, usable - max(0, self.bound - self.down))
+        return max(0, self.committed - self.used - to_be_had)
 
     @property
     def unused(self) -> int:

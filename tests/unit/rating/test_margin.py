@@ -38,6 +38,14 @@ def sold_hour():
     ]
 
 
+def usd(amount):
+    return {"USD": Fraction(amount)}
+
+
+def eur(amount):
+    return {"EUR": Fraction(amount)}
+
+
 def rows(found):
     return {row.uid: row for row in found}
 
@@ -45,9 +53,9 @@ def rows(found):
 def test_a_lease_earns_what_tenants_pay_less_all_that_its_landlord_is_owed():
     scribe, charges = sold_hour()
     (west,) = margins(scribe.books(), charges, HOUR, HOUR.to_ms).leases
-    assert (west.revenue, west.cost, west.unsold) == ({"USD": 44}, {"USD": 32}, {"USD": 8})
-    assert west.margin == {"USD": 12}
-    assert (west.utilisation, west.coverage) == (Fraction(3, 4), 1)
+    assert (west.revenue, west.cost, west.unsold) == (usd(44), usd(32), usd(8))
+    assert west.margin == usd(12)
+    assert (west.utilisation, west.coverage) == (Fraction(3, 4), Fraction(1))
     assert west.break_even == 2 / Fraction(44, 12)
 
 
@@ -56,12 +64,12 @@ def test_a_tenant_and_a_class_cost_what_their_gpu_time_did():
     found = margins(scribe.books(), charges, HOUR, HOUR.to_ms)
     tenants, classes = rows(found.tenants), rows(found.classes)
     assert {uid: row.margin for uid, row in tenants.items()} == {
-        "acme": {"USD": 8},
-        "globex": {"USD": 12},
+        "acme": usd(8),
+        "globex": usd(12),
     }
-    assert classes["spot"].margin == {"USD": 12}
+    assert classes["spot"].margin == usd(12)
     assert classes["spot"].break_even == Fraction(2, 5)
-    assert (tenants["acme"].utilisation, tenants["acme"].coverage) == (None, 1)
+    assert (tenants["acme"].utilisation, tenants["acme"].coverage) == (None, Fraction(1))
 
 
 def test_gpus_beyond_the_commitment_are_shared_out_evenly():
@@ -71,8 +79,8 @@ def test_gpus_beyond_the_commitment_are_shared_out_evenly():
     scribe.held("a", west, 8, TEN, ELEVEN)
     scribe.held("g", west, 8, HALF, ELEVEN, tenant="globex")
     tenants = rows(margins(scribe.books(), [], HOUR, HOUR.to_ms).tenants)
-    assert tenants["acme"].cost == {"USD": 8 + 14}
-    assert tenants["globex"].cost == {"USD": 14}
+    assert tenants["acme"].cost == usd(8 + 14)
+    assert tenants["globex"].cost == usd(14)
     assert (tenants["acme"].coverage, tenants["globex"].coverage) == (
         Fraction(3, 4),
         Fraction(1, 2),
@@ -85,8 +93,8 @@ def test_an_adjustment_is_revenue_of_no_lease():
         "", "", TEN, ELEVEN, "-4", category=Category.ADJUSTMENT, class_name="", tenant="acme"
     )
     found = margins(scribe.books(), [*charges, adjusted], HOUR, HOUR.to_ms)
-    assert rows(found.leases)[""].margin == {"USD": -4}
-    assert rows(found.tenants)["acme"].margin == {"USD": 4}
+    assert rows(found.leases)[""].margin == usd(-4)
+    assert rows(found.tenants)["acme"].margin == usd(4)
 
 
 def test_a_landlords_rounding_costs_the_lease_and_whose_use_it_was():
@@ -94,7 +102,7 @@ def test_a_landlords_rounding_costs_the_lease_and_whose_use_it_was():
     west = scribe.lease("west", mode="PayAsYouGo", billing={"roundUpToSeconds": 3_600})
     scribe.held("a", west, 8, TEN, HALF)
     found = margins(scribe.books(), [], HOUR, HOUR.to_ms)
-    whole = {"USD": 8 * Fraction("2.35")}
+    whole = usd(8 * Fraction("2.35"))
     assert [row.cost for row in (*found.leases, *found.tenants)] == [whole, whole]
 
 
@@ -108,10 +116,10 @@ def test_currencies_are_kept_apart_or_converted_at_the_rate_of_their_time():
     scribe.lease("east", committed=1, currency="EUR")
     books = scribe.books()
     kept = margins(books, charges, HOUR, HOUR.to_ms)
-    assert [row.margin for row in kept.leases] == [{"EUR": -Fraction("2.35")}, {"USD": 12}]
+    assert [row.margin for row in kept.leases] == [eur(-Fraction("2.35")), usd(12)]
     converted = margins(books, charges, HOUR, HOUR.to_ms, Exchange.of(books))
-    assert rows(converted.leases)["west"].cost == {"EUR": 16 * Fraction(1, 2) + 16}
-    assert rows(converted.leases)["west"].revenue == {"EUR": 22}
+    assert rows(converted.leases)["west"].cost == eur(16 * Fraction(1, 2) + 16)
+    assert rows(converted.leases)["west"].revenue == eur(22)
 
 
 def test_an_amount_without_a_rate_is_an_error_that_names_it():
@@ -128,7 +136,7 @@ def test_a_lease_without_terms_has_no_margin_and_nor_has_who_used_it():
     assert rows(found.leases)["gone"].uncosted == MS_PER_HOUR
     assert rows(found.leases)["gone"].margin is None
     assert rows(found.tenants)["acme"].margin is None
-    assert rows(found.tenants)["globex"].margin == {"USD": 12}
+    assert rows(found.tenants)["globex"].margin == usd(12)
 
 
 def test_what_nobody_has_seen_is_said():

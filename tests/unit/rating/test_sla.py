@@ -82,7 +82,9 @@ def test_one_that_lasts_has_no_deadline_and_is_counted_so_far():
     scribe, west = promised()
     scribe.capacity(west, TEN, 8, 2)
     (incident,) = found(scribe, west, ELEVEN)
-    assert (incident.is_over, incident.deadline_ms, gpu_hours(incident)) == (False, None, 8)
+    assert not incident.is_over
+    assert incident.deadline_ms is None
+    assert gpu_hours(incident) == 8
 
 
 def test_one_that_ended_at_the_instant_of_looking_is_over():
@@ -131,7 +133,9 @@ def test_a_contract_without_a_promise_owes_nothing_and_the_incident_is_there():
     west = scribe.lease("west", committed=16)
     scribe.held("c", west, 8, TEN, NOON, kind=EntryKind.DOWNTIME)
     (incident,) = found(scribe, west)
-    assert (incident.amount, incident.deadline_ms, gpu_hours(incident)) == (0, None, 16)
+    assert incident.amount == 0
+    assert incident.deadline_ms is None
+    assert gpu_hours(incident) == 16
 
 
 def test_the_lines_that_show_it_are_named_and_no_others():

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from sublet.api.rating import Rate
 from sublet.api.times import MS_PER_HOUR
 from sublet.book.bill import bill_at
+from sublet.ledger.entry import EntryKind
 from sublet.rating.grid import Grid
 from sublet.rating.model import LeaseState
 from sublet.rating.supply import NoTerms, supply_of
@@ -127,3 +128,15 @@ def test_under_pay_as_you_go_what_is_not_used_is_not_bought():
 def test_a_lease_without_terms_is_named():
     with pytest.raises(NoTerms, match="no terms of lease gone"):
         cells_of(Scribe().books(), "gone", span(*HOUR), Grid.HOUR, at(HOUR[1]))
+
+
+def test_gpus_that_are_missing_since_they_are_down_count_as_used_and_take_nothing_from_the_unused():
+    scribe, west = one_lease(committed=16)
+    scribe.capacity(west, LONG_AGO, 8)
+    scribe.held("c", west, 12, *HOUR)
+    scribe.held("c", west, 8, *HOUR, kind=EntryKind.DOWNTIME)
+    found = cells_of(scribe.books(), west, span(*HOUR), Grid.HOUR, at(HOUR[1]))
+    assert {c.state: c.gpu_milliseconds // MS_PER_HOUR for c in found} == {
+        LeaseState.USED: 12,
+        LeaseState.UNUSED: 4,
+    }

@@ -159,14 +159,15 @@ def counted(world: World, at: int) -> Instant:
         if begins <= at < begins + lasts
     )
     used = beyond = unavailable = unused = 0
-    usable = max(0, min(there, max(there, committed) - away))
+    there_for_us = max(0, min(there, max(there, committed) - away))
     for place in range(max(committed, bound)):  # GPU by GPU: the bound ones stand in front
+        works = place >= min(down, bound)  # and of those the ones that are down
+        takes = there_for_us > 0 and works
+        there_for_us -= takes
         if place < bound:
             used, beyond = (used + 1, beyond) if place < committed else (used, beyond + 1)
-        elif place >= usable:
-            unavailable += 1
         else:
-            unused += 1
+            unused, unavailable = (unused + 1, unavailable) if takes else (unused, unavailable + 1)
     dated = [p for p in world.prices if p <= at]
     own, holding, over = world.prices[max(dated) if dated else min(world.prices)]
     idle = holding if holding is not None else own if world.mode == "TakeOrPay" else "0"
