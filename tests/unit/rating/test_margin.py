@@ -136,6 +136,7 @@ def test_a_lease_without_terms_has_no_margin_and_nor_has_who_used_it():
     assert rows(found.leases)["gone"].uncosted == MS_PER_HOUR
     assert rows(found.leases)["gone"].margin is None
     assert rows(found.tenants)["acme"].margin is None
+    assert rows(found.tenants)["acme"].break_even is None
     assert rows(found.tenants)["globex"].margin == usd(12)
 
 

@@ -64,6 +64,13 @@ def test_a_credit_that_no_landlord_stands_behind_is_ours():
     assert ours.net == {"USD": -5}
 
 
+def test_of_two_incidents_that_a_credit_overlaps_alike_the_earlier_one_has_it():
+    scribe, west = outage()
+    scribe.held("d", west, 1, NOON, ONE, kind=EntryKind.DOWNTIME)
+    first, second = netting(incidents(scribe, west), [credit("-3", TEN, ONE)])
+    assert (len(first.credits), len(second.credits)) == (1, 0)
+
+
 def test_currencies_stand_side_by_side_or_are_converted():
     scribe, west = outage()
     scribe.rates("EUR", {"currency": "USD", "effectiveTime": YEAR[0], "rate": "0.5"})

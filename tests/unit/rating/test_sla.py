@@ -68,6 +68,13 @@ def test_disputed_time_is_listed_and_no_downtime():
     assert (dispute.from_ms, dispute.gpu_milliseconds) == (at(ELEVEN), 8 * MS_PER_HOUR)
 
 
+def test_disputes_are_told_up_to_the_instant_of_looking():
+    scribe, west = promised()
+    scribe.held("c", west, 8, TEN, NOON, kind=EntryKind.DISPUTED)
+    (dispute,) = disputes_of(scribe.books(), west, span(*YEAR), at(ELEVEN))
+    assert dispute.to_ms == at(ELEVEN)
+
+
 def test_disputed_time_within_an_incident_stands_beside_what_is_lost():
     scribe, west = promised()
     scribe.held("c", west, 8, LONG_AGO)
@@ -115,6 +122,17 @@ def test_the_cap_is_used_up_by_incidents_before_the_span_too():
     later = span("2026-11-02T00:00:00Z", YEAR[1])
     (incident,) = incidents_of(scribe.books(), west, later, at(YEAR[1]))
     assert incident.amount == Fraction("1.2") * 16 * Fraction("2.35")
+
+
+def test_the_months_bill_has_what_the_landlord_added_to_uses():
+    scribe = Scribe()
+    west = scribe.lease(
+        "west", mode="PayAsYouGo", sla=SLA | {"maxPercent": 50}, billing={"minimumSeconds": 3_600}
+    )
+    scribe.held("c", west, 8, TEN, "2026-11-22T10:30:00Z")
+    scribe.held("c", west, 8, TEN, "2026-11-22T10:30:00Z", kind=EntryKind.DOWNTIME)
+    (incident,) = found(scribe, west)
+    assert incident.amount == 4 * Fraction("2.35")
 
 
 def test_over_months_each_bears_its_part():

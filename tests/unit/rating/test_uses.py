@@ -78,6 +78,30 @@ def test_it_belongs_to_the_time_of_its_last_millisecond():
     assert extras_of(scribe.books(), west, following, following.to_ms) == []
 
 
+def test_it_costs_what_the_last_millisecond_did():
+    scribe = Scribe()
+    west = scribe.lease(
+        "west",
+        mode="PayAsYouGo",
+        billing={"roundUpToSeconds": 60},
+        prices=[
+            {"effectiveTime": "2026-01-01T00:00:00Z", "perGpuHour": "2"},
+            {"effectiveTime": "2026-11-22T10:00:30Z", "perGpuHour": "9"},
+        ],
+    )
+    scribe.held("c", west, 1, TEN, after(30))
+    (extra,) = extras_of(scribe.books(), west, span(*DAY), at(DAY[1]))
+    assert extra.price == 2
+
+
+def test_reservations_that_overlap_are_one_use_to_the_end_of_the_longest():
+    scribe, west = rounding_lease()
+    scribe.held("c", west, 1, TEN, after(90))
+    scribe.held("c", west, 2, after(10), after(20), sequence=2)
+    scribe.held("c", west, 4, after(30), after(40), sequence=3)
+    assert added(scribe, west) == [30]
+
+
 def test_take_or_pay_is_never_rounded():
     scribe, west = rounding_lease("TakeOrPay")
     scribe.held("c", west, 1, TEN, after(10))

@@ -140,3 +140,19 @@ def test_gpus_that_are_missing_since_they_are_down_count_as_used_and_take_nothin
         LeaseState.USED: 12,
         LeaseState.UNUSED: 4,
     }
+
+
+def test_maintenance_that_takes_the_missing_ones_takes_no_others():
+    window = {"startTime": HOUR[0], "endTime": HOUR[1], "gpus": 4}
+    scribe, west = one_lease(committed=16, maintenance=[window])
+    scribe.capacity(west, LONG_AGO, 12)
+    (stretch,) = supply_of(scribe.books(), west).stretches(span(*HOUR))
+    assert (stretch.unused, stretch.unavailable) == (12, 4)
+
+
+def test_in_silence_the_last_mark_holds_and_nobody_knows():
+    scribe, west = one_lease(committed=16)
+    scribe.capacity(west, LONG_AGO, 12)
+    scribe.held("c", west, 8, *HOUR, kind=EntryKind.DISPUTED)
+    (stretch,) = supply_of(scribe.books(), west).stretches(span(*HOUR))
+    assert (stretch.unavailable, stretch.is_seen) == (4, False)
