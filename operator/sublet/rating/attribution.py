@@ -1,22 +1,27 @@
 """What the GPU time of each claim cost us: a lease's used GPUs, at every instant shared out evenly among who has them. Pure.
 
-Shares add up to what the landlord is owed for used GPUs and those beyond the commitment, exactly: the cost of one
-GPU is integrated over time once, and each claim takes the difference between its end and its beginning.
+The cost of one GPU is integrated over time once, and each claim takes the difference between its end and its beginning. It is kept
+in whole units so small that nobody sees one: exact thirds and sevenths of thousands of stretches would grow without end. What
+doesn't divide is carried to the next stretch, and in the end to the last claim, so that shares add up to what
+the landlord is owed for used GPUs and those beyond the commitment, exactly.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.rating.books import Lined
 from sublet.rating.calendar import Span
 from sublet.rating.model import LeaseState
 from sublet.rating.money import Exchange
 from sublet.rating.supply import Supply
-from sublet.rating.wholesale import price_of
+from sublet.rating.wholesale import owed, price_of
+
+_UNITS: Final = MS_PER_HOUR * 10**15
+"""To one of a currency, or to one millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +38,80 @@ class Portion:
     cost: Fraction
 
 
+class _Spread:
+    """Shares amounts out evenly among so many, one after the other."""
+
+    def __init__(self) -> None:
+        self.each = 0
+        """What one had that was there all the time, in units."""
+        self._carry = Fraction(0)
+
+    def add(self, amount: Fraction | int, among: int) -> None:
+        """Share out one more."""
+        share, self._carry = divmod(amount * _UNITS + self._carry, among)
+        self.each += share
+
+    @property
+    def rest(self) -> Fraction:
+        """Return what nobody was given."""
+        return self._carry / _UNITS
+
+
 class _Reading(NamedTuple):
-    cost: Fraction
-    """Of one GPU since the span began."""
-    covered: Fraction
-    """Milliseconds."""
+    """Of one GPU since the span began, in units."""
+
+    cost: int
+    covered: int
 
 
-def portions(supply: Supply, span: Span, exchange: Exchange) -> Iterator[Portion]:
-    """Yield what each reservation had of a lease in a span, in the order of lines; NoRate if its cost can't be converted."""
-    currency, meter = _meter(supply, span, exchange)
-    for interval, _, _ in supply.evidence.bound:
-        begin = max(interval.start_ms, span.from_ms)
-        end = min(span.to_ms if interval.end_ms is None else interval.end_ms, span.to_ms)
-        if begin < end:
-            yield Portion(
-                tenant_uid=interval.tenant_uid,
-                claim_uid=interval.claim_uid,
-                sequence=interval.sequence,
-                gpu_milliseconds=interval.gpus * (end - begin),
-                covered=interval.gpus * (meter[end].covered - meter[begin].covered),
-                currency=currency,
-                cost=interval.gpus * (meter[end].cost - meter[begin].cost),
-            )
-
-
-def _meter(supply: Supply, span: Span, exchange: Exchange) -> tuple[str, dict[Millis, _Reading]]:
-    """Return the currency, and what one bound GPU cost up to each instant at which anything changes."""
-    cost, covered = Fraction(0), Fraction(0)
+def portions(supply: Supply, span: Span, exchange: Exchange) -> list[Portion]:
+    """Return what each reservation had of a lease in a span, in the order of lines; NoRate if its cost can't be converted."""
+    cost, covered = _Spread(), _Spread()
     currency, _ = exchange.convert(Fraction(0), supply.terms.currency, span.from_ms)
-    readings = {span.from_ms: _Reading(cost, covered)}
+    meter = _meter(supply, span, exchange, (cost, covered))
+    found = [
+        Portion(
+            tenant_uid=interval.tenant_uid,
+            claim_uid=interval.claim_uid,
+            sequence=interval.sequence,
+            gpu_milliseconds=interval.gpus * (end - begin),
+            covered=Fraction(interval.gpus * (meter[end].covered - meter[begin].covered), _UNITS),
+            currency=currency,
+            cost=Fraction(interval.gpus * (meter[end].cost - meter[begin].cost), _UNITS),
+        )
+        for (interval, _, _), begin, end in _within(supply, span)
+    ]
+    if found:
+        last = found[-1]
+        found[-1] = replace(last, cost=last.cost + cost.rest, covered=last.covered + covered.rest)
+    return found
+
+
+def _within(supply: Supply, span: Span) -> Iterator[tuple[Lined, Millis, Millis]]:
+    """Yield what was bound within a span, with where it begins and ends there."""
+    for lined in supply.evidence.bound:
+        end_ms = lined.interval.end_ms
+        begin = max(lined.interval.start_ms, span.from_ms)
+        end = span.to_ms if end_ms is None else min(end_ms, span.to_ms)
+        if begin < end:
+            yield lined, begin, end
+
+
+def _meter(
+    supply: Supply, span: Span, exchange: Exchange, spreads: tuple[_Spread, _Spread]
+) -> dict[Millis, _Reading]:
+    """Return what one bound GPU cost up to each instant at which anything changes."""
+    cost, covered = spreads
+    readings = {span.from_ms: _Reading(0, 0)}
     for each in supply.stretches(span, exchange.edges):
         if each.bound:
-            own, over = (
-                price_of(supply, each.price, s) for s in (LeaseState.USED, LeaseState.BEYOND)
+            amount = owed(
+                each.used * each.milliseconds, price_of(supply, each.price, LeaseState.USED)
+            ) + owed(
+                each.beyond * each.milliseconds, price_of(supply, each.price, LeaseState.BEYOND)
             )
-            hourly = _evenly(each.used, each.beyond, own, over)
-            amount = hourly * each.milliseconds / MS_PER_HOUR
-            cost += exchange.convert(amount, supply.terms.currency, each.from_ms)[1]
-            covered += Fraction(each.used * each.milliseconds, each.bound)
-        readings[each.to_ms] = _Reading(cost, covered)
-    return currency, readings
-
-
-def _evenly(used: int, beyond: int, own: Decimal, over: Decimal) -> Fraction:
-    """Return what one of the bound GPUs costs for an hour."""
-    if not beyond or own == over:
-        return Fraction(own)
-    return (used * Fraction(own) + beyond * Fraction(over)) / (used + beyond)
+            _, converted = exchange.convert(amount, supply.terms.currency, each.from_ms)
+            cost.add(converted, each.bound)
+            covered.add(each.used * each.milliseconds, each.bound)
+        readings[each.to_ms] = _Reading(cost.each, covered.each)
+    return readings
