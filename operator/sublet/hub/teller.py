@@ -16,13 +16,13 @@ from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.ports import Events
 from sublet.book.coarse import Detail, coarsened
-from sublet.book.decisions import Degrade, Notice, Refuse, Silence, Warn
+from sublet.book.decisions import Dearer, Degrade, Fail, Notice, Refuse, Silence, Warn
 from sublet.book.silence import UNREACHABLE
 from sublet.clock import Clock
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError, NotFound
 
-Saying = Refuse | Warn | Notice | Degrade | Silence
+Saying = Refuse | Warn | Notice | Degrade | Silence | Fail | Dearer
 _WRITES_AT_ONCE: Final = 8
 
 
@@ -88,10 +88,11 @@ class ClaimTeller:
         return True
 
 
-def _is_news(saying: Saying) -> TypeGuard[Notice | Degrade | Silence]:
+def _is_news(saying: Saying) -> TypeGuard[Notice | Degrade | Silence | Dearer]:
     """Say whether a claim gets an Event too: of a cluster that is silent only once that lasts."""
     lasting = isinstance(saying, Silence) and saying.reason != UNREACHABLE
-    return (isinstance(saying, Notice | Degrade) or lasting) and bool(saying.message)
+    told = isinstance(saying, Notice | Degrade | Dearer) or lasting
+    return told and bool(saying.message)
 
 
 def _status(claim: GpuClaim, saying: Saying, now_ms: Millis) -> ClaimStatus:
@@ -99,6 +100,10 @@ def _status(claim: GpuClaim, saying: Saying, now_ms: Millis) -> ClaimStatus:
         return claim_status.late(claim, saying.message, now_ms)
     if isinstance(saying, Silence):
         return bound_status.reached(claim, saying.reason, saying.message, saying.outages, now_ms)
+    if isinstance(saying, Fail):
+        return claim.status.model_copy(update={"downtimes": saying.downtimes})
+    if isinstance(saying, Dearer):
+        return bound_status.priced(claim, saying.reason, saying.message, now_ms)
     if isinstance(saying, Degrade):
         return bound_status.degraded(claim, saying.reason, saying.message, now_ms)
     if isinstance(saying, Notice):
