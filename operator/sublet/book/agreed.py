@@ -5,6 +5,7 @@ duration was asked for: whoever buys a window knows what it costs.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from sublet.api.billing import ClassSla, Rounding
 from sublet.api.gpuclaim import Allocation, GpuClaim
@@ -20,6 +21,10 @@ class Agreed:
     pricing: Pricing = Pricing.FIXED
     rounding: Rounding | None = None
     sla: ClassSla | None = None
+
+
+NOTHING: Final = Agreed()
+"""A fixed price, and nothing beside it."""
 
 
 def agreed_on(claim: GpuClaim, offer: GpuClass) -> Agreed:

@@ -11,7 +11,7 @@ from sublet.api.outage import Outage
 from sublet.api.pending import Offer, PendingReason
 from sublet.api.relocation import MoveCause, PlacedNode, ReleaseCause
 from sublet.api.times import Millis
-from sublet.book.agreed import Agreed
+from sublet.book.agreed import NOTHING, Agreed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Reserve:
     """What is agreed on giving it up."""
     given_up: tuple[GivenUp, ...] = ()
     """What of the promise was given up already, and is charged."""
-    agreed: Agreed = Agreed()
+    agreed: Agreed = NOTHING
     """What beside the price is agreed on, or was."""
 
     @property

@@ -68,7 +68,9 @@ def _now(
     claim: GpuClaim, allocation: Allocation, known: Mapping[str, LeaseInventory], now_ms: Millis
 ) -> tuple[Downtime, ...]:
     """Return the claim's downtimes: what is over closed, what began opened."""
-    lacks = {uid: _lack(allocation, uid, known[uid]) for uid in allocation.lease_uids & known.keys()}
+    lacks = {
+        uid: _lack(allocation, uid, known[uid]) for uid in allocation.lease_uids & known.keys()
+    }
     found: list[Downtime] = []
     lasting: set[str] = set()
     free: dict[str, Millis] = {}  # lease UID -> until when a downtime of it is listed

@@ -50,7 +50,10 @@ def steps(
 
 
 def dearer_than_said(
-    holders: Iterable[GpuClaim], classes: Iterable[GpuClass], decided: Collection[str], now_ms: Millis
+    holders: Iterable[GpuClaim],
+    classes: Iterable[GpuClass],
+    decided: Collection[str],
+    now_ms: Millis,
 ) -> Iterator[Dearer]:
     """Yield what bound claims with floating prices are to be told of them and weren't yet."""
     prices = dated_prices(classes)
@@ -62,16 +65,16 @@ def dearer_than_said(
             continue
         limit, price = claim.spec.max_price_per_gpu_hour, price_now(held, prices, now_ms)
         is_above = limit is not None and price > limit
-        message = _words(held, price, limit, prices, now_ms) if limit is not None and is_above else ""
+        message = (
+            _words(held, price, limit, prices, now_ms) if limit is not None and is_above else ""
+        )
         said = find_condition(claim.status.conditions, "PriceExceeded")
         was = said.message if said is not None and said.status is Status.TRUE else ""
         if message != was:
             yield Dearer(ClaimUID(claim.metadata.uid), ABOVE if is_above else WITHIN, message)
 
 
-def _words(
-    held: Allocation, price: Decimal, limit: Decimal, prices: Prices, now_ms: Millis
-) -> str:
+def _words(held: Allocation, price: Decimal, limit: Decimal, prices: Prices, now_ms: Millis) -> str:
     begun = (p.effective_time for p in prices[held.class_uid] if p.effective_time <= now_ms)
     since = max(begun, default=held.decided_time)
     return (

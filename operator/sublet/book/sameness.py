@@ -26,7 +26,16 @@ from sublet.book.view import View
 _BOOKKEEPING: Final = frozenset({"resource_version", "generation", "finalizers"})
 """Of metadata."""
 _TOLD: Final = frozenset(
-    {"observed_generation", "conditions", "pending", "offers", "access", "allocation", "outages", "downtimes"}
+    {
+        "observed_generation",
+        "conditions",
+        "pending",
+        "offers",
+        "access",
+        "allocation",
+        "outages",
+        "downtimes",
+    }
 )
 """Of a claim's status; conditions and allocation are looked at more closely."""
 _OF_THE_BILL: Final = frozenset({"bound_time", "price_hash", "tags", "requested_by", "tenant"})

@@ -16,6 +16,7 @@ from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.outage import Outage
 from sublet.api.relocation import Leaving
 from sublet.api.times import Millis
+from sublet.hub.marks import Marks
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.port import LedgerPort
 from sublet.ledger.terms import PriceTerms, content_hash, tags_text
@@ -192,8 +193,10 @@ def _part_price(allocation: Allocation) -> PriceTerms | None:
 class ClaimMeter:
     """Brings claims' lines into the ledger; implements `sublet.binder.ports.Meter`."""
 
-    def __init__(self, ledger: LedgerPort) -> None:
+    def __init__(self, ledger: LedgerPort, marks: Marks | None = None) -> None:
+        """`marks`: what leases, classes and tenants say of money, without which no bill can be made of a line."""
         self._ledger = ledger
+        self._marks = marks
         self._settled: dict[str, str] = {}
         """claim UID -> resourceVersion of the claim whose lines are known to be in the ledger"""
 
@@ -203,7 +206,10 @@ class ClaimMeter:
             return
         facts = facts_of(claim)
         if facts:
-            await self._ledger.append(facts, texts_of(claim))
+            marks, texts = await self._marks.needed_by(claim) if self._marks else ([], {})
+            await self._ledger.append([*marks, *facts], {**texts, **texts_of(claim)})
+            if self._marks is not None:
+                self._marks.written(marks)
         if len(self._settled) > MAX_REMEMBERED:
             self._settled.clear()
         self._settled[claim.metadata.uid] = claim.metadata.resource_version

@@ -10,6 +10,7 @@ from sublet.ledger.chain import verify
 from sublet.ledger.entry import BILLED, GENESIS_HASH, Entry, EntryKind
 from sublet.ledger.interval import intervals
 from tests.builders.api import NOW, as_claim
+from tests.builders.lines import edges_of
 from tests.unit.api.test_claim_status import LATER, bound, releasing, reserved, with_status
 
 
@@ -37,7 +38,7 @@ def done(cause: ReleaseCause = ReleaseCause.DELETED) -> GpuClaim:
 
 
 def kinds(claim: GpuClaim) -> list[tuple[str, str, int]]:
-    return [(f.kind.value, f.type.value, f.at_ms) for f in facts_of(claim)]
+    return [(f.kind.value, f.type.value, f.at_ms) for f in edges_of(claim)]
 
 
 def test_a_claim_that_isnt_bound_has_no_lines():
@@ -75,9 +76,9 @@ def test_lines_of_a_release_are_asked_for_until_they_are_written_however_it_bega
 
 
 def test_the_texts_behind_the_hashes_go_with_the_lines():
-    (fact,) = facts_of(bound())
+    terms, fact = facts_of(bound())
 
-    assert {fact.price_hash, fact.tags_hash} == set(texts_of(bound()))
+    assert {terms.price_hash, fact.price_hash, fact.tags_hash} == set(texts_of(bound()))
 
 
 async def test_a_restart_at_any_point_gives_the_same_ledger():

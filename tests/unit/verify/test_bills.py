@@ -19,6 +19,7 @@ from sublet.verify.world import LedgerSeen
 from tests.builders.api import NOW, as_lease, lease
 from tests.builders.fleet import released
 from tests.builders.histories import histories, passes
+from tests.builders.lines import edges_of
 from tests.builders.worlds import (
     LATER,
     NODES,
@@ -32,7 +33,7 @@ from tests.builders.worlds import (
 
 TRAIN = bound_claim()
 SOUND = sound_world(TRAIN)
-(OPEN,) = facts_of(TRAIN)
+TERMS, OPEN = facts_of(TRAIN)
 DONE = released(TRAIN, take(TRAIN), LATER)
 LEDGER = "ledger of claim acme/train"
 
@@ -115,7 +116,7 @@ def test_earlier_reservations_that_ended_are_sound():
         TRAIN, allocation=TRAIN.status.allocation.model_copy(update={"sequence": 2})
     )
     before = [later(OPEN, -5_000), later(OPEN, -4_000, type=EntryType.CLOSE)]
-    (new,) = facts_of(again)
+    (new,) = edges_of(again)
 
     assert ("A1", LEDGER) not in found(with_facts(*before, new, world=sound_world(again)))
 
