@@ -118,7 +118,7 @@ class RatesFile:
             self._say(f"{self._path}: {refused}")
         except (OSError, UnicodeError) as error:
             self._say(f"{self._path}: it can't be read: {error}")
-        except (LedgerUnavailable, LedgerConflict) as error:
+        except (LedgerUnavailable, LedgerConflict, KeyError, ValueError) as error:
             self._say(f"{self._path}: {error}")
         else:
             self._seen = stamp
