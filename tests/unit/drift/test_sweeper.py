@@ -24,7 +24,7 @@ from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.fleet import bound, held, nodes
 from tests.builders.restored import adopted, on_the_wire, restored
 from tests.builders.wire import our_node
-from tests.harness.fake_api import SteppedClock, eventually
+from tests.harness.fake_api import eventually
 
 WEST = as_lease()
 LEASE = LeaseUID(WEST.metadata.uid)
@@ -116,9 +116,8 @@ async def test_an_orphan_is_taken_back_at_second_sight_the_ledger_before_all_els
 
 async def test_a_downtime_of_the_orphan_ends_with_its_bill_and_its_terms_stay():
     terms = replace(OPEN, kind=EntryKind.TERMS, type=EntryType.SET, gpus=0, tags_hash="")
-    now = SteppedClock().now_ms()
-    down = replace(OPEN, kind=EntryKind.DOWNTIME, gpus=2, at_ms=now)
-    world = World(terms, OPEN, down)
+    now = tools_of(Hub(None), {}, {}).clock.now_ms()
+    world = World(terms, OPEN, replace(OPEN, kind=EntryKind.DOWNTIME, gpus=2, at_ms=now))
     for _ in range(2):
         await world.look()
         await world.end()
