@@ -8,7 +8,6 @@ up. Losing the Lease ends the process; whatever starts it again begins anew.
 import asyncio
 import contextlib
 import gc
-import logging
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -50,8 +49,10 @@ from sublet.hub.kopf_settings import kopf_settings, register_login
 from sublet.hub.leader import Leadership
 from sublet.hub.lease_lists import HubLeaseLists
 from sublet.hub.loop import Loop
+from sublet.hub.marks import Marks
 from sublet.hub.meter import ClaimMeter
 from sublet.hub.observed import Memory
+from sublet.hub.rates import RatesFile
 from sublet.hub.recorder import Recorder
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller
@@ -62,6 +63,7 @@ from sublet.kube.identity import read_cluster_uid
 from sublet.kube.informer import Informer
 from sublet.kube.session import ApiServer, Limits
 from sublet.ledger.port import LedgerUnavailable
+from sublet.logs import configure_logs
 from sublet.serve.admin import Admin
 from sublet.serve.auth import MetricsGate
 from sublet.serve.books import LedgerBooks
@@ -106,8 +108,9 @@ class Operator:
             ),
         )
         self.ledger = ledger or SqlLedger(settings.database_url)
-        self.meter = ClaimMeter(self.ledger)
-        self.bookkeeper = Bookkeeper(self.meter, self.clock, self.batcher.mark)
+        self.marks = Marks(self.ledger, self.state)
+        self.meter = ClaimMeter(self.ledger, self.marks)
+        self.bookkeeper = Bookkeeper(self.meter, self.clock, self.batcher.mark, self.marks)
         self.accounts = Accounts(
             self.ledger,
             self.clock,
@@ -118,6 +121,9 @@ class Operator:
             half_life_seconds=settings.usage_half_life_seconds,
         )
         self.timings = Timings()
+        self.rates = RatesFile(
+            settings.rates_file, self.ledger, self.clock, self.timings.rates_refused
+        )
         self.events = HubEvents(hub, self.clock, settings.identity)
         self.leadership = Leadership(
             hub,
@@ -207,6 +213,7 @@ class Operator:
         self._spawn(secrets.run())
         self._spawn(self.events.run())
         self._spawn(self.accounts.run())
+        self._spawn(self.rates.run(self.leads))
         self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
         if self.settings.leader_election:
             self._spawn(self.leadership.run())
@@ -355,26 +362,6 @@ async def run(settings: Settings) -> int:
         stop_flag=operator.stop,
     )
     return 1 if operator.leadership.lost.is_set() else 0
-
-
-def configure_logs(form: str) -> None:
-    """Log JSON in a cluster and coloured lines on a terminal; other libraries' logs from warnings on."""
-    console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
 
 def main() -> int:

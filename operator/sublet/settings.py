@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """How often tenants' spend and usage are read from the ledger; the store may be slow, planning doesn't wait for it."""
     usage_half_life_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 86_400
     """After which time GPUs held in the past count half in fair share; 0: only what is held now counts."""
+    rates_file: str = ""
+    """Table of dated exchange rates into one reporting currency (YAML); read at start and when it changes. None without."""
     relist_seconds: Annotated[float, Field(ge=10)] = 600.0
     """How often the hub is listed again (metadata only) to catch deletions that a watch lost."""
     probe_seconds: Annotated[float, Field(gt=0)] = 10.0

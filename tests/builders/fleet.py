@@ -15,8 +15,10 @@ from sublet.api.relocation import Move, PlacedNode, ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import (
     CutOver,
+    Dearer,
     Degrade,
     Extend,
+    Fail,
     Plan,
     Refuse,
     Relocate,
@@ -119,6 +121,11 @@ def carried_out(claim: GpuClaim, decision: Reserve, now_ms: Millis = NOW) -> Gpu
         price_per_gpu_hour=decision.price_per_gpu_hour,
         currency=decision.currency,
         price_hash=PriceTerms(decision.price_per_gpu_hour, decision.currency).hash,
+        class_name=decision.agreed.class_name,
+        class_uid=decision.agreed.class_uid,
+        pricing=decision.agreed.pricing,
+        rounding=decision.agreed.rounding,
+        sla=decision.agreed.sla,
         priority=decision.priority,
         decided_time=decision.decided_ms,
         until_time=decision.until_ms,
@@ -191,6 +198,12 @@ def after(seen: View, made: Plan, **changes: Any) -> View:
             claims[decision.claim_uid] = claim.model_copy(update={"status": status})
         elif isinstance(decision, Take):
             claims[decision.claim_uid] = released(claim, decision, seen.now_ms, done=False)
+        elif isinstance(decision, Fail):
+            status = claim.status.model_copy(update={"downtimes": decision.downtimes})
+            claims[decision.claim_uid] = claim.model_copy(update={"status": status})
+        elif isinstance(decision, Dearer):
+            status = bound_status.priced(claim, decision.reason, decision.message, seen.now_ms)
+            claims[decision.claim_uid] = claim.model_copy(update={"status": status})
         elif isinstance(decision, Relocate | CutOver | Degrade | Silence):
             status = _relocated(claim, decision, seen.now_ms)
             claims[decision.claim_uid] = claim.model_copy(update={"status": status})

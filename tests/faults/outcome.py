@@ -66,10 +66,14 @@ def differences(wanted: Any, seen: Any, where: str = "") -> list[str]:
 
 
 def lines(world: World) -> dict[str, list[str]]:
-    """Return the ledger's lines of each claim of this run, as text without instants."""
+    """Return the ledger's lines of each claim of this run, as text without instants.
+
+    When a node was seen not to work, and so how often, depends on who looked when.
+    """
     found: dict[str, list[str]] = defaultdict(list)
     for uid, kind, type_, sequence, gpus, _ in ledger_rows(world):
-        found[world.seen[uid]].append(f"{kind} {type_} {sequence} {gpus}")
+        if kind != "downtime":
+            found[world.seen[uid]].append(f"{kind} {type_} {sequence} {gpus}")
     return {name: sorted(each) for name, each in found.items()}
 
 
@@ -95,7 +99,7 @@ def ledger_faults(
         count[uid, sequence, kind, type_, gpus] += 1
     faults = []
     for (uid, sequence, kind, type_), instants in at.items():
-        if len(instants) > 1:
+        if len(instants) > 1 and kind != "downtime":
             faults.append(f"{kind} {type_} of {uid}/{sequence} has {len(instants)} instants")
         opened = at.get((uid, sequence, kind, "open"), set())
         if type_ == "close" and (not opened or min(instants) < min(opened)):

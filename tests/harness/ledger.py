@@ -2,19 +2,19 @@
 
 import asyncio
 
-from sublet.ledger.entry import Fact
+from sublet.ledger.entry import MARKS, Fact
 from sublet.store.sql import SqlLedger
 
 
 def facts_in(database: str) -> list[Fact]:
-    """Return all facts of a ledger, which must prove itself first."""
+    """Return what began and ended by a ledger, which must prove itself first; its marks are left out."""
 
     async def read() -> list[Fact]:
         ledger = SqlLedger(database)
         try:
             proof = await ledger.verify()
             assert proof.fault is None, proof.fault
-            return await ledger.facts()
+            return [f for f in await ledger.facts() if f.kind not in MARKS]
         finally:
             await ledger.close()
 

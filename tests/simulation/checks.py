@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.entry import MARKS, EntryKind, EntryType, Fact
 from sublet.ledger.interval import BrokenLedger, Fold
 from tests.simulation.answers import Request
 from tests.simulation.audit import Audit
@@ -252,6 +252,9 @@ class Checks:
                 self._fold.take(fact)
             except BrokenLedger as broken:
                 self.world.violate(f"A1: {broken}")
+            is_claims = fact.tenant_uid and str(fact.claim_uid) != str(fact.tenant_uid)
+            if fact.kind in MARKS and not is_claims:
+                continue  # of an object: what it says is looked at when all is at rest
             term = self.terms.get((fact.claim_uid, fact.sequence))
             wanted = _instant(term, fact) if term is not None else None
             if fact.kind is EntryKind.BOUND:
@@ -273,6 +276,10 @@ def _instant(term: Term, fact: Fact) -> int | None:
     """Return the recorded instant that a line must carry."""
     if fact.kind is EntryKind.DISPUTED:
         return term.outage(fact.lease_uid, fact.type is EntryType.OPEN, fact.at_ms)
+    if fact.kind is EntryKind.DOWNTIME:
+        return term.downtime(fact.lease_uid, fact.type is EntryType.OPEN, fact.at_ms)
+    if fact.kind is EntryKind.TERMS:
+        return term.decided
     if fact.kind is EntryKind.BOUND:
         return term.bound if fact.type is EntryType.OPEN else term.released
     if fact.type is EntryType.OPEN:

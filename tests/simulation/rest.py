@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sublet.ledger.chain import verify
-from sublet.ledger.entry import EntryKind
+from sublet.ledger.entry import Entry, EntryKind
 from sublet.ledger.interval import BrokenLedger, Interval, intervals
 from tests.simulation.views import ClaimView, Term, book_of
 from tests.simulation.world import World, tokens_of
@@ -126,9 +126,30 @@ def _ledger(world: World, terms: dict[tuple[str, int], Term]) -> Iterator[str]:
             over = answered if answered is not None else term.released
             end = max(over, begun) if over is not None else None
             wanted.setdefault((uid, sequence, EntryKind.DISPUTED), set()).add((begun, end))
+        for _, begun, over in term.downtimes:
+            end = over if over is not None else term.released
+            last = max(end, begun + 1) if end is not None else None
+            wanted.setdefault((uid, sequence, EntryKind.DOWNTIME), set()).add((begun, last))
+    yield from _unpriced(entries)
     for key in wanted.keys() | found.keys():
         if wanted.get(key) != found.get(key):
             yield f"A1: {key} is billed as {found.get(key)}, but the hub says {wanted.get(key)}"
+
+
+def _unpriced(entries: list[Entry]) -> Iterator[str]:
+    """A4: what is billed comes after what was agreed, and after what its lease and its tenant say of money."""
+    said: set[tuple[str, int]] = set()
+    subjects: set[str] = set()
+    for entry in entries:
+        fact = entry.fact
+        if fact.kind is EntryKind.TERMS:
+            said.add((fact.claim_uid, fact.sequence))
+            subjects.add(fact.claim_uid)
+        elif fact.kind is EntryKind.BOUND:
+            if (fact.claim_uid, fact.sequence) not in said:
+                yield f"A4: line {entry.seq} of {fact.claim_uid} comes before its terms"
+            for uid in {fact.lease_uid, fact.tenant_uid} - subjects:
+                yield f"A4: line {entry.seq} of {fact.claim_uid} comes before the terms of {uid}"
 
 
 def _key(each: Interval) -> tuple[str, int, EntryKind]:

@@ -1,6 +1,6 @@
 """A claim as the checks read it from the wire, without the operator's own models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from sublet.api.times import parse_instant
@@ -79,15 +79,9 @@ class ClaimView:
         mine = release.get("sequence") == self.sequence
         done = self.conditions.get("Releasing", {})
         over = done.get("status") == "False" and done.get("reason") == "Released"
-        outages = self.status.get("outages") or ()
-        silent = {
-            s: tuple(
-                (o["leaseUID"], parse_instant(o["fromTime"]), at(o.get("untilTime")))
-                for o in outages
-                if o["sequence"] == s
-            )
-            for s in {o["sequence"] for o in outages}
-        }
+        silent = _by_sequence(self.status.get("outages") or ())
+        down = _by_sequence(self.status.get("downtimes") or ())
+        decided = at(self.allocation.get("decidedTime"))
         if self.allocation:
             yield Term(
                 self.sequence,
@@ -95,6 +89,8 @@ class ClaimView:
                 at(release.get("releaseTime")) if mine else None,
                 at(done.get("lastTransitionTime")) if mine and over else None,
                 silent.get(self.sequence, ()),
+                down.get(self.sequence, ()),
+                decided,
             )
         for left in self.status.get("leaving") or ():
             yield Term(
@@ -103,7 +99,23 @@ class ClaimView:
                 at(left["releaseTime"]),
                 at(left.get("freedTime")),
                 silent.get(left["sequence"], ()),
+                down.get(left["sequence"], ()),
+                decided,
             )
+
+
+Times = tuple[tuple[str, int, int | None], ...]
+"""(lease UID, from, until)"""
+
+
+def _by_sequence(entries: Sequence[Object]) -> dict[int, Times]:
+    """Return what a status lists of each reservation."""
+    found: dict[int, Times] = {}
+    for each in entries:
+        until = parse_instant(each["untilTime"]) if each.get("untilTime") else None
+        one = (each["leaseUID"], parse_instant(each["fromTime"]), until)
+        found[each["sequence"]] = (*found.get(each["sequence"], ()), one)
+    return found
 
 
 class Term(NamedTuple):
@@ -113,16 +125,28 @@ class Term(NamedTuple):
     bound: int | None
     released: int | None
     free: int | None
-    outages: tuple[tuple[str, int, int | None], ...] = ()
-    """(lease UID, from, until) of each time in which a cluster was silent."""
+    outages: Times = ()
+    """When a cluster was silent."""
+    downtimes: Times = ()
+    """When GPUs didn't work; none of these is empty."""
+    decided: int | None = None
 
     def outage(self, lease_uid: str, opens: bool, at_ms: int) -> int | None:
         """Return the recorded instant that a disputed line carries: this one, if there is one such, else the last."""
+        return self._edge(self.outages, lease_uid, opens, at_ms, least=0)
+
+    def downtime(self, lease_uid: str, opens: bool, at_ms: int) -> int | None:
+        """Return the recorded instant that a line of downtime carries, as for an outage."""
+        return self._edge(self.downtimes, lease_uid, opens, at_ms, least=1)
+
+    def _edge(
+        self, times: Times, lease_uid: str, opens: bool, at_ms: int, *, least: int
+    ) -> int | None:
         found: list[int | None] = []
-        for uid, begin, end in self.outages:
+        for uid, begin, end in times:
             if uid == lease_uid:
                 until = end if end is not None else self.released
-                found.append(begin if opens or until is None else max(until, begin))
+                found.append(begin if opens or until is None else max(until, begin + least))
         return at_ms if at_ms in found else (found[-1] if found else None)
 
 

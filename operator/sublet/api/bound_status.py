@@ -70,3 +70,20 @@ def reached(
         messages={"Reachable": message, **{c.type: c.message for c in degraded}},
         update={"outages": outages},
     )
+
+
+def priced(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> ClaimStatus:
+    """Its floating price is above its maxPricePerGpuHour, or isn't any more (no message). It stays bound."""
+    degraded = standing_of(claim, "Degraded")
+    return next_status(
+        claim,
+        now_ms,
+        ready=ready_of(claim),
+        progress="Reconciling" if claim.status.move is not None else None,
+        states={
+            "PriceExceeded": (Status.TRUE if message else Status.FALSE, reason),
+            **{c.type: (c.status, c.reason) for c in degraded},
+        },
+        messages={"PriceExceeded": message, **{c.type: c.message for c in degraded}},
+        update={},
+    )

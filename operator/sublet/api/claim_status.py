@@ -43,10 +43,11 @@ _ANEW: Final[Mapping[str, object]] = {
     "move": None,
     "leaving": (),
     "outages": (),
+    "downtimes": (),
 }
 """What a new reservation leaves behind: its lines are in the ledger, and all is free."""
 _WHILE_TRUE: Final = frozenset({"Reconciling", "Stalled", "Degraded"})
-_WHILE_BOUND: Final = frozenset({"Reachable", "AccessRenewed"})
+_WHILE_BOUND: Final = frozenset({"Reachable", "AccessRenewed", "PriceExceeded"})
 
 
 def waiting(

@@ -8,6 +8,7 @@ from pydantic import Field
 from sublet.api.billing import ClassSla, Rounding
 from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.common import Condition, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
+from sublet.api.downtime import MOST_DOWNTIMES, Downtime
 from sublet.api.gpuclass import Pricing
 from sublet.api.last_word import ForceRelease
 from sublet.api.origin import Origin, Restorable
@@ -170,6 +171,8 @@ class Allocation(StatusModel):
     """Content hash under which the ledger keeps the price."""
     pricing: Pricing = Pricing.FIXED
     """Whether the price is kept, or follows the class's dated prices."""
+    class_name: Annotated[str, Field(max_length=253)] = ""
+    """Name of the GpuClass, as the claim asked for it then."""
     class_uid: Annotated[str, Field(alias="classUID", max_length=36)] = ""
     """UID of the GpuClass."""
     rounding: Rounding | None = None
@@ -281,7 +284,7 @@ class ClaimStatus(StatusModel):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
-    """Ready, Reserved, Bound, Reachable, Expiring, AccessRenewed, Releasing, Ended; Reconciling and Stalled for kstatus."""
+    """Ready, Reserved, Bound, Reachable, PriceExceeded, Expiring, AccessRenewed, Releasing, Ended; Reconciling and Stalled for kstatus."""
     pending: Pending | None = None
     """Why the claim isn't reserved."""
     offers: Annotated[tuple[Offer, ...], Field(max_length=8, json_schema_extra=atomic_list())] = ()
@@ -306,6 +309,10 @@ class ClaimStatus(StatusModel):
         tuple[Outage, ...], Field(max_length=MOST_OUTAGES, json_schema_extra=atomic_list())
     ] = ()
     """When its clusters didn't answer while it was billed: disputed intervals in the ledger."""
+    downtimes: Annotated[
+        tuple[Downtime, ...], Field(max_length=MOST_DOWNTIMES, json_schema_extra=atomic_list())
+    ] = ()
+    """When GPUs of it were known not to work while it was billed: downtime intervals in the ledger."""
     access: Access | None = None
     """How the tenant gets in."""
     origin: Origin | None = None

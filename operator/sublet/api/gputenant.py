@@ -1,7 +1,7 @@
 """`GpuTenant`: one paying customer. Written by the platform team; tenants can't see or change it."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -72,11 +72,12 @@ class Budget(ApiModel):
     classes are taken back too, after their noticeSeconds."""
 
 
+_APPEND_ONLY = "discounts are append-only: add an entry with a later effectiveTime"
 DISCOUNTS_APPEND_ONLY = rules(
     Rule(
         "oldSelf.all(o, self.exists(n, n.effectiveTime == o.effectiveTime && n.percent == o.percent && "
         "has(n.className) == has(o.className) && (!has(o.className) || n.className == o.className)))",
-        "discounts are append-only: add an entry with a later effectiveTime",
+        _APPEND_ONLY,
     )
 )
 
@@ -124,6 +125,15 @@ class TenantSpec(ApiModel):
     """What it may spend; without, as much as its quotas allow."""
     suspended: bool = False
     """True: its claims give their GPUs back and wait, promises are given up, and nothing new is served."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        # a rule of the list itself isn't asked when the list goes
+        Rule(
+            "!has(oldSelf.discounts) || oldSelf.discounts.size() == 0 || has(self.discounts)",
+            _APPEND_ONLY,
+            field_path=".discounts",
+        ),
+    )
 
     def protected_of(self, class_name: str) -> int:
         """Return up to how many GPUs of a class its claims come first."""

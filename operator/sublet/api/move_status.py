@@ -109,8 +109,12 @@ def changed(claim: GpuClaim, left: Leaving) -> ClaimStatus:
 def left_behind(claim: GpuClaim, sequence: int) -> ClaimStatus:
     """One entry of what it leaves is free, and its lines are in the ledger."""
     entries = tuple(x for x in claim.status.leaving if x.sequence != sequence)
-    outages = tuple(x for x in claim.status.outages if x.sequence != sequence)
-    return claim.status.model_copy(update={"leaving": entries, "outages": outages})
+    update = {
+        "leaving": entries,
+        "outages": tuple(x for x in claim.status.outages if x.sequence != sequence),
+        "downtimes": tuple(x for x in claim.status.downtimes if x.sequence != sequence),
+    }
+    return claim.status.model_copy(update=update)
 
 
 def move_of(claim: GpuClaim) -> Move:

@@ -50,7 +50,7 @@ def balance(view: View, from_ms: Millis, until_ms: Millis) -> list[LeaseBalance]
 
     What claims hold of a lease that is gone stands under its UID, as uncovered and at unknown cost.
     """
-    spans = spans_of(view.claims, view.now_ms)
+    spans = spans_of(view.claims, view.classes, view.now_ms)
     leases = {LeaseUID(lease.metadata.uid): lease for lease in view.leases}
     return [
         _balance(uid, leases.get(uid), spans.get(uid, []), from_ms, until_ms)

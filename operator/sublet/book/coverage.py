@@ -54,7 +54,7 @@ def coverage(view: View, at_ms: Millis) -> list[LeaseCoverage]:
 
     GPUs that claims hold of a lease that is gone are covered by nothing; they stand under its UID.
     """
-    spans = spans_of(view.claims, view.now_ms)
+    spans = spans_of(view.claims, view.classes, view.now_ms)
     leases = {LeaseUID(lease.metadata.uid): lease for lease in view.leases}
     return [
         _coverage(uid, leases.get(uid), spans.get(uid, []), at_ms)

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sublet.api.cancellation import CancellationTerms, GivenUp
+from sublet.api.downtime import Downtime
 from sublet.api.gpuclaim import Booking
 from sublet.api.ids import ClaimUID, TenantName, TenantUID
 from sublet.api.outage import Outage
 from sublet.api.pending import Offer, PendingReason
 from sublet.api.relocation import MoveCause, PlacedNode, ReleaseCause
 from sublet.api.times import Millis
+from sublet.book.agreed import NOTHING, Agreed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Reserve:
     """What is agreed on giving it up."""
     given_up: tuple[GivenUp, ...] = ()
     """What of the promise was given up already, and is charged."""
+    agreed: Agreed = NOTHING
+    """What beside the price is agreed on, or was."""
 
     @property
     def lease_uids(self) -> set[str]:
@@ -150,7 +154,39 @@ class Silence:
     """All disputed times of the claim from now on."""
 
 
-Decision = Reserve | Refuse | Warn | Notice | Degrade | Silence | Extend | Relocate | CutOver | Take
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Write down which GPUs of a bound claim are known not to work, and since when."""
+
+    claim_uid: ClaimUID
+    downtimes: tuple[Downtime, ...]
+    """All downtimes of the claim from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dearer:
+    """Tell a bound claim that its floating price is above what it said that it pays, or isn't any more."""
+
+    claim_uid: ClaimUID
+    reason: str
+    message: str
+    """Empty: it isn't any more."""
+
+
+Decision = (
+    Reserve
+    | Refuse
+    | Warn
+    | Notice
+    | Degrade
+    | Silence
+    | Fail
+    | Dearer
+    | Extend
+    | Relocate
+    | CutOver
+    | Take
+)
 
 
 @dataclass(frozen=True, slots=True)

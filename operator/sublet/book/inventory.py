@@ -99,6 +99,10 @@ class NodeState:
     """Failure domain, if the node names one."""
     sick_since_ms: Millis | None = None
     """Since when it was seen not ready or unhealthy, by our clock; 0: when it was seen first; None: it isn't."""
+    is_ready: bool = True
+    """Its kubelet says that it is Ready, whatever else is wrong with it."""
+    shows: int | None = None
+    """GPUs that it shows, if they are fewer than its labels say; None: as many, or nobody can tell."""
     settles_ms: Millis | None = None
     """When GPUs that came back are trusted again; None: none were missing lately."""
 

@@ -16,6 +16,7 @@ from sublet.api.pending import Offer, PendingReason
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND
 from sublet.book.across import disputed_nodes, usual_sizes
+from sublet.book.agreed import agreed_on
 from sublet.book.backfill import SHADOWS, Opening, find_opening
 from sublet.book.budget import Budgets
 from sublet.book.cancellation import terms_of
@@ -382,6 +383,7 @@ class Pass:
             placements=() if demand.is_ahead else tuple(p.as_placement() for p in found.places),
             bookings=tuple(p.as_booking() for p in found.places) if demand.is_ahead else (),
             cancellation=terms_of(demand),
+            agreed=agreed_on(demand.claim, demand.offer),
         )
 
     def _keeps_settled(self, demand: Demand) -> bool:

@@ -16,6 +16,7 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
+from sublet.book.agreed import agreed_before
 from sublet.book.decisions import Decision, Extend, Reserve, Take, Warn
 from sublet.book.demand import Demand, Rules
 from sublet.book.domains import must_have_domain
@@ -325,6 +326,7 @@ def _as_promised(demand: Demand, promise: Promise, found: Candidate, end: End) -
         bookings=tuple(p.as_booking() for p in places) if ahead else allocation.bookings,
         cancellation=allocation.cancellation,
         given_up=allocation.given_up,
+        agreed=agreed_before(allocation),
     )
 
 

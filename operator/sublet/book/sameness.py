@@ -17,6 +17,7 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import NodeName
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis
+from sublet.book.agreed import agreed_before
 from sublet.book.decisions import Reserve
 from sublet.book.holdings import HoldingsAt
 from sublet.book.inventory import LeaseInventory, NodeState
@@ -25,7 +26,16 @@ from sublet.book.view import View
 _BOOKKEEPING: Final = frozenset({"resource_version", "generation", "finalizers"})
 """Of metadata."""
 _TOLD: Final = frozenset(
-    {"observed_generation", "conditions", "pending", "offers", "access", "allocation", "outages"}
+    {
+        "observed_generation",
+        "conditions",
+        "pending",
+        "offers",
+        "access",
+        "allocation",
+        "outages",
+        "downtimes",
+    }
 )
 """Of a claim's status; conditions and allocation are looked at more closely."""
 _OF_THE_BILL: Final = frozenset({"bound_time", "price_hash", "tags", "requested_by", "tenant"})
@@ -142,6 +152,7 @@ def _terms(decision: Reserve, found: Allocation) -> bool:
         decision.bookings,
         decision.cancellation,
         decision.given_up,
+        decision.agreed,
     ) == (
         found.sequence,
         found.tenant_uid,
@@ -155,6 +166,7 @@ def _terms(decision: Reserve, found: Allocation) -> bool:
         found.bookings,
         found.cancellation,
         found.given_up,
+        agreed_before(found),
     )
 
 

@@ -9,16 +9,18 @@ leaving: earlier ones, and those of claims that are gone, are in the ledger.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, Booking, GpuClaim
+from sublet.api.gpuclass import GpuClass, Pricing
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.move_status import fresh_nodes
 from sublet.api.rating import Rate
 from sublet.api.relocation import Move, PlacedNode
 from sublet.api.times import Millis
+from sublet.book.floating import Prices, dated_prices, steps
 from sublet.book.holdings import RELEASE_MS, held_until, holds
 from sublet.book.steps import FOREVER
 
@@ -36,7 +38,7 @@ class Span:
     paid_until_ms: Millis
     """The same as `paid_from_ms` where nothing is paid: only what was bound is."""
     rate: Rate
-    """What the tenant pays."""
+    """What the tenant pays; a floating claim has one span for each of its prices."""
     is_given_up: bool = False
     """Nothing is held: the tenant pays a part of the price for giving the GPUs up too late."""
 
@@ -61,14 +63,27 @@ Spans = dict[LeaseUID, list[Span]]
 """lease UID -> what is held of it"""
 
 
-def spans_of(claims: Iterable[GpuClaim], now_ms: Millis) -> Spans:
-    """Return what claims' allocations hold or held, by lease."""
+def spans_of(claims: Iterable[GpuClaim], classes: Iterable[GpuClass], now_ms: Millis) -> Spans:
+    """Return what claims' allocations hold or held, by lease; floating prices are those of their class."""
     found: Spans = defaultdict(list)
+    prices = dated_prices(classes)
     for claim in claims:
-        if claim.status.allocation is not None:
-            for span in _spans(claim, claim.status.allocation, now_ms):
-                found[span.lease_uid].append(span)
+        if (held := claim.status.allocation) is not None:
+            for span in _spans(claim, held, now_ms):
+                found[span.lease_uid] += _priced(span, held, prices)
     return found
+
+
+def _priced(span: Span, held: Allocation, prices: Prices) -> Iterator[Span]:
+    """Yield a span for each price that it is paid at; the GPUs are held by the first one."""
+    if span.is_given_up or held.pricing is not Pricing.FLOATING:
+        yield span
+        return
+    holds_to = span.until_ms
+    for begin, end, price in steps(held, prices, span.paid_from_ms, span.paid_until_ms):
+        rate = Rate(price, held.currency)
+        yield replace(span, until_ms=holds_to, paid_from_ms=begin, paid_until_ms=end, rate=rate)
+        holds_to = span.from_ms
 
 
 def _spans(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> Iterator[Span]:

@@ -16,6 +16,7 @@ from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand
+from sublet.book.downtime import downtimes
 from sublet.book.due import next_due
 from sublet.book.holdings import holds
 from sublet.book.newcomers import NEVER_TAKEN_BACK, Line
@@ -155,6 +156,8 @@ class _Kept:
                 return None
             elif holds(claim):
                 if self._work.is_to_move(claim) or self._is_costlier(before, claim):
+                    return None
+                if any(downtimes((claim,), view.leases, view.inventories, (), view.now_ms)):
                     return None
                 found.held.append(claim)
             self._take(before, claim)

@@ -41,7 +41,7 @@ def look(
     """Return each lease's coverage at an instant, as data for programs: money as decimal strings, per hour."""
     names = {x.metadata.uid: x.metadata.name for x in leases}
     keys = {c.metadata.uid: c.metadata.key for c in claims}
-    lines = coverage(View(now_ms, tuple(claims), tuple(leases)), at_ms)
+    lines = coverage(View(now_ms, tuple(claims), tuple(leases), tuple(classes)), at_ms)
     items = [_item(line, names, keys) for line in lines]
     options = [
         {

@@ -6,6 +6,7 @@ from sublet.api.access_status import RENEWED
 from sublet.api.approval import approved_gpus, approver
 from sublet.api.common import Condition, Status, find_condition
 from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpuclass import Pricing
 from sublet.api.move_status import fresh_nodes
 from sublet.api.pending import Offer
 from sublet.api.relocation import PlacedNode
@@ -23,6 +24,7 @@ def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
             "Because": _because(claim),
             "Silent": _silent(claim),
             "Disputed": "\n".join(_disputed(claim)),
+            "Downtime": "\n".join(_down(claim)),
             "Approved": _approved(claim),
             **_outlook(claim),
             **_held(claim),
@@ -84,6 +86,15 @@ def _disputed(claim: GpuClaim) -> list[str]:
     ]
 
 
+def _down(claim: GpuClaim) -> list[str]:
+    """Return the times in which GPUs of it are known not to have worked."""
+    return [
+        f"{x.gpus} GPUs ({x.cause}) from {format_instant(x.from_time)}"
+        + (f" to {format_instant(x.until_time)}" if x.until_time is not None else " on")
+        for x in claim.status.downtimes
+    ]
+
+
 def _approved(claim: GpuClaim) -> str:
     gpus = approved_gpus(claim)
     return f"{gpus} GPUs, by {approver(claim)}" if gpus else ""
@@ -129,10 +140,15 @@ def _held(claim: GpuClaim) -> dict[str, object]:
         "Nodes": "\n".join(nodes),
         "Coming": "\n".join(_coming(claim)),
         "Leaving": "\n".join(_named(p) for x in claim.status.leaving for p in x.placements),
-        "Price": f"{allocation.price_per_gpu_hour} {allocation.currency} per GPU-hour",
+        "Price": f"{allocation.price_per_gpu_hour} {allocation.currency} per GPU-hour{_floats(allocation)}",
         "Giving up": _giving_up(claim, allocation),
         "Billed": format_instant(allocation.bound_time) + " on" if allocation.bound_time else "",
     }
+
+
+def _floats(held: Allocation) -> str:
+    """Say that a price is the one at reservation only."""
+    return " at reservation; it follows the class" if held.pricing is Pricing.FLOATING else ""
 
 
 def _coming(claim: GpuClaim) -> list[str]:

@@ -139,10 +139,10 @@ class Clearing:
 
     async def _close_bill(self) -> None:
         """End what is billed, of all leases at once: from then on it is held and not billed. Nothing is closed twice."""
-        lines = [f for f in await self._open() if f.kind in (EntryKind.BOUND, EntryKind.DISPUTED)]
         ends = [
-            replace(f, type=EntryType.CLOSE, at_ms=Millis(max(self._absent_ms, f.at_ms)))
-            for f in lines
+            replace(f, type=EntryType.CLOSE, at_ms=Millis(max(self._absent_ms, _least_end(f))))
+            for f in await self._open()
+            if f.kind is not EntryKind.RELEASING
         ]
         billed = [f for f in ends if f.kind is EntryKind.BOUND]
         ends += [replace(f, kind=EntryKind.RELEASING, type=EntryType.OPEN) for f in billed]
@@ -165,6 +165,11 @@ class Clearing:
         if not self._is_over:
             return []
         return open_lines(await self._ledger.facts_of([self._orphan.claim_uid]))
+
+
+def _least_end(begun: Fact) -> int:
+    """Return the first instant at which a line may end: downtimes touch, and none of them is empty."""
+    return begun.at_ms + (begun.kind is EntryKind.DOWNTIME)
 
 
 def _place(lease: GpuLease, node: str, node_uid: str, gpus: int) -> PlacedNode:

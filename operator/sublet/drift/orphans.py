@@ -133,7 +133,7 @@ def open_lines(facts: Sequence[Fact]) -> list[Fact]:
         key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
         if fact.type is EntryType.CLOSE:
             begun.pop(key, None)
-        elif fact.kind in (EntryKind.BOUND, EntryKind.RELEASING, EntryKind.DISPUTED):
+        elif fact.type is EntryType.OPEN and fact.kind is not EntryKind.CANCELLED:
             begun[key] = fact
     return list(begun.values())
 

@@ -91,6 +91,8 @@ def node_state(
         zone=zone if _LABEL.fullmatch(zone := labels.get(_ZONE, "")) else None,
         sick_since_ms=(now_ms if sick_since is None else sick_since) if unfit in SICK else None,
         settles_ms=settles_ms,
+        is_ready=is_ready(node),
+        shows=shown if product_fault(node, lease.spec.products, shown) is Unfit.GPUS_LOST else None,
     )
 
 

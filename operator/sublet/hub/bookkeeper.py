@@ -1,4 +1,4 @@
-"""Brings every line that a claim's status calls for into the ledger, apart from planning.
+"""Brings every line that claims' statuses call for, and every mark, into the ledger, apart from planning.
 
 A store that is away or slow holds up no plan and no release: lines wait on the claims that record their instants, and
 the catch-up afterwards is exact. Told after each pass; one task at a time.
@@ -13,6 +13,7 @@ import structlog
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.times import Millis
 from sublet.clock import Clock
+from sublet.hub.marks import Marks
 from sublet.hub.meter import ClaimMeter, needs_meter
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 
@@ -23,8 +24,15 @@ CONFLICT_RETRY_MS: Final = 60_000
 class Bookkeeper:
     """Settles claims in the background."""
 
-    def __init__(self, meter: ClaimMeter, clock: Clock, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        meter: ClaimMeter,
+        clock: Clock,
+        changed: Callable[[], None],
+        marks: Marks | None = None,
+    ) -> None:
         self._meter = meter
+        self._marks = marks
         self._clock = clock
         self._changed = changed
         self._task: asyncio.Task[None] | None = None
@@ -34,13 +42,14 @@ class Bookkeeper:
 
     def tend(self, claims: Iterable[GpuClaim]) -> None:
         """Begin to settle what isn't known to be in the ledger, unless that is under way or was tried just now."""
+        marks_wait = self._marks is not None and self._marks.look()
         if self._task is not None and not self._task.done():
             return
         if self.due_ms is not None and self._clock.now_ms() < self.due_ms:
             return
         self.due_ms = None
         open_claims = [c for c in claims if needs_meter(c) and not self._meter.is_settled(c)]
-        if open_claims:
+        if open_claims or marks_wait:
             self._task = asyncio.create_task(self._settle(open_claims), name="bookkeeper")
 
     async def close(self) -> None:
@@ -49,13 +58,14 @@ class Bookkeeper:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _settle(self, claims: list[GpuClaim]) -> None:
-        results = await asyncio.gather(
-            *(self._meter.settle(c) for c in claims), return_exceptions=True
-        )
+        works = [self._meter.settle(c) for c in claims]
+        if self._marks is not None:
+            works.append(self._marks.write())
+        results = await asyncio.gather(*works, return_exceptions=True)
         faults = [r for r in results if isinstance(r, Exception)]
         for fault in faults:
             if not isinstance(fault, LedgerUnavailable | LedgerConflict):
-                structlog.get_logger().error("claim not settled", exc_info=fault)
+                structlog.get_logger().error("lines not written", exc_info=fault)
         self._say(str(faults[0]) if faults else "", waiting=len(faults))
         if faults:
             conflict = any(isinstance(f, LedgerConflict) for f in faults)

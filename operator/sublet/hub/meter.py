@@ -5,29 +5,40 @@ a second operator or a catch-up after the store was away gives the same bill.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from sublet.api.claim_status import released_ms
+from sublet.api.downtime import Downtime
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.outage import Outage
 from sublet.api.relocation import Leaving
 from sublet.api.times import Millis
+from sublet.hub.marks import Marks
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.port import LedgerPort
 from sublet.ledger.terms import PriceTerms, content_hash, tags_text
+from sublet.ledger.texts.reservation import ReservationTerms
 
 MAX_REMEMBERED = 200_000
 
 
 def facts_of(claim: GpuClaim) -> list[Fact]:
-    """Return every line that a claim's status calls for, in ledger order."""
+    """Return every line that a claim's status calls for, in ledger order; a reservation's terms before its others."""
     allocation = claim.status.allocation
     if allocation is None:
         return []
     left = (fact for each in claim.status.leaving for fact in _left_facts(claim, allocation, each))
-    disputed = _disputed(claim, allocation)
-    return [*left, *_facts(claim, allocation), *_cancelled(claim, allocation), *disputed]
+    lines = [
+        *left,
+        *_facts(claim, allocation),
+        *_cancelled(claim, allocation),
+        *_beside(claim, allocation, EntryKind.DISPUTED, claim.status.outages),
+        *_beside(claim, allocation, EntryKind.DOWNTIME, claim.status.downtimes),
+    ]
+    return [*_terms(claim, allocation, lines), *lines]
 
 
 def texts_of(claim: GpuClaim) -> dict[str, str]:
@@ -37,7 +48,9 @@ def texts_of(claim: GpuClaim) -> dict[str, str]:
         return {}
     tags = tags_text(allocation.tags)
     prices = {price.hash: price.text for price in prices_of(allocation)}
-    return {**prices, content_hash(tags): tags}
+    agreed = ReservationTerms.of(claim)
+    texts = {**prices, content_hash(tags): tags}
+    return {**texts, agreed.hash: agreed.text} if agreed is not None else texts
 
 
 def prices_of(allocation: Allocation) -> Iterator[PriceTerms]:
@@ -46,6 +59,23 @@ def prices_of(allocation: Allocation) -> Iterator[PriceTerms]:
     part = _part_price(allocation)
     if part is not None and allocation.given_up:
         yield part
+
+
+def _terms(claim: GpuClaim, allocation: Allocation, lines: list[Fact]) -> Iterator[Fact]:
+    """Yield what each reservation that has lines agreed to: over moves and slipping promises it stays the same."""
+    agreed = ReservationTerms.of(claim)
+    for sequence in dict.fromkeys(line.sequence for line in lines if agreed is not None):
+        fact = _fact(
+            claim,
+            allocation,
+            sequence,
+            LeaseUID(""),
+            0,
+            EntryKind.TERMS,
+            EntryType.SET,
+            allocation.decided_time,
+        )
+        yield replace(fact, price_hash=agreed.hash if agreed is not None else "", tags_hash="")
 
 
 def _facts(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:
@@ -133,19 +163,23 @@ def _cancelled(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:
             )
 
 
-def _disputed(claim: GpuClaim, allocation: Allocation) -> Iterator[Fact]:
-    """Yield when clusters didn't answer, from when they were seen last until they answered or the meter stopped."""
+def _beside(
+    claim: GpuClaim, allocation: Allocation, kind: EntryKind, times: Iterable[Outage | Downtime]
+) -> Iterator[Fact]:
+    """Yield what stands beside the bill: clusters that didn't answer, GPUs that didn't work; at most until the meter stopped."""
     release = claim.status.release
     stops = {x.sequence: x.release_time for x in claim.status.leaving}
     if release is not None:
         stops[release.sequence] = release.release_time
-    for each in claim.status.outages:
+    for each in times:
         lease_uid = LeaseUID(each.lease_uid)
         fact = partial(_fact, claim, allocation, each.sequence, lease_uid, each.gpus)
-        yield fact(EntryKind.DISPUTED, EntryType.OPEN, each.from_time)
+        yield fact(kind, EntryType.OPEN, each.from_time)
         until = each.until_time if each.until_time is not None else stops.get(each.sequence)
         if until is not None:
-            yield fact(EntryKind.DISPUTED, EntryType.CLOSE, Millis(max(until, each.from_time)))
+            # downtimes touch: none is empty, or two would share a line
+            least = each.from_time + (kind is EntryKind.DOWNTIME)
+            yield fact(kind, EntryType.CLOSE, Millis(max(until, least)))
 
 
 def _part_price(allocation: Allocation) -> PriceTerms | None:
@@ -159,8 +193,10 @@ def _part_price(allocation: Allocation) -> PriceTerms | None:
 class ClaimMeter:
     """Brings claims' lines into the ledger; implements `sublet.binder.ports.Meter`."""
 
-    def __init__(self, ledger: LedgerPort) -> None:
+    def __init__(self, ledger: LedgerPort, marks: Marks | None = None) -> None:
+        """`marks`: what leases, classes and tenants say of money, without which no bill can be made of a line."""
         self._ledger = ledger
+        self._marks = marks
         self._settled: dict[str, str] = {}
         """claim UID -> resourceVersion of the claim whose lines are known to be in the ledger"""
 
@@ -170,7 +206,10 @@ class ClaimMeter:
             return
         facts = facts_of(claim)
         if facts:
-            await self._ledger.append(facts, texts_of(claim))
+            marks, texts = await self._marks.needed_by(claim) if self._marks else ([], {})
+            await self._ledger.append([*marks, *facts], {**texts, **texts_of(claim)})
+            if self._marks is not None:
+                self._marks.written(marks)
         if len(self._settled) > MAX_REMEMBERED:
             self._settled.clear()
         self._settled[claim.metadata.uid] = claim.metadata.resource_version

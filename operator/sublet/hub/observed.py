@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID, TenantUID
@@ -48,6 +49,10 @@ class Memory:
     def leases(self) -> tuple[GpuLease, ...]:
         """Return all leases."""
         return self._state.leases.all()
+
+    def classes(self) -> tuple[GpuClass, ...]:
+        """Return all classes."""
+        return self._state.classes.all()
 
     def tenants(self) -> tuple[GpuTenant, ...]:
         """Return all tenants."""

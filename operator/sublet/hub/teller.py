@@ -16,13 +16,13 @@ from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.ports import Events
 from sublet.book.coarse import Detail, coarsened
-from sublet.book.decisions import Degrade, Notice, Refuse, Silence, Warn
+from sublet.book.decisions import Dearer, Degrade, Fail, Notice, Refuse, Silence, Warn
 from sublet.book.silence import UNREACHABLE
 from sublet.clock import Clock
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError, NotFound
 
-Saying = Refuse | Warn | Notice | Degrade | Silence
+Saying = Refuse | Warn | Notice | Degrade | Silence | Fail | Dearer
 _WRITES_AT_ONCE: Final = 8
 
 
@@ -88,21 +88,20 @@ class ClaimTeller:
         return True
 
 
-def _is_news(saying: Saying) -> TypeGuard[Notice | Degrade | Silence]:
+def _is_news(saying: Saying) -> TypeGuard[Notice | Degrade | Silence | Dearer]:
     """Say whether a claim gets an Event too: of a cluster that is silent only once that lasts."""
-    lasting = isinstance(saying, Silence) and saying.reason != UNREACHABLE
-    return (isinstance(saying, Notice | Degrade) or lasting) and bool(saying.message)
+    if isinstance(saying, Silence) and saying.reason == UNREACHABLE:
+        return False
+    return isinstance(saying, Notice | Degrade | Silence | Dearer) and bool(saying.message)
 
 
 def _status(claim: GpuClaim, saying: Saying, now_ms: Millis) -> ClaimStatus:
     if isinstance(saying, Warn):
         return claim_status.late(claim, saying.message, now_ms)
-    if isinstance(saying, Silence):
-        return bound_status.reached(claim, saying.reason, saying.message, saying.outages, now_ms)
-    if isinstance(saying, Degrade):
-        return bound_status.degraded(claim, saying.reason, saying.message, now_ms)
-    if isinstance(saying, Notice):
-        return bound_status.expiring(claim, saying.reason, saying.message, now_ms)
+    if isinstance(saying, Fail):
+        return claim.status.model_copy(update={"downtimes": saying.downtimes})
+    if not isinstance(saying, Refuse):
+        return _bound_status(claim, saying, now_ms)
     pending = Pending(
         reason=saying.reason,
         message=saying.message[:1024],
@@ -110,3 +109,15 @@ def _status(claim: GpuClaim, saying: Saying, now_ms: Millis) -> ClaimStatus:
         estimated_start_time=saying.estimated_ms,
     )
     return claim_status.waiting(claim, pending, now_ms, saying.offers)
+
+
+def _bound_status(
+    claim: GpuClaim, saying: Notice | Degrade | Silence | Dearer, now_ms: Millis
+) -> ClaimStatus:
+    if isinstance(saying, Silence):
+        return bound_status.reached(claim, saying.reason, saying.message, saying.outages, now_ms)
+    if isinstance(saying, Degrade):
+        return bound_status.degraded(claim, saying.reason, saying.message, now_ms)
+    if isinstance(saying, Dearer):
+        return bound_status.priced(claim, saying.reason, saying.message, now_ms)
+    return bound_status.expiring(claim, saying.reason, saying.message, now_ms)

@@ -18,6 +18,7 @@ from sublet.api.ids import LeaseUID
 from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis
+from sublet.api.zones import zone_exists
 from sublet.book.demand import tenants_by_namespace
 from sublet.book.inventory import LeaseInventory
 from sublet.clock import Clock
@@ -82,7 +83,8 @@ class StatusWriter:
         claims = (*self._state.claims.all(), *self._state.claims.awaited())
         found = lease_in_use(lease, using, claims, has_nodes=has_nodes)
         said = _condition(lease, "InUse", found, now)
-        update: dict[str, Any] = {"conditions": (*_without(status.conditions, "InUse"), said)}
+        conditions = (*_without(status.conditions, "InUse"), said, *_zone(lease, now))
+        update: dict[str, Any] = {"conditions": conditions}
         if status.lost is not None:
             update["leftovers"] = left_there(lease, status.lost, claims, now)
         status = status.model_copy(update=update)
@@ -142,6 +144,7 @@ class StatusWriter:
         conditions = (
             _condition(item, "Ready", ready, now),
             _condition(item, "InUse", in_use(using), now),
+            *(_zone(item, now) if isinstance(item, GpuTenant) else ()),
         )
         update = {"conditions": conditions, "observed_generation": item.metadata.generation}
         await self._write(kind, item, item.status.model_copy(update=update), in_use=using > 0)
@@ -192,6 +195,15 @@ def _condition(
         observed_generation=item.metadata.generation,
         last_transition_time=before.last_transition_time if before is not None and same else now,
     )
+
+
+def _zone(item: GpuLease | GpuTenant, now: Millis) -> tuple[Condition, ...]:
+    """Return what is said of a time zone that doesn't exist: nothing while it does."""
+    name = item.spec.billing.time_zone
+    if zone_exists(name):
+        return ()
+    text = f"there is no time zone {name}: days and months are cut in UTC until spec.billing.timeZone is one"
+    return (_condition(item, "TimeZoneUnknown", (Status.TRUE, "NoSuchZone", text), now),)
 
 
 def _without(conditions: tuple[Condition, ...], type_: str) -> tuple[Condition, ...]:

@@ -7,14 +7,11 @@ back) is its first occurrence. Days have 23 or 25 hours then.
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from sublet.api.billing import Cut
 from sublet.api.times import MS_PER_HOUR, MS_PER_SECOND, Millis, to_millis
-
-
-class UnknownZone(ValueError):
-    """The time zone database has no such name."""
+from sublet.api.zones import zone_exists
 
 
 class Span(NamedTuple):
@@ -95,9 +92,5 @@ def _gap_end(zone: ZoneInfo, after: datetime) -> datetime:
 
 @lru_cache(maxsize=64)
 def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UnknownZone(
-            f"{name!r} is no time zone; give an IANA name such as Europe/Madrid"
-        ) from None
+    """Return a time zone; UTC where the database has none of that name, which the object's condition says."""
+    return ZoneInfo(name if zone_exists(name) else "UTC")

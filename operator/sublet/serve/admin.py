@@ -110,7 +110,7 @@ class Admin:
         if not after.isdecimal():
             return _error(400, "give after= as a line's number")
         lines = await self._ledger.read_entries(int(after), _PAGE)
-        hashes = {h for e in lines for h in (e.fact.price_hash, e.fact.tags_hash)}
+        hashes = {h for e in lines for h in (e.fact.price_hash, e.fact.tags_hash) if h}
         terms = await self._ledger.read_terms(sorted(hashes))
         return web.json_response({"items": [write_line(e) for e in lines], "terms": terms})
 

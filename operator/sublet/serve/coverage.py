@@ -20,7 +20,7 @@ def coverage_families(observed: Observed, now_ms: Millis) -> Iterator[Metric]:
     """Yield GPUs and money of each lease now; what is held of a lease that is gone stands under its UID."""
     leases = observed.leases()
     names = {x.metadata.uid: x.metadata.name for x in leases}
-    lines = coverage(View(now_ms, observed.claims(), leases), now_ms)
+    lines = coverage(View(now_ms, observed.claims(), leases, observed.classes()), now_ms)
     named = [(names.get(line.lease_uid, line.lease_uid), line) for line in lines]
     for name, text in (
         ("committed", "GPUs that the contract commits now, 0 outside its term."),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
@@ -46,6 +46,16 @@ class Timings:
             registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
         )
+
+        self._rates = Gauge(
+            "sublet_rates_refused",
+            "1 while the file of exchange rates can't be taken over; the table before it holds.",
+            registry=self.registry,
+        )
+
+    def rates_refused(self, is_refused: bool) -> None:
+        """Record whether the file of exchange rates holds."""
+        self._rates.set(is_refused)
 
     def took(self, step: str, seconds: float) -> None:
         """Record one step."""
@@ -90,6 +100,7 @@ class Snapshot(Collector):
         by_tenant: dict[tuple[str, ...], int] = defaultdict(int)
         by_lease: dict[tuple[str, ...], int] = defaultdict(int)
         disputed: dict[tuple[str, ...], int] = defaultdict(int)
+        down: dict[tuple[str, ...], int] = defaultdict(int)
         charges: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
         for (claim, tenant, lease, kind, price), amount in totals.gpu_milliseconds.items():
             lease_name = leases[lease].metadata.name if lease in leases else lease
@@ -99,6 +110,8 @@ class Snapshot(Collector):
                 charges[name, terms.currency] += amount_of(amount, terms.per_gpu_hour)
             if kind is EntryKind.DISPUTED:  # the same GPU-seconds are bound, too
                 disputed[lease_name,] += amount
+            elif kind is EntryKind.DOWNTIME:  # so are these
+                down[lease_name,] += amount
             elif kind is not EntryKind.CANCELLED:  # which nobody held
                 by_lease[lease_name, kind.value] += amount
             if kind is not EntryKind.BOUND:
@@ -138,6 +151,12 @@ class Snapshot(Collector):
             "Bound GPU-seconds of a lease while its cluster didn't answer, from the ledger.",
             ["lease"],
             _seconds(disputed),
+        )
+        yield counter(
+            "sublet_lease_downtime_gpu_seconds",
+            "Bound GPU-seconds of a lease that are known not to have worked, from the ledger.",
+            ["lease"],
+            _seconds(down),
         )
         lines = [((kind.value,), float(count)) for kind, count in totals.entries.items()]
         yield counter("sublet_ledger_entries", "Lines in the ledger.", ["kind"], lines)

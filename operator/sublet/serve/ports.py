@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID, TenantUID
@@ -27,6 +28,9 @@ class Observed(Protocol):
 
     def leases(self) -> tuple[GpuLease, ...]:
         """Return all leases."""
+
+    def classes(self) -> tuple[GpuClass, ...]:
+        """Return all classes."""
 
     def tenants(self) -> tuple[GpuTenant, ...]:
         """Return all tenants."""

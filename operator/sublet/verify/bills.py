@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Final
 
+from sublet.api.downtime import MOST_DOWNTIMES
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.outage import MOST_OUTAGES
 from sublet.api.times import Millis, format_instant
-from sublet.ledger.entry import Entry, EntryKind, EntryType
+from sublet.ledger.entry import MARKS, Entry, EntryKind, EntryType, Fact
 from sublet.ledger.interval import Interval
 from sublet.ledger.terms import PriceTerms
 from sublet.verify.index import Index, about
@@ -95,6 +96,8 @@ def lines_agree_with_status(index: Index) -> Iterator[Violation]:
 
 def _may_be_forgotten(line: Line, claim: GpuClaim) -> bool:
     """Say whether a status may say nothing of a line any more: what was given up, and the oldest of many outages."""
+    if line.kind is EntryKind.DOWNTIME:
+        return len(claim.status.downtimes) >= MOST_DOWNTIMES
     if line.kind is EntryKind.DISPUTED:
         return len(claim.status.outages) >= MOST_OUTAGES
     return line.kind is EntryKind.CANCELLED
@@ -138,7 +141,7 @@ def _one_price(index: Index, uid: ClaimUID, entries: list[Entry]) -> Iterator[Vi
         seen[allocation.sequence] = (allocation.tenant_uid, allocation.price_hash)
     for entry in entries:
         fact = entry.fact
-        if fact.kind is EntryKind.CANCELLED:
+        if fact.kind is EntryKind.CANCELLED or fact.kind in MARKS:
             continue
         found = (fact.tenant_uid, fact.price_hash)
         if seen.setdefault(fact.sequence, found) != found:
@@ -151,24 +154,28 @@ def lines_say_why(index: Index) -> Iterator[Violation]:
     ledger = index.world.ledger
     for entry in ledger.entries if ledger is not None else ():
         fact = entry.fact
-        faults = [
-            what
-            for what, bad in (
-                ("names no version of the object that shows it", not fact.source_version),
-                ("names no price", _HASH.fullmatch(fact.price_hash) is None),
-                ("names no tags", _HASH.fullmatch(fact.tags_hash) is None),
-                ("is of no tenant", not fact.tenant_uid),
-                ("is of no GPUs", fact.gpus < 1),
-            )
-            if bad
-        ]
+        faults = [what for what, bad in _lacks(fact) if bad]
         missing = ledger.missing_terms if ledger is not None else frozenset()
         faults += [
             f"names the terms {hash_}, which aren't in the ledger"
-            for hash_ in sorted({fact.price_hash, fact.tags_hash} & missing)
+            for hash_ in sorted({fact.price_hash, fact.tags_hash} & missing - {""})
         ]
         for fault in faults:
             yield Violation("A4", f"ledger line {entry.seq}", f"it {fault}; {_STOP}")
+
+
+def _lacks(fact: Fact) -> Iterator[tuple[str, bool]]:
+    """Yield what a line must say, and whether it doesn't; marks are of no GPUs, and capacity is of a lease alone."""
+    if fact.kind in MARKS:
+        lacks_text = _HASH.fullmatch(fact.price_hash) is None
+        yield "names no text", fact.kind is not EntryKind.CAPACITY and lacks_text
+        yield "is of no lease", fact.kind is EntryKind.CAPACITY and not fact.lease_uid
+        return
+    yield "names no version of the object that shows it", not fact.source_version
+    yield "names no price", _HASH.fullmatch(fact.price_hash) is None
+    yield "names no tags", _HASH.fullmatch(fact.tags_hash) is None
+    yield "is of no tenant", not fact.tenant_uid
+    yield "is of no GPUs", fact.gpus < 1
 
 
 def _claims_lines(index: Index) -> Iterator[tuple[GpuClaim, set[Line]]]:

@@ -30,7 +30,8 @@ def line_of(fact: Fact) -> Line:
 
 def lines_of(claim: GpuClaim) -> set[Line]:
     """Return every line that a claim's status calls for now: what it has and what it leaves."""
-    return {*_left(claim), *_current(claim), *_given_up(claim), *_disputed(claim)}
+    lines = {*_left(claim), *_current(claim), *_given_up(claim), *_disputed(claim), *_down(claim)}
+    return lines | {*_agreed(claim, {line.sequence for line in lines})}
 
 
 def _current(claim: GpuClaim) -> Iterator[Line]:
@@ -70,6 +71,26 @@ def _disputed(claim: GpuClaim) -> Iterator[Line]:
         end = Millis(max(until, each.from_time)) if until is not None else None
         gpus = {LeaseUID(each.lease_uid): each.gpus}
         yield from _interval(each.sequence, gpus, EntryKind.DISPUTED, each.from_time, end)
+
+
+def _down(claim: GpuClaim) -> Iterator[Line]:
+    """Yield when GPUs of it didn't work: until they did, or the reservation's meter stopped; never for no time."""
+    release = claim.status.release
+    stops = {left.sequence: left.release_time for left in claim.status.leaving}
+    stops |= {release.sequence: release.release_time} if release is not None else {}
+    for each in claim.status.downtimes:
+        until = each.until_time if each.until_time is not None else stops.get(each.sequence)
+        end = Millis(max(until, each.from_time + 1)) if until is not None else None
+        gpus = {LeaseUID(each.lease_uid): each.gpus}
+        yield from _interval(each.sequence, gpus, EntryKind.DOWNTIME, each.from_time, end)
+
+
+def _agreed(claim: GpuClaim, sequences: Iterable[int]) -> Iterator[Line]:
+    """Yield that each reservation with lines says what it agreed to, of the instant when it was decided."""
+    held = claim.status.allocation
+    for sequence in sequences if held is not None else ():
+        decided = held.decided_time if held is not None else Millis(0)
+        yield Line(sequence, LeaseUID(""), EntryKind.TERMS, EntryType.SET, 0, decided)
 
 
 def _given_up(claim: GpuClaim) -> Iterator[Line]:

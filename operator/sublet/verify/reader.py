@@ -195,7 +195,7 @@ class WorldReader:
         try:
             entries = await self._ledger.read_entries()
             proof = await self._ledger.verify()
-            hashes = {h for e in entries for h in (e.fact.price_hash, e.fact.tags_hash)}
+            hashes = {h for e in entries for h in (e.fact.price_hash, e.fact.tags_hash) if h}
             texts = await self._terms(sorted(hashes))
         except (LedgerUnavailable, OSError) as error:
             unknown.append(Unknown("the ledger", str(error)))

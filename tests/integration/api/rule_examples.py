@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.builders.api import LONG_AGO, claim, gpu_class, lease
+from tests.builders.api import LONG_AGO, claim, gpu_class, lease, tenant
 from tests.integration.api.asking import Body, change
 
 Key = tuple[str, str, str]
@@ -105,6 +105,30 @@ def _append_only_buy_prices() -> Examples:
             Case(over, held),
             Case(change(over, "prices.0.overagePerGpuHour", "4.10"), over),
             Case(change(over, "prices.0.holdingPerGpuHour", "1.00"), over),
+        ),
+    )
+
+
+def _append_only_discounts() -> Examples:
+    all_of, one = (
+        {"effectiveTime": LONG_AGO, "percent": 10},
+        {"effectiveTime": LONG_AGO, "percent": 20, "className": "h100"},
+    )
+    first = tenant(discounts=[all_of, one])
+    later = {"effectiveTime": LATER, "percent": 0}
+    return Examples(
+        accepted=(
+            Case(tenant(discounts=[all_of]), tenant()),
+            Case(tenant(discounts=[later, one, all_of]), first),
+            Case(tenant(discounts=[all_of, one, {**later, "className": "h100"}]), first),
+        ),
+        refused=(
+            Case(tenant(discounts=[one]), first),
+            Case(tenant(discounts=[]), first),
+            Case(tenant(discounts=[{**all_of, "percent": 11}, one]), first),
+            Case(tenant(discounts=[{**all_of, "effectiveTime": LATER}, one]), first),
+            Case(tenant(discounts=[{**all_of, "className": "h100"}, one]), first),
+            Case(tenant(discounts=[all_of, {**one, "className": "b200"}]), first),
         ),
     )
 
@@ -221,6 +245,19 @@ EXAMPLES: dict[Key, Examples] = {
     ),
     ("GpuClass", ".spec.prices", _PRICES): _append_only(gpu_class()),
     ("GpuLease", ".spec.prices", _PRICES): _append_only_buy_prices(),
+    (
+        "GpuTenant",
+        ".spec.discounts",
+        "discounts are append-only: add an entry with a later effectiveTime",
+    ): _append_only_discounts(),
+    (
+        "GpuTenant",
+        ".spec",
+        "discounts are append-only: add an entry with a later effectiveTime",
+    ): Examples(
+        accepted=(Case(tenant(), tenant()), Case(tenant(), tenant(discounts=[]))),
+        refused=(Case(tenant(), tenant(discounts=[{"effectiveTime": LONG_AGO, "percent": 10}])),),
+    ),
     (
         "GpuLease",
         "",

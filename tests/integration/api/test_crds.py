@@ -33,12 +33,20 @@ MOVE = {
 BARE: dict[str, tuple[Body, dict[str, Any]]] = {
     "GpuClaim": (
         claim(topology={}, placement={}),
-        {"allocation": ALLOCATION, "offers": [OFFER], "move": MOVE},
+        {
+            "allocation": {**ALLOCATION, "rounding": {}, "sla": {}},
+            "offers": [OFFER],
+            "move": MOVE,
+        },
     ),
-    "GpuClass": (gpu_class(requires={}), {}),
+    "GpuClass": (gpu_class(requires={}, rounding={}, sla={}), {}),
     "GpuLease": (
         change(
-            change(lease(tenantAccess={}), "commitment.mode", None),
+            change(
+                lease(tenantAccess={}, billing={}, sla={"claimWithinDays": 30}),
+                "commitment.mode",
+                None,
+            ),
             "commitment.options",
             [
                 {
@@ -55,7 +63,7 @@ BARE: dict[str, tuple[Body, dict[str, Any]]] = {
         },
     ),
     "GpuTenant": (
-        tenant(budget={"amount": "1000", "currency": "USD", "period": "Month"}),
+        tenant(budget={"amount": "1000", "currency": "USD", "period": "Month"}, billing={}),
         {},
     ),
 }
@@ -109,6 +117,8 @@ def test_what_the_builders_make_is_accepted(hub: Stack, body):
         (change(lease(), "term.startTime", "tomorrow"), "must be of type date-time"),
         (change(lease(), "nodeSharing", "Sometimes"), "Unsupported value"),
         (change(tenant(), "namespaces", ["a", "a"]), "Duplicate value"),
+        (tenant(billing={"timeZone": "Europe Madrid"}), "spec.billing.timeZone"),
+        (tenant(billing={"dayCutHour": 24}), "less than or equal to 23"),
         (change(tenant(), "namespaces", []), "should have at least 1 items"),
         (change(lease(), "prices", None), "spec.prices: Required value"),
     ],

@@ -8,6 +8,7 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import Pricing
 from sublet.api.rating import Rate
 from sublet.api.times import MS_PER_HOUR, Millis, format_instant
 from sublet.book.balance import LeaseBalance, balance
@@ -17,7 +18,7 @@ from sublet.hub.meter import facts_of
 from sublet.ledger.interval import intervals
 from sublet.ledger.terms import PriceTerms
 from sublet.ledger.usage import By, usage
-from tests.builders.api import NOW, as_lease, lease
+from tests.builders.api import NOW, as_class, as_lease, gpu_class, lease
 from tests.builders.sales import given_back, hour, reserved, sold
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -204,6 +205,28 @@ def test_prices_change_in_the_middle_of_an_interval():
     assert line.trade.revenue == {"USD": 8 * 6 * Decimal("3.99")}
     average = Fraction("2.35") * 4 / 10 + Fraction("2.65") * 6 / 10
     assert line.trade.break_even == average / Fraction("3.99")
+
+
+def test_a_floating_claim_earns_what_its_class_costs_at_each_instant():
+    dated = [
+        {"effectiveTime": format_instant(hour(-9)), "perGpuHour": "3.99"},
+        {"effectiveTime": format_instant(hour(4)), "perGpuHour": "5"},
+    ]
+    offer = as_class(gpu_class(pricing="Floating", prices=dated))
+    west = as_lease(lease("west", committed=16))
+    fixed = sold("a", west, 8, until_ms=hour(6))
+    floats = {"pricing": Pricing.FLOATING, "class_uid": offer.metadata.uid}
+    held = fixed.status.allocation.model_copy(update=floats)
+    status = fixed.status.model_copy(update={"allocation": held})
+    claims = (fixed.model_copy(update={"status": status}),)
+
+    (line,) = balance(View(NOW, claims, (west,), (offer,)), hour(0), hour(10))
+    (now,) = coverage(View(NOW, claims, (west,), (offer,)), hour(5))
+    (before,) = balance(View(NOW, (fixed,), (west,), (offer,)), hour(0), hour(10))
+
+    assert line.trade.revenue == {"USD": 8 * (4 * Decimal("3.99") + 2 * Decimal(5))}
+    assert (now.used, now.trade.revenue) == (8, {"USD": Decimal(40)})
+    assert line.used_gpu_milliseconds == before.used_gpu_milliseconds
 
 
 def test_an_interval_without_length_holds_nothing():

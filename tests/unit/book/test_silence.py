@@ -11,9 +11,9 @@ from sublet.api.times import Millis
 from sublet.book.decisions import Silence
 from sublet.book.inventory import Reach
 from sublet.book.plan import plan
-from sublet.hub.meter import facts_of
 from tests.builders.api import NOW, as_claim, claim
 from tests.builders.fleet import after, reserve_of, view
+from tests.builders.lines import edges_of
 from tests.builders.moves import leased, running
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -34,7 +34,7 @@ def told(seen) -> list[Silence]:
 
 
 def kinds(each) -> list[tuple[str, str, int]]:
-    return [(f.kind.value, f.type.value, f.at_ms - NOW) for f in facts_of(each)]
+    return [(f.kind.value, f.type.value, f.at_ms - NOW) for f in edges_of(each)]
 
 
 def test_a_hiccup_is_not_told_and_the_book_looks_again_when_it_would_be():

@@ -16,7 +16,7 @@ WEST = as_lease()
 
 
 def span(each: GpuClaim, now_ms=NOW) -> Span:
-    ((only,),) = spans_of([each], now_ms).values()
+    ((only,),) = spans_of([each], (), now_ms).values()
     return only
 
 
@@ -26,7 +26,7 @@ def times(each: GpuClaim, now_ms=NOW) -> tuple[tuple[int, int], tuple[int, int]]
 
 
 def test_a_claim_that_holds_nothing_has_no_span():
-    assert spans_of([as_claim()], NOW) == {}
+    assert spans_of([as_claim()], (), NOW) == {}
 
 
 def test_what_is_reserved_is_held_and_not_paid_for():
@@ -80,7 +80,7 @@ def test_the_shares_of_two_leases_are_two_spans():
         update={"status": each.status.model_copy(update={"allocation": allocation})}
     )
 
-    found = spans_of([bound(both, NOW)], NOW)
+    found = spans_of([bound(both, NOW)], (), NOW)
     assert {uid: [s.gpus for s in spans] for uid, spans in found.items()} == {
         WEST.metadata.uid: [8],
         east.metadata.uid: [8],
@@ -134,7 +134,7 @@ def seen(each: GpuClaim, at: float, now_ms=NOW) -> dict[str, tuple[int, int]]:
             sum(s.gpus for s in spans if s.holds_at(hour(at))),
             sum(s.gpus for s in spans if s.pays_at(hour(at))),
         )
-        for uid, spans in spans_of([each], now_ms).items()
+        for uid, spans in spans_of([each], (), now_ms).items()
     }
 
 

@@ -79,7 +79,7 @@ def test_each_finding_is_one_line_and_the_last_one_counts(capsys: pytest.Capture
         "S1 node west/west-0000",
         "unknown",
         "not checked",
-        "checked 1 claims, 1 leases, 4 nodes, 1 namespaces, 0 pods, 1 secrets, 1 ledger lines",
+        "checked 1 claims, 1 leases, 4 nodes, 1 namespaces, 0 pods, 1 secrets, 2 ledger lines",
     ]
     assert lines[-1].endswith(": 1 violation, 1 unknown")
 

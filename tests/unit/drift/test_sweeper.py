@@ -18,6 +18,7 @@ from sublet.drift.orphans import Entry, Orphan
 from sublet.drift.sweeper import Sweeper
 from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.interval import intervals
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.fleet import bound, held, nodes
@@ -111,6 +112,20 @@ async def test_an_orphan_is_taken_back_at_second_sight_the_ledger_before_all_els
     ]  # fmt: skip
     ends = [(f.kind.value, f.type.value) for f in world.facts[1:]]
     assert ends == [("bound", "close"), ("releasing", "open"), ("releasing", "close")]
+
+
+async def test_a_downtime_of_the_orphan_ends_with_its_bill_and_its_terms_stay():
+    terms = replace(OPEN, kind=EntryKind.TERMS, type=EntryType.SET, gpus=0, tags_hash="")
+    now = tools_of(Hub(None), {}, {}).clock.now_ms()
+    world = World(terms, OPEN, replace(OPEN, kind=EntryKind.DOWNTIME, gpus=2, at_ms=now))
+    for _ in range(2):
+        await world.look()
+        await world.end()
+
+    ends = {(f.kind.value, f.type.value): f.at_ms for f in world.facts[3:]}
+    assert ends["downtime", "close"] == now + 1
+    assert len(ends) == 4
+    assert len(list(intervals(world.facts))) == 3
 
 
 async def test_a_silence_that_the_orphan_was_in_ends_with_its_bill():

@@ -226,3 +226,21 @@ def test_a_node_is_sick_since_it_was_seen_so_and_at_first_sight_since_nobody_kno
     assert failing.sick_since_ms == 2_000
     assert seen(sick, failing, 3_000).sick_since_ms == 2_000
     assert seen(well, failing, 3_000).sick_since_ms is None
+
+
+@pytest.mark.parametrize(
+    ("body", "ready", "shows"),
+    [
+        (gpu_node("n"), True, None),
+        (gpu_node("n", ready=False), False, None),
+        (gpu_node("n", allocatable={"nvidia.com/gpu": "6"}), True, 6),
+        (gpu_node("n", allocatable={"nvidia.com/gpu": "0"}), True, 0),
+        (gpu_node("n", allocatable={"nvidia.com/gpu": "16"}), True, None),
+        (mig_node("n"), True, None),
+    ],
+    ids=["well", "not ready", "some missing", "all missing", "too many", "sliced"],
+)
+def test_what_it_shows_of_itself_is_kept_apart_from_whether_it_is_sold(body, ready, shows):
+    found = state(adopted(body, f"{CLAIM}=8"))
+
+    assert (found.is_ready, found.shows) == (ready, shows)

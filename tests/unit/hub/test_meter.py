@@ -1,6 +1,7 @@
 """A claim's recorded state gives its lines, and the same state always the same ones."""
 
 from sublet.api import claim_status
+from sublet.api.downtime import Downtime, DowntimeCause
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.outage import Outage
 from sublet.api.relocation import ReleaseCause
@@ -10,6 +11,7 @@ from sublet.ledger.chain import verify
 from sublet.ledger.entry import BILLED, GENESIS_HASH, Entry, EntryKind
 from sublet.ledger.interval import intervals
 from tests.builders.api import NOW, as_claim
+from tests.builders.lines import edges_of
 from tests.unit.api.test_claim_status import LATER, bound, releasing, reserved, with_status
 
 
@@ -37,7 +39,7 @@ def done(cause: ReleaseCause = ReleaseCause.DELETED) -> GpuClaim:
 
 
 def kinds(claim: GpuClaim) -> list[tuple[str, str, int]]:
-    return [(f.kind.value, f.type.value, f.at_ms) for f in facts_of(claim)]
+    return [(f.kind.value, f.type.value, f.at_ms) for f in edges_of(claim)]
 
 
 def test_a_claim_that_isnt_bound_has_no_lines():
@@ -75,9 +77,9 @@ def test_lines_of_a_release_are_asked_for_until_they_are_written_however_it_bega
 
 
 def test_the_texts_behind_the_hashes_go_with_the_lines():
-    (fact,) = facts_of(bound())
+    terms, fact = facts_of(bound())
 
-    assert {fact.price_hash, fact.tags_hash} == set(texts_of(bound()))
+    assert {terms.price_hash, fact.price_hash, fact.tags_hash} == set(texts_of(bound()))
 
 
 async def test_a_restart_at_any_point_gives_the_same_ledger():
@@ -131,6 +133,46 @@ def test_a_disputed_time_ends_with_the_meter_and_is_never_negative():
         ("disputed", "close", NOW),
     ]
     assert kinds(silent(done(), NOW + 5))[-1] == ("disputed", "close", NOW + 5)
+
+
+def down(claim: GpuClaim, from_ms: int, until_ms: int | None = None) -> GpuClaim:
+    each = Downtime(
+        sequence=1,
+        lease_uid="w",
+        gpus=2,
+        cause=DowntimeCause.GPUS_MISSING,
+        from_time=Millis(from_ms),
+        until_time=until_ms,
+    )
+    return with_status(claim, claim.status.model_copy(update={"downtimes": (each,)}))
+
+
+def test_time_in_which_gpus_didnt_work_stands_beside_what_is_billed():
+    assert kinds(down(bound(), NOW + 5))[1:] == [("downtime", "open", NOW + 5)]
+    assert kinds(down(bound(), NOW + 5, NOW + 9))[2:] == [("downtime", "close", NOW + 9)]
+
+
+def test_a_downtime_ends_with_the_meter_and_is_never_empty():
+    assert kinds(down(done(), NOW - 5))[-1] == ("downtime", "close", NOW)
+    assert kinds(down(done(), NOW + 5))[-1] == ("downtime", "close", NOW + 6)
+
+
+def test_each_reservation_says_first_what_it_agreed_to():
+    terms, *lines = facts_of(done())
+
+    assert (terms.kind, terms.sequence, terms.at_ms) == (EntryKind.TERMS, 1, NOW)
+    assert (terms.lease_uid, terms.gpus, terms.tags_hash) == ("", 0, "")
+    assert all(line.kind is not EntryKind.TERMS for line in lines)
+
+
+def test_a_class_name_that_is_changed_after_the_release_changes_no_line():
+    before = done(ReleaseCause.SUSPENDED)
+    held = before.status.allocation.model_copy(update={"class_name": "h100"})
+    before = with_status(before, before.status.model_copy(update={"allocation": held}))
+    spec = before.spec.model_copy(update={"class_name": "b200"})
+    after = before.model_copy(update={"spec": spec})
+
+    assert [f.content for f in facts_of(after)] == [f.content for f in facts_of(before)]
 
 
 def test_disputed_lines_make_intervals_and_cost_nothing():

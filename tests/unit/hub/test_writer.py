@@ -12,7 +12,7 @@ from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.registry import FIRST_ANSWER_SECONDS, Fleet
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
-from tests.builders.api import NOW, as_lease, uid_of
+from tests.builders.api import NOW, as_lease, as_tenant, tenant, uid_of
 from tests.harness.fake_api import SteppedClock
 
 
@@ -21,9 +21,11 @@ class Hub:
 
     def __init__(self) -> None:
         self.written: list[str] = []
+        self.statuses: list[dict[str, Any]] = []
 
     async def patch(self, path: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
         self.written.append(path.rsplit("/", 1)[-1])
+        self.statuses += [op["value"] for op in operations if op["path"] == "/status"]
         return {
             "metadata": {**as_lease().metadata.model_dump(by_alias=True), "resourceVersion": "2"},
             "spec": {},
@@ -125,3 +127,21 @@ async def test_a_deleted_lease_goes_only_when_what_claims_left_was_seen_gone(
     await StatusWriter(hub, state, fleet, clock).write_all()
 
     assert (lease.metadata.name in hub.written) is not has_leftovers
+
+
+@pytest.mark.parametrize(("zone", "known"), [("Europe/Atlantis", False), ("Europe/Madrid", True)])
+async def test_a_time_zone_that_doesnt_exist_is_said_on_its_tenant(
+    clock: SteppedClock, zone: str, known: bool
+):
+    hub, state = Hub(), HubState(lambda: None)
+    state.tenants.put(as_tenant(tenant(billing={"timeZone": zone})))
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+
+    await StatusWriter(hub, state, fleet, clock).write_all()
+
+    (status,) = hub.statuses
+    said = [c["message"] for c in status["conditions"] if c["type"] == "TimeZoneUnknown"]
+    assert (said == []) is known
+    assert (
+        known or "there is no time zone Europe/Atlantis: days and months are cut in UTC" in said[0]
+    )

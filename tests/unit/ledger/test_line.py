@@ -7,7 +7,7 @@ import pytest
 from sublet.ledger.line import read_line, write_line
 from tests.builders.worlds import bound_claim, sound_world
 
-(ENTRY,) = sound_world(bound_claim()).ledger.entries
+_, ENTRY = sound_world(bound_claim()).ledger.entries
 
 
 def test_a_line_comes_back_as_it_was():

@@ -9,7 +9,6 @@ from sublet.api.billing import Cut
 from sublet.api.times import format_instant, parse_instant
 from sublet.rating.calendar import (
     Span,
-    UnknownZone,
     day_at,
     day_start,
     days,
@@ -64,6 +63,6 @@ def test_days_and_hours_tile_a_stretch():
     assert [(c.to_ms - c.from_ms) // 3_600_000 for c in days(MADRID, span)] == [11, 25, 11]
 
 
-def test_a_zone_that_isnt_there_is_named():
-    with pytest.raises(UnknownZone, match="Europe/Atlantis"):
-        day_start(Cut(time_zone="Europe/Atlantis"), date(2026, 1, 1))
+@pytest.mark.parametrize("name", ["Europe/Atlantis", "Europe", "UTC"])
+def test_where_there_is_no_such_zone_days_are_cut_in_utc(name: str):
+    assert day_start(Cut(time_zone=name), date(2026, 1, 1)) == parse_instant("2026-01-01T00:00:00Z")

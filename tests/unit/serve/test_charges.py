@@ -20,7 +20,7 @@ class Nobody:
     def claims(self) -> tuple[Any, ...]:
         return ()
 
-    leases = tenants = claims
+    leases = tenants = classes = claims
 
     def hub_ahead_seconds(self) -> int | None:
         return None
@@ -31,8 +31,9 @@ class Nobody:
 
 def test_what_was_given_up_is_charged_and_was_held_by_nobody():
     totals = Totals()
-    for kind, hours in ((EntryKind.BOUND, 3), (EntryKind.CANCELLED, 2), (EntryKind.RELEASING, 1)):
-        totals.gpu_milliseconds["claim", "acme", "west", kind, PRICE.hash] = hours * 3_600_000
+    kinds = (EntryKind.BOUND, EntryKind.CANCELLED, EntryKind.RELEASING, EntryKind.DOWNTIME)
+    for kind, hours in zip(kinds, (3, 2, 1, 0.5), strict=True):
+        totals.gpu_milliseconds["claim", "acme", "west", kind, PRICE.hash] = int(hours * 3_600_000)
 
     nobody: Any = Nobody()
     found = {
@@ -45,3 +46,4 @@ def test_what_was_given_up_is_charged_and_was_held_by_nobody():
     assert found["sublet_tenant_billable_gpu_seconds_total", "acme", "west", ""] == 3 * 3600
     states = {k[2]: v for k, v in found.items() if k[0] == "sublet_lease_gpu_seconds_total"}
     assert states == {"bound": 3 * 3600, "releasing": 3600}
+    assert found["sublet_lease_downtime_gpu_seconds_total", "west"] == 1800

@@ -24,6 +24,9 @@ class Seen:
     def leases(self) -> tuple[GpuLease, ...]:
         return self._leases
 
+    def classes(self) -> tuple[Any, ...]:
+        return ()
+
 
 def samples(*claims: GpuClaim, leases=(WEST, EAST)) -> dict[tuple[str, ...], float]:
     """Return (series without its prefix, values of the labels) -> value."""

@@ -162,7 +162,7 @@ async def test_a_sound_system_is_read_as_one():
     assert list(find_violations(world, settled=True)) == []
     (cluster,) = world.clusters
     assert (cluster.name, len(cluster.nodes), len(cluster.namespaces)) == ("west", 2, 1)
-    assert len(world.ledger.entries) == 1
+    assert len(world.ledger.entries) == 2
 
 
 async def test_nothing_but_reads_and_metadata_of_secrets_is_asked_for():

@@ -1,6 +1,7 @@
 """A text of the ledger: canonical JSON of a model, whose hash is its name. Pure.
 
-The same terms give the same bytes on every machine. A version that doesn't know a field keeps it, so that no hash changes under it.
+The same terms give the same bytes on every machine. A version that doesn't know a field keeps it, so that no hash changes under it;
+and a field that is added later is None by default, so that what was written keeps its hash.
 """
 
 import json

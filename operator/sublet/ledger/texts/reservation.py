@@ -35,7 +35,7 @@ class ReservationTerms(Text):
         return cls(
             namespace=claim.metadata.namespace,
             name=claim.metadata.name,
-            class_name=claim.spec.class_name,
+            class_name=held.class_name or claim.spec.class_name,
             class_uid=held.class_uid,
             pricing=held.pricing,
             rounding=held.rounding,

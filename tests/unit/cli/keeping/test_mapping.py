@@ -20,6 +20,7 @@ from sublet.cli.keeping.restore import restored_status
 from sublet.hub.meter import facts_of
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.fleet import bound, carried_out, inventory, nodes, reserve_of, view
+from tests.builders.lines import edges_of
 from tests.builders.restored import adopted, on_the_wire, parsed, restored
 
 WEST = as_lease(lease("west"))
@@ -235,7 +236,7 @@ def test_a_claim_whose_end_the_ledger_lacks_is_billed_to_the_backups_instant():
     assert after.status.release.release_time == NOW
     assert after.status.release.cause is ReleaseCause.DELETED
     assert released_ms(after) is None
-    assert [(f.kind.value, f.type.value) for f in facts_of(after)] == [
+    assert [(f.kind.value, f.type.value) for f in edges_of(after)] == [
         ("bound", "open"),
         ("bound", "close"),
         ("releasing", "open"),

@@ -1,0 +1,44 @@
+"""What a claim agrees to beside its price when it is reserved, and keeps over moves, replacements and slipping promises.
+
+Copied from the class, so that editing the class changes no claim that it was sold to. A price floats only where no
+duration was asked for: whoever buys a window knows what it costs.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sublet.api.billing import ClassSla, Rounding
+from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpuclass import GpuClass, Pricing
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The terms of one reservation, as the allocation says them."""
+
+    class_name: str = ""
+    class_uid: str = ""
+    pricing: Pricing = Pricing.FIXED
+    rounding: Rounding | None = None
+    sla: ClassSla | None = None
+
+
+NOTHING: Final = Agreed()
+"""A fixed price, and nothing beside it."""
+
+
+def agreed_on(claim: GpuClaim, offer: GpuClass) -> Agreed:
+    """Return what a claim that is reserved now agrees to."""
+    lasts = claim.spec.schedule.duration_seconds is not None
+    return Agreed(
+        class_name=claim.spec.class_name,
+        class_uid=offer.metadata.uid,
+        pricing=Pricing.FIXED if lasts else offer.spec.pricing,
+        rounding=offer.spec.rounding,
+        sla=offer.spec.sla,
+    )
+
+
+def agreed_before(held: Allocation) -> Agreed:
+    """Return what an allocation agreed to."""
+    return Agreed(held.class_name, held.class_uid, held.pricing, held.rounding, held.sla)

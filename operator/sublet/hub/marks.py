@@ -1,0 +1,226 @@
+"""What leases, classes and tenants say of money, and how many GPUs of a lease could be used: marks of the ledger.
+
+Looked at in each pass and written by the bookkeeper, apart from planning; a claim's own lines go with the marks that they
+need, in one append. What waits while the store is away is kept in its order. What the ledger has of an object is read
+before the first mark of it is written, so that a restart, or a newer version of this program, says nothing twice.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import structlog
+
+from sublet.api.common import ObjectMeta
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import GpuClass
+from sublet.api.gpulease import GpuLease
+from sublet.api.gputenant import GpuTenant
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.times import Millis
+from sublet.hub.state import HubState, Shelf
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.texts.base import Text
+from sublet.ledger.texts.lease import LeaseTerms
+from sublet.ledger.texts.offer import ClassTerms
+from sublet.ledger.texts.tenant import TenantTerms
+
+MOST_WAITING: Final = 10_000
+"""Marks of one object; of more levels of a lease than that, the oldest are lost, and the log says so."""
+
+Object = GpuLease | GpuClass | GpuTenant
+Batch = tuple[list[Fact], dict[str, str]]
+"""Lines, and the texts of their hashes"""
+
+
+class Ledger(Protocol):
+    """What is asked of the ledger."""
+
+    async def append(self, facts: Iterable[Fact], terms: Mapping[str, str]) -> int:
+        """Append facts and the texts of their hashes; return how many were new."""
+
+    async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
+        """Return all facts of some subjects in ledger order."""
+
+
+@dataclass(slots=True)
+class _Subject:
+    """One object: what was said of it last, written or waiting."""
+
+    version: str = ""
+    """resourceVersion that was looked at last."""
+    generation: int = -1
+    terms: str = ""
+    """Hash of its text."""
+    gpus: int | None = None
+    is_known: bool = False
+    """What the ledger has of it was read."""
+    waiting: dict[str, tuple[Fact, str]] = field(default_factory=dict)
+    """id -> mark and its text, in order"""
+
+
+class Marks:
+    """Brings what objects say of money into the ledger."""
+
+    def __init__(self, ledger: Ledger, state: HubState) -> None:
+        self._ledger = ledger
+        self._shelves: tuple[Shelf[Any], ...] = (state.leases, state.classes, state.tenants)
+        self._learning = asyncio.Lock()
+        self._subjects: dict[str, _Subject] = {}  # UID -> what was said
+
+    def look(self) -> bool:
+        """Take note of what objects say now that they didn't before; return whether anything waits to be written."""
+        objects: list[Object] = [each for shelf in self._shelves for each in shelf.all()]
+        for each in objects:
+            self._look_at(each)
+        there = {each.metadata.uid for each in objects}
+        for uid in [u for u, s in self._subjects.items() if u not in there and not s.waiting]:
+            del self._subjects[uid]
+        return any(s.waiting for s in self._subjects.values())
+
+    async def write(self) -> None:
+        """Append everything that waits; raises LedgerUnavailable and LedgerConflict."""
+        facts, texts = await self.waiting(list(self._subjects))
+        if facts:
+            await self._ledger.append(facts, texts)
+            self.written(facts)
+
+    async def waiting(self, uids: Collection[str]) -> Batch:
+        """Return the marks of some objects that aren't known to be written; raises LedgerUnavailable."""
+        found = {uid: s for uid in uids if (s := self._subjects.get(uid)) is not None and s.waiting}
+        async with self._learning:  # many claims may need the same
+            await self._learn({uid: s for uid, s in found.items() if not s.is_known})
+        marks = [mark for s in found.values() for mark in s.waiting.values()]
+        return [fact for fact, _ in marks], {f.price_hash: text for f, text in marks if text}
+
+    async def needed_by(self, claim: GpuClaim) -> Batch:
+        """Return the marks that must be written with a claim's lines, or were: of its leases, its class and its tenant."""
+        held, status = claim.status.allocation, claim.status
+        if held is None:
+            return [], {}
+        uids = {held.tenant_uid, held.class_uid, *held.lease_uids}
+        uids |= {x.lease_uid for left in status.leaving for x in left.metered}
+        uids |= {x.lease_uid for x in held.given_up}
+        for uid in uids:
+            found = (shelf.get(uid) for shelf in self._shelves)
+            if (each := next((x for x in found if x is not None), None)) is not None:
+                self._look_at(each)
+        return await self.waiting(sorted(uids))
+
+    def written(self, facts: Iterable[Fact]) -> None:
+        """Take note that marks are in the ledger."""
+        for fact in facts:
+            if (subject := self._subjects.get(fact.claim_uid)) is not None:
+                subject.waiting.pop(fact.id, None)
+
+    async def _learn(self, subjects: Mapping[str, _Subject]) -> None:
+        """Read what the ledger has of these objects, and drop what it says already."""
+        if not subjects:
+            return
+        facts = await self._ledger.facts_of(sorted(subjects))
+        for uid, subject in subjects.items():
+            mine = [f for f in facts if f.claim_uid == uid]
+            ids = {f.id for f in mine}
+            terms = [f.price_hash for f in mine if f.kind is EntryKind.TERMS]
+            levels = [f.gpus for f in mine if f.kind is EntryKind.CAPACITY]
+            said: dict[EntryKind, str | int | None] = {
+                EntryKind.TERMS: terms[-1] if terms else None,
+                EntryKind.CAPACITY: levels[-1] if levels else None,
+            }
+            for fact, _ in list(subject.waiting.values()):
+                says = fact.gpus if fact.kind is EntryKind.CAPACITY else fact.price_hash
+                # of one generation there is one text: that of the version of this program that wrote it
+                if fact.id in ids or said[fact.kind] == says:
+                    del subject.waiting[fact.id]
+                else:
+                    said[fact.kind] = says
+            subject.is_known = True
+
+    def _look_at(self, each: Object) -> None:
+        meta = each.metadata
+        subject = self._subjects.setdefault(meta.uid, _Subject())
+        if subject.version == meta.resource_version:
+            return
+        subject.version = meta.resource_version
+        if subject.generation != meta.generation:
+            subject.generation = meta.generation
+            text = _text_of(each)
+            if text.hash != subject.terms:
+                subject.terms = text.hash
+                self._wait(subject, _terms(each, text.hash), text.text)
+        level = _capacity(each) if isinstance(each, GpuLease) else None
+        if level is not None and level.gpus != subject.gpus:
+            subject.gpus = level.gpus
+            self._wait(subject, level, "")
+
+    def _wait(self, subject: _Subject, fact: Fact, text: str) -> None:
+        subject.waiting[fact.id] = (fact, text)
+        if len(subject.waiting) > MOST_WAITING:
+            levels = (f for f, _ in subject.waiting.values() if f.kind is EntryKind.CAPACITY)
+            lost = next(levels, fact)
+            del subject.waiting[lost.id]
+            structlog.get_logger().error(
+                "mark lost: the ledger is away too long", mark=lost.content
+            )
+
+
+def _text_of(each: Object) -> Text:
+    if isinstance(each, GpuLease):
+        return LeaseTerms.of(each)
+    return ClassTerms.of(each) if isinstance(each, GpuClass) else TenantTerms.of(each)
+
+
+def _terms(each: Object, hash_: str) -> Fact:
+    meta = each.metadata
+    return mark(
+        meta,
+        EntryKind.TERMS,
+        Millis(meta.creation_timestamp or 0),
+        sequence=meta.generation,
+        tenant_uid=meta.uid if isinstance(each, GpuTenant) else "",
+        lease_uid=meta.uid if isinstance(each, GpuLease) else "",
+        price_hash=hash_,
+    )
+
+
+def _capacity(lease: GpuLease) -> Fact | None:
+    """Return the mark of how many GPUs of a lease can be used, None if they were never counted."""
+    counts, meta = lease.status.inventory, lease.metadata
+    if counts is None or counts.changed_time is None:
+        return None
+    return mark(
+        meta,
+        EntryKind.CAPACITY,
+        counts.changed_time,
+        sequence=counts.generation,
+        lease_uid=meta.uid,
+        gpus=counts.healthy,
+    )
+
+
+def mark(
+    meta: ObjectMeta,
+    kind: EntryKind,
+    at_ms: Millis,
+    *,
+    sequence: int,
+    tenant_uid: str = "",
+    lease_uid: str = "",
+    gpus: int = 0,
+    price_hash: str = "",
+) -> Fact:
+    """Return a line that is said once, of an object."""
+    return Fact(
+        claim_uid=ClaimUID(meta.uid),
+        sequence=sequence,
+        tenant_uid=TenantUID(tenant_uid),
+        lease_uid=LeaseUID(lease_uid),
+        kind=kind,
+        type=EntryType.SET,
+        gpus=gpus,
+        at_ms=at_ms,
+        price_hash=price_hash,
+        tags_hash="",
+        source_version=meta.resource_version,
+    )

@@ -1,0 +1,67 @@
+"""Texts of the ledger never change under their hashes: what was written must be found again by every later version."""
+
+import pytest
+
+from sublet.api.gpulease import GpuLease
+from sublet.ledger.texts.base import Text
+from sublet.ledger.texts.lease import LeaseTerms
+from sublet.ledger.texts.offer import ClassTerms
+from sublet.ledger.texts.rates import Rates
+from sublet.ledger.texts.reservation import ReservationTerms
+from sublet.ledger.texts.tenant import TenantTerms
+from tests.builders.api import LONG_AGO, as_class, as_lease, as_tenant, gpu_class, lease, tenant
+
+FULL: dict[str, Text] = {
+    "lease": LeaseTerms.of(
+        as_lease(
+            lease(
+                billing={"timeZone": "Europe/Madrid", "dayCutHour": 17, "minimumSeconds": 60},
+                sla={"graceSeconds": 300, "claimWithinDays": 30},
+            )
+        )
+    ),
+    "class": ClassTerms.of(as_class(gpu_class(pricing="Floating"))),
+    "tenant": TenantTerms.of(
+        as_tenant(tenant(discounts=[{"effectiveTime": LONG_AGO, "percent": 10}]))
+    ),
+    "reservation": ReservationTerms(namespace="acme", name="train", class_name="h100"),
+    "rates": Rates.model_validate(
+        {"reportingCurrency": "EUR", "rates": [{"currency": "USD", "effectiveTime": LONG_AGO, "rate": "0.90"}]}
+    ),
+}  # fmt: skip
+HASHES = {
+    "lease": "4ae72f4a60bfaec3770954ac6a7b9e247c438f8f086782eb485db797e6246558",
+    "class": "6d64a4a7e97b9e4f8cd623c47c4bf8e570320ea9ff9736b279094d57f3a16fdf",
+    "tenant": "d6f7f1d7791c22df5cdf722d91e726c2095d2056321ef44a321e39d128811f1b",
+    "reservation": "c999fe1f3d1d219d80447b00736a09cea6401d0966b1d97632361398d30da274",
+    "rates": "60ea57809b25c9d1ac6fa12ff6321e6d3c56cb9940d6133e011226fe4647ceeb",
+}
+"""kind -> hash of the text above"""
+
+
+@pytest.mark.parametrize("kind", FULL)
+def test_a_field_that_is_added_later_is_none_by_default_so_that_no_hash_changes(kind: str):
+    assert FULL[kind].hash == HASHES[kind]
+
+
+@pytest.mark.parametrize("kind", FULL)
+def test_a_text_comes_back_as_it_was_with_what_a_newer_version_put_in(kind: str):
+    text = FULL[kind].text
+    newer = text[:-1] + ',"zzz":1}'
+
+    assert type(FULL[kind]).read(text).text == text
+    assert type(FULL[kind]).read(newer).text == newer
+
+
+def test_a_text_of_another_kind_is_none():
+    with pytest.raises(ValueError, match="is no tenant"):
+        TenantTerms.read(FULL["lease"].text)
+
+
+def test_what_isnt_of_money_changes_no_text():
+    def said(**spec: object) -> str:
+        found: GpuLease = as_lease(lease(**spec))
+        return LeaseTerms.of(found).text
+
+    assert said(acceptingClaims=False, nodeSharing="None") == said()
+    assert said(provider="other") != said()
