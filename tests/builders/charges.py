@@ -22,7 +22,16 @@ WEST, EAST = LeaseUID("lease-uid-west"), LeaseUID("lease-uid-east")
 START = parse_instant("2026-09-01T00:00:00Z")
 END = parse_instant("2026-10-01T00:00:00Z")
 TAGS = tags_text({"project": "vision", "team": "blue"})
-LANDLORD_WORDS = ("Coreweft", "Nebulosa", "DataHall", "CW-77", "us-secret-04a", "z-secret", "west-2026", "ph1")
+LANDLORD_WORDS = (
+    "Coreweft",
+    "Nebulosa",
+    "DataHall",
+    "CW-77",
+    "us-secret-04a",
+    "z-secret",
+    "west-2026",
+    "ph1",
+)
 """What no tenant may read: landlords, hosts, contracts, places, names of leases and phases."""
 
 
@@ -39,7 +48,12 @@ def period(*, closed: bool = False, as_of_ms: Millis = END) -> Period:
 def account(*, shows_host: bool = False, seller: Seller | None = None, **billing: Any) -> Account:
     """Return acme's account."""
     terms = TenantTerms.model_validate(
-        {"name": "acme", "namespaces": ["team-a", "team-b"], "billingAccountId": "A-1", "billing": billing}
+        {
+            "name": "acme",
+            "namespaces": ["team-a", "team-b"],
+            "billingAccountId": "A-1",
+            "billing": billing,
+        }
     )
     return Account(ACME, terms, seller or Seller("Sublet GmbH"), period(), shows_host)
 
@@ -54,7 +68,12 @@ def lease_terms(mode: str = "TakeOrPay", **fields: Any) -> LeaseTerms:
         "contract": {"id": "CW-77", "name": "Frame contract"},
         "product": "NVIDIA-H100-80GB-HBM3",
         "currency": "USD",
-        "location": {"jurisdiction": "EU", "country": "ES", "region": "us-secret-04a", "zone": "z-secret"},
+        "location": {
+            "jurisdiction": "EU",
+            "country": "ES",
+            "region": "us-secret-04a",
+            "zone": "z-secret",
+        },
         "term": {"startTime": "2026-08-01T00:00:00Z", "endTime": "2027-08-01T00:00:00Z"},
         "commitment": {
             "mode": mode,
@@ -119,22 +138,56 @@ def everything() -> list[Charge]:
     return [
         *(charge(at) for at in range(3)),
         charge(3, gpu_milliseconds=1_234_567, to_ms=Millis(hour(3) + 154_320)),
-        charge(3, gpu_milliseconds=8 * 700_001, lease_uid=EAST, lease_alias="pool-e", from_ms=Millis(hour(3) + 154_320)),
+        charge(
+            3,
+            gpu_milliseconds=8 * 700_001,
+            lease_uid=EAST,
+            lease_alias="pool-e",
+            from_ms=Millis(hour(3) + 154_320),
+        ),
         charge(0, of="infer", namespace="team-b", price=third, list_price=Decimal(10)),
         charge(1, of="infer", namespace="team-b", price=third, list_price=Decimal(10)),
         charge(4, gpus=1, category=Category.ROUNDING),
         charge(4, gpus=2, category=Category.MINIMUM),
-        charge(9, gpus=4, of="later", category=Category.CANCELLED, price=Fraction(7, 5), list_price=Decimal("1.5")),
+        charge(
+            9,
+            gpus=4,
+            of="later",
+            category=Category.CANCELLED,
+            price=Fraction(7, 5),
+            list_price=Decimal("1.5"),
+        ),
         money(Category.MINIMUM, "1.25", 5),
         money(Category.CREDIT, "-11.2", 2),
-        money(Category.ADJUSTMENT, "-5", 6, claim_uid=ClaimUID(""), claim_name="", lease_uid=LeaseUID(""), lease_alias="",
-              product="", class_name="", tags_hash="", to_ms=hour(6)),
+        money(
+            Category.ADJUSTMENT,
+            "-5",
+            6,
+            claim_uid=ClaimUID(""),
+            claim_name="",
+            lease_uid=LeaseUID(""),
+            lease_alias="",
+            product="",
+            class_name="",
+            tags_hash="",
+            to_ms=hour(6),
+        ),
         charge(0, corrects="2026-08", from_ms=Millis(START - MS_PER_HOUR), to_ms=START),
     ]
 
 
-def cells(at: int = 0, *, used: int = 40, down: int = 0, beyond: int = 0, committed: int = 64, lease: LeaseUID = WEST,
-          price: str = "2.1", holding: str | None = None, phase: str = "ph1") -> Iterator[Cell]:
+def cells(
+    at: int = 0,
+    *,
+    used: int = 40,
+    down: int = 0,
+    beyond: int = 0,
+    committed: int = 64,
+    lease: LeaseUID = WEST,
+    price: str = "2.1",
+    holding: str | None = None,
+    phase: str = "ph1",
+) -> Iterator[Cell]:
     """Yield the cells of a lease in one hour."""
     idle = Decimal(holding or price)
     for state, gpus, each in (
@@ -144,4 +197,14 @@ def cells(at: int = 0, *, used: int = 40, down: int = 0, beyond: int = 0, commit
         (LeaseState.BEYOND, beyond, Decimal(price)),
     ):
         if gpus:
-            yield Cell(lease, phase, state, hour(at), hour(at + 1), gpus * MS_PER_HOUR, each, "USD", Fraction(each) * gpus)
+            yield Cell(
+                lease,
+                phase,
+                state,
+                hour(at),
+                hour(at + 1),
+                gpus * MS_PER_HOUR,
+                each,
+                "USD",
+                Fraction(each) * gpus,
+            )

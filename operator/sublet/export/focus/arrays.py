@@ -1,7 +1,7 @@
 """Columns of many rows out of few different values: each value is made once and pointed at by the rows that have it."""
 
 from array import array
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain, repeat
 from typing import Any
 
@@ -10,14 +10,18 @@ import pyarrow as pa
 
 def spread(counts: Iterable[int]) -> pa.Array:
     """Return for each row the number of its group, given how many rows each group has."""
-    return _codes(chain.from_iterable(repeat(i, n) for i, n in enumerate(counts)))
+    return _whole("i", chain.from_iterable(repeat(i, n) for i, n in enumerate(counts)))
 
 
-def made(keys: Iterable[Hashable], make: Callable[[list[Any]], pa.Array]) -> pa.Array:
-    """Return a column of what `make` gives for the keys, asking it once for each different one."""
-    table: dict[Hashable, int] = {}
-    codes = _codes(table.setdefault(key, len(table)) for key in keys)
-    return make(list(table)).take(codes)
+def whole(numbers: Iterable[int]) -> pa.Array:
+    """Return whole numbers as a column."""
+    return _whole("q", numbers)
+
+
+def coded(keys: Sequence[Hashable]) -> tuple[pa.Array, list[Any]]:
+    """Return for each key the number of its value, and the values in the order of their first use."""
+    table: dict[Hashable, int] = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    return _whole("i", map(table.__getitem__, keys)), list(table)
 
 
 def texts(values: Sequence[str | None], groups: pa.Array) -> pa.Array:
@@ -26,6 +30,7 @@ def texts(values: Sequence[str | None], groups: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(encoded.indices.take(groups), encoded.dictionary)
 
 
-def _codes(numbers: Iterable[int]) -> pa.Array:
-    found = array("i", numbers)
-    return pa.Array.from_buffers(pa.int32(), len(found), [None, pa.py_buffer(found)])
+def _whole(code: str, numbers: Iterable[int]) -> pa.Array:
+    found = array(code, numbers)
+    kind = pa.int32() if code == "i" else pa.int64()
+    return pa.Array.from_buffers(kind, len(found), [None, pa.py_buffer(found)])

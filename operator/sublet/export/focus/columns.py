@@ -77,6 +77,7 @@ _COMMON: Final = (
     Column("ContractedUnitPrice", Kind.PRICE),
     Column("EffectiveCost", Kind.COST),
     Column("HostProviderName"),
+    Column("InvoiceId"),
     Column("InvoiceIssuerName"),
     Column("ListCost", Kind.COST),
     Column("ListUnitPrice", Kind.PRICE),
@@ -103,7 +104,6 @@ _COMMON: Final = (
 )
 _TENANT_ONLY: Final = (
     Column("InvoiceDetailId"),
-    Column("InvoiceId"),
     Column("SubAccountId"),
     Column("SubAccountName"),
     Column("SubAccountType"),
@@ -140,11 +140,19 @@ _WHOLESALE_OWN: Final = (
 TENANT: Final = (*sorted((*_COMMON, *_TENANT_ONLY)), *_TENANT_OWN)
 WHOLESALE: Final = (*sorted((*_COMMON, *_WHOLESALE_ONLY)), *_WHOLESALE_OWN)
 
-RENAMED_IN_1_2: Final = {
+_RENAMED_IN_1_2: Final = {
     "ServiceProviderName": "ProviderName",
     "HostProviderName": "PublisherName",
 }
-NOT_IN_1_2: Final = frozenset({"ContractApplied", "InvoiceDetailId"})
+_NOT_IN_1_2: Final = ("ContractApplied", "InvoiceDetailId")
+_IN_1_2: Final = tuple(
+    sorted(
+        (_RENAMED_IN_1_2.get(c.name, c.name), c)
+        for c in (*_COMMON, *_TENANT_ONLY, *_WHOLESALE_ONLY)
+        if c.name not in _NOT_IN_1_2
+    )
+)
+"""(name in 1.2, column in 1.4)"""
 
 
 def schema(columns: tuple[Column, ...]) -> pa.Schema:
@@ -152,24 +160,18 @@ def schema(columns: tuple[Column, ...]) -> pa.Schema:
     return pa.schema([pa.field(c.name, TYPES[c.kind]) for c in columns])
 
 
-def in_version(columns: tuple[Column, ...], version: Version) -> tuple[Column, ...]:
-    """Return the columns under the names of a version, in its order."""
-    if version is Version.V1_4:
-        return columns
-    left = [
-        Column(RENAMED_IN_1_2.get(c.name, c.name), c.kind)
-        for c in columns
-        if c.name not in NOT_IN_1_2
-    ]
-    own = [c for c in left if c.name.startswith("x_")]
-    return (*sorted(c for c in left if c not in own), *own)
-
-
 def as_version(table: pa.Table, version: Version) -> pa.Table:
-    """Return a 1.4 table as a version has it."""
+    """Return a 1.4 Cost and Usage as a version has it.
+
+    Readers of 1.2 want every column that the version has, so what is left out of ours stands there as null.
+    """
     if version is Version.V1_4:
         return table
-    back = {new: old for old, new in RENAMED_IN_1_2.items()}
-    kinds = tuple(Column(name) for name in table.column_names)
-    names = [c.name for c in in_version(kinds, version)]
-    return pa.table([table.column(back.get(name, name)) for name in names], names=names)
+    columns = {
+        new: table.column(old.name)
+        if old.name in table.column_names
+        else pa.nulls(table.num_rows, TYPES[old.kind])
+        for new, old in _IN_1_2
+    }
+    own = {name: table.column(name) for name in table.column_names if name.startswith("x_")}
+    return pa.table(columns | own)

@@ -51,6 +51,7 @@ _COLUMNS: Final = (
     Column("ContractPeriodStart", Kind.TIME),
     Column("InvoiceIssuerName"),
     Column("ServiceProviderName"),
+    Column("x_ExercisedOptions", Kind.COUNT),
     Column("x_LeaseId"),
 )
 
@@ -144,18 +145,24 @@ def _record(
         "ContractPeriodStart": terms.term.start_time,
         "InvoiceIssuerName": terms.provider,
         "ServiceProviderName": terms.provider,
+        "x_ExercisedOptions": len(_options(terms, step)),
         "x_LeaseId": str(uid),
     }
 
 
-def _description(terms: LeaseTerms, step: Step) -> str:
-    options = [
+def _options(terms: LeaseTerms, step: Step) -> list[str]:
+    """Return what is committed from some instant within a phase on, beside its GPUs."""
+    return [
         f"{o.gpus} more from {format_instant(o.start_time)}"
         for o in terms.commitment.options
         if o.exercised and step.phase.start_time < o.start_time < step.end_ms
     ]
+
+
+def _description(terms: LeaseTerms, step: Step) -> str:
     gpus = terms.commitment.gpus_at(step.phase.start_time)
-    return ", ".join([f"{gpus} GPUs {terms.product} ({terms.commitment.mode.value})", *options])
+    said = f"{gpus} GPUs {terms.product} ({terms.commitment.mode.value})"
+    return ", ".join([said, *_options(terms, step)])
 
 
 def _status(step: Step, as_of_ms: Millis) -> str:

@@ -5,8 +5,8 @@ Ready to be invoiced; whether and when an invoice goes out is others' work.
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
@@ -42,10 +42,19 @@ class Lines:
         self._sums: dict[Line, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         """line -> denominator -> sum of numerators"""
 
-    def add(self, lines: Iterable[Line], amounts: Sequence[tuple[int, int]]) -> None:
-        """Add rows, each with its line and its exact amount as numerator and denominator."""
-        for (line, (numerator, denominator)), rows in Counter(zip(lines, amounts, strict=True)).items():
-            self._sums[line][denominator] += numerator * rows
+    def add(
+        self,
+        lines: Sequence[Line],
+        line_of_row: pa.Array,
+        amounts: Sequence[tuple[int, int]],
+        amount_of_row: pa.Array,
+    ) -> None:
+        """Add rows: lines and exact amounts (numerator, denominator), and for each row the numbers of its line and amount."""
+        rows = pa.table({"line": line_of_row, "amount": amount_of_row})
+        counted = rows.group_by(["line", "amount"]).aggregate([([], "count_all")])
+        for line, amount, times in zip(*(c.to_pylist() for c in counted.columns), strict=True):
+            numerator, denominator = amounts[amount]
+            self._sums[lines[line]][denominator] += numerator * times
 
     @property
     def totals(self) -> dict[Line, Fraction]:

@@ -4,7 +4,9 @@ What stands the same on many rows (a claim's names, price, tags) is made once pe
 instants, a quantity and two amounts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain, groupby, repeat
 from operator import attrgetter
@@ -16,7 +18,7 @@ import pyarrow.compute as pc
 from sublet.export.focus import arrays
 from sublet.export.focus.account import Account
 from sublet.export.focus.amounts import decimals, gpu_hours, unscaled
-from sublet.export.focus.columns import COST_SCALE, PRICE_SCALE, TENANT, schema
+from sublet.export.focus.columns import COST_SCALE, PRICE_SCALE, QUANTITY_SCALE, TENANT, TYPES, Kind
 from sublet.export.focus.invoices import Lines
 from sublet.export.focus.runs import Run, run_of
 from sublet.export.focus.said import Sayings
@@ -26,6 +28,8 @@ from sublet.rating.model import Category, Charge
 _ORDER: Final = attrgetter(
     "claim_uid", "from_ms", "to_ms", "category", "lease_uid", "class_name", "corrects", "first_seq"
 )
+_amount: Final = attrgetter("amount")
+_list_amount: Final = attrgetter("list_amount")
 _MILLISECOND: Final = 1
 
 
@@ -49,7 +53,10 @@ class TenantRows:
 
     def table(self, charges: Sequence[Charge]) -> pa.Table:
         """Return charges as rows of FOCUS 1.4, sorted by claim and time; NoRate, TooLarge if they can't be."""
-        ordered = sorted(charges, key=_ORDER)
+        with _uncollected():
+            return self._table(sorted(charges, key=_ORDER))
+
+    def _table(self, ordered: Sequence[Charge]) -> pa.Table:
         groups = list(self._groups(ordered))
         of_row = arrays.spread(g.rows for g in groups)
         columns = {
@@ -57,7 +64,7 @@ class TenantRows:
             **_instants(ordered),
             **_quantities(ordered, groups, of_row),
             **_prices(groups, of_row),
-            **self._costs(ordered, groups),
+            **self._costs(ordered, groups, of_row),
         }
         return pa.table([columns[c.name] for c in TENANT], names=[c.name for c in TENANT])
 
@@ -81,7 +88,7 @@ class TenantRows:
     def _same(self, of_row: pa.Array) -> dict[str, pa.Array]:
         """Return what stands the same on every row."""
         period = self._account.period.span
-        kind = schema(TENANT).field("BillingPeriodStart").type
+        kind = TYPES[Kind.TIME]
         first = pc.multiply(of_row, 0).cast(pa.int32())
         same = {
             name: pa.DictionaryArray.from_arrays(first, pa.array([value], pa.string()))
@@ -92,31 +99,42 @@ class TenantRows:
             name: pa.array([at], pa.int64()).cast(kind).take(first) for name, at in instants.items()
         }
 
-    def _costs(self, charges: Sequence[Charge], groups: Sequence[Group]) -> dict[str, pa.Array]:
-        owed = [c.amount.as_integer_ratio() for c in charges]
-        listed = [c.list_amount.as_integer_ratio() for c in charges]
-        priced = _cost_column(owed)
+    def _costs(
+        self, charges: Sequence[Charge], groups: Sequence[Group], of_row: pa.Array
+    ) -> dict[str, pa.Array]:
+        owed, listed = map(_amount, charges), map(_list_amount, charges)
+        priced = owed_codes, owed_values = arrays.coded([a.as_integer_ratio() for a in owed])
+        lists = arrays.coded([a.as_integer_ratio() for a in listed])
+        cost = original = _costs_of(*priced)
         if any(g.rate != 1 for g in groups):
             rates = list(chain.from_iterable(repeat(g.rate, g.rows) for g in groups))
-            owed = [(c.amount * r).as_integer_ratio() for c, r in zip(charges, rates, strict=True)]
-            listed = [
-                (c.list_amount * r).as_integer_ratio() for c, r in zip(charges, rates, strict=True)
-            ]
-        lines = chain.from_iterable(
-            repeat(self._sayings.line(g.run), g.rows) for g in groups
-        )
-        self.lines.add(lines, owed)
-        cost = _cost_column(owed)
+            owed_codes, owed_values = _at(map(_amount, charges), rates)
+            lists = _at(map(_list_amount, charges), rates)
+            cost = _costs_of(owed_codes, owed_values)
+        lines = [self._sayings.line(g.run) for g in groups]
+        self.lines.add(lines, of_row, owed_values, owed_codes)
         return {
             "BilledCost": cost,
             "ContractedCost": cost,
             "EffectiveCost": cost,
-            "ListCost": _cost_column(listed),
-            "PricingCurrencyEffectiveCost": priced,
+            "ListCost": _costs_of(*lists),
+            "PricingCurrencyEffectiveCost": original,
         }
 
 
 _ONE: Final = Fraction(1)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Put off looking for cycles: there are none, and each search would walk through all charges that are held."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _key(rate: Callable[[str, Any], Fraction] | None) -> Callable[[Charge], Any]:
@@ -126,9 +144,9 @@ def _key(rate: Callable[[str, Any], Fraction] | None) -> Callable[[Charge], Any]
 
 
 def _instants(charges: Sequence[Charge]) -> dict[str, pa.Array]:
-    kind = schema(TENANT).field("ChargePeriodStart").type
-    start = pa.array([c.from_ms for c in charges], pa.int64())
-    end = pa.array([c.to_ms for c in charges], pa.int64())
+    kind = TYPES[Kind.TIME]
+    start = arrays.whole(map(attrgetter("from_ms"), charges))
+    end = arrays.whole(map(attrgetter("to_ms"), charges))
     # an amount may be of an instant; a period that has no length isn't one
     end = pc.if_else(pc.equal(start, end), pc.add(end, _MILLISECOND), end)
     return {"ChargePeriodStart": start.cast(kind), "ChargePeriodEnd": end.cast(kind)}
@@ -137,20 +155,19 @@ def _instants(charges: Sequence[Charge]) -> dict[str, pa.Array]:
 def _quantities(
     charges: Sequence[Charge], groups: Sequence[Group], of_row: pa.Array
 ) -> dict[str, pa.Array]:
-    milliseconds = [c.gpu_milliseconds for c in charges]
-    hours = arrays.made(milliseconds, gpu_hours)
-    none = pa.scalar(None, hours.type)
-    is_used = pa.array([g.run.category is Category.USE for g in groups], pa.bool_())
-    is_priced = pa.array([g.run.is_priced for g in groups], pa.bool_())
-    zero = decimals([0], hours.type.scale)[0]
+    milliseconds = arrays.whole(map(attrgetter("gpu_milliseconds"), charges))
+    different = milliseconds.dictionary_encode()
+    hours = gpu_hours(different.dictionary.to_pylist()).take(different.indices)
+    is_used = pa.array([g.run.category is Category.USE for g in groups], pa.bool_()).take(of_row)
+    is_priced = pa.array([g.run.is_priced for g in groups], pa.bool_()).take(of_row)
+    priced = pc.if_else(is_priced, hours, pa.scalar(None, hours.type))
+    zero = decimals([0], QUANTITY_SCALE)[0]
     return {
-        "PricingQuantity": pc.if_else(is_priced.take(of_row), hours, none),
-        "ConsumedQuantity": pc.if_else(
-            is_priced.take(of_row), pc.if_else(is_used.take(of_row), hours, zero), none
-        ),
-        "x_GpuMilliseconds": pa.array(milliseconds, pa.int64()),
-        "x_LedgerFirstSeq": pa.array([c.first_seq for c in charges], pa.int64()),
-        "x_LedgerLastSeq": pa.array([c.last_seq for c in charges], pa.int64()),
+        "PricingQuantity": priced,
+        "ConsumedQuantity": pc.if_else(pc.or_(is_used, pc.invert(is_priced)), priced, zero),
+        "x_GpuMilliseconds": milliseconds,
+        "x_LedgerFirstSeq": arrays.whole(map(attrgetter("first_seq"), charges)),
+        "x_LedgerLastSeq": arrays.whole(map(attrgetter("last_seq"), charges)),
     }
 
 
@@ -187,15 +204,14 @@ def _times(price: Ratio | None, rate: Fraction) -> Ratio | None:
 
 
 def _price_column(prices: Sequence[Ratio | None], of_row: pa.Array) -> pa.Array:
-    def make(values: list[Ratio | None]) -> pa.Array:
-        return decimals(
-            (None if v is None else unscaled(*v, PRICE_SCALE) for v in values), PRICE_SCALE
-        )
-
-    return arrays.made(prices, make).take(of_row)
+    codes, values = arrays.coded(prices)
+    made = decimals((v and unscaled(*v, PRICE_SCALE) for v in values), PRICE_SCALE)
+    return made.take(codes).take(of_row)
 
 
-def _cost_column(costs: Sequence[Ratio]) -> pa.Array:
-    return arrays.made(
-        costs, lambda values: decimals((unscaled(*v, COST_SCALE) for v in values), COST_SCALE)
-    )
+def _costs_of(codes: pa.Array, values: Sequence[Ratio]) -> pa.Array:
+    return decimals((unscaled(*v, COST_SCALE) for v in values), COST_SCALE).take(codes)
+
+
+def _at(amounts: Iterable[Fraction], rates: Iterable[Fraction]) -> tuple[pa.Array, list[Ratio]]:
+    return arrays.coded([(a * r).as_integer_ratio() for a, r in zip(amounts, rates, strict=True)])

@@ -4,7 +4,8 @@ If anything fails, what stood there before is still whole, and its manifest stil
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,7 +27,7 @@ from sublet.export.sink.port import Sink, SinkFailed
 from sublet.rating.books import Books
 from sublet.rating.model import Cell, Charge
 
-PART: Final = 262_144
+PART: Final = 262144
 """Rows that are held at once."""
 
 
@@ -184,14 +185,24 @@ def _parts(
         yield make(part)
 
 
-def _write(files: Iterable[Format], parts: Iterable[pa.Table]) -> int:
-    """Write parts into every file and return how many rows they have."""
+def _write(files: Sequence[Format], parts: Iterable[pa.Table]) -> int:
+    """Write parts into every file, one while the next is made, and return how many rows they have."""
     rows = 0
     with contextlib.ExitStack() as ends:
         for file in files:
             ends.callback(file.close)
+        hand = ends.enter_context(ThreadPoolExecutor(1, "focus-writer"))
+        under_way: Future[None] | None = None
         for part in parts:
             rows += part.num_rows
-            for file in files:
-                file.write(part)
+            if under_way is not None:
+                under_way.result()
+            under_way = hand.submit(_write_part, files, part)
+        if under_way is not None:
+            under_way.result()
     return rows
+
+
+def _write_part(files: Sequence[Format], part: pa.Table) -> None:
+    for file in files:
+        file.write(part)

@@ -27,7 +27,6 @@ from sublet.export.focus.said import UNIT
 from sublet.ledger.texts.lease import LeaseTerms
 from sublet.rating.model import Cell, LeaseState
 
-
 _ORDER: Final = attrgetter("from_ms", "to_ms", "commitment_id", "price", "state")
 _PIECE: Final = attrgetter("from_ms", "to_ms", "commitment_id", "price")
 _TEXTS: Final = {
