@@ -49,7 +49,8 @@ class TooLarge(ValueError):
 
 def unscaled(numerator: int, denominator: int, scale: int) -> int:
     """Return a ratio as a whole number of the smallest units of a scale, half to even; TooLarge beyond 38 digits."""
-    whole, rest = divmod(numerator * 10**scale, denominator)
+    power: int = 10**scale
+    whole, rest = divmod(numerator * power, denominator)
     if 2 * rest > denominator or (2 * rest == denominator and whole % 2):
         whole += 1
     if abs(whole) > _LARGEST:

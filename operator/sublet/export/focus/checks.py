@@ -136,7 +136,7 @@ def _instants(table: pa.Table) -> Faults:
         for (start, end), count in different(table, names):
             if start >= end:
                 yield f"{kind} ends at {end} and begins at {start} on {count} rows"
-    names = ("ChargePeriodStart", "ChargePeriodEnd", "BillingPeriodStart", "BillingPeriodEnd")
-    for (start, end, since, until, class_), count in different(table, (*names, "ChargeClass")):
+    within = ("ChargePeriodStart", "ChargePeriodEnd", "BillingPeriodStart", "BillingPeriodEnd")
+    for (start, end, since, until, class_), count in different(table, (*within, "ChargeClass")):
         if class_ is None and not (since <= start and end <= until):
             yield f"{count} rows of {start} to {end} stand in the period {since} to {until}"

@@ -205,7 +205,9 @@ def _times(price: Ratio | None, rate: Fraction) -> Ratio | None:
 
 def _price_column(prices: Sequence[Ratio | None], of_row: pa.Array) -> pa.Array:
     codes, values = arrays.coded(prices)
-    made = decimals((v and unscaled(*v, PRICE_SCALE) for v in values), PRICE_SCALE)
+    made = decimals(
+        (None if v is None else unscaled(v[0], v[1], PRICE_SCALE) for v in values), PRICE_SCALE
+    )
     return made.take(codes).take(of_row)
 
 

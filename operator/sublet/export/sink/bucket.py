@@ -10,13 +10,16 @@ import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from sublet.export.sink.port import SinkFailed
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config  # there for type checkers only
 
 _DRAFT: Final = "sublet-export-"
 _WORDS: Final = 300
@@ -40,21 +43,18 @@ class Bucket:
         """Make a sink; `endpoint` is the server's URL where it isn't AWS, `spool` where drafts are kept."""
         self._where = f"bucket {bucket} at {endpoint or 'AWS ' + region}"
         self._prefix, self._spool = prefix.strip("/"), spool
-        options = {"endpoint": endpoint} if endpoint else {}
+        config: S3Config = {"region": region, "virtual_hosted_style_request": endpoint is None}
+        if endpoint is not None:
+            config["endpoint"] = endpoint
         self._store = S3Store(
             bucket,
-            region=region,
-            virtual_hosted_style_request=endpoint is None,
+            config=config,
             client_options={
-                "allow_http": bool(endpoint and endpoint.startswith("http://")),
+                "allow_http": endpoint is not None and endpoint.startswith("http://"),
                 "connect_timeout": timedelta(seconds=10),
                 "timeout": timedelta(seconds=600),
             },
-            retry_config={
-                "max_retries": 5,
-                "retry_timeout": timedelta(seconds=retry_seconds),
-            },
-            **options,
+            retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=retry_seconds)},
         )
 
     def draft(self) -> Path:
@@ -104,5 +104,5 @@ class Bucket:
                 f"{self._where} refuses: {name} {what}; are the credentials right, and may they write there?"
             ) from None
         except (BaseError, OSError) as error:
-            text = _BETWEEN.sub(" ", str(error))[:_WORDS]
+            text = _BETWEEN.sub(" ", str(error).split("Debug source")[0]).strip()[:_WORDS]
             raise SinkFailed(f"{self._where}: {name} {what}: {text}") from None
