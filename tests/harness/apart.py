@@ -1,6 +1,6 @@
 """Programs from Python packages that don't get along with ours: each in an environment of its own, made once.
 
-Their versions are pinned, with hashes, in tools/python. The environments lie in the cache where the control plane's programs
+Their versions are pinned in tools/python. The environments lie in the cache where the control plane's programs
 do; `TEST_ASSET_<NAME>` names a program that is there already.
 """
 
@@ -11,6 +11,21 @@ import subprocess
 from pathlib import Path
 
 from tests.planes.binaries import TOOLS
+
+
+def newer_python(least: int) -> str | None:
+    """Return a Python 3 of at least a minor version that really starts, None if none is at hand."""
+    for minor in range(least, least + 4):
+        name = f"python3.{minor}"
+        root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+        for found in (shutil.which(name), *root.glob(f"versions/*/bin/{name}")):
+            if (
+                found
+                and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode
+                == 0
+            ):
+                return str(found)
+    return None
 
 
 def find(name: str, program: str, python: str = "python3") -> Path:
@@ -26,7 +41,7 @@ def find(name: str, program: str, python: str = "python3") -> Path:
         subprocess.run([python, "-m", "venv", folder], check=True)
         pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
         subprocess.run(
-            [*pip, "install", "--quiet", "--require-hashes", "-r", lock],
+            [*pip, "install", "--quiet", "-r", lock],
             check=True,
             capture_output=True,
         )

@@ -1,13 +1,13 @@
 """A real server that speaks S3, on loopback, with one bucket; it can refuse credentials and go away."""
 
 import os
+import socket
 import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from tests.harness.apart import find
-from tests.harness.ports import free_port
 from tests.harness.waiting import wait_for
 
 BUCKET = "finance"
@@ -18,7 +18,8 @@ class S3Server:
     """The server's process; it forgets everything when it ends."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = (folder / "s3.log").open("wb")
         self._process = subprocess.Popen(

@@ -26,8 +26,18 @@ def coded(keys: Sequence[Hashable]) -> tuple[pa.Array, list[Any]]:
 
 def texts(values: Sequence[str | None], groups: pa.Array) -> pa.Array:
     """Return a column of texts that are given by group; kept as a dictionary, which Parquet writes as it is."""
+    first = values[0] if values else None
+    if all(value is first for value in values):
+        return same(first, len(groups))
     encoded = pa.array(values, pa.string()).dictionary_encode()
     return pa.DictionaryArray.from_arrays(encoded.indices.take(groups), encoded.dictionary)
+
+
+def same(value: str | None, rows: int) -> pa.Array:
+    """Return a column that says one thing on so many rows."""
+    index = pa.scalar(None if value is None else 0, pa.int32())
+    dictionary = pa.array([] if value is None else [value], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.repeat(index, rows), dictionary)
 
 
 def _whole(code: str, numbers: Iterable[int]) -> pa.Array:

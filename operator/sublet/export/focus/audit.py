@@ -1,4 +1,7 @@
-"""Checks an export as it stands in a directory: every file the one that its manifest names, and every rule between rows."""
+"""Checks an export as it stands in a directory: every file the one that its manifest names, and every rule between rows.
+
+Rows are read part by part; of what must hold between them only the columns that say it.
+"""
 
 import hashlib
 import json
@@ -9,45 +12,53 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sublet.api.times import parse_instant
+from sublet.api.times import Millis, parse_instant
 from sublet.export.focus import checks, sums
 from sublet.export.focus.manifest import NAME
 
-_COST: Final = "Cost and Usage"
+_ROWS: Final = "Cost and Usage"
 
 
 def audit(folder: Path) -> Iterator[str]:
     """Yield every fault of an export; files in Parquet are read, of others the content is compared with the manifest."""
     try:
         manifest = json.loads((folder / NAME).read_bytes())
-        files = manifest["files"]
-        as_of = parse_instant(manifest["asOf"])
+        files, as_of = manifest["files"], parse_instant(manifest["asOf"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield f"{folder / NAME} can't be read: {error}"
         return
-    tables: dict[str, pa.Table] = {}
+    found: dict[str, pq.ParquetFile] = {}
     for entry in files:
         fault = _differs(folder, entry)
         if fault:
             yield fault
         elif entry["format"] == "parquet":
-            tables[entry["dataset"]] = table = pq.read_table(folder / entry["name"])
-            if table.num_rows != entry["rows"]:
-                yield f"{entry['name']} has {table.num_rows} rows, the manifest says {entry['rows']}"
-    rows = tables.get(_COST)
-    if rows is None:
-        return
-    yield from checks.rows(rows)
-    if "x_LeaseState" in rows.column_names:
-        yield from sums.wholesale(rows)
+            found[entry["dataset"]] = file = pq.ParquetFile(folder / entry["name"])
+            if file.metadata.num_rows != entry["rows"]:
+                yield f"{entry['name']} has {file.metadata.num_rows} rows, the manifest says {entry['rows']}"
+    if _ROWS in found:
+        rows = found.pop(_ROWS)
+        yield from _single(rows)
+        yield from _together(rows, {name: file.read() for name, file in found.items()}, as_of)
+
+
+def _single(file: pq.ParquetFile) -> Iterator[str]:
+    for group in range(file.num_row_groups):
+        yield from checks.rows(file.read_row_group(group))
+
+
+def _together(file: pq.ParquetFile, others: dict[str, pa.Table], as_of_ms: Millis) -> Iterator[str]:
+    if "x_LeaseState" in file.schema_arrow.names:
+        table = file.read(sums.OF_WHOLESALE)
+        yield from sums.wholesale(table)
+        if "Contract Commitment" in others:
+            yield from sums.commitments(table, others["Contract Commitment"], as_of_ms)
     else:
-        yield from sums.overlaps(rows)
-    if "Contract Commitment" in tables:
-        yield from sums.commitments(rows, tables["Contract Commitment"], as_of)
-    if "Invoice Detail" in tables:
-        yield from sums.invoice(rows, tables["Invoice Detail"])
-    if "Billing Period" in tables:
-        yield from sums.periods(rows, tables["Billing Period"])
+        yield from sums.overlaps(file.read(sums.OF_CLAIMS))
+    if "Invoice Detail" in others:
+        yield from sums.invoice(file.read(sums.OF_INVOICE), others["Invoice Detail"])
+    if "Billing Period" in others:
+        yield from sums.periods(file.read(sums.OF_PERIODS), others["Billing Period"])
 
 
 def _differs(folder: Path, entry: dict[str, Any]) -> str | None:

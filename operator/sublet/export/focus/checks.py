@@ -56,11 +56,15 @@ def rows(table: pa.Table) -> Faults:
 
 def different(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
     """Yield the different values of some columns together, with the number of rows that have them."""
-    plain = pa.table({n: _plain(table.column(n)) for n in names})
-    counted = plain.group_by(list(names)).aggregate([([], "count_all")])
+    counted = chosen(table, names).group_by(list(names)).aggregate([([], "count_all")])
     columns = [c.to_pylist() for c in counted.columns]
     for *values, count in zip(*columns, strict=True):
         yield tuple(values), count
+
+
+def chosen(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return some columns of a table, texts as they are in a file."""
+    return pa.table({n: _plain(table.column(n)) for n in names})
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -19,8 +19,8 @@ from sublet.export.focus import arrays
 from sublet.export.focus.account import Account
 from sublet.export.focus.amounts import decimals, gpu_hours, unscaled
 from sublet.export.focus.columns import COST_SCALE, PRICE_SCALE, QUANTITY_SCALE, TENANT, TYPES, Kind
-from sublet.export.focus.invoices import Lines
-from sublet.export.focus.runs import Run, run_of
+from sublet.export.focus.invoices import Line, Lines
+from sublet.export.focus.runs import Run, kin_of, run_of
 from sublet.export.focus.said import Sayings
 from sublet.rating.books import Books
 from sublet.rating.model import Category, Charge
@@ -37,6 +37,7 @@ class Group(NamedTuple):
     """Rows of one run at one exchange rate."""
 
     run: Run
+    line: Line
     rate: Fraction
     rows: int
     first_seq: int
@@ -70,15 +71,17 @@ class TenantRows:
 
     def _groups(self, charges: Sequence[Charge]) -> Iterator[Group]:
         for key, members in groupby(charges, _key(self._rate)):
-            fields, rate = key if self._rate else (key, _ONE)
-            run, rows = Run(*fields), list(members)
+            rows, rate = list(members), key[1] if self._rate else _ONE
+            run = Run(*run_of(rows[0]))
             if run.category is Category.ADJUSTMENT:  # each has a reason of its own
-                yield from (Group(run, rate, 1, row.first_seq) for row in rows)
+                yield from (
+                    Group(run, self._sayings.line(run), rate, 1, row.first_seq) for row in rows
+                )
             else:
-                yield Group(run, rate, len(rows), rows[0].first_seq)
+                yield Group(run, self._sayings.line(run), rate, len(rows), rows[0].first_seq)
 
     def _said(self, groups: Sequence[Group], of_row: pa.Array) -> dict[str, pa.Array]:
-        said = [self._sayings.of(g.run, g.first_seq) for g in groups]
+        said = [self._sayings.of(g.run, g.line, g.first_seq) for g in groups]
         columns = {
             name: arrays.texts([each[i] for each in said], of_row)
             for i, name in enumerate(self._sayings.names)
@@ -88,15 +91,11 @@ class TenantRows:
     def _same(self, of_row: pa.Array) -> dict[str, pa.Array]:
         """Return what stands the same on every row."""
         period = self._account.period.span
-        kind = TYPES[Kind.TIME]
-        first = pc.multiply(of_row, 0).cast(pa.int32())
-        same = {
-            name: pa.DictionaryArray.from_arrays(first, pa.array([value], pa.string()))
-            for name, value in self._sayings.same.items()
-        }
+        same = {name: arrays.same(value, len(of_row)) for name, value in self._sayings.same.items()}
         instants = {"BillingPeriodStart": period.from_ms, "BillingPeriodEnd": period.to_ms}
         return same | {
-            name: pa.array([at], pa.int64()).cast(kind).take(first) for name, at in instants.items()
+            name: pa.repeat(pa.scalar(at, TYPES[Kind.TIME]), len(of_row))
+            for name, at in instants.items()
         }
 
     def _costs(
@@ -111,8 +110,7 @@ class TenantRows:
             owed_codes, owed_values = _at(map(_amount, charges), rates)
             lists = _at(map(_list_amount, charges), rates)
             cost = _costs_of(owed_codes, owed_values)
-        lines = [self._sayings.line(g.run) for g in groups]
-        self.lines.add(lines, of_row, owed_values, owed_codes)
+        self.lines.add([g.line for g in groups], of_row, owed_values, owed_codes)
         return {
             "BilledCost": cost,
             "ContractedCost": cost,
@@ -139,8 +137,8 @@ def _uncollected() -> Iterator[None]:
 
 def _key(rate: Callable[[str, Any], Fraction] | None) -> Callable[[Charge], Any]:
     if rate is None:
-        return run_of
-    return lambda charge: (run_of(charge), rate(charge.currency, charge.from_ms))
+        return kin_of
+    return lambda charge: (kin_of(charge), rate(charge.currency, charge.from_ms))
 
 
 def _instants(charges: Sequence[Charge]) -> dict[str, pa.Array]:

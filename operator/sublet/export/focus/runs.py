@@ -33,3 +33,17 @@ class Run(NamedTuple):
 
 run_of: Final = attrgetter(*Run._fields)
 """Return the fields of a charge's run as a plain tuple."""
+
+kin_of: Final = attrgetter(
+    "claim_uid",
+    "sequence",
+    "lease_uid",
+    "category",
+    "tags_hash",
+    "list_price",
+    "price",
+    "currency",
+    "corrects",
+    "namespace",
+)
+"""Return what tells one run from another: a claim's reservation has one name, one class, and on a lease one product."""

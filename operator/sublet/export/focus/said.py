@@ -4,6 +4,7 @@ The only place that decides what a tenant may read of a lease: its alias, its co
 """
 
 import json
+from decimal import Decimal
 from typing import Final
 
 from sublet.export.focus.account import Account, CreditsAs
@@ -61,7 +62,9 @@ class Sayings:
         self._books, self._account = books, account
         self._reasons = {entry.seq: text.reason for entry, text in books.adjustments}
         self._details: dict[Line, str] = {}  # line -> its id
-        self._skus: dict[tuple[str, ...], str] = {}  # (class, product, price, currency) -> id
+        self._skus: dict[tuple[str, str, Decimal, str], str] = {}
+        """(class, product, list price, currency) -> id"""
+        self._products: dict[str, str | None] = {}  # product -> details of its price
         self._tags: dict[str, str | None] = {"": None}  # hash -> text
 
     @property
@@ -80,9 +83,9 @@ class Sayings:
             "ServiceSubcategory": "Other (Compute)",
         }
 
-    def of(self, run: Run, first_seq: int) -> tuple[str | None, ...]:
-        """Return the values of `names` for a run."""
-        priced, line = run.is_priced, self.line(run)
+    def of(self, run: Run, line: Line, first_seq: int) -> tuple[str | None, ...]:
+        """Return the values of `names` for a run that stands on a line."""
+        priced = run.is_priced
         unit = UNIT if priced else None
         claim = run.claim_uid or None
         sku = self._sku(run) if priced else None
@@ -106,7 +109,7 @@ class Sayings:
             "GpuClaim" if claim else None,
             run.class_name if priced else None,
             "GPU time" if priced else None,
-            json.dumps({"x_GpuProduct": run.product}) if priced and run.product else None,
+            self._product(run) if priced else None,
             sku,
             run.namespace or None,
             run.namespace or None,
@@ -155,12 +158,18 @@ class Sayings:
         return lease.location.country if lease else None
 
     def _sku(self, run: Run) -> str:
-        key = (run.class_name, run.product, str(run.list_price), run.currency)
+        key = (run.class_name, run.product, run.list_price, run.currency)
         if key not in self._skus:
             self._skus[key] = (
                 f"{run.class_name}/{run.product}/{plain(run.list_price)}-{run.currency}"
             )
         return self._skus[key]
+
+    def _product(self, run: Run) -> str | None:
+        if run.product not in self._products:
+            said = json.dumps({"x_GpuProduct": run.product}) if run.product else None
+            self._products[run.product] = said
+        return self._products[run.product]
 
     def _tagged(self, tags_hash: str) -> str | None:
         if tags_hash not in self._tags:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import Millis, format_instant, to_millis
 from sublet.export.focus.amounts import places
-from sublet.export.focus.checks import Faults, different
+from sublet.export.focus.checks import Faults, chosen, different
 from sublet.ledger.entry import EntryKind
 from sublet.rating.books import Books
 from sublet.rating.calendar import Span
@@ -27,12 +27,31 @@ _PIECE: Final = (
     "ContractedUnitPrice",
 )
 _PART: Final = ("x_LeaseState", "x_GpuMilliseconds", "BilledCost", "EffectiveCost")
+OF_WHOLESALE: Final = [*_PIECE, *_PART, "BillingPeriodStart", "BillingPeriodEnd"]
+"""The columns that are looked at, so that no others need be read; likewise below."""
+OF_CLAIMS: Final = [
+    "ResourceId",
+    "x_Lease",
+    "SkuPriceId",
+    "ChargePeriodStart",
+    "ChargePeriodEnd",
+    "x_Category",
+    "ChargeClass",
+]
+OF_INVOICE: Final = [
+    "InvoiceDetailId",
+    "ChargeCategory",
+    "BillingCurrency",
+    "InvoiceId",
+    "BilledCost",
+]
+OF_PERIODS: Final = ["InvoiceIssuerName", "BillingPeriodStart", "BillingPeriodEnd"]
 
 
 def wholesale(table: pa.Table) -> Faults:
     """Yield where used, unused and unavailable don't make up what was bought, or cost something else."""
     pieces: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
-    for row in table.select([*_PIECE, *_PART]).to_pylist():
+    for row in chosen(table, OF_WHOLESALE).to_pylist():
         pieces[tuple(row[name] for name in _PIECE)].append(row)
     for (lease, phase, start, _, _), rows in pieces.items():
         where = f"lease {lease}, phase {phase}, {start:%Y-%m-%dT%H:%M:%SZ}"
@@ -67,9 +86,8 @@ def commitments(table: pa.Table, contracts: pa.Table, as_of_ms: Millis) -> Fault
         lambda: defaultdict(int)
     )
     """(lease, phase) -> (start, end) -> committed GPU-milliseconds"""
-    wanted = [*_PIECE[:4], "x_LeaseState", "x_GpuMilliseconds", "BillingPeriodStart"]
     ends: dict[str, tuple[Any, Any]] = {}  # lease -> its billing period
-    for row in table.select([*wanted, "BillingPeriodEnd"]).to_pylist():
+    for row in chosen(table, OF_WHOLESALE).to_pylist():
         ends[row["x_LeaseId"]] = (row["BillingPeriodStart"], row["BillingPeriodEnd"])
         if row["x_LeaseState"] in _COMMITTED:
             interval = (row["ChargePeriodStart"], row["ChargePeriodEnd"])
@@ -99,8 +117,8 @@ def invoice(table: pa.Table, details: pa.Table) -> Faults:
     lines = {row["InvoiceDetailId"]: row for row in details.to_pylist()}
     if len(lines) != details.num_rows:
         yield "an InvoiceDetailId stands twice in Invoice Detail"
-    names = ["InvoiceDetailId", "ChargeCategory", "BillingCurrency", "InvoiceId"]
-    rows = table.select([*names, "BilledCost"]).group_by(names)
+    names = OF_INVOICE[:4]
+    rows = chosen(table, OF_INVOICE).group_by(names)
     summed = rows.aggregate([("BilledCost", "sum"), ([], "count_all")]).to_pylist()
     seen = set()
     for row in summed:
@@ -125,12 +143,12 @@ def invoice(table: pa.Table, details: pa.Table) -> Faults:
 
 def overlaps(table: pa.Table) -> Faults:
     """Yield claims that are charged twice for use of one lease at one price in the same time."""
-    names = ["ResourceId", "x_Lease", "SkuPriceId", "ChargePeriodStart", "ChargePeriodEnd"]
+    names = OF_CLAIMS[:5]
     use = pc.and_(
         pc.equal(table.column("x_Category"), Category.USE.value),
         pc.is_null(table.column("ChargeClass")),
     )
-    ordered = table.select(names).filter(use).sort_by([(n, "ascending") for n in names])
+    ordered = chosen(table, names).filter(use).sort_by([(n, "ascending") for n in names])
     if ordered.num_rows < 2:  # noqa: PLR2004 - a pair
         return
     before, after = ordered.slice(0, ordered.num_rows - 1), ordered.slice(1)
@@ -143,9 +161,8 @@ def overlaps(table: pa.Table) -> Faults:
 
 def periods(table: pa.Table, billing: pa.Table) -> Faults:
     """Yield billing periods of rows that Billing Period doesn't have."""
-    names = ("InvoiceIssuerName", "BillingPeriodStart", "BillingPeriodEnd")
-    known = {key for key, _ in different(billing, names)}
-    for (issuer, start, end), count in different(table, names):
+    known = {key for key, _ in different(billing, OF_PERIODS)}
+    for (issuer, start, end), count in different(table, OF_PERIODS):
         if (issuer, start, end) not in known:
             yield f"{count} rows stand in a period of {issuer} from {start} to {end}, which Billing Period doesn't have"
 
@@ -182,6 +199,6 @@ def _filed(table: pa.Table) -> Mapping[ClaimUID, int]:
         pc.equal(table.column("x_Category"), Category.USE.value),
         pc.is_null(table.column("ChargeClass")),
     )
-    rows = table.select(["ResourceId", "x_GpuMilliseconds"]).filter(use)
+    rows = chosen(table, ["ResourceId", "x_GpuMilliseconds"]).filter(use)
     summed = rows.group_by("ResourceId").aggregate([("x_GpuMilliseconds", "sum")])
     return {ClaimUID(r["ResourceId"]): int(r["x_GpuMilliseconds_sum"]) for r in summed.to_pylist()}

@@ -119,9 +119,7 @@ def test_prices_in_another_currency_are_converted_by_the_rate_of_the_hour():
             ],
         }
     )
-    first, second = rows(
-        charge(0), charge(1), of=account(currency="EUR"), table=books(rates=table)
-    )
+    first, second = rows(charge(0), charge(1), of=account(currency="EUR"), table=books(rates=table))
     assert (first["BillingCurrency"], first["PricingCurrency"]) == ("EUR", "USD")
     assert (first["BilledCost"], second["BilledCost"]) == (Decimal("17.92"), Decimal("22.4"))
     assert first["PricingCurrencyEffectiveCost"] == Decimal("22.4")

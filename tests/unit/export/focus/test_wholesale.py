@@ -113,7 +113,17 @@ def test_a_holding_price_is_a_purchase_of_its_own():
 def test_used_unused_and_unavailable_always_cost_what_was_billed(hours):
     states = (LeaseState.USED, LeaseState.UNUSED, LeaseState.UNAVAILABLE)
     found = [
-        Cell(WEST, "ph1", state, hour(at), hour(at + 1), ms, price, "USD", Fraction(price) * ms / MS_PER_HOUR)  # fmt: skip
+        Cell(
+            WEST,
+            "ph1",
+            state,
+            hour(at),
+            hour(at + 1),
+            ms,
+            price,
+            "USD",
+            Fraction(price) * ms / MS_PER_HOUR,
+        )
         for at, (*parts, price) in enumerate(hours)
         for state, ms in zip(states, parts, strict=True)
         if ms
