@@ -39,7 +39,13 @@ def find(name: str, program: str, python: str = "python3") -> Path:
     if not (folder / "made").exists():
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([python, "-m", "venv", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        pip = [
+            str(folder / "bin" / "python"),
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--no-input",
+        ]
         subprocess.run(
             [*pip, "install", "--quiet", "-r", lock],
             check=True,

@@ -8,6 +8,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sublet.export.focus.columns import Version
@@ -30,7 +32,8 @@ KNOWN = {
     "CapacityReservationStatus-C-003-C",  # wants null where no capacity is unused, also beside an id
     "CapacityReservationStatus-C-004-C",  # wants a status on rows without a reservation
     "CommitmentDiscountStatus-C-004-C",  # wants a status on a purchase, whose status FOCUS says is null
-    "InvoiceId-C-004-C",  # wants null on every row
+    "InvoiceId-C-004-C",  # wants null on every row, whether it stands on an invoice or not …
+    "InvoiceId-C-005-C",  # … and this one a value on every row
 }
 """Rules that fail on files that are right; the reports that contain them are known to its makers."""
 
@@ -61,6 +64,19 @@ def test_tenant_files_fail_nothing_but_what_is_known(program, tmp_path):
     export_tenant(Directory(tmp_path), books(), account(), everything(), layout)
     [file] = tmp_path.rglob("cost-and-usage-*.parquet")
     assert failed(program, file) - KNOWN == set()
+
+
+def test_the_validator_is_awake(program, tmp_path):
+    export_tenant(
+        Directory(tmp_path), books(), account(), everything(), Layout(version=Version.V1_2)
+    )
+    [file] = tmp_path.rglob("cost-and-usage-*.parquet")
+    table = pq.read_table(file)
+    at = table.column_names.index("BillingCurrency")
+    pq.write_table(
+        table.set_column(at, "BillingCurrency", pa.array(["usd"] * table.num_rows)), file
+    )
+    assert any("Currency" in rule for rule in failed(program, file) - KNOWN)
 
 
 @pytest.mark.parametrize("profile", Profile)

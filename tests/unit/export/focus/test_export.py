@@ -14,6 +14,7 @@ from sublet.export.focus import run
 from sublet.export.focus.audit import audit
 from sublet.export.focus.columns import Version
 from sublet.export.focus.contracts import Profile
+from sublet.export.focus.parquet_file import ParquetFile
 from sublet.export.focus.run import Layout, LeasePeriod, export_tenant, export_wholesale
 from sublet.export.sink.directory import Directory
 from sublet.export.sink.port import SinkFailed
@@ -192,7 +193,7 @@ def test_a_disk_that_fills_while_rows_are_written_is_one_plain_error(tmp_path, m
     folder = tenant(tmp_path, [charge(0)])
     before = contents(folder)
 
-    class Full(run.ParquetFile):
+    class Full(ParquetFile):
         def write(self, table):
             raise OSError(28, os.strerror(28))
 

@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from sublet.export.sink import directory
 from sublet.export.sink.directory import Directory
 from sublet.export.sink.port import SinkFailed
 
@@ -43,7 +42,7 @@ def test_a_failed_sync_leaves_the_old_file_and_says_why(tmp_path, monkeypatch, n
     def fail(handle):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(directory.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     draft = sink.draft()
     draft.write_bytes(b"new")
     with pytest.raises(SinkFailed) as said:
