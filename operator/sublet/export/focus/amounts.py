@@ -3,7 +3,7 @@
 Each is rounded once, half to even, at a scale far below any currency's smallest unit: rows are never rounded to cents, lines are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from typing import Final
@@ -13,6 +13,7 @@ import pyarrow as pa
 from sublet.api.times import MS_PER_HOUR
 from sublet.export.focus.columns import PRECISION, QUANTITY_SCALE
 
+_POWERS: Final = tuple(10**scale for scale in range(PRECISION))
 _LARGEST: Final = 10**PRECISION - 1
 _WIDE: Final = Context(prec=96, rounding=ROUND_HALF_EVEN)
 _PLACES: Final = {  # currency -> decimal places of its smallest unit, where that isn't 2 (ISO 4217)
@@ -49,8 +50,7 @@ class TooLarge(ValueError):
 
 def unscaled(numerator: int, denominator: int, scale: int) -> int:
     """Return a ratio as a whole number of the smallest units of a scale, half to even; TooLarge beyond 38 digits."""
-    power: int = 10**scale
-    whole, rest = divmod(numerator * power, denominator)
+    whole, rest = divmod(numerator * _POWERS[scale], denominator)
     if 2 * rest > denominator or (2 * rest == denominator and whole % 2):
         whole += 1
     if abs(whole) > _LARGEST:
@@ -62,7 +62,7 @@ def unscaled(numerator: int, denominator: int, scale: int) -> int:
 
 def decimals(values: Iterable[int | None], scale: int) -> pa.Array:
     """Return whole numbers of the smallest unit as decimals."""
-    given: Sequence[int | None] = list(values)
+    given = list(values)
     raw = b"".join((v or 0).to_bytes(16, "little", signed=True) for v in given)
     kind = pa.decimal128(PRECISION, scale)
     array = pa.Array.from_buffers(kind, len(given), [None, pa.py_buffer(raw)])

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from sublet.export.focus.account import Account
 from sublet.export.focus.amounts import rounded
+from sublet.export.focus.arrays import coded
 from sublet.export.focus.columns import Column, Kind
 from sublet.export.focus.records import table
 
@@ -50,11 +51,13 @@ class Lines:
         amount_of_row: pa.Array,
     ) -> None:
         """Add rows: lines and exact amounts (numerator, denominator), and for each row the numbers of its line and amount."""
-        rows = pa.table({"line": line_of_row, "amount": amount_of_row})
+        codes, different = coded(lines)
+        rows = pa.table({"line": codes.take(line_of_row), "amount": amount_of_row})
         counted = rows.group_by(["line", "amount"]).aggregate([([], "count_all")])
+        sums = [self._sums[line] for line in different]
         for line, amount, times in zip(*(c.to_pylist() for c in counted.columns), strict=True):
             numerator, denominator = amounts[amount]
-            self._sums[lines[line]][denominator] += numerator * times
+            sums[line][denominator] += numerator * times
 
     @property
     def totals(self) -> dict[Line, Fraction]:

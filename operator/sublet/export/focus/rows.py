@@ -5,7 +5,7 @@ instants, a quantity and two amounts.
 """
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain, groupby, repeat
@@ -28,8 +28,9 @@ from sublet.rating.model import Category, Charge
 _ORDER: Final = attrgetter(
     "claim_uid", "from_ms", "to_ms", "category", "lease_uid", "class_name", "corrects", "first_seq"
 )
-_amount: Final = attrgetter("amount")
-_list_amount: Final = attrgetter("list_amount")
+_amounts: Final = attrgetter(
+    "amount.numerator", "amount.denominator", "list_amount.numerator", "list_amount.denominator"
+)
 _MILLISECOND: Final = 1
 
 
@@ -83,8 +84,8 @@ class TenantRows:
     def _said(self, groups: Sequence[Group], of_row: pa.Array) -> dict[str, pa.Array]:
         said = [self._sayings.of(g.run, g.line, g.first_seq) for g in groups]
         columns = {
-            name: arrays.texts([each[i] for each in said], of_row)
-            for i, name in enumerate(self._sayings.names)
+            name: arrays.texts(values, of_row)
+            for name, values in zip(self._sayings.names, _turned(said), strict=True)
         }
         return columns | self._same(of_row)
 
@@ -101,26 +102,30 @@ class TenantRows:
     def _costs(
         self, charges: Sequence[Charge], groups: Sequence[Group], of_row: pa.Array
     ) -> dict[str, pa.Array]:
-        owed, listed = map(_amount, charges), map(_list_amount, charges)
-        priced = owed_codes, owed_values = arrays.coded([a.as_integer_ratio() for a in owed])
-        lists = arrays.coded([a.as_integer_ratio() for a in listed])
-        cost = original = _costs_of(*priced)
+        codes, values = arrays.coded(list(map(_amounts, charges)))
+        original = _costs_of(codes, [v[:2] for v in values])
         if any(g.rate != 1 for g in groups):
-            rates = list(chain.from_iterable(repeat(g.rate, g.rows) for g in groups))
-            owed_codes, owed_values = _at(map(_amount, charges), rates)
-            lists = _at(map(_list_amount, charges), rates)
-            cost = _costs_of(owed_codes, owed_values)
-        self.lines.add([g.line for g in groups], of_row, owed_values, owed_codes)
+            rates = chain.from_iterable(repeat(g.rate, g.rows) for g in groups)
+            codes, values = arrays.coded([_at(c, r) for c, r in zip(charges, rates, strict=True)])
+        owed = [v[:2] for v in values]
+        cost = _costs_of(codes, owed)
+        self.lines.add([g.line for g in groups], of_row, owed, codes)
         return {
             "BilledCost": cost,
             "ContractedCost": cost,
             "EffectiveCost": cost,
-            "ListCost": _costs_of(*lists),
+            "ListCost": _costs_of(codes, [v[2:] for v in values]),
             "PricingCurrencyEffectiveCost": original,
         }
 
 
+Words = tuple[str | None, ...]
 _ONE: Final = Fraction(1)
+
+
+def _turned(said: Sequence[Words]) -> Sequence[Words]:
+    """Return the columns of rows; of none, columns without a value."""
+    return list(zip(*said, strict=True)) or [()] * len(Sayings.names)
 
 
 @contextmanager
@@ -213,5 +218,7 @@ def _costs_of(codes: pa.Array, values: Sequence[Ratio]) -> pa.Array:
     return decimals((unscaled(*v, COST_SCALE) for v in values), COST_SCALE).take(codes)
 
 
-def _at(amounts: Iterable[Fraction], rates: Iterable[Fraction]) -> tuple[pa.Array, list[Ratio]]:
-    return arrays.coded([(a * r).as_integer_ratio() for a, r in zip(amounts, rates, strict=True)])
+def _at(charge: Charge, rate: Fraction) -> tuple[int, int, int, int]:
+    """Return a charge's amounts at a rate of exchange."""
+    owed, listed = charge.amount * rate, charge.list_amount * rate
+    return *owed.as_integer_ratio(), *listed.as_integer_ratio()

@@ -179,10 +179,11 @@ def _parts(
 ) -> Iterator[pa.Table]:
     """Yield tables of so many charges as are held at once; of none at all, one that is empty."""
     given = iter(charges)
-    part = list(islice(given, PART))
-    yield make(part)
+    yield make(list(islice(given, PART)))
     while part := list(islice(given, PART)):
-        yield make(part)
+        made = make(part)
+        part.clear()  # what is written needs no charges any more
+        yield made
 
 
 def _write(files: Sequence[Format], parts: Iterable[pa.Table]) -> int:

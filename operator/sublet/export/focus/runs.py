@@ -42,8 +42,6 @@ kin_of: Final = attrgetter(
     "tags_hash",
     "list_price",
     "price",
-    "currency",
     "corrects",
-    "namespace",
 )
-"""Return what tells one run from another: a claim's reservation has one name, one class, and on a lease one product."""
+"""Return what tells one run from another: a claim's reservation has one name, class and currency, and on a lease one product."""
