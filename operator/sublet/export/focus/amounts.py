@@ -13,7 +13,7 @@ import pyarrow as pa
 from sublet.api.times import MS_PER_HOUR
 from sublet.export.focus.columns import PRECISION, QUANTITY_SCALE
 
-_POWERS: Final = tuple(10**scale for scale in range(PRECISION))
+_POWERS: Final[tuple[int, ...]] = tuple(10**scale for scale in range(PRECISION))
 _LARGEST: Final = 10**PRECISION - 1
 _WIDE: Final = Context(prec=96, rounding=ROUND_HALF_EVEN)
 _PLACES: Final = {  # currency -> decimal places of its smallest unit, where that isn't 2 (ISO 4217)
