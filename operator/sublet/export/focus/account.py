@@ -1,0 +1,84 @@
+"""For whom and for which period files are made: what stands the same on every row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from sublet.api.ids import TenantUID
+from sublet.api.times import Millis
+from sublet.ledger.texts.rates import NoRate, Rates
+from sublet.ledger.texts.tenant import TenantTerms
+from sublet.rating.calendar import Span
+
+
+class CreditsAs(StrEnum):
+    """As which category a credit for lost GPU time is shown."""
+
+    ADJUSTMENT = "Adjustment"
+    CREDIT = "Credit"
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """Who sells to tenants."""
+
+    name: str
+    """Stands as service provider and invoice issuer, and as host where the host isn't shown."""
+    service: str = "GPU capacity"
+    payment_terms: str = "As agreed"
+    credits_as: CreditsAs = CreditsAs.ADJUSTMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A billing period."""
+
+    month: str
+    """Year and month."""
+    span: Span
+    is_closed: bool
+    as_of_ms: Millis
+    """Until when it is metered; of a closed one its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One tenant's account in one period."""
+
+    tenant_uid: TenantUID
+    terms: TenantTerms
+    seller: Seller
+    period: Period
+    shows_host: bool = False
+    """Whether the tenant's files name whose hardware it is."""
+
+    @property
+    def id(self) -> str:
+        """Return the account's id; the tenant's name where it has no other."""
+        return self.terms.billing_account_id
+
+    def invoice_id(self, month: str = "") -> str:
+        """Return the id of the invoice of a month, of the period's without."""
+        return f"{self.id}/{month or self.period.month}"
+
+    def conversion(self, rates: Rates | None) -> Callable[[str, Millis], Fraction] | None:
+        """Return what gives the rate from a currency at an instant into the account's; None if it is billed as priced.
+
+        The rate raises NoRate if nobody has said it.
+        """
+        into = self.terms.billing.currency
+        if into is None:
+            return None
+
+        def rate(currency: str, at_ms: Millis) -> Fraction:
+            if currency == into:
+                return Fraction(1)
+            if rates is None:
+                raise NoRate(
+                    f"tenant {self.terms.name} is billed in {into} and priced in {currency}, and the ledger has"
+                    " no table of exchange rates; give one"
+                )
+            return Fraction(rates.rate_at(currency, at_ms)) / Fraction(rates.rate_at(into, at_ms))
+
+        return rate

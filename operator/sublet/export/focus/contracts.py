@@ -1,0 +1,173 @@
+"""The phases of leases as FOCUS has them: one contract commitment each. Pure.
+
+A negotiated lease is a commitment to pay for secured capacity, so its benefit is availability and its measure GPU-hours.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+
+from sublet.api.ids import LeaseUID
+from sublet.api.lease_terms import CommitmentMode, Phase
+from sublet.api.times import MS_PER_HOUR, Millis, format_instant, parse_instant
+from sublet.export.focus.columns import Column, Kind
+from sublet.export.focus.records import table
+from sublet.export.focus.said import UNIT
+from sublet.ledger.texts.lease import LeaseTerms
+
+OPEN_END: Final = parse_instant("9999-12-31T00:00:00Z")
+"""The end of what has none; FOCUS wants one."""
+_MS_PER_DAY: Final = 24 * MS_PER_HOUR
+_COLUMNS: Final = (
+    Column("BillingCurrency"),
+    Column("ContractCommitmentApplicability"),
+    Column("ContractCommitmentBenefitCategory"),
+    Column("ContractCommitmentCategory"),
+    Column("ContractCommitmentCost", Kind.COST),
+    Column("ContractCommitmentCreated", Kind.TIME),
+    Column("ContractCommitmentDescription"),
+    Column("ContractCommitmentDiscountPercentage", Kind.PRICE),
+    Column("ContractCommitmentDurationType"),
+    Column("ContractCommitmentFulfillmentInterval"),
+    Column("ContractCommitmentId"),
+    Column("ContractCommitmentLastUpdated", Kind.TIME),
+    Column("ContractCommitmentLifecycleStatus"),
+    Column("ContractCommitmentModel"),
+    Column("ContractCommitmentOfferCategory"),
+    Column("ContractCommitmentPaymentInterval"),
+    Column("ContractCommitmentPaymentModel"),
+    Column("ContractCommitmentPaymentUpfrontPercentage", Kind.PRICE),
+    Column("ContractCommitmentPeriodEnd", Kind.TIME),
+    Column("ContractCommitmentPeriodStart", Kind.TIME),
+    Column("ContractCommitmentQuantity", Kind.QUANTITY),
+    Column("ContractCommitmentType"),
+    Column("ContractCommitmentUnit"),
+    Column("ContractId"),
+    Column("ContractPeriodEnd", Kind.TIME),
+    Column("ContractPeriodStart", Kind.TIME),
+    Column("InvoiceIssuerName"),
+    Column("ServiceProviderName"),
+    Column("x_ExercisedOptions", Kind.COUNT),
+    Column("x_LeaseId"),
+)
+
+
+class Profile(StrEnum):
+    """As what a commitment is shown."""
+
+    CAPACITY_RESERVATION = "capacity-reservation"
+    """Secured capacity that is paid for whether used or not: what a negotiated lease is."""
+    COMMITMENT_DISCOUNT = "commitment-discount"
+    """For public programmes, and readers that know those columns alone."""
+
+
+class Step(NamedTuple):
+    """A phase and when it ends."""
+
+    phase: Phase
+    end_ms: Millis
+    is_last: bool
+
+
+def commitment_id(terms: LeaseTerms, phase: str) -> str:
+    """Return the id of a phase; leases of one contract may number their phases alike, so the lease's name is in it."""
+    return f"{terms.contract.id}/{terms.name}/{phase}"
+
+
+def by_discount(terms: LeaseTerms, profile: Profile) -> bool:
+    """Say whether a lease's rows have the columns of commitment discounts, rather than those of reserved capacity.
+
+    Where only use is paid for nothing is discounted.
+    """
+    takes = terms.commitment.mode is CommitmentMode.TAKE_OR_PAY
+    return takes and profile is Profile.COMMITMENT_DISCOUNT
+
+
+def contract_commitments(
+    leases: Mapping[LeaseUID, LeaseTerms], as_of_ms: Millis, profile: Profile
+) -> pa.Table:
+    """Return the Contract Commitment of FOCUS 1.4."""
+    records = [
+        _record(uid, terms, step, as_of_ms, profile)
+        for uid, terms in sorted(leases.items())
+        for step in steps(terms)
+    ]
+    return table(_COLUMNS, records)
+
+
+def steps(terms: LeaseTerms) -> Iterator[Step]:
+    """Yield the phases of a lease with their ends; those that begin after its end are left out."""
+    end = terms.term.end_time or OPEN_END
+    phases = [p for p in terms.commitment.phases if p.start_time < end]
+    for phase, following in pairwise([*phases, None]):
+        if phase is not None:
+            yield Step(phase, following.start_time if following else end, following is None)
+
+
+def _record(
+    uid: LeaseUID, terms: LeaseTerms, step: Step, as_of_ms: Millis, profile: Profile
+) -> dict[str, Any]:
+    phase, start = step.phase, step.phase.start_time
+    identity = commitment_id(terms, phase.commitment_id)
+    named = ("CommitmentDiscountId", identity)
+    dimension, value = named if by_discount(terms, profile) else ("CapacityReservationId", str(uid))
+    rule = {"Dimension": dimension, "Operator": "In", "Values": [value]}
+    days = max(1, round((step.end_ms - start) / _MS_PER_DAY))
+    return {
+        "ContractCommitmentApplicability": json.dumps(
+            {"InclusionOperator": "And", "Inclusions": [rule]}
+        ),
+        "ContractCommitmentBenefitCategory": "Availability",
+        "ContractCommitmentCategory": "Usage",
+        "ContractCommitmentCreated": terms.term.start_time,
+        "ContractCommitmentDescription": _description(terms, step),
+        "ContractCommitmentDurationType": f"{days} Days",
+        "ContractCommitmentFulfillmentInterval": "Hourly",
+        "ContractCommitmentId": identity,
+        "ContractCommitmentLastUpdated": max(terms.term.start_time, min(start, as_of_ms)),
+        "ContractCommitmentLifecycleStatus": _status(step, as_of_ms),
+        "ContractCommitmentModel": "Continuous",
+        "ContractCommitmentOfferCategory": "Negotiated",
+        "ContractCommitmentPaymentInterval": "Monthly",
+        "ContractCommitmentPaymentModel": "No Upfront",
+        "ContractCommitmentPaymentUpfrontPercentage": 0,
+        "ContractCommitmentPeriodEnd": step.end_ms,
+        "ContractCommitmentPeriodStart": start,
+        "ContractCommitmentQuantity": terms.commitment.gpus_at(start),
+        "ContractCommitmentType": "GPU capacity",
+        "ContractCommitmentUnit": UNIT,
+        "ContractId": terms.contract.id,
+        "ContractPeriodEnd": terms.term.end_time or OPEN_END,
+        "ContractPeriodStart": terms.term.start_time,
+        "InvoiceIssuerName": terms.provider,
+        "ServiceProviderName": terms.provider,
+        "x_ExercisedOptions": len(_options(terms, step)),
+        "x_LeaseId": str(uid),
+    }
+
+
+def _options(terms: LeaseTerms, step: Step) -> list[str]:
+    """Return what is committed from some instant within a phase on, beside its GPUs."""
+    return [
+        f"{o.gpus} more from {format_instant(o.start_time)}"
+        for o in terms.commitment.options
+        if o.exercised and step.phase.start_time < o.start_time < step.end_ms
+    ]
+
+
+def _description(terms: LeaseTerms, step: Step) -> str:
+    gpus = terms.commitment.gpus_at(step.phase.start_time)
+    said = f"{gpus} GPUs {terms.product} ({terms.commitment.mode.value})"
+    return ", ".join([said, *_options(terms, step)])
+
+
+def _status(step: Step, as_of_ms: Millis) -> str:
+    if as_of_ms < step.phase.start_time:
+        return "Pending"
+    if as_of_ms < step.end_ms:
+        return "Active"
+    return "Expired" if step.is_last else "Superseded"

@@ -1,0 +1,1 @@
+"""Where files go: each stands there whole or not at all."""
