@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,15 @@ from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.ledger.terms import PriceTerms, content_hash
 from sublet.store.database import open_engine
 from sublet.store.sql import SqlLedger
 from tests.harness.postgres import PostgresServer, postgres_server
 
 pytestmark = pytest.mark.postgres
+
+PRICE = PriceTerms(Decimal("2.35"), "USD")
+TEXTS = {PRICE.hash: PRICE.text, content_hash("{}"): "{}"}
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +57,15 @@ def fact(claim: str, at_ms: int = 5, *, gpus: int = 8, type_: EntryType = EntryT
         type_,
         gpus,
         Millis(at_ms),
-        "p",
-        "g",
+        PRICE.hash,
+        content_hash("{}"),
         "1",
     )
 
 
 async def test_facts_are_kept_in_order_and_prove_themselves(url: str):
     ledger = SqlLedger(url)
-    await ledger.append([fact("a"), fact("b")], {"p": "price"})
+    await ledger.append([fact("a"), fact("b")], TEXTS)
     await ledger.append([fact("a", 9, type_=EntryType.CLOSE)], {})
     await ledger.close()
 
@@ -71,7 +76,7 @@ async def test_facts_are_kept_in_order_and_prove_themselves(url: str):
         ("a", "close"),
     ]
     assert (await again.verify()).fault is None
-    assert await again.read_terms(["p"]) == {"p": "price"}
+    assert await again.read_terms([PRICE.hash]) == {PRICE.hash: PRICE.text}
     await again.close()
 
 
@@ -124,7 +129,7 @@ async def test_two_writers_at_once_make_one_chain(url: str):
     ledgers = [SqlLedger(url), SqlLedger(url)]
     await asyncio.gather(*(ledger.start() for ledger in ledgers[:1]))
 
-    await asyncio.gather(*(ledgers[i % 2].append([fact(f"c{i}")], {}) for i in range(60)))
+    await asyncio.gather(*(ledgers[i % 2].append([fact(f"c{i}")], TEXTS) for i in range(60)))
 
     proof = await ledgers[0].verify()
     assert (proof.entries, proof.fault) == (60, None)
@@ -134,10 +139,10 @@ async def test_two_writers_at_once_make_one_chain(url: str):
 
 async def test_a_line_changed_in_the_database_is_found(url: str):
     ledger = SqlLedger(url)
-    await ledger.append([fact("a"), fact("b")], {})
+    await ledger.append([fact("a"), fact("b")], TEXTS)
     execute(url, "UPDATE entries SET gpus = 1 WHERE seq = 1")
 
-    assert "line 2 doesn't follow line 1" in str((await ledger.verify()).fault)
+    assert str((await ledger.verify()).fault).startswith("line 1 was changed")
     await ledger.close()
 
 
@@ -194,7 +199,7 @@ async def test_a_store_that_is_away_is_said_so_and_comes_back(tmp_path: Path):
 async def test_a_disk_that_is_full_is_said_and_costs_no_line(tmp_path: Path):
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
     ledger = SqlLedger(url)
-    await ledger.append([fact("before")], {})
+    await ledger.append([fact("before")], TEXTS)
     with full_disk(ledger):
         many = [fact(f"claim-{i}") for i in range(2_000)]
         with pytest.raises(LedgerUnavailable, match="full"):
