@@ -247,7 +247,8 @@ def begin(engine: Any, *, snapshot: bool = False) -> Iterator[Connection]:
 
 def rows(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
     """Yield a query's rows, a few in memory at once."""
-    yield from connection.execution_options(yield_per=_ROWS).execute(query)
+    with connection.execution_options(yield_per=_ROWS).execute(query) as result:
+        yield from result
 
 
 def prove(connection: Connection) -> Proof:
