@@ -189,11 +189,16 @@ class SqlLedger:
             found, _ = head_of(connection)
             if found < self._written:
                 raise put_back(found, self._written)
-            counts = append_all(connection, orders)
+            counts = self._append_all(connection, orders)
             return counts, found + sum(counts)
 
         counts, self._written = await self.call(write)
         return counts
+
+    def _append_all(
+        self, connection: Connection, orders: list[tuple[list[Fact], dict[str, str]]]
+    ) -> list[int]:
+        return append_all(connection, orders)
 
     async def _in_thread(
         self, work: Callable[[], T], seconds: float, *, is_long: bool = False
