@@ -46,8 +46,8 @@ def verify(entries: Iterable[Entry], stored_ids: Iterable[str] | None = None) ->
 def verify_lines(lines: Iterable[Stored], text_fault: TextFault = lambda _: None) -> Proof:
     """Check lines in order of `seq` from 1, one after the other; the fault names the first bad line."""
     proof = Proof(0, GENESIS_HASH, None)
-    for _, proof in walk(lines, text_fault):
-        pass
+    for _, so_far in walk(lines, text_fault):
+        proof = so_far
     return proof
 
 

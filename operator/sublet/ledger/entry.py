@@ -115,9 +115,7 @@ class Entry:
         return line_hash(self.previous_hash, self.seq, fact.id, fact.content, fact.source_version)
 
 
-def line_hash(
-    previous_hash: str, seq: int, fact_id: str, content: str, source_version: str
-) -> str:
+def line_hash(previous_hash: str, seq: int, fact_id: str, content: str, source_version: str) -> str:
     """Return the hash of a line from its parts, for who has them at hand."""
     text = f"{previous_hash}\n{seq}\n{fact_id}\n{content}\n{source_version}"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -64,12 +64,17 @@ def append_all(connection: Connection, orders: Iterable[Order]) -> list[int]:
             if fact.kind is EntryKind.ADJUSTMENT and fact.price_hash in texts:
                 said.append(_adjusted(fact, texts[fact.price_hash]))
         counts.append(len(rows) - before)
-    if rows:
-        # plain text and tuples: binding by name costs as much as all the rest of a line
-        connection.exec_driver_sql(_INSERT[connection.dialect.name], rows)
+    insert_entries(connection, rows)
     if said:
         append_records(connection, said)
     return counts
+
+
+def insert_entries(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Insert lines as `row_of` makes them."""
+    if rows:
+        # plain text and tuples: binding by name costs as much as all the rest of a line
+        connection.exec_driver_sql(_INSERT[connection.dialect.name], rows)
 
 
 def append_records(connection: Connection, records: Iterable[AuditRecord]) -> int:

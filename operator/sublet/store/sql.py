@@ -242,7 +242,7 @@ def begin(engine: Any, *, snapshot: bool = False) -> Iterator[Connection]:
         return
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.execution_options(isolation_level="REPEATABLE READ")
         with connection.begin():
             if connection.dialect.name == "sqlite":
                 # the driver begins no transaction for reading by itself

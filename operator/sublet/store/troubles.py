@@ -8,9 +8,7 @@ RESTORE: Final = (
     "stop the operator, keep this database as it is, `sublet ledger restore` the newest backup into a new one and "
     "set SUBLET_DATABASE_URL to that; what claims call for since then is written again"
 )
-_FULL: Final = (
-    "its disk is full: make room; new binds wait, releases go on, and what is missing is written then"
-)
+_FULL: Final = "its disk is full: make room; new binds wait, releases go on, and what is missing is written then"
 _DAMAGED: Final = f"its file is damaged: {RESTORE}"
 _KNOWN: Final = (
     ("database or disk is full", _FULL),

@@ -3,64 +3,19 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
-from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
-from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.entry import EntryType
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
-from sublet.ledger.terms import PriceTerms, content_hash
-from sublet.store.database import open_engine
 from sublet.store.sql import SqlLedger
-from tests.harness.postgres import PostgresServer, postgres_server
+from tests.builders.lines import PRICE, TEXTS, execute, fact
+from tests.harness.postgres import PostgresServer
 
 pytestmark = pytest.mark.postgres
-
-PRICE = PriceTerms(Decimal("2.35"), "USD")
-TEXTS = {PRICE.hash: PRICE.text, content_hash("{}"): "{}"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres_server() as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/ledger.sqlite"
-    server: PostgresServer = request.getfixturevalue("server")
-    execute(server.url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    return server.url
-
-
-def execute(url: str, *statements: str) -> None:
-    engine = open_engine(url)
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
-
-
-def fact(claim: str, at_ms: int = 5, *, gpus: int = 8, type_: EntryType = EntryType.OPEN) -> Fact:
-    return Fact(
-        ClaimUID(claim),
-        1,
-        TenantUID("t"),
-        LeaseUID("west"),
-        EntryKind.BOUND,
-        type_,
-        gpus,
-        Millis(at_ms),
-        PRICE.hash,
-        content_hash("{}"),
-        "1",
-    )
 
 
 async def test_facts_are_kept_in_order_and_prove_themselves(url: str):
