@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
@@ -46,6 +46,19 @@ class Timings:
             registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
         )
+
+        self._unexported: Gauge | None = None
+        """Only where there is a sink, and only on the replica that sends."""
+
+    def unexported(self, count: int) -> None:
+        """Record how many lines of the ledger weren't sent as events yet."""
+        if self._unexported is None:
+            self._unexported = Gauge(
+                "sublet_ledger_unexported_entries",
+                "Lines of the ledger that weren't sent to the sink of events yet.",
+                registry=self.registry,
+            )
+        self._unexported.set(count)
 
     def took(self, step: str, seconds: float) -> None:
         """Record one step."""
