@@ -8,10 +8,9 @@ up. Losing the Lease ends the process; whatever starts it again begins anew.
 import asyncio
 import contextlib
 import gc
-import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +29,7 @@ from sublet.book.coarse import Detail
 from sublet.clock import Clock, SystemClock
 from sublet.drift.engine import Drift
 from sublet.drift.sweeper import Sweeper
+from sublet.export.events import outbox_of
 from sublet.fleet.probe import ProbeTimes
 from sublet.fleet.registry import Fleet
 from sublet.hub.accounts import Accounts
@@ -37,6 +37,7 @@ from sublet.hub.adoption import Adoption
 from sublet.hub.aftermath import Aftermath
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
+from sublet.hub.chronicle import Chronicle
 from sublet.hub.events import HubEvents
 from sublet.hub.feeders import (
     Secret,
@@ -62,6 +63,7 @@ from sublet.kube.identity import read_cluster_uid
 from sublet.kube.informer import Informer
 from sublet.kube.session import ApiServer, Limits
 from sublet.ledger.port import LedgerUnavailable
+from sublet.logs import configure_logs
 from sublet.serve.admin import Admin
 from sublet.serve.auth import MetricsGate
 from sublet.serve.books import LedgerBooks
@@ -106,8 +108,11 @@ class Operator:
             ),
         )
         self.ledger = ledger or SqlLedger(settings.database_url)
-        self.meter = ClaimMeter(self.ledger)
-        self.bookkeeper = Bookkeeper(self.meter, self.clock, self.batcher.mark)
+        self.chronicle = Chronicle(
+            self.ledger, self.clock, leases=self.state.leases.all, tenants=self.state.tenants.all
+        )
+        self.meter = ClaimMeter(self.ledger, self.chronicle.records)
+        self.bookkeeper = Bookkeeper(self.meter, self.clock, self.batcher.mark, self.chronicle.tend)
         self.accounts = Accounts(
             self.ledger,
             self.clock,
@@ -118,6 +123,9 @@ class Operator:
             half_life_seconds=settings.usage_half_life_seconds,
         )
         self.timings = Timings()
+        self.outbox = outbox_of(
+            settings, self.ledger, self.clock, leads=self.leads, waiting=self.timings.unexported
+        )
         self.events = HubEvents(hub, self.clock, settings.identity)
         self.leadership = Leadership(
             hub,
@@ -199,14 +207,16 @@ class Operator:
 
     async def start(self) -> None:
         """Read the hub, start every task."""
-        await self._until_done("ledger", self.ledger.start)
-        await self._until_done("hub", self._read_hub)
+        await self._try_ledger()
+        await self._until_read()
         secrets = credentials_informer(
             self.hub, self.settings.namespace, self.state, self.clock, self.batcher.mark
         )
         self._spawn(secrets.run())
         self._spawn(self.events.run())
         self._spawn(self.accounts.run())
+        self._spawn(self.chronicle.run())
+        self._spawn(self.outbox.run())
         self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
         if self.settings.leader_election:
             self._spawn(self.leadership.run())
@@ -255,13 +265,20 @@ class Operator:
             self._runners.append(runner)
             structlog.get_logger().info("listening", listener=name, host=host, port=port_in_use)
 
-    async def _until_done(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Try until it works: neither a database nor an API server that is late is a reason to end."""
+    async def _try_ledger(self) -> None:
+        """Open the ledger; one that is away or damaged holds up new binds and nothing else, now as later."""
+        try:
+            await self.ledger.start()
+        except LedgerUnavailable as error:
+            structlog.get_logger().error("ledger", error=str(error))
+
+    async def _until_read(self) -> None:
+        """Try until it works: an API server that is late is no reason to end."""
         while not self.stop.is_set():
             try:
-                return await work()
-            except (KubeError, LedgerUnavailable) as error:
-                structlog.get_logger().warning("waiting", what=what, error=str(error))
+                return await self._read_hub()
+            except KubeError as error:
+                structlog.get_logger().warning("waiting", what="hub", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
         return None
 
@@ -355,26 +372,6 @@ async def run(settings: Settings) -> int:
         stop_flag=operator.stop,
     )
     return 1 if operator.leadership.lost.is_set() else 0
-
-
-def configure_logs(form: str) -> None:
-    """Log JSON in a cluster and coloured lines on a terminal; other libraries' logs from warnings on."""
-    console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
 
 def main() -> int:

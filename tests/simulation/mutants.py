@@ -136,7 +136,7 @@ def _second_writer() -> Iterator[None]:
     def alone(self: SqlLedger, connection: Any, batch: list[Any]) -> list[int]:
         seq, head, known = heads.get(id(self), (0, GENESIS_HASH, set()))
         counts = []
-        for facts, _ in batch:
+        for facts, _, _ in batch:
             new = [f for f in facts if f.id not in known]
             for fact in new:
                 seq += 1

@@ -5,7 +5,7 @@ a second operator or a catch-up after the store was away gives the same bill.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from sublet.api.claim_status import released_ms
@@ -13,6 +13,7 @@ from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.relocation import Leaving
 from sublet.api.times import Millis
+from sublet.ledger.audit import AuditRecord
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.port import LedgerPort
 from sublet.ledger.terms import PriceTerms, content_hash, tags_text
@@ -159,8 +160,13 @@ def _part_price(allocation: Allocation) -> PriceTerms | None:
 class ClaimMeter:
     """Brings claims' lines into the ledger; implements `sublet.binder.ports.Meter`."""
 
-    def __init__(self, ledger: LedgerPort) -> None:
-        self._ledger = ledger
+    def __init__(
+        self,
+        ledger: LedgerPort,
+        records: Callable[[GpuClaim], list[AuditRecord]] = lambda _: [],
+    ) -> None:
+        """`records` says what the audit trail has of a claim; it is written with the claim's lines."""
+        self._ledger, self._records = ledger, records
         self._settled: dict[str, str] = {}
         """claim UID -> resourceVersion of the claim whose lines are known to be in the ledger"""
 
@@ -168,9 +174,9 @@ class ClaimMeter:
         """Append all lines of a claim; a no-op if they are known to be there. Raises LedgerUnavailable."""
         if self.is_settled(claim):
             return
-        facts = facts_of(claim)
-        if facts:
-            await self._ledger.append(facts, texts_of(claim))
+        facts, records = facts_of(claim), self._records(claim)
+        if facts or records:
+            await self._ledger.append(facts, texts_of(claim), records)
         if len(self._settled) > MAX_REMEMBERED:
             self._settled.clear()
         self._settled[claim.metadata.uid] = claim.metadata.resource_version

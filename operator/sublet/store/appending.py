@@ -4,8 +4,8 @@ Two writers on one database can't fork the chain: each line names the one before
 IntegrityError, which whoever runs the transaction answers by trying again on the new head.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,8 +27,15 @@ _INSERT: Final = {
 }
 """dialect -> statement that takes a row as `row_of` makes it"""
 
-Order = tuple[list[Fact], dict[str, str]]
-"""(facts, hash -> text)"""
+
+class Order(NamedTuple):
+    """What one caller wants appended."""
+
+    facts: list[Fact]
+    texts: dict[str, str]
+    """hash -> text"""
+    records: list[AuditRecord]
+    """For the audit trail."""
 
 
 def head_of(connection: Connection, table: Table = entries) -> tuple[int, str]:
@@ -38,14 +45,14 @@ def head_of(connection: Connection, table: Table = entries) -> tuple[int, str]:
     return (last.seq, last.hash) if last is not None else (0, GENESIS_HASH)
 
 
-def append_all(connection: Connection, orders: Iterable[Order]) -> list[int]:
+def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
     """Append in order; return how many lines of each order were new. Raises LedgerConflict."""
-    numbered = [([(f.id, f) for f in facts], texts) for facts, texts in orders]
+    numbered = [([(f.id, f) for f in o.facts], o.texts) for o in orders]
     known = _known(connection, [id_ for facts, _ in numbered for id_, _ in facts])
     seq, head = head_of(connection)
     rows: list[tuple[Any, ...]] = []
     counts = []
-    said: list[AuditRecord] = []
+    said = [record for order in orders for record in order.records]
     for facts, texts in numbered:
         keep_texts(connection, texts)
         before = len(rows)

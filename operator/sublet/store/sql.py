@@ -15,10 +15,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
+from sublet.ledger.audit import AuditRecord
 from sublet.ledger.chain import Proof, Stored, texts_fault, verify_lines
 from sublet.ledger.entry import Entry, Fact
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
-from sublet.store.appending import BATCH, append_all, head_of, insert
+from sublet.store.appending import BATCH, Order, append_all, head_of, insert
 from sublet.store.database import check_schema, migrate, open_engine
 from sublet.store.rows import entry_of, stored_of
 from sublet.store.tables import entries, intents, terms
@@ -26,6 +27,7 @@ from sublet.store.troubles import gap, put_back, unavailable
 from sublet.store.worker import Worker
 
 T = TypeVar("T")
+_Item = tuple[Order, asyncio.Future[int]]
 
 CALL_SECONDS: Final = 30.0
 """For one call of the store; a longer silence counts as away."""
@@ -47,7 +49,7 @@ class SqlLedger:
         self._read_only = read_only
         self._call_seconds = call_seconds
         self._worker, self._reader = Worker("ledger"), Worker("ledger reader")
-        self._waiting: list[tuple[list[Fact], dict[str, str], asyncio.Future[int]]] = []
+        self._waiting: list[_Item] = []
         self._writer: asyncio.Task[None] | None = None
         self._migrated = False
         self._written = 0
@@ -86,10 +88,15 @@ class SqlLedger:
 
         return await self.call(write)
 
-    async def append(self, facts: Iterable[Fact], texts: Mapping[str, str]) -> int:
-        """Append facts and the texts of their hashes; return how many were new. Durable when it returns."""
+    async def append(
+        self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()
+    ) -> int:
+        """Append facts, the texts of their hashes and what goes to the audit trail with them; return how many facts were new.
+
+        Durable when it returns.
+        """
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append((list(facts), dict(texts), done))
+        self._waiting.append((Order(list(facts), dict(texts), list(records)), done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_waiting(), name="ledger writer")
         return await done
@@ -157,34 +164,32 @@ class SqlLedger:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                counts = await self._append([item[:2] for item in batch])
+                counts = await self._append([order for order, _ in batch])
             except LedgerUnavailable as error:
-                for _, _, done in batch:
+                for _, done in batch:
                     _fail(done, error)
                 continue
             except Exception:  # noqa: BLE001  one caller's bad line must not hold up the others
                 await self._write_one_by_one(batch)
                 continue
-            for (_, _, done), count in zip(batch, counts, strict=True):
+            for (_, done), count in zip(batch, counts, strict=True):
                 if not done.done():
                     done.set_result(count)
 
-    async def _write_one_by_one(
-        self, batch: list[tuple[list[Fact], dict[str, str], asyncio.Future[int]]]
-    ) -> None:
-        for item in batch:
+    async def _write_one_by_one(self, batch: list[_Item]) -> None:
+        for order, done in batch:
             try:
-                counts = await self._append([item[:2]])
+                counts = await self._append([order])
             except LedgerConflict as error:
                 self.conflict = self.conflict or str(error)
-                _fail(item[2], error)
+                _fail(done, error)
             except Exception as error:  # noqa: BLE001  it is its caller's
-                _fail(item[2], error)
+                _fail(done, error)
             else:
-                if not item[2].done():
-                    item[2].set_result(counts[0])
+                if not done.done():
+                    done.set_result(counts[0])
 
-    async def _append(self, orders: list[tuple[list[Fact], dict[str, str]]]) -> list[int]:
+    async def _append(self, orders: list[Order]) -> list[int]:
         def write(connection: Connection) -> tuple[list[int], int]:
             found, _ = head_of(connection)
             if found < self._written:
@@ -195,9 +200,7 @@ class SqlLedger:
         counts, self._written = await self.call(write)
         return counts
 
-    def _append_all(
-        self, connection: Connection, orders: list[tuple[list[Fact], dict[str, str]]]
-    ) -> list[int]:
+    def _append_all(self, connection: Connection, orders: list[Order]) -> list[int]:
         return append_all(connection, orders)
 
     async def _in_thread(

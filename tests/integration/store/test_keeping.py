@@ -16,7 +16,6 @@ from sublet.store.outbox import ENTRIES, SqlOutbox
 from sublet.store.sql import SqlLedger
 from sublet.store.trail import SqlTrail
 from tests.builders.lines import TEXTS, execute, fact, mark, record
-from tests.harness.postgres import PostgresServer
 from tests.integration.store.conftest import emptied
 
 pytestmark = pytest.mark.postgres
@@ -40,6 +39,10 @@ def other(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> str:
     if url.startswith("sqlite"):
         return emptied(request.getfixturevalue("server"))
     return f"sqlite:///{tmp_path}/other.sqlite"
+
+
+def hidden_in(folder: Path) -> list[str]:
+    return [p.name for p in folder.iterdir() if p.name.startswith(".")]
 
 
 async def test_the_same_ledger_gives_the_same_bytes(url: str, tmp_path: Path):
@@ -122,7 +125,7 @@ async def test_a_broken_ledger_is_not_backed_up_and_the_old_backup_stays(url: st
         backup(url, tmp_path / "file")
 
     assert (tmp_path / "file").read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+    assert hidden_in(tmp_path) == []
 
 
 async def test_a_file_that_was_cut_at_any_place_is_refused(tmp_path: Path):

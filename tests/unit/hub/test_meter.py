@@ -22,7 +22,7 @@ class Book:
     async def intend_bound(self, claim_uid, sequence, at_ms):
         return at_ms
 
-    async def append(self, facts, terms):
+    async def append(self, facts, terms, records=()):
         known = {e.fact.id for e in self.entries}
         new = [f for f in facts if f.id not in known]
         for fact in new:
