@@ -1,12 +1,13 @@
-"""`python -m tests.bench [pure|openb|planes|clusters|handover|restart]`: measure, print one table, write build/bench.json."""
+"""`python -m tests.bench [pure|ledger|openb|planes|clusters|handover|restart]`: measure, print one table, write build/bench.json."""
 
 import sys
 
-from tests.bench import clusters, handover, openb, planes, pure, restart
+from tests.bench import clusters, handover, ledger, openb, planes, pure, restart
 from tests.bench.results import Row, show, write
 
 PARTS = {
     "pure": pure,
+    "ledger": ledger,
     "openb": openb,
     "planes": planes,
     "clusters": clusters,
