@@ -1,17 +1,20 @@
 """The ledger's store on SQLite and on a real PostgreSQL server: one suite."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, select
 
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import EntryType
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.store.sql import SqlLedger
+from sublet.store.tables import entries
 from tests.builders.lines import PRICE, TEXTS, execute, fact
 from tests.harness.postgres import PostgresServer
 
@@ -219,3 +222,42 @@ async def test_reading_makes_no_ledger_where_there_is_none(url: str, tmp_path: P
 
 def files_in(folder: Path) -> list[Path]:
     return list(folder.iterdir())
+
+
+async def test_reading_the_whole_ledger_holds_up_no_line(url: str):
+    ledger = SqlLedger(url)
+    await ledger.append([fact("a")], TEXTS)
+    reading, written = threading.Event(), threading.Event()
+
+    def read(connection: Connection) -> bool:
+        connection.execute(select(entries)).all()
+        reading.set()
+        return written.wait(20)
+
+    long = asyncio.create_task(ledger.read(read))
+    await asyncio.to_thread(reading.wait, 20)
+    assert await ledger.append([fact("b")], {}) == 1
+    written.set()
+
+    assert await long
+    await ledger.close()
+
+
+async def test_what_is_read_at_length_is_of_one_state(url: str):
+    ledger = SqlLedger(url)
+    await ledger.append([fact("a")], TEXTS)
+    reading, written = threading.Event(), threading.Event()
+
+    def read(connection: Connection) -> list[int]:
+        before = len(connection.execute(select(entries)).all())
+        reading.set()
+        written.wait(20)
+        return [before, len(connection.execute(select(entries)).all())]
+
+    long = asyncio.create_task(ledger.read(read))
+    await asyncio.to_thread(reading.wait, 20)
+    await ledger.append([fact("b")], {})
+    written.set()
+
+    assert await long == [1, 1]
+    await ledger.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from sublet.api.times import Millis
@@ -13,6 +14,7 @@ from sublet.export.events.sink import Answer, HttpSink, Outcome
 from sublet.ledger.entry import EntryType
 from sublet.ledger.notice import News
 from sublet.ledger.port import LedgerUnavailable
+from sublet.serve.metrics import Timings
 from sublet.store.outbox import ENTRIES, SqlOutbox
 from sublet.store.sql import SqlLedger
 from tests.builders.lines import PRICE, TEXTS, fact
@@ -304,3 +306,22 @@ async def test_the_ledgers_id_is_the_same_over_restarts(world: World, tmp_path: 
 
     assert await SqlOutbox(again).ledger_id() == await world.box.ledger_id()
     await again.close()
+
+
+async def test_how_much_waits_is_a_gauge_from_the_first_look_on(world: World):
+    timings = Timings()
+    assert "unexported" not in generate_latest(timings.registry).decode()
+    world.sink.status = 500
+    await world.lines("a", "b")
+    outbox = Outbox(
+        world.box,
+        HttpSink(world.sink.url),
+        world.clock,
+        leads=lambda: True,
+        waiting=timings.unexported,
+    )
+
+    await outbox.step()
+    await outbox._sink.close()
+
+    assert "sublet_ledger_unexported_entries 2.0" in generate_latest(timings.registry).decode()
