@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from sqlalchemy import Connection, select
 
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
-from sublet.ledger.entry import EntryType
+from sublet.ledger.entry import EntryKind, EntryType
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.ledger.texts.adjustment import Adjustment
 from sublet.store.sql import SqlLedger
 from sublet.store.tables import entries
+from sublet.store.trail import SqlTrail
 from tests.builders.lines import PRICE, TEXTS, execute, fact
 from tests.harness.postgres import PostgresServer
 
@@ -260,4 +263,24 @@ async def test_what_is_read_at_length_is_of_one_state(url: str):
     written.set()
 
     assert await long == [1, 1]
+    await ledger.close()
+
+
+async def test_an_adjustment_is_a_persons_word_in_the_audit_trail_too(url: str):
+    said = Adjustment(period="2026-11", amount="-12.50", currency="USD", reason="late", by="ann")
+    line = replace(
+        fact("t"),
+        kind=EntryKind.ADJUSTMENT,
+        type=EntryType.SET,
+        price_hash=said.hash,
+        tags_hash="",
+    )
+    ledger = SqlLedger(url)
+    for _ in range(2):
+        await ledger.append([line], {said.hash: said.text})
+
+    (kept,) = await SqlTrail(ledger).lines()
+    assert (kept.record.what, kept.record.who) == ("adjust", "ann")
+    assert (kept.record.after, kept.record.reason) == ("-12.50 USD for 2026-11", "late")
+    assert (await ledger.verify()).fault is None
     await ledger.close()

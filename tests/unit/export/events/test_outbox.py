@@ -1,5 +1,6 @@
 """Every line goes to the sink, in order and at least once, whatever the sink and the operator do meanwhile."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,41 @@ async def test_a_leader_that_stops_to_lead_stops_in_the_middle(world: World):
     await world.operator().step()
 
     assert world.sink.ids == ids[1:]
+
+
+async def test_an_operator_that_is_stopped_in_the_middle_keeps_what_was_taken(world: World):
+    await world.lines("a", "b", "c")
+    sink = Hanging()
+    outbox = Outbox(world.box, sink, world.clock, leads=lambda: True, waiting=world.waiting.append)
+
+    running = asyncio.create_task(outbox.run())
+    await sink.hangs.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert (await world.box.positions())[ENTRIES] == 2
+    assert sink.closed
+
+
+class Hanging:
+    """A sink that takes two events and doesn't answer the third."""
+
+    name = "sink"
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.hangs = asyncio.Event()
+        self.closed = False
+
+    async def send(self, events: Any, *, is_batch: bool) -> Answer:
+        self.count += 1
+        if self.count > 2:
+            self.hangs.set()
+            await asyncio.Event().wait()
+        return Answer(Outcome.TAKEN)
+
+    async def close(self) -> None:
+        self.closed = True
 
 
 class Losing:
