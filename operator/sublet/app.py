@@ -10,7 +10,7 @@ import contextlib
 import gc
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from sublet.book.coarse import Detail
 from sublet.clock import Clock, SystemClock
 from sublet.drift.engine import Drift
 from sublet.drift.sweeper import Sweeper
+from sublet.export.events import outbox_of
 from sublet.fleet.probe import ProbeTimes
 from sublet.fleet.registry import Fleet
 from sublet.hub.accounts import Accounts
@@ -36,6 +37,7 @@ from sublet.hub.adoption import Adoption
 from sublet.hub.aftermath import Aftermath
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
+from sublet.hub.chronicle import Chronicle
 from sublet.hub.events import HubEvents
 from sublet.hub.feeders import (
     Secret,
@@ -109,8 +111,13 @@ class Operator:
         )
         self.ledger = ledger or SqlLedger(settings.database_url)
         self.marks = Marks(self.ledger, self.state)
-        self.meter = ClaimMeter(self.ledger, self.marks)
-        self.bookkeeper = Bookkeeper(self.meter, self.clock, self.batcher.mark, self.marks)
+        self.chronicle = Chronicle(
+            self.ledger, self.clock, leases=self.state.leases.all, tenants=self.state.tenants.all
+        )
+        self.meter = ClaimMeter(self.ledger, self.marks, self.chronicle.records)
+        self.bookkeeper = Bookkeeper(
+            self.meter, self.clock, self.batcher.mark, self.marks, self.chronicle.tend
+        )
         self.accounts = Accounts(
             self.ledger,
             self.clock,
@@ -123,6 +130,9 @@ class Operator:
         self.timings = Timings()
         self.rates = RatesFile(
             settings.rates_file, self.ledger, self.clock, self.timings.rates_refused
+        )
+        self.outbox = outbox_of(
+            settings, self.ledger, self.clock, leads=self.leads, waiting=self.timings.unexported
         )
         self.events = HubEvents(hub, self.clock, settings.identity)
         self.leadership = Leadership(
@@ -205,8 +215,8 @@ class Operator:
 
     async def start(self) -> None:
         """Read the hub, start every task."""
-        await self._until_done("ledger", self.ledger.start)
-        await self._until_done("hub", self._read_hub)
+        await self._try_ledger()
+        await self._until_read()
         secrets = credentials_informer(
             self.hub, self.settings.namespace, self.state, self.clock, self.batcher.mark
         )
@@ -214,6 +224,8 @@ class Operator:
         self._spawn(self.events.run())
         self._spawn(self.accounts.run())
         self._spawn(self.rates.run(self.leads))
+        self._spawn(self.chronicle.run())
+        self._spawn(self.outbox.run())
         self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
         if self.settings.leader_election:
             self._spawn(self.leadership.run())
@@ -262,13 +274,20 @@ class Operator:
             self._runners.append(runner)
             structlog.get_logger().info("listening", listener=name, host=host, port=port_in_use)
 
-    async def _until_done(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Try until it works: neither a database nor an API server that is late is a reason to end."""
+    async def _try_ledger(self) -> None:
+        """Open the ledger; one that is away or damaged holds up new binds and nothing else, now as later."""
+        try:
+            await self.ledger.start()
+        except LedgerUnavailable as error:
+            structlog.get_logger().error("ledger", error=str(error))
+
+    async def _until_read(self) -> None:
+        """Try until it works: an API server that is late is no reason to end."""
         while not self.stop.is_set():
             try:
-                return await work()
-            except (KubeError, LedgerUnavailable) as error:
-                structlog.get_logger().warning("waiting", what=what, error=str(error))
+                return await self._read_hub()
+            except KubeError as error:
+                structlog.get_logger().warning("waiting", what="hub", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
         return None
 

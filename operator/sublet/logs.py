@@ -1,4 +1,4 @@
-"""How the operator logs. Set once at start."""
+"""How the operator logs: JSON in a cluster, coloured lines on a terminal."""
 
 import logging
 import sys

@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     """/metrics asks the hub who may read it (TokenReview, SubjectAccessReview)."""
     metrics_per_claim: bool = True
     """Export series per claim."""
+    events_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    """Where each line of the ledger goes as a CloudEvent, by POST; nowhere without. It names leases: the platform team's, no tenant's."""
+    events_token_file: str | None = None
+    """File with the bearer token for it; read at each request."""
+    events_batch: Annotated[int, Field(ge=1, le=500)] = 1
+    """Above 1: so many events in one request, in CloudEvents' batch mode."""
     record_passes: Annotated[int, Field(ge=0, le=10_000)] = 0
     """How many of the last passes that decided something are kept as files for `sublet replay`; 0: none."""
     record_directory: str = "/var/lib/sublet/passes"

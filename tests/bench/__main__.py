@@ -1,13 +1,14 @@
-"""`python -m tests.bench [pure|focus|openb|planes|clusters|handover|restart]`: measure, print one table, write build/bench.json."""
+"""`python -m tests.bench [PART ...]`: measure, print one table, write build/bench.json."""
 
 import sys
 
-from tests.bench import clusters, focus, handover, openb, planes, pure, restart
+from tests.bench import clusters, focus, handover, ledger, openb, planes, pure, restart
 from tests.bench.results import Row, show, write
 
 PARTS = {
     "pure": pure,
     "focus": focus,
+    "ledger": ledger,
     "openb": openb,
     "planes": planes,
     "clusters": clusters,

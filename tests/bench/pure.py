@@ -1,28 +1,22 @@
-"""What needs no control plane: a planning pass, decoding an inventory, the ledger's appends."""
+"""What needs no control plane: a planning pass and decoding an inventory."""
 
-import asyncio
 import resource
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Reserve
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.book.plan import plan
 from sublet.fleet.inventory import node_state
 from sublet.kube.wire import Node
-from sublet.ledger.entry import EntryKind, EntryType, Fact
-from sublet.store.sql import SqlLedger
 from tests.bench import pure_surge, pure_warm
 from tests.bench.results import Row
-from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
+from tests.builders.api import NOW, as_claim, as_lease, claim, lease
 from tests.builders.fleet import carried_out, held, inventory, nodes, view
 from tests.builders.nodes import gpu_node
 
@@ -39,7 +33,6 @@ def measure() -> list[Row]:
         *_inventory(),
         *_planning(),
         *pure_surge.measure(),
-        _ledger(),
     ]  # memory first: it is read off the process's peak
 
 
@@ -160,28 +153,6 @@ def _inventory() -> list[Row]:
             f"{len(kept):,} kept; limit: the budget",
         ),
     ]
-
-
-def _ledger() -> Row:
-    """Append lines durably, many callers at once."""
-    count = 2_000
-
-    async def run(folder: str) -> float:
-        ledger = SqlLedger(f"sqlite:///{Path(folder)}/ledger.sqlite")
-        await ledger.start()
-        facts = [
-            Fact(ClaimUID(uid_of(str(i))), 1, TenantUID("t"), LeaseUID("l"), EntryKind.BOUND, EntryType.OPEN, 8, Millis(i), "p", "g", "1")
-            for i in range(count)
-        ]  # fmt: skip
-        begun = time.perf_counter()
-        await asyncio.gather(*(ledger.append([f], {}) for f in facts))
-        took = time.perf_counter() - begun
-        await ledger.close()
-        return count / took
-
-    with tempfile.TemporaryDirectory() as folder:
-        rate = asyncio.run(run(folder))
-    return Row("ledger lines appended", rate, "1/s", None, "SQLite, synchronous FULL, group commit")
 
 
 def _seconds(work: Callable[[], object]) -> float:

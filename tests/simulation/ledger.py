@@ -17,7 +17,8 @@ from sqlalchemy.pool import StaticPool
 from sublet.ledger.entry import Entry, Fact
 from sublet.ledger.port import LedgerUnavailable
 from sublet.store.database import migrate
-from sublet.store.sql import SqlLedger, _entry
+from sublet.store.rows import entry_of
+from sublet.store.sql import SqlLedger
 from sublet.store.tables import entries, terms
 from tests.simulation.loop import ACTOR
 
@@ -61,7 +62,7 @@ class Database:
         query = select(entries).order_by(text("rowid")).offset(after)
         with self.engine.begin() as connection:
             rows = connection.execute(query).all()
-        return [_entry(r) for r in rows], [r.id for r in rows]
+        return [entry_of(r) for r in rows], [r.id for r in rows]
 
     def texts(self, hashes: Sequence[str]) -> dict[str, str]:
         """Return the texts behind hashes."""
@@ -97,7 +98,9 @@ class SharedLedger(SqlLedger):
         if self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)
 
-    async def _in_thread(self, work: Callable[[], T], seconds: float) -> T:
+    async def _in_thread(
+        self, work: Callable[[], T], seconds: float, *, is_long: bool = False
+    ) -> T:
         """Run work at once, after some time on the way; what is lost on the way back was done."""
         database = self._database
         await asyncio.sleep(database.rng.uniform(0.0005, 0.003))

@@ -18,7 +18,8 @@ from sublet.fleet.nodebook import BOOK
 from sublet.hub import meter
 from sublet.kube.errors import KubeError
 from sublet.ledger.entry import GENESIS_HASH, Entry, Fact
-from sublet.store.sql import SqlLedger, _row
+from sublet.store.rows import row_of
+from sublet.store.sql import SqlLedger
 from sublet.store.tables import entries
 from tests.simulation import ledger
 from tests.simulation.clock import EPOCH
@@ -142,7 +143,8 @@ def _second_writer() -> Iterator[None]:
                 entry = Entry(seq, fact, head)
                 head = entry.hash
                 known.add(fact.id)
-                connection.execute(entries.insert(), [_row(entry, head)])
+                row = zip(entries.columns.keys(), row_of(entry, fact.id, head), strict=True)
+                connection.execute(entries.insert(), [dict(row)])
             counts.append(len(new))
         heads[id(self)] = (seq, head, known)
         return counts

@@ -29,6 +29,7 @@ from sublet.cli import (
 )
 from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.contexts import find_context
+from sublet.cli.ledger import ledgers
 from sublet.cli.output import Format, FormatOption, show_data
 from sublet.cli.problems import Problem, describe, fail
 from sublet.cli.simulate import simulations
@@ -288,6 +289,7 @@ verifying.register(app)
 onboarding.register(app)
 keeping.register(app)
 app.add_typer(simulations)
+app.add_typer(ledgers)
 
 
 @app.command()

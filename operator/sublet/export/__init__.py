@@ -1,4 +1,1 @@
-"""What leaves Sublet for finance: FOCUS files, written whole into a directory or a bucket.
-
-Reads what rating gives; decides nothing about money. Used by the command line and by the operator's schedule.
-"""
+"""What leaves the operator: FOCUS files for finance, events for other systems. I/O above the ledger; nothing here decides what is billed."""

@@ -5,7 +5,7 @@ the catch-up afterwards is exact. Told after each pass; one task at a time.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 import structlog
@@ -30,18 +30,22 @@ class Bookkeeper:
         clock: Clock,
         changed: Callable[[], None],
         marks: Marks | None = None,
+        also: Callable[[Iterable[GpuClaim]], None] = lambda _: None,
     ) -> None:
+        """`also` is told of the same claims."""
         self._meter = meter
         self._marks = marks
         self._clock = clock
         self._changed = changed
+        self._also = also
         self._task: asyncio.Task[None] | None = None
         self._fault = ""
         self.due_ms: Millis | None = None
         """When to be told again at the latest, None if nothing waits."""
 
-    def tend(self, claims: Iterable[GpuClaim]) -> None:
+    def tend(self, claims: Collection[GpuClaim]) -> None:
         """Begin to settle what isn't known to be in the ledger, unless that is under way or was tried just now."""
+        self._also(claims)
         marks_wait = self._marks is not None and self._marks.look()
         if self._task is not None and not self._task.done():
             return

@@ -5,7 +5,7 @@ a second operator or a catch-up after the store was away gives the same bill.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from sublet.api.outage import Outage
 from sublet.api.relocation import Leaving
 from sublet.api.times import Millis
 from sublet.hub.marks import Marks
+from sublet.ledger.audit import AuditRecord
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.port import LedgerPort
 from sublet.ledger.terms import PriceTerms, content_hash, tags_text
@@ -193,10 +194,17 @@ def _part_price(allocation: Allocation) -> PriceTerms | None:
 class ClaimMeter:
     """Brings claims' lines into the ledger; implements `sublet.binder.ports.Meter`."""
 
-    def __init__(self, ledger: LedgerPort, marks: Marks | None = None) -> None:
-        """`marks`: what leases, classes and tenants say of money, without which no bill can be made of a line."""
-        self._ledger = ledger
-        self._marks = marks
+    def __init__(
+        self,
+        ledger: LedgerPort,
+        marks: Marks | None = None,
+        records: Callable[[GpuClaim], list[AuditRecord]] = lambda _: [],
+    ) -> None:
+        """`marks`: what leases, classes and tenants say of money, without which no bill can be made of a line.
+
+        `records` says what the audit trail has of a claim; it is written with the claim's lines.
+        """
+        self._ledger, self._marks, self._records = ledger, marks, records
         self._settled: dict[str, str] = {}
         """claim UID -> resourceVersion of the claim whose lines are known to be in the ledger"""
 
@@ -204,10 +212,10 @@ class ClaimMeter:
         """Append all lines of a claim; a no-op if they are known to be there. Raises LedgerUnavailable."""
         if self.is_settled(claim):
             return
-        facts = facts_of(claim)
-        if facts:
-            marks, texts = await self._marks.needed_by(claim) if self._marks else ([], {})
-            await self._ledger.append([*marks, *facts], {**texts, **texts_of(claim)})
+        facts, records = facts_of(claim), self._records(claim)
+        if facts or records:
+            marks, texts = await self._marks.needed_by(claim) if self._marks and facts else ([], {})
+            await self._ledger.append([*marks, *facts], {**texts, **texts_of(claim)}, records)
             if self._marks is not None:
                 self._marks.written(marks)
         if len(self._settled) > MAX_REMEMBERED:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
+from sublet.ledger.audit import AuditRecord
 from sublet.ledger.entry import Fact
 
 
@@ -27,8 +28,10 @@ class LedgerPort(Protocol):
         while one stands.
         """
 
-    async def append(self, facts: Iterable[Fact], terms: Mapping[str, str]) -> int:
-        """Append facts (and the texts of their hashes: hash -> text); return how many were new.
+    async def append(
+        self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()
+    ) -> int:
+        """Append facts (the texts of their hashes: hash -> text; what the audit trail says of them); return how many were new.
 
         A fact whose id is there with the same content is a no-op. Raises LedgerConflict, LedgerUnavailable.
         """

@@ -4,13 +4,14 @@ The Host header is checked, or a web page in somebody's browser could read it th
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from aiohttp import web
 
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.clock import Clock
+from sublet.ledger.audit import write_audit
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.interval import BrokenLedger, Interval
 from sublet.ledger.line import write_line
@@ -19,6 +20,7 @@ from sublet.ledger.usage import By, Usage, rounded, usage
 from sublet.serve.books import LedgerBooks
 from sublet.serve.ports import Observed
 from sublet.store.sql import SqlLedger
+from sublet.store.trail import SqlTrail
 
 _PAGE: Final = 5_000
 """Lines of the ledger in one answer."""
@@ -51,6 +53,7 @@ class Admin:
         app.router.add_get("/admin/v1/ledger/position", self._position)
         app.router.add_get("/admin/v1/ledger/open", self._open)
         app.router.add_get("/admin/v1/ledger/entries", self._entries)
+        app.router.add_get("/admin/v1/ledger/audit", self._audit)
         app.router.add_get("/admin/v1/pass", self._pass)
         return app
 
@@ -76,10 +79,8 @@ class Admin:
         )
 
     async def _verify(self, request: web.Request) -> web.Response:
-        proof = await self._ledger.verify()
-        return web.json_response(
-            {"entries": proof.entries, "head": proof.head, "fault": proof.fault}
-        )
+        proof, trail = await self._ledger.verify(), await SqlTrail(self._ledger).verify()
+        return web.json_response({**asdict(proof), "audit": asdict(trail)})
 
     async def _position(self, request: web.Request) -> web.Response:
         text = request.query.get("seq", "0")
@@ -113,6 +114,19 @@ class Admin:
         hashes = {h for e in lines for h in (e.fact.price_hash, e.fact.tags_hash) if h}
         terms = await self._ledger.read_terms(sorted(hashes))
         return web.json_response({"items": [write_line(e) for e in lines], "terms": terms})
+
+    async def _audit(self, request: web.Request) -> web.Response:
+        """Show the audit trail's records after one, a page of them, of a claim, a lease, or from an instant on."""
+        query = request.query
+        try:
+            after, since = int(query.get("after", "0")), query.get("since")
+            since_ms = parse_instant(since) if since else None
+        except ValueError as error:
+            return _error(400, f"give after= as a number and since= as RFC 3339 ({error})")
+        lines = await SqlTrail(self._ledger).lines(
+            after, _PAGE, subject=query.get("claim"), lease=query.get("lease"), since_ms=since_ms
+        )
+        return web.json_response({"items": [write_audit(line) for line in lines]})
 
     async def _pass(self, request: web.Request) -> web.Response:
         text = await self._last_pass()

@@ -56,6 +56,18 @@ class Timings:
     def rates_refused(self, is_refused: bool) -> None:
         """Record whether the file of exchange rates holds."""
         self._rates.set(is_refused)
+        self._unexported: Gauge | None = None
+        """Only where there is a sink, and only on the replica that sends."""
+
+    def unexported(self, count: int) -> None:
+        """Record how many lines of the ledger weren't sent as events yet."""
+        if self._unexported is None:
+            self._unexported = Gauge(
+                "sublet_ledger_unexported_entries",
+                "Lines of the ledger that weren't sent to the sink of events yet.",
+                registry=self.registry,
+            )
+        self._unexported.set(count)
 
     def took(self, step: str, seconds: float) -> None:
         """Record one step."""

@@ -19,6 +19,10 @@ from sqlalchemy.exc import ArgumentError
 from sublet.ledger.port import LedgerUnavailable
 
 _BUSY_MS = 10_000
+_WAL_PAGES: Final = 8_000
+"""Of 4 KiB, after which the write-ahead log is written back."""
+_CACHE_KIB: Final = 65_536
+"""At most, and only as much as was read."""
 _POSTGRES: Final[dict[str, Any]] = {
     "connect_timeout": 5,  # seconds
     "tcp_user_timeout": 10_000,  # milliseconds: a server that went dark is away, not slow
@@ -116,6 +120,9 @@ def _make_durable(connection: Any, _record: object) -> None:
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
+        # ids and hashes are random: pages are written together once in a while, not at each thousandth
+        f"wal_autocheckpoint={_WAL_PAGES}",
+        f"cache_size=-{_CACHE_KIB}",
         f"busy_timeout={_BUSY_MS}",
         "foreign_keys=ON",
     ):

@@ -1,38 +1,41 @@
 """The ledger's store over SQLAlchemy Core: appends, intents, reads.
 
-Blocking work runs in one thread of its own, never on the event loop; appends that wait together are committed
-together. Two writers on one database can't fork the chain: each line names the one before it, uniquely, so the later
-of two gets a conflict, reads the new head and tries again.
+Blocking work runs in threads of its own, never on the event loop: one for what is short, one for reading the whole ledger, which
+must not hold up a bind. Appends that wait together are committed together.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Select, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
-from sublet.ledger.chain import Proof, verify
-from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, EntryType, Fact
+from sublet.ledger.audit import AuditRecord
+from sublet.ledger.chain import Proof, Stored, texts_fault, verify_lines
+from sublet.ledger.entry import Entry, Fact
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.store.appending import BATCH, Order, append_all, head_of, insert
 from sublet.store.database import check_schema, migrate, open_engine
+from sublet.store.rows import entry_of, stored_of
 from sublet.store.tables import entries, intents, terms
+from sublet.store.troubles import gap, put_back, unavailable
+from sublet.store.worker import Worker
 
 T = TypeVar("T")
+_Item = tuple[Order, asyncio.Future[int]]
 
 CALL_SECONDS: Final = 30.0
 """For one call of the store; a longer silence counts as away."""
 READ_SECONDS: Final = 300.0
 """For reading the whole ledger."""
 _FORK_TRIES: Final = 20
-_BATCH: Final = 500
-"""Bound parameters per statement have limits."""
+_ROWS: Final = 2_000
+"""Rows that are in memory at once while a table is read."""
 
 
 class SqlLedger:
@@ -43,19 +46,20 @@ class SqlLedger:
     ) -> None:
         """Open nothing yet; with `read_only` nothing is ever written, and an older schema is refused."""
         self._engine = open_engine(url, read_only=read_only)
-        self._prepare = check_schema if read_only else migrate
+        self._read_only = read_only
         self._call_seconds = call_seconds
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
-        self._waiting: list[tuple[list[Fact], dict[str, str], asyncio.Future[int]]] = []
+        self._worker, self._reader = Worker("ledger"), Worker("ledger reader")
+        self._waiting: list[_Item] = []
         self._writer: asyncio.Task[None] | None = None
         self._migrated = False
-        self._hung: asyncio.Future[Any] | None = None
+        self._written = 0
+        """The last line that this process saw written."""
         self.conflict: str | None = None
         """The first fact that disagreed with what is written; new binds stop until somebody has looked."""
 
     async def start(self) -> None:
-        """Bring the schema up to date; LedgerUnavailable if the database is away or newer."""
-        await self._call(lambda _: None)
+        """Bring the schema up to date; LedgerUnavailable if the database is away, newer or broken."""
+        await self.call(lambda _: None)
 
     async def close(self) -> None:
         """Write what waits and close the database."""
@@ -63,7 +67,8 @@ class SqlLedger:
             await asyncio.gather(self._writer, return_exceptions=True)
         with contextlib.suppress(LedgerUnavailable):
             await self._in_thread(self._engine.dispose, self._call_seconds)
-        self._thread.shutdown(wait=False)
+        self._worker.close()
+        self._reader.close()
 
     async def intend_bound(self, claim_uid: ClaimUID, sequence: int, at_ms: Millis) -> Millis:
         """Record from when a claim will be billed; the first writer's instant is returned to all.
@@ -75,18 +80,23 @@ class SqlLedger:
         row = {"claim_uid": claim_uid, "sequence": sequence, "at_ms": at_ms}
 
         def write(connection: Connection) -> Millis:
-            connection.execute(self._insert(intents).values(row).on_conflict_do_nothing())
+            connection.execute(insert(connection, intents).values(row).on_conflict_do_nothing())
             found = select(intents.c.at_ms).where(
                 intents.c.claim_uid == claim_uid, intents.c.sequence == sequence
             )
             return Millis(connection.execute(found).scalar_one())
 
-        return await self._call(write)
+        return await self.call(write)
 
-    async def append(self, facts: Iterable[Fact], texts: Mapping[str, str]) -> int:
-        """Append facts and the texts of their hashes; return how many were new. Durable when it returns."""
+    async def append(
+        self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()
+    ) -> int:
+        """Append facts, the texts of their hashes and what goes to the audit trail with them; return how many facts were new.
+
+        Durable when it returns.
+        """
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append((list(facts), dict(texts), done))
+        self._waiting.append((Order(list(facts), dict(texts), list(records)), done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_waiting(), name="ledger writer")
         return await done
@@ -99,206 +109,181 @@ class SqlLedger:
         """Return the entries after a line, in order; at most so many."""
         query = select(entries).where(entries.c.seq > after_seq).order_by(entries.c.seq)
         query = query.limit(limit)
-        return await self._call(
-            lambda connection: [_entry(row) for row in connection.execute(query)], READ_SECONDS
-        )
+        return await self.read(lambda connection: [entry_of(r) for r in rows(connection, query)])
 
     async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
         """Return all facts of some claims in ledger order."""
 
-        def read(connection: Connection) -> list[Entry]:
-            some = (claim_uids[i : i + _BATCH] for i in range(0, len(claim_uids), _BATCH))
+        def look(connection: Connection) -> list[Entry]:
+            some = (claim_uids[i : i + BATCH] for i in range(0, len(claim_uids), BATCH))
             wanted = (select(entries).where(entries.c.claim_uid.in_(x)) for x in some)
-            rows = (row for query in wanted for row in connection.execute(query))
-            return sorted((_entry(row) for row in rows), key=lambda entry: entry.seq)
+            found = (row for query in wanted for row in connection.execute(query))
+            return sorted((entry_of(row) for row in found), key=lambda entry: entry.seq)
 
-        return [entry.fact for entry in await self._call(read)]
+        return [entry.fact for entry in await self.call(look)]
 
     async def newest_facts(self, count: int) -> list[Fact]:
         """Return the last facts, newest first."""
         query = select(entries).order_by(entries.c.seq.desc()).limit(count)
-        return await self._call(
-            lambda connection: [_entry(row).fact for row in connection.execute(query)]
+        return await self.call(
+            lambda connection: [entry_of(row).fact for row in connection.execute(query)]
         )
 
     async def read_terms(self, hashes: Sequence[str]) -> dict[str, str]:
         """Return the texts behind hashes: hash -> text."""
         query = select(terms).where(terms.c.hash.in_(hashes))
-        return await self._call(
+        return await self.call(
             lambda connection: {row.hash: row.text for row in connection.execute(query)}
         )
 
     async def position(self, seq: int) -> tuple[int, str, str | None]:
         """Return how many lines there are, the last one's hash, and the hash of one line, None if it isn't there."""
 
-        def read(connection: Connection) -> tuple[int, str, str | None]:
-            columns = select(entries.c.seq, entries.c.hash)
-            last = connection.execute(columns.order_by(entries.c.seq.desc()).limit(1)).first()
-            that = connection.execute(columns.where(entries.c.seq == seq)).first()
-            count, head = (last.seq, last.hash) if last is not None else (0, GENESIS_HASH)
-            return count, head, that.hash if that is not None else None
+        def look(connection: Connection) -> tuple[int, str, str | None]:
+            query = select(entries.c.hash).where(entries.c.seq == seq)
+            return *head_of(connection), connection.execute(query).scalar()
 
-        return await self._call(read)
+        return await self.call(look)
 
     async def verify(self) -> Proof:
-        """Prove the whole ledger."""
+        """Prove the whole ledger, line by line."""
+        return await self.read(prove)
 
-        def check(connection: Connection) -> Proof:
-            rows = connection.execute(select(entries).order_by(entries.c.seq)).all()
-            return verify([_entry(r) for r in rows], [r.id for r in rows])
+    async def call(self, work: Callable[[Connection], T]) -> T:
+        """Run work in one transaction; it may be run again. Durable when it returns; raises LedgerUnavailable."""
+        return await self._in_thread(partial(self._transact, work), self._call_seconds)
 
-        return await self._call(check, READ_SECONDS)
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run reading work, which may be long, on one unchanging state of the ledger; raises LedgerUnavailable."""
+        return await self._in_thread(
+            partial(self._transact, work, snapshot=True), READ_SECONDS, is_long=True
+        )
 
     async def _write_waiting(self) -> None:
         """Commit everything that waits in one transaction, until nothing does; if it fails, each alone."""
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                counts = await self._call(partial(self._append_all, batch=batch))
-            except LedgerConflict:
-                await self._write_one_by_one(batch)
-                continue
+                counts = await self._append([order for order, _ in batch])
             except LedgerUnavailable as error:
-                for _, _, done in batch:
+                for _, done in batch:
                     _fail(done, error)
                 continue
-            for (_, _, done), count in zip(batch, counts, strict=True):
+            except Exception:  # noqa: BLE001  one caller's bad line must not hold up the others
+                await self._write_one_by_one(batch)
+                continue
+            for (_, done), count in zip(batch, counts, strict=True):
                 if not done.done():
                     done.set_result(count)
 
-    async def _write_one_by_one(
-        self, batch: list[tuple[list[Fact], dict[str, str], asyncio.Future[int]]]
-    ) -> None:
-        for item in batch:
+    async def _write_one_by_one(self, batch: list[_Item]) -> None:
+        for order, done in batch:
             try:
-                counts = await self._call(partial(self._append_all, batch=[item]))
+                counts = await self._append([order])
             except LedgerConflict as error:
                 self.conflict = self.conflict or str(error)
-                _fail(item[2], error)
-            except LedgerUnavailable as error:
-                _fail(item[2], error)
+                _fail(done, error)
+            except Exception as error:  # noqa: BLE001  it is its caller's
+                _fail(done, error)
             else:
-                if not item[2].done():
-                    item[2].set_result(counts[0])
+                if not done.done():
+                    done.set_result(counts[0])
 
-    def _append_all(
-        self, connection: Connection, batch: list[tuple[list[Fact], dict[str, str], Any]]
-    ) -> list[int]:
-        """Append in order within one transaction; returns how many of each were new."""
-        known = self._known(connection, [f.id for facts, _, _ in batch for f in facts])
-        last = connection.execute(
-            select(entries.c.seq, entries.c.hash).order_by(entries.c.seq.desc()).limit(1)
-        ).first()
-        seq, head = (last.seq, last.hash) if last is not None else (0, GENESIS_HASH)
-        rows: list[dict[str, Any]] = []
-        counts = []
-        for facts, texts, _ in batch:
-            self._keep_terms(connection, texts)
-            before = len(rows)
-            for fact in facts:
-                if fact.id in known:
-                    if known[fact.id] != fact.content:
-                        raise LedgerConflict(
-                            f"entry {fact.id} of claim {fact.claim_uid} is there with other content"
-                        )
-                    continue
-                seq += 1
-                entry = Entry(seq, fact, head)
-                head = entry.hash
-                known[fact.id] = fact.content
-                rows.append(_row(entry, head))
-            counts.append(len(rows) - before)
-        if rows:
-            connection.execute(entries.insert(), rows)
+    async def _append(self, orders: list[Order]) -> list[int]:
+        def write(connection: Connection) -> tuple[list[int], int]:
+            found, _ = head_of(connection)
+            if found < self._written:
+                raise put_back(found, self._written)
+            counts = self._append_all(connection, orders)
+            return counts, found + sum(counts)
+
+        counts, self._written = await self.call(write)
         return counts
 
-    def _known(self, connection: Connection, ids: list[str]) -> dict[str, str]:
-        found: dict[str, str] = {}  # entry id -> content
-        for start in range(0, len(ids), _BATCH):
-            query = select(entries).where(entries.c.id.in_(ids[start : start + _BATCH]))
-            found |= {row.id: _entry(row).fact.content for row in connection.execute(query)}
-        return found
+    def _append_all(self, connection: Connection, orders: list[Order]) -> list[int]:
+        return append_all(connection, orders)
 
-    def _keep_terms(self, connection: Connection, texts: Mapping[str, str]) -> None:
-        if texts:
-            rows = [{"hash": key, "text": text} for key, text in sorted(texts.items())]
-            connection.execute(self._insert(terms).values(rows).on_conflict_do_nothing())
+    async def _in_thread(
+        self, work: Callable[[], T], seconds: float, *, is_long: bool = False
+    ) -> T:
+        """Run work on the ledger's thread, or on that of long reads."""
+        return await (self._reader if is_long else self._worker).run(work, seconds)
 
-    def _insert(self, table: Any) -> Any:
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        return dialect.insert(table)
-
-    async def _call(self, work: Callable[[Connection], T], seconds: float | None = None) -> T:
-        """Run work in one transaction on the ledger's thread."""
-        return await self._in_thread(lambda: self._transact(work), seconds or self._call_seconds)
-
-    async def _in_thread(self, work: Callable[[], T], seconds: float) -> T:
-        """Run work on the ledger's thread; a store that doesn't answer in time is away until that call has ended."""
-        if self._hung is not None and not self._hung.done():
-            raise LedgerUnavailable("the ledger's store doesn't answer")
-        call = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        done, _ = await asyncio.wait({call}, timeout=seconds)
-        if not done:
-            # its result is unknown: every write may be repeated, so nothing is lost and nothing doubled
-            call.add_done_callback(lambda late: late.cancelled() or late.exception())
-            self._hung = call
-            raise LedgerUnavailable(f"the ledger's store hasn't answered for {seconds:.0f} seconds")
-        return call.result()
-
-    def _transact(self, work: Callable[[Connection], T]) -> T:
+    def _transact(self, work: Callable[[Connection], T], *, snapshot: bool = False) -> T:
         for attempt in range(_FORK_TRIES):
             try:
-                if not self._migrated:
-                    self._prepare(self._engine)
-                    self._migrated = True
-                with self._engine.begin() as connection:
+                self._prepare()
+                with begin(self._engine, snapshot=snapshot) as connection:
                     return work(connection)
             except IntegrityError as error:
                 # another writer was first: read its head and try again
                 if attempt == _FORK_TRIES - 1:
                     raise LedgerUnavailable("too many writers on one ledger") from error
             except (DBAPIError, SQLAlchemyError, OSError) as error:
-                text = str(getattr(error, "orig", None) or error).splitlines()[0]
-                raise LedgerUnavailable(f"the ledger's store is away: {text}") from error
+                raise unavailable(error) from error
         raise AssertionError("unreachable")
 
-
-def _entry(row: Row[Any]) -> Entry:
-    fact = Fact(
-        claim_uid=ClaimUID(row.claim_uid),
-        sequence=row.sequence,
-        tenant_uid=TenantUID(row.tenant_uid),
-        lease_uid=LeaseUID(row.lease_uid),
-        kind=EntryKind(row.kind),
-        type=EntryType(row.type),
-        gpus=row.gpus,
-        at_ms=Millis(row.at_ms),
-        price_hash=row.price_hash,
-        tags_hash=row.tags_hash,
-        source_version=row.source_version,
-    )
-    return Entry(row.seq, fact, row.previous_hash)
+    def _prepare(self) -> None:
+        """Look once at the schema, and whether a line is missing: nothing is appended to a broken ledger."""
+        if self._migrated:
+            return
+        if self._read_only:
+            check_schema(self._engine)
+        else:
+            migrate(self._engine)
+            with self._engine.begin() as connection:
+                check_whole(connection)
+        self._migrated = True
 
 
-def _row(entry: Entry, hash_: str) -> dict[str, Any]:
-    fact = entry.fact
-    return {
-        "seq": entry.seq,
-        "id": fact.id,
-        "previous_hash": entry.previous_hash,
-        "hash": hash_,
-        "claim_uid": fact.claim_uid,
-        "sequence": fact.sequence,
-        "tenant_uid": fact.tenant_uid,
-        "lease_uid": fact.lease_uid,
-        "kind": fact.kind.value,
-        "type": fact.type.value,
-        "gpus": fact.gpus,
-        "at_ms": fact.at_ms,
-        "price_hash": fact.price_hash,
-        "tags_hash": fact.tags_hash,
-        "source_version": fact.source_version,
-    }
+@contextlib.contextmanager
+def begin(engine: Any, *, snapshot: bool = False) -> Iterator[Connection]:
+    """Yield a connection in a transaction; with `snapshot` all that is read is of one state."""
+    if not snapshot:
+        with engine.begin() as connection:
+            yield connection
+        return
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            if connection.dialect.name == "sqlite":
+                # the driver begins no transaction for reading by itself
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+
+
+def rows(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
+    """Yield a query's rows, a few in memory at once."""
+    with connection.execution_options(yield_per=_ROWS).execute(query) as result:
+        yield from result
+
+
+def prove(connection: Connection) -> Proof:
+    """Prove all lines and texts, as they are within a transaction."""
+    text_fault = texts_fault((r.hash, r.text) for r in rows(connection, select(terms)))
+    return verify_lines(stored(connection), text_fault)
+
+
+def stored(connection: Connection) -> Iterator[Stored]:
+    """Yield all lines as they are stored, in order."""
+    for row in rows(connection, select(entries).order_by(entries.c.seq)):
+        yield stored_of(row)
+
+
+def check_whole(connection: Connection) -> None:
+    """Raise LedgerUnavailable if a line is missing, by counting them."""
+    count, last = connection.execute(
+        select(func.count(entries.c.seq), func.coalesce(func.max(entries.c.seq), 0))
+    ).one()
+    if count == last:
+        return
+    expected = 1
+    for row in rows(connection, select(entries.c.seq).order_by(entries.c.seq)):
+        if row.seq != expected:
+            raise gap(expected)
+        expected += 1
+    raise AssertionError("unreachable")
 
 
 def _fail(done: asyncio.Future[int], error: Exception) -> None:

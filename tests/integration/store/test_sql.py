@@ -1,66 +1,32 @@
 """The ledger's store on SQLite and on a real PostgreSQL server: one suite."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, select
 
-from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
-from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.entry import EntryKind, EntryType
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
-from sublet.store.database import open_engine
+from sublet.ledger.texts.adjustment import Adjustment
 from sublet.store.sql import SqlLedger
-from tests.harness.postgres import PostgresServer, postgres_server
+from sublet.store.tables import entries
+from sublet.store.trail import SqlTrail
+from tests.builders.lines import PRICE, TEXTS, execute, fact
+from tests.harness.postgres import PostgresServer
 
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres_server() as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/ledger.sqlite"
-    server: PostgresServer = request.getfixturevalue("server")
-    execute(server.url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    return server.url
-
-
-def execute(url: str, *statements: str) -> None:
-    engine = open_engine(url)
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
-
-
-def fact(claim: str, at_ms: int = 5, *, gpus: int = 8, type_: EntryType = EntryType.OPEN) -> Fact:
-    return Fact(
-        ClaimUID(claim),
-        1,
-        TenantUID("t"),
-        LeaseUID("west"),
-        EntryKind.BOUND,
-        type_,
-        gpus,
-        Millis(at_ms),
-        "p",
-        "g",
-        "1",
-    )
-
-
 async def test_facts_are_kept_in_order_and_prove_themselves(url: str):
     ledger = SqlLedger(url)
-    await ledger.append([fact("a"), fact("b")], {"p": "price"})
+    await ledger.append([fact("a"), fact("b")], TEXTS)
     await ledger.append([fact("a", 9, type_=EntryType.CLOSE)], {})
     await ledger.close()
 
@@ -71,7 +37,7 @@ async def test_facts_are_kept_in_order_and_prove_themselves(url: str):
         ("a", "close"),
     ]
     assert (await again.verify()).fault is None
-    assert await again.read_terms(["p"]) == {"p": "price"}
+    assert await again.read_terms([PRICE.hash]) == {PRICE.hash: PRICE.text}
     await again.close()
 
 
@@ -124,7 +90,7 @@ async def test_two_writers_at_once_make_one_chain(url: str):
     ledgers = [SqlLedger(url), SqlLedger(url)]
     await asyncio.gather(*(ledger.start() for ledger in ledgers[:1]))
 
-    await asyncio.gather(*(ledgers[i % 2].append([fact(f"c{i}")], {}) for i in range(60)))
+    await asyncio.gather(*(ledgers[i % 2].append([fact(f"c{i}")], TEXTS) for i in range(60)))
 
     proof = await ledgers[0].verify()
     assert (proof.entries, proof.fault) == (60, None)
@@ -134,10 +100,10 @@ async def test_two_writers_at_once_make_one_chain(url: str):
 
 async def test_a_line_changed_in_the_database_is_found(url: str):
     ledger = SqlLedger(url)
-    await ledger.append([fact("a"), fact("b")], {})
+    await ledger.append([fact("a"), fact("b")], TEXTS)
     execute(url, "UPDATE entries SET gpus = 1 WHERE seq = 1")
 
-    assert "line 2 doesn't follow line 1" in str((await ledger.verify()).fault)
+    assert str((await ledger.verify()).fault).startswith("line 1 was changed")
     await ledger.close()
 
 
@@ -194,7 +160,7 @@ async def test_a_store_that_is_away_is_said_so_and_comes_back(tmp_path: Path):
 async def test_a_disk_that_is_full_is_said_and_costs_no_line(tmp_path: Path):
     url = f"sqlite:///{tmp_path}/ledger.sqlite"
     ledger = SqlLedger(url)
-    await ledger.append([fact("before")], {})
+    await ledger.append([fact("before")], TEXTS)
     with full_disk(ledger):
         many = [fact(f"claim-{i}") for i in range(2_000)]
         with pytest.raises(LedgerUnavailable, match="full"):
@@ -259,3 +225,62 @@ async def test_reading_makes_no_ledger_where_there_is_none(url: str, tmp_path: P
 
 def files_in(folder: Path) -> list[Path]:
     return list(folder.iterdir())
+
+
+async def test_reading_the_whole_ledger_holds_up_no_line(url: str):
+    ledger = SqlLedger(url)
+    await ledger.append([fact("a")], TEXTS)
+    reading, written = threading.Event(), threading.Event()
+
+    def read(connection: Connection) -> bool:
+        connection.execute(select(entries)).all()
+        reading.set()
+        return written.wait(20)
+
+    long = asyncio.create_task(ledger.read(read))
+    await asyncio.to_thread(reading.wait, 20)
+    assert await ledger.append([fact("b")], {}) == 1
+    written.set()
+
+    assert await long
+    await ledger.close()
+
+
+async def test_what_is_read_at_length_is_of_one_state(url: str):
+    ledger = SqlLedger(url)
+    await ledger.append([fact("a")], TEXTS)
+    reading, written = threading.Event(), threading.Event()
+
+    def read(connection: Connection) -> list[int]:
+        before = len(connection.execute(select(entries)).all())
+        reading.set()
+        written.wait(20)
+        return [before, len(connection.execute(select(entries)).all())]
+
+    long = asyncio.create_task(ledger.read(read))
+    await asyncio.to_thread(reading.wait, 20)
+    await ledger.append([fact("b")], {})
+    written.set()
+
+    assert await long == [1, 1]
+    await ledger.close()
+
+
+async def test_an_adjustment_is_a_persons_word_in_the_audit_trail_too(url: str):
+    said = Adjustment(period="2026-11", amount="-12.50", currency="USD", reason="late", by="ann")
+    line = replace(
+        fact("t"),
+        kind=EntryKind.ADJUSTMENT,
+        type=EntryType.SET,
+        price_hash=said.hash,
+        tags_hash="",
+    )
+    ledger = SqlLedger(url)
+    for _ in range(2):
+        await ledger.append([line], {said.hash: said.text})
+
+    (kept,) = await SqlTrail(ledger).lines()
+    assert (kept.record.what, kept.record.who) == ("adjust", "ann")
+    assert (kept.record.after, kept.record.reason) == ("-12.50 USD for 2026-11", "late")
+    assert (await ledger.verify()).fault is None
+    await ledger.close()

@@ -14,8 +14,8 @@ from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from sublet.ledger.interval import intervals
 from tests.builders.api import NOW
+from tests.builders.edges import edges_of
 from tests.builders.fleet import after, view
-from tests.builders.lines import edges_of
 from tests.builders.moves import leased, running
 
 GONE, NOT_READY, MISSING = DowntimeCause

@@ -12,8 +12,8 @@ from sublet.book.decisions import Silence
 from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, claim
+from tests.builders.edges import edges_of
 from tests.builders.fleet import after, reserve_of, view
-from tests.builders.lines import edges_of
 from tests.builders.moves import leased, running
 
 MINUTE, HOUR = 60_000, 3_600_000

@@ -33,7 +33,7 @@ class Store(Book):
         self.terms: dict[str, str] = {}
         self.away = False
 
-    async def append(self, facts, terms):
+    async def append(self, facts, terms, records=()):
         self.terms |= terms
         return await super().append(facts, terms)
 

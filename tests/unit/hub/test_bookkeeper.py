@@ -21,7 +21,7 @@ class Store(Book):
         self.open = asyncio.Event()
         self.open.set()
 
-    async def append(self, facts, terms):
+    async def append(self, facts, terms, records=()):
         self.tries += 1
         await self.open.wait()
         if self.fault is not None:

@@ -33,11 +33,11 @@ class Store(Book):
         self.texts: dict[str, str] = {}
         self.is_away = False
 
-    async def append(self, facts, terms):
+    async def append(self, facts, terms, records=()):
         if self.is_away:
             raise LedgerUnavailable("away")
         self.texts |= terms
-        return await super().append(facts, terms)
+        return await super().append(facts, terms, records)
 
     async def facts_of(self, claim_uids):
         if self.is_away:

@@ -11,7 +11,7 @@ from sublet.ledger.chain import verify
 from sublet.ledger.entry import BILLED, GENESIS_HASH, Entry, EntryKind
 from sublet.ledger.interval import intervals
 from tests.builders.api import NOW, as_claim
-from tests.builders.lines import edges_of
+from tests.builders.edges import edges_of
 from tests.unit.api.test_claim_status import LATER, bound, releasing, reserved, with_status
 
 
@@ -24,7 +24,7 @@ class Book:
     async def intend_bound(self, claim_uid, sequence, at_ms):
         return at_ms
 
-    async def append(self, facts, terms):
+    async def append(self, facts, terms, records=()):
         known = {e.fact.id for e in self.entries}
         new = [f for f in facts if f.id not in known]
         for fact in new:

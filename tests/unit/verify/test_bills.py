@@ -18,9 +18,9 @@ from sublet.verify.find import find_violations
 from sublet.verify.lines import line_of, lines_of
 from sublet.verify.world import LedgerSeen
 from tests.builders.api import NOW, as_lease, lease
+from tests.builders.edges import edges_of
 from tests.builders.fleet import released
 from tests.builders.histories import histories, passes
-from tests.builders.lines import edges_of
 from tests.builders.worlds import (
     LATER,
     NODES,

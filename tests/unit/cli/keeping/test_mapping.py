@@ -19,8 +19,8 @@ from sublet.cli.keeping.possession import Possession
 from sublet.cli.keeping.restore import restored_status
 from sublet.hub.meter import facts_of
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
+from tests.builders.edges import edges_of
 from tests.builders.fleet import bound, carried_out, inventory, nodes, reserve_of, view
-from tests.builders.lines import edges_of
 from tests.builders.restored import adopted, on_the_wire, parsed, restored
 
 WEST = as_lease(lease("west"))

@@ -1,0 +1,139 @@
+"""Where `sublet ledger` reads: the database, opened for reading, or the operator's admin endpoint."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from sublet.api.times import Millis, format_instant
+from sublet.cli.admin import fetch, forwarded
+from sublet.cli.connect import connect
+from sublet.cli.problems import Problem
+from sublet.ledger.audit import AuditLine, read_audit
+from sublet.ledger.chain import Proof
+from sublet.ledger.entry import Entry
+from sublet.ledger.line import read_line
+from sublet.store.sql import SqlLedger
+from sublet.store.trail import SqlTrail
+
+_PATH: Final = "/admin/v1/ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which records of the audit trail."""
+
+    claim: str | None = None
+    lease: str | None = None
+    since_ms: Millis | None = None
+
+
+class Source(Protocol):
+    """A ledger that is read."""
+
+    async def verify(self) -> tuple[Proof, Proof]:
+        """Prove the ledger and its audit trail."""
+
+    async def position(self, seq: int = 0) -> tuple[int, str, str | None]:
+        """Return how many lines there are, the last one's hash, and the hash of one line, None if it isn't there."""
+
+    async def lines(self, after: int, count: int) -> list[Entry]:
+        """Return so many lines after one."""
+
+    async def audit(self, query: AuditQuery) -> list[AuditLine]:
+        """Return records of the audit trail, in order."""
+
+
+class DatabaseSource:
+    """The database itself."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self._ledger, self._trail = ledger, SqlTrail(ledger)
+
+    async def verify(self) -> tuple[Proof, Proof]:
+        """Prove the ledger and its audit trail."""
+        return await self._ledger.verify(), await self._trail.verify()
+
+    async def position(self, seq: int = 0) -> tuple[int, str, str | None]:
+        """Return how many lines there are, the last one's hash, and the hash of one line, None if it isn't there."""
+        return await self._ledger.position(seq)
+
+    async def lines(self, after: int, count: int) -> list[Entry]:
+        """Return so many lines after one."""
+        return await self._ledger.read_entries(after, count)
+
+    async def audit(self, query: AuditQuery) -> list[AuditLine]:
+        """Return records of the audit trail, in order."""
+        return await self._trail.lines(
+            subject=query.claim, lease=query.lease, since_ms=query.since_ms
+        )
+
+
+class AdminSource:
+    """The operator's admin endpoint."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base.rstrip("/")
+
+    async def verify(self) -> tuple[Proof, Proof]:
+        """Prove the ledger and its audit trail, there."""
+        answer = await self._ask("/verify", {})
+        both = (answer, answer["audit"])
+        first, second = (Proof(int(x["entries"]), str(x["head"]), x["fault"]) for x in both)
+        return first, second
+
+    async def position(self, seq: int = 0) -> tuple[int, str, str | None]:
+        """Return how many lines there are, the last one's hash, and the hash of one line, None if it isn't there."""
+        answer = await self._ask("/position", {"seq": str(seq)})
+        return int(answer["entries"]), str(answer["head"]), answer["hash"]
+
+    async def lines(self, after: int, count: int) -> list[Entry]:
+        """Return so many lines after one."""
+        found: list[Entry] = []
+        while len(found) < count:
+            last = found[-1].seq if found else after
+            page = (await self._ask("/entries", {"after": str(last)}))["items"]
+            if not page:
+                break
+            found += [read_line(item)[0] for item in page]
+        return found[:count]
+
+    async def audit(self, query: AuditQuery) -> list[AuditLine]:
+        """Return records of the audit trail, in order."""
+        wanted = {"claim": query.claim, "lease": query.lease}
+        params = {name: value for name, value in wanted.items() if value}
+        if query.since_ms is not None:
+            params["since"] = format_instant(query.since_ms)
+        found: list[AuditLine] = []
+        while True:
+            last = str(found[-1].seq if found else 0)
+            page = (await self._ask("/audit", {**params, "after": last}))["items"]
+            if not page:
+                return found
+            found += [read_audit(item) for item in page]
+
+    async def _ask(self, path: str, params: dict[str, str]) -> dict[str, Any]:
+        return await fetch(self._base, _PATH + path, params)
+
+
+@asynccontextmanager
+async def open_source(
+    database: str | None, admin: str | None, *, context: str | None, namespace: str
+) -> AsyncIterator[Source]:
+    """Yield the ledger: at the endpoint if one is given, else in the database, else through a port-forward."""
+    try:
+        if admin is not None:
+            yield AdminSource(admin)
+        elif database is not None:
+            ledger = SqlLedger(database, read_only=True)
+            try:
+                yield DatabaseSource(ledger)
+            finally:
+                await ledger.close()
+        else:
+            async with connect(context) as hub, forwarded(hub, namespace, context) as base:
+                yield AdminSource(base)
+    except (KeyError, TypeError) as error:
+        raise Problem(
+            f"the admin endpoint doesn't answer as this version of sublet knows it ({error})"
+        ) from error

@@ -1,0 +1,149 @@
+"""Appending to the ledger within one transaction: facts, the texts of their hashes, and what a person said of money.
+
+Two writers on one database can't fork the chain: each line names the one before it, uniquely, so the later of two gets an
+IntegrityError, which whoever runs the transaction answers by trying again on the new head.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sublet.ledger.audit import AuditLine, AuditRecord
+from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, Fact, line_hash
+from sublet.ledger.port import LedgerConflict
+from sublet.ledger.texts.adjustment import Adjustment
+from sublet.store.rows import audit_row, entry_of, row_of
+from sublet.store.tables import audit, entries, terms
+
+BATCH: Final = 500
+"""Bound parameters per statement have limits."""
+
+_NAMES: Final = ", ".join(f'"{c.name}"' for c in entries.columns)
+_INSERT: Final = {
+    name: f"INSERT INTO entries ({_NAMES}) VALUES ({', '.join([place] * len(entries.columns))})"  # noqa: S608  our own names
+    for name, place in (("sqlite", "?"), ("postgresql", "%s"))
+}
+"""dialect -> statement that takes a row as `row_of` makes it"""
+
+
+class Order(NamedTuple):
+    """What one caller wants appended."""
+
+    facts: list[Fact]
+    texts: dict[str, str]
+    """hash -> text"""
+    records: list[AuditRecord]
+    """For the audit trail."""
+
+
+def head_of(connection: Connection, table: Table = entries) -> tuple[int, str]:
+    """Return how many lines a chained table has, and the last one's hash."""
+    query = select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1)
+    last = connection.execute(query).first()
+    return (last.seq, last.hash) if last is not None else (0, GENESIS_HASH)
+
+
+def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
+    """Append in order; return how many lines of each order were new. Raises LedgerConflict."""
+    numbered = [([(f.id, f) for f in o.facts], o.texts) for o in orders]
+    known = _known(connection, [id_ for facts, _ in numbered for id_, _ in facts])
+    seq, head = head_of(connection)
+    rows: list[tuple[Any, ...]] = []
+    counts = []
+    said = [record for order in orders for record in order.records]
+    for facts, texts in numbered:
+        keep_texts(connection, texts)
+        before = len(rows)
+        for id_, fact in facts:
+            content = fact.content
+            if id_ in known:
+                if known[id_] != content:
+                    raise LedgerConflict(
+                        f"entry {id_} of claim {fact.claim_uid} is there with other content"
+                    )
+                continue
+            seq += 1
+            hash_ = line_hash(head, seq, id_, content, fact.source_version)
+            rows.append(row_of(Entry(seq, fact, head), id_, hash_))
+            known[id_], head = content, hash_
+            if fact.kind is EntryKind.ADJUSTMENT and fact.price_hash in texts:
+                said.append(_adjusted(fact, texts[fact.price_hash]))
+        counts.append(len(rows) - before)
+    insert_entries(connection, rows)
+    if said:
+        append_records(connection, said)
+    return counts
+
+
+def insert_entries(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Insert lines as `row_of` makes them."""
+    if rows:
+        # plain text and tuples: binding by name costs as much as all the rest of a line
+        connection.exec_driver_sql(_INSERT[connection.dialect.name], rows)
+
+
+def append_records(connection: Connection, records: Iterable[AuditRecord]) -> int:
+    """Append to the audit trail what isn't there by its id; return how much was new."""
+    by_id = {r.id: r for r in reversed(list(records))}  # the first of two that are the same
+    ids = list(by_id)
+    known: set[str] = set()
+    for start in range(0, len(ids), BATCH):
+        query = select(audit.c.id).where(audit.c.id.in_(ids[start : start + BATCH]))
+        known |= set(connection.execute(query).scalars())
+    seq, head = head_of(connection, audit)
+    rows = []
+    for record in sorted(
+        (r for i, r in by_id.items() if i not in known), key=lambda r: (r.at_ms, r.id)
+    ):
+        seq += 1
+        line = AuditLine(seq, record, head)
+        rows.append(audit_row(line))
+        head = line.hash
+    if rows:
+        connection.execute(audit.insert(), rows)
+    return len(rows)
+
+
+def keep_texts(connection: Connection, texts: Mapping[str, str]) -> None:
+    """Keep texts by their hashes; what is there stays."""
+    pairs = sorted(texts.items())
+    for start in range(0, len(pairs), BATCH):
+        rows = [{"hash": key, "text": text} for key, text in pairs[start : start + BATCH]]
+        connection.execute(insert(connection, terms).values(rows).on_conflict_do_nothing())
+
+
+def insert(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that can say ON CONFLICT."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+def _known(connection: Connection, ids: list[str]) -> dict[str, str]:
+    """Return what is there of these ids: id -> content."""
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), BATCH):
+        query = select(entries).where(entries.c.id.in_(ids[start : start + BATCH]))
+        rows: list[Row[Any]] = list(connection.execute(query))
+        found |= {row.id: entry_of(row).fact.content for row in rows}
+    return found
+
+
+def _adjusted(fact: Fact, text: str) -> AuditRecord:
+    """Return the record of an adjustment, which is a person's word and a line of the ledger at once."""
+    said = Adjustment.read(text)
+    return AuditRecord(
+        what="adjust",
+        who=said.by,
+        kind="GpuTenant",
+        subject_uid=fact.tenant_uid,
+        subject=said.namespace,
+        lease_uid="",
+        lease="",
+        key=fact.id,
+        before="",
+        after=f"{said.amount} {said.currency} for {said.period}",
+        reason=said.reason,
+        at_ms=fact.at_ms,
+    )

@@ -1,0 +1,71 @@
+"""Lines of the ledger and of the audit trail as rows of their tables, and back."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row
+
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.times import Millis
+from sublet.ledger.audit import AuditLine, AuditRecord
+from sublet.ledger.chain import Stored
+from sublet.ledger.entry import Entry, EntryKind, EntryType, Fact
+
+_RECORD = tuple(AuditRecord.__dataclass_fields__)
+
+
+def entry_of(row: Row[Any]) -> Entry:
+    """Return the line that a row says."""
+    fact = Fact(
+        claim_uid=ClaimUID(row.claim_uid),
+        sequence=row.sequence,
+        tenant_uid=TenantUID(row.tenant_uid),
+        lease_uid=LeaseUID(row.lease_uid),
+        kind=EntryKind(row.kind),
+        type=EntryType(row.type),
+        gpus=row.gpus,
+        at_ms=Millis(row.at_ms),
+        price_hash=row.price_hash,
+        tags_hash=row.tags_hash,
+        source_version=row.source_version,
+    )
+    return Entry(row.seq, fact, row.previous_hash)
+
+
+def stored_of(row: Row[Any]) -> Stored:
+    """Return the line with the id and the hash that stand beside it."""
+    return Stored(entry_of(row), row.id, row.hash)
+
+
+def row_of(entry: Entry, fact_id: str, hash_: str) -> tuple[Any, ...]:
+    """Return the row of a line in the order of the table's columns; its id and hash are at hand."""
+    fact = entry.fact
+    return (
+        entry.seq,
+        fact_id,
+        entry.previous_hash,
+        hash_,
+        fact.claim_uid,
+        fact.sequence,
+        fact.tenant_uid,
+        fact.lease_uid,
+        str(fact.kind),
+        str(fact.type),
+        fact.gpus,
+        fact.at_ms,
+        fact.price_hash,
+        fact.tags_hash,
+        fact.source_version,
+    )
+
+
+def audit_of(row: Row[Any]) -> AuditLine:
+    """Return the line of the trail that a row says."""
+    record = AuditRecord(**{name: getattr(row, name) for name in _RECORD})
+    return AuditLine(row.seq, record, row.previous_hash)
+
+
+def audit_row(line: AuditLine) -> dict[str, Any]:
+    """Return the row of a line of the trail."""
+    place = {"seq": line.seq, "id": line.record.id, "previous_hash": line.previous_hash}
+    return place | {"hash": line.hash} | asdict(line.record)
