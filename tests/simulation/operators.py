@@ -22,6 +22,8 @@ from tests.simulation.network import Network
 
 HUB: Final = "https://hub.sim:6443"
 NAMESPACE: Final = "sublet-system"
+SETTLE_SECONDS: Final = 30.0
+"""Shorter than the quiet by which rest is told: a node whose GPUs came back lately isn't idle yet."""
 DRIFT_SECONDS: Final = 20.0
 """What was made is looked at so often: often enough for a short history."""
 PROBE_SECONDS: Final = 20.0
@@ -102,6 +104,7 @@ class Replica:
             allow_local_clusters=True,
             leader_election=self._elects,
             drift_seconds=DRIFT_SECONDS,
+            gpu_settle_seconds=SETTLE_SECONDS,
             probe_seconds=PROBE_SECONDS,
         )
         operator = Operator(settings, hub, self.clock, self._database.ledger())

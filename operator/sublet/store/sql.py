@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -68,13 +68,15 @@ class SqlLedger:
     async def intend_bound(self, claim_uid: ClaimUID, sequence: int, at_ms: Millis) -> Millis:
         """Record from when a claim will be billed; the first writer's instant is returned to all.
 
-        Raises LedgerConflict while a conflict stands: what can't be billed must not begin.
+        Never before the claim's last bill ended: a clock that went back would bill that time twice. Raises LedgerConflict while a conflict stands: what can't be billed must not begin.
         """
         if self.conflict is not None:
             raise LedgerConflict(f"no new binds until the ledger is looked at: {self.conflict}")
-        row = {"claim_uid": claim_uid, "sequence": sequence, "at_ms": at_ms}
 
         def write(connection: Connection) -> Millis:
+            ended = connection.execute(_last_end(claim_uid)).scalar()
+            begins = max(at_ms, ended if ended is not None else at_ms)
+            row = {"claim_uid": claim_uid, "sequence": sequence, "at_ms": begins}
             connection.execute(self._insert(intents).values(row).on_conflict_do_nothing())
             found = select(intents.c.at_ms).where(
                 intents.c.claim_uid == claim_uid, intents.c.sequence == sequence
@@ -261,6 +263,12 @@ class SqlLedger:
                 text = str(getattr(error, "orig", None) or error).splitlines()[0]
                 raise LedgerUnavailable(f"the ledger's store is away: {text}") from error
         raise AssertionError("unreachable")
+
+
+def _last_end(claim_uid: ClaimUID) -> Select[tuple[int | None]]:
+    """Return the question until when a claim was billed; None if it never was."""
+    billed = (entries.c.claim_uid == claim_uid, entries.c.kind == EntryKind.BOUND)
+    return select(func.max(entries.c.at_ms)).where(*billed, entries.c.type == EntryType.CLOSE)
 
 
 def _entry(row: Row[Any]) -> Entry:
