@@ -86,6 +86,7 @@ class _Player:
         self._leased = leased
         self._own = {r.identity for step in bind.steps for r in step if "/nodes/" in r.path}
         self._tenant: ApiServer | None = None
+        self._versions: dict[str, str] = {}  # path -> resourceVersion that was answered last
 
     async def play(self) -> None:
         for step in self._bind.steps:
@@ -95,9 +96,9 @@ class _Player:
         path, text = self._mine(request.path), self._mine(request.body)
         is_status = request.method == "PUT" and path.endswith("/status")
         if is_status:
-            body = json.loads(text)
-            body["metadata"]["resourceVersion"] = self._claim["metadata"]["resourceVersion"]
-            text = json.dumps(body)
+            text = _at_version(text, self._claim["metadata"]["resourceVersion"])
+        elif request.method == "PUT" and path in self._versions:
+            text = _at_version(text, self._versions[path])  # a bind that lost a race wrote it twice
         try:
             answer = await self._server(request).request(
                 request.method, path, params=request.params,
@@ -107,6 +108,10 @@ class _Player:
             raise AssertionError(f"{request.method} {path}: {error}") from error
         if is_status:
             self._claim = json.loads(answer)
+        elif request.method in ("POST", "PUT") and "/secrets" in path:
+            meta = json.loads(answer)["metadata"]
+            at = path if request.method == "PUT" else f"{path}/{meta['name']}"
+            self._versions[at] = meta["resourceVersion"]
         if path.endswith("/token"):
             self._tenant = self._leased.with_token(json.loads(answer)["status"]["token"])
 
@@ -121,6 +126,13 @@ class _Player:
         for old, new in self._pairs:
             text = text.replace(old, new)
         return text
+
+
+def _at_version(text: str, version: str) -> str:
+    """Return an object that is to replace this version of it."""
+    body = json.loads(text)
+    body["metadata"]["resourceVersion"] = version
+    return json.dumps(body)
 
 
 def node_of(claim: dict[str, Any]) -> tuple[str, str]:

@@ -16,7 +16,7 @@ import structlog
 
 from sublet.fleet import registry
 from sublet.fleet.kubeconfig import parse_kubeconfig
-from sublet.kube.informer import RELIST_SECONDS
+from sublet.kube.informer import RELIST_SECONDS, WATCH_SECONDS
 from tests.simulation.actors import Actors
 from tests.simulation.checks import Checks
 from tests.simulation.loop import Deadlock, SimLoop
@@ -95,8 +95,9 @@ async def _live(world: World, checks: Checks) -> None:
             replica.retire()
     checks.calm_at = checks.rested_at = world.last_write_at = world.loop.time()
     if world.rewound:
-        # an operator's own answers may be ahead of a restored server; the hourly list settles it
-        await asyncio.sleep(RELIST_SECONDS * 1.25)
+        # an operator's own answers may be ahead of a restored server; the list that comes when the watch of that hour
+        # ends settles it
+        await asyncio.sleep(RELIST_SECONDS * 1.25 + WATCH_SECONDS[1])
     end = world.loop.time() + PATIENCE_SECONDS
     while not world.violations and world.loop.time() < end:
         await asyncio.sleep(10.0)

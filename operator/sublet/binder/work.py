@@ -16,6 +16,7 @@ from sublet.api.ids import LeaseUID
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.api.move_status import fresh_nodes
 from sublet.api.relocation import Move
+from sublet.api.times import Millis
 from sublet.binder.access import SecretTaken, renewal_ms
 from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
 from sublet.binder.forced import release_by_all_means
@@ -160,10 +161,12 @@ class Works:
             if allocation_of(live).sequence != allocation_of(claim).sequence:
                 return live  # another reservation by now: it was not the one that is to end
             if not is_true(live.status.conditions, "Releasing"):
+                held = allocation_of(live)
                 decided = Release(
                     cause=decision.cause,
-                    release_time=decision.release_ms,
-                    sequence=allocation_of(live).sequence,
+                    # bound since it was decided, by another clock or after its time was over: billed for nothing then
+                    release_time=Millis(max(decision.release_ms, held.bound_time or 0)),
+                    sequence=held.sequence,
                 )
                 now = self._tools.clock.now_ms()
                 live = await self._write(

@@ -44,7 +44,7 @@ SHORT_WATCH_SECONDS: Final = 1.0
 """A server that ends watches sooner than this is asked again only after a wait."""
 MAX_BACKOFF_SECONDS: Final = 60.0
 FIRST_BACKOFF_SECONDS: Final = 0.5
-_WATCH_SECONDS: Final = (240, 360)
+WATCH_SECONDS: Final = (240, 360)
 
 RELIST_SECONDS: Final = 3_600.0
 """A watch may lose an event for good; the whole list shows it. Spread by a quarter, so that clusters don't list together."""
@@ -225,7 +225,7 @@ class Informer(Generic[T]):
             watch="1",
             allowWatchBookmarks="true",
             resourceVersion=self._version,
-            timeoutSeconds=str(random.randint(*_WATCH_SECONDS)),
+            timeoutSeconds=str(random.randint(*WATCH_SECONDS)),
         )
         try:
             async with self._api.stream(

@@ -3,13 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, Select, func, select
 
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
 from sublet.ledger.audit import AuditLine, AuditRecord
 from sublet.ledger.chain import Stored
 from sublet.ledger.entry import Entry, EntryKind, EntryType, Fact
+from sublet.store.tables import entries
 
 _RECORD = tuple(AuditRecord.__dataclass_fields__)
 
@@ -30,6 +31,12 @@ def entry_of(row: Row[Any]) -> Entry:
         source_version=row.source_version,
     )
     return Entry(row.seq, fact, row.previous_hash)
+
+
+def last_end(claim_uid: ClaimUID) -> Select[tuple[int | None]]:
+    """Return the question until when a claim was billed; None if it never was."""
+    billed = (entries.c.claim_uid == claim_uid, entries.c.kind == EntryKind.BOUND)
+    return select(func.max(entries.c.at_ms)).where(*billed, entries.c.type == EntryType.CLOSE)
 
 
 def stored_of(row: Row[Any]) -> Stored:

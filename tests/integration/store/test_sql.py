@@ -86,6 +86,17 @@ async def test_the_first_intent_wins(url: str):
     await other.close()
 
 
+async def test_a_clock_that_went_back_bills_no_time_twice(url: str):
+    ledger = SqlLedger(url)
+    await ledger.append([fact("a", 100), fact("a", 500, type_=EntryType.CLOSE)], {})
+    await ledger.append([fact("b", 100)], {})
+
+    assert await ledger.intend_bound(ClaimUID("a"), 2, Millis(300)) == 500
+    assert await ledger.intend_bound(ClaimUID("a"), 3, Millis(700)) == 700
+    assert await ledger.intend_bound(ClaimUID("b"), 2, Millis(300)) == 300
+    await ledger.close()
+
+
 async def test_two_writers_at_once_make_one_chain(url: str):
     ledgers = [SqlLedger(url), SqlLedger(url)]
     await asyncio.gather(*(ledger.start() for ledger in ledgers[:1]))
