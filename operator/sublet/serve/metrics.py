@@ -46,18 +46,17 @@ class Timings:
             registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
         )
-
         self._rates = Gauge(
             "sublet_rates_refused",
             "1 while the file of exchange rates can't be taken over; the table before it holds.",
             registry=self.registry,
         )
+        self._unexported: Gauge | None = None
+        """Only where there is a sink, and only on the replica that sends."""
 
     def rates_refused(self, is_refused: bool) -> None:
         """Record whether the file of exchange rates holds."""
         self._rates.set(is_refused)
-        self._unexported: Gauge | None = None
-        """Only where there is a sink, and only on the replica that sends."""
 
     def unexported(self, count: int) -> None:
         """Record how many lines of the ledger weren't sent as events yet."""

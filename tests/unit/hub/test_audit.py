@@ -166,7 +166,7 @@ async def test_a_replay_writes_nothing_and_what_has_lines_is_written_with_them(t
 
     for _ in range(2):  # two operators, one after the other
         chronicle = Chronicle(ledger, SystemClock(), leases=lambda: [lost_lease()], tenants=list)
-        await ClaimMeter(ledger, chronicle.records).settle(claim)
+        await ClaimMeter(ledger, records=chronicle.records).settle(claim)
         await chronicle.write([claim])
 
     lines = await SqlTrail(ledger).lines()
