@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sublet.api.downtime import DowntimeCause
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
@@ -10,9 +11,12 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID
 from sublet.api.times import Millis
 from sublet.fleet.facts import ClusterHealth
-from sublet.ledger.entry import Entry, Fact
-from sublet.ledger.entry import GENESIS_HASH
-from tests.builders.wholesale import Scribe
+from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, EntryType, Fact
+from sublet.ledger.texts.adjustment import Adjustment
+from sublet.ledger.texts.evidence import Evidence
+from sublet.serve.look import Look
+from sublet.serve.metrics import Snapshot
+from tests.builders.wholesale import Scribe, When
 
 
 class Lines:
@@ -89,3 +93,34 @@ class Memory:
 
     def hub_ahead_seconds(self) -> int | None:
         return None
+
+
+def down(scribe: Scribe, claim: str, lease_uid: str, gpus: int, begin: When, end: When | None, cause: str) -> None:  # fmt: skip
+    """Write when GPUs of a claim didn't work, and why."""
+    said = Evidence(cause=DowntimeCause(cause))
+    scribe.texts[said.hash] = said.text
+    for type_, when in ((EntryType.OPEN, begin), (EntryType.CLOSE, end)):
+        if when is not None:
+            scribe._add(
+                EntryKind.DOWNTIME, type_, when, claim, lease_uid,
+                tenant="acme", gpus=gpus, price_hash=said.hash,
+            )  # fmt: skip
+
+
+def adjusted(scribe: Scribe, tenant: str, when: When, amount: str) -> None:
+    """Write what a person charged or credited a tenant."""
+    said = Adjustment(period="2026-09", amount=amount, currency="USD", reason="goodwill", by="ana")
+    scribe.texts[said.hash] = said.text
+    scribe._add(
+        EntryKind.ADJUSTMENT, EntryType.SET, when, f"{tenant}-{amount}", LeaseUID(""),
+        tenant=tenant, price_hash=said.hash,
+    )  # fmt: skip
+
+
+def samples(look: Look, memory: Any, now_ms: Millis) -> dict[tuple[str, ...], float]:
+    """Return what a scrape shows of a ledger: (series without its prefix, values of the labels) -> value."""
+    return {
+        (sample.name.removeprefix("sublet_"), *sample.labels.values()): sample.value
+        for family in Snapshot(memory, now_ms, look).collect()
+        for sample in family.samples
+    }

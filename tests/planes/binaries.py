@@ -40,7 +40,7 @@ _MODULES: dict[str, _Module] = {
     "etcd": _Module({"etcd": "go.etcd.io/etcd/server/v3"}),
     "kwok": _Module({"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
     "helm": _Module({"helm": "helm.sh/helm/v4/cmd/helm"}),
-    # without the clouds' service discovery it takes half the time; a browser's pages aren't built either
+    # without the clouds' service discovery and without pages for a browser, which no test needs
     "prometheus": _Module(
         {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in _PROMETHEUS},
         tags="remove_all_sd",
@@ -72,7 +72,9 @@ def find(name: str) -> Path:
     variable = "TEST_ASSET_" + name.upper().replace("-", "_").replace(".", "_")
     if given := os.environ.get(variable):
         return Path(given)
-    module = "kwok" if name in _STAGES else next(m for m, x in _MODULES.items() if name in x.programs)
+    module = (
+        "kwok" if name in _STAGES else next(m for m, x in _MODULES.items() if name in x.programs)
+    )
     for folder in filter(None, (os.environ.get("KUBEBUILDER_ASSETS"), str(cache_folder(module)))):
         if (path := Path(folder, name)).exists():
             return path
