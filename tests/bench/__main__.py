@@ -2,13 +2,14 @@
 
 import sys
 
-from tests.bench import clusters, focus, handover, ledger, openb, planes, pure, restart
+from tests.bench import clusters, focus, handover, ledger, openb, planes, pure, restart, scrape
 from tests.bench.results import Row, show, write
 
 PARTS = {
     "pure": pure,
     "focus": focus,
     "ledger": ledger,
+    "scrape": scrape,
     "openb": openb,
     "planes": planes,
     "clusters": clusters,
