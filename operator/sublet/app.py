@@ -70,7 +70,6 @@ from sublet.serve.admin import Admin
 from sublet.serve.auth import MetricsGate
 from sublet.serve.books import LedgerBooks
 from sublet.serve.claims import claims_of
-from sublet.serve.horizon import horizon
 from sublet.serve.server import Public, listen_as
 from sublet.serve.timings import Timings
 from sublet.settings import Settings, load_settings
@@ -207,7 +206,7 @@ class Operator:
             lambda: self.leadership.hub_ahead_seconds,
         )
         retention = settings.metrics_retention_seconds
-        self.books = LedgerBooks(self.ledger, self.clock, retention_seconds=retention)
+        self.books = LedgerBooks(self.ledger, retention_seconds=retention)
         self._tasks: list[asyncio.Task[Any]] = []
         self._runners: list[web.AppRunner] = []
         self.stop = asyncio.Event()
@@ -229,7 +228,6 @@ class Operator:
         self._spawn(self.rates.run(self.leads))
         self._spawn(self.chronicle.run())
         self._spawn(self.outbox.run())
-        self._spawn(self.books.run(lambda: horizon(self.memory, self.clock.now_ms())))
         self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
         if self.settings.leader_election:
             self._spawn(self.leadership.run())
@@ -270,6 +268,7 @@ class Operator:
         admin = Admin(
             self.memory, self.ledger, self.books, self.clock, last_pass=self.recorder.last
         )
+        self._spawn(public.run())
         self._runners += await listen_as(settings, public=public.app(), admin=admin.app())
 
     async def _try_ledger(self) -> None:

@@ -1,20 +1,16 @@
 """The ledger as metrics and usage see it: folded once, then carried on line by line in the background.
 
-So a scrape reads the few lines that are new, adds up what lasts, and never reads the ledger again. Written by its own task and
-by scrapes, one at a time.
+So a scrape reads the few lines that are new, adds up what lasts, and never reads the ledger again. Written by the listener's task
+and by scrapes, one at a time.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Final
 
-import structlog
-
 from sublet.api.ids import LeaseUID
-from sublet.clock import Clock
 from sublet.ledger.entry import Entry, EntryKind
-from sublet.ledger.interval import BrokenLedger, Interval, intervals
-from sublet.ledger.port import LedgerUnavailable
+from sublet.ledger.interval import Interval, intervals
 from sublet.ledger.terms import PriceTerms, parse_price
 from sublet.rating.books import Books
 from sublet.serve.horizon import Horizon
@@ -23,8 +19,6 @@ from sublet.serve.states import EVERY_LINES, LeaseStates
 from sublet.serve.sums import Ledgered
 from sublet.store.sql import SqlLedger
 
-EVERY_SECONDS: Final = 10.0
-"""How often the books are carried on without anybody asking, and leases' states are rated anew."""
 RETENTION_SECONDS: Final = 3_600
 _PAGE: Final = 5_000
 _HASHES: Final = 500
@@ -38,32 +32,27 @@ _ONCE: Final = frozenset({EntryKind.TERMS, EntryKind.ADJUSTMENT})
 class LedgerBooks:
     """Running totals over the ledger."""
 
-    def __init__(
-        self, ledger: SqlLedger, clock: Clock, *, retention_seconds: int = RETENTION_SECONDS
-    ) -> None:
+    def __init__(self, ledger: SqlLedger, *, retention_seconds: int = RETENTION_SECONDS) -> None:
         self._ledger = ledger
-        self._clock = clock
         self._texts: MutableMapping[str, str] = {}  # hash -> text
         self._books = Books(self._texts)
         self._ledgered = Ledgered(self._books, retention_seconds * 1_000)
         self._looking = Looking(self._ledgered)
         self._states = LeaseStates(self._books)
-        self._rated: tuple[float, Look | None] = (float("-inf"), None)
+        self._rated: Look | None = None
         self._seq = 0
         self._prices: dict[str, PriceTerms] = {}
         self._turn = asyncio.Lock()
 
-    async def run(self, horizon: Callable[[], Horizon]) -> None:
-        """Carry the books on for ever; a ledger that can't be read now is read later."""
-        while True:
-            try:
-                await self.look(horizon())
-            except (LedgerUnavailable, BrokenLedger) as error:
-                structlog.get_logger().warning("ledger not read", why="metrics", error=str(error))
-            await asyncio.sleep(EVERY_SECONDS)
+    async def carry_on(self, horizon: Horizon) -> None:
+        """Read what is new and rate leases' states anew; raises as `look`."""
+        await self.look(horizon, rate=True)
 
-    async def look(self, horizon: Horizon) -> Look:
-        """Return the ledger as far as it is known; raises LedgerUnavailable, and BrokenLedger rather than be wrong."""
+    async def look(self, horizon: Horizon, *, rate: bool = False) -> Look:
+        """Return the ledger as far as it is known; raises LedgerUnavailable, and BrokenLedger rather than be wrong.
+
+        Leases' states are those of when they were rated last, which takes longer, unless they are to be rated now or never were.
+        """
         async with self._turn:
             await self._catch_up()
             gone = self._ledgered.prune(horizon.now_ms)
@@ -71,7 +60,7 @@ class LedgerBooks:
                 self._looking.forget(set(gone))
             found = self._looking.look(horizon)
             found.conflict = self._ledger.conflict is not None
-            await self._rate(found, horizon)
+            await self._rate(found, horizon, anew=rate)
         found.leases, found.tenants = dict(self._books.leases), dict(self._books.tenants)
         return found
 
@@ -87,16 +76,16 @@ class LedgerBooks:
         """Return all intervals, for usage over any window."""
         return list(intervals(await self._ledger.facts()))
 
-    async def _rate(self, found: Look, horizon: Horizon) -> None:
-        """Rate leases' states, unless they were a moment ago; the ledger's books stand still meanwhile."""
-        at, known = self._rated
-        if known is None or self._clock.monotonic() - at >= EVERY_SECONDS:
+    async def _rate(self, found: Look, horizon: Horizon, *, anew: bool) -> None:
+        """Take over or rate leases' states; the ledger's books stand still meanwhile."""
+        known = self._rated
+        if known is None or anew:
             until = {uid: horizon.of_lease(LeaseUID(uid)) for uid in self._books.leases}
             states = await asyncio.to_thread(self._states.at, until)
             found.states = self._looking.states(states)
             found.states_since = dict(self._states.since)
             found.deadlines = await asyncio.to_thread(self._states.deadlines, horizon.now_ms)
-            self._rated = (self._clock.monotonic(), found)
+            self._rated = found
             return
         found.states, found.states_since = known.states, known.states_since
         found.deadlines = known.deadlines

@@ -3,11 +3,11 @@
 None stands for what nobody knows yet, as after a start before a cluster was heard of: such a series is absent, never wrong.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.rating import Rate, charges
@@ -18,12 +18,11 @@ from sublet.ledger.texts.tenant import TenantTerms
 from sublet.rating.model import LeaseState
 from sublet.serve.families import Ratchet
 from sublet.serve.horizon import Horizon
-from sublet.serve.sums import Ledgered, lasting
+from sublet.serve.sums import Ledgered
 
 K = TypeVar("K")
 States = Mapping[LeaseUID, Mapping[LeaseState, int]]
 """lease -> state -> GPU-milliseconds"""
-_BESIDE: Final = (EntryKind.RELEASING, EntryKind.DISPUTED, EntryKind.DOWNTIME)
 
 
 @dataclass(slots=True)
@@ -105,27 +104,29 @@ class Looking:
 
     def _add_lasting(self, found: Look, horizon: Horizon) -> dict[tuple[TenantUID, Rate], int]:
         """Add what lasts; return what of it is billed beside its price."""
-        priced: dict[tuple[TenantUID, Rate], int] = {}
-        for fact in self._ledgered.fold.open.values():
-            if fact.kind is EntryKind.CANCELLED:
+        priced: dict[tuple[TenantUID, Rate], int] = defaultdict(int)
+        ledgered, claims = self._ledgered, found.claims
+        for fact in ledgered.fold.open.values():
+            kind = fact.kind
+            if kind is EntryKind.CANCELLED:
                 continue
             end = horizon.of_opening(fact)
             if end is None:
                 self._unknown(found, fact)
                 continue
-            amount = fact.gpus * max(0, end - fact.at_ms)
-            claim = found.claims[fact.claim_uid]
-            if fact.kind in _BESIDE:
-                _add(found.beside, (fact.lease_uid, fact.kind), amount)
-                if fact.kind is EntryKind.DOWNTIME:
-                    cause = self._ledgered.cause(fact.price_hash)
-                    claim.down[cause] = claim.down.get(cause, 0) + max(0, end - fact.at_ms)
+            lasted = max(0, end - fact.at_ms)
+            amount = fact.gpus * lasted
+            claim = claims[fact.claim_uid]
+            if kind is not EntryKind.BOUND:
+                _add(found.beside, (fact.lease_uid, kind), amount)
+                if kind is EntryKind.DOWNTIME:
+                    cause = ledgered.cause(fact.price_hash)
+                    claim.down[cause] = claim.down.get(cause, 0) + lasted
                 continue
             _add(found.bound, (fact.tenant_uid, fact.lease_uid), amount)
             claim.billed = None if claim.billed is None else claim.billed + amount
-            for rate, quantity in self._ledgered.pieces(lasting(fact), end):
-                key = (fact.tenant_uid, rate)
-                priced[key] = priced.get(key, 0) + quantity
+            for rate, quantity in ledgered.pieces(fact, fact.at_ms, end):
+                priced[fact.tenant_uid, rate] += quantity
         return priced
 
     def _unknown(self, found: Look, fact: Fact) -> None:
@@ -134,7 +135,7 @@ class Looking:
             return
         found.bound[fact.tenant_uid, fact.lease_uid] = None
         found.claims[fact.claim_uid].billed = None
-        for rate, _ in self._ledgered.pieces(lasting(fact), fact.at_ms):
+        for rate, _ in self._ledgered.pieces(fact, fact.at_ms, fact.at_ms):
             found.charges[fact.tenant_uid, rate.currency] = None
 
     def _charge(self, found: Look, priced: dict[tuple[TenantUID, Rate], int]) -> None:

@@ -5,7 +5,7 @@ docs/metrics.md.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.core import Metric
@@ -16,7 +16,6 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.times import Millis
 from sublet.serve.budgets import budget_families
 from sublet.serve.clusters import cluster_families
-from sublet.serve.coverage import coverage_families
 from sublet.serve.families import gauge
 from sublet.serve.leases import lease_counters, lease_gauges
 from sublet.serve.ledger import ledger_families
@@ -35,6 +34,8 @@ class Snapshot(Collector):
     now_ms: Millis
     look: Look | None
     """None while the ledger can't be read: its series are absent then, never wrong."""
+    coverage: Sequence[Metric] = ()
+    """Worked out every few seconds (`sublet.serve.coverage`): it takes longer than a scrape may."""
     opencost: bool = False
 
     def collect(self) -> Iterator[Metric]:
@@ -46,7 +47,7 @@ class Snapshot(Collector):
         yield gauge("sublet_leader", "1 on the replica that writes.", [], [((), leads)])
         yield from lease_gauges(self.observed)
         yield from cluster_families(self.observed)
-        yield from coverage_families(self.observed, self.now_ms)
+        yield from self.coverage
         yield from budget_families(self.observed, self.now_ms)
         yield _pending(self.observed.claims())
         if self.opencost:

@@ -9,18 +9,21 @@ from typing import Final
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.openmetrics.exposition import (
     CONTENT_TYPE_LATEST as OPENMETRICS,
     generate_latest as generate_openmetrics,
 )
 
+from sublet.api.times import Millis
 from sublet.clock import Clock
 from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerUnavailable
 from sublet.serve.auth import MetricsGate
 from sublet.serve.books import LedgerBooks
 from sublet.serve.claims import ClaimSeries
+from sublet.serve.coverage import coverage_families
 from sublet.serve.horizon import horizon
 from sublet.serve.look import Look
 from sublet.serve.metrics import Snapshot
@@ -28,6 +31,8 @@ from sublet.serve.ports import Observed
 from sublet.serve.timings import Timings
 from sublet.settings import Settings
 
+EVERY_SECONDS: Final = 10.0
+"""How often the ledger's books are carried on, and what takes longer is worked out, without anybody asking."""
 _KEEP_SECONDS: Final = 1.0
 _END: Final = b"# EOF\n"
 
@@ -53,6 +58,7 @@ class Public:
         self._gate = gate
         self._claims = claims
         self._opencost = opencost
+        self._coverage: list[Metric] | None = None
         self._made: dict[bool, tuple[float, bytes]] = {}  # as OpenMetrics -> (when, text)
         self._making = asyncio.Lock()
 
@@ -63,6 +69,24 @@ class Public:
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
         return app
+
+    async def run(self) -> None:
+        """Carry on for ever what scrapes show; a ledger that can't be read now is read later."""
+        while True:
+            try:
+                await self.carry_on()
+            except (LedgerUnavailable, BrokenLedger) as error:
+                structlog.get_logger().warning("ledger not read", why="metrics", error=str(error))
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def carry_on(self) -> None:
+        """Work out anew what a scrape takes over; raises LedgerUnavailable and BrokenLedger."""
+        now = self._clock.now_ms()
+        self._coverage = await asyncio.to_thread(self._cover, now)
+        await self._books.carry_on(horizon(self._observed, now))
+
+    def _cover(self, now_ms: Millis) -> list[Metric]:
+        return list(coverage_families(self._observed, now_ms))
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -93,7 +117,9 @@ class Public:
             look = await self._books.look(horizon(self._observed, now))
         except (LedgerUnavailable, BrokenLedger) as error:
             structlog.get_logger().error("ledger not shown", error=str(error))
-        snapshot = Snapshot(self._observed, now, look, opencost=self._opencost)
+        if self._coverage is None:
+            self._coverage = await asyncio.to_thread(self._cover, now)
+        snapshot = Snapshot(self._observed, now, look, self._coverage, opencost=self._opencost)
         return await asyncio.to_thread(self._write, snapshot, look, openmetrics=openmetrics)
 
     def _write(self, snapshot: Snapshot, look: Look | None, *, openmetrics: bool) -> bytes:

@@ -5,18 +5,17 @@ give the same sums whenever they are read, so that a restart changes none.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 
-from sublet.api.gpuclass import Pricing
+from sublet.api.gpuclass import Pricing, SellPrice
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.rating import Rate
 from sublet.api.times import Millis
 from sublet.ledger.entry import BILLED, MARKS, Entry, EntryKind, EntryType, Fact
-from sublet.ledger.interval import Fold, Interval, interval
-from sublet.ledger.terms import PriceTerms
+from sublet.ledger.interval import Fold, Interval
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.evidence import Evidence
 from sublet.rating.books import Books
@@ -68,7 +67,7 @@ class Ledgered:
         self.fold = Fold()
         self._books = books
         self._retention_ms = retention_ms
-        self._prices: dict[str, PriceTerms] = {}  # hash -> price
+        self._rates: dict[str, Rate] = {}  # hash -> price
         self._causes: dict[str, str] = {}  # hash -> why
 
     def take(self, entry: Entry) -> None:
@@ -85,19 +84,35 @@ class Ledgered:
         if fact.kind is not EntryKind.CANCELLED:  # its instants may be in the future
             sums.last_at_ms = Millis(max(sums.last_at_ms or 0, fact.at_ms))
 
-    def pieces(self, held: Interval, end_ms: Millis) -> Iterator[tuple[Rate, int]]:
-        """Yield what an interval comes to until an instant: GPU-milliseconds beside each price that holds within it."""
+    def pieces(
+        self, held: Fact | Interval, begin_ms: Millis, end_ms: Millis
+    ) -> Iterable[tuple[Rate, int]]:
+        """Return what was held between two instants: GPU-milliseconds beside each price that holds within them."""
+        rate = self._rate(held.price_hash)
+        dated = self._dated(held)
+        end_ms = Millis(max(begin_ms, end_ms))
+        if not dated:
+            return ((rate, held.gpus * (end_ms - begin_ms)),)
+        begun = [p.per_gpu_hour for p in dated if p.effective_time <= begin_ms]
+        later = [p for p in dated if begin_ms < p.effective_time < end_ms]
+        cuts = [begin_ms, *(p.effective_time for p in later), end_ms]
+        levels = [begun[-1] if begun else rate.per_gpu_hour, *(p.per_gpu_hour for p in later)]
+        return [
+            (Rate(level, rate.currency), held.gpus * (end - begin))
+            for (begin, end), level in zip(pairwise(cuts), levels, strict=True)
+        ]
+
+    def _dated(self, held: Fact | Interval) -> tuple[SellPrice, ...]:
+        """Return the prices that something held follows; none if it keeps its own."""
         terms = self._books.reservations.get((held.claim_uid, held.sequence))
-        price = self._price(held.price_hash)
-        offer = self._books.classes.get(terms.class_uid) if terms is not None else None
-        floats = terms is not None and terms.pricing is Pricing.FLOATING
-        dated = offer.prices if offer and floats and held.kind is EntryKind.BOUND else ()
-        begun = [p.per_gpu_hour for p in dated if p.effective_time <= held.start_ms]
-        later = [p for p in dated if held.start_ms < p.effective_time < end_ms]
-        cuts = [held.start_ms, *(p.effective_time for p in later), Millis(max(end_ms, held.start_ms))]  # fmt: skip
-        levels = [begun[-1] if begun else price.per_gpu_hour, *(p.per_gpu_hour for p in later)]
-        for (begin, end), level in zip(pairwise(cuts), levels, strict=True):
-            yield Rate(level, price.currency), held.gpus * (end - begin)
+        if (
+            terms is None
+            or terms.pricing is not Pricing.FLOATING
+            or held.kind is not EntryKind.BOUND
+        ):
+            return ()
+        offer = self._books.classes.get(terms.class_uid)
+        return offer.prices if offer is not None else ()
 
     def cause(self, price_hash: str) -> str:
         """Return why GPUs were down."""
@@ -119,10 +134,11 @@ class Ledgered:
                 del self._books.reservations[key]
         return gone
 
-    def _price(self, price_hash: str) -> PriceTerms:
-        found = self._prices.get(price_hash)
+    def _rate(self, price_hash: str) -> Rate:
+        found = self._rates.get(price_hash)
         if found is None:
-            found = self._prices[price_hash] = self._books.price(price_hash)
+            price = self._books.price(price_hash)
+            found = self._rates[price_hash] = Rate(price.per_gpu_hour, price.currency)
         return found
 
     def _open(self, fact: Fact) -> None:
@@ -144,7 +160,7 @@ class Ledgered:
     def _close(self, held: Interval, end_ms: Millis) -> None:
         sums, amount = self.sums, held.gpus * (end_ms - held.start_ms)
         if held.kind in BILLED:
-            for rate, quantity in self.pieces(held, end_ms):
+            for rate, quantity in self.pieces(held, held.start_ms, end_ms):
                 sums.priced[held.tenant_uid, rate] += quantity
         if held.kind is EntryKind.CANCELLED:
             return
@@ -169,11 +185,6 @@ class Ledgered:
     def _note(self, key: tuple[str, ...], at_ms: Millis) -> None:
         since = self.sums.since
         since[key] = min(at_ms, since.get(key, at_ms))
-
-
-def lasting(fact: Fact) -> Interval:
-    """Return an opening as the interval that lasts."""
-    return interval(fact, None)
 
 
 def _beside(fact: Fact) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class Listening:
     async def start(self) -> None:
         self._ledger = SqlLedger(f"sqlite:///{self._database}")
         await self._ledger.start()
-        books = LedgerBooks(self._ledger, self.clock)
+        books = LedgerBooks(self._ledger)
         public = Public(
             seen(self.clock.now_ms), books, self.timings, self.clock,
             gate=MetricsGate(self._hub, self.clock), opencost=True,

@@ -13,7 +13,6 @@ from tests.builders.api import as_lease, lease
 from tests.builders.ledgered import Lines, Memory, adjusted, down, samples
 from tests.builders.sales import given_back, sold
 from tests.builders.wholesale import Scribe, at
-from tests.harness.fake_api import SteppedClock
 
 BEGIN = at("2026-09-01T00:00:00Z")
 WEST = as_lease(lease("west", committed=16, term={"startTime": "2026-09-01T00:00:00Z"}), uid="west")
@@ -29,9 +28,9 @@ def later(hours: float) -> Millis:
     return Millis(hour(hours) + 2_000)
 
 
-def books(lines: Lines, clock: SteppedClock | None = None, **settings: Any) -> LedgerBooks:
+def books(lines: Lines) -> LedgerBooks:
     ledger: Any = lines
-    return LedgerBooks(ledger, clock or SteppedClock(), **settings)
+    return LedgerBooks(ledger)
 
 
 @pytest.fixture
@@ -42,17 +41,15 @@ def scribe() -> Scribe:
 
 
 class Scraper:
-    """Scrapes the same operator again and again; each a while after the one before."""
+    """Scrapes the same operator again and again."""
 
     def __init__(self, lines: Lines) -> None:
-        self.lines, self.clock = lines, SteppedClock()
-        self.books = books(lines, self.clock)
+        self.lines, self.books = lines, books(lines)
 
     async def look(self, memory: Memory, now_ms: Millis) -> Look:
         self.lines.write()
-        self.clock.seconds += 60
         seen: Any = memory
-        return await self.books.look(horizon(seen, now_ms))
+        return await self.books.look(horizon(seen, now_ms), rate=True)
 
     async def scrape(self, memory: Memory, now_ms: Millis) -> dict[tuple[str, ...], float]:
         return samples(await self.look(memory, now_ms), memory, now_ms)
