@@ -5,6 +5,7 @@ scrape after a start takes, which reads the whole ledger, and what prometheus_cl
 """
 
 import asyncio
+import gc
 import resource
 import time
 from typing import Any
@@ -33,7 +34,12 @@ _KIB_PER_MB = 1_024.0
 
 def measure() -> list[Row]:
     """Return the rows."""
-    return asyncio.run(_measure())
+    pace = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 50)  # as the operator's process does
+    try:
+        return asyncio.run(_measure())
+    finally:
+        gc.set_threshold(*pace)
 
 
 async def _measure() -> list[Row]:
@@ -49,7 +55,7 @@ async def _measure() -> list[Row]:
         gate=None, claims=ClaimSeries(retention_seconds=3_600),
     )  # fmt: skip
     first, _ = await _scrape(public, openmetrics=False)
-    seconds, text = 0.0, b""
+    seconds, cpu, text = 0.0, 0.0, b""
     for turn in range(1, 4):
         clock.seconds += 30
         memory.seen_ms = clock.now_ms()
@@ -57,8 +63,9 @@ async def _measure() -> list[Row]:
             scribe.held(f"old-{each}", f"l{each % LEASES}", 8, clock.now_ms() - 9_000, clock.now_ms() - 5_000)  # fmt: skip
         lines.write()
         await public.carry_on()
+        before_cpu = time.process_time()
         took, text = await _scrape(public, openmetrics=False)
-        seconds = max(seconds, took)
+        seconds, cpu = max(seconds, took), max(cpu, time.process_time() - before_cpu)
     began = time.perf_counter()
     await public.carry_on()
     carried = time.perf_counter() - began
@@ -68,9 +75,9 @@ async def _measure() -> list[Row]:
     what = f"{CLAIMS:,} claims, {samples:,} samples, {len(text) / 1e6:.0f} MB"
     library = _library(samples)
     return [
-        Row("scrape", seconds, "s", LIMIT_SECONDS, f"{what}; the slowest of three; limit: the budget"),
+        Row("scrape", seconds, "s", LIMIT_SECONDS, f"{what}; the slowest of three, {cpu:.2f} s of CPU; limit: the budget"),
         Row("scrape, OpenMetrics", opened, "s", LIMIT_SECONDS, f"{what}, and when counters began"),
-        Row("scrape, carried on", carried, "s", None, "in the background, every ten seconds"),
+        Row("scrape, carried on", carried, "s", None, "in the background, every 30 seconds"),
         Row("scrape, first after a start", first, "s", None, f"reads {len(lines.entries):,} lines"),
         Row("scrape, memory", peak, "MB", LIMIT_MB, f"{what}; books and text"),
         Row("scrape, prometheus_client", library, "s", None, f"writes {samples:,} samples, for comparison"),

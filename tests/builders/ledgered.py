@@ -12,6 +12,7 @@ from sublet.api.ids import LeaseUID
 from sublet.api.times import Millis
 from sublet.fleet.facts import ClusterHealth
 from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, EntryType, Fact
+from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.evidence import Evidence
 from sublet.serve.look import Look
@@ -23,6 +24,7 @@ class Lines:
     """Stands where `sublet.store.sql.SqlLedger` does: lines in the order in which they were written."""
 
     conflict: str | None = None
+    away = False
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
@@ -43,6 +45,8 @@ class Lines:
 
     async def read_entries(self, after_seq: int = 0, limit: int | None = None) -> list[Entry]:
         """Return lines after one."""
+        if self.away:
+            raise LedgerUnavailable("away")
         self.reads.append(after_seq)
         return self.entries[after_seq:][:limit]
 

@@ -40,10 +40,9 @@ OBJECT: Final = (
 """What is said of objects, in the order of `Texts`."""
 
 
-def texts_of(claim: GpuClaim, leases: Mapping[str, str]) -> Texts:
-    """Return the samples of a claim; `leases`: UID -> name."""
-    meta, held = claim.metadata, claim.status.allocation
-    who = who_is(meta.namespace, meta.name, meta.uid)
+def texts_of(claim: GpuClaim, who: str, leases: Mapping[str, str]) -> Texts:
+    """Return the samples of a claim; `who` it is as labels, `leases`: UID -> name."""
+    held = claim.status.allocation
     info, conditions, gpus, ends, homes, nodes = (family.name for family in OBJECT)
     tenant = escaped(held.tenant) if held is not None else ""
     pricing = held.pricing.value if held is not None else ""

@@ -15,7 +15,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.serve.claim_texts import OBJECT, Family, Texts, texts_of, who_is
-from sublet.serve.look import ClaimLook, Look
+from sublet.serve.look import Look
 from sublet.serve.ports import Observed
 from sublet.settings import Settings
 
@@ -47,6 +47,7 @@ class _Lines(NamedTuple):
     """What an object says, as of one version of it."""
 
     version: str
+    who: str
     texts: Texts
 
 
@@ -86,7 +87,8 @@ class ClaimSeries:
         ):
             parts += [*_head(family, openmetrics=openmetrics), *rows]
         if look is not None:
-            parts += _counters(shown, look, openmetrics=openmetrics)
+            whose = [(uid, block.who) for uid, block in self._known.items()]
+            parts += _counters(whose, shown.gone, look, openmetrics=openmetrics)
         return "".join(parts).encode()
 
     def _choose(self, claims: Iterable[GpuClaim], look: Look | None, now_ms: Millis) -> _Shown:
@@ -110,7 +112,9 @@ class ClaimSeries:
         known = self._known.get(claim.metadata.uid)
         if known is not None and known.version == claim.metadata.resource_version:
             return known
-        return _Lines(claim.metadata.resource_version, texts_of(claim, leases))
+        meta = claim.metadata
+        who = who_is(meta.namespace, meta.name, meta.uid)
+        return _Lines(meta.resource_version, who, texts_of(claim, who, leases))
 
 
 def claims_of(settings: Settings) -> ClaimSeries:
@@ -119,29 +123,26 @@ def claims_of(settings: Settings) -> ClaimSeries:
     return ClaimSeries(limit=limit, retention_seconds=settings.metrics_retention_seconds)
 
 
-def _counters(shown: _Shown, look: Look, *, openmetrics: bool) -> Iterator[str]:
-    mine: list[tuple[str, ClaimLook]] = []
-    for claim in shown.objects:
-        meta = claim.metadata
-        found = look.claims.get(ClaimUID(meta.uid))
-        if found is not None:
-            mine.append((who_is(meta.namespace, meta.name, meta.uid), found))
-    for uid in shown.gone:
-        found = look.claims[uid]
-        mine.append((who_is(found.namespace, found.name, uid), found))
+def _counters(
+    whose: Iterable[tuple[str, str]], gone: Iterable[ClaimUID], look: Look, *, openmetrics: bool
+) -> Iterator[str]:
+    found = [(who, each) for uid, who in whose if (each := look.claims.get(ClaimUID(uid)))]
+    for uid in gone:
+        each = look.claims[uid]
+        found.append((who_is(each.namespace, each.name, uid), each))
     yield from _head(_BILLED, openmetrics=openmetrics)
-    for who, found in mine:
-        if found.billed is not None:
-            yield f"{_BILLED.name}_total{{{who}}} {found.billed / MS_PER_SECOND}\n"
+    for who, each in found:
+        if each.billed is not None:
+            yield f"{_BILLED.name}_total{{{who}}} {each.billed / MS_PER_SECOND}\n"
             if openmetrics:
-                yield f"{_BILLED.name}_created{{{who}}} {found.since_ms / MS_PER_SECOND}\n"
+                yield f"{_BILLED.name}_created{{{who}}} {each.since_ms / MS_PER_SECOND}\n"
     yield from _head(_DOWN, openmetrics=openmetrics)
-    for who, found in mine:
-        for cause, milliseconds in found.down.items():
+    for who, each in found:
+        for cause, milliseconds in each.down.items():
             labels = f'{who},cause="{cause}"'
             yield f"{_DOWN.name}_total{{{labels}}} {milliseconds / MS_PER_SECOND}\n"
             if openmetrics:
-                yield f"{_DOWN.name}_created{{{labels}}} {found.since_ms / MS_PER_SECOND}\n"
+                yield f"{_DOWN.name}_created{{{labels}}} {each.since_ms / MS_PER_SECOND}\n"
 
 
 def _head(family: Family, *, openmetrics: bool) -> tuple[str, str]:

@@ -31,7 +31,7 @@ from sublet.serve.ports import Observed
 from sublet.serve.timings import Timings
 from sublet.settings import Settings
 
-EVERY_SECONDS: Final = 10.0
+EVERY_SECONDS: Final = 30.0
 """How often the ledger's books are carried on, and what takes longer is worked out, without anybody asking."""
 _KEEP_SECONDS: Final = 1.0
 _END: Final = b"# EOF\n"

@@ -4,12 +4,17 @@ from typing import Any
 
 import pytest
 
-from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.api.gpuclass import Pricing
+from sublet.api.ids import LeaseUID
+from sublet.api.times import MS_PER_HOUR, Millis, format_instant
 from sublet.ledger.entry import EntryKind
+from sublet.ledger.port import LedgerUnavailable
+from sublet.ledger.texts.offer import ClassTerms
+from sublet.ledger.texts.reservation import ReservationTerms
 from sublet.serve.books import LedgerBooks
 from sublet.serve.horizon import horizon
 from sublet.serve.look import Look
-from tests.builders.api import as_lease, lease
+from tests.builders.api import LONG_AGO, as_class, as_lease, gpu_class, lease
 from tests.builders.ledgered import Lines, Memory, adjusted, down, samples
 from tests.builders.sales import given_back, sold
 from tests.builders.wholesale import Scribe, at
@@ -211,3 +216,31 @@ async def test_the_next_deadline_of_a_claim_against_the_landlord(scribe: Scribe)
 
     assert look.deadlines == {"west": hour(2 + 240)}
     assert over.deadlines == {}
+
+
+async def test_a_floating_claim_is_charged_by_the_dates_of_its_class(scribe: Scribe):
+    dates = [{"effectiveTime": LONG_AGO, "perGpuHour": "4"}, {"effectiveTime": format_instant(hour(2)), "perGpuHour": "5"}]  # fmt: skip
+    offer = ClassTerms.of(as_class(gpu_class(prices=dates)))
+    agreed = ReservationTerms(namespace="acme", name="a", class_name="h100", class_uid="h100", pricing=Pricing.FLOATING)  # fmt: skip
+    scribe._text(offer, "h100", LeaseUID(""))
+    scribe._text(agreed, "a", LeaseUID(""), "acme")
+    scribe.held("a", "west", 1, hour(1), hour(3))
+    scribe.held("b", "west", 1, hour(1), hour(3))
+
+    found = await Scraper(Lines(scribe)).scrape(here(later(4)), later(4))
+
+    assert found["tenant_charges_total", "acme", "USD"] == pytest.approx(4 + 5 + 2 * 3.99)
+
+
+async def test_a_ledger_that_was_away_is_read_on_from_where_it_stopped(scribe: Scribe):
+    scribe.held("a", "west", 1, hour(1), hour(2))
+    lines = Lines(scribe)
+    scraper = Scraper(lines)
+    lines.away = True
+    with pytest.raises(LedgerUnavailable):
+        await scraper.look(here(later(4)), later(4))
+    lines.away = False
+
+    look = await scraper.look(here(later(4)), later(4))
+
+    assert look.bound["acme", "west"] == MS_PER_HOUR
