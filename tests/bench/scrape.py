@@ -95,9 +95,9 @@ def _memory() -> Memory:
 
 
 def _write(scribe: Scribe, memory: Memory) -> None:
-    for each in memory.leases():
-        scribe.lease(each.metadata.name, committed=4_096)
-        scribe.capacity(each.metadata.name, NOW - 900 * MS_PER_HOUR, 4_096)
+    for each_lease in memory.leases():
+        scribe.lease(each_lease.metadata.name, committed=4_096)
+        scribe.capacity(each_lease.metadata.name, NOW - 900 * MS_PER_HOUR, 4_096)
     for each in range(HISTORY):
         begin = NOW - (HISTORY - each) * 120_000
         scribe.held(f"past-{each}", f"l{each % LEASES}", 8, begin, begin + MS_PER_HOUR)

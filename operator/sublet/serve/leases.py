@@ -53,9 +53,9 @@ def lease_counters(look: Look, names: Names) -> Iterator[Metric]:
     states: dict[Labels, int] = {}
     since: dict[Labels, Millis] = {}
     for uid, quantities in look.states.items():
-        for state, quantity in quantities.items():
+        for state, amount in quantities.items():
             key = (names.lease(uid), state.value)
-            states[key] = states.get(key, 0) + quantity
+            states[key] = states.get(key, 0) + amount
             earliest(since, key, look.states_since.get(uid))
     yield counter(
         "sublet_lease_gpu_seconds",

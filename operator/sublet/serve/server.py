@@ -81,6 +81,8 @@ class Public:
 
     async def carry_on(self) -> None:
         """Work out anew what a scrape takes over; raises LedgerUnavailable and BrokenLedger."""
+        if not self._observed.ready:
+            return
         now = self._clock.now_ms()
         self._coverage = await asyncio.to_thread(self._cover, now)
         await self._books.carry_on(horizon(self._observed, now))
@@ -114,7 +116,10 @@ class Public:
         now = self._clock.now_ms()
         look = None
         try:
-            look = await self._books.look(horizon(self._observed, now))
+            if (
+                self._observed.ready
+            ):  # before that no lease is there, and none would seem to be silent
+                look = await self._books.look(horizon(self._observed, now))
         except (LedgerUnavailable, BrokenLedger) as error:
             structlog.get_logger().error("ledger not shown", error=str(error))
         if self._coverage is None:

@@ -40,7 +40,8 @@ class Listening:
     """An operator's public listener over a real ledger and a hub that knows one token; it can be ended and begun anew."""
 
     def __init__(self, folder: Path, hub: ApiServer) -> None:
-        self._database, self._hub, self._runner = folder / "ledger.sqlite", hub, None
+        self._database, self._hub = folder / "ledger.sqlite", hub
+        self._runner: web.AppRunner | None = None
         self.clock, self.timings, self.port = SystemClock(), Timings(), 0
 
     async def start(self) -> None:
@@ -55,7 +56,8 @@ class Listening:
         self._runner, self.port = await listen(public.app(), "127.0.0.1", self.port)
 
     async def stop(self) -> None:
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
         await self._ledger.close()
 
     async def write(self, scribe: Scribe) -> None:
