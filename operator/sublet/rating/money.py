@@ -5,9 +5,10 @@ error that names what is missing.
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 
-from sublet.api.times import Millis, format_instant
+from sublet.api.times import MS_PER_HOUR, Millis, format_instant
 from sublet.ledger.texts.rates import NoRate, Rates
 from sublet.rating.books import Books
 
@@ -50,6 +51,12 @@ class Exchange:
                     f" at {format_instant(at_ms)}; add one that holds from then on"
                 ) from None
         return self.rates.reporting_currency, amount * self._known[key]
+
+
+def owed(gpu_milliseconds: int, per_gpu_hour: Decimal | Fraction) -> Fraction:
+    """Return what GPU-milliseconds cost, exact."""
+    numerator, denominator = per_gpu_hour.as_integer_ratio()
+    return Fraction(gpu_milliseconds * numerator, denominator * MS_PER_HOUR)
 
 
 def plus(money: Money, currency: str, amount: Fraction) -> Money:
