@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 from hypothesis import given, settings, strategies as st
 
@@ -107,7 +108,7 @@ def integral(pieces: list[Piece], span: Span) -> Iterator[tuple[int, Fraction]]:
     edges = sorted({*span, *(BEGIN + h * MS_PER_HOUR for h in range(HOURS * 2))})
     for x in pieces:
         start, end = ms(x.begin, x.sequence), span[1] if x.end is None else ms(x.end, x.gpus)
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             if span[0] <= low and high <= span[1]:
                 length = max(0, min(high, end) - max(low, start))
                 yield x.gpus * length, x.gpus * length * price_at(x, low) / MS_PER_HOUR
@@ -156,7 +157,11 @@ def test_no_grid_and_no_cut_of_the_span_changes_any_sum(pieces, grid, cut):
 def test_no_credit_is_more_than_the_time_that_was_lost_was_worth(pieces):
     found = by_category(charges(journal_of(pieces).tenancy(), WHOLE, Grid.NONE, WHOLE.to_ms))
 
-    lost = [Piece(x.claim, x.sequence, x.lease, g, b, e, x.floats, x.price) for x in pieces for b, e, g in x.down]
+    lost = [
+        Piece(x.claim, x.sequence, x.lease, g, b, e, x.floats, x.price)
+        for x in pieces
+        for b, e, g in x.down
+    ]
     worth = sum(
         (
             Fraction(x.gpus) * max(0, min(high, ms(x.end or 0, x.sequence)) - max(low, ms(x.begin, x.sequence)))
