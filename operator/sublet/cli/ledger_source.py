@@ -13,7 +13,9 @@ from sublet.cli.problems import Problem
 from sublet.ledger.audit import AuditLine, read_audit
 from sublet.ledger.chain import Proof
 from sublet.ledger.entry import Entry
+from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.line import read_line
+from sublet.ledger.port import LedgerUnavailable
 from sublet.rating.books import Books
 from sublet.rating.proven import proven_books
 from sublet.store.reading import read_books
@@ -160,3 +162,14 @@ async def open_source(
         raise Problem(
             f"the admin endpoint doesn't answer as this version of sublet knows it ({error})"
         ) from error
+
+
+async def open_books(
+    database: str | None, admin: str | None, *, context: str | None, namespace: str
+) -> Books:
+    """Return everything that rating reads, from where the ledger is; Problem if it can't be read or isn't whole."""
+    try:
+        async with open_source(database, admin, context=context, namespace=namespace) as source:
+            return await source.books()
+    except (LedgerUnavailable, BrokenLedger) as error:
+        raise Problem(str(error)) from error

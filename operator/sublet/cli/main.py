@@ -21,6 +21,7 @@ from sublet.cli import (
     explain as explaining,
     keeping,
     kubeconfig as access,
+    margin_command,
     onboarding,
     replay as replaying,
     top as overview,
@@ -285,6 +286,7 @@ def dump(
 
 
 verifying.register(app)
+margin_command.register(app)
 onboarding.register(app)
 keeping.register(app)
 app.add_typer(simulations)
