@@ -4,7 +4,7 @@ Two currencies are never added: without a table each is kept for itself, with on
 error that names what is missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 
@@ -51,6 +51,29 @@ class Exchange:
                     f" at {format_instant(at_ms)}; add one that holds from then on"
                 ) from None
         return self.rates.reporting_currency, amount * self._known[key]
+
+
+def rate_into(
+    currency: str | None, rates: Rates | None, whose: str
+) -> Callable[[str, Millis], Fraction] | None:
+    """Return what gives the rate from a currency at an instant into an account's; None if it is billed as priced.
+
+    The rate raises NoRate if nobody has said it.
+    """
+    if currency is None:
+        return None
+
+    def rate(priced_in: str, at_ms: Millis) -> Fraction:
+        if priced_in == currency:
+            return Fraction(1)
+        if rates is None:
+            raise NoRate(
+                f"tenant {whose} is billed in {currency} and priced in {priced_in}, and the ledger has"
+                " no table of exchange rates; give one"
+            )
+        return Fraction(rates.rate_at(priced_in, at_ms)) / Fraction(rates.rate_at(currency, at_ms))
+
+    return rate
 
 
 def owed(gpu_milliseconds: int, per_gpu_hour: Decimal | Fraction) -> Fraction:
