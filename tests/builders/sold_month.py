@@ -26,12 +26,12 @@ RATE = {"currency": "USD", "effectiveTime": "2026-01-01T00:00:00Z", "rate": "0.5
 class Month(Scribe):
     """Writes a ledger with tenants."""
 
-    def tenant(self, name: str, **billing: Any) -> None:
-        """Write the terms of a tenant, whose UID is its name."""
+    def tenant(self, name: str, *, uid: str = "", **billing: Any) -> None:
+        """Write the terms of a tenant, whose UID is its name unless another is given."""
         terms = TenantTerms.model_validate(
             {"name": name, "namespaces": [name], "billingAccountId": f"A-{name}", "billing": billing}
         )  # fmt: skip
-        self._text(terms, name, LeaseUID(""), name)
+        self._text(terms, uid or name, LeaseUID(""), uid or name)
 
     def agreed(self, claim: str, tenant: str) -> None:
         """Write what a claim agreed to, with credits for lost GPU time."""

@@ -30,6 +30,7 @@ from sublet.cli import (
 )
 from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.contexts import find_context
+from sublet.cli.export import exports
 from sublet.cli.ledger import ledgers
 from sublet.cli.output import Format, FormatOption, RowsFormatOption, show_data
 from sublet.cli.problems import Problem, describe, fail
@@ -291,6 +292,7 @@ onboarding.register(app)
 keeping.register(app)
 app.add_typer(simulations)
 app.add_typer(ledgers)
+app.add_typer(exports)
 
 
 @app.command()

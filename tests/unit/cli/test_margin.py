@@ -155,7 +155,7 @@ def test_a_page_says_it_all_in_one_file_that_only_its_owner_may_read(program, tm
         "GPUs of east",
         "GPUs of west",
     }
-    incidents = next(x for x in seen.all("table") if "landlords owe" in x.find("caption").text)
+    incidents = next(x for x in seen.all("table") if "landlords owe" in str(x.find("caption").text))
     assert [x.text for x in incidents.find("tbody").iter("td")][2:5] == ["16.00", "32.00 USD", "63.84 USD"]  # fmt: skip
 
 

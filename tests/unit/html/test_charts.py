@@ -35,7 +35,7 @@ def test_parts_are_piled_up_to_what_they_are_measured_against():
     used, unused = seen.all("rect")
     top = float(unused.get("y"))
     assert top + float(unused.get("height")) == pytest.approx(float(used.get("y")), abs=0.2)
-    assert f"M48.0 {top:.1f}" in seen.all("path")[0].get("d")
+    assert f"M48.0 {top:.1f}" in str(seen.all("path")[0].get("d"))
 
 
 def test_a_chart_says_what_it_shows_to_whoever_cant_see_it():
