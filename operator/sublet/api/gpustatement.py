@@ -73,6 +73,8 @@ class StatementLine(ApiModel):
 class StatementStatus(StatusModel):
     """The statement itself."""
 
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    """The generation of spec that this status describes."""
     account: Word | None = None
     """The billing account that invoices name."""
     from_time: Instant | None = None
@@ -91,7 +93,7 @@ class StatementStatus(StatusModel):
         tuple[StatementLine, ...], Field(max_length=MOST_LINES, json_schema_extra=atomic_list())
     ] = ()
     """By class and kind; they add up to the total."""
-    tags_omitted: bool = False
+    tags_omitted: bool | None = None
     """True: there would be too many lines with tags, so they stand without."""
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=8, json_schema_extra=list_map("type"))

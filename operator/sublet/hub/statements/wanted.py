@@ -87,6 +87,7 @@ def _one(
     with_tags = sum(len(line.parts) for line in mine) <= MOST_LINES
     lines = tuple(x for line in mine for x in _lines(books, line, with_tags=with_tags))
     status = StatementStatus(
+        observed_generation=1,
         account=terms.billing_account_id,
         from_time=made.span.from_ms,
         to_time=made.span.to_ms,
@@ -95,7 +96,7 @@ def _one(
         ledger_head=made.head,
         total=format(statement.totals[currency], "f"),
         lines=lines[:MOST_LINES],
-        tags_omitted=not with_tags,
+        tags_omitted=None if with_tags else True,
     )
     spec = StatementSpec(tenant=terms.name, tenant_uid=uid, month=made.month, currency=currency)
     full_name = f"{name}-{made.month}-{currency.lower()}"
