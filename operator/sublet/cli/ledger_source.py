@@ -1,5 +1,6 @@
 """Where `sublet ledger` reads: the database, opened for reading, or the operator's admin endpoint."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,12 @@ from sublet.cli.problems import Problem
 from sublet.ledger.audit import AuditLine, read_audit
 from sublet.ledger.chain import Proof
 from sublet.ledger.entry import Entry
+from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.line import read_line
+from sublet.ledger.port import LedgerUnavailable
+from sublet.rating.books import Books
+from sublet.rating.proven import proven_books
+from sublet.store.reading import read_books
 from sublet.store.sql import SqlLedger
 from sublet.store.trail import SqlTrail
 
@@ -43,6 +49,9 @@ class Source(Protocol):
     async def audit(self, query: AuditQuery) -> list[AuditLine]:
         """Return records of the audit trail, in order."""
 
+    async def books(self) -> Books:
+        """Return everything that rating reads; BrokenLedger if the ledger isn't whole."""
+
 
 class DatabaseSource:
     """The database itself."""
@@ -67,6 +76,10 @@ class DatabaseSource:
         return await self._trail.lines(
             subject=query.claim, lease=query.lease, since_ms=query.since_ms
         )
+
+    async def books(self) -> Books:
+        """Return everything that rating reads; BrokenLedger if the ledger isn't whole."""
+        return await read_books(self._ledger)
 
 
 class AdminSource:
@@ -112,6 +125,18 @@ class AdminSource:
                 return found
             found += [read_audit(item) for item in page]
 
+    async def books(self) -> Books:
+        """Return everything that rating reads; BrokenLedger if the ledger isn't whole."""
+        entries: list[Entry] = []
+        texts: dict[str, str] = {}
+        while True:
+            last = str(entries[-1].seq if entries else 0)
+            page = await self._ask("/entries", {"after": last})
+            if not page["items"]:
+                return await asyncio.to_thread(proven_books, entries, texts)
+            entries += [read_line(item)[0] for item in page["items"]]
+            texts |= page["terms"]
+
     async def _ask(self, path: str, params: dict[str, str]) -> dict[str, Any]:
         return await fetch(self._base, _PATH + path, params)
 
@@ -137,3 +162,14 @@ async def open_source(
         raise Problem(
             f"the admin endpoint doesn't answer as this version of sublet knows it ({error})"
         ) from error
+
+
+async def open_books(
+    database: str | None, admin: str | None, *, context: str | None, namespace: str
+) -> Books:
+    """Return everything that rating reads, from where the ledger is; Problem if it can't be read or isn't whole."""
+    try:
+        async with open_source(database, admin, context=context, namespace=namespace) as source:
+            return await source.books()
+    except (LedgerUnavailable, BrokenLedger) as error:
+        raise Problem(str(error)) from error

@@ -21,16 +21,19 @@ from sublet.cli import (
     explain as explaining,
     keeping,
     kubeconfig as access,
+    margin_command,
     onboarding,
     replay as replaying,
+    statement as statements,
     top as overview,
     usage as metered,
     verify as verifying,
 )
 from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.contexts import find_context
+from sublet.cli.export import exports
 from sublet.cli.ledger import ledgers
-from sublet.cli.output import Format, FormatOption, show_data
+from sublet.cli.output import Format, FormatOption, RowsFormatOption, show_data
 from sublet.cli.problems import Problem, describe, fail
 from sublet.cli.simulate import simulations
 from sublet.clock import SystemClock
@@ -215,7 +218,7 @@ def usage(
     context: Context = None,
     admin: Admin = None,
     operator_namespace: OperatorNamespace = "sublet-system",
-    output: FormatOption = Format.TABLE,
+    output: RowsFormatOption = Format.TABLE,
 ) -> None:
     """Show metered GPU time and what it costs.
 
@@ -227,8 +230,7 @@ def usage(
         where = checked_name(operator_namespace, what="namespace", label=True)
         window = metered.parse_window(start, end, SystemClock().now_ms())
         answer = await metered.ask(window, by, context=context, namespace=where, given=admin)
-        if not show_data(answer, output):
-            metered.show_usage(answer, wide=output is Format.WIDE)
+        metered.show_usage(answer, output)
 
     run(work, what="usage")
 
@@ -286,10 +288,13 @@ def dump(
 
 
 verifying.register(app)
+margin_command.register(app)
+statements.register(app)
 onboarding.register(app)
 keeping.register(app)
 app.add_typer(simulations)
 app.add_typer(ledgers)
+app.add_typer(exports)
 
 
 @app.command()

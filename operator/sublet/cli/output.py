@@ -1,7 +1,10 @@
-"""How results are shown: a table for people, JSON or YAML for programs."""
+"""How results are shown: a table for people, JSON or YAML for programs, CSV for spreadsheets."""
 
+import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -12,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDEST: Final = 10_000
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""With these a spreadsheet takes a text for a formula."""
 
 
 class Format(StrEnum):
@@ -21,6 +26,13 @@ class Format(StrEnum):
     WIDE = "wide"
     JSON = "json"
     YAML = "yaml"
+    CSV = "csv"
+
+
+def _not_csv(form: Format) -> Format:
+    if form is Format.CSV:
+        raise typer.BadParameter("this is no single table; give table, wide, json or yaml")
+    return form
 
 
 FormatOption = Annotated[
@@ -29,9 +41,20 @@ FormatOption = Annotated[
         "-o",
         "--output",
         metavar="FORMAT",
+        callback=_not_csv,
         help="table, wide (a table that says more), json or yaml.",
     ),
 ]
+RowsFormatOption = Annotated[
+    Format,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FORMAT",
+        help="table, wide (a table that says more), json, yaml or csv.",
+    ),
+]
+"""Of a command whose result is one table."""
 
 
 def show_data(data: Any, form: Format) -> bool:
@@ -43,6 +66,34 @@ def show_data(data: Any, form: Format) -> bool:
     else:
         return False
     return True
+
+
+def show_rows(
+    data: Any,
+    form: Format,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str = "",
+) -> None:
+    """Print one result in the format that was asked for: `data` for programs, rows for people and spreadsheets."""
+    if show_data(data, form):
+        return
+    if form is Format.CSV:
+        print(csv_text(columns, rows), end="")
+        return
+    if title:
+        print(title)
+    show_table(columns, rows)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV with a line of column names; no text in it is taken for a formula."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_plain(cell) for cell in row] for row in rows)
+    return out.getvalue()
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -64,3 +115,13 @@ def show_fields(fields: Mapping[str, object]) -> None:
     width = max((len(name) for name in shown), default=0) + 2
     for name, value in shown.items():
         print(f"{name + ':':<{width}}" + str(value).replace("\n", "\n" + " " * width))
+
+
+def _plain(cell: object) -> object:
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
+        return cell
+    try:
+        Decimal(cell)
+    except InvalidOperation:
+        return f"'{cell}"
+    return cell

@@ -6,7 +6,7 @@ from typing import Any, Final
 from sublet.api.times import MS_PER_HOUR, Millis, format_instant, parse_instant
 from sublet.cli.admin import fetch, forwarded
 from sublet.cli.connect import connect
-from sublet.cli.output import show_table
+from sublet.cli.output import Format, show_rows
 from sublet.cli.problems import Problem
 from sublet.ledger.usage import By
 
@@ -38,13 +38,13 @@ async def ask(
         return await fetch(base, _PATH, params)
 
 
-def show_usage(answer: dict[str, Any], *, wide: bool = False) -> None:
+def show_usage(answer: dict[str, Any], form: Format = Format.TABLE) -> None:
     """Print one line per claim, tenant or lease: exact milliseconds, hours for reading, charge.
 
-    `wide` adds the UID, which outlives the name, and the charge before rounding.
+    `wide` and CSV add the UID, which outlives the name, and the charge before rounding.
     """
     by = str(answer["by"])
-    print(f"usage by {by}, {answer['from']} to {answer['to']}")
+    is_wide = form in (Format.WIDE, Format.CSV)
     rows = [
         (
             item["name"],
@@ -53,12 +53,14 @@ def show_usage(answer: dict[str, Any], *, wide: bool = False) -> None:
             hours(int(item["gpuMilliseconds"])),
             item.get("charge", ""),
             item.get("currency", ""),
-            *((item["uid"], item.get("exactCharge", "")) if wide else ()),
+            *((item["uid"], item.get("exactCharge", "")) if is_wide else ()),
         )
         for item in answer["items"]
     ]
-    more = ("uid", "exact-charge") if wide else ()
-    show_table((by, "kind", "gpu-milliseconds", "gpu-hours", "charge", "currency", *more), rows)
+    more = ("uid", "exact-charge") if is_wide else ()
+    columns = (by, "kind", "gpu-milliseconds", "gpu-hours", "charge", "currency", *more)
+    title = f"usage by {by}, {answer['from']} to {answer['to']}"
+    show_rows(answer, form, columns, rows, title=title)
 
 
 def hours(gpu_milliseconds: int) -> str:

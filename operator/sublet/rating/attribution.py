@@ -16,9 +16,9 @@ from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.rating.books import Lined
 from sublet.rating.calendar import Span
 from sublet.rating.model import LeaseState
-from sublet.rating.money import Exchange
+from sublet.rating.money import Exchange, owed
 from sublet.rating.supply import Supply
-from sublet.rating.wholesale import owed, price_of
+from sublet.rating.wholesale import price_of
 
 _UNITS: Final = MS_PER_HOUR * 10**15
 """To one of a currency, or to one millisecond."""

@@ -20,6 +20,7 @@ from sublet.ledger.texts.offer import ClassTerms
 from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.reservation import ReservationTerms
 from sublet.ledger.texts.tenant import TenantTerms
+from sublet.rating.late import Late
 
 RATES = "rates"
 """The subject of the table of exchange rates."""
@@ -62,6 +63,7 @@ class Books:
     periods: dict[TenantUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     """Closed ones, in the order in which they were closed."""
     rates: Rates | None = None
+    late: Late = field(default_factory=Late)
     closed: list[Lined] = field(default_factory=list)
     _fold: Fold = field(default_factory=Fold)
     _opened: dict[str, int] = field(default_factory=dict)  # id of an opening -> its line
@@ -81,6 +83,7 @@ class Books:
         key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
         start = self._fold.open.get(key)
         ended = self._fold.take(fact)
+        self.late.said(fact)
         if ended is not None and start is not None:
             self.closed.append(Lined(ended, self._opened.pop(start.id), entry.seq))
         elif key in self._fold.open:
@@ -93,9 +96,12 @@ class Books:
                 Level(fact.at_ms, fact.sequence, fact.gpus, entry.seq),
             )
         elif fact.kind is EntryKind.ADJUSTMENT:
-            self.adjustments.append((entry, Adjustment.read(self.text(fact.price_hash))))
+            said = Adjustment.read(self.text(fact.price_hash))
+            self.adjustments.append((entry, said))
+            self.late.adjusted(fact, said.period)
         elif fact.kind is EntryKind.PERIOD:
             self.periods[fact.tenant_uid].append(entry)
+            self.late.closed(fact)
 
     def intervals(self, *kinds: EntryKind) -> list[Lined]:
         """Return the intervals of some kinds, those that last at the end (`end_ms` None), by their lines."""
@@ -124,8 +130,12 @@ class Books:
         elif subject == str(fact.lease_uid):
             self.leases[fact.lease_uid] = LeaseTerms.read(text)
         elif subject == str(fact.tenant_uid):
-            self.tenants[fact.tenant_uid] = TenantTerms.read(text)
+            before = self.tenants.get(fact.tenant_uid)
+            now = self.tenants[fact.tenant_uid] = TenantTerms.read(text)
+            self.late.dated(before.discounts if before else (), now.discounts, fact.tenant_uid)
         elif fact.tenant_uid:
             self.reservations[fact.claim_uid, fact.sequence] = ReservationTerms.read(text)
         else:
-            self.classes[subject] = ClassTerms.read(text)
+            known = self.classes.get(subject)
+            offer = self.classes[subject] = ClassTerms.read(text)
+            self.late.dated(known.prices if known else (), offer.prices)

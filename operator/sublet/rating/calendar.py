@@ -28,6 +28,13 @@ def month_span(cut: Cut, month: str) -> Span:
     return Span(day_start(cut, first), day_start(cut, following))
 
 
+def next_month(month: str) -> str:
+    """Return the month after one, both given as year and month."""
+    first = date.fromisoformat(f"{month}-01")
+    following = first + timedelta(days=32)
+    return f"{following.year:04d}-{following.month:02d}"
+
+
 def month_at(cut: Cut, at_ms: Millis) -> str:
     """Return the month that an instant lies in, as year and month."""
     day = day_at(cut, at_ms)

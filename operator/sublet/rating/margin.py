@@ -15,12 +15,13 @@ from sublet.api.times import Millis
 from sublet.rating.attribution import portions
 from sublet.rating.books import Books
 from sublet.rating.calendar import Span
+from sublet.rating.grid import until
 from sublet.rating.margin_row import Row, Sums
 from sublet.rating.model import Charge
 from sublet.rating.money import Exchange
 from sublet.rating.supply import Evidence, Supply, evidence_by_lease, supplies_of
 from sublet.rating.uses import extras
-from sublet.rating.wholesale import pieces, until
+from sublet.rating.wholesale import pieces
 
 Table = dict[str, Sums]
 """Lease UID, class name or tenant UID -> what was added up"""

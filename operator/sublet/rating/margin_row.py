@@ -7,9 +7,9 @@ from fractions import Fraction
 from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.rating.attribution import Portion
 from sublet.rating.model import Category, Charge, LeaseState
-from sublet.rating.money import Exchange, Money, minus, plus
+from sublet.rating.money import Exchange, Money, minus, owed, plus
 from sublet.rating.supply import Supply
-from sublet.rating.wholesale import Piece, idle_is_free, owed, price_of
+from sublet.rating.wholesale import Piece, idle_is_free, price_of
 
 
 @dataclass(frozen=True, slots=True)

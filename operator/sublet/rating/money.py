@@ -4,10 +4,11 @@ Two currencies are never added: without a table each is kept for itself, with on
 error that names what is missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from fractions import Fraction
 
-from sublet.api.times import Millis, format_instant
+from sublet.api.times import MS_PER_HOUR, Millis, format_instant
 from sublet.ledger.texts.rates import NoRate, Rates
 from sublet.rating.books import Books
 
@@ -50,6 +51,35 @@ class Exchange:
                     f" at {format_instant(at_ms)}; add one that holds from then on"
                 ) from None
         return self.rates.reporting_currency, amount * self._known[key]
+
+
+def rate_into(
+    currency: str | None, rates: Rates | None, whose: str
+) -> Callable[[str, Millis], Fraction] | None:
+    """Return what gives the rate from a currency at an instant into an account's; None if it is billed as priced.
+
+    The rate raises NoRate if nobody has said it.
+    """
+    if currency is None:
+        return None
+
+    def rate(priced_in: str, at_ms: Millis) -> Fraction:
+        if priced_in == currency:
+            return Fraction(1)
+        if rates is None:
+            raise NoRate(
+                f"tenant {whose} is billed in {currency} and priced in {priced_in}, and the ledger has"
+                " no table of exchange rates; give one"
+            )
+        return Fraction(rates.rate_at(priced_in, at_ms)) / Fraction(rates.rate_at(currency, at_ms))
+
+    return rate
+
+
+def owed(gpu_milliseconds: int, per_gpu_hour: Decimal | Fraction) -> Fraction:
+    """Return what GPU-milliseconds cost, exact."""
+    numerator, denominator = per_gpu_hour.as_integer_ratio()
+    return Fraction(gpu_milliseconds * numerator, denominator * MS_PER_HOUR)
 
 
 def plus(money: Money, currency: str, amount: Fraction) -> Money:

@@ -19,9 +19,10 @@ from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.rating.books import Books
 from sublet.rating.calendar import Span, month_at, month_span
 from sublet.rating.grid import Grid
+from sublet.rating.money import owed
 from sublet.rating.supply import Stretch, Supply, supply_of
 from sublet.rating.uses import extras
-from sublet.rating.wholesale import cells, owed
+from sublet.rating.wholesale import cells
 
 MS_PER_DAY: Final = 86_400_000
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from sublet.api.billing import LeaseBilling
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
-from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.api.times import Millis
 from sublet.rating.books import Books, Lined
 from sublet.rating.calendar import Span
+from sublet.rating.money import owed
+from sublet.rating.runs import counted, end_of, runs_of
 from sublet.rating.supply import Supply, supply_of
-from sublet.rating.wholesale import owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +59,16 @@ def extras(supply: Supply, span: Span, as_of_ms: Millis) -> list[Extra]:
     found: list[Extra] = []
     last_ms = min(span.to_ms, as_of_ms)
     for lines in by_claim.values():
-        for use in _uses(lines):
-            ends = [x.interval.end_ms for x in use if x.interval.end_ms is not None]
-            if len(ends) == len(use) and span.from_ms < (end := max(ends)) <= last_ms:
+        for use in runs_of(lines):
+            end = end_of(use)
+            if end is not None and span.from_ms < end <= last_ms:
                 found += _extra(supply, use, end)
     return sorted(found, key=lambda x: (x.to_ms, x.claim_uid))
 
 
-def _uses(lines: list[Lined]) -> Iterator[list[Lined]]:
-    """Yield a claim's intervals by use."""
-    use: list[Lined] = []
-    reach: Millis | None = (
-        None  # where the use ends as far as it is known, None while an interval lasts
-    )
-    for each in sorted(lines, key=lambda x: (x.interval.start_ms, x.first_seq)):
-        start, end = each.interval.start_ms, each.interval.end_ms
-        if use and reach is not None and reach < start:
-            yield use
-            use = []
-        if not use:
-            reach = end
-        elif reach is not None:
-            reach = None if end is None else max(reach, end)
-        use.append(each)
-    if use:
-        yield use
-
-
 def _extra(supply: Supply, use: list[Lined], end: Millis) -> Iterator[Extra]:
     begin = min(x.interval.start_ms for x in use)
-    added = counted(supply.terms.billing, end - begin) - (end - begin)
+    added = counted(end - begin, supply.terms.billing) - (end - begin)
     last = Millis(end - 1)
     ending = [x.interval for x in use if x.interval.end_ms == end]
     gpus = sum(x.gpus for x in ending)
@@ -109,10 +89,3 @@ def _extra(supply: Supply, use: list[Lined], end: Millis) -> Iterator[Extra]:
             first_seq=min(x.first_seq for x in use),
             last_seq=max(x.last_seq for x in use),
         )
-
-
-def counted(billing: LeaseBilling, milliseconds: int) -> int:
-    """Return how long a use counts: at least the minimum, and then rounded up."""
-    unit = max(1, billing.round_up_to_seconds * MS_PER_SECOND)
-    least = max(milliseconds, billing.minimum_seconds * MS_PER_SECOND)
-    return -(-least // unit) * unit if billing.round_up_to_seconds > 1 else least

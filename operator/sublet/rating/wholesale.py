@@ -12,11 +12,12 @@ from fractions import Fraction
 
 from sublet.api.ids import LeaseUID
 from sublet.api.lease_terms import BuyPrice
-from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.api.times import Millis
 from sublet.rating.books import Books
 from sublet.rating.calendar import Span
-from sublet.rating.grid import Grid, cut_by
+from sublet.rating.grid import Grid, cut_by, until
 from sublet.rating.model import Cell, LeaseState
+from sublet.rating.money import owed
 from sublet.rating.supply import Stretch, Supply, supply_of
 
 
@@ -163,14 +164,3 @@ def price_of(supply: Supply, price: BuyPrice, state: LeaseState) -> Decimal:
 def idle_is_free(supply: Supply, price: BuyPrice) -> bool:
     """Say whether what isn't used isn't bought."""
     return price.holding_per_gpu_hour is None and supply.pays_by_use
-
-
-def owed(gpu_milliseconds: int, per_gpu_hour: Decimal) -> Fraction:
-    """Return what GPU-milliseconds cost, exact."""
-    numerator, denominator = per_gpu_hour.as_integer_ratio()
-    return Fraction(gpu_milliseconds * numerator, denominator * MS_PER_HOUR)
-
-
-def until(span: Span, as_of_ms: Millis) -> Span:
-    """Return a span up to the instant at which it is looked at: what is to come isn't billed."""
-    return Span(span.from_ms, min(span.to_ms, as_of_ms))

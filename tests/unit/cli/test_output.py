@@ -1,4 +1,4 @@
-from sublet.cli.output import show_fields, show_table
+from sublet.cli.output import Format, csv_text, show_fields, show_table
 from sublet.cli.usage import show_usage
 
 
@@ -26,8 +26,32 @@ def test_usage_says_more_when_wide(capsys):
 
     show_usage(answer)
     narrow = capsys.readouterr().out
-    show_usage(answer, wide=True)
+    show_usage(answer, Format.WIDE)
     wide = capsys.readouterr().out
 
     assert "3.9900000001" not in narrow
     assert wide.splitlines()[2] == narrow.splitlines()[2] + "        u-1   3.9900000001"
+
+
+def test_usage_as_csv_is_the_wide_table_without_a_title(capsys):
+    line = {
+        "name": "acme/train", "uid": "u-1", "kind": "bound", "gpuMilliseconds": 3_600_000,
+        "charge": "3.99", "exactCharge": "3.9900000001", "currency": "USD",
+    }  # fmt: skip
+    show_usage({"by": "claim", "from": "a", "to": "b", "items": [line]}, Format.CSV)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "claim,kind,gpu-milliseconds,gpu-hours,charge,currency,uid,exact-charge",
+        "acme/train,bound,3600000,1.000000,3.99,USD,u-1,3.9900000001",
+    ]
+
+
+def test_csv_quotes_what_needs_it_and_makes_no_formula():
+    rows = [('say "so", twice', "-12.50"), ("=1+1", "-x"), (None, 7)]
+
+    assert csv_text(("reason", "amount"), rows).splitlines() == [
+        "reason,amount",
+        '"say ""so"", twice",-12.50',
+        "'=1+1,'-x",
+        ",7",
+    ]

@@ -7,9 +7,10 @@ from fractions import Fraction
 
 from sublet.api.ids import TenantUID
 from sublet.api.times import Millis
-from sublet.ledger.texts.rates import NoRate, Rates
+from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.tenant import TenantTerms
 from sublet.rating.calendar import Span
+from sublet.rating.money import rate_into
 
 
 class CreditsAs(StrEnum):
@@ -67,18 +68,4 @@ class Account:
 
         The rate raises NoRate if nobody has said it.
         """
-        into = self.terms.billing.currency
-        if into is None:
-            return None
-
-        def rate(currency: str, at_ms: Millis) -> Fraction:
-            if currency == into:
-                return Fraction(1)
-            if rates is None:
-                raise NoRate(
-                    f"tenant {self.terms.name} is billed in {into} and priced in {currency}, and the ledger has"
-                    " no table of exchange rates; give one"
-                )
-            return Fraction(rates.rate_at(currency, at_ms)) / Fraction(rates.rate_at(into, at_ms))
-
-        return rate
+        return rate_into(self.terms.billing.currency, rates, self.terms.name)

@@ -4,7 +4,7 @@ Each is rounded once, half to even, at a scale far below any currency's smallest
 """
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -15,33 +15,6 @@ from sublet.export.focus.columns import PRECISION, QUANTITY_SCALE
 
 _POWERS: Final[tuple[int, ...]] = tuple(10**scale for scale in range(PRECISION))
 _LARGEST: Final = 10**PRECISION - 1
-_WIDE: Final = Context(prec=96, rounding=ROUND_HALF_EVEN)
-_PLACES: Final = {  # currency -> decimal places of its smallest unit, where that isn't 2 (ISO 4217)
-    **dict.fromkeys(
-        [
-            "BIF",
-            "CLP",
-            "DJF",
-            "GNF",
-            "ISK",
-            "JPY",
-            "KMF",
-            "KRW",
-            "PYG",
-            "RWF",
-            "UGX",
-            "UYI",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ],
-        0,
-    ),
-    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
-    **dict.fromkeys(["CLF", "UYW"], 4),
-}
 
 
 class TooLarge(ValueError):
@@ -87,17 +60,6 @@ def gpu_hours(gpu_milliseconds: Iterable[int | None]) -> pa.Array:
         ),
         QUANTITY_SCALE,
     )
-
-
-def places(currency: str) -> int:
-    """Return how many decimal places the smallest unit of a currency has."""
-    return _PLACES.get(currency, 2)
-
-
-def rounded(amount: Fraction, currency: str) -> Decimal:
-    """Return an amount in whole smallest units of its currency, half to even: what an invoice line says."""
-    scale = places(currency)
-    return Decimal(unscaled(*amount.as_integer_ratio(), scale)).scaleb(-scale, _WIDE)
 
 
 def plain(value: Decimal) -> str:

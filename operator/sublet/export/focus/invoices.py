@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from sublet.export.focus.account import Account
-from sublet.export.focus.amounts import rounded
 from sublet.export.focus.arrays import coded
 from sublet.export.focus.columns import Column, Kind
 from sublet.export.focus.records import table
+from sublet.rating.minor_units import rounded
 
 
 class Line(NamedTuple):

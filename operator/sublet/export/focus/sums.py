@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import Millis, format_instant, to_millis
-from sublet.export.focus.amounts import places
 from sublet.export.focus.checks import Faults, chosen, different
 from sublet.ledger.entry import EntryKind
 from sublet.rating.books import Books
 from sublet.rating.calendar import Span
+from sublet.rating.minor_units import places
 from sublet.rating.model import Category
 
 _COMMITTED: Final = frozenset({"used", "unused", "unavailable"})

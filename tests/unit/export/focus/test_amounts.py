@@ -11,9 +11,9 @@ from sublet.export.focus.amounts import (
     fraction_decimals,
     gpu_hours,
     plain,
-    rounded,
     unscaled,
 )
+from sublet.rating.minor_units import rounded
 
 
 @pytest.mark.parametrize(

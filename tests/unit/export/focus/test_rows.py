@@ -9,9 +9,9 @@ import pytest
 
 from sublet.api.ids import ClaimUID
 from sublet.export.focus.account import CreditsAs, Seller
-from sublet.export.focus.amounts import rounded
 from sublet.export.focus.rows import TenantRows
 from sublet.ledger.texts.rates import NoRate, Rates
+from sublet.rating.minor_units import rounded
 from sublet.rating.model import Category
 from tests.builders.charges import (
     END,

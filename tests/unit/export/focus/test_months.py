@@ -1,0 +1,151 @@
+"""What goes into a month's files: open ones by the ledger as it is, closed ones as they were billed, for ever."""
+
+from fractions import Fraction
+
+import pytest
+
+from sublet.api.billing import Discount
+from sublet.export.focus.batch import Failed, Months, Side, Style
+from sublet.export.focus.months import (
+    NoAccount,
+    lease_months,
+    tenant_month,
+    wholesale_period,
+)
+from sublet.export.focus.run import Layout
+from sublet.export.sink.directory import Directory
+from sublet.ledger.entry import Entry, EntryKind
+from sublet.rating.charges import charges
+from sublet.rating.grid import Grid
+from sublet.rating.periods import NoSuchPeriod, closing
+from sublet.rating.tenancy import tenancies_of
+from tests.builders.sold_month import END, START, sold_month
+from tests.builders.wholesale import at, span
+
+LATER = at("2026-10-08T00:00:00Z")
+HALF = Discount.model_validate({"effectiveTime": "2026-09-11T00:00:00Z", "percent": "50"})
+
+
+def month_of(books, tenant="acme", month="2026-09", grid=Grid.HOUR, as_of=LATER):
+    return tenant_month(books, tenancies_of(books)[tenant], month, grid, as_of)
+
+
+def close(books, tenant="acme", month="2026-09"):
+    """Write the line that closes a period."""
+    fact, text = closing(books, tenancies_of(books)[tenant], month, LATER)
+    books.texts[fact.price_hash] = text
+    books.take(Entry(books.seq + 1, fact, books.head))
+    return books
+
+
+def late_downtime(books):
+    """Write that globex's GPUs were down for an hour of September, which nobody knew before."""
+    month = sold_month()
+    month.held("infer", "west", 4, "2026-09-20T00:00:00Z", "2026-09-20T01:00:00Z", kind=EntryKind.DOWNTIME, tenant="globex")  # fmt: skip
+    for fact in month.facts[-2:]:
+        books.take(Entry(books.seq + 1, fact, books.head))
+    return books
+
+
+def total(given):
+    return sum((c.amount for c in given), Fraction(0))
+
+
+@pytest.mark.parametrize("grid", Grid)
+def test_charges_in_parts_are_those_of_the_whole_in_their_order(grid):
+    month = sold_month()
+    for number in range(150):
+        month.held(f"small-{number:03d}", "west", 1, "2026-09-03T00:00:00Z", "2026-09-03T02:30:00Z")
+    books = month.books()
+
+    whole = charges(tenancies_of(books)["acme"], span(START, END), grid, LATER)
+    assert list(month_of(books, grid=grid).charges) == whole
+
+
+def test_a_closed_month_is_cut_finely_and_comes_to_what_was_billed():
+    books = sold_month().books()
+    before = list(month_of(books).charges)
+
+    found = month_of(close(books))
+    assert found.period.is_closed
+    assert list(found.charges) == before
+
+
+def test_a_closed_month_names_the_line_that_it_was_closed_with():
+    books = sold_month().books()
+    seq, head = books.seq, books.head
+
+    found = month_of(close(books))
+    assert (found.books.seq, found.books.head) == (seq, head)
+
+
+def test_what_is_known_later_changes_no_closed_month_and_stands_in_the_next_one():
+    books = close(sold_month().books(), "globex")
+    billed = total(month_of(books, "globex").charges)
+
+    late_downtime(books)
+    assert total(month_of(books, "globex").charges) == billed
+    october = list(month_of(books, "globex", "2026-10").charges)
+    assert [(c.corrects, c.amount) for c in october] == [("2026-09", -4 * Fraction("3.99"))]
+
+
+def test_what_comes_to_something_else_by_now_stands_as_it_was_billed_and_uncut():
+    month = sold_month()
+    month.tenant("cheap")
+    month.held("some", "west", 2, START, END, tenant="cheap")
+    books = close(month.books(), "cheap")
+    ((billed),) = month_of(books, "cheap", grid=Grid.NONE).charges
+
+    text = books.tenants["cheap"].model_copy(update={"discounts": (HALF,)})
+    books.tenants["cheap"] = text
+    assert list(month_of(books, "cheap").charges) == [billed]
+
+
+def test_a_month_in_which_nothing_was_owed_yet_is_none():
+    with pytest.raises(NoSuchPeriod, match="nothing was owed then"):
+        month_of(sold_month().books(), month="2026-08")
+
+
+def test_a_month_that_is_to_come_is_none():
+    with pytest.raises(NoSuchPeriod, match="begins at 2026-11-01"):
+        month_of(sold_month().books(), month="2026-11")
+
+
+def test_a_tenant_without_terms_has_no_account():
+    month = sold_month()
+    month.held("claim", "west", 1, START, END, tenant="gone")
+
+    with pytest.raises(NoAccount, match="no terms"):
+        month_of(month.books(), "gone")
+
+
+def test_a_wholesale_month_is_closed_when_it_is_for_everybody_who_owed_anything():
+    books = sold_month().books()
+    seen = []
+    for tenant in ("acme", "globex"):
+        close(books, tenant)
+        seen.append(wholesale_period(books, tenancies_of(books), "2026-09", LATER).is_closed)
+    assert seen == [False, True]
+
+
+def test_each_lease_has_the_month_of_its_own_contract():
+    month = sold_month()
+    month.lease("madrid", committed=1, billing={"timeZone": "Europe/Madrid"})
+    books = month.books()
+    period = wholesale_period(books, tenancies_of(books), "2026-09", LATER)
+
+    spans = {each.lease_uid: each.period.span for each in lease_months(books, period, Grid.DAY)}
+    assert spans["west"] == span(START, END)
+    assert spans["madrid"] == span("2026-08-31T22:00:00Z", "2026-09-30T22:00:00Z")
+
+
+def test_the_same_line_of_the_ledger_gives_the_same_bytes_however_late_it_is(tmp_path):
+    style = Style("Sublet GmbH", Layout(formats=("parquet", "csv")))
+    found = []
+    for name in ("a", "b"):
+        books = close(sold_month().books())
+        made = Months(Directory(tmp_path / name), books, style, LATER).export("2026-09", Side.BOTH)
+        assert not any(isinstance(each, Failed) for each in made)
+        files = sorted(p for p in (tmp_path / name).rglob("*") if p.is_file())
+        found.append([(p.relative_to(tmp_path / name), p.read_bytes()) for p in files])
+    assert found[0] == found[1]
