@@ -24,6 +24,7 @@ from sublet.serve.books import Totals
 from sublet.serve.budgets import budget_families
 from sublet.serve.clusters import cluster_families
 from sublet.serve.coverage import coverage_families
+from sublet.serve.exports import ExportMetrics
 from sublet.serve.families import counter, gauge
 from sublet.serve.ports import Observed
 
@@ -51,6 +52,7 @@ class Timings:
             "1 while the file of exchange rates can't be taken over; the table before it holds.",
             registry=self.registry,
         )
+        self.exports = ExportMetrics(self.registry)
         self._unexported: Gauge | None = None
         """Only where there is a sink, and only on the replica that sends."""
 

@@ -13,11 +13,11 @@ from sublet.ledger.entry import Entry, EntryKind
 from sublet.rating.charges import charges
 from sublet.rating.grid import Grid
 from sublet.rating.model import Category
-from sublet.rating.periods import closing
 from sublet.rating.tenancy import tenancies_of
 from sublet.store.adjusting import write_adjustment
 from sublet.store.reading import read_books
 from sublet.store.sql import SqlLedger
+from tests.builders.closing import closing_of
 from tests.builders.sold_month import END, START, database, sold_month
 from tests.builders.wholesale import span
 from tests.harness.fake_api import SteppedClock
@@ -174,8 +174,7 @@ def test_what_cant_be_is_one_line_and_nothing_is_written(program, arguments, say
 
 def test_of_a_closed_period_it_says_where_it_is_billed_and_before_the_first_one_nothing_can_be(tmp_path):  # fmt: skip
     month = sold_month()
-    books = month.books()
-    fact, text = closing(books, tenancies_of(books)["acme"], "2026-09", parse_instant(END))
+    fact, text = closing_of(month.books())
     month.facts.append(fact)
     month.texts[fact.price_hash] = text
     program = Program(tmp_path, month)

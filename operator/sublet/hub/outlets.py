@@ -1,0 +1,32 @@
+"""What leaves the operator by itself: events to a sink, files to a directory or bucket. Each goes on while the other fails."""
+
+import asyncio
+from collections.abc import Callable
+
+from sublet.clock import Clock
+from sublet.export.events import outbox_of
+from sublet.export.schedule import schedule_of
+from sublet.export.schedule.schedule import Told
+from sublet.settings import Settings
+from sublet.store.sql import SqlLedger
+
+
+class Outlets:
+    """The outbox and the schedule of exports, as one task."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: SqlLedger,
+        clock: Clock,
+        leads: Callable[[], bool],
+        *,
+        unexported: Callable[[int], None],
+        exports: Told,
+    ) -> None:
+        self.outbox = outbox_of(settings, ledger, clock, leads=leads, waiting=unexported)
+        self.schedule = schedule_of(settings, ledger, clock, leads=leads, told=exports)
+
+    async def run(self) -> None:
+        """Send and export for ever."""
+        await asyncio.gather(self.outbox.run(), self.schedule.run())
