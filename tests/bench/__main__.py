@@ -2,11 +2,12 @@
 
 import sys
 
-from tests.bench import clusters, focus, handover, ledger, openb, planes, pure, restart
+from tests.bench import closing, clusters, focus, handover, ledger, openb, planes, pure, restart
 from tests.bench.results import Row, show, write
 
 PARTS = {
     "pure": pure,
+    "closing": closing,
     "focus": focus,
     "ledger": ledger,
     "openb": openb,

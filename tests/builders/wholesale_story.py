@@ -5,15 +5,14 @@ are kept.
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from sublet.api.ids import LeaseUID
-from sublet.api.times import MS_PER_HOUR, Millis, format_instant
+from sublet.api.times import Millis, format_instant
 from sublet.ledger.entry import EntryKind
 from sublet.rating.books import Books
 from sublet.rating.calendar import Span
@@ -26,6 +25,7 @@ from sublet.rating.netting import netting
 from sublet.rating.sla import Incident, disputes_of, incidents_of
 from sublet.rating.uses import extras_of
 from sublet.rating.wholesale import cells_of, purchases_of
+from tests.builders.story_text import hours, instants, money, monies, table
 from tests.builders.wholesale import Scribe, at, charge
 
 FOLDER = Path(__file__).parents[1] / "unit" / "rating" / "golden_wholesale"
@@ -103,25 +103,25 @@ def _charge(each: Story) -> Charge:
 
 def _cells(books: Books, uid: LeaseUID, span: Span, grid: Grid, as_of: Millis) -> list[str]:
     rows = [
-        (c.commitment_id or "-", c.state, *_time(c.from_ms, c.to_ms), _hours(c.gpu_milliseconds),
-         str(c.price), _money(c.currency, c.amount))
+        (c.commitment_id or "-", c.state, *instants(c.from_ms, c.to_ms), hours(c.gpu_milliseconds),
+         str(c.price), money(c.currency, c.amount))
         for c in cells_of(books, uid, span, grid, as_of)
     ]  # fmt: skip
     head = ("phase", "state", "from", "to", "GPU-hours", "price", "amount")
-    return [f"{uid}: what its GPUs were", *_table(head, rows)]
+    return [f"{uid}: what its GPUs were", *table(head, rows)]
 
 
 def _bought(books: Books, uid: LeaseUID, span: Span, grid: Grid, as_of: Millis) -> list[str]:
     rows = [
-        (p.commitment_id, *_time(p.from_ms, p.to_ms), _hours(p.gpu_milliseconds), str(p.price), _money(p.currency, p.amount))
+        (p.commitment_id, *instants(p.from_ms, p.to_ms), hours(p.gpu_milliseconds), str(p.price), money(p.currency, p.amount))
         for p in purchases_of(books, uid, span, grid, as_of)
     ]  # fmt: skip
     rows += [
-        (f"+ {x.claim_uid}", *_time(x.from_ms, x.to_ms), _hours(x.gpu_milliseconds), str(x.price), _money(x.currency, x.amount))
+        (f"+ {x.claim_uid}", *instants(x.from_ms, x.to_ms), hours(x.gpu_milliseconds), str(x.price), money(x.currency, x.amount))
         for x in extras_of(books, uid, span, as_of)
     ]  # fmt: skip
     head = ("phase", "from", "to", "GPU-hours", "price", "amount")
-    return [f"{uid}: what was bought (+: added to a use by the landlord)", *_table(head, rows)]
+    return [f"{uid}: what was bought (+: added to a use by the landlord)", *table(head, rows)]
 
 
 def _sla(
@@ -129,31 +129,35 @@ def _sla(
 ) -> Iterator[list[str]]:
     if incidents:
         rows = [
-            (*_incident(x), s.month, _hours(s.gpu_milliseconds), _money(x.currency, s.gross), _money(x.currency, s.amount),
+            (*_incident(x), s.month, hours(s.gpu_milliseconds), money(x.currency, s.gross), money(x.currency, s.amount),
              format_instant(x.deadline_ms) if x.deadline_ms else "-", f"{x.first_seq}-{x.last_seq}")
             for x in incidents for s in x.shares
         ]  # fmt: skip
         head = ("from", "to", "month", "lost GPU-hours", "gross", "owed", "claim by", "lines")
-        yield [f"{uid}: incidents", *_table(head, rows)]
+        yield [f"{uid}: incidents", *table(head, rows)]
     if disputes := disputes_of(books, uid, span, as_of):
         rows = [
-            (*_time(d.from_ms, d.to_ms), _hours(d.gpu_milliseconds), f"{d.first_seq}-{d.last_seq}")
+            (
+                *instants(d.from_ms, d.to_ms),
+                hours(d.gpu_milliseconds),
+                f"{d.first_seq}-{d.last_seq}",
+            )
             for d in disputes
         ]
-        yield [f"{uid}: disputed", *_table(("from", "to", "GPU-hours", "lines"), rows)]
+        yield [f"{uid}: disputed", *table(("from", "to", "GPU-hours", "lines"), rows)]
 
 
 def _netted(incidents: Sequence[Incident], charges: Sequence[Charge]) -> list[str]:
     rows = [
         (
             *(_incident(n.incident) if n.incident else ("no incident", "-")),
-            _monies(n.owed),
-            _monies(n.credited),
-            _monies(n.net),
+            monies(n.owed),
+            monies(n.credited),
+            monies(n.net),
         )
         for n in netting(incidents, charges)
     ]
-    return ["netting", *_table(("from", "to", "owed to us", "credited by us", "net"), rows)]
+    return ["netting", *table(("from", "to", "owed to us", "credited by us", "net"), rows)]
 
 
 def _margins(
@@ -177,7 +181,7 @@ def _margins(
         ("tenant", found.tenants),
     ):
         if rows:
-            yield [f"margin by {name}, {word}", *_table(head, map(_row, rows))]
+            yield [f"margin by {name}, {word}", *table(head, map(_row, rows))]
 
 
 def _row(row: Row) -> tuple[str, ...]:
@@ -185,49 +189,17 @@ def _row(row: Row) -> tuple[str, ...]:
     ratios = (row.utilisation, row.coverage, row.break_even)
     return (
         row.uid or "-",
-        _monies(row.revenue),
-        _monies(row.cost),
-        _monies(row.unsold),
-        "unknown" if margin is None else _monies(margin),
+        monies(row.revenue),
+        monies(row.cost),
+        monies(row.unsold),
+        "unknown" if margin is None else monies(margin),
         *("-" if r is None else f"{float(r):.4%}" for r in ratios),
     )
 
 
 def _incident(incident: Incident) -> tuple[str, str]:
-    begin, end = _time(incident.from_ms, incident.to_ms)
+    begin, end = instants(incident.from_ms, incident.to_ms)
     return begin, end if incident.is_over else "lasts"
-
-
-def _time(begin: Millis, end: Millis) -> tuple[str, str]:
-    return format_instant(begin), format_instant(end)
-
-
-def _hours(gpu_milliseconds: int) -> str:
-    return _exact(Fraction(gpu_milliseconds, MS_PER_HOUR))
-
-
-def _monies(money: Mapping[str, Fraction]) -> str:
-    return " and ".join(_money(c, a) for c, a in sorted(money.items())) or "0"
-
-
-def _money(currency: str, amount: Fraction) -> str:
-    return f"{currency} {_exact(amount)}"
-
-
-def _exact(value: Fraction) -> str:
-    """Return a decimal text if there is one, else a fraction."""
-    for places in range(2, 13):
-        if (value * 10**places).denominator == 1:
-            sign, digits = "-" * (value < 0), str(abs(value * 10**places)).zfill(places + 1)
-            return f"{sign}{digits[:-places]}.{digits[-places:]}"
-    return str(value)
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    table = [head, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
-    lines = ("  ".join(x.ljust(w) for x, w in zip(row, widths, strict=True)) for row in table)
-    return [f"  {line}".rstrip() for line in lines]
 
 
 def main() -> None:

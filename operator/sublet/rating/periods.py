@@ -5,6 +5,7 @@ closed one is read from its text for ever. What the ledger says otherwise by now
 what was billed for it so far, and is billed in the first open period.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -127,7 +128,7 @@ def corrections(books: Books, tenancy: Tenancy, closed: dict[str, Closed]) -> li
         now = charges(tenancy, each.span, Grid.NONE, each.span.to_ms)
         billed = [c for c in each.charges if not c.corrects]
         billed += [c for x in closed.values() for c in x.charges if c.corrects == each.month]
-        found += _differences(each.month, now, billed)
+        found += _differences(each.month, now, billed, tenancy.exchange_edges)
     return found
 
 
@@ -189,9 +190,11 @@ def _as_billed(books: Books, closed: Closed) -> Bill:
     )  # fmt: skip
 
 
-def _differences(month: str, now: Sequence[Charge], billed: Sequence[Charge]) -> Iterator[Charge]:
-    """Yield what is owed now and wasn't billed, or less than was, by what tells charges apart."""
-    left, right = _sums(now), _sums(billed)
+def _differences(
+    month: str, now: Sequence[Charge], billed: Sequence[Charge], edges: Sequence[Millis]
+) -> Iterator[Charge]:
+    """Yield what is owed now and wasn't billed, or less than was, by what tells charges apart; none lies over an edge."""
+    left, right = _sums(now, edges), _sums(billed, edges)
     for key in sorted({*left, *right}, key=str):
         new, old = left.get(key), right.get(key)
         like = new or old
@@ -207,12 +210,12 @@ def _differences(month: str, now: Sequence[Charge], billed: Sequence[Charge]) ->
             )
 
 
-def _sums(given: Iterable[Charge]) -> dict[tuple[Any, ...], Charge]:
+def _sums(given: Iterable[Charge], edges: Sequence[Millis]) -> dict[tuple[Any, ...], Charge]:
     by_key: dict[tuple[Any, ...], list[Charge]] = defaultdict(list)
     for c in given:
         line = c.first_seq if c.category is Category.ADJUSTMENT else 0
         key = (c.claim_uid, c.sequence, c.lease_uid, c.category, c.list_price, c.price, c.currency)
-        by_key[*key, c.namespace, line].append(c)
+        by_key[*key, c.namespace, line, bisect_right(edges, c.from_ms)].append(c)
     return {
         key: replace(
             some[0],
