@@ -69,8 +69,9 @@ from sublet.logs import configure_logs
 from sublet.serve.admin import Admin
 from sublet.serve.auth import MetricsGate
 from sublet.serve.books import LedgerBooks
-from sublet.serve.metrics import Timings
-from sublet.serve.server import Public, listen
+from sublet.serve.claims import claims_of
+from sublet.serve.server import Public, listen_as
+from sublet.serve.timings import Timings
 from sublet.settings import Settings, load_settings
 from sublet.store.sql import SqlLedger
 
@@ -131,10 +132,7 @@ class Operator:
         self.rates = RatesFile(
             settings.rates_file, self.ledger, self.clock, self.timings.rates_refused
         )
-        self.outlets = Outlets(
-            settings, self.ledger, self.clock, self.leads,
-            unexported=self.timings.unexported, exports=self.timings.exports,
-        )  # fmt: skip
+        self.outlets = Outlets(settings, self.ledger, self.clock, self.leads, self.timings)
         self.events = HubEvents(hub, self.clock, settings.identity)
         self.leadership = Leadership(
             hub,
@@ -205,7 +203,8 @@ class Operator:
             self.leads,
             lambda: self.leadership.hub_ahead_seconds,
         )
-        self.books = LedgerBooks(self.ledger)
+        retention = settings.metrics_retention_seconds
+        self.books = LedgerBooks(self.ledger, retention_seconds=retention)
         self._tasks: list[asyncio.Task[Any]] = []
         self._runners: list[web.AppRunner] = []
         self.stop = asyncio.Event()
@@ -262,18 +261,13 @@ class Operator:
         gate = MetricsGate(self.hub, self.clock) if settings.metrics_auth else None
         public = Public(
             self.memory, self.books, self.timings, self.clock,
-            gate=gate, per_claim=settings.metrics_per_claim,
+            gate=gate, claims=claims_of(settings), opencost=settings.metrics_opencost,
         )  # fmt: skip
         admin = Admin(
             self.memory, self.ledger, self.books, self.clock, last_pass=self.recorder.last
         )
-        for name, app, host, port in (
-            ("public", public.app(), settings.listen_host, settings.listen_port),
-            ("admin", admin.app(), "127.0.0.1", settings.admin_port),
-        ):
-            runner, port_in_use = await listen(app, host, port)
-            self._runners.append(runner)
-            structlog.get_logger().info("listening", listener=name, host=host, port=port_in_use)
+        self._spawn(public.run())
+        self._runners += await listen_as(settings, public=public.app(), admin=admin.app())
 
     async def _try_ledger(self) -> None:
         """Open the ledger; one that is away or damaged holds up new binds and nothing else, now as later."""

@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     """/metrics asks the hub who may read it (TokenReview, SubjectAccessReview)."""
     metrics_per_claim: bool = True
     """Export series per claim."""
+    metrics_claim_limit: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Claims that have series of their own; those beyond are counted in sublet_series_suppressed."""
+    metrics_retention_seconds: Annotated[int, Field(ge=60, le=2_592_000)] = 3_600
+    """How long the series of a claim stay after its end; longer than two scrapes."""
+    metrics_opencost: bool = False
+    """Export node_gpu_count and node_gpu_hourly_cost too, as OpenCost names them."""
     events_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     """Where each line of the ledger goes as a CloudEvent, by POST; nowhere without. It names leases: the platform team's, no tenant's."""
     events_token_file: str | None = None

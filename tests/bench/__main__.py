@@ -2,7 +2,18 @@
 
 import sys
 
-from tests.bench import closing, clusters, focus, handover, ledger, openb, planes, pure, restart
+from tests.bench import (
+    closing,
+    clusters,
+    focus,
+    handover,
+    ledger,
+    openb,
+    planes,
+    pure,
+    restart,
+    scrape,
+)
 from tests.bench.results import Row, show, write
 
 PARTS = {
@@ -10,6 +21,7 @@ PARTS = {
     "closing": closing,
     "focus": focus,
     "ledger": ledger,
+    "scrape": scrape,
     "openb": openb,
     "planes": planes,
     "clusters": clusters,

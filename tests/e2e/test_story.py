@@ -213,7 +213,8 @@ def test_a_secret_deleted_or_taken_in_by_a_restart_is_no_loss(
     operator.start()
     wait_for("still bound", lambda: stack.is_bound(ACME, "steady"))
 
-    assert _billable(operator) >= before
+    # absent until west was heard of, never less
+    assert wait_for("it is metered on", lambda: _billable(operator)) >= before
     assert stack.claim(ACME, "steady")["status"]["allocation"] == bound["status"]["allocation"]
     _delete(stack, "steady")
 

@@ -5,7 +5,7 @@ import sys
 import time
 
 from tests.planes import planes
-from tests.planes.binaries import KUBERNETES_VERSION, cache_folder, find_all
+from tests.planes.binaries import KUBERNETES_VERSION, cache, find_all
 from tests.planes.plane import PlaneError
 
 
@@ -25,7 +25,7 @@ def main() -> int:
         return 0
     if given.action == "build":
         find_all()
-        print(f"programs in {cache_folder()}")
+        print(f"programs in {cache()}")
         return 0
     if given.action == "down":
         print("stopped" if planes.stop(given.set) else "nothing is up")

@@ -1,8 +1,8 @@
 """Where the control plane's programs come from.
 
 In this order: `TEST_ASSET_<NAME>`, the folder `KUBEBUILDER_ASSETS` (the envtest convention), the cache under
-`$XDG_CACHE_HOME/sublet`, else a build of the pinned Go modules in tools/ into that cache. The cache's folder is
-named by a hash of tools/, so a changed pin is a new folder.
+`$XDG_CACHE_HOME/sublet`, else a build of the pinned Go modules in tools/ into that cache. Each module has a folder there,
+named by a hash of its pins, so that a changed pin is a new folder and builds nothing else anew.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "tools"
@@ -22,13 +23,28 @@ _STAMP = (
     f"-X {_VERSION_PACKAGE}.gitMajor=1 -X {_VERSION_PACKAGE}.gitMinor=37"
 )
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
-_MODULES: dict[
-    str, tuple[str, dict[str, str]]
-] = {  # module folder -> (ldflags, program -> package)
-    "kubernetes": (_STAMP, {name: f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES}),
-    "etcd": ("-s -w", {"etcd": "go.etcd.io/etcd/server/v3"}),
-    "kwok": ("-s -w", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
-    "helm": ("-s -w", {"helm": "helm.sh/helm/v4/cmd/helm"}),
+_PROMETHEUS = ("prometheus", "promtool")
+
+
+class _Module(NamedTuple):
+    """What is built of one folder of tools/."""
+
+    programs: dict[str, str]
+    """program -> package"""
+    ldflags: str = "-s -w"
+    tags: str = ""
+
+
+_MODULES: dict[str, _Module] = {
+    "kubernetes": _Module({name: f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES}, _STAMP),
+    "etcd": _Module({"etcd": "go.etcd.io/etcd/server/v3"}),
+    "kwok": _Module({"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    "helm": _Module({"helm": "helm.sh/helm/v4/cmd/helm"}),
+    # without the clouds' service discovery and without pages for a browser, which no test needs
+    "prometheus": _Module(
+        {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in _PROMETHEUS},
+        tags="remove_all_sd",
+    ),
 }
 _STAGES = {  # file in the cache -> folder in kwok's module
     "stage-node.yaml": "kustomize/stage/node/fast",
@@ -37,13 +53,18 @@ _STAGES = {  # file in the cache -> folder in kwok's module
 }
 
 
-def cache_folder() -> Path:
-    """Return the folder of this pin set's programs."""
+def cache_folder(module: str) -> Path:
+    """Return the folder of a module's programs, as it is pinned now."""
     digest = hashlib.sha256()
-    for path in sorted(TOOLS.glob("*/go.*")):
+    for path in sorted((TOOLS / module).glob("go.*")):
         digest.update(path.name.encode() + path.read_bytes())
+    return cache() / f"{module}-{digest.hexdigest()[:16]}"
+
+
+def cache() -> Path:
+    """Return the folder in which all modules' folders are."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "sublet" / "tools" / digest.hexdigest()[:16]
+    return base / "sublet" / "tools"
 
 
 def find(name: str) -> Path:
@@ -51,24 +72,26 @@ def find(name: str) -> Path:
     variable = "TEST_ASSET_" + name.upper().replace("-", "_").replace(".", "_")
     if given := os.environ.get(variable):
         return Path(given)
-    for folder in filter(None, (os.environ.get("KUBEBUILDER_ASSETS"), str(cache_folder()))):
+    module = (
+        "kwok" if name in _STAGES else next(m for m, x in _MODULES.items() if name in x.programs)
+    )
+    for folder in filter(None, (os.environ.get("KUBEBUILDER_ASSETS"), str(cache_folder(module)))):
         if (path := Path(folder, name)).exists():
             return path
-    module = "kwok" if name in _STAGES else next(m for m, (_, p) in _MODULES.items() if name in p)
     _build(module)
-    return cache_folder() / name
+    return cache_folder(module) / name
 
 
 def find_all() -> None:
     """Build whatever is missing, with progress."""
-    for name in (*_KUBERNETES, "etcd", "kwok", *_STAGES, "helm"):
+    for name in (*_KUBERNETES, "etcd", "kwok", *_STAGES, "helm", *_PROMETHEUS):
         find(name)
 
 
 def _build(module: str) -> None:
     """Build one tool module into the cache; programs appear there complete or not at all."""
-    ldflags, programs = _MODULES[module]
-    folder = cache_folder()
+    programs, ldflags, tags = _MODULES[module]
+    folder = cache_folder(module)
     folder.mkdir(parents=True, exist_ok=True)
     print(
         f"building {', '.join(programs)} (once; minutes with nothing cached) …",
@@ -79,8 +102,8 @@ def _build(module: str) -> None:
     half = folder / f".{module}.{os.getpid()}"
     half.mkdir(exist_ok=True)
     for program, package in programs.items():
-        command = [go, "build", "-o", str(half / program), "-ldflags", ldflags, package]
-        subprocess.run(command, cwd=TOOLS / module, check=True)
+        command = [go, "build", "-o", str(half / program), "-tags", tags, "-ldflags", ldflags]
+        subprocess.run([*command, package], cwd=TOOLS / module, check=True)
     if module == "kwok":
         _copy_stages(go, half)
     for path in half.iterdir():

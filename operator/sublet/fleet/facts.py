@@ -72,3 +72,7 @@ class ClusterHealth:
     """Since its node watch was last heard; infinite before the first answer."""
     clock_ahead_seconds: int | None = None
     """By how much its clock is ahead of ours; None if it doesn't say."""
+    seen_ms: Millis | None = None
+    """When it was last seen to work; None if it never was since this process began."""
+    credentials_expire_ms: Millis | None = None
+    """When its credential ends, by the credential's own words; None if it doesn't say."""

@@ -21,6 +21,7 @@ from sublet.ledger.audit import AuditRecord
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.port import LedgerPort
 from sublet.ledger.terms import PriceTerms, content_hash, tags_text
+from sublet.ledger.texts.evidence import Evidence
 from sublet.ledger.texts.reservation import ReservationTerms
 
 MAX_REMEMBERED = 200_000
@@ -49,8 +50,9 @@ def texts_of(claim: GpuClaim) -> dict[str, str]:
         return {}
     tags = tags_text(allocation.tags)
     prices = {price.hash: price.text for price in prices_of(allocation)}
+    seen = (Evidence(cause=each.cause) for each in claim.status.downtimes)
     agreed = ReservationTerms.of(claim)
-    texts = {**prices, content_hash(tags): tags}
+    texts = {**prices, content_hash(tags): tags, **{each.hash: each.text for each in seen}}
     return {**texts, agreed.hash: agreed.text} if agreed is not None else texts
 
 
@@ -173,14 +175,29 @@ def _beside(
     if release is not None:
         stops[release.sequence] = release.release_time
     for each in times:
-        lease_uid = LeaseUID(each.lease_uid)
-        fact = partial(_fact, claim, allocation, each.sequence, lease_uid, each.gpus)
+        fact = partial(_beside_fact, claim, allocation, each)
         yield fact(kind, EntryType.OPEN, each.from_time)
         until = each.until_time if each.until_time is not None else stops.get(each.sequence)
         if until is not None:
             # downtimes touch: none is empty, or two would share a line
             least = each.from_time + (kind is EntryKind.DOWNTIME)
             yield fact(kind, EntryType.CLOSE, Millis(max(until, least)))
+
+
+def _beside_fact(
+    claim: GpuClaim,
+    allocation: Allocation,
+    each: Outage | Downtime,
+    kind: EntryKind,
+    type_: EntryType,
+    at_ms: Millis,
+) -> Fact:
+    """Return a line that is not billed; one of downtime says why instead of what it costs."""
+    lease_uid = LeaseUID(each.lease_uid)
+    fact = _fact(claim, allocation, each.sequence, lease_uid, each.gpus, kind, type_, at_ms)
+    if isinstance(each, Downtime):
+        return replace(fact, price_hash=Evidence(cause=each.cause).hash)
+    return fact
 
 
 def _part_price(allocation: Allocation) -> PriceTerms | None:

@@ -6,9 +6,10 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
-from sublet.api.ids import LeaseUID, TenantUID
+from sublet.api.ids import LeaseUID, NodeName, TenantUID
 from sublet.book.account import Account
-from sublet.book.inventory import Reach
+from sublet.book.inventory import LeaseInventory, NodeState, Reach
+from sublet.fleet.expiry import expires_ms
 from sublet.fleet.facts import ClusterHealth
 from sublet.fleet.registry import Fleet
 from sublet.hub.accounts import Accounts
@@ -68,7 +69,17 @@ class Memory:
         if found is None:
             return ClusterHealth(reachable=False, stale_seconds=float("inf"))
         reachable = found.facts.reach is Reach.REACHABLE
-        return ClusterHealth(reachable, found.stale_seconds, found.facts.clock_ahead_seconds)
+        return ClusterHealth(
+            reachable,
+            found.stale_seconds,
+            found.facts.clock_ahead_seconds,
+            seen_ms=found.seen_ms,
+            credentials_expire_ms=expires_ms(found.api.endpoint),
+        )
+
+    def nodes(self, uid: LeaseUID) -> Mapping[NodeName, NodeState]:
+        """Return a lease's nodes as last seen."""
+        return self._fleet.inventories().get(uid, LeaseInventory(uid)).nodes
 
     def hub_ahead_seconds(self) -> int | None:
         """Return by how much the hub's clock is ahead of ours, by its newest answer to the election."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from sublet.clock import Clock
 from sublet.export.events import outbox_of
@@ -9,6 +10,13 @@ from sublet.export.schedule import schedule_of
 from sublet.export.schedule.schedule import Told
 from sublet.settings import Settings
 from sublet.store.sql import SqlLedger
+
+
+class Hearer(Told, Protocol):
+    """Who hears of both: the metrics."""
+
+    def unexported(self, count: int) -> None:
+        """Record how many lines of the ledger weren't sent as events yet."""
 
 
 class Outlets:
@@ -20,12 +28,10 @@ class Outlets:
         ledger: SqlLedger,
         clock: Clock,
         leads: Callable[[], bool],
-        *,
-        unexported: Callable[[int], None],
-        exports: Told,
+        told: Hearer,
     ) -> None:
-        self.outbox = outbox_of(settings, ledger, clock, leads=leads, waiting=unexported)
-        self.schedule = schedule_of(settings, ledger, clock, leads=leads, told=exports)
+        self.outbox = outbox_of(settings, ledger, clock, leads=leads, waiting=told.unexported)
+        self.schedule = schedule_of(settings, ledger, clock, leads=leads, told=told)
 
     async def run(self) -> None:
         """Send and export for ever."""

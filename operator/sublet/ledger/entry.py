@@ -29,7 +29,8 @@ class EntryKind(StrEnum):
     DISPUTED = "disputed"
     """Handed over in a cluster that didn't answer: beside `bound`, which is billed; it is evidence, not possession."""
     DOWNTIME = "downtime"
-    """Handed over, but known not to work: beside `bound`, which is billed; credits are made of it."""
+    """Handed over, but known not to work: beside `bound`, which is billed; credits are made of it. The text under the price
+    hash says why."""
     TERMS = "terms"
     """What an object said of money from this line on; the text stands under the price hash."""
     CAPACITY = "capacity"

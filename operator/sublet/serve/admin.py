@@ -12,7 +12,7 @@ from aiohttp import web
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.clock import Clock
 from sublet.ledger.audit import write_audit
-from sublet.ledger.entry import EntryKind
+from sublet.ledger.entry import BILLED, EntryKind
 from sublet.ledger.interval import BrokenLedger, Interval
 from sublet.ledger.line import write_line
 from sublet.ledger.port import LedgerUnavailable
@@ -66,7 +66,7 @@ class Admin:
         except (KeyError, ValueError) as error:
             return _error(400, f"give by=claim|tenant|lease, from= and to= as RFC 3339 ({error})")
         held = [_so_far(each, self._clock.now_ms()) for each in await self._books.intervals()]
-        prices = await self._books.prices(interval.price_hash for interval in held)
+        prices = await self._books.prices(x.price_hash for x in held if x.kind in BILLED)
         lines = usage(held, prices, by=by, from_ms=from_ms, to_ms=to_ms)
         names = self._names(by)
         return web.json_response(

@@ -1,56 +1,67 @@
-"""The ledger as metrics and usage see it: folded once, then kept up with what is new.
+"""The ledger as metrics and usage see it: folded once, then carried on line by line in the background.
 
-Closed intervals are summed when they are read and not kept; open ones are few. So a scrape reads only new lines.
+So a scrape reads the few lines that are new, adds up what lasts, and never reads the ledger again. Written by the listener's task
+and by scrapes, one at a time.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Iterable, MutableMapping
+from typing import Final
 
-from sublet.api.times import Millis
-from sublet.ledger.entry import EntryKind, Fact
-from sublet.ledger.interval import Fold, Interval, intervals
+from sublet.api.ids import LeaseUID
+from sublet.ledger.entry import Entry, EntryKind
+from sublet.ledger.interval import Interval, intervals
 from sublet.ledger.terms import PriceTerms, parse_price
+from sublet.rating.books import Books
+from sublet.serve.horizon import Horizon
+from sublet.serve.look import Look, Looking
+from sublet.serve.states import EVERY_LINES, LeaseStates
+from sublet.serve.sums import Ledgered
 from sublet.store.sql import SqlLedger
 
-Key = tuple[str, str, str, EntryKind, str]
-"""(claim UID, tenant UID, lease UID, kind, price hash)"""
-
-
-@dataclass(slots=True)
-class Totals:
-    """GPU-milliseconds by key, up to an instant."""
-
-    gpu_milliseconds: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
-    entries: Counter[EntryKind] = field(default_factory=Counter)
-    last_at_ms: Millis | None = None
-    conflict: bool = False
-    """Two records of one happening disagree: new binds have stopped."""
+RETENTION_SECONDS: Final = 3_600
+_PAGE: Final = 5_000
+_HASHES: Final = 500
+_WITHOUT_TEXT: Final = frozenset(
+    {EntryKind.CAPACITY, EntryKind.PERIOD, EntryKind.RELEASING, EntryKind.DISPUTED}
+)
+_ONCE: Final = frozenset({EntryKind.TERMS, EntryKind.ADJUSTMENT})
+"""Their texts are read by their line and never again."""
 
 
 class LedgerBooks:
     """Running totals over the ledger."""
 
-    def __init__(self, ledger: SqlLedger) -> None:
+    def __init__(self, ledger: SqlLedger, *, retention_seconds: int = RETENTION_SECONDS) -> None:
         self._ledger = ledger
+        self._texts: MutableMapping[str, str] = {}  # hash -> text
+        self._books = Books(self._texts)
+        self._ledgered = Ledgered(self._books, retention_seconds * 1_000)
+        self._looking = Looking(self._ledgered)
+        self._states = LeaseStates(self._books)
+        self._rated: Look | None = None
         self._seq = 0
-        self._closed: dict[Key, int] = defaultdict(int)
-        self._fold = Fold()
-        self._entries: Counter[EntryKind] = Counter()
-        self._last_at: Millis | None = None
         self._prices: dict[str, PriceTerms] = {}
+        self._turn = asyncio.Lock()
 
-    async def totals(self, now_ms: Millis) -> Totals:
-        """Return the totals until now; raises LedgerUnavailable, and BrokenLedger rather than be wrong."""
-        await self._catch_up()
-        found = Totals(
-            last_at_ms=self._last_at,
-            entries=Counter(self._entries),
-            conflict=self._ledger.conflict is not None,
-        )
-        found.gpu_milliseconds.update(self._closed)
-        for fact in self._fold.open.values():
-            found.gpu_milliseconds[_key(fact)] += fact.gpus * max(0, now_ms - fact.at_ms)
+    async def carry_on(self, horizon: Horizon) -> None:
+        """Read what is new and rate leases' states anew; raises as `look`."""
+        await self.look(horizon, rate=True)
+
+    async def look(self, horizon: Horizon, *, rate: bool = False) -> Look:
+        """Return the ledger as far as it is known; raises LedgerUnavailable, and BrokenLedger rather than be wrong.
+
+        Leases' states are those of when they were rated last, which takes longer, unless they are to be rated now or never were.
+        """
+        async with self._turn:
+            await self._catch_up()
+            gone = self._ledgered.prune(horizon.now_ms)
+            if gone:
+                self._looking.forget(set(gone))
+            found = self._looking.look(horizon)
+            found.conflict = self._ledger.conflict is not None
+            await self._rate(found, horizon, anew=rate)
+        found.leases, found.tenants = dict(self._books.leases), dict(self._books.tenants)
         return found
 
     async def prices(self, hashes: Iterable[str]) -> dict[str, PriceTerms]:
@@ -65,17 +76,42 @@ class LedgerBooks:
         """Return all intervals, for usage over any window."""
         return list(intervals(await self._ledger.facts()))
 
+    async def _rate(self, found: Look, horizon: Horizon, *, anew: bool) -> None:
+        """Take over or rate leases' states; the ledger's books stand still meanwhile."""
+        known = self._rated
+        if known is None or anew:
+            until = {uid: horizon.of_lease(LeaseUID(uid)) for uid in self._books.leases}
+            states = await asyncio.to_thread(self._states.at, until)
+            found.states = self._looking.states(states)
+            found.states_since = dict(self._states.since)
+            found.deadlines = await asyncio.to_thread(self._states.deadlines, horizon.now_ms)
+            self._rated = found
+            return
+        found.states, found.states_since = known.states, known.states_since
+        found.deadlines = known.deadlines
+
     async def _catch_up(self) -> None:
-        for entry in await self._ledger.read_entries(self._seq):
-            fact = entry.fact
-            closed = self._fold.take(fact)
-            if closed is not None:
-                self._closed[_key(closed)] += closed.gpus * (fact.at_ms - closed.start_ms)
-            self._entries[fact.kind] += 1
-            if fact.kind is not EntryKind.CANCELLED:  # its instants may be in the future
-                self._last_at = Millis(max(self._last_at or 0, fact.at_ms))
-            self._seq = entry.seq
+        while True:
+            page = await self._ledger.read_entries(self._seq, _PAGE)
+            await self._read_texts(page)
+            for entry in page:
+                self._take(entry)
+            for entry in page:
+                if entry.fact.kind in _ONCE:
+                    self._texts.pop(entry.fact.price_hash, None)
+            if len(page) < _PAGE:
+                return
 
+    def _take(self, entry: Entry) -> None:
+        self._books.take(entry)
+        self._ledgered.take(entry)
+        self._seq = entry.seq
+        if self._seq % EVERY_LINES == 0 and (newest := self._ledgered.sums.last_at_ms) is not None:
+            self._states.checkpoint(newest)
+            self._ledgered.prune(newest)
 
-def _key(held: Fact | Interval) -> Key:
-    return (held.claim_uid, held.tenant_uid, held.lease_uid, held.kind, held.price_hash)
+    async def _read_texts(self, page: Iterable[Entry]) -> None:
+        wanted = {e.fact.price_hash for e in page if e.fact.kind not in _WITHOUT_TEXT}
+        missing = sorted(wanted - self._texts.keys() - {""})
+        for first in range(0, len(missing), _HASHES):
+            self._texts.update(await self._ledger.read_terms(missing[first : first + _HASHES]))

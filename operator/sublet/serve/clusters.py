@@ -37,6 +37,13 @@ def cluster_families(observed: Observed) -> Iterator[Metric]:
     ]
     text = "By how much a leased cluster's clock is ahead of ours; 0 while they agree."
     yield gauge("sublet_cluster_clock_ahead_seconds", text, ["lease"], ahead)
+    expiry = [
+        ((name,), view.credentials_expire_ms / MS_PER_SECOND)
+        for name, view in views
+        if view.credentials_expire_ms is not None
+    ]
+    text = "When the credential of a leased cluster ends, by its own words."
+    yield gauge("sublet_lease_credentials_expiry_timestamp_seconds", text, ["lease"], expiry)
     since = _releasing_since(observed.claims())
     oldest = [
         ((x.metadata.name,), since[x.metadata.uid] / MS_PER_SECOND)

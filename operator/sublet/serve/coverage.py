@@ -1,4 +1,4 @@
-"""Coverage of each lease as gauges: what the platform team watches, worked out at the scrape from what is in memory.
+"""Coverage of each lease as gauges: what the platform team watches, worked out every few seconds from what is in memory.
 
 Tenants never see it: `/metrics` is behind a gate. Money is exact until it becomes a sample, which is a float.
 """

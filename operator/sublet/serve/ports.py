@@ -7,8 +7,9 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
-from sublet.api.ids import LeaseUID, TenantUID
+from sublet.api.ids import LeaseUID, NodeName, TenantUID
 from sublet.book.account import Account
+from sublet.book.inventory import NodeState
 from sublet.fleet.facts import ClusterHealth
 
 
@@ -40,6 +41,9 @@ class Observed(Protocol):
 
     def cluster(self, uid: LeaseUID) -> ClusterHealth:
         """Return the health of a lease's cluster."""
+
+    def nodes(self, uid: LeaseUID) -> Mapping[NodeName, NodeState]:
+        """Return a lease's nodes as last seen."""
 
     def hub_ahead_seconds(self) -> int | None:
         """Return by how much the hub's clock is ahead of ours; None if it hasn't said."""

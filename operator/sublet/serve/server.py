@@ -9,17 +9,32 @@ from typing import Final
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.openmetrics.exposition import (
+    CONTENT_TYPE_LATEST as OPENMETRICS,
+    generate_latest as generate_openmetrics,
+)
 
+from sublet.api.times import Millis
 from sublet.clock import Clock
 from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerUnavailable
 from sublet.serve.auth import MetricsGate
 from sublet.serve.books import LedgerBooks
-from sublet.serve.metrics import Snapshot, Timings
+from sublet.serve.claims import ClaimSeries
+from sublet.serve.coverage import coverage_families
+from sublet.serve.horizon import horizon
+from sublet.serve.look import Look
+from sublet.serve.metrics import Snapshot
 from sublet.serve.ports import Observed
+from sublet.serve.timings import Timings
+from sublet.settings import Settings
 
+EVERY_SECONDS: Final = 30.0
+"""How often the ledger's books are carried on, and what takes longer is worked out, without anybody asking."""
 _KEEP_SECONDS: Final = 1.0
+_END: Final = b"# EOF\n"
 
 
 class Public:
@@ -33,16 +48,18 @@ class Public:
         clock: Clock,
         *,
         gate: MetricsGate | None,
-        per_claim: bool,
+        claims: ClaimSeries,
+        opencost: bool = False,
     ) -> None:
         self._observed = observed
         self._books = books
         self._timings = timings
         self._clock = clock
         self._gate = gate
-        self._per_claim = per_claim
-        self._text = b""
-        self._made_at = float("-inf")
+        self._claims = claims
+        self._opencost = opencost
+        self._coverage: list[Metric] | None = None
+        self._made: dict[bool, tuple[float, bytes]] = {}  # as OpenMetrics -> (when, text)
         self._making = asyncio.Lock()
 
     def app(self) -> web.Application:
@@ -52,6 +69,26 @@ class Public:
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
         return app
+
+    async def run(self) -> None:
+        """Carry on for ever what scrapes show; a ledger that can't be read now is read later."""
+        while True:
+            try:
+                await self.carry_on()
+            except (LedgerUnavailable, BrokenLedger) as error:
+                structlog.get_logger().warning("ledger not read", why="metrics", error=str(error))
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def carry_on(self) -> None:
+        """Work out anew what a scrape takes over; raises LedgerUnavailable and BrokenLedger."""
+        if not self._observed.ready:
+            return
+        now = self._clock.now_ms()
+        self._coverage = await asyncio.to_thread(self._cover, now)
+        await self._books.carry_on(horizon(self._observed, now))
+
+    def _cover(self, now_ms: Millis) -> list[Metric]:
+        return list(coverage_families(self._observed, now_ms))
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -66,26 +103,38 @@ class Public:
             status = await self._gate.status(request.headers.get("Authorization", ""))
             if status != web.HTTPOk.status_code:
                 return web.Response(text="not for you\n", status=status)
+        openmetrics = "application/openmetrics-text" in request.headers.get("Accept", "")
         async with self._making:
-            if self._clock.monotonic() - self._made_at > _KEEP_SECONDS:
-                self._text = await self._make()
-                self._made_at = self._clock.monotonic()
-        return web.Response(body=self._text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+            at, text = self._made.get(openmetrics, (float("-inf"), b""))
+            if self._clock.monotonic() - at > _KEEP_SECONDS:
+                text = await self._make(openmetrics=openmetrics)
+                self._made[openmetrics] = (self._clock.monotonic(), text)
+        kind = OPENMETRICS if openmetrics else CONTENT_TYPE_LATEST
+        return web.Response(body=text, headers={"Content-Type": kind})
 
-    async def _make(self) -> bytes:
+    async def _make(self, *, openmetrics: bool) -> bytes:
         now = self._clock.now_ms()
+        look = None
         try:
-            totals = await self._books.totals(now)
-            prices = await self._books.prices(key[4] for key in totals.gpu_milliseconds)
-            snapshot = Snapshot(self._observed, now, totals, prices, self._per_claim)
+            if (
+                self._observed.ready
+            ):  # before that no lease is there, and none would seem to be silent
+                look = await self._books.look(horizon(self._observed, now))
         except (LedgerUnavailable, BrokenLedger) as error:
             structlog.get_logger().error("ledger not shown", error=str(error))
-            snapshot = Snapshot(self._observed, now, None, per_claim=self._per_claim)
+        if self._coverage is None:
+            self._coverage = await asyncio.to_thread(self._cover, now)
+        snapshot = Snapshot(self._observed, now, look, self._coverage, opencost=self._opencost)
+        return await asyncio.to_thread(self._write, snapshot, look, openmetrics=openmetrics)
+
+    def _write(self, snapshot: Snapshot, look: Look | None, *, openmetrics: bool) -> bytes:
         registry = CollectorRegistry()
         registry.register(snapshot)
-        return await asyncio.to_thread(
-            lambda: generate_latest(registry) + generate_latest(self._timings.registry)
-        )
+        write = generate_openmetrics if openmetrics else generate_latest
+        claims = self._claims.write(self._observed, look, snapshot.now_ms, openmetrics=openmetrics)
+        parts = (write(registry), claims, write(self._timings.registry))
+        text = b"".join(part.removesuffix(_END) for part in parts)
+        return text + _END if openmetrics else text
 
 
 async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
@@ -96,3 +145,18 @@ async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRun
     await site.start()
     addresses = runner.addresses
     return runner, int(addresses[0][1])
+
+
+async def listen_as(
+    settings: Settings, *, public: web.Application, admin: web.Application
+) -> list[web.AppRunner]:
+    """Serve both applications where the settings say, the admin endpoint on loopback alone; return their runners."""
+    runners = []
+    for name, app, host, port in (
+        ("public", public, settings.listen_host, settings.listen_port),
+        ("admin", admin, "127.0.0.1", settings.admin_port),
+    ):
+        runner, port_in_use = await listen(app, host, port)
+        runners.append(runner)
+        structlog.get_logger().info("listening", listener=name, host=host, port=port_in_use)
+    return runners

@@ -133,6 +133,10 @@ def prices_stay(index: Index) -> Iterator[Violation]:
         yield from _one_price(index, uid, entries)
 
 
+_PRICED_APART: Final = frozenset({EntryKind.CANCELLED, EntryKind.DOWNTIME})
+"""The one costs a part of the price; the other says why it is there instead."""
+
+
 def _one_price(index: Index, uid: ClaimUID, entries: list[Entry]) -> Iterator[Violation]:
     claim, seen = index.claims.get(uid), dict[int, tuple[str, str]]()
     subject = f"ledger of claim {_name(index, uid)}"
@@ -141,7 +145,7 @@ def _one_price(index: Index, uid: ClaimUID, entries: list[Entry]) -> Iterator[Vi
         seen[allocation.sequence] = (allocation.tenant_uid, allocation.price_hash)
     for entry in entries:
         fact = entry.fact
-        if fact.kind is EntryKind.CANCELLED or fact.kind in MARKS:
+        if fact.kind in _PRICED_APART or fact.kind in MARKS:
             continue
         found = (fact.tenant_uid, fact.price_hash)
         if seen.setdefault(fact.sequence, found) != found:

@@ -10,6 +10,7 @@ from sublet.hub.meter import ClaimMeter, facts_of, needs_meter, texts_of
 from sublet.ledger.chain import verify
 from sublet.ledger.entry import BILLED, GENESIS_HASH, Entry, EntryKind
 from sublet.ledger.interval import intervals
+from sublet.ledger.texts.evidence import Evidence
 from tests.builders.api import NOW, as_claim
 from tests.builders.edges import edges_of
 from tests.unit.api.test_claim_status import LATER, bound, releasing, reserved, with_status
@@ -150,6 +151,15 @@ def down(claim: GpuClaim, from_ms: int, until_ms: int | None = None) -> GpuClaim
 def test_time_in_which_gpus_didnt_work_stands_beside_what_is_billed():
     assert kinds(down(bound(), NOW + 5))[1:] == [("downtime", "open", NOW + 5)]
     assert kinds(down(bound(), NOW + 5, NOW + 9))[2:] == [("downtime", "close", NOW + 9)]
+
+
+def test_a_line_of_downtime_says_why_under_its_price_hash():
+    claim = down(bound(), NOW + 5, NOW + 9)
+
+    said = {f.price_hash for f in facts_of(claim) if f.kind is EntryKind.DOWNTIME}
+
+    (text,) = (texts_of(claim)[hash_] for hash_ in said)
+    assert Evidence.read(text).cause is DowntimeCause.GPUS_MISSING
 
 
 def test_a_downtime_ends_with_the_meter_and_is_never_empty():

@@ -33,11 +33,11 @@ Worker = Callable[[Job], Awaitable[Sequence[Done | Fault]]]
 class Told(Protocol):
     """Who hears of exports: the metrics."""
 
-    def exported(self, ok_ms: Millis, rows: int, format_: str, state: str) -> None:
-        """Take note of rows of open or closed periods that were written in one format, and when."""
+    def exported(self, format_: str, rows: int, at_ms: Millis, *, is_closed: bool) -> None:
+        """Record an export that was written whole: of which format, how many rows, of a closed period or an open one."""
 
-    def failing(self, is_failing: bool) -> None:
-        """Take note of whether anything that should be there isn't."""
+    def export_failing(self, is_failing: bool) -> None:
+        """Record whether an export that is due can't be made."""
 
 
 class Schedule:
@@ -130,12 +130,12 @@ class Schedule:
         self._say("")
 
     def _count(self, done: Sequence[Done]) -> None:
-        rows: Counter[tuple[str, str]] = Counter()
+        rows: Counter[tuple[str, bool]] = Counter()
         for each in done:
             for format_, count in each.rows.items():
-                rows[format_, "closed" if each.is_closed else "open"] += count
-        for (format_, state), count in sorted(rows.items()):
-            self._told.exported(self._clock.now_ms(), count, format_, state)
+                rows[format_, each.is_closed] += count
+        for (format_, is_closed), count in sorted(rows.items()):
+            self._told.exported(format_, count, self._clock.now_ms(), is_closed=is_closed)
 
     def _later(self, faults: Sequence[Fault]) -> None:
         pause = min(
@@ -153,4 +153,4 @@ class Schedule:
         elif self._said and not fault:
             log.info("exports are made again")
         self._said = fault
-        self._told.failing(bool(fault))
+        self._told.export_failing(bool(fault))

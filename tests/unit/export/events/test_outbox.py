@@ -15,7 +15,7 @@ from sublet.export.events.sink import Answer, HttpSink, Outcome
 from sublet.ledger.entry import EntryType
 from sublet.ledger.notice import News
 from sublet.ledger.port import LedgerUnavailable
-from sublet.serve.metrics import Timings
+from sublet.serve.timings import Timings
 from sublet.store.outbox import ENTRIES, SqlOutbox
 from sublet.store.sql import SqlLedger
 from tests.builders.lines import PRICE, TEXTS, fact

@@ -25,10 +25,10 @@ class Heard:
     def __init__(self):
         self.rows, self.is_failing = [], None
 
-    def exported(self, ok_ms, rows, format_, state):
-        self.rows.append((rows, format_, state))
+    def exported(self, format_, rows, at_ms, *, is_closed):
+        self.rows.append((format_, rows, is_closed))
 
-    def failing(self, is_failing):
+    def export_failing(self, is_failing):
         self.is_failing = is_failing
 
 
@@ -80,9 +80,9 @@ async def test_what_was_written_is_told_by_format_and_state(stage):
     await stage.step([DONE, CLOSED])
 
     assert stage.heard.rows == [
-        (961, "csv", "open"),
-        (700, "parquet", "closed"),
-        (961, "parquet", "open"),
+        ("csv", 961, False),
+        ("parquet", 961, False),
+        ("parquet", 700, True),
     ]
     assert stage.heard.is_failing is False
 

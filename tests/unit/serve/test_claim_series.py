@@ -1,0 +1,135 @@
+"""Series of single claims: their limit, their end, and the text in which they are written."""
+
+from typing import Any
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as plain
+
+from sublet.api.common import Condition, Status
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID
+from sublet.api.times import Millis
+from sublet.serve.claims import ClaimSeries
+from sublet.serve.look import ClaimLook, Look
+from tests.builders.api import NOW, as_claim, as_lease, claim, lease
+from tests.builders.ledgered import Memory
+from tests.builders.sales import sold
+
+WEST = as_lease(lease("west"))
+HOUR = 3_600_000
+
+
+def ledger(**claims: ClaimLook) -> Look:
+    none: Any = {}
+    found: Any = {ClaimUID(uid): each for uid, each in claims.items()}
+    return Look(none, none, none, none, none, found, none, none, None)
+
+
+def written(
+    *claims: GpuClaim, look: Look | None = None, at: int = NOW, limit: int = 10, **settings: Any
+) -> dict[tuple[str, ...], float]:
+    """Return (series without its prefix, values of the labels but the UID) -> value."""
+    seen: Any = Memory(claims=claims, leases=[WEST])
+    series = ClaimSeries(limit=limit, retention_seconds=3_600)
+    text = series.write(seen, look, Millis(at), openmetrics=False).decode()
+    return {
+        (s.name.removeprefix("sublet_"), *(v for k, v in s.labels.items() if k != "uid")): s.value
+        for family in plain(text)
+        for s in family.samples
+    }
+
+
+def aged(name: str, created_ms: int) -> GpuClaim:
+    found = as_claim(claim(name))
+    meta = found.metadata.model_copy(update={"creation_timestamp": Millis(created_ms)})
+    return found.model_copy(update={"metadata": meta})
+
+
+def ended(name: str, at_ms: int) -> GpuClaim:
+    found = as_claim(claim(name))
+    over = Condition(
+        type="Ended", status=Status.TRUE, reason="Completed", message="", last_transition_time=at_ms
+    )
+    return found.model_copy(
+        update={"status": found.status.model_copy(update={"conditions": (over,)})}
+    )
+
+
+def test_a_claim_says_who_it_is_and_where_its_pods_are():
+    found = written(sold("a", WEST, 8))
+
+    assert found["claim_info", "acme", "a", "h100", "acme", "Fixed"] == 1
+    assert found["claim_gpus", "acme", "a"] == 8
+    assert found["claim_status_condition", "acme", "a", "Bound", "True"] == 1
+    assert found["claim_namespace_info", "west", "c", "acme", "a", "acme"] == 1
+    assert found["node_claim_info", "west", "a-0", "acme", "a", "acme"] == 1
+
+
+def test_more_claims_than_the_limit_are_counted_and_the_oldest_stay():
+    claims = [aged(f"c{i}", NOW - i) for i in range(5)]
+
+    found = written(*claims, limit=2)
+
+    assert {key[2] for key in found if key[0] == "claim_info"} == {"c3", "c4"}
+    assert found["series_suppressed",] == 3
+    assert found["claim_series_limit",] == 2
+
+
+def test_without_series_of_claims_nothing_is_said_of_them():
+    assert written(as_claim(claim("a")), limit=0) == {}
+
+
+def test_a_claim_that_ended_goes_one_retention_later():
+    found = written(ended("now", NOW - HOUR + 1), ended("before", NOW - HOUR - 1))
+
+    assert {key[2] for key in found if key[0] == "claim_info"} == {"now"}
+
+
+def test_a_claim_that_is_gone_keeps_its_counters_as_long_as_the_ledgers_books_keep_it():
+    gone = ClaimLook("acme", "gone", Millis(NOW), 8_000, {"NodeGone": 2_500})
+
+    found = written(look=ledger(u1=gone))
+
+    assert found["claim_billable_gpu_seconds_total", "acme", "gone"] == 8
+    assert found["claim_downtime_seconds_total", "acme", "gone", "NodeGone"] == 2.5
+
+
+def test_what_nobody_knows_yet_is_absent():
+    unknown = ClaimLook("acme", "a", Millis(NOW), None, {})
+    assert not [k for k in written(look=ledger(u1=unknown)) if k[0].endswith("_total")]
+
+
+def test_openmetrics_says_when_counters_began():
+    gone = ClaimLook("acme", "gone", Millis(NOW), 8_000, {})
+    seen: Any = Memory(leases=[WEST])
+    series = ClaimSeries(retention_seconds=3_600)
+    text = series.write(seen, ledger(u1=gone), Millis(NOW), openmetrics=True).decode()
+
+    (family,) = (f for f in openmetrics(text + "# EOF\n") if f.type == "counter" and f.samples)
+
+    assert {s.name.rsplit("_", 1)[1]: s.value for s in family.samples} == {
+        "total": 8,
+        "created": NOW / 1000,
+    }
+
+
+def test_a_claim_is_written_anew_when_its_object_changes():
+    seen: Any = Memory(claims=[sold("a", WEST, 8)], leases=[WEST])
+    series = ClaimSeries(retention_seconds=3_600)
+    first = series.write(seen, None, NOW, openmetrics=False)
+    changed = sold("a", WEST, 16)
+    meta = changed.metadata.model_copy(update={"resource_version": "2"})
+    seen.shelves["claims"] = [changed.model_copy(update={"metadata": meta})]
+
+    second = series.write(seen, None, NOW, openmetrics=False)
+
+    assert b"} 8\n" in first
+    assert b"} 16\n" in second
+
+
+def test_labels_are_written_so_that_nothing_breaks_out_of_them():
+    odd = ClaimLook('a"b', "c\\d\ne", Millis(NOW), 1_000, {})
+
+    found = written(look=ledger(u1=odd))
+
+    assert found["claim_billable_gpu_seconds_total", 'a"b', "c\\d\ne"] == 1

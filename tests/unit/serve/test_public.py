@@ -1,0 +1,67 @@
+"""The public listener: what is shown before the hub was read, and while the ledger is away."""
+
+from typing import Any
+
+import pytest
+
+from sublet.serve.books import LedgerBooks
+from sublet.serve.claims import ClaimSeries
+from sublet.serve.server import Public
+from sublet.serve.timings import Timings
+from tests.builders.api import NOW, as_lease, lease
+from tests.builders.ledgered import Lines, Memory
+from tests.builders.wholesale import Scribe
+from tests.harness.fake_api import SteppedClock
+
+
+class Operator:
+    """A claim is bound on west, which was seen to work a moment ago."""
+
+    def __init__(self) -> None:
+        scribe = Scribe()
+        scribe.lease("west")
+        scribe.held("a", "west", 8, NOW - 3_600_000)
+        self.lines, self.clock = Lines(scribe), SteppedClock()
+        self.clock.seconds = NOW / 1_000
+        self.memory = Memory(leases=[as_lease(lease("west"), uid="west")], seen_ms=NOW)
+        seen: Any = self.memory
+        ledger: Any = self.lines
+        self.public = Public(
+            seen, LedgerBooks(ledger), Timings(), self.clock,
+            gate=None, claims=ClaimSeries(retention_seconds=60),
+        )  # fmt: skip
+
+    async def names(self) -> set[str]:
+        """Return the names of all samples."""
+        text = (await self.public._make(openmetrics=False)).decode()
+        return {x.split("{")[0].split(" ")[0] for x in text.splitlines() if not x.startswith("#")}
+
+
+async def test_the_ledger_is_shown():
+    assert {"sublet_lease_gpu_seconds_total", "sublet_tenant_charges_total"} <= await Operator().names()  # fmt: skip
+
+
+async def test_before_the_hub_was_read_the_ledger_is_absent_as_no_lease_is_known_yet():
+    operator = Operator()
+    operator.memory.ready = False
+    await operator.public.carry_on()
+
+    assert not [name for name in await operator.names() if name.endswith("_total")]
+
+
+async def test_while_the_ledger_is_away_its_series_are_absent_and_the_others_stay():
+    operator = Operator()
+    operator.lines.away = True
+
+    names = await operator.names()
+
+    assert "sublet_leader" in names
+    assert not [name for name in names if name.endswith("_total")]
+
+
+@pytest.mark.parametrize("heard_ms", [NOW, None])
+async def test_a_lease_that_wasnt_heard_of_is_absent(heard_ms):
+    operator = Operator()
+    operator.memory.seen_ms = heard_ms
+
+    assert ("sublet_tenant_charges_total" in await operator.names()) is (heard_ms is not None)
