@@ -24,7 +24,6 @@ from sublet.book.coarse import Detail
 from sublet.clock import Clock, SystemClock
 from sublet.drift.engine import Drift
 from sublet.drift.sweeper import Sweeper
-from sublet.export.events import outbox_of
 from sublet.fleet.probe import ProbeTimes
 from sublet.fleet.registry import Fleet
 from sublet.hub.accounts import Accounts
@@ -47,6 +46,7 @@ from sublet.hub.loop import Loop
 from sublet.hub.marks import Marks
 from sublet.hub.meter import ClaimMeter
 from sublet.hub.observed import Memory
+from sublet.hub.outlets import Outlets
 from sublet.hub.rates import RatesFile
 from sublet.hub.recorder import Recorder
 from sublet.hub.state import HubState
@@ -124,9 +124,7 @@ class Operator:
         self.rates = RatesFile(
             settings.rates_file, self.ledger, self.clock, self.timings.rates_refused
         )
-        self.outbox = outbox_of(
-            settings, self.ledger, self.clock, leads=self.leads, waiting=self.timings.unexported
-        )
+        self.outlets = Outlets(settings, self.ledger, self.clock, self.leads, self.timings)
         self.statements = Statements(
             hub,
             self.ledger,
@@ -227,7 +225,7 @@ class Operator:
         self._spawn(self.rates.run(self.leads))
         self._spawn(self.statements.run(self.leads))
         self._spawn(self.chronicle.run())
-        self._spawn(self.outbox.run())
+        self._spawn(self.outlets.run())
         self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
         if self.settings.leader_election:
             self._spawn(self.leadership.run())

@@ -5,9 +5,9 @@ Read once at start. An unknown `SUBLET_` variable is an error, so that a misspel
 
 import os
 import socket
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SUBLET_"
@@ -90,12 +90,38 @@ class Settings(BaseSettings):
     """File with the bearer token for it; read at each request."""
     events_batch: Annotated[int, Field(ge=1, le=500)] = 1
     """Above 1: so many events in one request, in CloudEvents' batch mode."""
+    export_target: str = ""
+    """Where FOCUS files go by themselves: a directory, or s3://bucket/prefix; nowhere without."""
+    export_endpoint: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    """The S3 server's URL, if it isn't AWS."""
+    export_region: str = ""
+    """The bucket's region; without it AWS_REGION, else us-east-1."""
+    export_seller: str = ""
+    """Who sells to tenants, as their files say it; needed where there is a target."""
+    export_version: Literal["1.4", "1.2"] = "1.4"
+    """Of FOCUS."""
+    export_formats: Literal["parquet", "csv", "parquet,csv"] = "parquet"
+    """Of files."""
+    export_grid: Literal["hour", "day"] = "hour"
+    """How fine rows are cut."""
+    export_hour: Annotated[int, Field(ge=0, le=23)] = 1
+    """Hour of the day (UTC) at which open billing periods are exported; a period that is closed is exported at once."""
+    export_shows_host: bool = False
+    """Tenants' files name whose hardware it is."""
     record_passes: Annotated[int, Field(ge=0, le=10_000)] = 0
     """How many of the last passes that decided something are kept as files for `sublet replay`; 0: none."""
     record_directory: str = "/var/lib/sublet/passes"
     """Where they are kept; they hold names and prices of all parties."""
     log_format: str = "auto"
     """json, console, or auto: console on a terminal."""
+
+    @model_validator(mode="after")
+    def _names_the_seller(self) -> Self:
+        if self.export_target and not self.export_seller.strip():
+            raise ValueError(
+                "SUBLET_EXPORT_SELLER must say who sells where there is an export target"
+            )
+        return self
 
 
 def load_settings() -> Settings:
@@ -110,5 +136,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise ValueError(first["msg"].removeprefix("Value error, ")) from error
         name = f"{PREFIX}{str(first['loc'][0]).upper()}"
         raise ValueError(f"{name}: {first['msg']}") from error

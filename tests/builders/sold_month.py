@@ -5,6 +5,7 @@ down for two hours. east has 8 GPUs at 1.50 EUR, which acme had for the first te
 """
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from sublet.ledger.terms import content_hash
 from sublet.ledger.texts.reservation import ReservationTerms
 from sublet.ledger.texts.tenant import TenantTerms
 from sublet.store.sql import SqlLedger
-from tests.builders.wholesale import Scribe
+from tests.builders.wholesale import Scribe, at
 
+BEGUN = "2026-08-20T00:00:00Z"
+"""When the ledger first heard of tenants."""
 START, END = "2026-09-01T00:00:00Z", "2026-10-01T00:00:00Z"
 SLA = {"creditPercent": 100, "maxPercent": 100, "claimWithinDays": 30}
 RATE = {"currency": "USD", "effectiveTime": "2026-01-01T00:00:00Z", "rate": "0.5"}
@@ -32,6 +35,7 @@ class Month(Scribe):
             {"name": name, "namespaces": [name], "billingAccountId": f"A-{name}", "billing": billing}
         )  # fmt: skip
         self._text(terms, uid or name, LeaseUID(""), uid or name)
+        self.facts[-1] = replace(self.facts[-1], at_ms=at(BEGUN))
 
     def agreed(self, claim: str, tenant: str) -> None:
         """Write what a claim agreed to, with credits for lost GPU time."""

@@ -184,7 +184,7 @@ def backup(file: File, database: Database = None) -> None:
     """
 
     async def work() -> None:
-        url = _given(database)
+        url = given(database)
         header = await _kept(lambda: keeping.backup(url, file.expanduser()))
         print(f"{header.entries} lines saved in {file}; head {header.entries}:{header.head}")
 
@@ -199,7 +199,7 @@ def restore(file: File, database: Database = None) -> None:
     """
 
     async def work() -> None:
-        url = _given(database)
+        url = given(database)
         done = await _kept(lambda: keeping.restore(url, file.expanduser()))
         there = done.header
         print(f"{done.added} lines added; the ledger is whole; head {there.entries}:{there.head}")
@@ -234,7 +234,8 @@ def _read(
     run(all_of_it, what="the ledger")
 
 
-def _given(database: str | None) -> str:
+def given(database: str | None) -> str:
+    """Return the database that was named; Problem if none was."""
     if database is None:
         raise Problem("say which ledger: --database URL, or SUBLET_DATABASE_URL")
     return database

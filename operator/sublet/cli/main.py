@@ -16,6 +16,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import CLAIMS, CLASSES, LEASES, Kind
 from sublet.api.schema import ApiModel
 from sublet.cli import (
+    adjust as adjusting,
     approve as approving,
     coverage as covered,
     explain as explaining,
@@ -293,6 +294,7 @@ statements.register(app)
 onboarding.register(app)
 keeping.register(app)
 app.add_typer(simulations)
+adjusting.register(ledgers)
 app.add_typer(ledgers)
 app.add_typer(exports)
 

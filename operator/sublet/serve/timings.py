@@ -33,6 +33,8 @@ class Timings:
         )
         self._unexported: Gauge | None = None
         """Only where there is a sink, and only on the replica that sends."""
+        self._failing: Gauge | None = None
+        """Only where there is a schedule, and only on the replica that exports."""
         self._exported = Gauge(
             "sublet_export_last_success_timestamp_seconds",
             "When an export was last written whole.",
@@ -64,6 +66,16 @@ class Timings:
         """Record an export that was written whole: of which format, how many rows, of a closed period or an open one."""
         self._exported.labels(format_).set(at_ms / MS_PER_SECOND)
         self._rows.labels(format_, "closed" if is_closed else "open").inc(rows)
+
+    def export_failing(self, is_failing: bool) -> None:
+        """Record whether an export that is due can't be made."""
+        if self._failing is None:
+            self._failing = Gauge(
+                "sublet_export_failing",
+                "1 while an export that is due can't be made; it is tried again.",
+                registry=self.registry,
+            )
+        self._failing.set(is_failing)
 
     def took(self, step: str, seconds: float) -> None:
         """Record one step."""

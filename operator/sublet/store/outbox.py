@@ -17,7 +17,7 @@ from sublet.store.sql import SqlLedger, rows
 from sublet.store.tables import cursors, entries, identity, notices
 
 ENTRIES, NOTICES = "entries", "notices"
-"""Names of the cursors."""
+"""Names of the cursors; that of the schedule of exports stands beside them (`sublet.export.schedule`)."""
 
 
 class SqlOutbox:

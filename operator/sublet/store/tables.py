@@ -72,7 +72,7 @@ cursors = Table(
     Column("name", String(32), primary_key=True),
     Column("position", BigInteger, nullable=False),
 )
-"""Up to where the outbox has sent: of entries their seq, of notices their number."""
+"""Up to where the outbox has sent: of entries their seq, of notices their number; and which day was exported last, in milliseconds."""
 
 notices = Table(
     "notices",

@@ -6,11 +6,16 @@ import socket
 import threading
 
 import pytest
+from typer.testing import CliRunner
 
+from sublet.cli.main import app
 from sublet.export.focus.run import Layout, export_tenant
+from sublet.export.schedule.job import Job, Task
+from sublet.export.schedule.worker import perform
 from sublet.export.sink.bucket import Bucket
 from sublet.export.sink.port import SinkFailed
-from tests.builders.charges import account, books, charge, everything
+from tests.builders.charges import END, account, books, charge, everything
+from tests.builders.sold_month import database
 from tests.harness.s3 import BUCKET, CREDENTIALS, S3Server
 
 FOLDER = "out/tenants/acme/2026-09/focus-1.4"
@@ -178,3 +183,45 @@ def test_wherever_uploads_break_the_old_export_is_still_whole(server, tmp_path, 
     assert manifest(sink) == said
     assert whole(server, sink)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_says_in_one_line_that_a_bucket_refuses_and_exports_when_it_doesnt(
+    server, tmp_path
+):
+    given = ["export", "focus", "--month", "2026-09", "--to", f"s3://{BUCKET}/cli", "--endpoint", server.url]  # fmt: skip
+    environment = {"SUBLET_DATABASE_URL": database(tmp_path), "SUBLET_EXPORT_SELLER": "Sublet GmbH"}
+
+    server.refuse()
+    refused = CliRunner().invoke(app, given, env=environment)
+    server.accept()
+    done = CliRunner().invoke(app, given, env=environment)
+
+    assert (refused.exit_code, len(refused.output.splitlines())) == (1, 1)
+    assert "refuses: " in refused.output
+    assert CREDENTIALS["AWS_SECRET_ACCESS_KEY"] not in refused.output
+    assert done.exit_code == 0, done.output
+    assert "cli/tenants/acme/2026-09/focus-1.4/manifest.json" in server.names()
+
+
+def test_the_schedule_says_that_a_bucket_refuses_and_makes_the_same_when_it_doesnt(server, tmp_path):  # fmt: skip
+    task = Task(
+        database=database(tmp_path),
+        target=f"s3://{BUCKET}/own",
+        endpoint=server.url,
+        region="",
+        seller="Sublet GmbH",
+        version="1.4",
+        formats=("csv",),
+        grid="day",
+        shows_host=False,
+    )
+    job = Job(END, 17, is_daily=True)
+
+    server.refuse()
+    refused = list(perform(task, job))
+    server.accept()
+    done = list(perform(task, job))
+
+    assert [fault.what for fault in refused] == ["the target"]
+    assert {each.name for each in done} >= {"tenant/acme 2026-09", "wholesale 2026-09"}
+    assert "own/wholesale/2026-09/focus-1.4/manifest.json" in server.names()

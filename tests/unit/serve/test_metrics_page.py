@@ -44,7 +44,8 @@ def _families() -> Iterator[Metric]:
     timings = Timings()
     timings.took("lock", 1)
     timings.planned(1)
-    timings.exported("focus-1.4", 1, NOW, is_closed=True)
+    timings.exported("parquet", 1, NOW, is_closed=True)
+    timings.export_failing(False)
     timings.unexported(1)
     yield from timings.registry.collect()
 

@@ -18,7 +18,13 @@ from sublet.export.focus.months import (
     tenant_month,
     wholesale_period,
 )
-from sublet.export.focus.run import Layout, LeasePeriod, export_tenant, export_wholesale
+from sublet.export.focus.run import (
+    Layout,
+    LeasePeriod,
+    export_tenant,
+    export_wholesale,
+    folder_of,
+)
 from sublet.export.sink.port import Sink
 from sublet.ledger.texts.rates import NoRate
 from sublet.rating.books import Books
@@ -72,20 +78,31 @@ class Months:
                     done = self.tenant(tenancy, month)
                     if done is not None or tenants is not None:
                         yield done or Failed(
-                            _name(tenancy), f"nothing was owed in {month} or before"
+                            self.audience(tenancy), f"nothing was owed in {month} or before"
                         )
         if side is not Side.TENANTS:
             yield self.wholesale(month)
+
+    def audience(self, tenancy: Tenancy | None) -> str:
+        """Return whose files they are, as a manifest says it; of landlords without a tenancy."""
+        return "wholesale" if tenancy is None else f"tenant/{self._name(tenancy)}"
+
+    def folder(self, tenancy: Tenancy | None, month: str) -> str:
+        """Return where a month's files are kept."""
+        whose = "wholesale" if tenancy is None else f"tenants/{self._name(tenancy)}"
+        return folder_of(whose, month, self._style.layout.version)
+
+    def _name(self, tenancy: Tenancy) -> str:
+        return self._names.get(tenancy.tenant_uid, tenancy.tenant_uid)
 
     def tenant(self, tenancy: Tenancy, month: str) -> Manifest | Failed | None:
         """Make one tenant's files; None if it has no billing period of that month. Raises SinkFailed."""
         style = self._style
         try:
             found = tenant_month(self._books, tenancy, month, style.grid, self._as_of_ms)
-            name = self._names.get(tenancy.tenant_uid, found.terms.name)
             account = Account(
                 tenancy.tenant_uid,
-                found.terms.model_copy(update={"name": name}),
+                found.terms.model_copy(update={"name": self._name(tenancy)}),
                 Seller(style.seller),
                 found.period,
                 style.shows_host,
@@ -94,7 +111,7 @@ class Months:
         except NoSuchPeriod:
             return None
         except (NoAccount, NoRate, TooLarge) as error:
-            return Failed(_name(tenancy), str(error))
+            return Failed(self.audience(tenancy), str(error))
 
     def wholesale(self, month: str) -> Manifest | Failed:
         """Make the wholesale files. Raises SinkFailed."""
@@ -116,7 +133,3 @@ def folder_names(books: Books) -> dict[TenantUID, str]:
         is_taken = terms.name in found.values()
         found[uid] = f"{terms.name}.{uid[:8]}" if is_taken else terms.name
     return found
-
-
-def _name(tenancy: Tenancy) -> str:
-    return f"tenant/{tenancy.terms.name if tenancy.terms else tenancy.tenant_uid}"

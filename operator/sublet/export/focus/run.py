@@ -58,12 +58,17 @@ class Layout:
     profile: Profile = Profile.CAPACITY_RESERVATION
 
 
+def folder_of(whose: str, month: str, version: Version) -> str:
+    """Return where the files of one audience and month are kept."""
+    return f"{whose}/{month}/focus-{version.value}"
+
+
 class Export:
     """Writes the data sets of one audience and period."""
 
     def __init__(self, sink: Sink, layout: Layout, folder: str) -> None:
         self._sink, self.layout = sink, layout
-        self._folder = f"{folder}/focus-{layout.version.value}"
+        self._folder = folder
         self._open: list[Path] = []
         self._drafts: list[tuple[Path, FileEntry]] = []
 
@@ -118,7 +123,7 @@ def export_tenant(
     """
     rows = TenantRows(books, account)
     period, terms = account.period, account.terms
-    export = Export(sink, layout, f"tenants/{terms.name}/{period.month}")
+    export = Export(sink, layout, folder_of(f"tenants/{terms.name}", period.month, layout.version))
     try:
         export.add("Cost and Usage", _parts(charges, rows.table), layout.version)
         if layout.version is Version.V1_4:
@@ -156,7 +161,7 @@ def export_wholesale(
             yield WholesaleRows(terms, each.period, layout.profile).table(each.cells)
         yield schema(WHOLESALE).empty_table()
 
-    export = Export(sink, layout, f"wholesale/{period.month}")
+    export = Export(sink, layout, folder_of("wholesale", period.month, layout.version))
     try:
         export.add("Cost and Usage", parts(), layout.version)
         if layout.version is Version.V1_4:

@@ -22,3 +22,7 @@ class Adjustment(Text):
     by: Annotated[str, Field(min_length=1, max_length=256)]
     namespace: str = ""
     """On whose statement it stands; split over the tenant's namespaces without."""
+    claim: str | None = None
+    """Namespace and name of the claim that it is about, if it is about one."""
+    key: str | None = None
+    """Of a tenant's adjustments with the same key there is one; None: written before there were keys."""

@@ -17,25 +17,17 @@ from sublet.export.sink.directory import Directory
 from sublet.ledger.entry import Entry, EntryKind
 from sublet.rating.charges import charges
 from sublet.rating.grid import Grid
-from sublet.rating.periods import NoSuchPeriod, closing
+from sublet.rating.periods import NoSuchPeriod
 from sublet.rating.tenancy import tenancies_of
+from tests.builders.closing import LATER, close
 from tests.builders.sold_month import END, START, sold_month
-from tests.builders.wholesale import at, span
+from tests.builders.wholesale import span
 
-LATER = at("2026-10-08T00:00:00Z")
 HALF = Discount.model_validate({"effectiveTime": "2026-09-11T00:00:00Z", "percent": "50"})
 
 
 def month_of(books, tenant="acme", month="2026-09", grid=Grid.HOUR, as_of=LATER):
     return tenant_month(books, tenancies_of(books)[tenant], month, grid, as_of)
-
-
-def close(books, tenant="acme", month="2026-09"):
-    """Write the line that closes a period."""
-    fact, text = closing(books, tenancies_of(books)[tenant], month, LATER)
-    books.texts[fact.price_hash] = text
-    books.take(Entry(books.seq + 1, fact, books.head))
-    return books
 
 
 def late_downtime(books):

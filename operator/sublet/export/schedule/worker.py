@@ -1,0 +1,117 @@
+"""The process that exports: takes one order on standard input, says each result on standard output, and ends.
+
+It ends too when its standard input does, which is when the operator that started it is gone: of two leaders' processes one
+is soon alone.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import IO
+
+from sublet.export.focus.batch import Failed, Months, Style
+from sublet.export.focus.columns import Version
+from sublet.export.focus.manifest import NAME, Manifest
+from sublet.export.focus.run import Layout
+from sublet.export.schedule.due import Wanted, wanted
+from sublet.export.schedule.job import Done, Fault, Job, Task, read_order, write_result
+from sublet.export.sink.port import Sink, SinkFailed
+from sublet.export.sink.target import sink_of
+from sublet.ledger.interval import BrokenLedger
+from sublet.ledger.port import LedgerUnavailable
+from sublet.rating.books import Books
+from sublet.rating.grid import Grid
+from sublet.store.reading import read_books
+from sublet.store.sql import SqlLedger
+
+_NICENESS = 10
+_PATIENCE_SECONDS = 5.0
+
+
+def perform(task: Task, job: Job) -> Iterator[Done | Fault]:
+    """Yield each folder that is as it should be, and what couldn't be done; of the ledger or the sink, that ends it."""
+    try:
+        books = asyncio.run(_books(task.database, job.seq))
+    except (LedgerUnavailable, BrokenLedger) as error:
+        yield Fault("the ledger", str(error))
+        return
+    layout = Layout(Version(task.version), task.formats)
+    style = Style(task.seller, layout, Grid(task.grid), task.shows_host)
+    sink = sink_of(task.target, endpoint=task.endpoint, region=task.region)
+    months = Months(sink, books, style, job.as_of_ms)
+    try:
+        for each in wanted(books, months.tenancies, job.as_of_ms, with_open=job.is_daily):
+            result = _one(months, sink, layout, each, job)
+            if result is not None:
+                yield result
+    except SinkFailed as error:
+        yield Fault("the target", str(error))
+
+
+def main(source: IO[bytes], answers: IO[bytes]) -> int:
+    """Carry out one order."""
+    os.nice(_NICENESS)
+    # drafts are taken away on the way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    task, job = read_order(source.readline())
+    threading.Thread(target=_end_with, args=(source.fileno(),), daemon=True).start()
+    for result in perform(task, job):
+        answers.write(write_result(result))
+        answers.flush()
+    return 0
+
+
+def _one(months: Months, sink: Sink, layout: Layout, each: Wanted, job: Job) -> Done | Fault | None:
+    audience = months.audience(each.tenancy)
+    if f"{audience} {each.month}" in job.skip:
+        return None
+    folder = months.folder(each.tenancy, each.month)
+    if each.is_closed and _is_closed(sink.read(f"{folder}/{NAME}"), layout):
+        return Done(audience, each.month, is_closed=True)
+    if each.tenancy is None:
+        made: Manifest | Failed | None = months.wholesale(each.month)
+    else:
+        made = months.tenant(each.tenancy, each.month)
+    if made is None:
+        return None
+    if isinstance(made, Failed):
+        return Fault(f"{audience} {each.month}", made.text, is_content=True)
+    rows = {_format(f.format): f.rows for f in made.files if f.dataset == "Cost and Usage"}
+    return Done(audience, each.month, made.period.is_closed, rows)
+
+
+def _is_closed(manifest: bytes | None, layout: Layout) -> bool:
+    """Say whether a manifest is that of a closed period, in every format that is wanted."""
+    try:
+        said = json.loads(manifest or b"{}")
+        formats = {_format(str(f["format"])) for f in said["files"]}
+        return said["period"]["status"] == "Closed" and formats >= set(layout.formats)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+
+
+def _format(suffix: str) -> str:
+    """Return what a kind of file is called in settings; files have how they are packed in their names, too."""
+    return suffix.partition(".")[0]
+
+
+async def _books(url: str, seq: int) -> Books:
+    ledger = SqlLedger(url, read_only=True)
+    try:
+        return await read_books(ledger, seq)
+    finally:
+        await ledger.close()
+
+
+def _end_with(source: int) -> None:
+    """End when the other side of the pipe is closed; read past any buffer, whose lock would be held when this process ends."""
+    while os.read(source, 4_096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE_SECONDS)
+    os._exit(1)  # something hangs that can't be asked to end

@@ -1,0 +1,40 @@
+"""What a person may write as the place for files."""
+
+from pathlib import Path
+
+import pytest
+
+from sublet.export.sink.bucket import Bucket
+from sublet.export.sink.directory import Directory
+from sublet.export.sink.target import NoTarget, sink_of
+
+
+def test_a_path_is_a_directory():
+    assert isinstance(sink_of("/var/exports"), Directory)
+    assert isinstance(sink_of("~/exports"), Directory)
+    assert sink_of("~/x")._root == Path("~/x").expanduser()
+
+
+@pytest.mark.parametrize("target", ["s3://finance", "s3://finance/", "s3://my.bucket-1/a/b"])
+def test_a_bucket_may_have_a_prefix(target):
+    assert isinstance(sink_of(target, environment={}), Bucket)
+
+
+def test_where_the_server_is_the_environment_may_say():
+    sink = sink_of("s3://finance/x", environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
+    assert sink._where == "bucket finance at http://127.0.0.1:9000"
+
+    given = sink_of("s3://finance", endpoint="https://s3.example.org", environment={"AWS_ENDPOINT_URL": "http://x"})  # fmt: skip
+    assert given._where == "bucket finance at https://s3.example.org"
+    assert sink_of("s3://finance", environment={"AWS_REGION": "eu-west-1"})._where == "bucket finance at AWS eu-west-1"  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["", " ", "gs://x/y", "s3://", "s3://Bad_Name/x", "file:///x", "https://x"])  # fmt: skip
+def test_anything_else_is_refused_in_words(target):
+    with pytest.raises(NoTarget, match="directory, or s3://bucket/prefix"):
+        sink_of(target)
+
+
+def test_an_endpoint_must_be_a_url():
+    with pytest.raises(NoTarget, match="no S3 endpoint"):
+        sink_of("s3://finance", endpoint="s3.example.org")

@@ -1,0 +1,32 @@
+"""Settings that say something together, and what a wrong one says."""
+
+import pytest
+
+from sublet.app import Operator
+from sublet.kube.session import ApiServer, Endpoint, Limits
+from sublet.settings import Settings, load_settings
+
+
+def test_an_export_target_needs_a_seller_and_says_so_in_one_line(monkeypatch):
+    monkeypatch.setenv("SUBLET_EXPORT_TARGET", "/var/lib/sublet/focus")
+    with pytest.raises(ValueError, match=r"^SUBLET_EXPORT_SELLER must say who sells"):
+        load_settings()
+
+    monkeypatch.setenv("SUBLET_EXPORT_SELLER", "Sublet GmbH")
+    assert load_settings().export_hour == 1
+
+
+def test_a_wrong_value_names_its_variable(monkeypatch):
+    monkeypatch.setenv("SUBLET_EXPORT_FORMATS", "xlsx")
+    with pytest.raises(ValueError, match=r"^SUBLET_EXPORT_FORMATS: "):
+        load_settings()
+
+
+async def test_a_target_that_is_no_place_for_files_is_said_at_the_start(tmp_path):
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path}/ledger.sqlite",
+        export_target="ftp://files",
+        export_seller="Sublet GmbH",
+    )
+    with pytest.raises(ValueError, match="'ftp://files' is no place for files"):
+        Operator(settings, ApiServer(Endpoint("https://127.0.0.1:9"), Limits()))
