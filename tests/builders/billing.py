@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from sublet.api.billing import ClassSla, Rounding
+from sublet.api.downtime import DowntimeCause
 from sublet.api.gpuclass import Pricing
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
@@ -12,6 +13,7 @@ from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, EntryType, Fact
 from sublet.ledger.terms import PriceTerms, content_hash, tags_text
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.base import Text
+from sublet.ledger.texts.evidence import Evidence
 from sublet.ledger.texts.lease import LeaseTerms
 from sublet.ledger.texts.offer import ClassTerms
 from sublet.ledger.texts.rates import Rates
@@ -24,6 +26,8 @@ from tests.builders.api import as_lease, lease
 from tests.builders.wholesale import When, at
 
 ACME = TenantUID("acme")
+WHY = Evidence(cause=DowntimeCause.NODE_NOT_READY)
+"""What stands where a line of downtime would have a price."""
 
 
 class Journal:
@@ -31,7 +35,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.texts: dict[str, str] = {}
+        self.texts: dict[str, str] = {WHY.hash: WHY.text}
         self._held: dict[tuple[str, int, str, EntryKind], Fact] = {}
 
     def tenant(self, name: str = "acme", *, uid: str = "", **fields: Any) -> None:
@@ -117,7 +121,7 @@ class Journal:
             type=EntryType.OPEN,
             gpus=gpus,
             at_ms=at(when),
-            price_hash=terms.hash,
+            price_hash=(WHY if kind is EntryKind.DOWNTIME else terms).hash,
             tags_hash=content_hash(tagged),
             source_version="1",
         )

@@ -94,4 +94,6 @@ def _while_bound(downs: Iterable[Lined], bound: Iterable[Lined]) -> Iterator[Lin
         end = min(ends) if ends else None
         if end is None or start < end:
             gpus = min(down.gpus, had.gpus)
-            yield lined._replace(interval=replace(down, start_ms=start, end_ms=end, gpus=gpus))
+            # a line of downtime says why under its price hash: what it is worth is what the GPUs cost
+            worth = replace(down, start_ms=start, end_ms=end, gpus=gpus, price_hash=had.price_hash)
+            yield lined._replace(interval=worth)
