@@ -1,6 +1,7 @@
 """What a person may write as the place for files."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,10 +10,15 @@ from sublet.export.sink.directory import Directory
 from sublet.export.sink.target import NoTarget, sink_of
 
 
+def place(target: str, **how: Any) -> Any:
+    """Return a sink with all that it keeps to itself."""
+    return sink_of(target, **how)
+
+
 def test_a_path_is_a_directory():
     assert isinstance(sink_of("/var/exports"), Directory)
     assert isinstance(sink_of("~/exports"), Directory)
-    assert sink_of("~/x")._root == Path("~/x").expanduser()
+    assert place("~/x")._root == Path("~/x").expanduser()
 
 
 @pytest.mark.parametrize("target", ["s3://finance", "s3://finance/", "s3://my.bucket-1/a/b"])
@@ -21,12 +27,12 @@ def test_a_bucket_may_have_a_prefix(target):
 
 
 def test_where_the_server_is_the_environment_may_say():
-    sink = sink_of("s3://finance/x", environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
+    sink = place("s3://finance/x", environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
     assert sink._where == "bucket finance at http://127.0.0.1:9000"
 
-    given = sink_of("s3://finance", endpoint="https://s3.example.org", environment={"AWS_ENDPOINT_URL": "http://x"})  # fmt: skip
+    given = place("s3://finance", endpoint="https://s3.example.org", environment={"AWS_ENDPOINT_URL": "http://x"})  # fmt: skip
     assert given._where == "bucket finance at https://s3.example.org"
-    assert sink_of("s3://finance", environment={"AWS_REGION": "eu-west-1"})._where == "bucket finance at AWS eu-west-1"  # fmt: skip
+    assert place("s3://finance", environment={"AWS_REGION": "eu-west-1"})._where == "bucket finance at AWS eu-west-1"  # fmt: skip
 
 
 @pytest.mark.parametrize("target", ["", " ", "gs://x/y", "s3://", "s3://Bad_Name/x", "file:///x", "https://x"])  # fmt: skip
