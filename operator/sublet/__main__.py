@@ -2,7 +2,7 @@
 
 import sys
 
-from sublet.app import main
+from sublet.process import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,15 +6,10 @@ up. Losing the Lease ends the process; whatever starts it again begins anew.
 """
 
 import asyncio
-import contextlib
-import gc
-import signal
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-import kopf
 import structlog
 from aiohttp import web
 
@@ -42,11 +37,9 @@ from sublet.hub.feeders import (
     Secret,
     credentials_informer,
     first_list,
-    register_feeders,
     sweep_forever,
 )
 from sublet.hub.in_cluster import HubIdentity
-from sublet.hub.kopf_settings import kopf_settings, register_login
 from sublet.hub.leader import Leadership
 from sublet.hub.lease_lists import HubLeaseLists
 from sublet.hub.loop import Loop
@@ -57,22 +50,21 @@ from sublet.hub.outlets import Outlets
 from sublet.hub.rates import RatesFile
 from sublet.hub.recorder import Recorder
 from sublet.hub.state import HubState
+from sublet.hub.statements.keeper import Statements
 from sublet.hub.teller import ClaimTeller
 from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import KubeError
-from sublet.kube.hub import hub_endpoint
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.informer import Informer
-from sublet.kube.session import ApiServer, Limits
+from sublet.kube.session import ApiServer
 from sublet.ledger.port import LedgerUnavailable
-from sublet.logs import configure_logs
 from sublet.serve.admin import Admin
 from sublet.serve.auth import MetricsGate
 from sublet.serve.books import LedgerBooks
 from sublet.serve.claims import claims_of
 from sublet.serve.server import Public, listen_as
 from sublet.serve.timings import Timings
-from sublet.settings import Settings, load_settings
+from sublet.settings import Settings
 from sublet.store.sql import SqlLedger
 
 STEP_PATIENCE_SECONDS: Final = 10.0
@@ -133,6 +125,13 @@ class Operator:
             settings.rates_file, self.ledger, self.clock, self.timings.rates_refused
         )
         self.outlets = Outlets(settings, self.ledger, self.clock, self.leads, self.timings)
+        self.statements = Statements(
+            hub,
+            self.ledger,
+            self.clock,
+            every_seconds=settings.statement_seconds,
+            close_after_days=settings.close_after_days,
+        )
         self.events = HubEvents(hub, self.clock, settings.identity)
         self.leadership = Leadership(
             hub,
@@ -224,6 +223,7 @@ class Operator:
         self._spawn(self.events.run())
         self._spawn(self.accounts.run())
         self._spawn(self.rates.run(self.leads))
+        self._spawn(self.statements.run(self.leads))
         self._spawn(self.chronicle.run())
         self._spawn(self.outlets.run())
         self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
@@ -343,52 +343,3 @@ class Operator:
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         self._tasks.append(asyncio.create_task(work))
-
-
-async def run(settings: Settings) -> int:
-    """Run the operator until it is told to stop or loses the Lease; return the exit status."""
-    endpoint = await hub_endpoint(kubeconfig=settings.kubeconfig)
-    hub = ApiServer(endpoint, Limits(connections=128))
-    operator = Operator(settings, hub)
-    registry = kopf.OperatorRegistry()
-    register_feeders(registry, operator.state)
-    register_login(registry, endpoint)
-
-    # tasks that live with kopf must begin and end inside its own hooks: it cancels whatever is younger than itself
-    @kopf.on.startup(registry=registry)
-    async def start(**_: Any) -> None:
-        await operator.listen()
-        await operator.start()
-
-    @kopf.on.cleanup(registry=registry)
-    async def close(**_: Any) -> None:
-        await operator.close()
-
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(each, operator.stop.set)
-    await kopf.operator(
-        registry=registry,
-        settings=kopf_settings(),
-        standalone=True,
-        clusterwide=True,
-        stop_flag=operator.stop,
-    )
-    return 1 if operator.leadership.lost.is_set() else 0
-
-
-def main() -> int:
-    """Start the operator; a wrong setting is one line and exit status 2."""
-    try:
-        settings = load_settings()
-        configure_logs(settings.log_format)
-        # a big fleet is a million small objects that live on: looking through them for cycles at the stock pace
-        # costs a sixth of the time and stalls the loop for tens of milliseconds
-        gc.set_threshold(50_000, 20, 50)
-        import uvloop  # noqa: PLC0415  not on every platform, and only the real process needs it
-
-        return uvloop.run(run(settings))
-    except ValueError as error:
-        sys.stderr.write(f"sublet: {error}\n")
-        return 2

@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     """After which time GPUs held in the past count half in fair share; 0: only what is held now counts."""
     rates_file: str = ""
     """Table of dated exchange rates into one reporting currency (YAML); read at start and when it changes. None without."""
+    statement_seconds: Annotated[float, Field(ge=1)] = 3_600.0
+    """How often billing periods that are over are closed, and GpuStatements are compared with the ledger."""
+    close_after_days: Annotated[int, Field(ge=0, le=90)] = 3
+    """So many days after its end a billing period is closed; what comes later is corrected in the next one."""
     relist_seconds: Annotated[float, Field(ge=10)] = 600.0
     """How often the hub is listed again (metadata only) to catch deletions that a watch lost."""
     probe_seconds: Annotated[float, Field(gt=0)] = 10.0

@@ -87,6 +87,14 @@ def tenant(
     return _object("GpuTenant", name, body)
 
 
+def statement(
+    name: str = "acme-2026-11-usd", namespace: str = "acme", **spec: Any
+) -> dict[str, Any]:
+    """Return a GpuStatement as the operator makes it, without what it says."""
+    body = {"tenant": "acme", "tenantUID": uid_of("acme"), "month": "2026-11", "currency": "USD"}
+    return _object("GpuStatement", name, {**body, **spec}, namespace)
+
+
 def as_claim(body: dict[str, Any] | None = None, **meta: Any) -> GpuClaim:
     """Return a claim as the hub shows it."""
     return _stored(GpuClaim, body or claim(), meta)

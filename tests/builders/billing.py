@@ -34,7 +34,7 @@ class Journal:
         self.texts: dict[str, str] = {}
         self._held: dict[tuple[str, int, str, EntryKind], Fact] = {}
 
-    def tenant(self, name: str = "acme", **fields: Any) -> None:
+    def tenant(self, name: str = "acme", *, uid: str = "", **fields: Any) -> None:
         """Write what a tenant says of money."""
         given: dict[str, Any] = {
             "name": name,
@@ -42,7 +42,9 @@ class Journal:
             "billingAccountId": f"A-{name}",
             **fields,
         }
-        self._said(TenantTerms.model_validate({"kind": "tenant"} | given), name, tenant=name)
+        self._said(
+            TenantTerms.model_validate({"kind": "tenant"} | given), uid or name, tenant=uid or name
+        )
 
     def lease(self, name: str = "west", **spec: Any) -> None:
         """Write the terms of a lease; `spec` as for `tests.builders.api.lease`."""
@@ -189,14 +191,15 @@ class Journal:
         *,
         tenant: str = "",
         lease_uid: str = "",
-        sequence: int = 1,
+        sequence: int = 0,
         when: When = 0,
     ) -> None:
+        said = [e.fact for e in self.entries if e.fact.claim_uid == subject] if not sequence else []
         self.texts[text.hash] = text.text
         self.append(
             Fact(
                 claim_uid=ClaimUID(subject),
-                sequence=sequence,
+                sequence=sequence or 1 + sum(f.kind is kind for f in said),
                 tenant_uid=TenantUID(tenant),
                 lease_uid=LeaseUID(lease_uid),
                 kind=kind,

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sublet.app import main
 from sublet.kube.session import ApiServer
+from sublet.process import main
 from tests.harness import shifting
 
 # writes about claims: not the Lease, not statuses of leases, classes and tenants, not Events, not adoption

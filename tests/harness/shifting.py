@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from sublet.api.times import Millis
-from sublet.app import main
 from sublet.clock import SystemClock
+from sublet.process import main
 
 _MS_PER_HOUR = 3_600_000
 

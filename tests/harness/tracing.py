@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sublet.app import main
 from sublet.kube.session import ApiServer
+from sublet.process import main
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from tests.planes.binaries import ROOT
 from tests.planes.plane import die_with_parent
 
 _PRELOADED: Final = (
-    "sublet.app", "uvloop", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg",
+    "sublet.process", "uvloop", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg",
     "tests.harness.killing", "tests.harness.shifting",
 )  # fmt: skip
 _REQUEST_BYTES: Final = 1 << 20

@@ -26,7 +26,7 @@ from tests.simulation.defaults import fill_in
 from tests.simulation.patches import PatchFailed, apply, json_patch
 from tests.simulation.store import Key, Object, Store, copy, instant
 
-CUSTOM: Final = {"gpuclaims", "gpuleases", "gpuclasses", "gputenants"}
+CUSTOM: Final = {"gpuclaims", "gpuleases", "gpuclasses", "gputenants", "gpustatements"}
 """Custom resources with a status subresource."""
 _WITH_STATUS: Final = CUSTOM | {"nodes", "pods", "namespaces", "resourcequotas"}
 _GRACEFUL_SECONDS: Final = 30

@@ -7,6 +7,7 @@ from sublet.api.common import API_VERSION, GROUP, VERSION
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
+from sublet.api.gpustatement import GpuStatement
 from sublet.api.gputenant import GpuTenant
 from sublet.api.schema import ApiModel
 
@@ -119,9 +120,30 @@ CLAIMS: Final = Kind(
         _AGE,
     ),
 )
+STATEMENTS: Final = Kind(
+    "GpuStatement",
+    "gpustatements",
+    ("gstatement",),
+    namespaced=True,
+    model=GpuStatement,
+    columns=(
+        Column("Month", ".spec.month"),
+        Column("Total", ".status.total"),
+        Column("Currency", ".spec.currency"),
+        Column("Closed", _condition("Closed")),
+        Column("Until", ".status.asOfTime"),
+        Column("Tenant", ".spec.tenant", wide=True),
+        Column("Ready", _condition("Ready"), wide=True),
+        _AGE,
+    ),
+)
 KINDS: Final = (LEASES, CLASSES, TENANTS, CLAIMS)
+"""What people write, or ask for: followed, backed up, restored."""
+ALL_KINDS: Final = (*KINDS, STATEMENTS)
+"""With what the operator makes of the ledger, and makes again whenever it is gone."""
 
 __all__ = [
+    "ALL_KINDS",
     "API_VERSION",
     "CLAIMS",
     "CLASSES",
@@ -130,6 +152,7 @@ __all__ = [
     "KINDS",
     "LEASES",
     "RELEASE_FINALIZER",
+    "STATEMENTS",
     "TENANTS",
     "VERSION",
     "Column",

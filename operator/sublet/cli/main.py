@@ -25,6 +25,7 @@ from sublet.cli import (
     margin_command,
     onboarding,
     replay as replaying,
+    statement as statements,
     top as overview,
     usage as metered,
     verify as verifying,
@@ -289,6 +290,7 @@ def dump(
 
 verifying.register(app)
 margin_command.register(app)
+statements.register(app)
 onboarding.register(app)
 keeping.register(app)
 app.add_typer(simulations)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from sublet.api.kinds import GROUP, KINDS
+from sublet.api.kinds import ALL_KINDS, GROUP
 from sublet.crdgen.crd import custom_resource_definition, to_yaml
 
 
@@ -12,7 +12,7 @@ def main(arguments: list[str]) -> int:
     check = "--check" in arguments
     folder = Path(next((a for a in arguments if not a.startswith("-")), "crds"))
     stale = []
-    for kind in KINDS:
+    for kind in ALL_KINDS:
         path = folder / f"{GROUP}_{kind.plural}.yaml"
         text = to_yaml(custom_resource_definition(kind))
         if path.exists() and path.read_text() == text:

@@ -41,6 +41,7 @@ class Part(NamedTuple):
 
     tags_hash: str
     gpu_milliseconds: int
+    listed: Decimal
     amount: Decimal
 
 
@@ -50,6 +51,8 @@ class Line:
 
     key: LineKey
     gpu_milliseconds: int
+    unit_price: Fraction | None
+    """Per GPU-hour, where all charges of the line have one, in its currency."""
     listed: Decimal
     """Before discounts, rounded for itself."""
     amount: Decimal
@@ -63,8 +66,10 @@ class _Sum:
     gpu_milliseconds: int = 0
     listed: Fraction = Fraction(0)
     amount: Fraction = Fraction(0)
+    prices: set[Fraction | None] = field(default_factory=set)
 
     def add(self, charge: Charge, rate: Fraction) -> None:
+        self.prices.add(None if charge.price is None else charge.price * rate)
         self.gpu_milliseconds += charge.gpu_milliseconds
         self.listed += charge.list_amount * rate
         self.amount += charge.amount * rate
@@ -139,7 +144,7 @@ def _shares(line: Line, weights: Sequence[Fraction]) -> list[Line]:
     amounts = apportioned(line.amount, [whole * w for w in weights], currency)
     listed = apportioned(line.listed, [Fraction(line.listed) * w for w in weights], currency)
     return [
-        Line(line.key, 0, before, amount, line.exact * weight, (Part("", 0, amount),))
+        Line(line.key, 0, None, before, amount, line.exact * weight, (Part("", 0, before, amount),))
         for weight, amount, before in zip(weights, amounts, listed, strict=True)
     ]
 
@@ -161,14 +166,18 @@ def _line(key: LineKey, by_tags: dict[str, _Sum]) -> Line:
     exact = sum((s.amount for s in sums), Fraction(0))
     amount = rounded(exact, key.currency)
     amounts = apportioned(amount, [s.amount for s in sums], key.currency)
+    listed = rounded(sum((s.listed for s in sums), Fraction(0)), key.currency)
+    before = apportioned(listed, [s.listed for s in sums], key.currency)
+    prices = set[Fraction | None]().union(*(s.prices for s in sums))
     return Line(
         key=key,
         gpu_milliseconds=sum(s.gpu_milliseconds for s in sums),
-        listed=rounded(sum((s.listed for s in sums), Fraction(0)), key.currency),
+        unit_price=prices.pop() if len(prices) == 1 else None,
+        listed=listed,
         amount=amount,
         exact=exact,
         parts=tuple(
-            Part(each, s.gpu_milliseconds, part)
-            for each, s, part in zip(tags, sums, amounts, strict=True)
+            Part(each, s.gpu_milliseconds, of_listed, of_amount)
+            for each, s, of_listed, of_amount in zip(tags, sums, before, amounts, strict=True)
         ),
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.builders.api import CREATED, claim, gpu_class, lease, tenant, uid_of
+from tests.builders.api import CREATED, claim, gpu_class, lease, statement, tenant, uid_of
 from tests.integration.api.asking import Body
 
 
@@ -110,6 +110,26 @@ POPULATED = {
             "ACCOUNT": "shown-1",
             "READY": "True",
             "NAMESPACES": '["acme","acme-research"]',
+        },
+    ),
+    "GpuStatement": Populated(
+        statement("shown"),
+        {
+            "conditions": [
+                ready("Ready", "True", "Metered"),
+                ready("Closed", "False", "PeriodOpen"),
+            ],
+            "total": "9465.98",
+            "asOfTime": "2026-11-22T09:00:00.123Z",
+        },
+        {
+            "MONTH": "2026-11",
+            "TOTAL": "9465.98",
+            "CURRENCY": "USD",
+            "CLOSED": "False",
+            "UNTIL": "2026-11-22T09:00:00.123Z",
+            "TENANT": "acme",
+            "READY": "True",
         },
     ),
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.builders.api import LONG_AGO, claim, gpu_class, lease, tenant
+from tests.builders.api import LONG_AGO, claim, gpu_class, lease, statement, tenant
 from tests.integration.api.asking import Body, change
 
 Key = tuple[str, str, str]
@@ -351,6 +351,15 @@ EXAMPLES: dict[Key, Examples] = {
             Case(lease(end=at))
             for at in ("2025-01-01T00:00:00Z", LONG_AGO, "2026-01-01T00:30:00+01:00")
         ),
+    ),
+    (
+        "GpuStatement",
+        ".spec",
+        "a statement is always of the same tenant, month and currency",
+    ): _changes(
+        statement(),
+        [statement()],
+        [statement(currency="EUR"), statement(month="2026-12"), statement(tenant="globex")],
     ),
 }
 """Times with an offset show that instants are compared, not texts."""

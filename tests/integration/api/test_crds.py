@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.api import CREATED, claim, gpu_class, lease, tenant, uid_of
+from tests.builders.api import CREATED, claim, gpu_class, lease, statement, tenant, uid_of
 from tests.harness.stack import Stack, condition
 from tests.integration.api.asking import (
     Body,
@@ -66,6 +66,20 @@ BARE: dict[str, tuple[Body, dict[str, Any]]] = {
         tenant(budget={"amount": "1000", "currency": "USD", "period": "Month"}, billing={}),
         {},
     ),
+    "GpuStatement": (
+        statement(),
+        {
+            "lines": [
+                {
+                    "category": "Use",
+                    "gpuHours": "1.000000",
+                    "gpuMilliseconds": 3_600_000,
+                    "listAmount": "2.00",
+                    "amount": "2.00",
+                }
+            ]
+        },
+    ),
 }
 """By kind, an object and a status that hold the parents of all defaults and leave out the defaults themselves."""
 
@@ -121,6 +135,8 @@ def test_what_the_builders_make_is_accepted(hub: Stack, body):
         (tenant(billing={"dayCutHour": 24}), "less than or equal to 23"),
         (change(tenant(), "namespaces", []), "should have at least 1 items"),
         (change(lease(), "prices", None), "spec.prices: Required value"),
+        (statement(month="2026-13"), "spec.month"),
+        (statement(tenantUID="acme"), "spec.tenantUID"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_refused_with_words_that_help(hub: Stack, body, words):

@@ -72,7 +72,7 @@ def shown(hub: Stack) -> Stack:
 
 def get_row(hub: Stack, kind: str, *arguments: str) -> dict[str, str]:
     """Return the one row that `kubectl get` prints, by heading."""
-    where = ("-n", "acme") if kind == "GpuClaim" else ()
+    where = ("-n", "acme") if kind in ("GpuClaim", "GpuStatement") else ()
     head, row = hub.kubectl("hub", "get", kind.lower(), "shown", *where, *arguments).splitlines()
     starts = [m.start() for m in re.finditer(r"\S+", head)]
     spans = zip(starts, [*starts[1:], None], strict=True)

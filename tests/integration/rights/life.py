@@ -35,6 +35,7 @@ def live_through_everything(stack: Stack) -> None:
     _renew(stack, hours)
     _drift(stack)
     _suspend(stack)
+    wait_for("a statement is written", lambda: _statement_total(stack))
     stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=60s")
     stack.kubectl("hub", "delete", "gpuleases", "--all", "--timeout=60s")
     operator.terminate()
@@ -59,8 +60,15 @@ def _furnish(stack: Stack, hours: Hours) -> OperatorProcess:
         CLOCK_SHIFT=str(hours.file),
         SUBLET_METRICS_AUTH="true",
         SUBLET_DRIFT_SECONDS="1",
+        SUBLET_STATEMENT_SECONDS="1",
     )
     return operator.start()
+
+
+def _statement_total(stack: Stack) -> str | None:
+    """Return what a statement of the tenant comes to, once there is one."""
+    items = (stack.get("hub", "gpustatements", "-n", ACME) or {"items": []})["items"]
+    return next((x["status"].get("total") for x in items), None)
 
 
 def _bind(stack: Stack, name: str, **spec: Any) -> dict[str, Any]:

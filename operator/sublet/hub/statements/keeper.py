@@ -1,0 +1,229 @@
+"""Closes billing periods that are over, and keeps statements as the ledger says. On the leader, hourly, by a task of its own.
+
+Closing is a line of the ledger; of two that close the same period the first one holds. Statements are written where they differ, by
+compare-and-set, and made again where they are gone; what a live list doesn't show, or shows otherwise, is looked at again. A
+namespace that isn't there, and one statement that can't be written, hold up no other.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from sublet.api.gpustatement import GpuStatement, StatementStatus
+from sublet.api.kinds import STATEMENTS
+from sublet.api.times import Millis
+from sublet.clock import Clock
+from sublet.hub.statements.wanted import Unmade, Wanted, conditions, unready, wanted
+from sublet.kube.errors import Conflict, KubeError, NotFound
+from sublet.kube.session import ApiServer
+from sublet.kube.wire import HasMeta
+from sublet.ledger.interval import BrokenLedger
+from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.ledger.terms import content_hash
+from sublet.ledger.texts.rates import NoRate
+from sublet.rating.books import Books
+from sublet.rating.periods import closing, due_to_close
+from sublet.rating.tenancy import tenancies_of
+from sublet.store.carried import CarriedBooks
+from sublet.store.sql import SqlLedger
+
+FIRST_LOOK_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 60.0
+_MOST_CLOSED: Final = 240
+"""Periods of one tenant that are closed in one look."""
+_DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
+_PASSING: Final = {"as_of_time", "ledger_seq", "ledger_head", "conditions"}
+"""What of a status alone is no reason to write it."""
+
+Key = tuple[str, str]
+"""namespace, name"""
+
+
+class _Names(HasMeta):
+    items: list[HasMeta] = msgspec.field(default_factory=list)
+
+
+class Statements:
+    """Keeps statements."""
+
+    def __init__(
+        self,
+        hub: ApiServer,
+        ledger: SqlLedger,
+        clock: Clock,
+        *,
+        every_seconds: float,
+        close_after_days: int,
+    ) -> None:
+        self._hub, self._ledger, self._clock = hub, ledger, clock
+        self._every_seconds, self._after_days = every_seconds, close_after_days
+        self._carried = CarriedBooks(ledger)
+        self._known: dict[Key, tuple[str, Wanted]] = {}
+        """key -> resourceVersion at which it was seen to be as wanted, and what was"""
+        self._said: dict[tuple[str, str], str] = {}  # tenant and month -> fault that was logged
+
+    async def run(self, leads: Callable[[], bool]) -> None:
+        """Look now and then, for ever; what can't be read or written now is tried again soon."""
+        wait = FIRST_LOOK_SECONDS
+        while True:
+            await asyncio.sleep(wait)
+            wait = FIRST_LOOK_SECONDS
+            if not leads():
+                continue
+            try:
+                await self.look()
+                wait = self._every_seconds
+            except (LedgerUnavailable, LedgerConflict, BrokenLedger, KubeError) as error:
+                structlog.get_logger().warning("statements not written", error=str(error))
+                wait = min(_RETRY_SECONDS, self._every_seconds)
+            except Exception:  # noqa: BLE001  one bad line must not end the keeping
+                structlog.get_logger().exception("statements not written")
+                wait = self._every_seconds
+
+    async def look(self) -> None:
+        """Close what is due, and write what differs."""
+        books = await self._carried.read_on()
+        now_ms = self._clock.now_ms()
+        for _ in range(_MOST_CLOSED):
+            facts, texts = await asyncio.to_thread(self._closings, books, now_ms)
+            if not facts:
+                break
+            await self._ledger.append(facts, texts)
+            books = await self._carried.read_on()
+        made = await asyncio.to_thread(_all_wanted, books, now_ms)
+        live = await self._live()
+        for each in made:
+            if isinstance(each, Unmade):
+                self._note(each)
+                await self._mark_unmade(each, live)
+                continue
+            self._said.pop((each.spec.tenant, each.spec.month), None)
+            try:
+                await self._keep(each, live.get((each.namespace, each.name)))
+            except KubeError as error:
+                structlog.get_logger().warning(
+                    "statement not written", statement=f"{each.namespace}/{each.name}", error=str(error)
+                )  # fmt: skip
+
+    def _closings(self, books: Books, now_ms: Millis) -> tuple[list[Any], dict[str, str]]:
+        """Return the lines that close what is due, one period of each tenant, and their texts."""
+        facts, texts = [], {}
+        for tenancy in tenancies_of(books).values():
+            due = due_to_close(books, tenancy, now_ms, self._after_days)
+            if due is None or tenancy.terms is None:
+                continue
+            try:
+                fact, text = closing(books, tenancy, due[0], now_ms)
+            except NoRate as error:
+                self._note(Unmade(tenancy.terms.name, due[0], str(error)))
+                continue
+            facts.append(fact)
+            texts[content_hash(text)] = text
+        return facts, texts
+
+    async def _live(self) -> dict[Key, str]:
+        """Return the resourceVersion of every statement that there is."""
+        found = await self._hub.list_metadata(STATEMENTS.path(), _Names)
+        return {
+            (x.metadata.namespace, x.metadata.name): x.metadata.resource_version
+            for x in found.items
+        }
+
+    async def _keep(self, each: Wanted, version: str | None) -> None:
+        """Make one statement as it should be."""
+        key = (each.namespace, each.name)
+        seen = self._known.get(key)
+        if seen is not None and seen[0] == version and _is_settled(seen[1], each):
+            return
+        live = await self._read(each) if version is not None else await self._create(each)
+        if live is None or live.spec != each.spec:
+            return
+        said = conditions(each, live.status.conditions, self._clock.now_ms())
+        if said != live.status.conditions or not _same(live.status, each.status):
+            live = await self._replace(live, each.status.model_copy(update={"conditions": said}))
+        if live is not None:
+            self._known[key] = (live.metadata.resource_version, each)
+
+    async def _read(self, each: Wanted) -> GpuStatement | None:
+        try:
+            body = await self._hub.get(STATEMENTS.path(each.namespace, each.name))
+        except NotFound:
+            return None  # gone since it was listed: the next look makes it
+        return GpuStatement.model_validate(body)
+
+    async def _create(self, each: Wanted) -> GpuStatement | None:
+        body = {
+            "apiVersion": "sublet.dev/v1alpha1",
+            "kind": STATEMENTS.name,
+            "metadata": {"name": each.name, "namespace": each.namespace},
+            "spec": each.spec.model_dump(**_DUMP),
+        }
+        try:
+            return GpuStatement.model_validate(
+                await self._hub.create(STATEMENTS.path(each.namespace), body)
+            )
+        except (NotFound, Conflict):
+            return None  # no such namespace, or made meanwhile
+
+    async def _replace(self, live: GpuStatement, status: StatementStatus) -> GpuStatement | None:
+        meta = live.metadata
+        body = {
+            "apiVersion": "sublet.dev/v1alpha1",
+            "kind": STATEMENTS.name,
+            "metadata": {
+                "name": meta.name,
+                "namespace": meta.namespace,
+                "uid": meta.own_uid,
+                "resourceVersion": meta.resource_version,
+            },
+            "spec": live.spec.model_dump(**_DUMP),
+            "status": status.model_dump(**_DUMP),
+        }
+        path = STATEMENTS.path(meta.namespace, meta.name, "status")
+        try:
+            return GpuStatement.model_validate(await self._hub.replace(path, body))
+        except (NotFound, Conflict):
+            return None  # outrun: the next look is made of the newer object
+
+    async def _mark_unmade(self, each: Unmade, live: dict[Key, str]) -> None:
+        """Say on the month's statements that there are that they aren't up to date, and why."""
+        for namespace, name in live:
+            if not name.startswith(f"{each.tenant}-{each.month}-"):
+                continue
+            body = await self._hub.get(STATEMENTS.path(namespace, name))
+            found = GpuStatement.model_validate(body)
+            said = unready(found.status.conditions, each.why, self._clock.now_ms())
+            if said != found.status.conditions:
+                await self._replace(found, found.status.model_copy(update={"conditions": said}))
+
+    def _note(self, each: Unmade) -> None:
+        """Log a fault when it begins, not at each look."""
+        key = (each.tenant, each.month)
+        if self._said.get(key) != each.why:
+            self._said[key] = each.why
+            structlog.get_logger().error(
+                "no statement", tenant=each.tenant, month=each.month, error=each.why
+            )
+
+
+def _all_wanted(books: Books, now_ms: Millis) -> list[Wanted | Unmade]:
+    found: list[Wanted | Unmade] = []
+    taken: set[str] = set()
+    tenancies = tenancies_of(books)
+    for uid, terms in books.tenants.items():  # in the order in which they came
+        name = terms.name if terms.name not in taken else f"{terms.name}-{uid[:8]}"
+        taken.add(terms.name)
+        found += wanted(books, tenancies[uid], name, now_ms)
+    return found
+
+
+def _is_settled(before: Wanted, now: Wanted) -> bool:
+    return before.is_closed is now.is_closed and _same(before.status, now.status)
+
+
+def _same(one: StatementStatus, other: StatementStatus) -> bool:
+    """Say whether two statuses say the same but for until when it was looked at."""
+    return one.model_dump(exclude=_PASSING) == other.model_dump(exclude=_PASSING)

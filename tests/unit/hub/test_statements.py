@@ -1,0 +1,251 @@
+"""Statements are what the ledger says, written where they differ; periods are closed once, and stay as they were billed."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sublet.api.gpustatement import GpuStatement
+from sublet.api.times import Millis
+from sublet.hub.statements.keeper import Statements
+from sublet.hub.statements.wanted import Unmade, Wanted, wanted
+from sublet.kube.errors import Conflict, NotFound
+from sublet.ledger.entry import EntryKind
+from sublet.rating.tenancy import tenancy_of
+from sublet.store.sql import SqlLedger
+from tests.builders.api import uid_of
+from tests.builders.billing import Journal
+from tests.builders.wholesale import at
+
+ACME = uid_of("acme")
+SEPTEMBER = "2026-09-15T00:00:00Z"
+OCTOBER = "2026-10-05T00:00:00Z"
+
+
+class Hub:
+    """The hub's statements in memory; a namespace that isn't there refuses."""
+
+    def __init__(self, *namespaces: str) -> None:
+        self.namespaces = {*namespaces}
+        self.objects: dict[str, dict[str, Any]] = {}  # path -> object
+        self.writes: list[str] = []
+        self._version = 0
+
+    async def list_metadata(self, _: str, type_: Any) -> Any:
+        items = [SimpleNamespace(metadata=SimpleNamespace(
+            namespace=o["metadata"]["namespace"], name=o["metadata"]["name"],
+            resource_version=o["metadata"]["resourceVersion"],
+        )) for o in self.objects.values()]  # fmt: skip
+        return SimpleNamespace(items=items)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        if path not in self.objects:
+            raise NotFound(404, "NotFound", path)
+        return self.objects[path]
+
+    async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        meta = body["metadata"]
+        if meta["namespace"] not in self.namespaces:
+            raise NotFound(404, "NotFound", meta["namespace"])
+        uid = uid_of(f"{meta['namespace']}/{meta['name']}")
+        return self._store(f"{path}/{meta['name']}", body | {"metadata": meta | {"uid": uid}})
+
+    async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        path = path.removesuffix("/status")
+        live = await self.get(path)
+        if live["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            raise Conflict(409, "Conflict", path)
+        return self._store(path, body)
+
+    def statement(self, name: str, namespace: str = "acme") -> GpuStatement:
+        path = f"/apis/sublet.dev/v1alpha1/namespaces/{namespace}/gpustatements/{name}"
+        return GpuStatement.model_validate(self.objects[path])
+
+    def _store(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._version += 1
+        self.writes.append(path.rsplit("/", 1)[-1])
+        meta = body["metadata"] | {"resourceVersion": str(self._version), "generation": 1}
+        self.objects[path] = body | {"metadata": meta}
+        return self.objects[path]
+
+
+class Keeping:
+    """A keeper over a ledger on disk, at an instant that the test sets."""
+
+    def __init__(self, hub: Hub, folder: Path, journal: Journal) -> None:
+        self.hub, self.journal = hub, journal
+        self.ledger = SqlLedger(f"sqlite:///{folder}/ledger.sqlite")
+        self.now_ms = at(SEPTEMBER)
+        self._written = 0
+        self.keeper = self.another()
+
+    def another(self) -> Statements:
+        """Return what a restarted operator, or a second one, would begin with."""
+        hub, clock = self.hub, SimpleNamespace(now_ms=lambda: self.now_ms)
+        kept: Any = hub
+        ticks: Any = clock
+        return Statements(kept, self.ledger, ticks, every_seconds=3_600, close_after_days=3)
+
+    async def look(self, when: str | None = None, keeper: Statements | None = None) -> None:
+        """Write what is new in the journal, and look."""
+        self.now_ms = Millis(at(when)) if when else self.now_ms
+        new = self.journal.entries[self._written :]
+        self._written = len(self.journal.entries)
+        await self.ledger.append([e.fact for e in new], self.journal.texts)
+        await (keeper or self.keeper).look()
+
+
+def sold() -> Journal:
+    """Return a ledger in which acme has one GPU at 1 USD from 1 September on."""
+    journal = Journal()
+    journal.tenant("acme", uid=ACME)
+    journal.reserved("train", tenant=ACME, namespace="acme")
+    journal.begins("train", "2026-09-01T00:00:00Z", 1, tenant=ACME, price="1", tags={"team": "x"})
+    return journal
+
+
+@pytest.fixture
+async def keeping(tmp_path: Path) -> AsyncIterator[Keeping]:
+    found = Keeping(Hub("acme"), tmp_path, sold())
+    yield found
+    await found.ledger.close()
+
+
+async def test_an_open_period_has_a_statement_that_follows_the_ledger(keeping):
+    await keeping.look()
+    await keeping.look("2026-09-16T00:00:00Z")
+
+    made = keeping.hub.statement("acme-2026-09-usd")
+    (line,) = made.status.lines
+    assert (made.status.total, line.amount, line.gpu_hours) == ("360.00", "360.00", "360.000000")
+    assert (line.category, line.unit_price, line.tags) == ("Use", "1.000000", {"team": "x"})
+    assert [c.status for c in made.status.conditions] == ["True", "False"]
+
+
+async def test_nothing_is_written_while_nothing_differs(keeping):
+    keeping.journal.ends("train", "2026-09-02T00:00:00Z")
+    await keeping.look()
+    before = list(keeping.hub.writes)
+
+    await keeping.look("2026-09-16T00:00:00Z")
+    await keeping.look(keeper=keeping.another())
+
+    assert keeping.hub.writes == before
+
+
+async def test_a_period_is_closed_some_days_after_its_end_and_stays_as_it_was_billed(keeping):
+    await keeping.look("2026-10-03T23:00:00Z")
+    assert keeping.hub.statement("acme-2026-09-usd").status.conditions[1].status == "False"
+    await keeping.look(OCTOBER)
+    keeping.journal.ends("train", "2026-09-30T00:00:00Z")
+    await keeping.look()
+
+    september, october = (keeping.hub.statement(f"acme-2026-{m}-usd") for m in ("09", "10"))
+    assert (september.status.total, september.status.conditions[1].status) == ("720.00", "True")
+    assert (october.status.total, october.status.lines[0].corrects) == ("-24.00", "2026-09")
+
+
+async def test_two_operators_close_a_period_once(keeping):
+    await keeping.look()
+    keeping.now_ms = at(OCTOBER)
+    other = keeping.another()
+    await other._carried.read_on()
+    await keeping.keeper.look()
+    keeping.journal.reserved("late", tenant=ACME)
+
+    await keeping.look(keeper=other)
+
+    lines = [f for f in await keeping.ledger.facts() if f.kind is EntryKind.PERIOD]
+    assert len(lines) == 1
+    assert keeping.ledger.conflict is None
+
+
+async def test_a_statement_that_was_deleted_comes_back_the_same(keeping):
+    await keeping.look(OCTOBER)
+    before = keeping.hub.statement("acme-2026-09-usd")
+    keeping.hub.objects.clear()
+
+    await keeping.look()
+
+    again = keeping.hub.statement("acme-2026-09-usd")
+    assert again.status.lines == before.status.lines
+    assert again.status.ledger_head == before.status.ledger_head
+
+
+async def test_a_statement_that_was_changed_by_hand_is_mended(keeping):
+    await keeping.look()
+    (path,) = keeping.hub.objects
+    body = keeping.hub.objects[path]
+    meta = body["metadata"]
+    await keeping.hub.replace(path, {**body, "metadata": meta, "status": {"total": "0.00"}})
+
+    await keeping.look()
+
+    assert keeping.hub.statement("acme-2026-09-usd").status.total == "336.00"
+
+
+async def test_a_namespace_that_is_not_there_holds_up_no_other(keeping):
+    keeping.journal.tenant("acme", uid=ACME, namespaces=["gone", "acme"])
+    keeping.journal.adjusted(SEPTEMBER, "2026-09", "-1.00", tenant=ACME, namespace="gone")
+
+    await keeping.look()
+
+    assert keeping.hub.statement("acme-2026-09-usd").status.total == "336.00"
+
+
+async def test_without_a_rate_nothing_is_closed_and_the_statement_says_which_one_is_missing(
+    keeping,
+):
+    await keeping.look()
+    keeping.journal.tenant("acme", uid=ACME, billing={"currency": "USD"})
+    keeping.journal.begins("other", SEPTEMBER, 1, tenant=ACME, price="1", currency="EUR")
+
+    await keeping.look(OCTOBER)
+
+    ready = keeping.hub.statement("acme-2026-09-usd").status.conditions[0]
+    assert (ready.status, ready.reason) == ("False", "NoRate")
+    assert "priced in EUR" in ready.message
+    assert not [f for f in await keeping.ledger.facts() if f.kind is EntryKind.PERIOD]
+
+
+def all_of(journal: Journal, when: str = SEPTEMBER) -> list[Wanted | Unmade]:
+    books = journal.books()
+    return list(wanted(books, tenancy_of(books, ACME), "acme", at(when)))
+
+
+def test_each_currency_and_namespace_has_its_own_and_none_names_another():
+    journal = sold()
+    journal.tenant("acme", uid=ACME, namespaces=["acme", "beta"])
+    journal.reserved("euro", tenant=ACME, namespace="beta")
+    journal.begins("euro", SEPTEMBER, 1, tenant=ACME, price="1", currency="EUR")
+    journal.ends("euro", "2026-09-15T00:00:01Z")
+
+    found = all_of(journal, OCTOBER)
+
+    names = [(x.namespace, x.name) for x in found if isinstance(x, Wanted)]
+    assert ("acme", "acme-2026-09-usd") in names
+    assert ("beta", "acme-2026-09-eur") in names
+    assert ("beta", "acme-2026-09-usd") not in names
+    text = "".join(
+        x.status.model_dump_json() for x in found if isinstance(x, Wanted) and x.namespace == "beta"
+    )
+    assert "train" not in text
+    assert "west" not in text
+
+
+def test_with_too_many_tags_lines_stand_without_them_and_add_up_all_the_same():
+    journal = sold()
+    for number in range(600):
+        journal.reserved(f"c{number}", tenant=ACME, namespace="acme")
+        journal.held(
+            f"c{number}", "2026-09-01T00:00:00Z", "2026-09-02T00:00:00Z", gpus=1, tenant=ACME,
+            price="1", tags={"run": str(number)},
+        )  # fmt: skip
+
+    (made,) = all_of(journal)
+
+    assert isinstance(made, Wanted)
+    assert (made.status.tags_omitted, len(made.status.lines)) == (True, 1)
+    assert made.status.total == made.status.lines[0].amount == "14736.00"
