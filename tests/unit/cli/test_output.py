@@ -1,3 +1,6 @@
+from typer.testing import CliRunner
+
+from sublet.cli.main import app
 from sublet.cli.output import Format, csv_text, show_fields, show_table
 from sublet.cli.usage import show_usage
 
@@ -55,3 +58,10 @@ def test_csv_quotes_what_needs_it_and_makes_no_formula():
         "'=1+1,'-x",
         ",7",
     ]
+
+
+def test_csv_of_what_is_no_single_table_is_refused_in_words():
+    done = CliRunner().invoke(app, ["top", "-o", "csv"])
+
+    assert done.exit_code == 2
+    assert "this is no single table; give table, wide, json or yaml" in done.output

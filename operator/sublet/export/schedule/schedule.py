@@ -70,7 +70,12 @@ class Schedule:
     async def run(self) -> None:
         """Export for ever; nothing without a worker."""
         while self._worker is not None:
-            await self.step()
+            try:
+                await self.step()
+            # a mistake of ours ends neither this nor what runs beside it
+            except Exception as error:  # noqa: BLE001
+                structlog.get_logger().exception("export failed")
+                self._later([Fault("the export", f"{type(error).__name__}: {error}")])
             await asyncio.sleep(LOOK_SECONDS)
 
     async def step(self) -> None:

@@ -1,5 +1,7 @@
 """The schedule: what it asks for, what it does with a failure, and what it remembers."""
 
+import asyncio
+
 import pytest
 
 from sublet.export.schedule.job import Done, Fault
@@ -184,3 +186,17 @@ async def test_without_a_target_nothing_is_ever_done(stage):
     await idle.step()
     await idle.run()
     assert stage.heard.is_failing is None
+
+
+async def test_a_mistake_of_ours_is_a_failure_and_ends_nothing(stage, monkeypatch):
+    async def broken(_job):
+        raise KeyError("x")
+
+    stage.schedule._worker = broken
+    running = asyncio.create_task(stage.schedule.run())
+    while stage.heard.is_failing is None:  # noqa: ASYNC110  it is a flag, not an event
+        await asyncio.sleep(0)
+    assert not running.done()
+    assert stage.heard.is_failing is True
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
