@@ -1,7 +1,6 @@
 """What a person may write as the place for files."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,19 +9,10 @@ from sublet.export.sink.directory import Directory
 from sublet.export.sink.target import NoTarget, sink_of
 
 
-def place(target: str, **how: Any) -> Any:
-    """Return a sink with all that it keeps to itself."""
-    return sink_of(target, **how)
-
-
 def test_a_path_is_a_directory():
     assert isinstance(sink_of("/var/exports"), Directory)
     assert isinstance(sink_of("~/exports"), Directory)
-<<<<<<< HEAD
-    assert place("~/x")._root == Path("~/x").expanduser()
-=======
     assert vars(sink_of("~/x"))["_root"] == Path("~/x").expanduser()
->>>>>>> w-interfaces
 
 
 @pytest.mark.parametrize("target", ["s3://finance", "s3://finance/", "s3://my.bucket-1/a/b"])
@@ -31,21 +21,12 @@ def test_a_bucket_may_have_a_prefix(target):
 
 
 def test_where_the_server_is_the_environment_may_say():
-<<<<<<< HEAD
-    sink = place("s3://finance/x", environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
-    assert sink._where == "bucket finance at http://127.0.0.1:9000"
-
-    given = place("s3://finance", endpoint="https://s3.example.org", environment={"AWS_ENDPOINT_URL": "http://x"})  # fmt: skip
-    assert given._where == "bucket finance at https://s3.example.org"
-    assert place("s3://finance", environment={"AWS_REGION": "eu-west-1"})._where == "bucket finance at AWS eu-west-1"  # fmt: skip
-=======
     sink = sink_of("s3://finance/x", environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
     assert vars(sink)["_where"] == "bucket finance at http://127.0.0.1:9000"
 
     given = sink_of("s3://finance", endpoint="https://s3.example.org", environment={"AWS_ENDPOINT_URL": "http://x"})  # fmt: skip
     assert vars(given)["_where"] == "bucket finance at https://s3.example.org"
     assert vars(sink_of("s3://finance", environment={"AWS_REGION": "eu-west-1"}))["_where"] == "bucket finance at AWS eu-west-1"  # fmt: skip
->>>>>>> w-interfaces
 
 
 @pytest.mark.parametrize("target", ["", " ", "gs://x/y", "s3://", "s3://Bad_Name/x", "file:///x", "https://x"])  # fmt: skip
