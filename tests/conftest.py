@@ -1,12 +1,12 @@
 """Fixtures that all tests share."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
-from tests.harness.shared import borrow_stack, stop_shared
-from tests.harness.stack import Stack
+from tests.harness.stack import Stack, start_stack
 
 # on a busy machine any example may take long; what hangs is ended by the test's own limit
 settings.register_profile("sublet", deadline=None)
@@ -15,12 +15,8 @@ settings.load_profile("sublet")
 
 @pytest.fixture(scope="module")
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """A hub and two leased clusters, installed and empty of nodes, for the module alone until it ends."""
-    running = borrow_stack(request.module.__name__.rsplit(".", 1)[-1])
+    """A hub and two leased clusters of the module's own, installed and empty of nodes."""
+    name = f"{request.module.__name__.rsplit('.', 1)[-1]}-{os.getpid()}"
+    running = start_stack(name)
     yield running
     running.stop()
-
-
-def pytest_sessionfinish() -> None:
-    """Stop the planes that modules have shared."""
-    stop_shared()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,8 +19,7 @@ from tests.harness.kubelet import HandKubelet
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
 from tests.harness.server import restart_api_server
-from tests.harness.shared import borrow_stack
-from tests.harness.stack import Stack, condition
+from tests.harness.stack import Stack, condition, start_stack
 from tests.harness.tenants import pod
 from tests.harness.waiting import stays, wait_for
 
@@ -30,7 +30,7 @@ ACME = "acme"
 
 @pytest.fixture(scope="module")
 def operator() -> Iterator[OperatorProcess]:
-    stack = borrow_stack("hub-troubles", leased=("west",))
+    stack = start_stack(f"hub-troubles-{os.getpid()}", leased=("west",))
     running = OperatorProcess(stack, SUBLET_LEASE_SECONDS="15")
     try:
         stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})

@@ -11,8 +11,7 @@ from tests.builders.nodes import gpu_node
 from tests.harness.ledger import facts_in
 from tests.harness.postgres import PostgresServer, postgres_server
 from tests.harness.process import OperatorProcess
-from tests.harness.shared import borrow_stack
-from tests.harness.stack import Stack, condition
+from tests.harness.stack import Stack, condition, start_stack
 from tests.harness.waiting import stays, wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.postgres, pytest.mark.timeout(400)]
@@ -28,7 +27,7 @@ def store() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    running = borrow_stack("ledger-away", leased=("west",))
+    running = start_stack("ledger-away", leased=("west",))
     yield running
     running.stop()
 

@@ -11,7 +11,6 @@ import os
 import queue
 import sys
 import time
-from functools import partial
 from multiprocessing.queues import Queue
 from typing import Final
 
@@ -21,7 +20,6 @@ from tests.faults.plan import read_plan
 from tests.faults.summary import Summary
 from tests.faults.worker import Report, a_world, learn, try_plan, work_off
 from tests.faults.workloads import ALL
-from tests.harness.stack import start_stack
 from tests.harness.zygote import warm_up
 from tests.planes.binaries import ROOT
 
@@ -50,8 +48,7 @@ def replay(lines: list[str]) -> int:
 
     async def do() -> None:
         nonlocal bad
-        start = partial(start_stack, f"replay-{os.getpid()}", durable=True)
-        async with a_world(start) as (world, invariants):
+        async with a_world(f"replay-{os.getpid()}", durable=True) as (world, invariants):
             for plan in plans:
                 learned = await learn(world, invariants, plan.workload)
                 report = await try_plan(world, invariants, plan, learned.reference)

@@ -1,9 +1,9 @@
 """A fixed part of all plans (`make faults` runs every one): each line of quick.jsonl, among them whatever once found a fault."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ import uvloop
 
 from tests.faults.plan import read_plan
 from tests.faults.worker import Learned, a_world, learn, try_plan
-from tests.harness.shared import borrow_stack
 from tests.harness.zygote import warm_up
 
 pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -28,7 +27,7 @@ class Running:
         self._learned: dict[str, Learned] = {}  # workload -> what fault-free runs showed
 
     def open(self) -> None:
-        world = a_world(partial(borrow_stack, "plans"))
+        world = a_world(f"plans-{os.getpid()}", durable=False)
         self.world, self.invariants = self._runner.run(
             self._until_the_end.enter_async_context(world)
         )

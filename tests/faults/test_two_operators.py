@@ -1,5 +1,6 @@
 """Two operators at work at once, without election: no node is ever given twice, with and without the belt policy."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 
@@ -9,8 +10,7 @@ from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
-from tests.harness.shared import borrow_stack
-from tests.harness.stack import Stack, condition
+from tests.harness.stack import Stack, condition, start_stack
 from tests.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
@@ -22,7 +22,9 @@ CLAIMS = 14
 
 @pytest.fixture(scope="module", params=[True, False], ids=["with the belt", "without the belt"])
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    running = borrow_stack("two", belt=request.param, leased=("west",))
+    running = start_stack(
+        f"two-{request.param}-{os.getpid()}", belt=request.param, leased=("west",)
+    )
     yield running
     running.stop()
 

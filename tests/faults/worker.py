@@ -6,10 +6,9 @@ Runs in a process of its own and says each result as it comes. Whatever it start
 import asyncio
 import os
 import queue
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from multiprocessing.queues import Queue
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from tests.faults.plan import Place, Plan, common_places, plans_for
 from tests.faults.run import Reference, Result, run
 from tests.faults.workloads import ALL
 from tests.faults.world import World
-from tests.harness.stack import Stack, start_stack
+from tests.harness.stack import start_stack
 from tests.harness.zygote import warm_up
 
 LEARNING_RUNS: Final = 3
@@ -64,9 +63,9 @@ class Learned:
 
 
 @asynccontextmanager
-async def a_world(start: Callable[[], Stack]) -> AsyncIterator[tuple[World, Invariants]]:
-    """Start a world on a stack; both are stopped afterwards."""
-    stack = await asyncio.to_thread(start)
+async def a_world(name: str, *, durable: bool) -> AsyncIterator[tuple[World, Invariants]]:
+    """Start planes and a world on them; everything is gone afterwards."""
+    stack = await asyncio.to_thread(start_stack, name, durable=durable)
     world = World(stack)
     invariants: Invariants | None = None
     try:
@@ -122,10 +121,9 @@ def work_off(number: int, part: str, todo: "Queue[str]", done: "Queue[Report]") 
     """Do all plans, or the part of them, of each workload that is to do; runs in a process of its own."""
     first, step = map(int, part.split("/"))
     warm_up()
-    start = partial(start_stack, f"faults-{os.getpid()}-{number}", durable=True)
 
     async def do() -> None:
-        async with a_world(start) as (world, invariants):
+        async with a_world(f"faults-{os.getpid()}-{number}", durable=True) as (world, invariants):
             while (workload := _next(todo)) is not None:
                 learned = await learn(world, invariants, workload)
                 for report in learned.reports:

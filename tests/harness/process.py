@@ -10,16 +10,6 @@ from typing import Any
 from tests.harness.stack import Stack, operator_kubeconfig
 from tests.harness.zygote import Forked, fork_operator
 
-_STARTED: list["OperatorProcess"] = []
-"""All of this process, so that none outlives the stack that it was started on."""
-
-
-def kill_all(stack: Stack) -> None:
-    """Kill the operators of a stack that still run."""
-    for operator in [o for o in _STARTED if o.stack is stack]:
-        operator.kill()
-        _STARTED.remove(operator)
-
 
 class OperatorProcess:
     """One operator; several may run side by side with databases of their own."""
@@ -33,7 +23,6 @@ class OperatorProcess:
         self._module = module
         self._settings = settings
         self._process: Forked | None = None
-        _STARTED.append(self)
 
     def start(self, **extra: str) -> "OperatorProcess":
         """Start the process and wait until it is ready (or has ended)."""

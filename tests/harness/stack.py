@@ -5,7 +5,7 @@ import base64
 import json
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer
 from sublet.manifests.render import HubOptions, LeasedOptions, hub as hub_manifests, leased_cluster
 from tests.builders.api import claim, gpu_class, lease, tenant
-from tests.harness.admin import Admin, parse_get
 from tests.harness.waiting import wait_for
 from tests.planes import planes
 from tests.planes.binaries import ROOT, find
@@ -33,7 +32,6 @@ class Stack:
     """Running planes and the credentials in them."""
 
     running: planes.RunningSet
-    _admins: dict[str, Admin] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -60,20 +58,12 @@ class Stack:
         return done.stdout + done.stderr
 
     def apply(self, plane: str, *objects: dict[str, Any]) -> None:
-        """Apply objects as a plane's admin, on the server's side and by force."""
-        for each in objects:
-            self.admin(plane).apply(each)
-
-    def admin(self, plane: str) -> Admin:
-        """Return a plane's admin: what is asked often is asked without a kubectl."""
-        if plane not in self._admins:
-            self._admins[plane] = Admin(self.running.kubeconfig(plane))
-        return self._admins[plane]
+        """Apply objects as a plane's admin."""
+        text = yaml.safe_dump_all(objects)
+        self.kubectl(plane, "apply", "--server-side", "--force-conflicts", "-f", "-", given=text)
 
     def get(self, plane: str, *arguments: str) -> Any:
         """Return what `kubectl get … -o json` shows, None if it isn't there."""
-        if (asked := parse_get(arguments)) is not None:
-            return self.admin(plane).get(asked)
         text = self.kubectl(plane, "get", *arguments, "-o", "json", "--ignore-not-found")
         return json.loads(text) if text.strip() else None
 
@@ -105,8 +95,6 @@ class Stack:
 
     def stop(self) -> None:
         """Stop the planes."""
-        for admin in self._admins.values():
-            admin.close()
         planes.stop(self.running.folder.name)
 
 
@@ -119,28 +107,26 @@ def start_stack(
     audited: str = "",
     options: LeasedOptions = ONBOARDED,
     durable: bool = False,
-    bare: tuple[str, ...] = (),
 ) -> Stack:
     """Start planes and install everything on them; with `hub_nodes` the hub can be leased too.
 
-    Nothing is installed on `bare` planes. With `durable` their etcd syncs to disk. Requests of `audited` users, joined by commas, are in each plane's audit.log.
+    With `durable` their etcd syncs to disk. Requests of `audited` users, joined by commas, are in each plane's audit.log.
     """
     hub = "hub+nodes" if hub_nodes else "hub"
-    names = [hub, *leased, *bare]
-    stack = Stack(planes.start(name, names, keep=False, durable=durable, audited=audited))
+    stack = Stack(planes.start(name, [hub, *leased], keep=False, durable=durable, audited=audited))
     crds = [yaml.safe_load(p.read_text()) for p in sorted((ROOT / "crds").glob("*.yaml"))]
     stack.apply("hub", *crds)
     asyncio.run(_install(stack, leased, options, belt=belt))
     token = stack.kubectl(
         "hub", "-n", NAMESPACE, "create", "token", "sublet", "--duration=24h"
     ).strip()
-    write_operator_kubeconfig(stack, token)
+    _write_operator_kubeconfig(stack, token)
     stack.kubectl("hub", "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    wait_for("the hub serves the kinds", lambda: serves_kinds(stack))
+    wait_for("the hub serves the kinds", lambda: _serves_kinds(stack))
     return stack
 
 
-def serves_kinds(stack: Stack) -> bool:
+def _serves_kinds(stack: Stack) -> bool:
     """Say whether the kinds are served with the mutating policies on: one that has no schema yet makes a kind away."""
     kinds = [claim(namespace="default"), lease(), gpu_class(), tenant()]
     create = ("create", "--dry-run=server", "-o", "yaml", "-f", "-")
@@ -176,21 +162,16 @@ async def _install(
                 token = await take_token(api, NAMESPACE, rotate=False)
                 secret = hub_secret(name, NAMESPACE, kubeconfig(api, token))
                 await hub.apply(path_of(secret), secret)
-                await prove_isolation(api, token)
+                async with api.with_token(token) as operator:
+                    deadline = time.monotonic() + 15
+                    while fault := await find_isolation_fault(operator):
+                        assert time.monotonic() < deadline, fault
+                        await asyncio.sleep(0.2)
                 if not belt:
-                    await loosen(api)
+                    await _loosen(api)
 
 
-async def prove_isolation(api: ApiServer, token: str) -> None:
-    """Wait until a leased cluster's policies act, seen as the operator sees them; AssertionError says what is wrong."""
-    async with api.with_token(token) as operator:
-        deadline = time.monotonic() + 15
-        while fault := await find_isolation_fault(operator):
-            assert time.monotonic() < deadline, fault
-            await asyncio.sleep(0.2)
-
-
-async def loosen(api: ApiServer) -> None:
+async def _loosen(api: ApiServer) -> None:
     """Make the belt policy let everything pass, its digest with it: the lock alone must hold then."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/sublet-node-invariants"
     binding = await api.get(path)
@@ -203,8 +184,7 @@ async def loosen(api: ApiServer) -> None:
     await apply_all(api, [loose])
 
 
-def write_operator_kubeconfig(stack: Stack, token: str) -> None:
-    """Write the kubeconfig of the operator's own identity on the hub."""
+def _write_operator_kubeconfig(stack: Stack, token: str) -> None:
     config = yaml.safe_load(stack.running.kubeconfig("hub").read_text())
     config["users"][0]["user"] = {"token": token}
     operator_kubeconfig(stack).write_text(yaml.safe_dump(config))

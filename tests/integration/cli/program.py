@@ -1,17 +1,16 @@
-"""The program as a person runs it: a process of its own (forked, since it starts slowly), with a kubeconfig that has the contexts hub and west."""
+"""The program as a person runs it: a process of its own, with a kubeconfig that has the contexts hub and west."""
 
 import base64
 import os
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
 from tests.harness.stack import NAMESPACE, Stack
-from tests.harness.zygote import fork_script
 from tests.planes.binaries import find
 
 PROGRAM = Path(sys.executable).parent / "sublet"
@@ -47,10 +46,11 @@ class Program:
             "PATH": f"{find('kubectl').parent}:{os.environ['PATH']}",
             **self.environment,
         }
-        with TemporaryDirectory() as folder:
-            said, complained = Path(folder, "said"), Path(folder, "complained")
-            status = fork_script(PROGRAM, arguments, environment, said, complained).wait(60)
-            return Done(status, said.read_text(), complained.read_text())
+        done = subprocess.run(
+            [str(PROGRAM), *arguments],
+            env=environment, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        return Done(done.returncode, done.stdout, done.stderr)
 
     def works(self, *arguments: str) -> Done:
         """Run a command that must work."""

@@ -11,8 +11,7 @@ from sublet.hub.leader import LEASE_NAME, Leadership
 from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer
 from tests.harness.fake_api import eventually
-from tests.harness.shared import borrow_stack
-from tests.harness.stack import NAMESPACE, Stack
+from tests.harness.stack import NAMESPACE, Stack, start_stack
 
 pytestmark = pytest.mark.planes
 
@@ -22,7 +21,7 @@ PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE_NAME}
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    running = borrow_stack("leader", leased=())
+    running = start_stack("leader", leased=())
     yield running
     running.stop()
 
