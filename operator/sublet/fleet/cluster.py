@@ -28,6 +28,8 @@ from sublet.kube.session import ApiServer, Endpoint, Limits
 from sublet.kube.wire import Meta, Node
 
 _ASK_AGAIN_SECONDS: Final = 60.0
+FIRST_PAGE_SECONDS: Final = 2.0
+"""A new connection begins to show nodes sooner than this, or nobody waits for it."""
 LEASED_LIMITS: Final = Limits(body_bytes=32 * 1024 * 1024, bodies_bytes=96 * 1024 * 1024)
 """A page of 500 nodes has 10 MB, 30 with the longest lists of images."""
 GPU_PRESENT: Final = "nvidia.com/gpu.present"
@@ -150,6 +152,13 @@ class LeasedCluster:
     def age_seconds(self) -> float:
         """Return for how long there has been this connection."""
         return self._clock.monotonic() - self._began
+
+    @property
+    def is_being_read(self) -> bool:
+        """Say whether its nodes are being listed for the first time, and come: soon much more is known."""
+        if self._informer is not None:
+            return self._informer.is_being_read
+        return self.age_seconds < FIRST_PAGE_SECONDS and not self._probe.facts.is_faulty
 
     @property
     def stale_seconds(self) -> float:

@@ -57,6 +57,12 @@ class LeaseFacts:
     """Why the nodes can't be read, though the cluster may answer otherwise."""
 
     @property
+    def is_faulty(self) -> bool:
+        """Say whether something is known to be wrong with it, beside rights that selling needs."""
+        fault = self.credentials_error or self.identity_error or self.permission_error
+        return bool(fault or self.nodes_error or self.bad_answer)
+
+    @property
     def is_isolated(self) -> bool:
         """Say whether isolation is proven and nothing that binding needs is refused, so that the lease may be sold."""
         lacks = self.permission_error is not None or self.missing_rights

@@ -183,6 +183,10 @@ class Fleet:
         """Say whether every connection has shown what it leads to: nodes and a first proof of isolation, or a fault."""
         return all(_has_answered(c.facts) for c in self._clusters.values())
 
+    def is_being_read(self) -> bool:
+        """Say whether nodes of some cluster are being listed for the first time, and come: a decision in a moment knows more."""
+        return any(c.is_being_read for c in self._clusters.values())
+
     def has_answered(self, uid: LeaseUID) -> bool:
         """Say whether a lease's connection has shown something, or had its time to: before that there is nothing to tell."""
         cluster = self._clusters.get(uid)
@@ -262,8 +266,8 @@ class Fleet:
 
 
 def _has_answered(facts: LeaseFacts) -> bool:
-    fault = facts.credentials_error or facts.identity_error or facts.permission_error
-    fault = fault or facts.nodes_error or facts.bad_answer
-    return bool(fault or facts.missing_rights) or (
-        facts.synced and facts.isolation_ready is not None
+    return (
+        facts.is_faulty
+        or bool(facts.missing_rights)
+        or (facts.synced and facts.isolation_ready is not None)
     )

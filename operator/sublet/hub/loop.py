@@ -42,6 +42,7 @@ from sublet.hub.writer import StatusWriter
 
 _FIRST_ANSWER_SECONDS = 10.0
 _STANDBY_MS = 1_000
+_READING_MS = 100
 _SURGE_CLAIMS = 100
 """While so many are being bound, another plan can wait: it would only take the loop's time from them."""
 _REST_SHARE = 10
@@ -122,6 +123,10 @@ class Loop:
             # what was marked must not be forgotten: this replica may lead again in a moment
             self._batcher.look_at(Millis(self._clock.now_ms() + _STANDBY_MS))
             return
+        if self._fleet.is_being_read() and not self._is_late():
+            # decided on half a list, all would be decided again with the next page
+            self._batcher.look_at(Millis(self._clock.now_ms() + _READING_MS))
+            return
         begun = self._clock.monotonic()
         view = self._view()
         made = self._book.plan(view)
@@ -156,8 +161,11 @@ class Loop:
 
     def _knows_enough(self) -> bool:
         """Say whether the ledger and every leased cluster have answered once, or had their time to."""
-        late = self._clock.monotonic() - self._began > _FIRST_ANSWER_SECONDS
-        return late or (self._accounts.settled and self._fleet.is_settled())
+        return self._is_late() or (self._accounts.settled and self._fleet.is_settled())
+
+    def _is_late(self) -> bool:
+        """Say whether what was never heard since the start had its time to be."""
+        return self._clock.monotonic() - self._began > _FIRST_ANSWER_SECONDS
 
     def idle(self, uid: ClaimUID) -> None:
         """Take note that the binder is done with a claim."""

@@ -38,6 +38,8 @@ T = TypeVar("T", bound=HasMeta)
 PAGE_SIZE: Final = 500
 PAGE_SECONDS: Final = 15.0
 """For one page: the slot for lists is shared, and nobody may hold it for longer."""
+NEXT_PAGE_SECONDS: Final = 2.0
+"""The next page of a list comes sooner than this, or nobody waits for it."""
 SILENCE_SECONDS: Final = 75.0
 """Bookmarks come every minute; a watch that is silent for longer is dead."""
 SHORT_WATCH_SECONDS: Final = 1.0
@@ -116,6 +118,8 @@ class Informer(Generic[T]):
         self._watch_began: float | None = None
         self._relist_at = float("inf")
         """Monotonic seconds from which the collection is listed again before it is watched."""
+        self._page_at = clock.monotonic()
+        """Monotonic seconds at which the last page came, or the first one was asked for."""
         self.synced = False
         """A whole list was read at least once."""
         self.last_heard = float("-inf")
@@ -137,6 +141,12 @@ class Informer(Generic[T]):
     def stale_seconds(self) -> float:
         """Return how long nothing was heard; infinite before the first answer."""
         return self._clock.monotonic() - self.last_heard
+
+    @property
+    def is_being_read(self) -> bool:
+        """Say whether the first list is under way and its pages come."""
+        is_well = not self.synced and self.failing_since is None
+        return is_well and self._clock.monotonic() - self._page_at < NEXT_PAGE_SECONDS
 
     async def run(self) -> None:
         """Follow the collection until cancelled."""
@@ -182,10 +192,11 @@ class Informer(Generic[T]):
     async def _list(self) -> None:
         """Read the whole collection page by page; what isn't in it any more is gone."""
         seen: set[str] = set()
-        size = 0
+        self._page_at, size = self._clock.monotonic(), 0
         params = self._params(limit=str(PAGE_SIZE))
         for _ in range(MAX_PAGES):
             body = await self._page(params)
+            self._page_at = self._clock.monotonic()
             size += len(body)
             page = decode(body, self._list_decoder, self._target.path)
             restored = _number(page.metadata.resource_version) < self._newest

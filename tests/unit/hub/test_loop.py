@@ -112,6 +112,11 @@ class Recording:
 class OneLease(Fleet):
     """A fleet of one lease that is there."""
 
+    reads = False
+
+    def is_being_read(self) -> bool:
+        return self.reads
+
     def inventories(self) -> Mapping[LeaseUID, LeaseInventory]:
         return {LeaseUID(WEST.metadata.uid): inventory(WEST, NODES)}
 
@@ -160,6 +165,11 @@ def running() -> tuple[Loop, HubState, Recording]:
     return loop, state, told
 
 
+def parts(loop: Any) -> tuple[Any, Any]:
+    """Return the loop's fleet and clock."""
+    return loop._fleet, loop._clock
+
+
 async def test_a_reservation_under_way_is_assumed_and_new_claims_are_decided_beside_it():
     loop, state, told = running()
     for name in ("a", "b", "c"):
@@ -167,6 +177,33 @@ async def test_a_reservation_under_way_is_assumed_and_new_claims_are_decided_bes
         await loop.look()
     assert told.reserved == ["a", "b", "c"]
     assert told.full == [True, False, False]
+
+
+async def test_while_the_first_list_of_a_cluster_comes_nothing_is_decided_but_not_for_long():
+    loop, state, told = running()
+    state.claims.put(as_claim(claim("a")))
+    fleet, clock = parts(loop)
+    fleet.reads = True
+
+    await loop.look()
+    assert told.reserved == []
+
+    clock.seconds += 11  # a list without end holds up nobody for longer
+    await loop.look()
+    assert told.reserved == ["a"]
+
+
+async def test_a_cluster_that_is_read_later_holds_up_nobody():
+    loop, state, told = running()
+    fleet, clock = parts(loop)
+    await loop.look()
+    clock.seconds += 11
+    state.claims.put(as_claim(claim("a")))
+    fleet.reads = True
+
+    await loop.look()
+
+    assert told.reserved == ["a"]
 
 
 async def test_a_claim_at_rest_is_left_alone_until_it_changes_or_work_on_it_ends():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sublet.kube.errors import Unauthorized, Unreachable
-from sublet.kube.informer import MAX_BACKOFF_SECONDS, Informer, Target
+from sublet.kube.informer import MAX_BACKOFF_SECONDS, NEXT_PAGE_SECONDS, Informer, Target
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import Meta, Node
 from tests.harness.fake_api import (
@@ -90,6 +90,30 @@ async def test_a_list_of_several_pages_is_read_to_its_end(fake):
         await eventually("synced", lambda: found.informer.synced)
 
     assert (len(found.seen), fake.lists) == (1_201, 3)
+
+
+async def test_it_is_being_read_while_pages_of_its_first_list_come(fake):
+    fake.put(node("a"))
+    fake.next_list.append(silence)
+
+    async with following(fake) as found:
+        await eventually("asked", lambda: fake.lists or fake.requests)
+        assert found.informer.is_being_read
+        found.clock.seconds += NEXT_PAGE_SECONDS
+        assert not found.informer.is_being_read
+
+
+async def test_it_isnt_being_read_any_more_when_the_list_is_there_or_failed(fake):
+    fake.put(node("a"))
+    fake.next_list.append(answering(500, "InternalError"))
+
+    async with following(fake) as found:
+        await eventually(
+            "failed", lambda: found.informer.error is not None or found.informer.synced
+        )
+        assert not found.informer.is_being_read
+        await eventually("synced", lambda: found.informer.synced)
+        assert not found.informer.is_being_read
 
 
 async def test_a_watch_starts_where_the_list_ended_and_tells_each_change(fake):
