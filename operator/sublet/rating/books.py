@@ -83,7 +83,7 @@ class Books:
         key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
         start = self._fold.open.get(key)
         ended = self._fold.take(fact)
-        self.late.said(fact)
+        self.late.said(entry.seq, fact)
         if ended is not None and start is not None:
             self.closed.append(Lined(ended, self._opened.pop(start.id), entry.seq))
         elif key in self._fold.open:
@@ -132,10 +132,12 @@ class Books:
         elif subject == str(fact.tenant_uid):
             before = self.tenants.get(fact.tenant_uid)
             now = self.tenants[fact.tenant_uid] = TenantTerms.read(text)
-            self.late.dated(before.discounts if before else (), now.discounts, fact.tenant_uid)
+            self.late.dated(
+                self.seq, before.discounts if before else (), now.discounts, fact.tenant_uid
+            )
         elif fact.tenant_uid:
             self.reservations[fact.claim_uid, fact.sequence] = ReservationTerms.read(text)
         else:
             known = self.classes.get(subject)
             offer = self.classes[subject] = ClassTerms.read(text)
-            self.late.dated(known.prices if known else (), offer.prices)
+            self.late.dated(self.seq, known.prices if known else (), offer.prices)

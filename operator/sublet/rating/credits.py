@@ -45,10 +45,10 @@ def credit_charges(
             amount = min(gross, caps[month])
             caps[month] -= amount
             if amount and end > past.from_ms:
-                start, stop = lined.interval.start_ms, lined.interval.end_ms or end
-                yield tenancy.charge(
-                    lined, Category.CREDIT, Span(start, stop), listed=-amount, amount=-amount
-                )
+                begins = month_span(tenancy.cut, month).from_ms
+                start = max(lined.interval.start_ms, begins)
+                within = Span(start, max(lined.interval.end_ms or end, start))
+                yield tenancy.charge(lined, Category.CREDIT, within, listed=-amount, amount=-amount)
 
 
 def _gross(

@@ -21,19 +21,32 @@ class Late:
     def __init__(self) -> None:
         self._closed_to: dict[TenantUID, Millis] = {}  # tenant -> end of its last closed period
         self._from: dict[TenantUID, Millis] = {}  # tenant -> earliest late instant
+        self._said: dict[TenantUID, int] = {}  # tenant -> last line that speaks of it
+        self._dated = 0
+        """The last line that may speak of everybody."""
 
     def of(self, tenant_uid: TenantUID) -> Millis | None:
         """Return from when a tenant's closed periods may be otherwise now; None: they aren't."""
         return self._from.get(tenant_uid)
 
     def closed(self, fact: Fact) -> None:
-        """Take note that a period was closed: what was late until then is billed in it, or in an earlier one."""
-        self._closed_to[fact.tenant_uid] = fact.at_ms
-        self._from.pop(fact.tenant_uid, None)
+        """Take note that a period was closed: what was late until the line that its text was made at is billed.
 
-    def said(self, fact: Fact) -> None:
+        What came between that line and this one is in no text yet, whatever it speaks of.
+        """
+        uid, read_to = fact.tenant_uid, int(fact.source_version or 0)
+        self._closed_to[uid] = fact.at_ms
+        if max(self._said.get(uid, 0), self._dated) > read_to:
+            self._from[uid] = Millis(0)
+        else:
+            self._from.pop(uid, None)
+
+    def said(self, seq: int, fact: Fact) -> None:
         """Take note of a line of a tenant."""
-        if fact.kind is not EntryKind.PERIOD and fact.tenant_uid in self._closed_to:
+        if fact.kind is EntryKind.PERIOD or not fact.tenant_uid:
+            return
+        self._said[fact.tenant_uid] = seq
+        if fact.tenant_uid in self._closed_to:
             self._note(fact.tenant_uid, fact.at_ms)
 
     def adjusted(self, fact: Fact, month: str) -> None:
@@ -42,9 +55,14 @@ class Late:
         self._note(fact.tenant_uid, Millis(first - _WIDEST_ZONE_MS))
 
     def dated(
-        self, before: Iterable[Any], now: Iterable[Any], tenant_uid: TenantUID | None = None
+        self,
+        seq: int,
+        before: Iterable[Any],
+        now: Iterable[Any],
+        tenant_uid: TenantUID | None = None,
     ) -> None:
         """Take note of a list of dated prices or discounts that changed: of one tenant, or of everybody."""
+        self._dated = seq if tenant_uid is None else self._dated
         changed = {*before} ^ {*now}
         earliest = min((each.effective_time for each in changed), default=None)
         if earliest is not None:

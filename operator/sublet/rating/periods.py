@@ -165,7 +165,7 @@ def closing(books: Books, tenancy: Tenancy, month: str, as_of_ms: Millis) -> tup
         at_ms=made.span.to_ms,
         price_hash=text.hash,
         tags_hash="",
-        source_version="",
+        source_version=str(books.seq),  # what comes between this line and its text is late
     )
     return fact, text.text
 

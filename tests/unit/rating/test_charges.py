@@ -173,6 +173,19 @@ def test_touching_downtimes_are_one_incident_and_credits_stop_at_the_months_cap(
     assert sum(c.amount for c in found) == Fraction(-48, 100)
 
 
+def test_downtime_over_the_end_of_a_month_is_credited_whole_in_the_next_one_within_it(journal):
+    journal.reserved("a", sla={})
+    journal.begins("a", "2026-08-01T00:00:00Z", 1, price="1")
+    journal.held(
+        "a", "2026-08-31T22:00:00Z", "2026-09-01T01:00:00Z", gpus=1, price="1",
+        kind=EntryKind.DOWNTIME,
+    )  # fmt: skip
+
+    (credit,) = [c for c in owed(journal) if c.category is Category.CREDIT]
+
+    assert (credit.amount, credit.from_ms) == (-3, MONTH.from_ms)
+
+
 def test_downtime_that_lasts_or_of_gpus_that_the_claim_did_not_have_is_not_credited(journal):
     journal.reserved("a", sla={})
     journal.held("a", "2026-09-01T00:00:00Z", "2026-09-01T05:00:00Z", gpus=8, price="1")

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from sublet.api.ids import TenantUID
+from sublet.ledger.terms import content_hash
 from sublet.rating.charges import charges
 from sublet.rating.grid import Grid
 from sublet.rating.periods import (
@@ -100,6 +101,17 @@ def test_originals_and_corrections_together_are_what_rating_it_all_anew_gives():
     anew = charges(tenancy_of(books, ACME), span, Grid.NONE, span.to_ms)
     assert sum(c.amount for c in every) == sum(c.amount for c in anew)
     assert sum(c.gpu_milliseconds for c in every) == sum(c.gpu_milliseconds for c in anew)
+
+
+def test_what_came_between_a_closed_text_and_its_line_is_corrected_too():
+    made = journal()
+    books = made.books()
+    fact, text = closing(books, tenancy_of(books, ACME), "2026-09", at(OCTOBER))
+    made.ends("a", "2026-09-21T00:00:00Z")
+    made.texts[content_hash(text)] = text
+    made.append(fact)
+
+    assert total(made, "2026-10") == -240
 
 
 def test_a_price_that_was_added_for_the_past_is_corrected_too():
