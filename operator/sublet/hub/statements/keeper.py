@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
 import structlog
 
 from sublet.api.gpustatement import GpuStatement, StatementStatus
@@ -43,7 +42,8 @@ Key = tuple[str, str]
 
 
 class _Names(HasMeta):
-    items: list[HasMeta] = msgspec.field(default_factory=list)
+    items: list[HasMeta] | None = None
+    """Null of an empty list of metadata."""
 
 
 class Statements:
@@ -129,7 +129,7 @@ class Statements:
         found = await self._hub.list_metadata(STATEMENTS.path(), _Names)
         return {
             (x.metadata.namespace, x.metadata.name): x.metadata.resource_version
-            for x in found.items
+            for x in found.items or ()
         }
 
     async def _keep(self, each: Wanted, version: str | None) -> None:
