@@ -18,7 +18,7 @@ from tests.builders.charges import END, account, books, charge, everything
 from tests.builders.sold_month import database
 from tests.harness.s3 import BUCKET, CREDENTIALS, S3Server
 
-FOLDER = "out/tenants/acme/2026-09/focus-1.4"
+FOLDER = "tenants/acme/2026-09/focus-1.4"
 BOTH = Layout(formats=("parquet", "csv"))
 
 
@@ -38,8 +38,8 @@ def credentials(monkeypatch):
 
 
 def bucket(url, spool, name=BUCKET):
-    """Return a sink that gives up soon."""
-    return Bucket(name, prefix="out", endpoint=url, retry_seconds=1, spool=spool)
+    """Return a sink that gives up soon, with a prefix of the test's own: what breaks off leaves its files."""
+    return Bucket(name, prefix=spool.name, endpoint=url, retry_seconds=1, spool=spool)
 
 
 def export(sink, charges=None):
@@ -50,17 +50,20 @@ def export(sink, charges=None):
 
 def manifest(sink):
     """Return what the stored manifest says."""
-    return json.loads(sink.read("tenants/acme/2026-09/focus-1.4/manifest.json"))
+    return json.loads(sink.read(f"{FOLDER}/manifest.json"))
 
 
-def whole(server, sink):
+def names(server, spool):
+    """Return the names under a test's own prefix, without it."""
+    return {
+        n.removeprefix(f"{spool.name}/") for n in server.names() if n.startswith(f"{spool.name}/")
+    }
+
+
+def whole(sink):
     """Say whether every file that the manifest names is there as it was written."""
-    names = server.names()
-    return all(
-        f"{FOLDER}/{f['name']}" in names
-        and len(sink.read(f"tenants/acme/2026-09/focus-1.4/{f['name']}")) == f["bytes"]
-        for f in manifest(sink)["files"]
-    )
+    files = {f["name"]: f["bytes"] for f in manifest(sink)["files"]}
+    return all(len(sink.read(f"{FOLDER}/{name}") or b"") == size for name, size in files.items())
 
 
 def plain(error):
@@ -77,15 +80,15 @@ def test_an_export_stands_in_the_bucket_and_leaves_only_its_new_files(server, tm
     made = export(sink)
     assert json.loads(made.text) == manifest(sink)
     named = {f"{FOLDER}/{f.name}" for f in made.files}
-    assert server.names() == {*named, f"{FOLDER}/manifest.json"}
-    assert whole(server, sink)
+    assert names(server, tmp_path) == {*named, f"{FOLDER}/manifest.json"}
+    assert whole(sink)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bucket_that_refuses_is_one_plain_line_and_changes_nothing(server, tmp_path):
     sink = bucket(server.url, tmp_path)
     export(sink, [charge(0)])
-    before, said = server.names(), manifest(sink)
+    before, said = names(server, tmp_path), manifest(sink)
     server.refuse()
     try:
         with pytest.raises(SinkFailed) as error:
@@ -93,7 +96,7 @@ def test_a_bucket_that_refuses_is_one_plain_line_and_changes_nothing(server, tmp
     finally:
         server.accept()
     assert re.fullmatch(r"bucket finance at http://\S+ refuses: \S+ can't be read; are the credentials right, and may they write there\?", plain(error))  # fmt: skip
-    assert (server.names(), manifest(sink)) == (before, said)
+    assert (names(server, tmp_path), manifest(sink)) == (before, said)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -181,7 +184,7 @@ def test_wherever_uploads_break_the_old_export_is_still_whole(server, tmp_path, 
         way.stop()
     assert "was not written" in plain(error)
     assert manifest(sink) == said
-    assert whole(server, sink)
+    assert whole(sink)
     assert list(tmp_path.iterdir()) == []
 
 
