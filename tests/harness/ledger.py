@@ -6,6 +6,21 @@ from sublet.ledger.entry import MARKS, Fact
 from sublet.store.sql import SqlLedger
 
 
+def count_lines(database: str) -> int:
+    """Return how many lines a ledger has, which must prove itself first."""
+
+    async def read() -> int:
+        ledger = SqlLedger(database)
+        try:
+            proof = await ledger.verify()
+            assert proof.fault is None, proof.fault
+            return proof.entries
+        finally:
+            await ledger.close()
+
+    return asyncio.run(read())
+
+
 def facts_in(database: str) -> list[Fact]:
     """Return what began and ended by a ledger, which must prove itself first; its marks are left out."""
 
