@@ -52,9 +52,12 @@ class Leadership:
             # others count from when the renewal was stored, which may be long before its answer is here
             asked_at = self._clock.monotonic()
             try:
-                held = await self._try()
-            except KubeError as error:
-                structlog.get_logger().warning("lease not renewed", error=str(error))
+                # what takes longer than the Lease lives is worth nothing: another may lead by then
+                async with asyncio.timeout(self._lease_seconds):
+                    held = await self._try()
+            except (KubeError, TimeoutError) as error:
+                why = str(error) or f"no answer within {self._lease_seconds:g} s"
+                structlog.get_logger().warning("lease not renewed", error=why)
                 held = None
             if held is not None:
                 self.hub_ahead_seconds = ahead_seconds(self._hub.date, self._clock.now_ms())

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from sublet.clock import SystemClock
 from sublet.hub.leader import Leadership
 from tests.harness.fake_api import SteppedClock
 
@@ -52,3 +53,22 @@ async def test_a_renewal_counts_from_when_it_was_asked_for():
     assert not leadership.leads
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_leader_whose_renewal_is_never_answered_knows_that_it_leads_no_more():
+    class Silent(Hub):
+        asked = 0
+
+        async def replace(self, _: str, lease: dict[str, Any]) -> None:
+            self.asked += 1
+            if self.asked > 1:
+                await asyncio.Event().wait()
+
+    hub: Any = Silent(holderIdentity="")
+    hub.date = ""
+    leadership = Leadership(hub, SystemClock(), namespace="n", identity="new", lease_seconds=0.3)
+    running = asyncio.create_task(leadership.run())
+    await leadership.gained.wait()
+
+    await asyncio.wait_for(leadership.lost.wait(), 20)
+    await running
