@@ -131,15 +131,16 @@ def access_goes_first(journal: Sequence[Entry]) -> Iterator[str]:
 
 
 def nodes_are_freed_when_empty(journal: Sequence[Entry]) -> Iterator[str]:
-    """S6: a claim's entry goes after a live list of its pods that was empty."""
+    """S6: a claim's entry goes after a live list of its pods, or of its node's, that showed none of its own."""
     for at, entry in enumerate(journal):
         for uid in _freed(entry):
             lists = [
                 e for e in journal[:at]
                 if e.pid == entry.pid and e.cluster == entry.cluster and e.target.resource == "pods"
-                and e.target.verb == "list" and uid in e.target.namespace and e.status == 200
+                and e.target.verb == "list" and e.status == 200
+                and (uid in e.target.namespace or _is_of_node(e, entry.target.name))
             ]  # fmt: skip
-            if not lists or (lists[-1].answer or {}).get("items"):
+            if not lists or _shows_pod_of(lists[-1], uid):
                 yield f"S6 freed without a live list that shows no pod: {entry}"
 
 
@@ -190,6 +191,18 @@ def _freed(entry: Entry) -> set[str]:
         return set()
     new = _changed(entry).get(_BOOK)
     return set() if new is None else _claims_in(_tested(entry).get(_BOOK)) - _claims_in(new)
+
+
+def _is_of_node(entry: Entry, node: str) -> bool:
+    """Say whether a list is of all pods of a node, in whatever namespace."""
+    asked = entry.query.get("fieldSelector")
+    return not entry.target.namespace and asked == f"spec.nodeName={node}"
+
+
+def _shows_pod_of(entry: Entry, uid: str) -> bool:
+    """Say whether a list shows a pod of a claim."""
+    items = (entry.answer or {}).get("items") or ()
+    return any(uid in (entry.target.namespace or _meta(i).get("namespace", "")) for i in items)
 
 
 def _claims_in(book: Any) -> set[str]:

@@ -111,6 +111,23 @@ def test_a_node_is_freed_after_an_empty_list():
     assert story.broken == []
 
 
+def test_a_node_is_freed_after_a_list_of_all_its_pods_that_shows_none_of_the_claim():
+    story = Story()
+    for namespace in (HOME, "kube-system"):
+        pods = {"items": [{"metadata": {"namespace": namespace}}]}
+        story.ask("west", "GET", "/api/v1/pods", answer=pods, fieldSelector="spec.nodeName=n0")
+        story.unlock()
+    assert story.broken == ["S6 freed without a live list that shows no pod"]
+
+
+def test_a_list_of_another_nodes_pods_frees_no_node():
+    story = Story()
+    selector = "spec.nodeName=n1"
+    story.ask("west", "GET", "/api/v1/pods", answer={"items": []}, fieldSelector=selector)
+    story.unlock()
+    assert story.broken == ["S6 freed without a live list that shows no pod"]
+
+
 def test_a_namespace_that_goes_before_the_rights_is_found():
     story = Story()
     story.read_claim()
