@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,8 @@ _PRELOADED: Final = (
     "tests.harness.killing", "tests.harness.shifting",
 )  # fmt: skip
 _REQUEST_BYTES: Final = 1 << 20
+_IMPORTED_SECONDS: Final = 120.0
+"""So long a zygote may take until it forks for the first time: its imports are seconds of processor time."""
 _LOCK = threading.Lock()
 
 
@@ -38,7 +41,8 @@ class Forked:
 
     def __init__(self, status: socket.socket) -> None:
         self._status = status
-        self.pid = int(self._read(30.0))
+        weakref.finalize(self, status.close)  # of an operator that nobody waits for
+        self.pid = int(self._read(_IMPORTED_SECONDS))
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
