@@ -131,14 +131,19 @@ def access_goes_first(journal: Sequence[Entry]) -> Iterator[str]:
 
 
 def nodes_are_freed_when_empty(journal: Sequence[Entry]) -> Iterator[str]:
-    """S6: a claim's entry goes after a live list of its pods, or of its node's, that showed none of its own."""
+    """S6: a claim's entry goes after a live list of its pods that was empty, or one of all its node's without its own.
+
+    A list of the node's from before the entry was written there is the look before a lock, and shows nothing.
+    """
     for at, entry in enumerate(journal):
         for uid in _freed(entry):
+            locks = [i for i, e in enumerate(journal[:at]) if _is_lock(e, entry, uid)]
+            locked = max(locks, default=-1)
             lists = [
-                e for e in journal[:at]
+                e for i, e in enumerate(journal[:at])
                 if e.pid == entry.pid and e.cluster == entry.cluster and e.target.resource == "pods"
                 and e.target.verb == "list" and e.status == 200
-                and (uid in e.target.namespace or _is_of_node(e, entry.target.name))
+                and (uid in e.target.namespace or (i > locked and _is_of_node(e, entry.target.name)))
             ]  # fmt: skip
             if not lists or _shows_pod_of(lists[-1], uid):
                 yield f"S6 freed without a live list that shows no pod: {entry}"
@@ -191,6 +196,13 @@ def _freed(entry: Entry) -> set[str]:
         return set()
     new = _changed(entry).get(_BOOK)
     return set() if new is None else _claims_in(_tested(entry).get(_BOOK)) - _claims_in(new)
+
+
+def _is_lock(entry: Entry, freed: Entry, uid: str) -> bool:
+    """Say whether a patch puts a claim on the book of the node that is freed later."""
+    if not entry.is_write or (entry.cluster, entry.target) != (freed.cluster, freed.target):
+        return False
+    return uid in _claims_in(_changed(entry).get(_BOOK))
 
 
 def _is_of_node(entry: Entry, node: str) -> bool:

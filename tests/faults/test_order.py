@@ -42,6 +42,14 @@ class Story:
     def read_claim(self, pid: int = 1) -> None:
         self.ask("hub", "GET", CLAIM, answer={"metadata": {"uid": UID}}, pid=pid)
 
+    def lock(self) -> None:
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": "n"},
+            {"op": "test", "path": BOOK, "value": ""},
+            {"op": "add", "path": BOOK, "value": f"{UID}=8"},
+        ]
+        self.ask("west", "PATCH", "/api/v1/nodes/n0", patch)
+
     def unlock(self) -> None:
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": "n"},
@@ -117,6 +125,15 @@ def test_a_node_is_freed_after_a_list_of_all_its_pods_that_shows_none_of_the_cla
         pods = {"items": [{"metadata": {"namespace": namespace}}]}
         story.ask("west", "GET", "/api/v1/pods", answer=pods, fieldSelector="spec.nodeName=n0")
         story.unlock()
+    assert story.broken == ["S6 freed without a live list that shows no pod"]
+
+
+def test_the_look_at_a_nodes_pods_before_its_lock_frees_no_node():
+    story = Story()
+    selector = "spec.nodeName=n0"
+    story.ask("west", "GET", "/api/v1/pods", answer={"items": []}, fieldSelector=selector)
+    story.lock()
+    story.unlock()
     assert story.broken == ["S6 freed without a live list that shows no pod"]
 
 
