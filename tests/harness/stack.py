@@ -54,7 +54,10 @@ class Stack:
             [str(find("kubectl")), "--kubeconfig", str(config), *arguments],
             input=given, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == 0 or not check, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        ended = "" if planes.running(self.folder.name) else planes.last_words(self.folder.name)
+        assert done.returncode == 0 or not check, (
+            f"kubectl {' '.join(arguments)}: {done.stderr}{ended}"
+        )
         return done.stdout + done.stderr
 
     def apply(self, plane: str, *objects: dict[str, Any]) -> None:

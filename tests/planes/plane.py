@@ -1,12 +1,10 @@
 """One control plane: its processes, its files, its kubeconfig. Every child dies with the process that began it."""
 
 import base64
-import contextlib
 import ctypes
 import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -18,13 +16,13 @@ import yaml
 
 from tests.planes.binaries import ROOT, find
 from tests.planes.certificates import write_certificates
+from tests.planes.ports import take_ports
 
 _READY_SECONDS = 60
 _HEARTBEAT_SECONDS = 1_200
 """Life of a simulated node's Lease, renewed at a quarter of it: thousands of nodes must not use the cores up."""
 _GO = {"GOMAXPROCS": "2", "GOGC": "800", "GOMEMLIMIT": "1GiB"}
 """Fewer garbage collections, which else use a fifth of the cores; the limit bounds what that costs in memory."""
-_FIRST_PORT, _PORTS = 12_000, 20_000
 RESPAWN = "respawn"
 """A file of this name in a plane's folder: what dies there is started again."""
 _PR_SET_PDEATHSIG = 1
@@ -58,7 +56,7 @@ class Plane:
         write_certificates(self.folder)
         token = secrets.token_hex(16)
         (self.folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
-        etcd_port, peer_port, self.port = _free_ports(3)
+        etcd_port, peer_port, self.port = take_ports(3)
         self._write_kubeconfig(token)
         etcd = f"http://127.0.0.1:{etcd_port}"
         peer = f"http://127.0.0.1:{peer_port}"
@@ -88,12 +86,12 @@ class Plane:
             *common, "--controllers=*,-node-ipam-controller", "--use-service-account-credentials",
             f"--node-monitor-grace-period={2 * _HEARTBEAT_SECONDS}s", f"--node-startup-grace-period={2 * _HEARTBEAT_SECONDS}s",
             f"--service-account-private-key-file={self.folder}/sa.key", f"--root-ca-file={self.folder}/ca.crt",
-            "--bind-address=127.0.0.1", f"--secure-port={_free_ports(1)[0]}", f"--cert-dir={self.folder}/self-cm",
+            "--bind-address=127.0.0.1", f"--secure-port={take_ports(1)[0]}", f"--cert-dir={self.folder}/self-cm",
             f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}",
         ])  # fmt: skip
         if self.nodes:
             self._start("kube-scheduler", [
-                *common, "--bind-address=127.0.0.1", f"--secure-port={_free_ports(1)[0]}", f"--cert-dir={self.folder}/self-s",
+                *common, "--bind-address=127.0.0.1", f"--secure-port={take_ports(1)[0]}", f"--cert-dir={self.folder}/self-s",
                 f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}",
             ])  # fmt: skip
             stages = [find(f"stage-{name}.yaml") for name in ("node", "heartbeat", "pod")]
@@ -195,22 +193,6 @@ class Plane:
         }  # fmt: skip
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_text(yaml.safe_dump(config))
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return ports nobody listens on now; all are held until the last is found, so they differ.
-
-    Below those that the kernel gives to outgoing connections: one of these could take a port before its server does.
-    """
-    held: list[socket.socket] = []
-    while len(held) < count:
-        port = _FIRST_PORT + secrets.randbelow(_PORTS)
-        with contextlib.suppress(OSError):
-            held.append(socket.create_server(("127.0.0.1", port)))
-    ports = [s.getsockname()[1] for s in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 def die_with_parent() -> None:

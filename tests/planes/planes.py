@@ -46,7 +46,7 @@ def start(
         command.append("--durable")
     if audited:
         command += ["--audited", audited]
-    log_path = SETS / f"{set_name}.log"
+    log_path = _log_path(set_name)
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -57,7 +57,7 @@ def start(
     deadline = time.monotonic() + 120
     while (found := running(set_name)) is None or found.pid != process.pid:
         if process.poll() is not None or time.monotonic() > deadline:
-            raise PlaneError(f"the planes didn't come up:\n{log_path.read_text(errors='replace')}")
+            raise PlaneError(f"the planes didn't come up:\n{last_words(set_name)}")
         time.sleep(0.1)
     _HELD.append(process)
     return found
@@ -93,6 +93,15 @@ def running(set_name: str) -> RunningSet | None:
     except (OSError, ValueError):
         return None
     return RunningSet(folder, tuple(state["names"]), state["pid"])
+
+
+def last_words(set_name: str) -> str:
+    """Return what a set's supervisor printed: which program ended, and its last lines."""
+    return _log_path(set_name).read_text(errors="replace")
+
+
+def _log_path(set_name: str) -> Path:
+    return SETS / f"{set_name}.log"
 
 
 def supervise(set_name: str, names: list[str], *, durable: bool, audited: str = "") -> None:
