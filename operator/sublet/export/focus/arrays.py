@@ -1,6 +1,7 @@
 """Columns of many rows out of few different values: each value is made once and pointed at by the rows that have it."""
 
 from array import array
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain, repeat
 from typing import Any
@@ -18,9 +19,12 @@ def whole(numbers: Iterable[int]) -> pa.Array:
     return _whole("q", numbers)
 
 
-def coded(keys: Sequence[Hashable]) -> tuple[pa.Array, list[Any]]:
+def coded(keys: Iterable[Hashable]) -> tuple[pa.Array, list[Any]]:
     """Return for each key the number of its value, and the values in the order of their first use."""
-    table: dict[Hashable, int] = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    table = defaultdict[Hashable, int]()
+    table.default_factory = (
+        table.__len__
+    )  # a new value gets the next number: one pass, without a loop of our own
     return _whole("i", map(table.__getitem__, keys)), list(table)
 
 

@@ -102,13 +102,13 @@ class TenantRows:
     def _costs(
         self, charges: Sequence[Charge], groups: Sequence[Group], of_row: pa.Array
     ) -> dict[str, pa.Array]:
-        codes, values = arrays.coded(list(map(_amounts, charges)))
-        original = _costs_of(codes, [v[:2] for v in values])
+        codes, values = arrays.coded(map(_amounts, charges))
+        cost = original = _costs_of(codes, [v[:2] for v in values])
         if any(g.rate != 1 for g in groups):
             rates = chain.from_iterable(repeat(g.rate, g.rows) for g in groups)
-            codes, values = arrays.coded([_at(c, r) for c, r in zip(charges, rates, strict=True)])
+            codes, values = arrays.coded(map(_at, charges, rates))
+            cost = _costs_of(codes, [v[:2] for v in values])
         owed = [v[:2] for v in values]
-        cost = _costs_of(codes, owed)
         self.lines.add([g.line for g in groups], of_row, owed, codes)
         return {
             "BilledCost": cost,
