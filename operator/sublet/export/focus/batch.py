@@ -117,7 +117,7 @@ class Months:
         """Make the wholesale files. Raises SinkFailed."""
         period = wholesale_period(self._books, self.tenancies, month, self._as_of_ms)
         leases = (
-            LeasePeriod(each.lease_uid, each.period, each.cells)
+            LeasePeriod(each.lease_uid, each.period, each.cells, each.extras)
             for each in lease_months(self._books, period, self._style.grid)
         )
         try:

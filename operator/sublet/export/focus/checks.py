@@ -27,7 +27,9 @@ _ALLOWED: Final[dict[str, frozenset[str | None]]] = {
     "PricingUnit": frozenset({None, UNIT}),
     "ConsumedUnit": frozenset({None, UNIT}),
     "CommitmentDiscountUnit": frozenset({None, UNIT}),
-    "x_LeaseState": frozenset({"purchase", "used", "unused", "unavailable", "beyond_commitment"}),
+    "x_LeaseState": frozenset(
+        {"purchase", "used", "unused", "unavailable", "beyond_commitment", "rounding"}
+    ),
 }
 _PRODUCTS: Final = (
     ("ContractedUnitPrice", "PricingQuantity", "ContractedCost"),

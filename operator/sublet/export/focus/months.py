@@ -18,7 +18,7 @@ from sublet.ledger.texts.tenant import TenantTerms
 from sublet.rating.books import Books
 from sublet.rating.calendar import month_span
 from sublet.rating.charges import ORDER, charges
-from sublet.rating.grid import Grid
+from sublet.rating.grid import Cells, Grid, cut_by, until
 from sublet.rating.model import Category, Cell, Charge
 from sublet.rating.periods import (
     Closed,
@@ -31,6 +31,7 @@ from sublet.rating.periods import (
 from sublet.rating.report import UTC_CUT
 from sublet.rating.supply import Supply, supplies_of
 from sublet.rating.tenancy import Holdings, Tenancy
+from sublet.rating.uses import Extra, extras
 from sublet.rating.wholesale import cells
 
 _CLAIMS: Final = 64
@@ -54,11 +55,12 @@ class TenantMonth:
 
 @dataclass(frozen=True, slots=True)
 class LeaseMonth:
-    """One lease's cells in a month of its own contract."""
+    """One lease's cells in a month of its own contract, and what its landlord adds to uses that ended in it."""
 
     lease_uid: LeaseUID
     period: Period
     cells: Sequence[Cell]
+    extras: Sequence[Extra]
 
 
 def tenant_month(
@@ -116,8 +118,21 @@ def lease_months(books: Books, period: Period, grid: Grid) -> Iterator[LeaseMont
     for uid, supply in supplies_of(books).items():
         own = _own(supply, period)
         found = cells(supply, own.span, grid, own.as_of_ms)
-        if found:
-            yield LeaseMonth(uid, own, found)
+        added = _extras(supply, own, grid)
+        if found or added:
+            yield LeaseMonth(uid, own, found, added)
+
+
+def _extras(supply: Supply, own: Period, grid: Grid) -> list[Extra]:
+    """Return what is added to uses, each in the cell of its last millisecond: a use may have begun a month before."""
+    added = extras(supply, own.span, own.as_of_ms)
+    if not added:
+        return []
+    cut = Cells(cut_by(grid, supply.terms.billing, until(own.span, own.as_of_ms)))
+    begins = (cut.at(Millis(x.to_ms - 1)).from_ms for x in added)
+    return [
+        replace(x, from_ms=max(x.from_ms, begin)) for x, begin in zip(added, begins, strict=True)
+    ]
 
 
 def _own(supply: Supply, period: Period) -> Period:

@@ -26,6 +26,7 @@ from sublet.export.focus.wholesale import WholesaleRows
 from sublet.export.sink.port import Sink, SinkFailed
 from sublet.rating.books import Books
 from sublet.rating.model import Cell, Charge
+from sublet.rating.uses import Extra
 
 PART: Final = 262144
 """Rows that are held at once."""
@@ -138,11 +139,12 @@ def export_tenant(
 
 @dataclass(frozen=True, slots=True)
 class LeasePeriod:
-    """One lease's cells in a period of its own contract."""
+    """One lease's cells in a period of its own contract, and what its landlord adds to uses that ended in it."""
 
     lease_uid: LeaseUID
     period: Period
     cells: Iterable[Cell]
+    extras: Iterable[Extra] = ()
 
 
 def export_wholesale(
@@ -158,7 +160,7 @@ def export_wholesale(
         for each in leases:
             terms = books.leases[each.lease_uid]
             periods.append((terms.provider, each.period))
-            yield WholesaleRows(terms, each.period, layout.profile).table(each.cells)
+            yield WholesaleRows(terms, each.period, layout.profile).table(each.cells, each.extras)
         yield schema(WHOLESALE).empty_table()
 
     export = Export(sink, layout, folder_of("wholesale", period.month, layout.version))

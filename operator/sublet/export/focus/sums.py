@@ -19,6 +19,7 @@ from sublet.rating.minor_units import places
 from sublet.rating.model import Category
 
 _COMMITTED: Final = frozenset({"used", "unused", "unavailable"})
+_BESIDE: Final = frozenset({"beyond_commitment", "rounding"})
 _PIECE: Final = (
     "x_LeaseId",
     "x_LeasePhase",
@@ -57,7 +58,7 @@ def wholesale(table: pa.Table) -> Faults:
         where = f"lease {lease}, phase {phase}, {start:%Y-%m-%dT%H:%M:%SZ}"
         bought = [r for r in rows if r["x_LeaseState"] == "purchase"]
         parts = [r for r in rows if r["x_LeaseState"] in _COMMITTED]
-        direct = [r for r in rows if r["x_LeaseState"] == "beyond_commitment"]
+        direct = [r for r in rows if r["x_LeaseState"] in _BESIDE]
         if not bought:
             direct += parts
         elif len(bought) > 1:

@@ -2,7 +2,7 @@
 
 Under TakeOrPay the commitment is a purchase, and what was used, unused and unavailable of it are usage that is billed 0 and
 costs, together, exactly what the purchase was billed. Under PayAsYouGo nothing is bought ahead: rows are billed as they are.
-What is used beyond the commitment is billed in either mode.
+What is used beyond the commitment is billed in either mode; so is the time that a landlord adds to a use that is over.
 """
 
 import json
@@ -26,6 +26,7 @@ from sublet.export.focus.records import Record, table
 from sublet.export.focus.said import UNIT
 from sublet.ledger.texts.lease import LeaseTerms
 from sublet.rating.model import Cell, LeaseState
+from sublet.rating.uses import Extra
 
 _ORDER: Final = attrgetter("from_ms", "to_ms", "commitment_id", "price", "state")
 _PIECE: Final = attrgetter("from_ms", "to_ms", "commitment_id", "price")
@@ -36,6 +37,7 @@ _TEXTS: Final = {
     LeaseState.BEYOND: "GPUs in use beyond the commitment",
 }
 _PURCHASE: Final = "purchase"
+_ROUNDING: Final = "rounding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class Amounts:
     cost: int
 
     @classmethod
-    def of(cls, cell: Cell) -> "Amounts":
-        """Return those of a cell, each rounded once."""
+    def of(cls, cell: Cell | Extra) -> "Amounts":
+        """Return those of a cell or of what is added to a use, each rounded once."""
         quantity = unscaled(cell.gpu_milliseconds, MS_PER_HOUR, QUANTITY_SCALE)
         cost = unscaled(*cell.amount.as_integer_ratio(), COST_SCALE)
         return cls(cell.gpu_milliseconds, quantity, cost)
@@ -70,15 +72,15 @@ class WholesaleRows:
     def __init__(self, terms: LeaseTerms, period: Period, profile: Profile) -> None:
         self._terms, self._period, self._profile = terms, period, profile
 
-    def table(self, cells: Iterable[Cell]) -> pa.Table:
-        """Return cells as rows of FOCUS 1.4, in the order of time; TooLarge if an amount has no room."""
+    def table(self, cells: Iterable[Cell], extras: Iterable[Extra] = ()) -> pa.Table:
+        """Return cells as rows of FOCUS 1.4, in the order of time, and then extras; TooLarge if an amount has no room."""
         ordered = sorted(cells, key=_ORDER)
         records = [
             record
             for _, piece in groupby(ordered, key=_PIECE)
             for record in self._piece(list(piece))
         ]
-        return table(WHOLESALE, records)
+        return table(WHOLESALE, [*records, *map(self._rounding, extras)])
 
     def _piece(self, cells: Sequence[Cell]) -> Iterator[Record]:
         """Yield the rows of cells of one time, phase and price."""
@@ -127,6 +129,24 @@ class WholesaleRows:
             "x_LeaseState": cell.state.value,
         }
 
+    def _rounding(self, extra: Extra) -> Record:
+        """Return what is added to a use: owed as it is, of no GPU that anybody had, and so of no commitment."""
+        amounts = Amounts.of(extra)
+        cost = Fraction(amounts.cost, 10**COST_SCALE)
+        return {
+            **self._row(extra, amounts),
+            "BilledCost": cost,
+            "EffectiveCost": cost,
+            "PricingCurrencyEffectiveCost": cost,
+            "ChargeCategory": "Usage",
+            "ChargeFrequency": "Usage-Based",
+            "ChargeDescription": f"Rounding up of a use: {self._terms.product}",
+            "ConsumedQuantity": 0,
+            "ConsumedUnit": UNIT,
+            "PricingCategory": "Standard",
+            "x_LeaseState": _ROUNDING,
+        }
+
     def _commitment(self, cell: Cell, amounts: Amounts, status: str | None) -> Record:
         terms, quantity = self._terms, Fraction(amounts.quantity, 10**QUANTITY_SCALE)
         identity = commitment_id(terms, cell.commitment_id)
@@ -146,7 +166,7 @@ class WholesaleRows:
             "CommitmentDiscountUnit": UNIT,
         }
 
-    def _row(self, cell: Cell, amounts: Amounts) -> dict[str, Any]:
+    def _row(self, cell: Cell | Extra, amounts: Amounts) -> dict[str, Any]:
         """Return what purchases and usage have in common."""
         terms, cost = self._terms, Fraction(amounts.cost, 10**COST_SCALE)
         phase = f"{terms.name}/{cell.commitment_id}"

@@ -1,11 +1,16 @@
 """What goes into a month's files: open ones by the ledger as it is, closed ones as they were billed, for ever."""
 
+from decimal import Decimal
 from fractions import Fraction
 
+import pyarrow.parquet as pq
 import pytest
 
 from sublet.api.billing import Discount
+from sublet.api.ids import LeaseUID
+from sublet.export.focus.audit import audit
 from sublet.export.focus.batch import Failed, Months, Side, Style
+from sublet.export.focus.manifest import Manifest
 from sublet.export.focus.months import (
     NoAccount,
     lease_months,
@@ -18,7 +23,10 @@ from sublet.ledger.entry import Entry, EntryKind
 from sublet.rating.charges import charges
 from sublet.rating.grid import Grid
 from sublet.rating.periods import NoSuchPeriod
+from sublet.rating.supply import supplies_of
 from sublet.rating.tenancy import tenancies_of
+from sublet.rating.uses import extras
+from sublet.rating.wholesale import cells
 from tests.builders.closing import LATER, close
 from tests.builders.sold_month import END, START, sold_month
 from tests.builders.wholesale import span
@@ -129,6 +137,43 @@ def test_each_lease_has_the_month_of_its_own_contract():
     spans = {each.lease_uid: each.period.span for each in lease_months(books, period, Grid.DAY)}
     assert spans["west"] == span(START, END)
     assert spans["madrid"] == span("2026-08-31T22:00:00Z", "2026-09-30T22:00:00Z")
+
+
+def test_what_a_landlord_adds_to_a_use_stands_in_the_hour_of_its_end_and_is_owed_as_the_margin_has_it(
+    tmp_path,
+):
+    month = sold_month()
+    rounds = {"roundUpToSeconds": 3_600, "minimumSeconds": 10_800}
+    month.lease("by-the-hour", committed=8, mode="PayAsYouGo", billing=rounds)
+    month.held("c", "by-the-hour", 2, "2026-09-03T00:00:00Z", "2026-09-03T01:30:00Z")
+    month.held("d", "by-the-hour", 2, "2026-08-31T23:30:00Z", "2026-09-01T00:10:00Z")
+    books = month.books()
+    sink = Directory(tmp_path)
+
+    done = Months(sink, books, Style("Sublet GmbH", Layout()), LATER).wholesale("2026-09")
+    assert isinstance(done, Manifest)
+    folder = tmp_path / "wholesale/2026-09/focus-1.4"
+    [file] = [e.name for e in done.files if e.dataset == "Cost and Usage"]
+    rows = [
+        r for r in pq.read_table(folder / file).to_pylist() if r["ResourceName"] == "by-the-hour"
+    ]
+    added = [r for r in rows if r["x_LeaseState"] == "rounding"]
+    assert [
+        (
+            f"{r['ChargePeriodStart']:%d %H:%M}-{r['ChargePeriodEnd']:%d %H:%M}",
+            r["x_GpuMilliseconds"] // 60_000,
+        )
+        for r in added
+    ] == [("01 00:00-01 00:10", 2 * 140), ("03 01:00-03 01:30", 2 * 90)]
+    assert list(audit(folder)) == []
+
+    west = supplies_of(books)[LeaseUID("by-the-hour")]
+    owed = total(cells(west, span(START, END), Grid.HOUR, LATER)) + total(
+        extras(west, span(START, END), LATER)
+    )
+    assert sum(r["BilledCost"] for r in rows) == pytest.approx(
+        Decimal(owed.numerator) / owed.denominator
+    )
 
 
 def test_the_same_line_of_the_ledger_gives_the_same_bytes_however_late_it_is(tmp_path):
