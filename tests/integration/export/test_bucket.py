@@ -171,8 +171,10 @@ def _exactly(side: socket.socket, size: int) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("uploads", [0, 3, 6])
-def test_wherever_uploads_break_the_old_export_is_still_whole(server, tmp_path, uploads):
+@pytest.mark.parametrize("uploads", [0, 3, 7])
+def test_wherever_uploads_break_the_old_export_is_whole_and_the_next_leaves_only_its_own_files(
+    server, tmp_path, uploads
+):
     sink = bucket(server.url, tmp_path)
     export(sink, [charge(0)])
     said = manifest(sink)
@@ -185,6 +187,10 @@ def test_wherever_uploads_break_the_old_export_is_still_whole(server, tmp_path, 
     assert "was not written" in plain(error)
     assert manifest(sink) == said
     assert whole(sink)
+
+    made = export(sink, [charge(1)])
+    named = {f"{FOLDER}/{f.name}" for f in made.files}
+    assert names(server, tmp_path) == {*named, f"{FOLDER}/manifest.json"}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,6 +5,7 @@ It names the ledger's line that the files were made from: the same line, period 
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from sublet.export.focus.account import Period
 from sublet.export.focus.columns import Version
 
 NAME: Final = "manifest.json"
+UNFINISHED: Final = "unfinished.json"
+"""Every file that may stand in a folder while an export is under way; there is none of it once one has ended."""
 SCHEMA: Final = 1
 _CHUNK: Final = 1 << 20
 
@@ -62,8 +65,13 @@ class Manifest:
         return json.dumps(fields, sort_keys=True, indent=2, ensure_ascii=True) + "\n"
 
 
+def names_text(names: Iterable[str]) -> str:
+    """Return the text from which `names_in` reads names."""
+    return json.dumps({"files": [{"name": name} for name in sorted(names)]}, indent=2) + "\n"
+
+
 def names_in(text: bytes | None) -> set[str]:
-    """Return the files that a stored manifest names, none if it can't be read."""
+    """Return the files that a stored manifest or list names, none if it can't be read."""
     try:
         return {str(f["name"]) for f in json.loads(text or b"{}").get("files", ())}
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -18,7 +18,15 @@ from sublet.export.focus.account import Account, Period
 from sublet.export.focus.columns import WHOLESALE, Version, schema
 from sublet.export.focus.contracts import Profile, contract_commitments
 from sublet.export.focus.csv_file import CsvFile
-from sublet.export.focus.manifest import NAME, FileEntry, Manifest, describe, names_in
+from sublet.export.focus.manifest import (
+    NAME,
+    UNFINISHED,
+    FileEntry,
+    Manifest,
+    describe,
+    names_in,
+    names_text,
+)
 from sublet.export.focus.parquet_file import ParquetFile
 from sublet.export.focus.periods import billing_periods
 from sublet.export.focus.rows import TenantRows
@@ -91,18 +99,32 @@ class Export:
             self._drafts.append((draft, entry))
 
     def finish(self, manifest: Manifest) -> None:
-        """Keep every file, then the manifest, then take away what only the manifest before named."""
-        before = names_in(self._sink.read(f"{self._folder}/{NAME}"))
+        """Keep every file, then the manifest, then take away what it doesn't name.
+
+        All names go into a list first: where this breaks off, the next export knows from it what was left behind.
+        """
+        made = {e.name for e in self.entries}
+        there = made | self._names_in(NAME) | self._names_in(UNFINISHED)
+        self._keep_text(UNFINISHED, names_text(there))
         for draft, entry in self._drafts:
-            self._sink.keep(draft, f"{self._folder}/{entry.name}")
+            self._sink.keep(draft, self._path(entry.name))
+        self._keep_text(NAME, manifest.text)
+        for name in [*sorted(there - made), UNFINISHED]:
+            self._sink.remove(self._path(name))
+
+    def _names_in(self, name: str) -> set[str]:
+        return names_in(self._sink.read(self._path(name)))
+
+    def _keep_text(self, name: str, text: str) -> None:
         draft = self._sink.draft()
         try:
-            draft.write_text(manifest.text)
-            self._sink.keep(draft, f"{self._folder}/{NAME}")
+            draft.write_text(text)
+            self._sink.keep(draft, self._path(name))
         finally:
             self._sink.drop(draft)
-        for name in sorted(before - {e.name for e in self.entries}):
-            self._sink.remove(f"{self._folder}/{name}")
+
+    def _path(self, name: str) -> str:
+        return f"{self._folder}/{name}"
 
     def drop(self) -> None:
         """Forget what was not kept."""

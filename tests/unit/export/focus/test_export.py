@@ -157,9 +157,7 @@ def test_no_file_of_a_tenant_holds_a_word_of_a_landlord(tmp_path):
 
 def test_a_period_that_is_written_again_leaves_only_its_new_files(tmp_path):
     tenant(tmp_path, [charge(0)])
-    folder = tenant(tmp_path)
-    named = {f["name"] for f in json.loads((folder / "manifest.json").read_bytes())["files"]}
-    assert {p.name for p in folder.iterdir()} == {*named, "manifest.json"}
+    assert only_its_own(tenant(tmp_path))
 
 
 class Refusing(Directory):
@@ -177,7 +175,13 @@ class Refusing(Directory):
         super().keep(draft, name)
 
 
-@pytest.mark.parametrize("allowed", range(7))
+def only_its_own(folder):
+    """Say whether a folder holds what its manifest names, and nothing else."""
+    named = {f["name"] for f in json.loads((folder / "manifest.json").read_bytes())["files"]}
+    return {p.name for p in folder.iterdir()} == {*named, "manifest.json"}
+
+
+@pytest.mark.parametrize("allowed", range(8))
 def test_wherever_an_export_breaks_off_the_old_one_is_still_whole(tmp_path, allowed):
     folder = tenant(tmp_path, [charge(0)])
     before = contents(folder)
@@ -187,6 +191,15 @@ def test_wherever_an_export_breaks_off_the_old_one_is_still_whole(tmp_path, allo
     assert {name: after[name] for name in before} == before
     assert list(audit(folder)) == []
     assert list(tmp_path.glob(".draft-*")) == []
+
+
+@pytest.mark.parametrize("allowed", range(8))
+def test_what_a_broken_off_export_left_the_next_one_takes_away(tmp_path, allowed):
+    with pytest.raises(SinkFailed, match="refused"):
+        export_tenant(Refusing(tmp_path, allowed), books(), account(), everything(), BOTH)
+    with pytest.raises(SinkFailed, match="refused"):
+        export_tenant(Refusing(tmp_path, allowed), books(), account(), [charge(1)], BOTH)
+    assert only_its_own(tenant(tmp_path, [charge(0)]))
 
 
 def test_a_disk_that_fills_while_rows_are_written_is_one_plain_error(tmp_path, monkeypatch):
