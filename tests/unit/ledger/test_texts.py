@@ -2,10 +2,15 @@
 
 import pytest
 
+from sublet.api.downtime import DowntimeCause
 from sublet.api.gpulease import GpuLease
+from sublet.api.times import MS_PER_HOUR
+from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.base import Text
+from sublet.ledger.texts.evidence import Evidence
 from sublet.ledger.texts.lease import LeaseTerms
 from sublet.ledger.texts.offer import ClassTerms
+from sublet.ledger.texts.period import BilledCharge, PeriodText
 from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.reservation import ReservationTerms
 from sublet.ledger.texts.tenant import TenantTerms
@@ -28,6 +33,17 @@ FULL: dict[str, Text] = {
     "rates": Rates.model_validate(
         {"reportingCurrency": "EUR", "rates": [{"currency": "USD", "effectiveTime": LONG_AGO, "rate": "0.90"}]}
     ),
+    "adjustment": Adjustment(period="2026-09", amount="-12.50", currency="USD", reason="late", by="ann"),
+    "downtime": Evidence(cause=DowntimeCause.NODE_NOT_READY),
+    "period": PeriodText(
+        tenant="acme", account="ACME-1", month="2026-09", from_time=0, to_time=MS_PER_HOUR, seq=7, head="ab" * 32,
+        charges=(
+            BilledCharge(
+                category="Use", from_ms=0, to_ms=MS_PER_HOUR, gpu_milliseconds=8 * MS_PER_HOUR, list_price="2.50",
+                price="9/4", currency="USD", list_amount="20", amount="18", first_seq=1, last_seq=2,
+            ),
+        ),
+    ),
 }  # fmt: skip
 HASHES = {
     "lease": "4ae72f4a60bfaec3770954ac6a7b9e247c438f8f086782eb485db797e6246558",
@@ -35,6 +51,9 @@ HASHES = {
     "tenant": "d6f7f1d7791c22df5cdf722d91e726c2095d2056321ef44a321e39d128811f1b",
     "reservation": "c999fe1f3d1d219d80447b00736a09cea6401d0966b1d97632361398d30da274",
     "rates": "60ea57809b25c9d1ac6fa12ff6321e6d3c56cb9940d6133e011226fe4647ceeb",
+    "adjustment": "6e0f3992a12dbab607cc1945d802b0cd419fabd9b001574e21cca094be5bbf50",
+    "downtime": "65340b347b6672a4a15dc841c5e29eaba52994eb51929ee2f43546cc00c7768c",
+    "period": "6a75902254108bc9416afd1600a5be3103d5c492ed16a292b521f0172dc81113",
 }
 """kind -> hash of the text above"""
 
