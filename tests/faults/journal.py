@@ -16,7 +16,7 @@ _NEWS: Final = frozenset(
     }
 )  # fmt: skip
 """Writes that change nothing that is promised to anybody: Events, the Lease of the election, questions, and statements,
-which are copied from the ledger now and then, whatever a plan does."""
+which are copied from the ledger now and then, whatever a plan does (tests/unit/hub/test_statement_faults.py puts faults at them)."""
 _BODY_BYTES: Final = 64 * 1024
 _UID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RUN: Final = re.compile(r"-x\d+")
