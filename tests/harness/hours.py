@@ -18,8 +18,8 @@ class Hours:
         mark = f"test.example/hours={hours}"
         self._stack.kubectl("hub", "annotate", "--overwrite", "gpulease", "west", mark)
 
-    def operator(self) -> OperatorProcess:
+    def operator(self, **settings: str) -> OperatorProcess:
         """Return an operator under this clock, not started yet."""
         return OperatorProcess(
-            self._stack, module="tests.harness.shifting", CLOCK_SHIFT=str(self.file)
+            self._stack, module="tests.harness.shifting", CLOCK_SHIFT=str(self.file), **settings
         )
