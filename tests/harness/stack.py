@@ -5,7 +5,7 @@ import base64
 import json
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer
 from sublet.manifests.render import HubOptions, LeasedOptions, hub as hub_manifests, leased_cluster
 from tests.builders.api import claim, gpu_class, lease, tenant
+from tests.harness.admin import Admin, parse_get
 from tests.harness.waiting import wait_for
 from tests.planes import planes
 from tests.planes.binaries import ROOT, find
@@ -32,6 +33,7 @@ class Stack:
     """Running planes and the credentials in them."""
 
     running: planes.RunningSet
+    _admins: dict[str, Admin] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -61,12 +63,20 @@ class Stack:
         return done.stdout + done.stderr
 
     def apply(self, plane: str, *objects: dict[str, Any]) -> None:
-        """Apply objects as a plane's admin."""
-        text = yaml.safe_dump_all(objects)
-        self.kubectl(plane, "apply", "--server-side", "--force-conflicts", "-f", "-", given=text)
+        """Apply objects as a plane's admin, on the server's side and by force."""
+        for each in objects:
+            self.admin(plane).apply(each)
+
+    def admin(self, plane: str) -> Admin:
+        """Return a plane's admin: what is asked often is asked without a kubectl."""
+        if plane not in self._admins:
+            self._admins[plane] = Admin(self.running.kubeconfig(plane))
+        return self._admins[plane]
 
     def get(self, plane: str, *arguments: str) -> Any:
         """Return what `kubectl get … -o json` shows, None if it isn't there."""
+        if (asked := parse_get(arguments)) is not None:
+            return self.admin(plane).get(asked)
         text = self.kubectl(plane, "get", *arguments, "-o", "json", "--ignore-not-found")
         return json.loads(text) if text.strip() else None
 
@@ -98,6 +108,8 @@ class Stack:
 
     def stop(self) -> None:
         """Stop the planes."""
+        for admin in self._admins.values():
+            admin.close()
         planes.stop(self.running.folder.name)
 
 

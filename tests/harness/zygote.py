@@ -1,8 +1,8 @@
-"""Operators forked from one process that has imported everything: a start costs a tenth of what the imports cost.
+"""Operators and command lines forked from a process that has imported everything: a start costs a tenth of the imports.
 
-`fork_operator` starts the zygote of this process when it is first called. The zygote has one thread and no event loop,
-so a fork of it is as good as a new interpreter; it ends with the process that started it, and its operators with it.
-Each operator is a process of its own, with a pid to kill and an exit status.
+`fork_operator` and `fork_script` start the zygote of their kind when they are first called. A zygote has one thread and no
+event loop, so a fork of it is as good as a new interpreter; it ends with the process that started it, and its forks with
+it. Each fork is a process of its own, with a pid to kill and an exit status.
 """
 
 import array
@@ -19,6 +19,7 @@ import threading
 import time
 import traceback
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,10 +27,21 @@ from typing import Any, Final
 from tests.planes.binaries import ROOT
 from tests.planes.plane import die_with_parent
 
-_PRELOADED: Final = (
-    "sublet.process", "uvloop", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg",
-    "tests.harness.killing", "tests.harness.shifting",
-)  # fmt: skip
+_KUBECONFIG: Final = "kubernetes.aio.config.kube_config"
+_PRELOADED: Final = {  # kind -> what its forks find imported
+    "operator": (
+        "sublet.process", "uvloop", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg",
+        "tests.harness.killing", "tests.harness.shifting",
+    ),
+    # all but `main`, whose module would hide the program's entry point of that name
+    "script": (
+        *(f"sublet.cli.{name}" for name in (
+            "adjust", "approve", "connect", "coverage", "explain", "export", "keeping", "kubeconfig", "ledger",
+            "margin_command", "onboarding", "replay", "simulate", "statement", "top", "usage", "verify",
+        )),
+        "alembic.command", "sqlalchemy.dialects.sqlite", "typer.main", _KUBECONFIG,
+    ),
+}  # fmt: skip
 _REQUEST_BYTES: Final = 1 << 20
 _IMPORTED_SECONDS: Final = 120.0
 """So long a zygote may take until it forks for the first time: its imports are seconds of processor time."""
@@ -37,11 +49,11 @@ _LOCK = threading.Lock()
 
 
 class Forked:
-    """One operator that the zygote forked; what `subprocess.Popen` says of a process, in the same words."""
+    """One process that a zygote forked; what `subprocess.Popen` says of a process, in the same words."""
 
     def __init__(self, status: socket.socket) -> None:
         self._status = status
-        weakref.finalize(self, status.close)  # of an operator that nobody waits for
+        weakref.finalize(self, status.close)  # of a process that nobody waits for
         self.pid = int(self._read(_IMPORTED_SECONDS))
         self.returncode: int | None = None
 
@@ -61,7 +73,7 @@ class Forked:
         while self.poll() is None:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise subprocess.TimeoutExpired(f"operator {self.pid}", seconds)
+                raise subprocess.TimeoutExpired(f"process {self.pid}", seconds)
             with selectors.DefaultSelector() as selector:
                 selector.register(self._status, selectors.EVENT_READ)
                 selector.select(left)
@@ -72,56 +84,70 @@ class Forked:
         self._status.settimeout(seconds)
         text = self._status.recv(64).decode()
         if not text:
-            raise ProcessLookupError("the zygote ended; its operators ended with it")
+            raise ProcessLookupError("the zygote ended; its forks ended with it")
         return text
 
 
 @dataclass
 class _Zygote:
-    """The zygote of this process."""
+    """A zygote of this process."""
 
     requests: socket.socket
     process: subprocess.Popen[bytes]
 
 
-_RUNNING: dict[int, _Zygote] = {}  # pid of the process that started it -> its zygote
+_RUNNING: dict[tuple[int, str], _Zygote] = {}  # pid of the process that started it, kind -> zygote
 
 
 def warm_up() -> None:
     """Start the zygote now, from a thread that lives as long as it is needed: it ends with the thread that started it."""
     with _LOCK:
-        _zygote()
+        _zygote("operator")
 
 
 def fork_operator(module: str, environment: dict[str, str], log: Path) -> Forked:
-    """Run `python -m module` in a fork of the zygote, its output appended to a file."""
+    """Run `python -m module` in a fork, its output appended to a file."""
+    with log.open("ab") as output:
+        handles = (output.fileno(), output.fileno())
+        return _fork("operator", {"module": module, "environment": environment}, handles)
+
+
+def fork_script(
+    script: Path, arguments: Sequence[str], environment: dict[str, str], said: Path, complained: Path
+) -> Forked:  # fmt: skip
+    """Run `python script arguments` in a fork, its output and what it says on standard error written to files."""
+    request = {"script": str(script), "arguments": list(arguments), "environment": environment}
+    with said.open("wb") as out, complained.open("wb") as err:
+        return _fork("script", request, (out.fileno(), err.fileno()))
+
+
+def _fork(kind: str, request: dict[str, Any], handles: tuple[int, int]) -> Forked:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    request = json.dumps({"module": module, "environment": environment}).encode()
-    with _LOCK, log.open("ab") as output, theirs:
-        handles = array.array("i", [output.fileno(), theirs.fileno()])
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handles)]
-        _zygote().requests.sendmsg([request], ancillary)
+    with _LOCK, theirs:
+        passed = array.array("i", [*handles, theirs.fileno()])
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)]
+        _zygote(kind).requests.sendmsg([json.dumps(request).encode()], ancillary)
     return Forked(ours)
 
 
-def _zygote() -> _Zygote:
-    found = _RUNNING.get(os.getpid())
+def _zygote(kind: str) -> _Zygote:
+    found = _RUNNING.get((os.getpid(), kind))
     if found is not None and found.process.poll() is None:
         return found
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REQUEST_BYTES)
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.harness.zygote", str(theirs.fileno())],
+            [sys.executable, "-m", "tests.harness.zygote", kind, str(theirs.fileno())],
             cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,  # noqa: PLW1509  nothing here forks while another thread holds a lock it needs
         )  # fmt: skip
-    _RUNNING[os.getpid()] = _Zygote(ours, process)
-    return _RUNNING[os.getpid()]
+    _RUNNING[os.getpid(), kind] = _Zygote(ours, process)
+    return _RUNNING[os.getpid(), kind]
 
 
-def serve(requests: socket.socket) -> None:
+def serve(kind: str, requests: socket.socket) -> None:
     """Import everything, then fork at each request until the other end closes."""
-    for name in _PRELOADED:
+    for name in _PRELOADED[kind]:
         importlib.import_module(name)
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a fork needs a process of one thread"
     gc.collect()
@@ -139,23 +165,24 @@ def serve(requests: socket.socket) -> None:
 
 
 def _take(requests: socket.socket, selector: selectors.BaseSelector) -> bool:
-    """Fork one operator; return whether there was a request."""
-    body, handles, _, _ = socket.recv_fds(requests, _REQUEST_BYTES, 2)
+    """Fork once; return whether there was a request."""
+    body, handles, _, _ = socket.recv_fds(requests, _REQUEST_BYTES, 3)
     if not body:
         return False
-    log, status_handle = handles
+    *outputs, status_handle = handles
     status = socket.socket(fileno=status_handle)
     pid = os.fork()
     if pid == 0:
-        _become_operator(json.loads(body), log)
-    os.close(log)
+        _become(json.loads(body), outputs)
+    for handle in outputs:
+        os.close(handle)
     status.send(str(pid).encode())
     selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, status))
     return True
 
 
 def _report(handle: int, pid: int, status: socket.socket) -> None:
-    """Tell whoever asked for an operator how it ended."""
+    """Tell whoever asked for a process how it ended."""
     os.close(handle)
     _, code = os.waitpid(pid, 0)
     with status:
@@ -165,18 +192,25 @@ def _report(handle: int, pid: int, status: socket.socket) -> None:
             return
 
 
-def _become_operator(request: dict[str, Any], log: int) -> None:
-    """Run the module as `python -m` does; never returns."""
+def _become(request: dict[str, Any], outputs: list[int]) -> None:
+    """Run the module or the script as python does; never returns."""
     code = 1
     try:
         die_with_parent()
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        for handle, output in enumerate(outputs, start=1):
+            os.dup2(output, handle)
         os.closerange(3, 1024)
         os.environ.clear()
         os.environ.update(request["environment"])
-        sys.argv = [request["module"]]
-        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        if "script" in request:
+            sys.argv = [request["script"], *request["arguments"]]
+            # it read the environment when it was imported
+            library: Any = sys.modules[_KUBECONFIG]
+            library.KUBE_CONFIG_DEFAULT_LOCATION = os.environ["KUBECONFIG"]
+            runpy.run_path(request["script"], run_name="__main__")
+        else:
+            sys.argv = [request["module"]]
+            runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -189,4 +223,4 @@ def _become_operator(request: dict[str, Any], log: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

@@ -1,12 +1,12 @@
 """How these tests ask the hub: bodies with a field changed, dry runs, statuses set as the operator would."""
 
 import copy
-import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
-import yaml
-
+from tests.harness.admin import Refused
 from tests.harness.stack import Stack
 from tests.integration.api.crds import values_at
 
@@ -43,23 +43,33 @@ def new_name() -> str:
 
 
 def try_create(hub: Stack, body: Body) -> str:
-    """Return what the server says to a new object; nothing is stored."""
-    arguments = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
-    return hub.kubectl("hub", *arguments, given=yaml.safe_dump(body), check=False)
+    """Return what the server says to a new object, as kubectl puts it; nothing is stored."""
+    return _said(lambda: hub.admin("hub").create(body, dryRun="All"), "created (server dry run)")
 
 
-def apply(hub: Stack, body: Body, *arguments: str) -> str:
+def try_apply(hub: Stack, body: Body) -> str:
+    """Return what the server says to a server-side apply without force; nothing is stored."""
+    ask = partial(hub.admin("hub").apply, body, force="false", dryRun="All")
+    return _said(ask, "serverside-applied (server dry run)")
+
+
+def apply(hub: Stack, body: Body, manager: str = "kubectl", *, subresource: str = "") -> str:
     """Return what the server says to a server-side apply; other managers' fields are never taken by force."""
-    command = ("apply", "--server-side", "--validate=strict", "-f", "-", *arguments)
-    return hub.kubectl("hub", *command, given=yaml.safe_dump(body), check=False)
+    ask = partial(hub.admin("hub").apply, body, subresource, force="false", fieldManager=manager)
+    return _said(ask, "serverside-applied")
+
+
+def _said(ask: Callable[[], object], done: str) -> str:
+    try:
+        ask()
+    except Refused as refused:
+        return f"{refused}\n"
+    return f"{done}\n"
 
 
 def set_status(hub: Stack, body: Body, status: dict[str, Any]) -> None:
     """Merge into an object's status as the operator would."""
-    meta = body["metadata"]
-    patch = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
-    where = ("-n", meta["namespace"]) if "namespace" in meta else ()
-    hub.kubectl("hub", "patch", body["kind"].lower(), meta["name"], *where, *patch)
+    hub.admin("hub").merge(body, {"status": status}, "/status")
 
 
 def stored(hub: Stack, body: Body) -> Body:

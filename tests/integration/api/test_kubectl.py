@@ -157,7 +157,7 @@ def test_two_teams_own_entries_of_one_list_without_conflict(hub: Stack, kind, pa
     first, entry = SHARED[kind, path]
     first = named(first, new_name())
     theirs = {**first, "spec": nested(path.removeprefix(".spec."), [entry])}
-    platform, finance = "--field-manager=platform", "--field-manager=finance"
+    platform, finance = "platform", "finance"
     (own,) = values_at(first, path)
 
     for body, manager in ((first, platform), (theirs, finance), (first, platform)):
@@ -174,10 +174,10 @@ def test_every_list_of_a_spec_that_is_merged_by_keys_is_tried_with_two_teams():
 
 def test_who_changes_another_teams_entry_is_told_of_the_conflict(hub: Stack):
     first = named(lease(), new_name())
-    apply(hub, first, "--field-manager=platform")
+    apply(hub, first, "platform")
 
     other = change(first, "commitment.phases.0.gpus", 1)
-    said = apply(hub, other, "--field-manager=finance")
+    said = apply(hub, other, "finance")
 
     assert 'conflict with "platform": .spec.commitment.phases[commitmentId="all"].gpus' in said
 
@@ -190,7 +190,7 @@ def test_two_controllers_own_conditions_of_one_object_without_conflict(hub: Stac
 
     for manager, type_ in (("sublet", "Ready"), ("auditor", "Audited"), ("sublet", "Ready")):
         status = {**head, "status": conditions(**{type_: "True"})}
-        said = apply(hub, status, "--subresource=status", f"--field-manager={manager}")
+        said = apply(hub, status, manager, subresource="/status")
         assert "serverside-applied" in said
 
     seen_of = stored(hub, body)

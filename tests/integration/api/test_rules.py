@@ -9,13 +9,13 @@ from tests.builders.api import claim
 from tests.harness.stack import Stack
 from tests.integration.api.asking import (
     Body,
-    apply,
     change,
     conditions,
     named,
     new_name,
     set_status,
     stored,
+    try_apply,
     try_create,
 )
 from tests.integration.api.crds import marks, version_of
@@ -56,7 +56,7 @@ def ask(hub: Stack, case: Case) -> tuple[str, str]:
     if case.states:
         set_status(hub, first, conditions(**case.states))
     body = with_uid(case.body, stored(hub, first)["metadata"]["uid"])
-    return name, apply(hub, named(body, name), "--dry-run=server")
+    return name, try_apply(hub, named(body, name))
 
 
 def with_uid(body: Body, uid: str) -> Body:
