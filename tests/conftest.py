@@ -15,8 +15,8 @@ settings.load_profile("sublet")
 
 @pytest.fixture(scope="module")
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """A hub and two leased clusters of the module's own, installed and empty of nodes."""
+    """A hub and leased clusters of the module's own, installed and empty of nodes: those in its LEASED, else two."""
     name = f"{request.module.__name__.rsplit('.', 1)[-1]}-{os.getpid()}"
-    running = start_stack(name)
+    running = start_stack(name, leased=getattr(request.module, "LEASED", ("west", "east")))
     yield running
     running.stop()

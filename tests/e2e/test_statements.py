@@ -16,6 +16,7 @@ from tests.integration.cli.program import Program
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(300)]
 
 ACME = "acme"
+LEASED = ("west",)
 
 
 @pytest.fixture(scope="module")
