@@ -1,0 +1,31 @@
+"""How often an object is written is judged by what that changed: a protocol that begins anew is no loop."""
+
+from tests.faults.journal import Entry, Journal, target_of
+from tests.faults.outcome import count_faults
+
+QUOTA = "/api/v1/namespaces/home/resourcequotas/sublet"
+
+
+def applied(*versions: int) -> list[Entry]:
+    """Return a journal in which an object is applied again and again, and has then these versions."""
+    journal = Journal()
+    for at, version in enumerate(versions):
+        target = target_of("PATCH", QUOTA, "application/apply-patch+yaml", {})
+        entry = journal.note("west", target, {}, 1, b"")
+        entry.status = 200 if at else 201
+        entry.answer = {"metadata": {"resourceVersion": str(version)}}
+    return list(journal)
+
+
+def test_applying_what_stands_there_already_may_be_repeated():
+    assert count_faults(applied(1), applied(*[1] * 12)) == []
+
+
+def test_applying_the_same_for_ever_is_a_loop():
+    (fault,) = count_faults(applied(1), applied(*[1] * 20))
+    assert "apply again" in fault
+
+
+def test_applying_something_else_each_time_is_a_loop_soon():
+    (fault,) = count_faults(applied(1), applied(*range(1, 7)))
+    assert "5 x change" in fault
