@@ -1,0 +1,138 @@
+"""Whatever is known when, closed bills with their corrections and the open ones come to what rating all of it once does."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from hypothesis import given, strategies as st
+
+from sublet.api.ids import ClaimUID
+from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.ledger.entry import EntryKind
+from sublet.rating.calendar import Span
+from sublet.rating.charges import charges
+from sublet.rating.grid import Grid
+from sublet.rating.model import Category, Charge
+from sublet.rating.periods import bill, due_to_close, first_month
+from tests.builders.billing import Journal
+from tests.builders.wholesale import at
+
+BEGIN = at("2026-08-31T15:00:00Z")
+DAYS = 90
+MS_PER_DAY = 24 * MS_PER_HOUR
+MONTHS = ("2026-08", "2026-09", "2026-10", "2026-11", "2026-12")
+LOOKS = [at(f"2026-{month:02d}-06T00:00:00Z") for month in (9, 10, 11)]
+"""When months that are due are closed; November is over and still open."""
+NOW = at("2026-12-06T00:00:00Z")
+ALL_TIME = Span(at("2026-07-01T00:00:00Z"), NOW)
+Sums = dict[tuple[ClaimUID, Category], tuple[int, Fraction, Fraction]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A line of the ledger, and when it comes."""
+
+    when_ms: int
+    write: Callable[[Journal], None]
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[Told]:
+    """Draw claims of three months that end, are moved and stand still, of which the ledger hears at once or weeks later."""
+    found = [Told(BEGIN - 1, _terms)]
+    for number in range(draw(st.integers(1, 3))):
+        claim, begin = f"c{number}", BEGIN + draw(st.integers(0, 40 * MS_PER_DAY))
+        rounding = draw(
+            st.sampled_from([None, {"roundUpToSeconds": 3_600, "minimumSeconds": 7_200}])
+        )
+        for sequence in range(1, draw(st.integers(1, 3)) + 1):
+            end = begin + draw(st.integers(1, 40 * MS_PER_DAY))
+            gpus, price = draw(st.integers(1, 8)), draw(st.sampled_from(["2.00", "1.111111"]))
+            floats = draw(st.booleans())
+            how = {"gpus": gpus, "price": price, "sequence": sequence}
+            found.append(Told(begin, _begun(claim, begin, rounding, floats, how)))
+            found.append(Told(end + _late(draw), _ended(claim, end, sequence)))
+            if draw(st.booleans()):
+                down = begin + draw(st.integers(0, end - begin - 1))
+                up = draw(st.integers(down + 1, end))
+                found.append(Told(up + _late(draw), _down(claim, down, up, how)))
+            begin = end + draw(st.sampled_from([0, 0, MS_PER_HOUR]))
+    if draw(st.booleans()):
+        month = draw(st.sampled_from(MONTHS[1:4]))
+        when = draw(st.integers(BEGIN + DAYS * MS_PER_DAY, NOW - 1))
+        found.append(Told(when, lambda journal: journal.adjusted(Millis(when), month, "-7.31")))
+    return found
+
+
+def _late(draw: st.DrawFn) -> int:
+    return draw(st.sampled_from([0, 0, 5, 20, 45])) * MS_PER_DAY
+
+
+def _terms(journal: Journal) -> None:
+    journal.tenant(
+        billing={"timeZone": "Europe/Madrid", "dayCutHour": 17},
+        discounts=[{"effectiveTime": BEGIN + 20 * MS_PER_DAY, "percent": 25}],
+    )
+    journal.offer("h100", ("2.00", 0), ("3.37", BEGIN + 50 * MS_PER_DAY))
+
+
+def _begun(
+    claim: str, begin: int, rounding: dict[str, int] | None, floats: bool, how: dict[str, object]
+) -> Callable[[Journal], None]:
+    def write(journal: Journal) -> None:
+        sla = {"graceSeconds": 3_600, "creditPercent": 150, "maxPercent": 60}
+        journal.reserved(claim, sequence=how["sequence"], floats=floats, rounding=rounding, sla=sla)
+        journal.begins(claim, Millis(begin), **how)
+
+    return write
+
+
+def _ended(claim: str, end: int, sequence: int) -> Callable[[Journal], None]:
+    return lambda journal: journal.ends(claim, Millis(end), sequence=sequence)
+
+
+def _down(claim: str, begin: int, end: int, how: dict[str, object]) -> Callable[[Journal], None]:
+    return lambda journal: journal.held(
+        claim, Millis(begin), Millis(end), kind=EntryKind.DOWNTIME, **how | {"gpus": 1}
+    )
+
+
+def told(story: Iterable[Told]) -> Journal:
+    """Return the ledger of a story up to now, in which months were closed when they were due."""
+    looks = [Told(when, _closing(Millis(when))) for when in LOOKS]
+    journal = Journal()
+    for each in sorted([*story, *looks], key=lambda x: x.when_ms):
+        if each.when_ms < NOW:
+            each.write(journal)
+    return journal
+
+
+def _closing(when: Millis) -> Callable[[Journal], None]:
+    def write(journal: Journal) -> None:
+        while due := due_to_close(journal.books(), journal.tenancy(), when, after_days=3):
+            journal.closed(due[0], when)
+
+    return write
+
+
+def sums(given_: Iterable[Charge]) -> Sums:
+    found: Sums = defaultdict(lambda: (0, Fraction(0), Fraction(0)))
+    for c in given_:
+        quantity, amount, listed = found[c.claim_uid, c.category]
+        found[c.claim_uid, c.category] = (
+            quantity + c.gpu_milliseconds, amount + c.amount, listed + c.list_amount,
+        )  # fmt: skip
+    return {key: value for key, value in found.items() if any(value)}
+
+
+@given(stories())
+def test_bills_of_all_months_are_what_rating_all_time_at_once_gives(story: list[Told]):
+    journal = told(story)
+    books, tenancy = journal.books(), journal.tenancy()
+    first = first_month(tenancy)
+    assert first is not None
+
+    months = [m for m in MONTHS if m >= first]
+    billed = [c for month in months for c in bill(books, tenancy, month, NOW).charges]
+    assert sums(billed) == sums(charges(tenancy, ALL_TIME, Grid.NONE, NOW))
