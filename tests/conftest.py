@@ -1,12 +1,12 @@
 """Fixtures that all tests share."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
-from tests.harness.stack import Stack, start_stack
+from tests.harness.shared import borrow_stack, stop_shared
+from tests.harness.stack import Stack
 
 # on a busy machine any example may take long; what hangs is ended by the test's own limit
 settings.register_profile("sublet", deadline=None)
@@ -15,8 +15,12 @@ settings.load_profile("sublet")
 
 @pytest.fixture(scope="module")
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """A hub and leased clusters of the module's own, installed and empty of nodes: those in its LEASED, else two."""
-    name = f"{request.module.__name__.rsplit('.', 1)[-1]}-{os.getpid()}"
-    running = start_stack(name, leased=getattr(request.module, "LEASED", ("west", "east")))
+    """A hub and two leased clusters, installed and empty of nodes, for the module alone until it ends."""
+    running = borrow_stack(request.module.__name__.rsplit(".", 1)[-1])
     yield running
     running.stop()
+
+
+def pytest_sessionfinish() -> None:
+    """Stop the planes that modules have shared."""
+    stop_shared()

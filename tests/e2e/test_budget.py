@@ -18,7 +18,6 @@ from tests.harness.waiting import stays, wait_for
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
-LEASED = ("west",)
 HOUR = 3_600
 LEFT = 12
 """Hours of the month that are left when the operator starts."""

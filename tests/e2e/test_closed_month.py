@@ -23,7 +23,6 @@ from tests.integration.cli.program import Program
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(300)]
 
 ACME = "acme"
-LEASED = ("west",)
 CLOSED_AFTER = timedelta(days=4)
 """Later than the grace that periods have for late evidence."""
 

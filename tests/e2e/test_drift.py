@@ -6,7 +6,6 @@ cluster; one claim for each wound.
 
 import base64
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,8 @@ from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import Stack, condition, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import Stack, condition
 from tests.harness.tenants import pod, write_access
 from tests.harness.waiting import stays, wait_for
 from tests.harness.wounds import OPERATOR, let_go, patch, strip_node, unguarded
@@ -77,7 +77,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    stack = start_stack(f"drift-{os.getpid()}", leased=("west",))
+    stack = borrow_stack("drift", leased=("west",))
     operator = OperatorProcess(stack, SUBLET_DRIFT_SECONDS="1")
     try:
         yield _wounded(World(stack, operator))

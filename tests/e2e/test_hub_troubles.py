@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +18,8 @@ from tests.harness.kubelet import HandKubelet
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
 from tests.harness.server import restart_api_server
-from tests.harness.stack import Stack, condition, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import Stack, condition
 from tests.harness.tenants import pod
 from tests.harness.waiting import stays, wait_for
 
@@ -30,7 +30,7 @@ ACME = "acme"
 
 @pytest.fixture(scope="module")
 def operator() -> Iterator[OperatorProcess]:
-    stack = start_stack(f"hub-troubles-{os.getpid()}", leased=("west",))
+    stack = borrow_stack("hub-troubles", leased=("west",))
     running = OperatorProcess(stack, SUBLET_LEASE_SECONDS="15")
     try:
         stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})

@@ -9,7 +9,8 @@ from tests.builders.api import LONG_AGO, claim, gpu_class, lease, tenant
 from tests.harness.kubelet import HandKubelet
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import Stack, condition, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import Stack, condition
 from tests.harness.waiting import stays, wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
@@ -20,7 +21,7 @@ NODES = ("n0", "n1", "n2", "n3")
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    running = start_stack("ill-nodes", leased=("west",))
+    running = borrow_stack("ill-nodes", leased=("west",))
     yield running
     running.stop()
 

@@ -11,7 +11,8 @@ from tests.builders.nodes import gpu_node
 from tests.harness.ledger import facts_in
 from tests.harness.postgres import PostgresServer, postgres_server
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import Stack, condition, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import Stack, condition
 from tests.harness.waiting import stays, wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.postgres, pytest.mark.timeout(400)]
@@ -27,7 +28,7 @@ def store() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    running = start_stack("ledger-away", leased=("west",))
+    running = borrow_stack("ledger-away", leased=("west",))
     yield running
     running.stop()
 

@@ -17,7 +17,8 @@ from tests.harness.frozen import away
 from tests.harness.hours import Hours
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import Stack, condition, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import Stack, condition
 from tests.harness.waiting import stays, wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(600)]
@@ -29,7 +30,7 @@ LONG = 90.0
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    running = start_stack("lost", leased=("west",))
+    running = borrow_stack("lost", leased=("west",))
     running.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})
     running.apply("west", *(gpu_node(f"n{i}") for i in range(2)))
     running.apply("hub", gpu_class(), tenant())

@@ -1,6 +1,5 @@
 """A hub that is older than the ledger, as after a restored backup: nothing is taken back without a person's word."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,8 @@ from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.ledger import add_fact, facts_in
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import Stack, condition, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import Stack, condition
 from tests.harness.waiting import stays, wait_for
 from tests.harness.wounds import let_go, patch
 
@@ -24,7 +24,7 @@ ACME = "acme"
 
 @pytest.fixture(scope="module")
 def operator() -> Iterator[OperatorProcess]:
-    stack = start_stack(f"rewound-{os.getpid()}", leased=("west",))
+    stack = borrow_stack("rewound", leased=("west",))
     operator = OperatorProcess(stack, SUBLET_DRIFT_SECONDS="1")
     try:
         stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})

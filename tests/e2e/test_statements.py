@@ -16,7 +16,6 @@ from tests.integration.cli.program import Program
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(300)]
 
 ACME = "acme"
-LEASED = ("west",)
 
 
 @pytest.fixture(scope="module")

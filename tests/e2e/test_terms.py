@@ -18,7 +18,6 @@ from tests.harness.waiting import wait_for
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
-LEASED = ("west",)
 NOW = Millis(int(time.time() // 60 * 60 * 1_000))
 CANCELLATION = {"freeBeforeStartSeconds": 3600, "chargePercent": 50}
 

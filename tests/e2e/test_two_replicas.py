@@ -17,7 +17,8 @@ from tests.harness.ledger import facts_in
 from tests.harness.postgres import PostgresServer, postgres_server
 from tests.harness.process import OperatorProcess
 from tests.harness.relay import relayed
-from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig
 from tests.harness.waiting import stays, wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.postgres, pytest.mark.timeout(400)]
@@ -36,7 +37,7 @@ def store() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    running = start_stack(f"replicas-{os.getpid()}", leased=("west",))
+    running = borrow_stack("replicas", leased=("west",))
     running.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})
     running.apply("west", *(gpu_node(f"n{i}") for i in range(NODES)))
     running.apply("hub", lease("west", committed=NODES * 8), gpu_class(), tenant())

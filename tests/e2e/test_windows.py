@@ -17,7 +17,6 @@ from tests.harness.waiting import stays, wait_for
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME = "acme"
-LEASED = ("west",)
 HOUR = 3_600
 
 

@@ -13,7 +13,8 @@ from tests.builders.api import claim, gpu_class, lease, tenant, uid_of
 from tests.builders.nodes import gpu_node
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess, kill_at_write, start_again
-from tests.harness.stack import NAMESPACE as SYSTEM, Stack, condition, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import NAMESPACE as SYSTEM, Stack, condition
 from tests.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
@@ -24,7 +25,7 @@ STRANGER = uid_of("a claim of another hub")
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    running = start_stack("give-back", leased=("west",))
+    running = borrow_stack("give-back", leased=("west",))
     running.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})
     running.apply("west", *(gpu_node(f"n{i}") for i in range(3)))
     running.apply("hub", lease("west", committed=24), gpu_class(), tenant())

@@ -1,6 +1,5 @@
 """Two operators at work at once, without election: no node is ever given twice, with and without the belt policy."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 
@@ -10,7 +9,8 @@ from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import Stack, condition, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import Stack, condition
 from tests.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
@@ -22,9 +22,7 @@ CLAIMS = 14
 
 @pytest.fixture(scope="module", params=[True, False], ids=["with the belt", "without the belt"])
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    running = start_stack(
-        f"two-{request.param}-{os.getpid()}", belt=request.param, leased=("west",)
-    )
+    running = borrow_stack("two", leased=("west",), belt=request.param)
     yield running
     running.stop()
 

@@ -49,7 +49,7 @@ class World(Hand):
             config = self.stack.running.kubeconfig(plane)
             self.api[plane] = ApiServer(await hub_endpoint(kubeconfig=str(config)))
             self.proxies[plane] = Proxy(
-                plane, self.api[plane].endpoint.server, self.stack.folder / plane / "ca.crt",
+                plane, self.api[plane].endpoint.server, self.stack.running.folder / plane / "ca.crt",
                 journal=self.journal, trouble=self.trouble, pids=self.operators.pids, writing=self.writing,
             )  # fmt: skip
             await self.proxies[plane].start(certificates)

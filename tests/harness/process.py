@@ -23,6 +23,7 @@ class OperatorProcess:
         self._module = module
         self._settings = settings
         self._process: Forked | None = None
+        stack.at_stop(self.kill)
 
     def start(self, **extra: str) -> "OperatorProcess":
         """Start the process and wait until it is ready (or has ended)."""

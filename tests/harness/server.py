@@ -13,7 +13,7 @@ from tests.planes.plane import RESPAWN
 
 def restart_api_server(stack: Stack, plane: str) -> None:
     """Kill a plane's API server and wait until its successor answers."""
-    (stack.folder / plane / RESPAWN).touch()
+    (stack.running.folder / plane / RESPAWN).touch()
     old = api_server_pid(stack, plane)
     os.kill(old, signal.SIGKILL)
     wait_for("another server", lambda: _is_another(stack, plane, old), seconds=20)

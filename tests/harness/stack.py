@@ -5,6 +5,7 @@ import base64
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Stack:
 
     running: planes.RunningSet
     _admins: dict[str, Admin] = field(default_factory=dict, repr=False, compare=False)
+    _endings: list[Callable[[], None]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -56,7 +58,8 @@ class Stack:
             [str(find("kubectl")), "--kubeconfig", str(config), *arguments],
             input=given, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        ended = "" if planes.running(self.folder.name) else planes.last_words(self.folder.name)
+        name = self.running.folder.name
+        ended = "" if planes.running(name) else planes.last_words(name)
         assert done.returncode == 0 or not check, (
             f"kubectl {' '.join(arguments)}: {done.stderr}{ended}"
         )
@@ -106,10 +109,21 @@ class Stack:
         names = [n["metadata"]["name"] for n in found if not n["metadata"].get("deletionTimestamp")]
         return [n for n in names if not n.startswith("sublet-00000000-")]
 
-    def stop(self) -> None:
-        """Stop the planes."""
+    def at_stop(self, end: Callable[[], None]) -> None:
+        """Have something ended before the planes are: an operator that would outlive them."""
+        self._endings.append(end)
+
+    def leave(self) -> None:
+        """End what was started on the planes."""
+        for end in reversed(self._endings):
+            end()
+        self._endings.clear()
         for admin in self._admins.values():
             admin.close()
+
+    def stop(self) -> None:
+        """End what was started on the planes, and the planes."""
+        self.leave()
         planes.stop(self.running.folder.name)
 
 
@@ -129,16 +143,28 @@ def start_stack(
     """
     hub = "hub+nodes" if hub_nodes else "hub"
     stack = Stack(planes.start(name, [hub, *leased], keep=False, durable=durable, audited=audited))
+    install(stack, leased, options, belt=belt)
+    return stack
+
+
+def install(
+    stack: Stack, leased: tuple[str, ...], options: LeasedOptions = ONBOARDED, *, belt: bool = True
+) -> None:
+    """Install Sublet on planes where nothing of it is, and wait until it acts."""
     crds = [yaml.safe_load(p.read_text()) for p in sorted((ROOT / "crds").glob("*.yaml"))]
     stack.apply("hub", *crds)
-    asyncio.run(_install(stack, leased, options, belt=belt))
+    asyncio.run(_prepare(stack, leased, options, belt=belt))
     token = stack.kubectl(
         "hub", "-n", NAMESPACE, "create", "token", "sublet", "--duration=24h"
     ).strip()
     _write_operator_kubeconfig(stack, token)
     stack.kubectl("hub", "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    wait_until_served(stack)
+
+
+def wait_until_served(stack: Stack) -> None:
+    """Wait until the hub serves our kinds."""
     wait_for("the hub serves the kinds", lambda: _serves_kinds(stack))
-    return stack
 
 
 def _serves_kinds(stack: Stack) -> bool:
@@ -163,7 +189,7 @@ def leased_kubeconfig(stack: Stack, name: str) -> Path:
     return path
 
 
-async def _install(
+async def _prepare(
     stack: Stack, leased: tuple[str, ...], options: LeasedOptions, *, belt: bool
 ) -> None:
     async with ApiServer(
@@ -177,16 +203,21 @@ async def _install(
                 token = await take_token(api, NAMESPACE, rotate=False)
                 secret = hub_secret(name, NAMESPACE, kubeconfig(api, token))
                 await hub.apply(path_of(secret), secret)
-                async with api.with_token(token) as operator:
-                    deadline = time.monotonic() + 15
-                    while fault := await find_isolation_fault(operator):
-                        assert time.monotonic() < deadline, fault
-                        await asyncio.sleep(0.2)
+                await prove_isolation(api, token)
                 if not belt:
-                    await _loosen(api)
+                    await loosen(api)
 
 
-async def _loosen(api: ApiServer) -> None:
+async def prove_isolation(api: ApiServer, token: str) -> None:
+    """Wait until a leased cluster's policies act, seen as the operator sees them; AssertionError says what is wrong."""
+    async with api.with_token(token) as operator:
+        deadline = time.monotonic() + 15
+        while fault := await find_isolation_fault(operator):
+            assert time.monotonic() < deadline, fault
+            await asyncio.sleep(0.2)
+
+
+async def loosen(api: ApiServer) -> None:
     """Make the belt policy let everything pass, its digest with it: the lock alone must hold then."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/sublet-node-invariants"
     binding = await api.get(path)

@@ -23,6 +23,8 @@ _HEARTBEAT_SECONDS = 1_200
 """Life of a simulated node's Lease, renewed at a quarter of it: thousands of nodes must not use the cores up."""
 _GO = {"GOMAXPROCS": "2", "GOGC": "800", "GOMEMLIMIT": "1GiB"}
 """Fewer garbage collections, which else use a fifth of the cores; the limit bounds what that costs in memory."""
+STORE = "etcd.url"
+"""A file of this name in a plane's folder says where its etcd listens."""
 RESPAWN = "respawn"
 """A file of this name in a plane's folder: what dies there is started again."""
 _PR_SET_PDEATHSIG = 1
@@ -60,6 +62,7 @@ class Plane:
         self._write_kubeconfig(token)
         etcd = f"http://127.0.0.1:{etcd_port}"
         peer = f"http://127.0.0.1:{peer_port}"
+        (self.folder / STORE).write_text(etcd)
         self._start("etcd", [
             f"--data-dir={self.folder}/etcd", f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}",
             f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",

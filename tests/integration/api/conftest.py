@@ -1,20 +1,19 @@
 """A hub alone: what these tests ask is asked of its API server, no leased cluster takes part."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.builders.api import claim
-from tests.harness.stack import Stack, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import Stack
 from tests.harness.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
 def hub(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The hub of the module's own, installed, with the namespace of the builders' claims."""
-    name = f"{request.module.__name__.rsplit('.', 1)[-1]}-{os.getpid()}"
-    running = start_stack(name, leased=())
+    running = borrow_stack(request.module.__name__.rsplit(".", 1)[-1], leased=())
     try:
         running.kubectl("hub", "create", "namespace", "acme")
         running.apply("hub", claim("probe"))

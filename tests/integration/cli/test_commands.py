@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from tests.builders.api import claim, lease, uid_of
-from tests.harness.stack import NAMESPACE, Stack, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import NAMESPACE, Stack
 from tests.integration.cli.program import PROGRAM, Program
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
@@ -24,7 +25,7 @@ COMMANDS = (("top",), ("coverage",), ("explain", "train", "-n", ACME), ("kubecon
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """A hub alone, without an operator: what it would write is written by hand."""
-    hub = start_stack(f"test_commands-{os.getpid()}", leased=())
+    hub = borrow_stack("commands", leased=())
     hub.apply("hub", *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in (ACME, "other")))  # fmt: skip
     hub.apply("hub", claim("train", ACME, gpus=8), claim("waits", ACME, gpus=999))
     hub.apply("hub", lease("west", prices=[price("2026-01-01", "2.35"), price("2099-01-01", "9.99")]))  # fmt: skip

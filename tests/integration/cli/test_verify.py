@@ -1,7 +1,6 @@
 """`sublet verify` on a real system: sound while the operator runs, and each wound by hand is named."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from tests.builders.api import claim, gpu_class, lease, tenant, uid_of
 from tests.builders.nodes import gpu_node
 from tests.harness.ledger import count_lines
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig
 from tests.harness.waiting import wait_for
 from tests.integration.cli.program import Done, Program, operator_kubeconfig_for
 
@@ -25,7 +25,7 @@ STRANGER = uid_of("a claim that nobody made")
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     # without the belt, which refuses most of the wounds
-    running = start_stack(f"verify-{os.getpid()}", leased=("west",), belt=False)
+    running = borrow_stack("verify", leased=("west",), belt=False)
     yield running
     running.stop()
 

@@ -11,7 +11,8 @@ from sublet.hub.leader import LEASE_NAME, Leadership
 from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer
 from tests.harness.fake_api import eventually
-from tests.harness.stack import NAMESPACE, Stack, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import NAMESPACE, Stack
 
 pytestmark = pytest.mark.planes
 
@@ -21,7 +22,7 @@ PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE_NAME}
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    running = start_stack("leader", leased=())
+    running = borrow_stack("leader", leased=())
     yield running
     running.stop()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +15,8 @@ from sublet.manifests.render import leased_cluster
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import ONBOARDED, Stack, condition, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import ONBOARDED, Stack, condition
 from tests.harness.waiting import stays, wait_for
 from tests.integration.cli.program import Program
 
@@ -30,7 +30,7 @@ EACH = [*(("validating", n) for n in VALIDATING), *(("mutating", n) for n in MUT
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    running = start_stack(f"drift-{os.getpid()}", leased=("west",))
+    running = borrow_stack("policies", leased=("west",))
     try:
         running.kubectl("hub", "create", "namespace", ACME)
         running.apply("west", gpu_node("n0"), gpu_node("n1"))

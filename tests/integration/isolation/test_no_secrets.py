@@ -7,7 +7,6 @@ copies, and the ledger's file.
 
 import base64
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,8 @@ from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.hours import Hours
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import NAMESPACE, Stack, condition, operator_kubeconfig, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import NAMESPACE, Stack, condition, operator_kubeconfig
 from tests.harness.tenants import write_access
 from tests.harness.waiting import wait_for
 from tests.integration.isolation.tenancy import ACME, GLOBEX
@@ -51,7 +51,7 @@ class Life:
 
 @pytest.fixture(scope="module")
 def life() -> Iterator[Life]:
-    stack = start_stack(f"secrets-{os.getpid()}", leased=("west",))
+    stack = borrow_stack("secrets", leased=("west",))
     hours = Hours(stack)
     records = stack.folder / "passes"
     operator = OperatorProcess(

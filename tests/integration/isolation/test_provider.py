@@ -1,7 +1,6 @@
 """A landlord whose cluster lies to a real operator: its lease says so, and another landlord's lease sells on as before."""
 
 import base64
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from tests.harness.fake_api import Answer
 from tests.harness.hostile import ANYWHERE, NODES, a_node, blackhole, drip, flood, garbage
 from tests.harness.hostile_cluster import KUBE_SYSTEM, HostileCluster, serving
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import NAMESPACE, Stack, condition, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import NAMESPACE, Stack, condition
 from tests.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -38,7 +38,7 @@ class Landlords:
 
 @pytest.fixture(scope="module")
 def landlords() -> Iterator[Landlords]:
-    stack = start_stack(f"provider-{os.getpid()}", leased=("west",))
+    stack = borrow_stack("provider", leased=("west",))
     operator = OperatorProcess(stack)
     try:
         operator.start()  # before the liar's thread: a process is forked

@@ -1,7 +1,6 @@
 """Who may approve a claim, on a real hub: whoever has the verb, for this claim alone, under their own name."""
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +8,8 @@ import pytest
 
 from sublet.api.approval import APPROVED, APPROVED_BY
 from tests.builders.api import claim, lease
-from tests.harness.stack import Stack, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import Stack
 from tests.harness.waiting import wait_for
 from tests.integration.cli.program import Program
 
@@ -23,7 +23,7 @@ ONLY_APPROVERS = "only who has the right to `approve` this gpuclaim"
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Stack]:
     """A hub with a tenant who may edit a namespace and a person who may approve claims."""
-    running = start_stack(f"approval-{os.getpid()}", leased=())
+    running = borrow_stack("approval", leased=())
     try:
         running.kubectl("hub", "create", "namespace", ACME)
         running.kubectl("hub", "-n", ACME, "create", "rolebinding", "t", "--clusterrole=admin", "--user=tess")  # fmt: skip

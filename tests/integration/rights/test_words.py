@@ -1,14 +1,14 @@
 """Who may give their word that a cluster is lost or a release is done: whoever has the verb, for this very object alone."""
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.builders.api import LONG_AGO, claim, lease
-from tests.harness.stack import NAMESPACE as SYSTEM, Stack, start_stack
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import NAMESPACE as SYSTEM, Stack
 from tests.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
@@ -22,7 +22,7 @@ ONLY_LOST = "only who has the right to `declare-lost` this gpulease"
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Stack]:
     """A hub with a tenant who may edit a namespace and a person whose word counts."""
-    running = start_stack(f"words-{os.getpid()}", leased=())
+    running = borrow_stack("words", leased=())
     try:
         running.kubectl("hub", "create", "namespace", ACME)
         running.kubectl("hub", "-n", ACME, "create", "rolebinding", "t", "--clusterrole=admin", "--user=tess")  # fmt: skip
