@@ -49,6 +49,7 @@ simulate: setup ## Play simulated histories, SEEDS of them (10000); writes build
 generate: setup ## Write everything that is generated: CRDs and the chart's copies.
 	@$(BIN)/python -m sublet.crdgen
 	@$(BIN)/python -m sublet.manifests
+	@$(BIN)/python -m tools.dashboards
 
 verify: generate ## Regenerate, check everything without running it, and fail on a dirty tree.
 	$(BIN)/ruff format --check .
