@@ -8,8 +8,10 @@ import yaml
 from tests.harness.helm import CHART
 
 RULES = CHART / "rules"
-LENGTH = 200
-"""Minutes of a test; looked at after three hours."""
+STEP = 5
+"""Minutes from one sample to the next."""
+LENGTH = 40
+"""Samples of a test; looked at after three hours."""
 AT = "3h"
 AT_SECONDS = 3 * 3_600
 
@@ -45,14 +47,14 @@ def always(value: float) -> str:
 
 def rising(per_minute: float) -> str:
     """Return a counter."""
-    return f"0+{per_minute:g}x{LENGTH}"
+    return f"0+{STEP * per_minute:g}x{LENGTH}"
 
 
 def promtool_test(name: str, series: Series, firing: dict[str, Case]) -> dict[str, Any]:
     """Return one of promtool's tests: of all alerts only those in `firing` are there, with exactly these words."""
     return {
         "name": name,
-        "interval": "1m",
+        "interval": f"{STEP}m",
         "input_series": [{"series": k, "values": v} for k, v in series.items() if v],
         "alert_rule_test": [
             {
