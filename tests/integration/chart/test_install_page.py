@@ -21,7 +21,7 @@ def blocks() -> list[dict[str, Any]]:
 def test_values_that_it_shows_are_taken(tmp_path: Path):
     values = [x for x in blocks() if "kind" not in x]
 
-    assert len(values) == 2
+    assert len(values) == 3
     for number, shown in enumerate(values):
         path = tmp_path / f"{number}.yaml"
         path.write_text(yaml.safe_dump(shown))
