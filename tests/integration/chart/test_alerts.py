@@ -1,15 +1,11 @@
 """Each alert fires for its own trouble, says it in words, and is silent in health and in every other trouble."""
 
 import re
-import shlex
-import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
-from sublet.cli import main
 from tests.harness.prometheus import promtool
 from tests.integration.chart.rules import (
     AT_SECONDS,
@@ -177,29 +173,3 @@ def test_every_alert_has_a_runbook_with_what_it_means_what_to_look_at_and_what_t
             "Do",
         ], name
         assert f"`{alerts()[name]['labels']['severity']}`" in body, name
-
-
-def commands() -> dict[str, list[str]]:
-    """Return the commands of `sublet` that runbooks give: name -> options that they name."""
-    found: dict[str, list[str]] = {}
-    for line in re.findall(r"^sublet .+", RUNBOOKS.read_text(), flags=re.MULTILINE):
-        _, first, *rest = shlex.split(line)
-        group = first in ("ledger", "export")
-        name = f"{first} {rest.pop(0)}" if group else first
-        found.setdefault(name, []).extend(x for x in rest if x.startswith("-"))
-    return found
-
-
-@pytest.mark.parametrize("name", commands())
-def test_a_command_of_a_runbook_is_there_with_its_options(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(sys, "argv", ["sublet", *name.split(), "--help"])
-    with suppress(SystemExit):
-        main()
-
-    said = capsys.readouterr()
-    assert said.err == ""
-    assert f"Usage: sublet {name} " in said.out
-    assert [x for x in commands()[name] if x not in said.out] == []
