@@ -8,13 +8,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # what pip says, one short line for each package
 STEPS := sed -u -n -E 's/^(Collecting|Installing collected packages|Successfully installed) ?([^ ]*).*/  \1 \2/p'
 
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate
+
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
+export IMAGE PYTHON_IMAGE PYTHON_DIGEST BUILDER
 SEEDS ?= 10000
 
-.PHONY: help setup planes demo test unit verify generate bench faults simulate planes-up planes-down lock clean
+.PHONY: help setup planes demo test unit verify generate bench faults simulate planes-up planes-down lock image sbom clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +53,7 @@ simulate: setup ## Play simulated histories, SEEDS of them (10000); writes build
 generate: setup ## Write everything that is generated: CRDs and the chart's copies.
 	@$(BIN)/python -m sublet.crdgen
 	@$(BIN)/python -m sublet.manifests
+	@$(BIN)/python -m tools.dashboards
 
 verify: generate ## Regenerate, check everything without running it, and fail on a dirty tree.
 	$(BIN)/ruff format --check .
@@ -68,9 +73,18 @@ planes-down: setup ## Stop them.
 
 lock: setup ## Pin all dependencies again, with hashes and without download addresses.
 	@$(PIP) install --quiet pip-tools
-	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate \
-		--extra dev --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --upgrade --extra dev --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --constraint requirements.lock --output-file tools/image/runtime.lock pyproject.toml
+	@$(COMPILE) --constraint requirements.lock --output-file tools/image/build.lock tools/image/build.in
+
+image: ## Build the operator's image. IMAGE=name PYTHON_IMAGE=base PYTHON_DIGEST=sha256:… BUILDER=podman choose.
+	@tools/image/build
+
+sbom: setup ## Write what Python packages the image has (CycloneDX) to build/sbom.json.
+	@mkdir -p build
+	@PYTHONWARNINGS=ignore "$$($(BIN)/python -c 'from tests.harness.apart import find; print(find("sbom", "cyclonedx-py"))')" requirements \
+		--pyproject pyproject.toml --output-reproducible --output-file build/sbom.json tools/image/runtime.lock
+	@echo "build/sbom.json: written"
 
 clean: ## Remove what was built here; the cache of control planes stays.
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

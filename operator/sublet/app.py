@@ -131,6 +131,7 @@ class Operator:
             self.clock,
             every_seconds=settings.statement_seconds,
             close_after_days=settings.close_after_days,
+            failing=self.timings.statements_failing,
         )
         self.events = HubEvents(hub, self.clock, settings.identity)
         self.leadership = Leadership(

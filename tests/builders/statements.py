@@ -1,5 +1,6 @@
 """A keeper of statements over a hub in memory and a ledger on disk, and a first story for it."""
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -75,6 +76,8 @@ class Keeping:
         self.ledger = SqlLedger(f"sqlite:///{folder}/ledger.sqlite")
         self.now_ms = at(SEPTEMBER)
         self._written = 0
+        self.said: asyncio.Queue[bool] = asyncio.Queue()
+        """Whether something is failing, after each look that nobody asked for."""
         self.keeper = self.another()
 
     def another(self) -> Statements:
@@ -82,15 +85,18 @@ class Keeping:
         hub, clock = self.hub, SimpleNamespace(now_ms=lambda: self.now_ms)
         kept: Any = hub
         ticks: Any = clock
-        return Statements(kept, self.ledger, ticks, every_seconds=3_600, close_after_days=3)
+        return Statements(
+            kept, self.ledger, ticks, every_seconds=3_600, close_after_days=3,
+            failing=self.said.put_nowait,
+        )  # fmt: skip
 
-    async def look(self, when: str | None = None, keeper: Statements | None = None) -> None:
-        """Write what is new in the journal, and look."""
+    async def look(self, when: str | None = None, keeper: Statements | None = None) -> bool:
+        """Write what is new in the journal, and look; return whether everything could be made and written."""
         self.now_ms = Millis(at(when)) if when else self.now_ms
         new = self.journal.entries[self._written :]
         self._written = len(self.journal.entries)
         await self.ledger.append([e.fact for e in new], self.journal.texts)
-        await (keeper or self.keeper).look()
+        return await (keeper or self.keeper).look()
 
 
 def sold() -> Journal:

@@ -18,16 +18,17 @@ from tests.planes.binaries import find
 class PrometheusServer:
     """The server's process; it forgets everything when its folder goes."""
 
-    def __init__(self, folder: Path, target: str, token: str, rules: Path | None = None) -> None:
+    def __init__(self, folder: Path, target: str, token: str, *rules: Path) -> None:
+        """Scrape targets, separated by blanks."""
         self._url = f"http://127.0.0.1:{_free_port()}"
         config = {
             "global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"},
-            "rule_files": [str(rules)] if rules else [],
+            "rule_files": [str(path) for path in rules],
             "scrape_configs": [
                 {
                     "job_name": "sublet",
                     "authorization": {"type": "Bearer", "credentials": token},
-                    "static_configs": [{"targets": [target]}],
+                    "static_configs": [{"targets": target.split()}],
                 }
             ],
         }

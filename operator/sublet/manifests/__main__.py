@@ -1,4 +1,4 @@
-"""`python -m sublet.manifests`: write the chart's copies of CRDs, rights and policies. The source is this package."""
+"""`python -m sublet.manifests`: write what is generated of the chart: CRDs, rights, policies, the values' schema, README's tables. The source is this package."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from sublet.manifests.chart import write_chart
 
 def main() -> int:
     """Write what differs; return the exit status."""
-    for path in write_chart(Path("crds"), Path("charts/sublet/templates/generated")):
+    for path in write_chart(Path("crds"), Path("charts/sublet")):
         print(f"{path}: written")
     return 0
 

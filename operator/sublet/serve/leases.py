@@ -40,6 +40,14 @@ def lease_gauges(observed: Observed) -> Iterator[Metric]:
             ((x.metadata.name,), _count(x, name)) for x in leases if x.status.inventory is not None
         ]
         yield gauge(f"sublet_lease_{name}_gpus", text, ["lease"], rows)
+    conditions = [
+        ((x.metadata.name, c.type, c.status.value), 1.0)
+        for x in leases
+        for c in x.status.conditions
+    ]
+    text = "1 for each condition of a lease and its status."
+    labels = ["lease", "condition", "status"]
+    yield gauge("sublet_lease_status_condition", text, labels, conditions)
     ends = [
         ((x.metadata.name,), x.spec.term.end_time / MS_PER_SECOND)
         for x in leases

@@ -1,6 +1,6 @@
 """What the operator notes of its own work as it goes: durations, exports, what waits to be sent.
 
-Written by the loop, the binder, the outbox and the export's schedule; begins anew with each process.
+Written by the loop, the binder, the outbox, the export's schedule and the keeper of statements; begins anew with each process.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -35,6 +35,8 @@ class Timings:
         """Only where there is a sink, and only on the replica that sends."""
         self._failing: Gauge | None = None
         """Only where there is a schedule, and only on the replica that exports."""
+        self._statements: Gauge | None = None
+        """Only on the replica that writes them."""
         self._exported = Gauge(
             "sublet_export_last_success_timestamp_seconds",
             "When an export was last written whole.",
@@ -76,6 +78,16 @@ class Timings:
                 registry=self.registry,
             )
         self._failing.set(is_failing)
+
+    def statements_failing(self, is_failing: bool) -> None:
+        """Record whether a billing period that is due isn't closed, or a statement isn't as the ledger says."""
+        if self._statements is None:
+            self._statements = Gauge(
+                "sublet_statements_failing",
+                "1 while a period that is due can't be closed or a statement can't be written; it is tried again.",
+                registry=self.registry,
+            )
+        self._statements.set(is_failing)
 
     def took(self, step: str, seconds: float) -> None:
         """Record one step."""

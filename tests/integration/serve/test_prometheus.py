@@ -25,6 +25,7 @@ from tests.builders.sales import sold
 from tests.builders.wholesale import Scribe
 from tests.harness.fake_api import fake_api
 from tests.harness.prometheus import PrometheusServer, promtool
+from tests.integration.chart.queries import everything
 from tests.planes.binaries import ROOT
 
 HOUR = 3_600_000
@@ -208,3 +209,21 @@ def test_promtool_takes_the_rules():
 
 def test_the_rules_do_what_they_say():
     promtool("test", "rules", ROOT / "tests/integration/serve/recording_test.yaml")
+
+
+async def test_two_replicas_answer_every_query_of_alerts_rules_and_dashboards(
+    operator: Listening, tmp_path: Path
+):
+    replicas = f"127.0.0.1:{operator.port} localhost:{operator.port}"
+    alerts = ROOT / "charts/sublet/rules/alerts.yaml"
+    server = await asyncio.to_thread(PrometheusServer, tmp_path, replicas, "good", RULES, alerts)
+    try:
+        await until("both are scraped", lambda: len(server.query("sublet_build_info")) == 2)
+        asked = everything().items()
+        answers = {what: await asyncio.to_thread(server.query, expr) for what, expr in asked}
+    finally:
+        server.stop()
+
+    # of two replicas that show the same 16 GPUs are no 32
+    assert answers["book: Committed GPUs 0"] == [({}, 16)]
+    assert answers["book: Held by claims 1"] == [({}, 8)]

@@ -1,10 +1,12 @@
 """Statements are what the ledger says, written where they differ; periods are closed once, and stay as they were billed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from sublet.hub.statements import keeper
 from sublet.hub.statements.wanted import Unmade, Wanted, wanted
 from sublet.ledger.entry import EntryKind
 from sublet.rating.tenancy import tenancy_of
@@ -109,12 +111,27 @@ async def test_without_a_rate_nothing_is_closed_and_the_statement_says_which_one
     keeping.journal.tenant("acme", uid=ACME, billing={"currency": "USD"})
     keeping.journal.begins("other", SEPTEMBER, 1, tenant=ACME, price="1", currency="EUR")
 
-    await keeping.look(OCTOBER)
+    assert not await keeping.look(OCTOBER)
 
     ready = keeping.hub.statement("acme-2026-09-usd").status.conditions[0]
     assert (ready.status, ready.reason) == ("False", "NoRate")
     assert "priced in EUR" in ready.message
     assert not [f for f in await keeping.ledger.facts() if f.kind is EntryKind.PERIOD]
+
+
+@pytest.mark.parametrize("currency", ["USD", "EUR"])
+async def test_it_says_whether_something_that_is_due_cant_be_made(keeping, monkeypatch, currency):
+    await keeping.look()
+    keeping.journal.tenant("acme", uid=ACME, billing={"currency": "USD"})
+    keeping.journal.begins("other", SEPTEMBER, 1, tenant=ACME, price="1", currency=currency)
+    await keeping.look(OCTOBER)
+    monkeypatch.setattr(keeper, "FIRST_LOOK_SECONDS", 0)
+
+    running = asyncio.create_task(keeping.keeper.run(lambda: True))
+    is_failing = await keeping.said.get()
+    running.cancel()
+
+    assert is_failing == (currency == "EUR")
 
 
 def all_of(journal: Journal, when: str = SEPTEMBER) -> list[Wanted | Unmade]:

@@ -46,6 +46,7 @@ def _families() -> Iterator[Metric]:
     timings.planned(1)
     timings.exported("parquet", 1, NOW, is_closed=True)
     timings.export_failing(False)
+    timings.statements_failing(False)
     timings.unexported(1)
     yield from timings.registry.collect()
 

@@ -57,9 +57,12 @@ class Statements:
         *,
         every_seconds: float,
         close_after_days: int,
+        failing: Callable[[bool], None],
     ) -> None:
+        """Keep statements; `failing` is told after each look whether something that is due isn't made or written."""
         self._hub, self._ledger, self._clock = hub, ledger, clock
         self._every_seconds, self._after_days = every_seconds, close_after_days
+        self._failing = failing
         self._carried = CarriedBooks(ledger)
         self._known: dict[Key, tuple[str, Wanted]] = {}
         """key -> resourceVersion at which it was seen to be as wanted, and what was"""
@@ -73,8 +76,9 @@ class Statements:
             wait = FIRST_LOOK_SECONDS
             if not leads():
                 continue
+            is_whole = False
             try:
-                await self.look()
+                is_whole = await self.look()
                 wait = self._every_seconds
             except (LedgerUnavailable, LedgerConflict, BrokenLedger, KubeError) as error:
                 structlog.get_logger().warning("statements not written", error=str(error))
@@ -82,9 +86,10 @@ class Statements:
             except Exception:  # noqa: BLE001  one bad line must not end the keeping
                 structlog.get_logger().exception("statements not written")
                 wait = self._every_seconds
+            self._failing(not is_whole)
 
-    async def look(self) -> None:
-        """Close what is due, and write what differs."""
+    async def look(self) -> bool:
+        """Close what is due, and write what differs; return whether all of it was made and written."""
         books = await self._carried.read_on()
         now_ms = self._clock.now_ms()
         for _ in range(_MOST_CLOSED):
@@ -95,8 +100,10 @@ class Statements:
             books = await self._carried.read_on()
         made = await asyncio.to_thread(_all_wanted, books, now_ms)
         live = await self._live()
+        is_whole = True
         for each in made:
             if isinstance(each, Unmade):
+                is_whole = False
                 self._note(each)
                 await self._mark_unmade(each, live)
                 continue
@@ -104,9 +111,11 @@ class Statements:
             try:
                 await self._keep(each, live.get((each.namespace, each.name)))
             except KubeError as error:
+                is_whole = False
                 structlog.get_logger().warning(
                     "statement not written", statement=f"{each.namespace}/{each.name}", error=str(error)
                 )  # fmt: skip
+        return is_whole
 
     def _closings(self, books: Books, now_ms: Millis) -> tuple[list[Any], dict[str, str]]:
         """Return the lines that close what is due, one period of each tenant, and their texts."""

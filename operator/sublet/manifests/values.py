@@ -1,0 +1,55 @@
+"""The schema of the chart's values: hand-written in values-schema.yaml, its `settings` made of the operator's own settings.
+
+So a setting that the operator learns is one that the chart takes, with the same bounds, and a misspelt one is refused by Helm before
+anything is installed. What the chart itself sets can't be set a second time; the schema says where it is set.
+"""
+
+import json
+from importlib.resources import files
+from typing import Any, Final
+
+import yaml
+
+from sublet.settings import PREFIX, Settings
+
+Schema = dict[str, Any]
+
+ELSEWHERE: Final = {
+    "namespace": "set by the chart: it is the release's namespace",
+    "identity": "set by the chart: it is the pod's name",
+    "database_url": "say ledger.store, and for PostgreSQL ledger.databaseUrlSecret",
+    "rates_file": "give the table itself in rates",
+    "events_token_file": "name the Secret in events.tokenSecret",
+}
+"""Settings that have values of their own -> which."""
+_NARROWER: Final[dict[str, Schema]] = {
+    # a free one would be found by no probe and no port-forward
+    "listen_port": {"minimum": 1},
+    "admin_port": {"minimum": 1},
+}
+
+
+def values_schema() -> str:
+    """Return values.schema.json."""
+    schema: Schema = yaml.safe_load(
+        files("sublet.manifests").joinpath("values-schema.yaml").read_text()
+    )
+    schema["properties"]["settings"] |= {
+        "additionalProperties": False,
+        "properties": {
+            f"{PREFIX}{name.upper()}": _setting(name, each)
+            for name, each in Settings.model_json_schema()["properties"].items()
+        },
+    }
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def _setting(name: str, made: Schema) -> Schema:
+    if name in ELSEWHERE:
+        return {"const": ELSEWHERE[name]}
+    kept = {k: v for k, v in made.items() if k not in ("title", "default", "anyOf")}
+    if "anyOf" in made:  # a text, or none
+        kept |= next(x for x in made["anyOf"] if x["type"] != "null")
+    if kept["type"] == "number":  # `--set` gives a decimal fraction as text
+        kept |= {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$"}
+    return kept | _NARROWER.get(name, {})
