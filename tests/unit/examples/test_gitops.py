@@ -9,6 +9,7 @@ import yaml
 from sublet.api.common import API_VERSION, GROUP
 from sublet.api.kinds import ALL_KINDS
 from sublet.binder.access import SECRET_KEY, secret_name
+from sublet.binder.argocd import CLAIM_LABEL, NAMESPACE_ANNOTATION
 from tests.builders.api import as_claim, claim
 from tests.planes.binaries import ROOT
 
@@ -143,3 +144,13 @@ def test_flux_deploys_with_the_secret_that_sublet_writes():
     assert secret == {"name": secret_name(train)}  # without a key Flux reads `value`
     assert SECRET_KEY == "value"
     assert re.fullmatch(r"sublet-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-1", kustomization["targetNamespace"])  # fmt: skip
+
+
+def test_argo_cd_finds_the_claims_and_their_namespaces_by_what_sublet_writes():
+    application_set = one("argocd/into-the-claims.yaml", "ApplicationSet")
+    (generator,) = application_set["generators"]
+    destination = application_set["template"]["spec"]["destination"]
+
+    assert generator["clusters"]["selector"]["matchExpressions"][0]["key"] == CLAIM_LABEL
+    assert f'"{NAMESPACE_ANNOTATION}"' in destination["namespace"]
+    assert "server" not in destination
