@@ -21,6 +21,12 @@ def faults_of(body: dict[str, Any]) -> list[str]:
     return list(_unknown(body, {"type": "object", "properties": schema}, body["kind"]))
 
 
+def unknown_fields(kind: str, patch: dict[str, Any]) -> list[str]:
+    """Return fields of a patch of one of our objects that its CRD doesn't have."""
+    schema = {"type": "object", "properties": {**_schemas()[kind], "metadata": {}}}
+    return [fault for fault in _unknown(patch, schema, kind) if fault.endswith("isn't in the CRD")]
+
+
 @cache
 def _schemas() -> dict[str, Any]:
     """Return kind -> the properties of its objects."""

@@ -52,10 +52,11 @@ groups:
     expr: up == 0
     for: 5m
     labels: {severity: critical}
-    annotations: {summary: A cluster is silent., runbook_url: "https://x/#lease-silent"}
+    annotations: {summary: "{{ $labels.lease }} is silent.", runbook_url: docs/runbooks.md#silent}
 """)
 
-    assert "| `LeaseSilent` | critical | 5m | A cluster is silent. ([runbook](https://x/#lease-silent)) |" in alerts_page(tmp_path)  # fmt: skip
+    row = "| `LeaseSilent` | critical | 5m | LEASE is silent. ([runbook](../runbooks.md#silent)) |"
+    assert row in alerts_page(tmp_path)
 
 
 def test_a_cell_is_one_line_whatever_is_in_it():
