@@ -58,6 +58,7 @@ NOT_RUN: Final[dict[str, str]] = {
     "kubectl run": "the same attack, with an applied pod: tests/demo/steps.py and tests/integration/isolation",
     "kubectl patch configmap argocd-cm": "needs a running Argo CD; its script is run by tests/integration/gitops",
     "make demo": "is the demo",
+    "make release-check": "needs a clean tree; its judgements are tested in tests/unit/release",
     "make test": "runs the tests",
     "python -m tests.faults": "is `make faults`; its fixed subset is in tests/faults/test_plans.py",
     "python -m tests.simulation": "is `make simulate`; its histories are in tests/simulation/test_histories.py",
