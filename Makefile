@@ -14,7 +14,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 SEEDS ?= 10000
 
-.PHONY: help setup planes demo test unit verify generate docs release-check bench faults simulate planes-up planes-down lock clean
+.PHONY: help setup planes demo test unit verify generate bench faults simulate planes-up planes-down lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,7 @@ faults: planes ## Put a fault at every write of every workload; writes build/fau
 simulate: setup ## Play simulated histories, SEEDS of them (10000); writes build/simulate.json.
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --count $(SEEDS) --out build/simulate.json
 
+.PHONY: docs release-check
 release-check: planes ## Is what is committed fit to be released? Versions, changelog, wheel, sdist, chart, image inputs, site.
 	@$(BIN)/python -m tools.release
 
@@ -53,9 +54,9 @@ docs: setup ## Build the documentation site into build/site.
 	@$(BIN)/python -m tools.site
 
 generate: setup ## Write everything that is generated: CRDs, the chart's copies, reference pages.
+	@$(BIN)/python -m tools.docsgen
 	@$(BIN)/python -m sublet.crdgen
 	@$(BIN)/python -m sublet.manifests
-	@$(BIN)/python -m tools.docsgen
 
 verify: generate ## Regenerate, check everything without running it, and fail on a dirty tree.
 	$(BIN)/ruff format --check .
