@@ -14,6 +14,7 @@ from tests.builders.markdown import Block, blocks, pages, words_of_code
 
 PROGRAMS = ("sublet", "kubectl", "make", "helm", "python", ".venv/bin/python", "focus-toolkit", "export")  # fmt: skip
 _SHELLS = ("sh", "bash", "console")
+_BEFORE_THE_VERB = ("--kubeconfig", "--context", "-n", "--namespace")
 _ASSIGNED = re.compile(r"^\w+=\$\((?P<inner>.*)\)$")
 _PLACE = re.compile(r"[A-Z]|[<…|=]")
 """What stands for something: not a word of a command itself"""
@@ -34,13 +35,11 @@ class Command:
 
     @property
     def bare(self) -> tuple[str, ...]:
-        """Return the words without options, and without the kubeconfig that comes before kubectl's verb."""
-        words = list(self.words)
-        if "--kubeconfig" in words:
-            at = words.index("--kubeconfig")
-            del words[at : at + 2]
-        program = words[0].rsplit("/", 1)[-1]
-        return (program, *(w for w in words[1:] if not w.startswith("-")))
+        """Return the words without options, and without what comes before kubectl's verb: which cluster, which namespace."""
+        program, rest = self.words[0].rsplit("/", 1)[-1], list(self.words[1:])
+        while program == "kubectl" and rest[:1] and rest[0] in _BEFORE_THE_VERB:
+            rest = rest[2:]
+        return (program, *(w for w in rest if not w.startswith("-")))
 
     @property
     def options(self) -> set[str]:
@@ -73,14 +72,15 @@ def _commands(block: Block) -> Iterator[Command]:
 
 
 def _words(typed: str) -> list[str]:
-    """Split a line as a shell does, up to where its output goes."""
+    """Split a line as a shell does, up to where its output goes: a file, or another program."""
     try:
         words = shlex.split(typed, comments=True)
     except ValueError:
         return []  # no command: a text with one quote
     if found := _ASSIGNED.match(typed):
         return _words(found["inner"])
-    return words[: words.index(">")] if ">" in words else words
+    ends = [words.index(sign) for sign in (">", "|") if sign in words]
+    return words[: min(ends)] if ends else words
 
 
 def refused(words: tuple[str, ...]) -> str:

@@ -40,7 +40,11 @@ RUN: Final[dict[str, tuple[str, ...]]] = {
         "tests/integration/export/test_bucket.py",
     ),
     "sublet ledger adjust": ("tests/unit/cli/test_adjust.py",),
+    "sublet ledger audit": (_LEDGER,),
     "sublet ledger backup": (_LEDGER,),
+    "sublet ledger head": (_LEDGER,),
+    "sublet ledger restore": (_LEDGER,),
+    "sublet ledger verify": (_LEDGER,),
     "python -m sublet.export.focus": ("tests/unit/export/focus/test_program.py",),
     "focus-toolkit validate": ("tests/unit/export/focus/test_program.py",),
     "kubectl apply": (
@@ -54,7 +58,14 @@ RUN: Final[dict[str, tuple[str, ...]]] = {
     "kubectl patch gpulease": (_WORDS, "tests/e2e/test_drift.py"),
 }
 
+_KUBELET: Final = "plain kubectl at the operator's own Deployment, which needs a kubelet"
+
 NOT_RUN: Final[dict[str, str]] = {
+    "kubectl auth": _KUBELET,
+    "kubectl exec": _KUBELET,
+    "kubectl logs": _KUBELET,
+    "kubectl port-forward": _KUBELET,
+    "kubectl scale": _KUBELET,
     "kubectl run": "the same attack, with an applied pod: tests/demo/steps.py and tests/integration/isolation",
     "kubectl patch configmap argocd-cm": "needs a running Argo CD; its script is run by tests/integration/gitops",
     "make demo": "is the demo",
