@@ -1,7 +1,6 @@
 """`python -m tools.release`: check a release, print each fault on a line of its own, exit 1 if there is any."""
 
 import sys
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from tools.release.build import (
     package_chart,
     run_from,
     tracked,
+    unpack,
 )
 
 _SMOKE = """
@@ -34,6 +34,14 @@ print(os.path.realpath(sublet.__file__).startswith(os.path.realpath(os.getcwd())
 
 def main() -> int:
     """Check everything; return the exit status."""
+    try:
+        return _check()
+    except BuildError as error:
+        print(f"the release can't be checked: {error}", file=sys.stderr)
+        return 2
+
+
+def _check() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         steps: list[tuple[str, Callable[[Path], Iterator[str]]]] = [
@@ -82,8 +90,7 @@ def _packages(head: Path) -> Iterator[str]:
         inside.get(info + name, b"").decode() for name in ("METADATA", "entry_points.txt")
     )
     yield from contents.metadata_faults(metadata, programs, __version__)
-    with tarfile.open(sdist) as tar:
-        tar.extractall(head.parent / "again", filter="data")
+    unpack(sdist, head.parent / "again")
     again = build("wheel", head.parent / "again" / f"sublet-{__version__}", head.parent / "dist2")
     if contents_of(again) != inside:
         yield "sdist: a wheel that is built of it differs from the repository's"

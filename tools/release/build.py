@@ -23,9 +23,17 @@ def copy_of_head(folder: Path) -> Path:
     """Unpack the last commit into a folder."""
     archive = folder / "head.tar"
     _run(["git", "archive", "--format=tar", f"--output={archive}", "HEAD"], ROOT)
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder / "head", filter="data")
+    unpack(archive, folder / "head")
     return folder / "head"
+
+
+def unpack(archive: Path, target: Path) -> None:
+    """Unpack a tar file that holds nothing but files and folders inside it."""
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(target, filter="data")
+    except tarfile.TarError as error:
+        raise BuildError(f"{archive.name} can't be unpacked: {error}") from error
 
 
 def tracked() -> list[str]:
