@@ -59,9 +59,8 @@ def mentions() -> list[tuple[str, str]]:
 
 
 def _commands(block: Block) -> Iterator[Command]:
-    lines = block.text.splitlines()
-    has_prompt = any(line.startswith("$ ") for line in lines)
-    for number, line in enumerate(lines):
+    has_prompt = any(line.startswith("$ ") for line in block.text.splitlines())
+    for number, line in _lines(block.text):
         typed = line.removeprefix("$ ") if line.startswith("$ ") else line.strip()
         if has_prompt and not line.startswith("$ "):
             continue  # what was printed
@@ -69,6 +68,19 @@ def _commands(block: Block) -> Iterator[Command]:
         known = words[:1] and words[0] in PROGRAMS
         if known or (words and block.language in _SHELLS):
             yield Command(block.page, block.line + number, tuple(words))
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each line with its number; one that ends with a backslash goes on in the next."""
+    begun, whole = 0, ""
+    for number, line in enumerate(text.splitlines()):
+        begun = begun if whole else number
+        whole += line.strip() if whole else line
+        if whole.endswith("\\"):
+            whole = f"{whole[:-1].rstrip()} "
+            continue
+        yield begun, whole
+        whole = ""
 
 
 def _words(typed: str) -> list[str]:
