@@ -66,7 +66,8 @@ def _commands(block: Block) -> Iterator[Command]:
             continue  # what was printed
         words = _words(typed)
         known = words[:1] and words[0] in PROGRAMS
-        if known or (words and block.language in _SHELLS):
+        # a line that begins with an option is a piece of a command, to be put in
+        if known or (words and block.language in _SHELLS and not words[0].startswith("-")):
             yield Command(block.page, block.line + number, tuple(words))
 
 
