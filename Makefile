@@ -50,7 +50,15 @@ faults: planes ## Put a fault at every write of every workload; writes build/fau
 simulate: setup ## Play simulated histories, SEEDS of them (10000); writes build/simulate.json.
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --count $(SEEDS) --out build/simulate.json
 
-generate: setup ## Write everything that is generated: CRDs and the chart's copies.
+.PHONY: docs release-check
+release-check: planes ## Is what is committed fit to be released? Versions, changelog, wheel, sdist, chart, image inputs, site.
+	@$(BIN)/python -m tools.release
+
+docs: setup ## Build the documentation site into build/site.
+	@$(BIN)/python -m tools.site
+
+generate: setup ## Write everything that is generated: CRDs, the chart's copies, reference pages.
+	@$(BIN)/python -m tools.docsgen
 	@$(BIN)/python -m sublet.crdgen
 	@$(BIN)/python -m sublet.manifests
 	@$(BIN)/python -m tools.dashboards

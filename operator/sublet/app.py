@@ -340,6 +340,7 @@ class Operator:
             steps=self.timings,
             clock=self.clock,
             token_life_seconds=self.settings.token_life_seconds,
+            argocd_namespace=self.settings.argocd_namespace,
         )
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:

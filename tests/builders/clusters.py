@@ -97,5 +97,6 @@ def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any
         events=SimpleNamespace(note=lambda *_, **__: None),
         meter=SimpleNamespace(settle=_settled),
         token_life_seconds=3_600,
+        argocd_namespace="",
         grants={},
     )

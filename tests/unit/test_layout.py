@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from sublet.settings import Settings
 from tests.planes.binaries import ROOT
 
 
@@ -17,14 +16,6 @@ def test_the_folder_operator_never_shadows_pythons_own_module(folder):
     assert done.stdout == "a\n", done.stderr
     assert not (ROOT / "operator" / "__init__.py").exists()
     assert not list((ROOT / "operator").rglob("operator.py"))
-
-
-def test_every_setting_is_in_the_documentation_with_its_default():
-    page = (ROOT / "docs" / "settings.md").read_text()
-
-    for name, field in Settings.model_fields.items():
-        line = next(x for x in page.splitlines() if f"`SUBLET_{name.upper()}`" in x)
-        assert name == "identity" or field.default is None or f"`{field.default}`" in line
 
 
 def test_an_unknown_setting_is_one_line_and_exit_status_2():

@@ -15,6 +15,7 @@ import yaml
 from sublet.api.common import API_VERSION
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
+from sublet.binder.argocd import as_cluster
 from sublet.binder.namespace import TENANT_ACCOUNT
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import ApiServer, Endpoint
@@ -75,10 +76,23 @@ async def request_token(
     return str(status["token"]), parse_instant(status["expirationTimestamp"]), life_ms
 
 
-async def write_secret(hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant]) -> Access:
-    """Write the kubeconfig beside the claim and return what the claim's status says of it."""
+async def write_secret(
+    hub: ApiServer, claim: GpuClaim, grants: Sequence[Grant], argocd_namespace: str = ""
+) -> Access:
+    """Write the kubeconfig beside the claim and return what the claim's status says of it.
+
+    In `argocd_namespace` Argo CD reads it as a cluster, too: the one that the kubeconfig's current context leads to.
+    """
     name, path = secret_name(claim), secrets_path(claim)
+    # always in one order: the first is where Flux and Argo CD deploy, whichever token was renewed first
+    grants = sorted(grants, key=lambda g: (g.alias, g.namespace))
     secret = secret_of(claim, kubeconfig(grants))
+    if argocd_namespace and claim.metadata.namespace == argocd_namespace:
+        first, meta = grants[0], claim.metadata
+        secret = as_cluster(
+            secret, claim=meta.name, uid=meta.uid,
+            endpoint=first.endpoint, namespace=first.namespace, token=first.token,
+        )  # fmt: skip
     try:
         written = await hub.create(path, secret)
     except (Conflict, Forbidden) as error:  # a quota that is used up refuses also what is there

@@ -141,7 +141,7 @@ async def _hand_over(claim: GpuClaim, grants: list[Grant], tools: Tools) -> GpuC
         raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
     if is_true(live.status.conditions, "Bound"):
         return live
-    access = await write_secret(tools.hub, live, grants)
+    access = await write_secret(tools.hub, live, grants, tools.argocd_namespace)
     status = claim_status.bound(live, bound_ms, access, tools.clock.now_ms())
     return await tools.claims.write_status(live, status)
 
@@ -196,7 +196,7 @@ async def hand_out(
     wanted = {*silent, *(site.alias for site in sites)} - {g.alias for g in fresh}
     missing = [c for c in old.clusters if c.alias in wanted] if old else []
     kept = [g for c in missing if (g := tools.grants.get((uid, c.alias))) is not None]
-    access = await write_secret(tools.hub, live, [*fresh, *kept])
+    access = await write_secret(tools.hub, live, [*fresh, *kept], tools.argocd_namespace)
     if old is not None and missing:
         known = {c.alias for c in access.clusters}
         soon = Millis(tools.clock.now_ms() + PARTIAL_RENEWAL_SECONDS * MS_PER_SECOND)

@@ -68,6 +68,8 @@ class Tools:
     steps: Steps
     clock: Clock
     token_life_seconds: int
+    argocd_namespace: str = ""
+    """Claims there have a Secret that Argo CD reads as a cluster; none without."""
     grants: dict[tuple[ClaimUID, str], Grant] = field(default_factory=dict)
     """(claim UID, lease alias) -> the token given last, so that one silent cluster doesn't cost the others' renewal."""
 

@@ -266,3 +266,6 @@ def test_every_example_is_accepted(hub: Stack):
     )
 
     assert said.count("server dry run") == 12
+    overlay = str(ROOT / "examples" / "gitops" / "acme-research")
+    said = hub.kubectl("hub", "apply", "--dry-run=server", "--validate=strict", "-k", overlay)
+    assert said.count("server dry run") == 1

@@ -276,3 +276,10 @@ def test_a_reader_who_has_seen_enough_gets_no_complaint(sublet: Program):
     with subprocess.Popen([PROGRAM, "top"], env=environment, **pipes) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_coverage_is_shown_of_any_instant(sublet: Program):
+    done = sublet.works("coverage", "--at", "2026-12-01T00:00:00Z", "-o", "wide")
+
+    assert done.said.startswith("coverage at 2026-12-01T00:00:00Z\n")
+    assert done.line("west ")

@@ -1,11 +1,13 @@
 """A tenant's tokens and kubeconfig: when they are renewed, and what refuses the Secret."""
 
+import base64
 from typing import Any
 
 import pytest
+import yaml
 
 from sublet.api.times import Millis
-from sublet.binder.access import Grant, SecretTaken, write_secret
+from sublet.binder.access import SECRET_KEY, Grant, SecretTaken, kubeconfig, secret_of, write_secret
 from sublet.kube.errors import Forbidden, NotFound
 from sublet.kube.session import Endpoint
 from tests.builders.api import as_claim
@@ -62,3 +64,24 @@ async def test_a_namespace_that_takes_no_secret_is_said_and_holds_up_nothing_els
     hub: Any = FullNamespace(has_secret=False)
     with pytest.raises(SecretTaken, match="can't be made: exceeded quota"):
         await write_secret(hub, as_claim(), grants())
+
+
+def test_the_secret_is_one_that_flux_and_cluster_api_read_as_it_is():
+    """Under `value`, with all in it: a server, its CA inline, a token; no file, no program, no other key."""
+    ca = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+    endpoint = Endpoint("https://west.example.com:6443", ca_pem=ca, tls_server_name="west")
+    grant = Grant("west", "sublet-x-1", endpoint, "t0ken", NOW, Millis(NOW + HOUR), HOUR)
+
+    secret = secret_of(as_claim(), kubeconfig([grant]))
+
+    assert set(secret["data"]) == {SECRET_KEY} == {"value"}
+    config = yaml.safe_load(base64.b64decode(secret["data"]["value"]))
+    (context,) = config["contexts"]
+    assert config["current-context"] == context["name"]
+    assert context["context"] == {"cluster": "west", "user": "west", "namespace": "sublet-x-1"}
+    assert config["clusters"][0]["cluster"] == {
+        "server": "https://west.example.com:6443",
+        "certificate-authority-data": base64.b64encode(ca.encode()).decode(),
+        "tls-server-name": "west",
+    }
+    assert config["users"][0]["user"] == {"token": "t0ken"}

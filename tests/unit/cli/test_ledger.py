@@ -55,6 +55,13 @@ def test_a_whole_ledger_is_said_with_its_head(program: Program):
     assert program.run("verify", "--head", head)[0] == 0
 
 
+def test_the_database_that_is_named_counts_before_the_settings(program: Program, tmp_path: Path):
+    none = f"sqlite:///{tmp_path}/none.sqlite"
+
+    assert program.run("verify", "--database", program.url, url=none)[0] == 0
+    assert program.run("verify", "--database", none)[0] == 2
+
+
 def test_the_first_fault_is_named_with_its_line(program: Program):
     execute(program.url, "UPDATE entries SET gpus = 1 WHERE seq = 2")
 

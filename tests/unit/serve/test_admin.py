@@ -1,5 +1,7 @@
 """The last pass on the admin endpoint, and `sublet dump` that reads it."""
 
+import asyncio
+import sys
 from typing import Any
 
 import aiohttp
@@ -7,6 +9,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from sublet.book.plan import plan
+from sublet.cli.main import main
 from sublet.cli.problems import Problem
 from sublet.cli.replay import ask
 from sublet.record.passes import Recorded, lines_of, read_pass, write_pass
@@ -33,6 +36,16 @@ async def test_the_last_pass_comes_as_it_was_recorded():
 
     assert text == TEXT
     assert read_pass(text).view == SEEN
+
+
+async def test_dump_prints_it(monkeypatch, capsys):
+    async with serving(TEXT) as server:
+        monkeypatch.setattr(sys, "argv", ["sublet", "dump", "--admin", str(server.make_url("/"))])
+        with pytest.raises(SystemExit) as ended:
+            await asyncio.to_thread(main)
+
+    assert not ended.value.code
+    assert capsys.readouterr().out == f"{TEXT}\n"
 
 
 async def test_before_anything_was_decided_there_is_none():
