@@ -5,56 +5,18 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sublet.cli.choices import Format
+
 _WIDEST: Final = 10_000
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """With these a spreadsheet takes a text for a formula."""
-
-
-class Format(StrEnum):
-    """What `-o` takes."""
-
-    TABLE = "table"
-    WIDE = "wide"
-    JSON = "json"
-    YAML = "yaml"
-    CSV = "csv"
-
-
-def _not_csv(form: Format) -> Format:
-    if form is Format.CSV:
-        raise typer.BadParameter("this is no single table; give table, wide, json or yaml")
-    return form
-
-
-FormatOption = Annotated[
-    Format,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FORMAT",
-        callback=_not_csv,
-        help="table, wide (a table that says more), json or yaml.",
-    ),
-]
-RowsFormatOption = Annotated[
-    Format,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FORMAT",
-        help="table, wide (a table that says more), json, yaml or csv.",
-    ),
-]
-"""Of a command whose result is one table."""
 
 
 def show_data(data: Any, form: Format) -> bool:

@@ -6,14 +6,35 @@ from typing import Any
 from sublet.api.common import find_condition
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
+from sublet.api.kinds import CLAIMS, LEASES
 from sublet.api.move_status import all_nodes
 from sublet.api.times import Millis, format_instant
-from sublet.cli.output import show_table
+from sublet.cli.choices import Format
+from sublet.cli.connect import connect, run
+from sublet.cli.objects import list_all
+from sublet.cli.output import show_data, show_table
+from sublet.clock import SystemClock
 
 LEASE_COLUMNS = ("lease", "product", "committed", "delivered", "bound", "reserved", "free", "ready")
 LEASE_WIDE = ("provider", "region", "price", "healthy", "ends", "kubernetes")
 CLAIM_COLUMNS = ("namespace", "claim", "class", "gpus", "state", "where", "until")
 CLAIM_WIDE = ("tenant", "price", "billed-since", "nodes")
+
+
+def command(context: str | None, output: Format) -> None:
+    """Read all leases and claims and show them."""
+
+    async def work() -> None:
+        async with connect(context) as hub:
+            leases = await list_all(hub, LEASES, GpuLease)
+            claims = await list_all(hub, CLAIMS, GpuClaim)
+        if not show_data(as_data(leases, claims), output):
+            now_ms, wide = SystemClock().now_ms(), output is Format.WIDE
+            show_leases(leases, now_ms, wide=wide)
+            print()
+            show_claims(claims, wide=wide)
+
+    run(work, what="the pool")
 
 
 def show_leases(leases: Sequence[GpuLease], now_ms: Millis, *, wide: bool = False) -> None:

@@ -1,7 +1,8 @@
 from typer.testing import CliRunner
 
+from sublet.cli.choices import Format
 from sublet.cli.main import app
-from sublet.cli.output import Format, csv_text, show_fields, show_table
+from sublet.cli.output import csv_text, show_fields, show_table
 from sublet.cli.usage import show_usage
 
 

@@ -1,0 +1,31 @@
+"""The commands, in the order of the help: name -> the first line of its own help.
+
+A command stands in the module of its name here, under its name. A test holds the lines and the commands together.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "explain": "Say what a claim asked for, what it got, and why it waits.",
+    "kubeconfig": "Print a bound claim's kubeconfig, or merge it into a file.",
+    "approve": "Approve a claim that its class gives so many GPUs only with somebody's approval.",
+    "top": "Show all leases and claims with their counts and states.",
+    "coverage": "Show what each lease has committed, used and unsold, and what it earns and costs in an hour.",
+    "usage": "Show metered GPU time and what it costs.",
+    "replay": "Decide a recorded pass again and print the decisions, one JSON object per line.",
+    "dump": "Print the last pass that decided something, for `sublet replay`.",
+    "verify": "Check that nothing is sold twice, lost, orphaned or billed wrong; changes nothing.",
+    "margin": "Show revenue, cost, margin, break-even, unsold and SLA credits of each lease, class or tenant.",
+    "statement": "Show what the claims of a namespace cost: each month, or one month line by line.",
+    "onboard": "Prepare a leased cluster and print a GpuLease to edit.",
+    "doctor": "Check leased clusters and say what to mend.",
+    "offboard": "Take everything back from a leased cluster.",
+    "backup": "Write Sublet's objects on the hub, with their status, into a file.",
+    "restore": "Make a backup's objects again on the hub, held until `sublet adopt`.",
+    "adopt": "Say that restored objects are the ones they were before.",
+    "version": "Print the program's version.",
+    "simulate": "Play recorded fleets and workloads against placement strategies.",
+    "ledger": "The ledger: prove it, look at it, back it up, restore it, and read its audit trail.",
+    "export": "Files for finance, out of the ledger.",
+}
