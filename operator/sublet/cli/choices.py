@@ -13,6 +13,14 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+class Shell(StrEnum):
+    """What completes."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
 class MarginOf(StrEnum):
     """What a margin is of."""
 

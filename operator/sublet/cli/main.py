@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Final
 
 import typer
+from typer.completion import completion_init
 
 from sublet.cli.commands.lazy import PLAIN, LazyGroup
 from sublet.cli.problems import fail
 
 _INTERRUPTED: Final = 130
 """What shells expect of a program that Ctrl-C ended."""
+
+COMPLETE: Final = "_SUBLET_COMPLETE"
+"""The variable in which a shell says that it wants completions."""
 
 app = typer.Typer(name="sublet", cls=LazyGroup, **PLAIN)
 
@@ -30,9 +34,16 @@ def main() -> None:
     """Run the command line to its end, which is a process's end."""
     logging.getLogger().addHandler(logging.NullHandler())  # libraries' words aren't for the user
     program = Path(sys.argv[0]).name.replace("kubectl-", "kubectl ")
+    if COMPLETE in os.environ:
+        completion_init()
     try:
         try:
-            status = app(sys.argv[1:] or ["--help"], prog_name=program, standalone_mode=False)
+            status = app(
+                sys.argv[1:] or ["--help"],
+                prog_name=program,
+                complete_var=COMPLETE,
+                standalone_mode=False,
+            )
         finally:
             sys.stdout.flush()
     except typer.TyperException as error:

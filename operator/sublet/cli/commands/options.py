@@ -86,6 +86,11 @@ def _not_csv(form: Format) -> Format:
     return form
 
 
+def _forms(incomplete: str) -> list[str]:
+    """Return what a shell may complete."""
+    return [form for form in Format if form is not Format.CSV and form.startswith(incomplete)]
+
+
 FormatOption = Annotated[
     Format,
     typer.Option(
@@ -93,6 +98,7 @@ FormatOption = Annotated[
         "--output",
         metavar="FORMAT",
         callback=_not_csv,
+        autocompletion=_forms,
         help="table, wide (a table that says more), json or yaml.",
     ),
 ]

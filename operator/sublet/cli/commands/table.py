@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "backup": "Write Sublet's objects on the hub, with their status, into a file.",
     "restore": "Make a backup's objects again on the hub, held until `sublet adopt`.",
     "adopt": "Say that restored objects are the ones they were before.",
+    "completion": "Print a script with which your shell completes commands and options.",
     "version": "Print the program's version.",
     "simulate": "Play recorded fleets and workloads against placement strategies.",
     "ledger": "The ledger: prove it, look at it, back it up, restore it, and read its audit trail.",
