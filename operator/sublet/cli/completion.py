@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 from typing import Final
 
-from typer.completion import completion_init, get_completion_script
+from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]  # the library does not list them
 
 from sublet.cli.main import COMPLETE, app
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import typer
-from typer.completion import completion_init
+from typer.completion import completion_init  # type: ignore[attr-defined]  # the library does not list it
 
 from sublet.cli.commands.lazy import PLAIN, LazyGroup
 from sublet.cli.problems import fail
