@@ -34,7 +34,7 @@ def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
     show_fields(
         {
             "Claim": claim.metadata.key,
-            "Asked for": _asked(claim),
+            "Asked for": asked(claim),
             "State": _state(claim.status.conditions),
             "Because": _because(claim),
             "Silent": _silent(claim),
@@ -56,7 +56,8 @@ def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
         show_table(("condition", "status", "reason", "since", "message"), rows)
 
 
-def _asked(claim: GpuClaim) -> str:
+def asked(claim: GpuClaim) -> str:
+    """Return what a claim asks for, in one line."""
     spec = claim.spec
     parts = [f"{spec.gpus} GPU{'s' if spec.gpus > 1 else ''} of class {spec.class_name}"]
     if spec.gpus_per_node:

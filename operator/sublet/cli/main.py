@@ -25,8 +25,8 @@ app = typer.Typer(name="sublet", cls=LazyGroup, **PLAIN)
 def _program() -> None:
     """Subleased GPU pools: see, claim and bill GPUs over many leased clusters.
 
-    Tenants need explain and kubeconfig; the platform team has the rest. `sublet COMMAND --help` says more. Also a
-    kubectl plugin: kubectl sublet.
+    Tenants need quote, claim, explain, kubeconfig, extend, release and statement; the platform team has the rest. `sublet
+    COMMAND --help` says more. Also a kubectl plugin: kubectl sublet.
     """
 
 

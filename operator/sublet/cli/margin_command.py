@@ -1,14 +1,13 @@
 """`sublet margin` as a command: which time, which side, which format, and the page."""
 
 import asyncio
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from sublet.cli.choices import Format, MarginOf
 from sublet.cli.connect import run
+from sublet.cli.files import write_whole
 from sublet.cli.ledger_source import Place, open_books
 from sublet.cli.margin import show
 from sublet.cli.margin_page import margin_page
@@ -58,20 +57,3 @@ def checked_currency(code: str | None) -> None:
     """Raise Problem on what can be no currency."""
     if code is not None and not re.fullmatch("[A-Z]{3}", code):
         raise Problem(f"{code!r} is no currency; give its three letters, as EUR")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all; Problem if that can't be."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise Problem(f"{path} can't be written: {error.strerror or error}") from error

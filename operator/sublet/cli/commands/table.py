@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from typing import Final
 
 COMMANDS: Final[Mapping[str, str]] = {
+    "quote": "Ask what GPUs would be had when, where and for how much. Nothing is held.",
+    "claim": "Ask for GPUs: make a GpuClaim.",
     "explain": "Say what a claim asked for, what it got, and why it waits.",
     "kubeconfig": "Print a bound claim's kubeconfig, or merge it into a file.",
+    "extend": "Ask for a later end of a claim, and say whether it is granted.",
+    "release": "Give a claim's GPUs back: says what ends and what it costs, asks, and deletes the claim.",
     "approve": "Approve a claim that its class gives so many GPUs only with somebody's approval.",
     "top": "Show all leases and claims with their counts and states.",
+    "get": "Show claims, classes, leases, statements or tenants, in the columns of the API.",
+    "book": "Show supply and demand in time: a chart of GPUs that are held, free and committed, and who waits.",
     "coverage": "Show what each lease has committed, used and unsold, and what it earns and costs in an hour.",
     "usage": "Show metered GPU time and what it costs.",
     "replay": "Decide a recorded pass again and print the decisions, one JSON object per line.",
