@@ -4,7 +4,10 @@
 the server says instead of creating anything.
 """
 
+import base64
 import json
+import ssl
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +18,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import yaml
+
+from tests.builders.pem import certificate_and_key
 
 ROOT = "/apis/sublet.dev/v1alpha1"
 _PLURALS = {
@@ -39,6 +44,8 @@ class SmallHub:
         self.refusal: tuple[int, str, str] | None = None
         """Status, reason and message."""
         self.url = ""
+        self.authority = ""
+        """Its certificate, if it speaks TLS."""
         self.version = 100
 
     def put(self, body: Json) -> Json:
@@ -64,10 +71,12 @@ class SmallHub:
 
     def kubeconfig(self, namespace: str = "acme") -> str:
         """Return a kubeconfig that leads here."""
+        data = base64.b64encode(self.authority.encode()).decode()
+        trusted = {"certificate-authority-data": data} if data else {}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "hub", "cluster": {"server": self.url}}],
+            "clusters": [{"name": "hub", "cluster": {"server": self.url, **trusted}}],
             "users": [{"name": "hub", "user": {"token": "t"}}],
             "contexts": [
                 {
@@ -142,7 +151,7 @@ def failure(status: int, reason: str, message: str, **details: str) -> tuple[int
 
 
 @contextmanager
-def small_hub() -> Iterator[SmallHub]:
+def small_hub(*, tls: bool = False) -> Iterator[SmallHub]:
     """Run a hub on loopback."""
     hub = SmallHub()
 
@@ -170,7 +179,9 @@ def small_hub() -> Iterator[SmallHub]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads, server.block_on_close = True, False
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    hub.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
+    if tls:
+        _speak_tls(hub, server)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -179,6 +190,19 @@ def small_hub() -> Iterator[SmallHub]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _speak_tls(hub: SmallHub, server: ThreadingHTTPServer) -> None:
+    hub.authority, key = certificate_and_key(address="127.0.0.1")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("cert.pem", "key.pem")]
+        for path, text in zip(paths, (hub.authority, key), strict=True):
+            path.write_text(text)
+        context.load_cert_chain(*paths)
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
 
 
 def write_kubeconfig(hub: SmallHub, folder: Path) -> Path:
