@@ -99,6 +99,8 @@ class SmallHub:
         return 200, {"apiVersion": "sublet.dev/v1alpha1", "metadata": {"resourceVersion": "1"}, "items": items}  # fmt: skip
 
     def _create(self, path: str, query: Json, body: Json) -> tuple[int, Json]:
+        if path.endswith("/selfsubjectreviews"):
+            return 201, {"status": {"userInfo": {"username": "jo"}}}
         if self.refusal is not None:
             return failure(*self.refusal)
         meta = dict(body["metadata"])
