@@ -17,7 +17,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
 from sublet.cli.connect import Cluster
 from sublet.cli.top import state_of
-from sublet.kube.errors import NotFound
+from sublet.kube.errors import NotFound, Unreachable
 
 _EVERY_SECONDS: Final = 0.5
 
@@ -35,6 +35,13 @@ async def follow(
                 raw = await hub.get(CLAIMS.path(meta.namespace, meta.name))
             except NotFound:
                 return None, False
+            except Unreachable:
+                # whoever waits for an hour needn't begin again for a moment's silence
+                if time.monotonic() >= deadline:
+                    raise
+                say(f"{meta.key}: the hub doesn't answer")
+                await asyncio.sleep(_EVERY_SECONDS)
+                continue
             seen = GpuClaim.model_validate(raw)
             if seen.metadata.uid != meta.uid:
                 return None, False

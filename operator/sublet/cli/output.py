@@ -14,7 +14,6 @@ from rich.text import Text
 
 from sublet.cli.choices import Format
 
-_WIDEST: Final = 10_000
 _GAP: Final = "   "
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """With these a spreadsheet takes a text for a formula."""
@@ -65,9 +64,10 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     cells = [["" if cell is None else _one_line(str(cell)) for cell in row] for row in rows]
     head = [column.upper() for column in columns]
     widths = [max(map(cell_len, column)) for column in zip(head, *cells, strict=True)]
-    screen = Console(width=_WIDEST, highlight=False)
-    screen.print(Text(_laid_out(head, widths), style="bold"), soft_wrap=True)
-    print("\n".join(_laid_out(row, widths) for row in cells), end="\n" if cells else "")
+    screen = Console(highlight=False)
+    with screen.capture() as captured:
+        screen.print(Text(_laid_out(head, widths), style="bold"), soft_wrap=True, end="")
+    print("\n".join([captured.get(), *(_laid_out(row, widths) for row in cells)]))
 
 
 def show_fields(fields: Mapping[str, object]) -> None:

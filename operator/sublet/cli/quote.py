@@ -18,8 +18,8 @@ from sublet.cli.explain import asked, duration
 from sublet.cli.following import follow, is_seen
 from sublet.cli.objects import meant_namespace
 from sublet.cli.output import show_data, show_fields, show_table
-from sublet.cli.problems import Problem
-from sublet.kube.errors import NotFound
+from sublet.cli.problems import Problem, describe
+from sublet.kube.errors import KubeError, NotFound
 
 _COLUMNS: Final = ("change", "class", "gpus", "from", "until", "price/h", "currency", "in-all")
 _WIDE: Final = ("claims", "duration", "jurisdictions", "scope")
@@ -119,3 +119,7 @@ async def _forget(hub: Cluster, claim: GpuClaim) -> None:
         await hub.delete(CLAIMS.path(meta.namespace, meta.name), uid=meta.own_uid)
     except NotFound:
         return
+    except KubeError as error:
+        raise Problem(
+            f"the quote's claim {meta.key} could not be deleted; delete it yourself: {describe(error, what=meta.key)}"
+        ) from error

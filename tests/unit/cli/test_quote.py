@@ -5,6 +5,7 @@ import json
 import pytest
 
 from sublet.cli import following
+from tests.harness.small_hub import failure
 
 ASKED = ("quote", "--class", "h100", "--gpus", "64", "--for", "7d")
 OFFER = {"change": "AsAsked", "className": "h100", "gpus": 64, "pricePerGpuHour": "3.99", "currency": "USD"}  # fmt: skip
@@ -80,3 +81,12 @@ def test_programs_get_what_was_asked_and_the_offers(person, hub):
     found = json.loads(out)
     assert found["offers"] == [OFFER]
     assert found["asked"]["gpus"] == 64
+
+
+def test_a_claim_that_cant_be_deleted_is_named(person, hub, monkeypatch):
+    hub.operator = answers(OFFER)
+    monkeypatch.setattr(hub, "_delete", lambda *_: failure(403, "Forbidden", "no"))
+    status, _, err = person.run(*ASKED)
+
+    assert status == 1
+    assert "the quote's claim acme/quote-x7f2q could not be deleted; delete it yourself" in err

@@ -14,7 +14,7 @@ from sublet.cli.commands.options import (
     RowsFormatOption,
 )
 
-export = typer.Typer(name="export", no_args_is_help=True, cls=LightGroup, **PLAIN)
+export = typer.Typer(name="export", cls=LightGroup, **PLAIN)
 
 
 @export.callback()

@@ -18,7 +18,6 @@ from sublet.cli.commands.options import (
 ledger = typer.Typer(
     name="ledger",
     help="The ledger: prove it, look at it, back it up, restore it, and read its audit trail.",
-    no_args_is_help=True,
     cls=LightGroup,
     **PLAIN,
 )
