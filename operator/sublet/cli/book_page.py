@@ -30,8 +30,8 @@ def book_page(book: Book) -> str:
     lines = [book.all, *book.leases] if len(book.leases) > 1 else [*book.leases]
     return page(
         f"The book, {begin} to {end}",
-        paragraph("GPUs of each lease from now on, as far as is known. For the platform team alone."),
-        legend([(LOOKS[0], "held by claims"), (LOOKS[1], "free"), ("mark", "committed")]),
+        paragraph("GPUs of each lease from now on, as far as is known; the line is the commitment. For the platform team alone."),
+        legend([(LOOKS[0], "held by claims"), (LOOKS[1], "free")]),
         *(_part(line, book) for line in lines),
         section("Waiting claims", _waiting(book)),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from sublet.cli.choices import Format
 from sublet.cli.connect import checked_name, connect, run
 from sublet.cli.explain import duration
 from sublet.cli.objects import meant_namespace
-from sublet.cli.output import show_rows
+from sublet.cli.output import show_data, show_rows
 from sublet.cli.problems import Problem
 from sublet.clock import SystemClock
 
@@ -43,6 +43,8 @@ def command(
         if not bare and output in (Format.TABLE, Format.WIDE):
             print(f"no {wanted.plural}" + (f" in namespace {where}" if where else ""))
             return
+        if show_data(bare[0] if name else bare, output):
+            return
         show(wanted, bare, output, SystemClock().now_ms(), with_namespace=wanted.namespaced and not where)  # fmt: skip
 
     run(work, what=f"{kind} {name}" if name else kind)
@@ -68,7 +70,7 @@ def show(
     *,
     with_namespace: bool,
 ) -> None:
-    """Print objects in the columns of their kind; CSV has all columns, JSON and YAML have all fields."""
+    """Print objects in the columns of their kind; CSV has all of them."""
     is_wide = output in (Format.WIDE, Format.CSV)
     columns = [c for c in kind.columns if is_wide or not c.wide]
     head = (*(("namespace",) if with_namespace else ()), "name", *(c.name.lower() for c in columns))

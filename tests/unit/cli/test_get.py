@@ -64,6 +64,8 @@ def test_csv_has_all_columns_and_json_has_all_fields(person, full):
     _, table, _ = person.run("get", "leases", "-o", "csv")
     _, data, _ = person.run("get", "claims", "-n", "globex", "-o", "json")
 
+    _, one, _ = person.run("get", "claims", "infer", "-n", "globex", "-o", "json")
+    assert json.loads(one) == json.loads(data)[0]
     assert table.startswith("name,product,committed,bound,free,ready,reason,ends,provider,")
     assert json.loads(data)[0]["spec"] == {"className": "h100", "gpus": 16}
 
