@@ -34,6 +34,8 @@ def command(
 
     async def work() -> None:
         wanted = kind_named(kind)
+        if name and all_namespaces:
+            raise Problem("a name is one namespace's: give -n with it, not -A")
         where = _where(wanted, namespace, context, everywhere=all_namespaces)
         path = wanted.path(where, checked_name(name, what=wanted.name) if name else "")
         async with connect(context) as hub:

@@ -84,6 +84,12 @@ def test_what_is_no_kind_is_answered_with_those_there_are(person):
     assert err == "sublet: there is no kind 'pods'; there are: leases, classes, tenants, claims, statements\n"  # fmt: skip
 
 
+def test_a_name_is_of_one_namespace(person, full):
+    status, _, err = person.run("get", "claims", "train", "-A")
+
+    assert (status, err) == (1, "sublet: a name is one namespace's: give -n with it, not -A\n")
+
+
 def test_nothing_there_is_said(person):
     assert person.run("get", "claims")[1] == "no gpuclaims in namespace acme\n"
     assert person.run("get", "leases")[1] == "no gpuleases\n"
