@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -9,8 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 @cache
-def certificate_and_key(passphrase: str | None = None) -> tuple[str, str]:
-    """Return a self-signed certificate and its key; the same pair again for the same passphrase."""
+def certificate_and_key(
+    passphrase: str | None = None, address: str = "192.0.2.1"
+) -> tuple[str, str]:
+    """Return a certificate that an address signed for itself, and its key; the same pair again for the same words."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
     now = datetime.now(UTC)
@@ -22,6 +25,9 @@ def certificate_and_key(passphrase: str | None = None) -> tuple[str, str]:
         .serial_number(1)
         .not_valid_before(now)
         .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False
+        )
         .sign(key, hashes.SHA256())
     )
     encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()

@@ -11,9 +11,19 @@ import sys
 def main() -> None:
     """Run the command line: the entry point of `sublet` and `kubectl-sublet`."""
     try:
-        # loading takes most of a second, in which Ctrl-C must be as quiet as later
+        # loading takes a moment, in which Ctrl-C must be as quiet as later
         from sublet.cli.main import main as program  # noqa: PLC0415  a broken installation is one line, too
 
         program()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def complete() -> None:
+    """Answer kubectl, which wants to complete `kubectl sublet`: the entry point of `kubectl_complete-sublet`."""
+    try:
+        from sublet.cli.completion import for_kubectl  # noqa: PLC0415  likewise
+
+        print(for_kubectl(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)

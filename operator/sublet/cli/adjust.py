@@ -2,19 +2,19 @@
 
 import getpass
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
 from pydantic import ValidationError
 
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
+from sublet.cli.choices import Format
 from sublet.cli.connect import run
 from sublet.cli.export import tenants_named
-from sublet.cli.ledger import Database, given
-from sublet.cli.output import Format, FormatOption, show_data
+from sublet.cli.ledger import given
+from sublet.cli.output import show_data
 from sublet.cli.problems import Problem
 from sublet.cli.spans import parse_month
 from sublet.clock import SystemClock
@@ -46,62 +46,21 @@ class Word:
     claim: str | None
     period: str | None
     key: str | None
-    by: str
+    by: str | None
+    """The person's user name here if it is None."""
 
 
-def register(group: typer.Typer) -> None:
-    """Add the command to those of the ledger."""
-    # an amount may begin with `-`
-    group.command(context_settings={"ignore_unknown_options": True})(adjust)
-
-
-def adjust(
-    tenant: Annotated[str, typer.Argument(metavar="TENANT", help="Name or UID of the GpuTenant.")],
-    amount: Annotated[
-        str,
-        typer.Argument(metavar="AMOUNT", help="Charged, as 12.50; credited below 0, as -12.50."),
-    ],
-    currency: Annotated[str, typer.Argument(metavar="CURRENCY", help="Its three letters.")],
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; the tenant reads it.")],
-    claim: Annotated[
-        str | None, typer.Option(metavar="NAMESPACE/NAME", help="The claim that it is about.")
-    ] = None,
-    period: Annotated[
-        str | None,
-        typer.Option(
-            metavar="YYYY-MM",
-            help="The billing period that it is about; the present one if left out. If it is closed, it is billed in the next open one.",
-        ),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="What was said with the same key is said once; without, the same words of the same period are.",
-        ),
-    ] = None,
-    by: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who says so, if not your user name here.")
-    ] = None,
-    database: Database = None,
-    output: FormatOption = Format.TABLE,
-) -> None:
-    """Charge or credit a tenant an amount, with a reason. A line of the ledger is never taken back: credit what was charged.
-
-    Needs the database; the operator may run meanwhile. Said again, it is said once.
-    """
+def command(word: Word, database: str | None, output: Format) -> None:
+    """Write what a person says into the ledger, once, and say where it stands."""
 
     async def work() -> None:
         url = given(database)
-        word = Word(
-            tenant, checked_amount(amount), currency, reason, claim, period, key, by or _user()
-        )
-        now_ms = SystemClock().now_ms()
-        fact, said, note = await _read(url, word, now_ms)
+        whole = replace(word, amount=checked_amount(word.amount))
+        fact, said, note = await _read(url, whole, SystemClock().now_ms())
         done = await _written(url, fact, said)
         if not show_data(_as_data(done, fact, said), output):
             verb = "credited to" if said.amount.startswith("-") else "charged to"
-            told = f"{said.amount.removeprefix('-')} {said.currency} {verb} tenant {tenant} for {said.period}"
+            told = f"{said.amount.removeprefix('-')} {said.currency} {verb} tenant {word.tenant} for {said.period}"
             print(f"line {done.seq}: {told}{note}" if done.is_new else f"line {done.seq} says so already: {told}; nothing was written")  # fmt: skip
 
     run(work, what="the adjustment")
@@ -133,7 +92,7 @@ def worded(
             amount=word.amount,
             currency=word.currency,
             reason=word.reason,
-            by=word.by,
+            by=word.by or _user(),
             namespace=namespace,
             claim=word.claim,
             key=word.key or content_hash("\n".join(words))[:16],

@@ -10,9 +10,20 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
 from sublet.cli.connect import Cluster
 from sublet.cli.identity import own_name
+from sublet.cli.objects import with_claim
 from sublet.cli.problems import Problem
 from sublet.kube.errors import Conflict, Invalid
 from sublet.kube.session import JsonPatch
+
+
+def command(claim: str, context: str | None, *, withdraw: bool) -> None:
+    """Approve a claim, given as NAMESPACE/NAME, or take that back."""
+    namespace, _, name = claim.rpartition("/")
+
+    async def work(hub: Cluster, raw: dict[str, Any]) -> None:
+        print(await (take_back if withdraw else approve)(hub, raw))
+
+    with_claim(work, name, namespace or None, context)
 
 
 async def approve(hub: Cluster, raw: dict[str, Any]) -> str:
@@ -27,7 +38,7 @@ async def approve(hub: Cluster, raw: dict[str, Any]) -> str:
     return f"{meta.key} is approved for {gpus} GPUs"
 
 
-async def withdraw(hub: Cluster, raw: dict[str, Any]) -> str:
+async def take_back(hub: Cluster, raw: dict[str, Any]) -> str:
     """Take an approval back; return what was done. What was reserved on it stays."""
     claim = GpuClaim.model_validate(raw)
     kept = {k: v for k, v in claim.metadata.annotations.items() if k not in (APPROVED, APPROVED_BY)}

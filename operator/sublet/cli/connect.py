@@ -9,10 +9,10 @@ from typing import Any, Final
 import yaml
 
 from sublet.api.common import DNS_LABEL, DNS_NAME
-from sublet.cli.contexts import find_context
+from sublet.cli.contexts import Context, find_context
+from sublet.cli.plain import plain_endpoint
 from sublet.cli.problems import Problem, describe, fail, unexpected
 from sublet.kube.errors import KubeError
-from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer, Endpoint, Limits
 
 _BROKEN: Final = "no usable kubeconfig: "
@@ -43,7 +43,7 @@ async def connect(context: str | None, title: str = "the hub") -> AsyncIterator[
     """Yield the cluster of a context, of the current one if none is given."""
     found = find_context(context)
     try:
-        endpoint = await hub_endpoint(context=found.name if found else None)
+        endpoint = (plain_endpoint(found.name) if found else None) or await _read(found)
     except (
         Exception
     ) as error:  # the loader raises whatever a broken kubeconfig makes it stumble over
@@ -52,6 +52,13 @@ async def connect(context: str | None, title: str = "the hub") -> AsyncIterator[
         raise Problem(f"{_BROKEN}{said}{_MEND}") from error
     async with Cluster(endpoint, title) as cluster:
         yield cluster
+
+
+async def _read(context: Context | None) -> Endpoint:
+    """Read a kubeconfig of any kind, or the pod's own account."""
+    from sublet.kube.hub import hub_endpoint  # noqa: PLC0415  it takes a quarter of a second, and few need it
+
+    return await hub_endpoint(context=context.name if context else None)
 
 
 def run(work: Callable[[], Awaitable[None]], *, what: str) -> None:

@@ -45,6 +45,31 @@ def find_context(wanted: str | None) -> Context | None:
     return known[name]
 
 
+def config_of(name: str) -> dict[str, Any]:
+    """Return a kubeconfig of nothing but a context and what it names; what is missing isn't in it either."""
+    configs = list(_configs())
+    context = _entry(configs, "contexts", name)
+    inner = (context or {}).get("context")
+    named = inner if isinstance(inner, dict) else {}
+    found = {
+        "contexts": context,
+        "clusters": _entry(configs, "clusters", named.get("cluster")),
+        "users": _entry(configs, "users", named.get("user")),
+    }
+    parts = {section: [entry] for section, entry in found.items() if entry is not None}
+    return {"apiVersion": "v1", "kind": "Config", "current-context": name, **parts}
+
+
+def _entry(configs: list[dict[str, Any]], section: str, name: object) -> dict[str, Any] | None:
+    """Return the first entry of that name."""
+    for config in configs:
+        entries = config.get(section)
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and entry.get("name") == name:
+                return entry
+    return None
+
+
 def _configs() -> Iterator[dict[str, Any]]:
     given = os.environ.get("KUBECONFIG") or "~/.kube/config"
     for path in (Path(part).expanduser() for part in given.split(os.pathsep) if part):

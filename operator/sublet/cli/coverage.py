@@ -11,16 +11,38 @@ from typing import Any
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
+from sublet.api.kinds import CLAIMS, CLASSES, LEASES
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.book.coverage import LeaseCoverage, coverage
 from sublet.book.options import open_options, waiting_gpus
 from sublet.book.trade import Trade
 from sublet.book.view import View
-from sublet.cli.output import show_table
+from sublet.cli.choices import Format
+from sublet.cli.connect import connect, run
+from sublet.cli.objects import list_all
+from sublet.cli.output import show_data, show_table
 from sublet.cli.problems import Problem
+from sublet.clock import SystemClock
 
 COLUMNS = ("lease", "committed", "used", "unsold", "uncovered", "revenue/h", "cost/h", "margin/h")
 WIDE = ("break-even", "maintenance", "uncovered-claims", "why-no-margin")
+
+
+def command(at: str | None, context: str | None, output: Format) -> None:
+    """Read the hub and show the coverage at an instant."""
+
+    async def work() -> None:
+        now_ms = SystemClock().now_ms()
+        at_ms = parse_at(at, now_ms)
+        async with connect(context) as hub:
+            leases = await list_all(hub, LEASES, GpuLease)
+            claims = await list_all(hub, CLAIMS, GpuClaim)
+            classes = await list_all(hub, CLASSES, GpuClass)
+        found = look(leases, claims, at_ms, now_ms, classes)
+        if not show_data(found, output):
+            show_coverage(found, wide=output is Format.WIDE)
+
+    run(work, what="the pool")
 
 
 def parse_at(text: str | None, now_ms: Millis) -> Millis:

@@ -11,7 +11,22 @@ from sublet.api.move_status import fresh_nodes
 from sublet.api.pending import Offer
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis, format_instant
-from sublet.cli.output import show_fields, show_table
+from sublet.cli.choices import Format
+from sublet.cli.connect import Cluster
+from sublet.cli.objects import with_claim
+from sublet.cli.output import show_data, show_fields, show_table
+from sublet.clock import SystemClock
+
+
+def command(name: str, namespace: str | None, context: str | None, output: Format) -> None:
+    """Read the claim and say what there is to say of it."""
+
+    async def work(_: Cluster, raw: dict[str, Any]) -> None:
+        if not show_data(as_data(raw), output):
+            shown, now_ms = GpuClaim.model_validate(raw), SystemClock().now_ms()
+            explain(shown, now_ms, wide=output is Format.WIDE)
+
+    with_claim(work, name, namespace, context)
 
 
 def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
@@ -19,7 +34,7 @@ def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
     show_fields(
         {
             "Claim": claim.metadata.key,
-            "Asked for": _asked(claim),
+            "Asked for": asked(claim),
             "State": _state(claim.status.conditions),
             "Because": _because(claim),
             "Silent": _silent(claim),
@@ -41,7 +56,8 @@ def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
         show_table(("condition", "status", "reason", "since", "message"), rows)
 
 
-def _asked(claim: GpuClaim) -> str:
+def asked(claim: GpuClaim) -> str:
+    """Return what a claim asks for, in one line."""
     spec = claim.spec
     parts = [f"{spec.gpus} GPU{'s' if spec.gpus > 1 else ''} of class {spec.class_name}"]
     if spec.gpus_per_node:

@@ -2,18 +2,15 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from sublet.api.ids import TenantUID
 from sublet.api.times import Millis, format_instant
-from sublet.cli.connect import checked_name, run
-from sublet.cli.ledger import Admin, Context, Database, OperatorNamespace
-from sublet.cli.ledger_source import open_books
-from sublet.cli.output import Format, RowsFormatOption, show_rows
+from sublet.cli.choices import FileFormat, FocusVersion, Format, GridOption, Side
+from sublet.cli.connect import run
+from sublet.cli.ledger_source import Place, open_books
+from sublet.cli.output import show_rows
 from sublet.cli.problems import Problem, fail
 from sublet.cli.spans import parse_month
 from sublet.clock import SystemClock
@@ -26,40 +23,11 @@ if TYPE_CHECKING:
 _COLUMNS = ("audience", "month", "period", "as-of", "files", "rows", "bytes", "ledger")
 
 
-class Side(StrEnum):
-    """Whose files."""
-
-    TENANTS = "tenants"
-    WHOLESALE = "wholesale"
-    BOTH = "both"
-
-
-class FocusVersion(StrEnum):
-    """Of FOCUS."""
-
-    V1_4 = "1.4"
-    V1_2 = "1.2"
-
-
-class FileFormat(StrEnum):
-    """Of files."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
-
-
-class GridOption(StrEnum):
-    """How fine rows are cut."""
-
-    HOUR = "hour"
-    DAY = "day"
-
-
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a person asked for."""
 
-    month: str
+    month: str | None
     side: Side
     tenants: tuple[str, ...]
     target: str
@@ -72,89 +40,16 @@ class Wish:
     grid: GridOption
 
 
-exports = typer.Typer(
-    name="export", help="Files for finance, out of the ledger.", no_args_is_help=True
-)
-
-
-@exports.callback()
-def _group() -> None:
-    """Files for finance, out of the ledger."""
-
-
-@exports.command()
-def focus(
-    target: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            metavar="DIR|s3://BUCKET/PREFIX",
-            help="Where files go.",
-            envvar="SUBLET_EXPORT_TARGET",
-        ),
-    ],
-    month: Annotated[
-        str | None,
-        typer.Option(metavar="YYYY-MM", help="The billing period; this month if left out."),
-    ] = None,
-    side: Annotated[Side, typer.Option(help="Whose files.")] = Side.BOTH,
-    tenant: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TENANT", help="Of this tenant alone, by name or UID. Repeatable."),
-    ] = None,
-    version: Annotated[FocusVersion, typer.Option(help="Of FOCUS.")] = FocusVersion.V1_4,
-    format_: Annotated[
-        list[FileFormat] | None,
-        typer.Option("--format", help="Of files; Parquet if left out. Repeatable."),
-    ] = None,
-    grid: Annotated[GridOption, typer.Option(help="How fine rows are cut.")] = GridOption.HOUR,
-    seller: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Who sells to tenants; stands on their rows.",
-            envvar="SUBLET_EXPORT_SELLER",
-        ),
-    ] = "",
-    shows_host: Annotated[
-        bool,
-        typer.Option(
-            "--shows-host",
-            help="Tenants' files name whose hardware it is.",
-            envvar="SUBLET_EXPORT_SHOWS_HOST",
-        ),
-    ] = False,
-    endpoint: Annotated[
-        str,
-        typer.Option(
-            metavar="URL", help="The S3 server, if not AWS.", envvar="SUBLET_EXPORT_ENDPOINT"
-        ),
-    ] = "",
-    region: Annotated[
-        str, typer.Option(metavar="NAME", help="Of the bucket.", envvar="SUBLET_EXPORT_REGION")
-    ] = "",
-    database: Database = None,
-    admin: Admin = None,
-    context: Context = None,
-    operator_namespace: OperatorNamespace = "sublet-system",
-    output: RowsFormatOption = Format.TABLE,
-) -> None:
-    """Write a month's files in FOCUS, the format for cost and usage: tenants' files, and wholesale files of landlords.
-
-    A tenant's folder can be handed to that tenant; the wholesale folder is for the platform team alone. Exit status 1
-    if anything could not be made; what stood there before still does.
-    """  # fmt: skip
-    formats = tuple(dict.fromkeys(format_ or [FileFormat.PARQUET]))
+def command(wish: Wish, place: Place, output: Format) -> None:
+    """Make the month's files and show which; exit status 1 if some couldn't be made."""
 
     async def work() -> None:
         now_ms = SystemClock().now_ms()
-        wish = Wish(
-            parse_month(month, now_ms), side, tuple(tenant or ()), target, endpoint, region,
-            checked_seller(seller, side), shows_host, version, formats, grid,
-        )  # fmt: skip
-        where = checked_name(operator_namespace, what="namespace", label=True)
-        books = await open_books(database, admin, context=context, namespace=where)
-        done, failed = await asyncio.to_thread(_made, books, wish, now_ms)
+        month = parse_month(wish.month, now_ms)
+        seller = checked_seller(wish.seller, wish.side)
+        books = await open_books(place)
+        whole = replace(wish, month=month, seller=seller)
+        done, failed = await asyncio.to_thread(_made, books, whole, month, now_ms)
         if done or not failed:
             _show(done, output)
         for each in failed:
@@ -195,7 +90,9 @@ def complain(failed: "Failed") -> None:
         return
 
 
-def _made(books: Books, wish: Wish, now_ms: Millis) -> "tuple[list[Manifest], list[Failed]]":
+def _made(
+    books: Books, wish: Wish, month: str, now_ms: Millis
+) -> "tuple[list[Manifest], list[Failed]]":
     """Make the files, in a thread; a sink that fails ends it."""
     from sublet.export.focus import batch  # noqa: PLC0415  pyarrow takes half a second
     from sublet.export.focus.columns import Version  # noqa: PLC0415  likewise
@@ -212,22 +109,22 @@ def _made(books: Books, wish: Wish, now_ms: Millis) -> "tuple[list[Manifest], li
     done: list[Manifest] = []
     failed: list[Failed] = []
     try:
-        for each in _each(months, wish, only):
+        for each in _each(months, wish, month, only):
             (failed if isinstance(each, batch.Failed) else done).append(each)  # type: ignore[arg-type]
     except SinkFailed as error:
-        failed.append(batch.Failed(wish.month, str(error)))
+        failed.append(batch.Failed(month, str(error)))
     if not done and not failed:
-        raise Problem(f"nothing was owed in {wish.month} or before: there is nothing to export")
+        raise Problem(f"nothing was owed in {month} or before: there is nothing to export")
     return done, failed
 
 
 def _each(
-    months: "Months", wish: Wish, only: Sequence[TenantUID] | None
+    months: "Months", wish: Wish, month: str, only: Sequence[TenantUID] | None
 ) -> "Iterator[Manifest | Failed]":
     from sublet.export.focus.batch import Side as Of  # noqa: PLC0415  pyarrow takes half a second
 
     side = Side.TENANTS if only is not None and wish.side is Side.BOTH else wish.side
-    return months.export(wish.month, Of(side.value), only)
+    return months.export(month, Of(side.value), only)
 
 
 def _show(done: "Sequence[Manifest]", form: Format) -> None:

@@ -18,11 +18,28 @@ import yaml
 from sublet.api.common import ObjectMeta
 from sublet.api.gpuclaim import GpuClaim
 from sublet.cli.connect import Cluster
+from sublet.cli.objects import with_claim
 from sublet.cli.problems import Problem
 from sublet.kube.errors import NotFound
 
 _SECTIONS: Final = ("clusters", "users", "contexts")
 _KEY: Final = "value"
+
+
+def command(name: str, namespace: str | None, context: str | None, into: Path | None) -> None:
+    """Print the claim's kubeconfig, or merge it into a file."""
+    path = into.expanduser() if into is not None else None
+
+    async def work(hub: Cluster, raw: dict[str, Any]) -> None:
+        bound = GpuClaim.model_validate(raw)
+        config = await read_access(hub, bound)
+        if path is None:
+            print(to_text(config), end="")
+            return
+        names = merge_into_file(path, config, bound.metadata)
+        print(f"merged into {into}; contexts: {', '.join(names)}")
+
+    with_claim(work, name, namespace, context)
 
 
 async def read_access(hub: Cluster, claim: GpuClaim) -> dict[str, Any]:

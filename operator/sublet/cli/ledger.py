@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
-
-import typer
+from typing import Any, Final, TypeVar
 
 from sublet.api.times import format_instant, parse_instant
-from sublet.cli.connect import checked_name, run
-from sublet.cli.ledger_source import AuditQuery, Source, open_source
-from sublet.cli.output import Format, FormatOption, show_data, show_table
+from sublet.cli.choices import Format
+from sublet.cli.connect import run
+from sublet.cli.ledger_source import AuditQuery, Place, Source, open_source
+from sublet.cli.output import show_data, show_table
 from sublet.cli.problems import Problem, fail
 from sublet.ledger.chain import Proof
 from sublet.ledger.line import write_line
@@ -23,53 +22,9 @@ T = TypeVar("T")
 BROKEN: Final = 1
 UNREAD: Final = 2
 
-ledgers = typer.Typer(
-    name="ledger",
-    help="The ledger: prove it, look at it, back it up, restore it, and read its audit trail.",
-    no_args_is_help=True,
-)
 
-Database = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        envvar="SUBLET_DATABASE_URL",
-        help="The ledger's database: sqlite:///FILE or postgresql://…",
-    ),
-]
-Admin = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL", help="Read at the operator's admin endpoint; by a port-forward without both."
-    ),
-]
-Context = Annotated[
-    str | None,
-    typer.Option("--context", metavar="CONTEXT", help="The hub, if not your current context."),
-]
-OperatorNamespace = Annotated[str, typer.Option(metavar="NAME", help="Where the operator runs.")]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
-
-
-@ledgers.command()
-def verify(
-    database: Database = None,
-    admin: Admin = None,
-    head: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LINE:HASH",
-            help="A head that was published (`sublet ledger head`, a statement, a manifest): it must be in the ledger.",
-        ),
-    ] = None,
-    context: Context = None,
-    operator_namespace: OperatorNamespace = "sublet-system",
-    output: FormatOption = Format.TABLE,
-) -> None:
-    """Prove that no line is missing, changed or put in, that intervals are whole and every text is there.
-
-    Exit status: 0 the ledger is whole, 1 it isn't, 2 it couldn't be read.
-    """
+def verify(place: Place, head: str | None, output: Format) -> None:
+    """Prove the ledger and say so, or what is wrong."""
 
     async def work(source: Source) -> None:
         wanted = _parse_head(head)
@@ -85,43 +40,22 @@ def verify(
         if fault is not None:
             raise SystemExit(BROKEN)
 
-    _read(work, database, admin, context, operator_namespace)
+    _read(work, place)
 
 
-@ledgers.command()
-def head(
-    database: Database = None,
-    admin: Admin = None,
-    context: Context = None,
-    operator_namespace: OperatorNamespace = "sublet-system",
-    output: FormatOption = Format.TABLE,
-) -> None:
-    """Print the last line's number and hash, as LINE:HASH. Whoever keeps it can prove all up to there."""
+def head(place: Place, output: Format) -> None:
+    """Show the last line's number and hash."""
 
     async def work(source: Source) -> None:
         count, hash_, _ = await source.position()
         if not show_data({"entries": count, "head": hash_}, output):
             print(f"{count}:{hash_}")
 
-    _read(work, database, admin, context, operator_namespace)
+    _read(work, place)
 
 
-@ledgers.command()
-def show(
-    first: Annotated[
-        int | None,
-        typer.Option(
-            "--from", metavar="LINE", min=1, help="The first line; the last ones without."
-        ),
-    ] = None,
-    count: Annotated[int, typer.Option(metavar="N", min=1, help="How many.")] = 20,
-    database: Database = None,
-    admin: Admin = None,
-    context: Context = None,
-    operator_namespace: OperatorNamespace = "sublet-system",
-    output: FormatOption = Format.TABLE,
-) -> None:
-    """Show lines of the ledger as they stand there."""
+def show(place: Place, first: int | None, count: int, output: Format) -> None:
+    """Show lines of the ledger: from `first` on, or the last ones."""
 
     async def work(source: Source) -> None:
         after = first - 1 if first else max(0, (await source.position())[0] - count)
@@ -138,28 +72,13 @@ def show(
             rows.append([*row, *([f.price_hash, f.tags_hash, f.id] if more else [])])
         show_table([*columns, *more], rows)
 
-    _read(work, database, admin, context, operator_namespace)
+    _read(work, place)
 
 
-@ledgers.command()
 def audit(
-    claim: Annotated[
-        str | None,
-        typer.Option(metavar="NAMESPACE/NAME|UID", help="Of this claim (or any object, by UID)."),
-    ] = None,
-    lease: Annotated[
-        str | None, typer.Option(metavar="ALIAS|UID", help="That concern this lease.")
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="INSTANT", help="From then on: 2026-11-22T10:00:00Z.")
-    ] = None,
-    database: Database = None,
-    admin: Admin = None,
-    context: Context = None,
-    operator_namespace: OperatorNamespace = "sublet-system",
-    output: FormatOption = Format.TABLE,
+    place: Place, claim: str | None, lease: str | None, since: str | None, output: Format
 ) -> None:
-    """Show who said or decided what, of which object, from what to what, and why."""
+    """Show records of the audit trail."""
 
     async def work(source: Source) -> None:
         since_ms = parse_instant(since) if since else None
@@ -173,15 +92,11 @@ def audit(
         ]
         show_table(("at", *columns), rows)
 
-    _read(work, database, admin, context, operator_namespace)
+    _read(work, place)
 
 
-@ledgers.command()
-def backup(file: File, database: Database = None) -> None:
-    """Write the whole ledger into one file that proves itself. The operator may run meanwhile.
-
-    Prices of all parties are in it. The same ledger gives the same bytes.
-    """
+def backup(file: Path, database: str | None) -> None:
+    """Write the ledger into a file."""
 
     async def work() -> None:
         url = given(database)
@@ -191,12 +106,8 @@ def backup(file: File, database: Database = None) -> None:
     run(work, what=str(file))
 
 
-@ledgers.command()
-def restore(file: File, database: Database = None) -> None:
-    """Bring a backup into an empty database, or add what is new in it to the same ledger. Stop the operator before.
-
-    The file is proven first, the ledger afterwards. A ledger that isn't a beginning of the backup is never changed.
-    """
+def restore(file: Path, database: str | None) -> None:
+    """Bring a file's lines into a database."""
 
     async def work() -> None:
         url = given(database)
@@ -214,19 +125,12 @@ async def _kept(work: Callable[[], T]) -> T:
         raise Problem(str(error)) from error
 
 
-def _read(
-    work: Callable[[Source], Awaitable[None]],
-    database: str | None,
-    admin: str | None,
-    context: str | None,
-    namespace: str,
-) -> None:
+def _read(work: Callable[[Source], Awaitable[None]], place: Place) -> None:
     """Run a command that reads the ledger; what can't be read is one line and exit status 2."""
 
     async def all_of_it() -> None:
         try:
-            where = checked_name(namespace, what="namespace", label=True)
-            async with open_source(database, admin, context=context, namespace=where) as source:
+            async with open_source(place) as source:
                 await work(source)
         except (Problem, LedgerUnavailable, ValueError) as error:
             fail(str(error), status=UNREAD)

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from sublet.api.times import Millis, format_instant
 from sublet.cli.admin import fetch, forwarded
-from sublet.cli.connect import connect
+from sublet.cli.connect import checked_name, connect
 from sublet.cli.problems import Problem
 from sublet.ledger.audit import AuditLine, read_audit
 from sublet.ledger.chain import Proof
@@ -32,6 +32,16 @@ class AuditQuery:
     claim: str | None = None
     lease: str | None = None
     since_ms: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a ledger is, as the person said it: a database, or the endpoint of the operator in a namespace of a hub."""
+
+    database: str | None
+    admin: str | None
+    context: str | None
+    operator_namespace: str
 
 
 class Source(Protocol):
@@ -142,10 +152,10 @@ class AdminSource:
 
 
 @asynccontextmanager
-async def open_source(
-    database: str | None, admin: str | None, *, context: str | None, namespace: str
-) -> AsyncIterator[Source]:
+async def open_source(place: Place) -> AsyncIterator[Source]:
     """Yield the ledger: at the endpoint if one is given, else in the database, else through a port-forward."""
+    namespace = checked_name(place.operator_namespace, what="namespace", label=True)
+    database, admin, context = place.database, place.admin, place.context
     try:
         if admin is not None:
             yield AdminSource(admin)
@@ -164,12 +174,10 @@ async def open_source(
         ) from error
 
 
-async def open_books(
-    database: str | None, admin: str | None, *, context: str | None, namespace: str
-) -> Books:
+async def open_books(place: Place) -> Books:
     """Return everything that rating reads, from where the ledger is; Problem if it can't be read or isn't whole."""
     try:
-        async with open_source(database, admin, context=context, namespace=namespace) as source:
+        async with open_source(place) as source:
             return await source.books()
     except (LedgerUnavailable, BrokenLedger) as error:
         raise Problem(str(error)) from error

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Final
 
 from sublet.api.times import MS_PER_HOUR, format_instant
-from sublet.cli.output import Format, show_rows
+from sublet.cli.choices import Format, MarginOf
+from sublet.cli.output import show_rows
 from sublet.rating.model import LeaseState
 from sublet.rating.money import Money
 from sublet.rating.netting import Netted
@@ -25,20 +25,16 @@ _WIDE: Final = (
 )  # fmt: skip
 
 
-class By(StrEnum):
-    """What a margin is of."""
-
-    LEASE = "lease"
-    CLASS = "class"
-    TENANT = "tenant"
-
-
-def lines_of(report: Report, by: By) -> tuple[Line, ...]:
+def lines_of(report: Report, by: MarginOf) -> tuple[Line, ...]:
     """Return the lines of one side."""
-    return {By.LEASE: report.leases, By.CLASS: report.classes, By.TENANT: report.tenants}[by]
+    return {
+        MarginOf.LEASE: report.leases,
+        MarginOf.CLASS: report.classes,
+        MarginOf.TENANT: report.tenants,
+    }[by]
 
 
-def as_data(report: Report, by: By) -> dict[str, Any]:
+def as_data(report: Report, by: MarginOf) -> dict[str, Any]:
     """Return one side of the report, and the incidents, for programs: money and hours as decimal strings."""
     return {
         "by": by.value,
@@ -52,7 +48,7 @@ def as_data(report: Report, by: By) -> dict[str, Any]:
     }
 
 
-def show(report: Report, by: By, form: Format) -> None:
+def show(report: Report, by: MarginOf, form: Format) -> None:
     """Print one side of the report; two currencies of one lease are two lines."""
     wide = form in (Format.WIDE, Format.CSV)
     title = (
@@ -64,7 +60,7 @@ def show(report: Report, by: By, form: Format) -> None:
     show_rows(as_data(report, by), form, columns, rows, title=title)
 
 
-def shown_name(name: str, by: By) -> str:
+def shown_name(name: str, by: MarginOf) -> str:
     """Return what a line is called; what no lease or class stands behind, such as an adjustment, has no name."""
     return name or f"(no {by})"
 
@@ -84,7 +80,7 @@ def hours_text(gpu_milliseconds: Fraction | int, places: int = _PLACES) -> str:
     return amount_text(Fraction(gpu_milliseconds) / MS_PER_HOUR, places)
 
 
-def _rows(line: Line, by: By, *, wide: bool) -> Iterator[tuple[object, ...]]:
+def _rows(line: Line, by: MarginOf, *, wide: bool) -> Iterator[tuple[object, ...]]:
     row, margin = line.row, line.row.margin
     monies = (row.revenue, row.cost, row.unsold, line.owed, line.credited)
     each_price = line.break_even_price
@@ -94,7 +90,7 @@ def _rows(line: Line, by: By, *, wide: bool) -> Iterator[tuple[object, ...]]:
         more = (
             row.uid,
             *(_quantities(line) if first else ("",) * 4),
-            _cell(_net(line), currency) if by is By.LEASE else "",
+            _cell(_net(line), currency) if by is MarginOf.LEASE else "",
             hours_text(row.uncosted) if row.uncosted and first else "",
         )
         yield (
@@ -124,7 +120,7 @@ def _quantities(line: Line) -> tuple[str, ...]:
     )
 
 
-def _item(line: Line, by: By) -> dict[str, Any]:
+def _item(line: Line, by: MarginOf) -> dict[str, Any]:
     row, price = line.row, line.break_even_price
     return {
         "name": line.name,
@@ -138,7 +134,11 @@ def _item(line: Line, by: By) -> dict[str, Any]:
         "coverage": _share(row.coverage),
         "utilisation": _share(row.utilisation),
         "slaCredited": _texts(line.credited),
-        **({"slaOwed": _texts(line.owed), "slaNet": _texts(_net(line))} if by is By.LEASE else {}),
+        **(
+            {"slaOwed": _texts(line.owed), "slaNet": _texts(_net(line))}
+            if by is MarginOf.LEASE
+            else {}
+        ),
         "gpuHours": {state.value: hours_text(q) for state, q in sorted(row.quantity.items())},
         "gpuHoursOfUnknownState": hours_text(row.unseen),
         "gpuHoursOfUnknownCost": hours_text(row.uncosted),

@@ -6,7 +6,8 @@ from fractions import Fraction
 from markupsafe import Markup
 
 from sublet.api.times import format_instant
-from sublet.cli.margin import By, amount_text, hours_text, lines_of, percent, shown_name
+from sublet.cli.choices import MarginOf
+from sublet.cli.margin import amount_text, hours_text, lines_of, percent, shown_name
 from sublet.html.bars import Bar, Group, bars
 from sublet.html.columns import Pile, columns
 from sublet.html.markup import tag
@@ -51,10 +52,10 @@ def margin_page(report: Report) -> str:
     return page(
         f"Margins, {begin} to {end}",
         paragraph(f"As of {format_instant(report.as_of_ms)}{among}. Prices of all parties: for the platform team alone."),
-        section("Leases", *_money_charts(report.leases, By.LEASE), _side(report, By.LEASE)),
+        section("Leases", *_money_charts(report.leases, MarginOf.LEASE), _side(report, MarginOf.LEASE)),
         section("GPUs of each lease", *_gpus(report)),
-        section("Tenants", *_margin_charts(report.tenants, By.TENANT), _side(report, By.TENANT)),
-        section("Classes", _side(report, By.CLASS)),
+        section("Tenants", *_margin_charts(report.tenants, MarginOf.TENANT), _side(report, MarginOf.TENANT)),
+        section("Classes", _side(report, MarginOf.CLASS)),
         section("SLA incidents", _incidents(report)),
         section(
             "Where this comes from",
@@ -64,7 +65,7 @@ def margin_page(report: Report) -> str:
     )  # fmt: skip
 
 
-def _money_charts(lines: Sequence[Line], by: By) -> Iterator[Markup]:
+def _money_charts(lines: Sequence[Line], by: MarginOf) -> Iterator[Markup]:
     """Yield a chart of revenue against cost for each currency."""
     yield legend([(LOOKS[0], "revenue"), (LOOKS[1], "cost")])
     for currency in _currencies(lines):
@@ -79,7 +80,7 @@ def _money_charts(lines: Sequence[Line], by: By) -> Iterator[Markup]:
         yield figure(words, bars(f"Revenue against cost of each {by}, {currency}", words, groups))
 
 
-def _margin_charts(lines: Sequence[Line], by: By) -> Iterator[Markup]:
+def _margin_charts(lines: Sequence[Line], by: MarginOf) -> Iterator[Markup]:
     for currency in _currencies(lines):
         groups = [
             Group(shown_name(line.name, by), (_bar(line.row.margin, currency),))
@@ -90,18 +91,18 @@ def _margin_charts(lines: Sequence[Line], by: By) -> Iterator[Markup]:
         yield figure(words, bars(f"Margin by {by}, {currency}", words, groups))
 
 
-def _side(report: Report, by: By) -> Markup:
+def _side(report: Report, by: MarginOf) -> Markup:
     titles = (*_MONEY, "Break-even price of a GPU-hour")
     shares = ("Must be sold to break even", "Used", "Covered")
     heads = [Column(by.capitalize()), Column("Currency")]
     heads += [Column(title, is_number=True) for title in (*titles, *shares, "GPU-hours sold")]
-    if by is By.LEASE:
+    if by is MarginOf.LEASE:
         heads += [Column("SLA owed", is_number=True), Column("SLA credited", is_number=True)]
     rows = [row for line in lines_of(report, by) for row in _rows(line, by)]
     return table(f"Margins by {by}", heads, rows)
 
 
-def _rows(line: Line, by: By) -> Iterator[tuple[str, ...]]:
+def _rows(line: Line, by: MarginOf) -> Iterator[tuple[str, ...]]:
     row, price = line.row, line.break_even_price
     for index, currency in enumerate(_currencies([line]) or [""]):
         first = index == 0
@@ -114,7 +115,7 @@ def _rows(line: Line, by: By) -> Iterator[tuple[str, ...]]:
             amount_text(price[1], 4) if price and price[0] == currency else "",
             *(percent(share) if first else "" for share in shares),
             hours_text(line.sold_gpu_milliseconds, 2) if first else "",
-            *(sla if by is By.LEASE else ()),
+            *(sla if by is MarginOf.LEASE else ()),
         )  # fmt: skip
 
 

@@ -5,56 +5,18 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
 import yaml
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-_WIDEST: Final = 10_000
+from sublet.cli.choices import Format
+
+_GAP: Final = "   "
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """With these a spreadsheet takes a text for a formula."""
-
-
-class Format(StrEnum):
-    """What `-o` takes."""
-
-    TABLE = "table"
-    WIDE = "wide"
-    JSON = "json"
-    YAML = "yaml"
-    CSV = "csv"
-
-
-def _not_csv(form: Format) -> Format:
-    if form is Format.CSV:
-        raise typer.BadParameter("this is no single table; give table, wide, json or yaml")
-    return form
-
-
-FormatOption = Annotated[
-    Format,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FORMAT",
-        callback=_not_csv,
-        help="table, wide (a table that says more), json or yaml.",
-    ),
-]
-RowsFormatOption = Annotated[
-    Format,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FORMAT",
-        help="table, wide (a table that says more), json, yaml or csv.",
-    ),
-]
-"""Of a command whose result is one table."""
 
 
 def show_data(data: Any, form: Format) -> bool:
@@ -98,15 +60,14 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table as kubectl does: no lines, columns in capitals; bold on a terminal, and never cut."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    for column in columns:
-        table.add_column(column.upper(), no_wrap=True)
-    for row in rows:
-        table.add_row(*("" if cell is None else Text(str(cell)) for cell in row))
-    screen = Console(width=_WIDEST, highlight=False)
+    # laid out here: the library weighs each cell's styles, which takes most of a second for a thousand claims
+    cells = [["" if cell is None else _one_line(str(cell)) for cell in row] for row in rows]
+    head = [column.upper() for column in columns]
+    widths = [max(map(cell_len, column)) for column in zip(head, *cells, strict=True)]
+    screen = Console(highlight=False)
     with screen.capture() as captured:
-        screen.print(table)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+        screen.print(Text(_laid_out(head, widths), style="bold"), soft_wrap=True, end="")
+    print("\n".join([captured.get(), *(_laid_out(row, widths) for row in cells)]))
 
 
 def show_fields(fields: Mapping[str, object]) -> None:
@@ -115,6 +76,16 @@ def show_fields(fields: Mapping[str, object]) -> None:
     width = max((len(name) for name in shown), default=0) + 2
     for name, value in shown.items():
         print(f"{name + ':':<{width}}" + str(value).replace("\n", "\n" + " " * width))
+
+
+def _laid_out(cells: Sequence[str], widths: Sequence[int]) -> str:
+    parts = (c + " " * (w - cell_len(c)) for c, w in zip(cells, widths, strict=True))
+    return _GAP.join(parts).rstrip()
+
+
+def _one_line(text: str) -> str:
+    """Return a text without what would break its row, or drive the terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def _plain(cell: object) -> object:

@@ -3,11 +3,12 @@
 import re
 import sys
 import traceback
-from typing import Final, NoReturn
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from sublet.kube import errors
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 _TLS_OBJECT: Final = re.compile(r" ssl:(default|True|False|<[^>]*>)")
 _HUB: Final = "the hub"
@@ -29,8 +30,8 @@ def describe(error: Exception, *, what: str) -> str:
     if isinstance(error, errors.Unreachable):
         text = _TLS_OBJECT.sub("", str(error))
         return f"{what}: {_where(error)} doesn't answer: {text}; {_UNTRUSTED if 'SSL' in text else _AWAY}"
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
+    if (invalid := _invalid(error)) is not None:
+        first = invalid.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         return f"{what}: {field} isn't as this version of sublet knows it ({first['msg']})"
     return f"{what}: {error}"
@@ -47,6 +48,12 @@ def fail(message: str, *, status: int = 1) -> NoReturn:
     """Print one line on standard error and end with an exit status."""
     print(f"sublet: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(status)
+
+
+def _invalid(error: Exception) -> "ValidationError | None":
+    """Return what a model says of bad data; help must not load the models for it."""
+    pydantic = sys.modules.get("pydantic")
+    return error if pydantic is not None and isinstance(error, pydantic.ValidationError) else None
 
 
 def _answered(error: errors.ApiError) -> str:

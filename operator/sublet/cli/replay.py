@@ -10,14 +10,44 @@ from typing import Final
 
 from sublet import __version__
 from sublet.cli.admin import fetch, forwarded
-from sublet.cli.connect import connect
+from sublet.cli.connect import checked_name, connect, run
 from sublet.cli.problems import Problem
 from sublet.record.codec import dumps
 from sublet.record.passes import Recorded, read_pass, replay, write_pass
-from sublet.record.redact import redact
+from sublet.record.redact import redact as redacted
 
 _PATH: Final = "/admin/v1/pass"
 _MILLION: Final = 1_000_000
+
+
+def command(file: Path, *, check: bool, redact: bool, price_ratios: bool) -> None:
+    """Replay a recorded pass, compare it with what was recorded, or print it redacted."""
+
+    async def work() -> None:
+        recorded = read_file(file)
+        if redact:
+            print(redacted_text(recorded, price_ratios=price_ratios))
+        elif check:
+            check_decisions(recorded)
+        else:
+            show_decisions(recorded)
+
+    run(work, what=str(file))
+
+
+def dump(
+    context: str | None, admin: str | None, namespace: str, *, redact: bool, price_ratios: bool
+) -> None:
+    """Print the operator's last pass."""
+
+    async def work() -> None:
+        where = checked_name(namespace, what="namespace", label=True)
+        text = await ask(context=context, namespace=where, given=admin)
+        if redact:
+            text = redacted_text(read_pass(text), price_ratios=price_ratios)
+        print(text)
+
+    run(work, what="the last pass")
 
 
 def read_file(path: Path) -> Recorded:
@@ -57,4 +87,4 @@ def check_decisions(recorded: Recorded) -> None:
 def redacted_text(recorded: Recorded, *, price_ratios: bool) -> str:
     """Return the record under other names, with ranks for prices or, if asked for, in their ratios."""
     factor = Decimal(_MILLION + secrets.randbelow(9 * _MILLION)) / _MILLION
-    return write_pass(redact(recorded, factor if price_ratios else None))
+    return write_pass(redacted(recorded, factor if price_ratios else None))

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-import typer
-
-from sublet.cli.output import Format, FormatOption, show_data, show_fields, show_table
+from sublet.cli.choices import Format
+from sublet.cli.output import show_data, show_fields, show_table
 from sublet.cli.problems import Problem, fail
 from sublet.simulate.fleet import State, Task
 from sublet.simulate.openb import TraceError, parse_nodes, parse_pods
@@ -18,34 +17,9 @@ T = TypeVar("T")
 _COLUMNS = ("strategy", "allocated", "gpus", "at-capacity")
 _WIDE = ("placed", "refused")
 
-simulations = typer.Typer(name="simulate", rich_markup_mode=None)
 
-
-@simulations.callback()
-def _group() -> None:
-    """Play recorded fleets and workloads against placement strategies."""
-
-
-@simulations.command()
-def openb(
-    nodes: Annotated[Path, typer.Argument(metavar="NODES.csv", help="The fleet.")],
-    pods: Annotated[Path, typer.Argument(metavar="PODS.csv", help="The workload.")],
-    only: Annotated[
-        StrategyName | None,
-        typer.Option(
-            "--strategy",
-            metavar="STRATEGY",
-            help=f"One of {', '.join(StrategyName)}; all of them if left out.",
-        ),
-    ] = None,
-    output: FormatOption = Format.TABLE,
-) -> None:
-    """Show what share of a fleet's GPUs each strategy allocates, on traces in the format of openb.
-
-    Tasks come in order, each takes what it asks for from one node and keeps it; requests below a whole GPU count as
-    one. Tasks go on coming when the fleet is full, until they have asked for at least 130 % of its GPUs. AT-CAPACITY
-    is the share that was allocated when they had asked for 100 %.
-    """
+def command(nodes: Path, pods: Path, only: StrategyName | None, output: Format) -> None:
+    """Play the trace with one strategy, or each, and show what it allocates."""
     try:
         fleet, tasks = read(nodes, parse_nodes), read(pods, parse_pods)
         coming = _coming(fleet, tasks, nodes, pods)

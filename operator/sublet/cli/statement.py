@@ -1,17 +1,15 @@
 """`sublet statement`: what a namespace owes, month by month or line by line. With reads of objects alone, as a tenant may."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
-
-import typer
+from typing import Any, Final
 
 from sublet.api.common import Status, find_condition
 from sublet.api.gpustatement import GpuStatement, StatementLine
 from sublet.api.kinds import STATEMENTS
-from sublet.cli.connect import checked_name, connect, run
-from sublet.cli.contexts import find_context
-from sublet.cli.ledger import Context
-from sublet.cli.output import Format, RowsFormatOption, show_rows
+from sublet.cli.choices import Format
+from sublet.cli.connect import connect, run
+from sublet.cli.objects import meant_namespace
+from sublet.cli.output import show_rows
 from sublet.cli.problems import Problem
 from sublet.cli.spans import parse_month
 from sublet.clock import SystemClock
@@ -30,37 +28,14 @@ _LINES: Final = (
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(statement)
-
-
-def statement(
-    month: Annotated[
-        str | None,
-        typer.Argument(metavar="YYYY-MM", help="The billing period; a list of all if left out."),
-    ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            "-n", "--namespace", metavar="NAME", help="The namespace, if not your context's."
-        ),
-    ] = None,
-    context: Context = None,
-    output: RowsFormatOption = Format.TABLE,
-) -> None:
-    """Show what the claims of a namespace cost: each month, or one month line by line.
-
-    An open month changes until it is closed; what comes later is corrected in the next one.
-    """
+def command(month: str | None, namespace: str | None, context: str | None, output: Format) -> None:
+    """Read the namespace's statements and show their totals, or the lines of one month."""
 
     async def work() -> None:
         wanted = parse_month(month, SystemClock().now_ms()) if month is not None else None
-        found = find_context(context)
-        meant = namespace or (found.namespace if found else "default")
-        path = STATEMENTS.path(checked_name(meant, what="namespace", label=True))
+        meant = meant_namespace(namespace, context)
         async with connect(context) as hub:
-            items = (await hub.get(path))["items"]
+            items = (await hub.get(STATEMENTS.path(meant)))["items"]
         shown = sorted(map(GpuStatement.model_validate, items), key=_order)
         if wanted is None:
             _show_months(shown, items, output, meant)

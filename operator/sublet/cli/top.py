@@ -6,14 +6,55 @@ from typing import Any
 from sublet.api.common import find_condition
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
+from sublet.api.kinds import CLAIMS, LEASES
 from sublet.api.move_status import all_nodes
 from sublet.api.times import Millis, format_instant
-from sublet.cli.output import show_table
+from sublet.cli.choices import Format
+from sublet.cli.connect import Cluster, connect, run
+from sublet.cli.objects import list_all
+from sublet.cli.output import show_data, show_table
+from sublet.cli.problems import Problem
+from sublet.cli.watching import Picture, watch
+from sublet.clock import SystemClock
 
 LEASE_COLUMNS = ("lease", "product", "committed", "delivered", "bound", "reserved", "free", "ready")
 LEASE_WIDE = ("provider", "region", "price", "healthy", "ends", "kubernetes")
 CLAIM_COLUMNS = ("namespace", "claim", "class", "gpus", "state", "where", "until")
 CLAIM_WIDE = ("tenant", "price", "billed-since", "nodes")
+
+
+def command(context: str | None, output: Format, every_seconds: float | None) -> None:
+    """Read all leases and claims and show them, once or again and again."""
+    wide = output is Format.WIDE
+
+    async def work() -> None:
+        if every_seconds is not None and output not in (Format.TABLE, Format.WIDE):
+            raise Problem("--watch shows tables; leave it out, or give -o table or wide")
+        async with connect(context) as hub:
+            if every_seconds is not None:
+                await watch(lambda: _picture(hub, wide=wide), every_seconds, what="the pool")
+            leases, claims = await read(hub)
+        if not show_data(as_data(leases, claims), output):
+            show(leases, claims, wide=wide)
+
+    run(work, what="the pool")
+
+
+async def read(hub: Cluster) -> tuple[list[GpuLease], list[GpuClaim]]:
+    """Read all leases and claims."""
+    return await list_all(hub, LEASES, GpuLease), await list_all(hub, CLAIMS, GpuClaim)
+
+
+def show(leases: Sequence[GpuLease], claims: Sequence[GpuClaim], *, wide: bool) -> None:
+    """Print both tables."""
+    show_leases(leases, SystemClock().now_ms(), wide=wide)
+    print()
+    show_claims(claims, wide=wide)
+
+
+async def _picture(hub: Cluster, *, wide: bool) -> Picture:
+    leases, claims = await read(hub)
+    return lambda: show(leases, claims, wide=wide)
 
 
 def show_leases(leases: Sequence[GpuLease], now_ms: Millis, *, wide: bool = False) -> None:

@@ -5,12 +5,33 @@ from typing import Any, Final
 
 from sublet.api.times import MS_PER_HOUR, Millis, format_instant, parse_instant
 from sublet.cli.admin import fetch, forwarded
-from sublet.cli.connect import connect
-from sublet.cli.output import Format, show_rows
+from sublet.cli.choices import Format
+from sublet.cli.connect import checked_name, connect, run
+from sublet.cli.output import show_rows
 from sublet.cli.problems import Problem
+from sublet.clock import SystemClock
 from sublet.ledger.usage import By
 
 _PATH: Final = "/admin/v1/usage"
+
+
+def command(
+    by: By,
+    span: tuple[str | None, str | None],
+    context: str | None,
+    admin: str | None,
+    namespace: str,
+    output: Format,
+) -> None:
+    """Ask the operator and show what it says; `span` is from when to when, as the person wrote it."""
+
+    async def work() -> None:
+        where = checked_name(namespace, what="namespace", label=True)
+        window = parse_window(*span, SystemClock().now_ms())
+        answer = await ask(window, by, context=context, namespace=where, given=admin)
+        show_usage(answer, output)
+
+    run(work, what="usage")
 
 
 def parse_window(start: str | None, end: str | None, now_ms: Millis) -> tuple[Millis, Millis]:

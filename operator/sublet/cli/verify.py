@@ -7,13 +7,12 @@ write counts if a second reading shows it too, what holds only at rest if it sta
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Annotated, Any, Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
-import typer
-
+from sublet.cli.choices import Format
 from sublet.cli.connect import checked_name, connect, run
-from sublet.cli.output import Format, FormatOption, show_data
+from sublet.cli.output import show_data
 from sublet.cli.problems import Problem, describe, fail
 from sublet.cli.verify_ledger import open_ledger
 from sublet.cli.ways import leased_clusters, parse_contexts
@@ -46,60 +45,27 @@ class Verdict:
         return UNREAD if self.world.unknown else WELL
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(verify)
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How what is checked is reached, as the person said it."""
+
+    database: str | None
+    admin: str | None
+    clusters: Sequence[str]
+    """Each LEASE=CONTEXT."""
+    context: str | None
+    operator_namespace: str
 
 
-def verify(
-    database: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="SUBLET_DATABASE_URL",
-            help="The ledger's database, opened for reading; or --admin. Without either the ledger isn't checked.",
-        ),
-    ] = None,
-    admin: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="The operator's admin endpoint, to read the ledger there."
-        ),
-    ] = None,
-    cluster: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LEASE=CONTEXT",
-            help="Read this lease's cluster with your own context: it shows more than the operator may read. Repeatable.",
-        ),
-    ] = None,
-    patience_seconds: Annotated[
-        float,
-        typer.Option(
-            "--patience", metavar="SECONDS", min=0, help="What is on its way may take so long."
-        ),
-    ] = 10.0,
-    context: Annotated[
-        str | None,
-        typer.Option("--context", metavar="CONTEXT", help="The hub, if not your current context."),
-    ] = None,
-    operator_namespace: Annotated[
-        str, typer.Option(metavar="NAME", help="Where the operator runs.")
-    ] = "sublet-system",
-    output: FormatOption = Format.TABLE,
-) -> None:
-    """Check that nothing is sold twice, lost, orphaned or billed wrong; changes nothing.
-
-    Reads the hub with your rights (GpuClaims, GpuLeases, Secrets, Events), leased clusters with the leases' credentials,
-    and the ledger. Exit status: 0 all is well, 1 something is wrong, 2 something couldn't be read.
-    """
+def command(ways: Ways, patience_seconds: float, output: Format) -> None:
+    """Look, judge and show; the exit status says how it came out."""
 
     async def work() -> Verdict:
-        where = checked_name(operator_namespace, what="namespace", label=True)
-        contexts = parse_contexts(cluster or ())
+        where = checked_name(ways.operator_namespace, what="namespace", label=True)
+        contexts = parse_contexts(ways.clusters)
         async with (
-            connect(context) as hub,
-            open_ledger(database, admin) as ledger,
+            connect(ways.context) as hub,
+            open_ledger(ways.database, ways.admin) as ledger,
             leased_clusters(hub, where, contexts) as (clusters, missing),
         ):
             reader = WorldReader(hub, clusters, ledger, missing=missing)

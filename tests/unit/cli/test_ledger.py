@@ -10,8 +10,8 @@ from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
 from sublet.api.times import Millis
-from sublet.cli.ledger import ledgers
 from sublet.cli.ledger_source import AdminSource, AuditQuery, DatabaseSource
+from sublet.cli.main import app
 from sublet.serve.admin import Admin
 from sublet.store.sql import SqlLedger
 from sublet.store.trail import SqlTrail
@@ -30,7 +30,7 @@ class Program:
     def run(self, *arguments: Any, url: str | None = None) -> tuple[int, str]:
         """Return exit status and what was printed."""
         done = CliRunner().invoke(
-            ledgers, [str(a) for a in arguments], env={"SUBLET_DATABASE_URL": url or self.url}
+            app, ["ledger", *map(str, arguments)], env={"SUBLET_DATABASE_URL": url or self.url}
         )
         return done.exit_code, done.output.strip()
 

@@ -1,21 +1,72 @@
-"""What the command line loads before anybody has asked for anything."""
+"""What the command line loads before anybody has asked for anything, and that all of it can be loaded."""
 
+import inspect
 import subprocess
 import sys
 
-_HEAVY = {"kopf", "pyarrow", "obstore", "prometheus_client"}
+import pytest
+from typer.core import TyperGroup
+
+from sublet.cli.commands.lazy import load
+from sublet.cli.commands.table import COMMANDS
+
+_HEAVY = {
+    "aiohttp", "asyncio", "kopf", "kubernetes", "msgspec", "obstore", "prometheus_client", "pyarrow", "pydantic",
+    "rich", "sqlalchemy", "yaml",
+}  # fmt: skip
+_ASK = """
+import contextlib, io, sys
+from sublet.cli.main import app
+for words in {asked!r}:
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        try:
+            app([*words, "--help"])
+        except SystemExit as end:
+            assert end.code == 0, words
+    assert "Usage: " in said.getvalue(), words
+    loaded = {heavy!r} & {{name.split(".")[0] for name in sys.modules}}
+    assert not loaded, (words, loaded)
+"""
 
 
-def test_what_only_some_commands_need_isnt_loaded_for_all():
-    program = "import sys, sublet.cli.main; print(*{m.split('.')[0] for m in sys.modules})"
+def test_help_loads_nothing_heavy_and_no_command():
+    program = "import sys; from sublet.cli.main import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # fmt: skip
 
-    assert _HEAVY & set(done.stdout.split()) == set()
+    help_, _, modules = done.stdout.rpartition("\n  export")
+    loaded = set(modules.split())
+    assert "Say what a claim asked for" in help_
+    assert {name.split(".")[0] for name in loaded} & _HEAVY == set()
+    assert {name for name in loaded if name.startswith("sublet.cli.commands.")} == {
+        "sublet.cli.commands.lazy",
+        "sublet.cli.commands.table",
+    }
 
 
-def test_reports_are_among_the_commands():
-    program = "from sublet.cli.main import app; app(['--help'])"
+def test_help_of_each_command_loads_nothing_heavy():
+    asked = [
+        [name, *inner]
+        for name in COMMANDS
+        for inner in ([], *([each] for each in getattr(load(name), "commands", ())))
+    ]
+    program = _ASK.format(asked=asked, heavy=_HEAVY)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # fmt: skip
 
-    assert done.returncode == 0
-    assert {"margin", "export", "ledger", "usage"} <= set(done.stdout.split())
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_says_of_a_command_what_it_says_of_itself(name):
+    found = load(name)
+    first = inspect.cleandoc(found.help).splitlines()[0]
+
+    assert (found.name, first) == (name, COMMANDS[name])
+    assert isinstance(found, TyperGroup) or found.callback is not None
+
+
+def test_a_command_that_is_mistyped_is_answered_with_those_like_it():
+    program = "import sys; sys.argv = ['sublet', 'verfy']; from sublet.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # fmt: skip
+
+    assert done.returncode == 2
+    assert done.stderr == "sublet: No such command 'verfy'. Did you mean 'verify'?; see sublet --help\n"  # fmt: skip

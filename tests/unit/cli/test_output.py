@@ -1,7 +1,8 @@
 from typer.testing import CliRunner
 
+from sublet.cli.choices import Format
 from sublet.cli.main import app
-from sublet.cli.output import Format, csv_text, show_fields, show_table
+from sublet.cli.output import csv_text, show_fields, show_table
 from sublet.cli.usage import show_usage
 
 
@@ -65,3 +66,20 @@ def test_csv_of_what_is_no_single_table_is_refused_in_words():
 
     assert done.exit_code == 2
     assert "this is no single table; give table, wide, json or yaml" in done.output
+
+
+def test_cells_of_any_width_stand_below_each_other_and_drive_no_terminal(capsys):
+    show_table(("name", "what"), [("漢字", "a"), ("x", "\x1b[2Jb\nc"), ("longer", None)])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "NAME     WHAT",
+        "漢字     a",
+        "x         [2Jb c",
+        "longer",
+    ]
+
+
+def test_a_table_without_rows_is_its_head(capsys):
+    show_table(("name",), [])
+
+    assert capsys.readouterr().out == "NAME\n"

@@ -3,7 +3,3 @@
 Run by the platform team with its own rights on the hub. What is restored is held until a person has looked at what
 each object was before and said yes.
 """
-
-from sublet.cli.keeping.commands import register
-
-__all__ = ["register"]

@@ -1,11 +1,9 @@
-"""The three commands as a person sees them: their options, the words that explain them, and what they print."""
+"""What the three commands do, one after the other, and what they print."""
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from sublet.api.times import format_instant
 from sublet.cli.connect import Cluster, checked_name, connect, run
@@ -19,55 +17,32 @@ from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
 from sublet.clock import SystemClock
 
-Context = Annotated[
-    str | None,
-    typer.Option("--context", metavar="CONTEXT", help="The hub, if not your current context."),
-]
-Namespace = Annotated[str, typer.Option(metavar="NAME", help="The operator's namespace.")]
-Admin = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL", help="The operator's admin endpoint, if no port-forward is wanted."
-    ),
-]
-NoLedger = Annotated[
-    bool, typer.Option("--without-ledger", help="Don't ask the operator about the ledger.")
-]
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The hub, and the operator whose ledger is asked, as the person said it."""
+
+    context: str | None
+    namespace: str
+    admin: str | None
+    without_ledger: bool = False
+
+    @property
+    def operator_namespace(self) -> str:
+        """Return the operator's namespace; Problem if none can be called so."""
+        return checked_name(self.namespace, what="namespace", label=True)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    app.command()(backup)
-    app.command()(restore)
-    app.command()(adopt)
-
-
-def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
-    context: Context = None,
-    namespace: Namespace = "sublet-system",
-    admin: Admin = None,
-    without_ledger: NoLedger = False,
-    with_credentials: Annotated[
-        bool,
-        typer.Option(
-            "--with-credentials",
-            help="The leased clusters' credentials too. Whoever has the file then has the clusters.",
-        ),
-    ] = False,
-) -> None:
-    """Write Sublet's objects on the hub, with their status, into a file.
-
-    Names and prices of all parties are in it, and no Secret: tenants' kubeconfigs are made anew. The ledger is in its
-    database and is backed up there; the file says how far it was.
-    """
+def backup(file: Path, place: Place, *, with_credentials: bool) -> None:
+    """Write the hub's objects into a file."""
+    path = file.expanduser()
 
     async def work() -> None:
-        where = checked_name(namespace, what="namespace", label=True)
-        async with connect(context) as hub:
+        where = place.operator_namespace
+        async with connect(place.context) as hub:
             ledger = None
-            if not without_ledger:
-                async with books.endpoint(hub, context, where, admin) as base:
+            if not place.without_ledger:
+                async with books.endpoint(hub, place.context, where, place.admin) as base:
                     ledger = await books.position(base)
             archive = await saving.collect(
                 hub,
@@ -75,7 +50,7 @@ def backup(
                 ledger,
                 secrets_of=where if with_credentials else None,
             )
-        await asyncio.to_thread(saving.write, file.expanduser(), to_text(archive))
+        await asyncio.to_thread(saving.write, path, to_text(archive))
         print(f"{counted(len(archive.objects), 'object')} saved in {file}{_and_ledger(ledger)}")
         if archive.credentials:
             print(
@@ -85,37 +60,20 @@ def backup(
     run(work, what=str(file))
 
 
-def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `sublet backup` wrote.")],
-    context: Context = None,
-    namespace: Namespace = "sublet-system",
-    admin: Admin = None,
-    without_ledger: NoLedger = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done and change nothing.")
-    ] = False,
-    yes: Annotated[
-        bool,
-        typer.Option(
-            "--yes", help="Bring objects that are there in an older state to the backup's."
-        ),
-    ] = False,
-) -> None:
-    """Make a backup's objects again on the hub, held until `sublet adopt`.
-
-    What is there in a newer state, or is another object of that name, always stays. It may be run again after a break.
-    """
+def restore(file: Path, place: Place, *, dry_run: bool, agreed: bool) -> None:
+    """Make a backup's objects again."""
+    path = file.expanduser()
 
     async def work() -> None:
-        where = checked_name(namespace, what="namespace", label=True)
-        text = await asyncio.to_thread(file.expanduser().read_text)
+        where = place.operator_namespace
+        text = await asyncio.to_thread(path.read_text)
         archive = from_text(text)
-        async with connect(context) as hub:
+        async with connect(place.context) as hub:
             print(f"backup of {format_instant(archive.taken_ms)}, of hub {archive.hub_uid}")
-            if archive.ledger is not None and not without_ledger:
-                async with books.endpoint(hub, context, where, admin) as base:
+            if archive.ledger is not None and not place.without_ledger:
+                async with books.endpoint(hub, place.context, where, place.admin) as base:
                     print(await books.compare(base, archive.ledger))
-            await _restore(hub, archive, dry_run=dry_run, agreed=yes)
+            await _restore(hub, archive, dry_run=dry_run, agreed=agreed)
 
     run(work, what=str(file))
 
@@ -130,32 +88,15 @@ async def _restore(hub: Cluster, archive: Archive, *, dry_run: bool, agreed: boo
     print(f"{counted(count, 'object')} written; see `sublet adopt --map` before anything else")
 
 
-def adopt(
-    show_map: Annotated[
-        bool, typer.Option("--map", help="Show old and new UID of all that was restored.")
-    ] = False,
-    yes: Annotated[
-        str | None,
-        typer.Option(
-            "--yes", metavar="DIGEST", help="Agree to the map that was shown with this digest."
-        ),
-    ] = None,
-    context: Context = None,
-    namespace: Namespace = "sublet-system",
-    admin: Admin = None,
-) -> None:
-    """Say that restored objects are the ones they were before.
-
-    Compares them with what the leased clusters' nodes and the ledger say, shows the map with --map, and adopts with --yes and the
-    digest of the map that you saw. Until then nothing is planned, sold or taken back.
-    """
+def adopt(place: Place, yes: str | None, *, show_map: bool) -> None:
+    """Show the map of what was restored, or agree to it."""
 
     async def work() -> None:
         if show_map == (yes is not None):
             raise Problem("give --map to look, or --yes with the digest of the map you saw")
-        where = checked_name(namespace, what="namespace", label=True)
-        async with connect(context) as hub:
-            async with books.endpoint(hub, context, where, admin) as base:
+        where = place.operator_namespace
+        async with connect(place.context) as hub:
+            async with books.endpoint(hub, place.context, where, place.admin) as base:
                 terms = await books.last_terms(base)
             rows, found, seen = await adopting.read_map(hub, where, terms)
             if not rows:

@@ -2,7 +2,3 @@
 
 Run by the platform team with cluster-admin of the leased cluster, once; the operator itself never has such rights.
 """
-
-from sublet.cli.onboarding.commands import register
-
-__all__ = ["register"]

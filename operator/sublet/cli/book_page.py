@@ -1,0 +1,74 @@
+"""The book as a page: what `sublet book --html` writes. A chart and a table of each lease, and who waits."""
+
+from itertools import pairwise
+from typing import Final
+
+from markupsafe import Markup
+
+from sublet.api.times import Millis, format_instant
+from sublet.cli.supply import Book, Line
+from sublet.html.columns import Pile, columns
+from sublet.html.page import figure, folded, legend, page, paragraph, section
+from sublet.html.style import LOOKS
+from sublet.html.table import Column, table
+
+_PILES: Final = 60
+_COUNTS: Final = ("Committed", "Sellable", "Held", "Free")
+_STEPS: Final = (Column("From"), *(Column(name, is_number=True) for name in _COUNTS))
+_WAITING: Final = (
+    Column("Claim"),
+    Column("Class"),
+    Column("GPUs", is_number=True),
+    Column("Expected"),
+    Column("Why it waits"),
+)
+
+
+def book_page(book: Book) -> str:
+    """Return the book as one HTML document."""
+    begin, end = format_instant(book.from_ms), format_instant(book.to_ms)
+    lines = [book.all, *book.leases] if len(book.leases) > 1 else [*book.leases]
+    return page(
+        f"The book, {begin} to {end}",
+        paragraph("GPUs of each lease from now on, as far as is known; the line is the commitment. For the platform team alone."),
+        legend([(LOOKS[0], "held by claims"), (LOOKS[1], "free")]),
+        *(_part(line, book) for line in lines),
+        section("Waiting claims", _waiting(book)),
+    )  # fmt: skip
+
+
+def _part(line: Line, book: Book) -> Markup:
+    name = "All leases" if line is book.all else line.name
+    words = f"GPUs of {name}: held by claims and free, against what is committed. The same numbers stand in the table."
+    steps = [(format_instant(s.at_ms), *map(str, s.counts)) for s in line.steps]
+    return section(
+        name,
+        figure(words, columns(f"GPUs of {name}", words, _piles(line, book))),
+        folded("Each step", table(f"Steps of {name}", _STEPS, steps)),
+    )
+
+
+def _piles(line: Line, book: Book) -> list[Pile]:
+    span = book.to_ms - book.from_ms
+    edges = [Millis(book.from_ms + span * i // _PILES) for i in range(_PILES + 1)]
+    piles = []
+    for begin, end in pairwise(edges):
+        counts = line.tightest(begin, end).counts
+        name = format_instant(begin)[:10]
+        piles.append(Pile(name, (counts.held, counts.free), counts.committed))
+    return piles
+
+
+def _waiting(book: Book) -> Markup:
+    rows = [
+        (
+            claim.metadata.key,
+            claim.spec.class_name,
+            str(claim.spec.gpus),
+            format_instant(pending.estimated_start_time) if pending.estimated_start_time else "",
+            pending.message,
+        )
+        for claim in book.waiting
+        if (pending := claim.status.pending) is not None
+    ]
+    return table("Claims that want GPUs and have none", _WAITING, rows)

@@ -1,0 +1,50 @@
+"""Objects of the hub as commands read them: one claim in the namespace that the person means, or all of a kind."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from sublet.api.kinds import CLAIMS, Kind
+from sublet.api.schema import ApiModel
+from sublet.cli.connect import Cluster, checked_name, connect, run
+from sublet.cli.contexts import find_context
+from sublet.cli.problems import Problem, describe
+from sublet.kube.errors import KubeError
+
+M = TypeVar("M", bound=ApiModel)
+
+
+def with_claim(
+    work: Callable[[Cluster, dict[str, Any]], Awaitable[None]],
+    name: str,
+    namespace: str | None,
+    context: str | None,
+) -> None:
+    """Run a command on one claim, in the namespace that the person means."""
+
+    async def session() -> None:
+        meant = meant_namespace(namespace, context)
+        path = CLAIMS.path(meant, checked_name(name, what="claim"))
+        async with connect(context) as hub:
+            try:
+                raw = await hub.get(path)
+            except KubeError as error:
+                raise Problem(describe(error, what=f"claim {meant}/{name}")) from error
+            await work(hub, raw)
+
+    run(session, what=f"claim {name}")
+
+
+def meant_namespace(namespace: str | None, context: str | None) -> str:
+    """Return the namespace that was given, else the context's."""
+    found = None if namespace else find_context(context)
+    meant = namespace or (found.namespace if found else "default")
+    return checked_name(meant, what="namespace", label=True)
+
+
+async def list_all(hub: Cluster, kind: Kind, model: type[M]) -> list[M]:
+    """Read all objects of a kind, sorted by key."""
+    answer: dict[str, Any] = await hub.get(kind.path())
+    return sorted(
+        (model.model_validate(item) for item in answer["items"]),
+        key=lambda each: str(each.metadata.key),  # type: ignore[attr-defined]  # each kind has it
+    )

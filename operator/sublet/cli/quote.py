@@ -1,0 +1,125 @@
+"""`sublet quote`: what a claim would get, when and at what price. Nothing is held for anybody.
+
+A claim that is suspended is a quote: it is made, the operator answers in its status, and it is deleted again, also
+when the person breaks off.
+"""
+
+from decimal import Decimal
+from typing import Any, Final
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.kinds import CLAIMS
+from sublet.api.pending import Offer, PendingReason
+from sublet.api.times import format_instant
+from sublet.cli.asking import Wish, claim_body, send
+from sublet.cli.choices import Format
+from sublet.cli.connect import Cluster, connect, run
+from sublet.cli.explain import asked, duration
+from sublet.cli.following import follow, is_seen
+from sublet.cli.objects import meant_namespace
+from sublet.cli.output import show_data, show_fields, show_table
+from sublet.cli.problems import Problem, describe
+from sublet.kube.errors import KubeError, NotFound
+
+_COLUMNS: Final = ("change", "class", "gpus", "from", "until", "price/h", "currency", "in-all")
+_WIDE: Final = ("claims", "duration", "jurisdictions", "scope")
+_CENT: Final = Decimal("0.01")
+
+
+def command(
+    wish: Wish, namespace: str | None, context: str | None, wait_seconds: int, output: Format
+) -> None:
+    """Ask, show the answer, and leave nothing behind."""
+
+    async def work() -> None:
+        spec = {**wish.spec(), "suspended": True}
+        meant = meant_namespace(namespace, context)
+        async with connect(context) as hub:
+            body = claim_body(spec, generateName="quote-", namespace=meant)
+            made = GpuClaim.model_validate(await send(hub, body))
+            try:
+                seen, is_answered = await follow(hub, made, _is_answered, wait_seconds)
+            finally:
+                await _forget(hub, made)
+        if seen is None or not is_answered:
+            raise Problem(
+                f"the operator hasn't answered in {wait_seconds} seconds; is it running? Give --wait to wait longer"
+            )
+        if not show_data(quote_data(seen), output):
+            show_quote(seen, wide=output is Format.WIDE)
+
+    run(work, what="the quote")
+
+
+def quote_data(claim: GpuClaim) -> dict[str, Any]:
+    """Return the answer for programs."""
+    pending = claim.status.pending
+    dumped = claim.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+    return {
+        "asked": dumped["spec"],
+        "reason": pending.reason.value if pending is not None else None,
+        "message": pending.message if pending is not None else "",
+        "offers": dumped["status"].get("offers", []),
+    }
+
+
+def show_quote(claim: GpuClaim, *, wide: bool = False) -> None:
+    """Print the answer for people: what was asked, what was said to it, and one line for each offer."""
+    pending, offers = claim.status.pending, claim.status.offers
+    message = pending.message if pending is not None else ""
+    if pending is not None and pending.reason is PendingReason.SUSPENDED and offers:
+        message = ""  # that it is suspended is our own doing
+    show_fields({"Asked for": asked(claim), "Answer": message or None})
+    if not offers:
+        print("nothing that is like it would bind now")
+        return
+    print()
+    columns = (*_COLUMNS, *(_WIDE if wide else ()))
+    show_table(columns, [_row(claim, each, wide=wide) for each in offers])
+    print("\nNothing is held for you; sublet claim asks for it")
+
+
+def in_all(claim: GpuClaim, offer: Offer) -> Decimal | None:
+    """Return what an offer costs over the whole time, before rounding and minimums of the class; None if it has no end."""
+    seconds = offer.duration_seconds or claim.spec.schedule.duration_seconds
+    if seconds is None:
+        return None
+    gpu_seconds = offer.claims * offer.gpus * seconds
+    return (offer.price_per_gpu_hour * gpu_seconds / 3_600).quantize(_CENT)
+
+
+def _row(claim: GpuClaim, offer: Offer, *, wide: bool) -> tuple[object, ...]:
+    total = in_all(claim, offer)
+    more = (
+        offer.claims,
+        duration(offer.duration_seconds) if offer.duration_seconds else "as asked",
+        ", ".join(offer.jurisdictions) or "as asked",
+        offer.scope.value if offer.scope is not None else "as asked",
+    )
+    return (
+        offer.change.value,
+        offer.class_name,
+        offer.gpus if offer.claims == 1 else f"{offer.claims} x {offer.gpus}",
+        format_instant(offer.start_time) if offer.start_time is not None else "now",
+        format_instant(offer.end_time) if offer.end_time is not None else "as asked",
+        f"{offer.price_per_gpu_hour:f}",
+        offer.currency,
+        f"{total:f}" if total is not None else "",
+        *(more if wide else ()),
+    )
+
+
+def _is_answered(claim: GpuClaim) -> bool:
+    return is_seen(claim) and claim.status.pending is not None
+
+
+async def _forget(hub: Cluster, claim: GpuClaim) -> None:
+    meta = claim.metadata
+    try:
+        await hub.delete(CLAIMS.path(meta.namespace, meta.name), uid=meta.own_uid)
+    except NotFound:
+        return
+    except KubeError as error:
+        raise Problem(
+            f"the quote's claim {meta.key} could not be deleted; delete it yourself: {describe(error, what=meta.key)}"
+        ) from error

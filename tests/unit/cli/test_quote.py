@@ -1,0 +1,92 @@
+"""`sublet quote`: an answer is shown and nothing is left behind, whatever comes in between."""
+
+import json
+
+import pytest
+
+from sublet.cli import following
+from tests.harness.small_hub import failure
+
+ASKED = ("quote", "--class", "h100", "--gpus", "64", "--for", "7d")
+OFFER = {"change": "AsAsked", "className": "h100", "gpus": 64, "pricePerGpuHour": "3.99", "currency": "USD"}  # fmt: skip
+LATER = {**OFFER, "change": "Later", "startTime": "2026-12-01T00:00:00Z", "jurisdictions": ["EU"]}
+SPLIT = {**OFFER, "change": "Split", "claims": 4, "gpus": 16, "pricePerGpuHour": "2.1"}
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(following, "_EVERY_SECONDS", 0.01)
+
+
+def answers(*offers, reason="Suspended", message="the claim is suspended"):
+    def operator(made):
+        pending = {"reason": reason, "message": message}
+        made["status"] = {"observedGeneration": 1, "conditions": [], "pending": pending, "offers": list(offers)}  # fmt: skip
+
+    return operator
+
+
+def test_the_quote_is_a_suspended_claim_that_is_deleted_by_its_uid(person, hub):
+    hub.operator = answers(OFFER)
+    status, out, _ = person.run(*ASKED)
+
+    assert status == 0
+    sent = hub.bodies[0]
+    assert sent["spec"] == {"className": "h100", "gpus": 64, "schedule": {"durationSeconds": 604_800}, "suspended": True}  # fmt: skip
+    assert sent["metadata"] == {"generateName": "quote-", "namespace": "acme"}
+    assert [r[0] for r in hub.requests] == ["POST", "GET", "DELETE"]
+    assert hub.bodies[-1]["preconditions"]["uid"]
+    assert hub.objects == {}
+    assert out.splitlines() == [
+        "Asked for: 64 GPUs of class h100, for 7d",
+        "",
+        "CHANGE    CLASS   GPUS   FROM   UNTIL      PRICE/H   CURRENCY   IN-ALL",
+        "AsAsked   h100    64     now    as asked   3.99      USD        42900.48",
+        "",
+        "Nothing is held for you; sublet claim asks for it",
+    ]
+
+
+def test_what_would_bind_instead_is_one_line_each(person, hub):
+    hub.operator = answers(LATER, SPLIT, message="resumed now: 16 of 64 GPUs are free")
+    _, out, _ = person.run(*ASKED, "-o", "wide")
+
+    later, split = (line.split() for line in out.splitlines()[3:5])
+    assert later == ["Later", "h100", "64", "2026-12-01T00:00:00Z", "as", "asked", "3.99", "USD", "42900.48", "1", "as", "asked", "EU", "as", "asked"]  # fmt: skip
+    assert split[:4] == ["Split", "h100", "4", "x"]
+    assert "22579.20" in split
+
+
+def test_a_refusal_says_why(person, hub):
+    hub.operator = answers(reason="NoTenant", message="namespace acme belongs to no tenant")
+    status, out, _ = person.run(*ASKED)
+
+    assert status == 0
+    assert "Answer:    namespace acme belongs to no tenant" in out
+    assert "nothing that is like it would bind now" in out
+
+
+def test_without_an_answer_it_says_so_and_leaves_nothing(person, hub):
+    status, _, err = person.run(*ASKED, "--wait", "1")
+
+    assert status == 1
+    assert err.splitlines()[-1] == "sublet: the operator hasn't answered in 1 seconds; is it running? Give --wait to wait longer"  # fmt: skip
+    assert hub.objects == {}
+
+
+def test_programs_get_what_was_asked_and_the_offers(person, hub):
+    hub.operator = answers(OFFER)
+    _, out, _ = person.run(*ASKED, "-o", "json")
+
+    found = json.loads(out)
+    assert found["offers"] == [OFFER]
+    assert found["asked"]["gpus"] == 64
+
+
+def test_a_claim_that_cant_be_deleted_is_named(person, hub, monkeypatch):
+    hub.operator = answers(OFFER)
+    monkeypatch.setattr(hub, "_delete", lambda *_: failure(403, "Forbidden", "no"))
+    status, _, err = person.run(*ASKED)
+
+    assert status == 1
+    assert "the quote's claim acme/quote-x7f2q could not be deleted; delete it yourself" in err

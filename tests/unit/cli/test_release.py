@@ -1,0 +1,133 @@
+"""`sublet release`: it says what ends, asks, and ends exactly what was shown."""
+
+import builtins
+import sys
+
+import pytest
+
+from sublet.api.times import parse_instant
+from sublet.cli import following, release
+from tests.builders.api import claim
+from tests.builders.stored import bound_claim
+from tests.harness.fake_api import SteppedClock
+
+NOW = parse_instant("2026-11-22T12:00:00Z")
+
+
+@pytest.fixture(autouse=True)
+def at_noon(monkeypatch):
+    clock = SteppedClock()
+    clock.seconds = NOW / 1_000
+    monkeypatch.setattr(release, "SystemClock", lambda: clock)
+    monkeypatch.setattr(following, "_EVERY_SECONDS", 0.01)
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """Return what makes somebody sit at the terminal and say something."""
+
+    def sits(text):
+        monkeypatch.setattr(release, "is_attended", lambda: True)
+        monkeypatch.setattr(builtins, "input", lambda question: print(question) or text)
+
+    return sits
+
+
+def test_it_says_what_ends_and_deletes_the_claim_that_was_shown(person, hub):
+    made = hub.put(bound_claim())
+    status, out, _ = person.run("release", "train", "--yes")
+
+    assert status == 0
+    assert [r[0] for r in hub.requests] == ["GET", "DELETE"]
+    assert hub.bodies[-1]["preconditions"] == {
+        "uid": made["metadata"]["uid"],
+        "resourceVersion": made["metadata"]["resourceVersion"],
+    }
+    assert out.splitlines()[:4] == [
+        "Claim:     acme/train",
+        "Asked for: 8 GPUs of class h100, for 4h",
+        "Ends:      8 GPUs at west, 2h so far, 2h before their end",
+        "Price:     3.99 USD per GPU-hour, up to the release",
+    ]
+    assert out.splitlines()[-1] == "acme/train is deleted; its GPUs are taken back"
+
+
+@pytest.mark.parametrize(("said", "remains"), [("y", False), ("yes", False), ("", True), ("n", True)])  # fmt: skip
+def test_a_person_is_asked_and_only_yes_is_yes(person, hub, answer, said, remains):
+    hub.put(bound_claim())
+    answer(said)
+    status, out, _ = person.run("release", "train")
+
+    assert status == 0
+    assert "Release acme/train? [y/N] " in out
+    assert bool(hub.objects) is remains
+    assert ("nothing was changed" in out) is remains
+
+
+def test_where_nobody_can_be_asked_it_wants_yes(person, hub):
+    hub.put(bound_claim())
+    status, _, err = person.run("release", "train")
+
+    assert status == 1
+    assert "say --yes" in err
+    assert hub.objects
+
+
+def test_suspending_keeps_the_claim(person, hub):
+    hub.put(bound_claim())
+    _, out, _ = person.run("release", "train", "--suspend", "--yes")
+
+    (found,) = hub.objects.values()
+    assert found["spec"]["suspended"] is True
+    assert [o["op"] for o in hub.bodies[-1]] == ["test", "test", "add"]
+    assert "acme/train is suspended" in out
+
+
+def test_what_changed_meanwhile_is_not_ended(person, hub, monkeypatch):
+    made = hub.put(bound_claim())
+    shows = release.what_ends
+
+    def meanwhile(shown, now_ms):
+        made["metadata"]["resourceVersion"] = "999"
+        return shows(shown, now_ms)
+
+    monkeypatch.setattr(release, "what_ends", meanwhile)
+    status, _, err = person.run("release", "train", "--yes")
+
+    assert status == 1
+    assert "claim acme/train changed meanwhile; look at what ends and say it again" in err
+    assert hub.objects
+
+
+def test_what_a_window_costs_that_is_given_up_late_is_said_before(person, hub):
+    window = bound_claim()
+    window["spec"]["schedule"] = {"startTime": "2026-11-22T14:00:00Z", "durationSeconds": 36_000}
+    del window["status"]["allocation"]["boundTime"]
+    window["status"]["allocation"] |= {
+        "untilTime": "2026-11-23T00:00:00Z",
+        "cancellation": {"freeBeforeStartSeconds": 86_400, "chargePercent": 50, "untilTime": "2026-11-23T00:00:00Z"},
+    }  # fmt: skip
+    hub.put(window)
+    _, out, _ = person.run("release", "train", "--yes")
+
+    # 8 GPUs for 10 hours at half of 3.99
+    assert "Costs:     159.60 USD: 50% of 80.00 GPU-hours of the window that are given up" in out
+
+
+def test_a_claim_that_waits_holds_nothing(person, hub):
+    hub.put(claim("train"))
+    _, out, _ = person.run("release", "train", "--yes")
+
+    assert "Ends:      nothing is held; the claim waits no longer" in out
+    assert hub.objects == {}
+
+
+def test_it_waits_until_the_gpus_are_free(person, hub):
+    hub.put(bound_claim())
+    _, out, _ = person.run("release", "train", "--yes", "--wait", "5")
+
+    assert out.splitlines()[-1] == "its GPUs are free"
+
+
+def test_asking_needs_a_terminal():
+    assert release.is_attended() is sys.stdin.isatty()
