@@ -36,8 +36,9 @@ _PRELOADED: Final = {  # kind -> what its forks find imported
     # all but `main`, whose module would hide the program's entry point of that name
     "script": (
         *(f"sublet.cli.{name}" for name in (
-            "adjust", "approve", "connect", "coverage", "explain", "export", "keeping", "kubeconfig", "ledger",
-            "margin_command", "onboarding", "replay", "simulate", "statement", "top", "usage", "verify",
+            "adjust", "approve", "asking", "book", "claim", "connect", "coverage", "explain", "export", "extend",
+            "following", "get", "keeping.commands", "kubeconfig", "ledger", "margin_command", "onboarding.commands",
+            "quote", "release", "replay", "simulate", "statement", "top", "usage", "verify",
         )),
         "alembic.command", "sqlalchemy.dialects.sqlite", "typer.main", _KUBECONFIG,
     ),

@@ -47,6 +47,7 @@ RUN: Final[dict[str, tuple[str, ...]]] = {
     "sublet ledger verify": (_LEDGER,),
     "python -m sublet.export.focus": ("tests/unit/export/focus/test_program.py",),
     "focus-toolkit validate": ("tests/unit/export/focus/test_program.py",),
+    "helm template": ("tests/harness/helm.py", "tests/integration/chart/test_install_page.py"),
     "kubectl apply": (
         _DEMO,
         "tests/integration/api/test_crds.py",
@@ -59,15 +60,26 @@ RUN: Final[dict[str, tuple[str, ...]]] = {
 }
 
 _KUBELET: Final = "plain kubectl at the operator's own Deployment, which needs a kubelet"
+_HELM: Final = "the kind story runs it"
 
 NOT_RUN: Final[dict[str, str]] = {
+    "docker push": "needs a registry",
+    "helm install": _HELM,
+    "helm rollback": _HELM,
+    "helm uninstall": _HELM,
+    "helm upgrade": _HELM,
     "kubectl auth": _KUBELET,
+    "kubectl create": "plain kubectl, and nothing of Sublet's",
+    "kubectl delete": "plain kubectl, and what it deletes is gone",
     "kubectl exec": _KUBELET,
+    "kubectl label": "plain kubectl; what the label asks for is checked by tests/integration/chart/test_safety.py",
     "kubectl logs": _KUBELET,
     "kubectl port-forward": _KUBELET,
     "kubectl scale": _KUBELET,
+    "kubectl rollout": _KUBELET,
     "kubectl run": "the same attack, with an applied pod: tests/demo/steps.py and tests/integration/isolation",
     "kubectl patch configmap argocd-cm": "needs a running Argo CD; its script is run by tests/integration/gitops",
+    "make image": "needs a registry; the Dockerfile and the script are tested in tests/unit/test_image.py",
     "make demo": "is the demo",
     "make release-check": "needs a clean tree; its judgements are tested in tests/unit/release",
     "make test": "runs the tests",
