@@ -14,6 +14,9 @@ _LEDGER = "tests/unit/cli/test_ledger.py"
 _DEMO = "tests/demo/steps.py"
 _WORDS = "tests/integration/rights/test_words.py"
 
+PLAYED: Final = {"docs/cli.md": "tests/unit/cli/test_page.py"}
+"""page -> the test that runs every command of it and compares what it prints"""
+
 RUN: Final[dict[str, tuple[str, ...]]] = {
     "sublet top": (_DEMO, _COMMANDS),
     "sublet explain": (_COMMANDS,),
