@@ -44,6 +44,7 @@ def test_nothing_is_taken_back_while_the_hub_is_older_than_the_ledger(operator: 
     stack = operator.stack
     newer = stack.claim(ACME, "newer") or {}
     uid, node = newer["metadata"]["uid"], newer["status"]["allocation"]["placements"][0]["node"]
+    wait_for("the ledger has it", lambda: _lines(operator, uid))
     operator.kill()
     _see_a_later_hub(operator, uid)
     let_go(stack, ACME, "newer")

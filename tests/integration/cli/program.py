@@ -85,9 +85,9 @@ class Program:
         path = self.stack.folder / "person.kubeconfig"
         if not path.exists():
             whole: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", "current-context": "hub"}
-            plane_configs = map(self.stack.running.kubeconfig, ("hub", "west"))
-            for each in filter(Path.exists, plane_configs):
-                config = yaml.safe_load(each.read_text())
+            running = self.stack.running
+            for plane in [name for name in ("hub", "west") if name in running.names]:
+                config = yaml.safe_load(running.kubeconfig(plane).read_text())
                 for section in ("clusters", "users", "contexts"):
                     whole[section] = [*whole.get(section, []), *config[section]]
             path.write_text(yaml.safe_dump(whole))
