@@ -99,13 +99,14 @@ def _words(typed: str) -> list[str]:
 def refused(words: tuple[str, ...]) -> str:
     """Return what the program says to a command that it doesn't take, empty if it takes it; it takes every `--help`."""
     given = [w for w in words[1:] if w != "--help"]
+    lax = {"resilient_parsing": len(given) < len(words) - 1}
     try:
         command: Any = program()
-        context = command.make_context("sublet", given)
+        context = command.make_context("sublet", given, **lax)
         while hasattr(command, "resolve_command") and (given or context.args):
             rest = [*context._protected_args, *context.args]
             name, command, rest = command.resolve_command(context, rest)
-            context = command.make_context(name, rest, parent=context)
+            context = command.make_context(name, rest, parent=context, **lax)
     except typer.TyperException as error:
         return str(error.format_message())
     return ""

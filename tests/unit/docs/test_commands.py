@@ -73,9 +73,7 @@ def _covering(command: Command) -> tuple[str, ...]:
     raise AssertionError(f"{command.where}: no test runs it; see tests/unit/docs/covered.py")
 
 
-@pytest.mark.parametrize(
-    "command", [c for c in ALL if c.page not in PLAYED], ids=lambda c: c.where
-)
+@pytest.mark.parametrize("command", [c for c in ALL if c.page not in PLAYED], ids=lambda c: c.where)
 def test_every_command_is_run_somewhere(command: Command):
     files = _covering(command)
     texts = [(ROOT / path).read_text() for path in files]
