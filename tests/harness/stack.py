@@ -157,7 +157,7 @@ def install(
     token = stack.kubectl(
         "hub", "-n", NAMESPACE, "create", "token", "sublet", "--duration=24h"
     ).strip()
-    _write_operator_kubeconfig(stack, token)
+    write_operator_kubeconfig(stack, token)
     stack.kubectl("hub", "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     wait_until_served(stack)
 
@@ -230,7 +230,8 @@ async def loosen(api: ApiServer) -> None:
     await apply_all(api, [loose])
 
 
-def _write_operator_kubeconfig(stack: Stack, token: str) -> None:
+def write_operator_kubeconfig(stack: Stack, token: str) -> None:
+    """Write the kubeconfig of the operator's own identity on the hub."""
     config = yaml.safe_load(stack.running.kubeconfig("hub").read_text())
     config["users"][0]["user"] = {"token": token}
     operator_kubeconfig(stack).write_text(yaml.safe_dump(config))

@@ -1,6 +1,5 @@
 """The CRDs on a real API server: what is accepted, what is refused and with which words, what is defaulted."""
 
-import subprocess
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from tests.integration.api.asking import (
 )
 from tests.integration.api.crds import CRDS, marks, values_at
 from tests.integration.api.populated import ALLOCATION
-from tests.planes.binaries import ROOT, find
+from tests.planes.binaries import ROOT
 
 pytestmark = pytest.mark.planes
 
@@ -233,30 +232,6 @@ def test_nobody_but_the_operator_takes_the_finalizer_off(hub: Stack):
     )
 
     assert "only the sublet operator changes sublet.dev finalizers" in said
-
-
-def test_the_charts_output_is_accepted_and_linted(hub: Stack):
-    chart = str(ROOT / "charts" / "sublet")
-    linted = subprocess.run(
-        [find("helm"), "lint", "--strict", chart], capture_output=True, text=True, check=False
-    )
-    rendered = subprocess.run(
-        [find("helm"), "template", "sublet", chart, "-n", "sublet-system", "--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-
-    assert linted.returncode == 0, linted.stdout
-    said = hub.kubectl(
-        "hub",
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        "--dry-run=server",
-        "-f",
-        "-",
-        given=rendered.stdout,
-    )
-    assert "deployment.apps/sublet serverside-applied (server dry run)" in said
 
 
 def test_every_example_is_accepted(hub: Stack):

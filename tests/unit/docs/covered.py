@@ -12,6 +12,7 @@ _VERIFY = "tests/integration/cli/test_verify.py"
 _LOST_HUB = "tests/integration/recovery/test_lost_hub.py"
 _LEDGER = "tests/unit/cli/test_ledger.py"
 _DEMO = "tests/demo/steps.py"
+_CHART = "tests/integration/chart/test_life.py"
 _WORDS = "tests/integration/rights/test_words.py"
 
 PLAYED: Final = {"docs/cli.md": "tests/unit/cli/test_page.py"}
@@ -51,6 +52,10 @@ RUN: Final[dict[str, tuple[str, ...]]] = {
     "python -m sublet.export.focus": ("tests/unit/export/focus/test_program.py",),
     "focus-toolkit validate": ("tests/unit/export/focus/test_program.py",),
     "helm template": ("tests/harness/helm.py", "tests/integration/chart/test_install_page.py"),
+    "helm install": (_CHART,),
+    "helm rollback": (_CHART,),
+    "helm uninstall": (_CHART,),
+    "helm upgrade": (_CHART,),
     "kubectl apply": (
         _DEMO,
         "tests/integration/api/test_crds.py",
@@ -63,14 +68,9 @@ RUN: Final[dict[str, tuple[str, ...]]] = {
 }
 
 _KUBELET: Final = "plain kubectl at the operator's own Deployment, which needs a kubelet"
-_HELM: Final = "the kind story runs it"
 
 NOT_RUN: Final[dict[str, str]] = {
     "docker push": "needs a registry",
-    "helm install": _HELM,
-    "helm rollback": _HELM,
-    "helm uninstall": _HELM,
-    "helm upgrade": _HELM,
     "kubectl auth": _KUBELET,
     "kubectl create": "plain kubectl, and nothing of Sublet's",
     "kubectl delete": "plain kubectl, and what it deletes is gone",
