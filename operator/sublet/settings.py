@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     """Accept leased clusters on loopback and link-local addresses (local development)."""
     token_life_seconds: Annotated[int, Field(ge=600, le=86_400)] = 21_600
     """Life of the tenants' tokens; renewed at half of it. How long access survives without the hub."""
-    argocd_namespace: str = ""
+    argocd_namespace: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")] = ""
     """Argo CD's namespace on the hub: it reads the Secrets of claims there as clusters to deploy into. None without."""
     plan_quiet_seconds: Annotated[float, Field(gt=0, le=1)] = 0.05
     """The planner waits for so long without events …"""

@@ -62,6 +62,8 @@ class HubOptions:
 
     operator: str = "system:serviceaccount:sublet-system:sublet"
     namespace: str = "sublet-system"
+    argocd_namespace: str = ""
+    """Where alone the operator's Secrets may be clusters of Argo CD; nowhere if empty."""
     kubernetes_minor: int = MUTATING_SINCE_MINOR
 
 
@@ -91,7 +93,11 @@ def leased_cluster(options: LeasedOptions) -> list[Manifest]:
 
 def hub(options: HubOptions) -> list[Manifest]:
     """Return everything for the hub but the CRDs, in the order in which it is applied."""
-    words = {"OPERATOR": options.operator, "NAMESPACE": options.namespace}
+    words = {
+        "OPERATOR": options.operator,
+        "NAMESPACE": options.namespace,
+        "ARGOCD": options.argocd_namespace,
+    }
     names = list(_HUB)
     if options.kubernetes_minor >= MUTATING_SINCE_MINOR:
         names.append("mutating")

@@ -19,6 +19,7 @@ SUBLET = "/apis/sublet.dev/v1alpha1"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 PASSWORD = base64.b64encode(b"pa55word-of-acme").decode()
 ONE_CLAIM = "the Secret must be owned by one GpuClaim"
+NO_LABELS = "the Secret has labels only in Argo CD's namespace"
 ONE_TYPE = "the sublet operator writes only Secrets of type sublet.dev/kubeconfig"
 
 
@@ -48,6 +49,12 @@ def owner(tenancy: Tenancy, **changed: str) -> Object:
 def secret(*owners: Object, type_: str = "sublet.dev/kubeconfig", name: str = "planted") -> Object:
     meta: Object = {"name": name, "ownerReferences": list(owners)}
     return {"metadata": meta, "type": type_, "data": {"value": PASSWORD}}
+
+
+def labelled(body: Object) -> Object:
+    """Return a Secret that Argo CD would take for a cluster."""
+    labels = {"argocd.argoproj.io/secret-type": "cluster"}
+    return {**body, "metadata": {**body["metadata"], "labels": labels}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -104,6 +111,7 @@ async def test_a_patch_would_read_and_there_is_no_right_to_one(tenancy: Tenancy)
         (lambda t: secret(owner(t, kind="ConfigMap", apiVersion="v1")), ONE_CLAIM),
         (lambda t: secret(owner(t, apiVersion="sublet.evil/v1")), ONE_CLAIM),
         (lambda t: secret(owner(t), owner(t, uid=t.uid("wide"))), ONE_CLAIM),
+        (lambda t: labelled(secret(owner(t))), NO_LABELS),
     ],
 )
 async def test_a_thief_makes_no_secret_but_a_claims_kubeconfig(tenancy: Tenancy, change, words):
