@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+
 import pytest
 
 from sublet.cli.onboarding.apply import apply_all
