@@ -6,7 +6,7 @@ must not hold up a bind. Appends that wait together are committed together.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -255,7 +255,7 @@ def begin(engine: Any, *, snapshot: bool = False) -> Iterator[Connection]:
             yield connection
 
 
-def rows(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
+def rows(connection: Connection, query: Select[Any]) -> Generator[Row[Any], None, None]:
     """Yield a query's rows, a few in memory at once."""
     with connection.execution_options(yield_per=_ROWS).execute(query) as result:
         yield from result
@@ -263,14 +263,19 @@ def rows(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
 
 def prove(connection: Connection) -> Proof:
     """Prove all lines and texts, as they are within a transaction."""
-    text_fault = texts_fault((r.hash, r.text) for r in rows(connection, select(terms)))
-    return verify_lines(stored(connection), text_fault)
+    # a proof stops at the first fault: what reads on must end with it, not when memory is collected, on whatever thread
+    with (
+        contextlib.closing(rows(connection, select(terms))) as texts,
+        contextlib.closing(stored(connection)) as lines,
+    ):
+        return verify_lines(lines, texts_fault((r.hash, r.text) for r in texts))
 
 
-def stored(connection: Connection) -> Iterator[Stored]:
+def stored(connection: Connection) -> Generator[Stored, None, None]:
     """Yield all lines as they are stored, in order."""
-    for row in rows(connection, select(entries).order_by(entries.c.seq)):
-        yield stored_of(row)
+    with contextlib.closing(rows(connection, select(entries).order_by(entries.c.seq))) as found:
+        for row in found:
+            yield stored_of(row)
 
 
 def check_whole(connection: Connection) -> None:

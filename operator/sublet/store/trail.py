@@ -1,6 +1,7 @@
 """The audit trail in the ledger's database: append, read, prove."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 
 from sqlalchemy import Connection, or_, select
 
@@ -53,9 +54,11 @@ class SqlTrail:
 
 def prove_trail(connection: Connection) -> Proof:
     """Prove the trail as it is within a transaction."""
-    return verify_audit(_stored(connection))
+    with closing(_stored(connection)) as lines:
+        return verify_audit(lines)
 
 
-def _stored(connection: Connection) -> Iterator[tuple[AuditLine, str, str]]:
-    for row in rows(connection, select(audit).order_by(audit.c.seq)):
-        yield audit_of(row), row.id, row.hash
+def _stored(connection: Connection) -> Generator[tuple[AuditLine, str, str], None, None]:
+    with closing(rows(connection, select(audit).order_by(audit.c.seq))) as found:
+        for row in found:
+            yield audit_of(row), row.id, row.hash
