@@ -40,6 +40,8 @@ _MODULES: dict[str, _Module] = {
     "etcd": _Module({"etcd": "go.etcd.io/etcd/server/v3"}),
     "kwok": _Module({"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
     "helm": _Module({"helm": "helm.sh/helm/v4/cmd/helm"}),
+    # our own few lines around the library
+    "kstatus": _Module({"kstatus": "."}),
     # without the clouds' service discovery and without pages for a browser, which no test needs
     "prometheus": _Module(
         {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in _PROMETHEUS},
@@ -56,7 +58,7 @@ _STAGES = {  # file in the cache -> folder in kwok's module
 def cache_folder(module: str) -> Path:
     """Return the folder of a module's programs, as it is pinned now."""
     digest = hashlib.sha256()
-    for path in sorted((TOOLS / module).glob("go.*")):
+    for path in sorted([*(TOOLS / module).glob("go.*"), *(TOOLS / module).glob("*.go")]):
         digest.update(path.name.encode() + path.read_bytes())
     return cache() / f"{module}-{digest.hexdigest()[:16]}"
 
@@ -84,7 +86,7 @@ def find(name: str) -> Path:
 
 def find_all() -> None:
     """Build whatever is missing, with progress."""
-    for name in (*_KUBERNETES, "etcd", "kwok", *_STAGES, "helm", *_PROMETHEUS):
+    for name in (*_KUBERNETES, "etcd", "kwok", *_STAGES, "helm", "kstatus", *_PROMETHEUS):
         find(name)
 
 
