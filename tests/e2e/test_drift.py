@@ -98,6 +98,7 @@ def _wounded(world: World) -> World:
             f"{name} bound", lambda n=name: stack.is_bound(ACME, n), seconds=120
         )
     wait_for("looked at", lambda: world.orphaned() == "NothingFound")
+    wait_for("in the ledger", lambda: {f.claim_uid for f in facts_in(operator.database)} >= {*map(world.uid, WOUNDED)})  # fmt: skip
     world.control = _versions(world)
     operator.kill()
     for name in ("secret", "bytes"):

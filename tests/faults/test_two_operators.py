@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sublet.api.times import Millis
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.ledger import facts_in
@@ -52,10 +53,16 @@ def test_two_operators_never_give_a_node_twice(stack: Stack):
     assert len(stack.claim_namespaces("west")) == len(bound)
     for each in bound:
         uid = each["metadata"]["uid"]
-        lines = [[f.at_ms for f in facts_in(o.database) if f.claim_uid == uid] for o in operators]
-        assert lines[0] == lines[1], "both ledgers tell the same"
+        one, other = wait_for("both ledgers have it", lambda u=uid: _lines(operators, u))
+        assert one == other, "both ledgers tell the same"
     for operator in operators:
         assert operator.terminate() == 0
+
+
+def _lines(operators: list[OperatorProcess], uid: str) -> list[list[Millis]] | None:
+    """Return the instants of a claim's lines in each ledger once each has any."""
+    found = [[f.at_ms for f in facts_in(o.database) if f.claim_uid == uid] for o in operators]
+    return found if all(found) else None
 
 
 def _claims(stack: Stack) -> list:
