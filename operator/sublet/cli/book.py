@@ -7,7 +7,6 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import CLAIMS, LEASES
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
-from sublet.cli.book_page import book_page
 from sublet.cli.chart import show_chart
 from sublet.cli.choices import Format
 from sublet.cli.connect import connect, run
@@ -16,8 +15,9 @@ from sublet.cli.files import write_whole
 from sublet.cli.objects import list_all
 from sublet.cli.output import show_data, show_table
 from sublet.cli.problems import Problem
-from sublet.cli.supply import Book, Line, Step, make_book
 from sublet.clock import SystemClock
+from sublet.pages.book import book_page
+from sublet.pages.supply import Book, Line, Step, make_book
 
 _COLUMNS: Final = ("lease", "committed", "sellable", "held", "free", "least-free", "from")
 _STEPS: Final = ("lease", "from", "committed", "sellable", "held", "free")

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sublet.api.times import Millis, format_instant
-from sublet.cli.supply import Counts, Line
+from sublet.pages.supply import Counts, Line
 
 HEIGHT: Final = 10
 _LABEL: Final = 8

@@ -1,8 +1,9 @@
-"""The admin endpoint: read-only JSON on loopback, reached by port-forward, so that RBAC on pods/portforward is its gate.
+"""The admin endpoint: read-only JSON and a page, on loopback, reached by port-forward, so that RBAC on pods/portforward is its gate.
 
 The Host header is checked, or a web page in somebody's browser could read it through a forwarded port.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from sublet.api.times import Millis, format_instant, parse_instant
+from sublet.book.view import View
 from sublet.clock import Clock
 from sublet.ledger.audit import write_audit
 from sublet.ledger.entry import BILLED, EntryKind
@@ -17,6 +19,7 @@ from sublet.ledger.interval import BrokenLedger, Interval
 from sublet.ledger.line import write_line
 from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.usage import By, Usage, rounded, usage
+from sublet.pages.desk import desk_page
 from sublet.serve.books import LedgerBooks
 from sublet.serve.ports import Observed
 from sublet.store.sql import SqlLedger
@@ -48,6 +51,7 @@ class Admin:
     def app(self) -> web.Application:
         """Return the web application."""
         app = web.Application(middlewares=[_guard])
+        app.router.add_get("/", self._desk)
         app.router.add_get("/admin/v1/usage", self._usage)
         app.router.add_get("/admin/v1/ledger/verify", self._verify)
         app.router.add_get("/admin/v1/ledger/position", self._position)
@@ -56,6 +60,15 @@ class Admin:
         app.router.add_get("/admin/v1/ledger/audit", self._audit)
         app.router.add_get("/admin/v1/pass", self._pass)
         return app
+
+    async def _desk(self, _: web.Request) -> web.Response:
+        """Show the page: what the hub's state says, as this replica knows it."""
+        seen = self._observed
+        view = View(self._clock.now_ms(), seen.claims(), seen.leases(), seen.classes())
+        # thousands of claims are a second's work
+        text = await asyncio.to_thread(desk_page, view)
+        headers = {"Cache-Control": "no-store", "Content-Security-Policy": "frame-ancestors 'none'"}
+        return web.Response(text=text, content_type="text/html", headers=headers)
 
     async def _usage(self, request: web.Request) -> web.Response:
         query = request.query

@@ -7,7 +7,7 @@ import pytest
 
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.cli import book, chart
-from sublet.cli.supply import Counts, Line, Step, line_of, make_book, sum_of
+from sublet.pages.supply import Counts, Line, Step, line_of, make_book, sum_of
 from tests.builders.api import as_claim, as_lease, claim, lease
 from tests.harness.fake_api import SteppedClock
 

@@ -16,6 +16,7 @@ from sublet.record.passes import Recorded, lines_of, read_pass, write_pass
 from sublet.serve.admin import Admin
 from tests.builders.api import as_claim, as_lease
 from tests.builders.fleet import inventory, nodes, view
+from tests.harness.fake_api import SteppedClock
 
 WEST = as_lease()
 SEEN = view([as_claim()], [(WEST, inventory(WEST, nodes(WEST, 2)))])
@@ -52,6 +53,38 @@ async def test_before_anything_was_decided_there_is_none():
     async with serving(None) as server:
         with pytest.raises(Problem, match="no pass has decided anything"):
             await ask(context=None, namespace="x", given=str(server.make_url("/")))
+
+
+class State:
+    """What a replica knows of the hub: one lease, nothing else."""
+
+    def claims(self) -> tuple[Any, ...]:
+        return ()
+
+    def leases(self) -> tuple[Any, ...]:
+        return (WEST,)
+
+    def classes(self) -> tuple[Any, ...]:
+        return ()
+
+
+async def test_the_page_is_shown_and_kept_by_nobody():
+    nobody: Any = None
+    state: Any = State()
+    clock = SteppedClock()
+    app = Admin(state, nobody, nobody, clock, last_pass=nobody).app()
+
+    async with (
+        TestServer(app) as server,
+        aiohttp.ClientSession() as session,
+        session.get(server.make_url("/")) as got,
+    ):
+        text = await got.text()
+
+    assert "<h2>west</h2>" in text
+    assert got.content_type == "text/html"
+    assert got.headers["Cache-Control"] == "no-store"
+    assert "frame-ancestors 'none'" in got.headers["Content-Security-Policy"]
 
 
 async def test_a_page_in_a_browser_cant_read_it():

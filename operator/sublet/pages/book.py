@@ -1,4 +1,4 @@
-"""The book as a page: what `sublet book --html` writes. A chart and a table of each lease, and who waits."""
+"""The book as a page: what `sublet book --html` writes. A chart and a table of each lease, and who waits. Pure."""
 
 from itertools import pairwise
 from typing import Final
@@ -6,11 +6,12 @@ from typing import Final
 from markupsafe import Markup
 
 from sublet.api.times import Millis, format_instant
-from sublet.cli.supply import Book, Line
 from sublet.html.columns import Pile, columns
+from sublet.html.markup import Content
 from sublet.html.page import figure, folded, legend, page, paragraph, section
 from sublet.html.style import LOOKS
 from sublet.html.table import Column, table
+from sublet.pages.supply import Book, Line
 
 _PILES: Final = 60
 _COUNTS: Final = ("Committed", "Sellable", "Held", "Free")
@@ -32,12 +33,13 @@ def book_page(book: Book) -> str:
         f"The book, {begin} to {end}",
         paragraph("GPUs of each lease from now on, as far as is known; the line is the commitment. For the platform team alone."),
         legend([(LOOKS[0], "held by claims"), (LOOKS[1], "free")]),
-        *(_part(line, book) for line in lines),
-        section("Waiting claims", _waiting(book)),
+        *(part(line, book) for line in lines),
+        section("Waiting claims", waiting(book)),
     )  # fmt: skip
 
 
-def _part(line: Line, book: Book) -> Markup:
+def part(line: Line, book: Book, *more: Content) -> Markup:
+    """Return one lease's section, or that of all leases."""
     name = "All leases" if line is book.all else line.name
     words = f"GPUs of {name}: held by claims and free, against what is committed. The same numbers stand in the table."
     steps = [(format_instant(s.at_ms), *map(str, s.counts)) for s in line.steps]
@@ -45,6 +47,7 @@ def _part(line: Line, book: Book) -> Markup:
         name,
         figure(words, columns(f"GPUs of {name}", words, _piles(line, book))),
         folded("Each step", table(f"Steps of {name}", _STEPS, steps)),
+        *more,
     )
 
 
@@ -59,7 +62,8 @@ def _piles(line: Line, book: Book) -> list[Pile]:
     return piles
 
 
-def _waiting(book: Book) -> Markup:
+def waiting(book: Book) -> Markup:
+    """Return the claims that want GPUs and have none, with why."""
     rows = [
         (
             claim.metadata.key,
