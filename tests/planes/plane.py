@@ -42,6 +42,8 @@ class Plane:
     name: str
     folder: Path
     nodes: bool
+    kinds: bool = True
+    """A hub has our kinds from the beginning."""
     durable: bool = False
     """etcd syncs to disk, as fault tests need it."""
     audited: str = ""
@@ -82,7 +84,7 @@ class Plane:
     def finish(self) -> None:
         """Wait until the API server is ready, then start the controllers."""
         self._wait_ready()
-        if self.name == "hub":
+        if self.name == "hub" and self.kinds:
             self._install_kinds()
         common = [f"--kubeconfig={self.kubeconfig}", "--leader-elect=false"]
         self._start("kube-controller-manager", [

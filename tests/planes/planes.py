@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.planes.binaries import ROOT, find_all
 from tests.planes.plane import Plane, PlaneError
 
+_BARE = "hub+bare"
 SETS = ROOT / "build" / "planes"
 
 
@@ -38,7 +39,8 @@ def start(
 ) -> RunningSet:
     """Start planes in a supervisor of their own; with `keep` they outlive the caller.
 
-    Every plane but one called `hub` has a scheduler and simulated kubelets; `hub+nodes` is a hub that has them too.
+    Every plane but one called `hub` has a scheduler and simulated kubelets; `hub+nodes` is a hub that has them too, and
+    `hub+bare` one without our kinds.
     """
     find_all()
     command = [sys.executable, "-m", "tests.planes", "supervise", set_name, *names]
@@ -113,9 +115,16 @@ def supervise(set_name: str, names: list[str], *, durable: bool, audited: str = 
         raise PlaneError(f"the set {set_name} is up already (pid {other.pid})")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    plain = [name.removesuffix("+nodes") for name in names]
+    plain = [name.partition("+")[0] for name in names]
     planes = [
-        Plane(name, folder / name, nodes=asked != "hub", durable=durable, audited=audited)
+        Plane(
+            name,
+            folder / name,
+            nodes=asked not in ("hub", _BARE),
+            kinds=asked != _BARE,
+            durable=durable,
+            audited=audited,
+        )
         for name, asked in zip(plain, names, strict=True)
     ]
     try:

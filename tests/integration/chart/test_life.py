@@ -71,8 +71,7 @@ class Release:
 
 @pytest.fixture
 def release(tmp_path: Path) -> Iterator[Release]:
-    stack = Stack(planes.start(f"helm-{os.getpid()}", ["hub", "west"], keep=False))
-    stack.kubectl("hub", "delete", "crd", "--all", "--timeout=60s")
+    stack = Stack(planes.start(f"helm-{os.getpid()}", ["hub+bare", "west"], keep=False))
     earlier = tmp_path / "earlier"
     shutil.copytree(CHART, earlier)
     about = yaml.safe_load((earlier / "Chart.yaml").read_text())
