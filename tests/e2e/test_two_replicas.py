@@ -97,9 +97,8 @@ def assert_nothing_double(stack: Stack, store: PostgresServer, *names: str) -> N
     held = sorted(book for book in stack.books("west").values() if book)
     assert held == sorted(f"{uid}=8" for uid in uids)
     assert sorted(stack.claim_namespaces("west")) == sorted(f"sublet-{uid}-1" for uid in uids)
-    facts = facts_in(store.url)
     for uid in uids:
-        lines = [f.type for f in facts if f.claim_uid == uid]
+        lines = wait_for("the ledger has it", lambda u=uid: [f.type for f in facts_in(store.url) if f.claim_uid == u])  # fmt: skip
         assert lines == [EntryType.OPEN]
 
 
