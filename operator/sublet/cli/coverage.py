@@ -5,7 +5,6 @@ For the platform team. Reads objects only: of a past instant it knows claims tha
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from sublet.api.gpuclaim import GpuClaim
@@ -15,7 +14,6 @@ from sublet.api.kinds import CLAIMS, CLASSES, LEASES
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.book.coverage import LeaseCoverage, coverage
 from sublet.book.options import open_options, waiting_gpus
-from sublet.book.trade import Trade
 from sublet.book.view import View
 from sublet.cli.choices import Format
 from sublet.cli.connect import connect, run
@@ -23,6 +21,7 @@ from sublet.cli.objects import list_all
 from sublet.cli.output import show_data, show_table
 from sublet.cli.problems import Problem
 from sublet.clock import SystemClock
+from sublet.pages.money import percent
 
 COLUMNS = ("lease", "committed", "used", "unsold", "uncovered", "revenue/h", "cost/h", "margin/h")
 WIDE = ("break-even", "maintenance", "uncovered-claims", "why-no-margin")
@@ -125,16 +124,8 @@ def _item(line: LeaseCoverage, names: Mapping[str, str], keys: Mapping[str, str]
         "costPerHour": _texts(trade.cost) if trade.cost is not None else None,
         "marginPerHour": f"{trade.margin:f}" if trade.margin is not None else None,
         "whyNoMargin": trade.why_no_margin,
-        "breakEven": _percent(trade),
+        "breakEven": percent(trade.break_even),
     }
-
-
-def _percent(trade: Trade) -> str | None:
-    """Write the break-even as per cent with one place, rounded half to even, for reading."""
-    if trade.break_even is None:
-        return None
-    tenths = round(trade.break_even * Fraction(1_000))
-    return f"{Decimal(tenths).scaleb(-1)}%"
 
 
 def _texts(money: Mapping[str, Decimal]) -> dict[str, str]:

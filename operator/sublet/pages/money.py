@@ -36,7 +36,7 @@ def _row(line: LeaseCoverage, name: str) -> tuple[str, ...]:
         _amounts(trade.revenue),
         _amounts(trade.cost) if trade.cost is not None else "?",
         margin,
-        _percent(trade.break_even),
+        percent(trade.break_even) or "",
         trade.why_no_margin or "",
     )
 
@@ -45,8 +45,8 @@ def _amounts(money_: Mapping[str, Decimal]) -> str:
     return ", ".join(f"{amount:f} {currency}" for currency, amount in money_.items()) or "0"
 
 
-def _percent(part: Fraction | None) -> str:
+def percent(part: Fraction | None) -> str | None:
     """Write a part as per cent with one place, rounded half to even, for reading."""
     if part is None:
-        return ""
+        return None
     return f"{Decimal(round(part * Fraction(1_000))).scaleb(-1)}%"
