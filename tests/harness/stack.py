@@ -130,7 +130,6 @@ class Stack:
 def start_stack(
     name: str,
     *,
-    belt: bool = True,
     leased: tuple[str, ...] = ("west", "east"),
     hub_nodes: bool = False,
     audited: str = "",
@@ -143,17 +142,15 @@ def start_stack(
     """
     hub = "hub+nodes" if hub_nodes else "hub"
     stack = Stack(planes.start(name, [hub, *leased], keep=False, durable=durable, audited=audited))
-    install(stack, leased, options, belt=belt)
+    install(stack, leased, options)
     return stack
 
 
-def install(
-    stack: Stack, leased: tuple[str, ...], options: LeasedOptions = ONBOARDED, *, belt: bool = True
-) -> None:
+def install(stack: Stack, leased: tuple[str, ...], options: LeasedOptions = ONBOARDED) -> None:
     """Install Sublet on planes where nothing of it is, and wait until it acts."""
     crds = [yaml.safe_load(p.read_text()) for p in sorted((ROOT / "crds").glob("*.yaml"))]
     stack.apply("hub", *crds)
-    asyncio.run(_prepare(stack, leased, options, belt=belt))
+    asyncio.run(_prepare(stack, leased, options))
     token = stack.kubectl(
         "hub", "-n", NAMESPACE, "create", "token", "sublet", "--duration=24h"
     ).strip()
@@ -189,9 +186,7 @@ def leased_kubeconfig(stack: Stack, name: str) -> Path:
     return path
 
 
-async def _prepare(
-    stack: Stack, leased: tuple[str, ...], options: LeasedOptions, *, belt: bool
-) -> None:
+async def _prepare(stack: Stack, leased: tuple[str, ...], options: LeasedOptions) -> None:
     async with ApiServer(
         await hub_endpoint(kubeconfig=str(stack.running.kubeconfig("hub")))
     ) as hub:
@@ -204,8 +199,6 @@ async def _prepare(
                 secret = hub_secret(name, NAMESPACE, kubeconfig(api, token))
                 await hub.apply(path_of(secret), secret)
                 await prove_isolation(api, token)
-                if not belt:
-                    await loosen(api)
 
 
 async def prove_isolation(api: ApiServer, token: str) -> None:
