@@ -11,9 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sublet.kube.errors import ApiError
+from sublet.kube.errors import ApiError, Forbidden, Unauthorized
 from sublet.kube.session import ApiServer
 from tests.harness.tracing import Request
+
+_TENANT_TRIES = 100
+_TENANT_WAIT_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,7 @@ class _Player:
         elif request.method == "PUT" and path in self._versions:
             text = _at_version(text, self._versions[path])  # a bind that lost a race wrote it twice
         try:
-            answer = await self._server(request).request(
-                request.method, path, params=request.params,
-                content_type=request.content_type, body=text.encode() or None,
-            )  # fmt: skip
+            answer = await self._answer(request, path, text.encode() or None)
         except ApiError as error:
             raise AssertionError(f"{request.method} {path}: {error}") from error
         if is_status:
@@ -114,6 +114,22 @@ class _Player:
             self._versions[at] = meta["resourceVersion"]
         if path.endswith("/token"):
             self._tenant = self._leased.with_token(json.loads(answer)["status"]["token"])
+
+    async def _answer(self, request: Request, path: str, body: bytes | None) -> bytes:
+        """Send a request; a tenant's, again while the API server doesn't know its new rights yet."""
+        server = self._server(request)
+        tries = _TENANT_TRIES if server is self._tenant else 1
+        while True:
+            tries -= 1
+            try:
+                return await server.request(
+                    request.method, path, params=request.params,
+                    content_type=request.content_type, body=body,
+                )  # fmt: skip
+            except (Forbidden, Unauthorized):
+                if not tries:
+                    raise
+            await asyncio.sleep(_TENANT_WAIT_SECONDS)
 
     def _server(self, request: Request) -> ApiServer:
         if request.server != self._leased.endpoint.server:
