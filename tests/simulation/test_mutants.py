@@ -9,7 +9,14 @@ from tests.simulation.test_histories import simulate
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 _SEEDS = "200"
-"""Which seed shows a fault changes with any code; each was found within forty."""
+_FIRST = {  # mutant -> the seed that showed it last; which one does changes with any code, so others follow
+    "lock-without-test": 10,
+    "release-without-look": 1,
+    "release-without-guard": 81,
+    "name-for-uid": 12,
+    "bill-from-now": 1,
+    "second-writer": 23,
+}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +51,8 @@ def test_the_belt_holds_where_the_lock_without_its_test_fails():
 
 def seed_of(mutant: str, rule: str) -> int:
     """Return the first seed whose history shows that an operator is broken so; AssertionError if none does."""
-    status, said = simulate("--mutant", mutant, "--count", _SEEDS, "--until-found", rule)
+    seeds = ("--first", str(_FIRST[mutant]), "--count", _SEEDS, "--workers", "1")
+    status, said = simulate("--mutant", mutant, *seeds, "--until-found", rule)
     found = re.search(rf"^seed (\d+): {rule}: ", said, re.MULTILINE)
 
     assert status == 1, said
