@@ -8,7 +8,8 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 import kopf
 import msgspec
@@ -22,6 +23,9 @@ from sublet.kube.errors import KubeError
 from sublet.kube.informer import Informer, Target
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import HasMeta, Meta
+
+_DOUBT_SECONDS: Final = 2.0
+"""Watches tell within milliseconds what is gone; what is still here by then is looked up."""
 
 
 class Secret(HasMeta):
@@ -99,10 +103,18 @@ async def first_list(hub: ApiServer, state: HubState) -> None:
     state.synced = True
 
 
-async def sweep_forever(hub: ApiServer, state: HubState, every_seconds: float) -> None:
-    """Compare the hub's objects with ours now and then; what a live list doesn't show is gone."""
+async def sweep_forever(
+    hub: ApiServer, state: HubState, every_seconds: float, *, doubt_seconds: float = _DOUBT_SECONDS
+) -> None:
+    """Compare the hub's objects with ours now and then; what a live list doesn't show is gone.
+
+    Soon after a write found an object gone: else every pass would write to it until the next time.
+    """
     while True:
-        await asyncio.sleep(every_seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(state.doubted.wait(), every_seconds)
+            await asyncio.sleep(doubt_seconds)
+        state.doubted.clear()
         for kind in KINDS:
             before = state.shelf(kind.plural).object_uids()
             try:

@@ -5,6 +5,7 @@ event never takes a state back. Read by the loop's snapshots and by metrics. An 
 apart with its fault and disturbs nothing.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -176,6 +177,8 @@ class HubState:
         """Secret name -> its resourceVersion"""
         self.synced = False
         """All kinds were listed at least once."""
+        self.doubted = asyncio.Event()
+        """A write found an object gone that we have: a watch may have lost its deletion."""
 
     def shelf(self, plural: str) -> Shelf[Any]:
         """Return the shelf of a kind."""

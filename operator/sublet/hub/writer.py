@@ -173,7 +173,10 @@ class StatusWriter:
             async with self._slots:
                 try:
                     answer = await self._hub.patch(kind.path("", meta.name, subresource), patch)
-                except (Invalid, Conflict, NotFound):
+                except (Invalid, Conflict):
+                    return
+                except NotFound:
+                    self._state.doubted.set()
                     return
                 except KubeError as error:
                     _log_failure(kind.name, meta.key, error)

@@ -12,6 +12,7 @@ from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.registry import FIRST_ANSWER_SECONDS, Fleet
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
+from sublet.kube.errors import NotFound
 from tests.builders.api import NOW, as_lease, as_tenant, tenant, uid_of
 from tests.harness.fake_api import SteppedClock
 
@@ -22,8 +23,11 @@ class Hub:
     def __init__(self) -> None:
         self.written: list[str] = []
         self.statuses: list[dict[str, Any]] = []
+        self.is_empty = False
 
     async def patch(self, path: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
+        if self.is_empty:
+            raise NotFound(404, "NotFound", "no such lease")
         self.written.append(path.rsplit("/", 1)[-1])
         self.statuses += [op["value"] for op in operations if op["path"] == "/status"]
         return {
@@ -77,6 +81,22 @@ async def test_a_lease_whose_cluster_has_not_answered_yet_keeps_its_status(clock
     await StatusWriter(hub, state, fleet, clock).write_all()
 
     assert hub.written == []
+
+
+async def test_an_object_that_a_write_finds_gone_is_doubted(clock: SteppedClock):
+    hub, state = Hub(), HubState(lambda: None)
+    state.leases.put(_told())
+    fleet = _fleet(clock, _told(), LeaseFacts(unreachable_since_ms=NOW))
+    fleet.inventories = dict  # type: ignore[method-assign]  # there are none
+
+    await StatusWriter(hub, state, fleet, clock).write_all()
+    assert not state.doubted.is_set()
+    hub.is_empty = True
+    clock.seconds += 1
+    state.leases.put(_told().model_copy(update={"status": LeaseStatus()}))
+    await StatusWriter(hub, state, fleet, clock).write_all()
+
+    assert state.doubted.is_set()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""What a watch lost is found by a list: now and then, and soon where a write found an object gone."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from sublet.hub.feeders import sweep_forever
+from sublet.hub.state import HubState
+from tests.builders.api import as_lease
+
+_NEVER = 3_600.0
+
+
+class EmptyHub:
+    """Lists nothing, and says how often it was asked."""
+
+    def __init__(self) -> None:
+        self.lists = 0
+
+    async def get_as(self, path: str, model: type[Any]) -> Any:
+        self.lists += 1
+        return msgspec.json.decode(
+            b'{"metadata": {"resourceVersion": "9"}, "items": []}', type=model
+        )
+
+
+@contextmanager
+def sweeping(hub: Any, state: HubState, every_seconds: float) -> Iterator[None]:
+    task = asyncio.ensure_future(sweep_forever(hub, state, every_seconds, doubt_seconds=0.01))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _state(gone: asyncio.Event) -> HubState:
+    """Return a state with a lease, and a word once it is dropped."""
+    state = HubState(lambda: None if state.leases.all() else gone.set())
+    state.leases.put(as_lease())
+    return state
+
+
+async def test_an_object_whose_deletion_no_watch_told_is_dropped():
+    gone = asyncio.Event()
+
+    with sweeping(EmptyHub(), _state(gone), 0.01):
+        await asyncio.wait_for(gone.wait(), 10)
+
+
+async def test_an_object_that_a_write_found_gone_is_dropped_soon():
+    gone = asyncio.Event()
+    state = _state(gone)
+
+    with sweeping(EmptyHub(), state, _NEVER):
+        state.doubted.set()
+        await asyncio.wait_for(gone.wait(), 10)
+
+    assert not state.doubted.is_set()
+
+
+async def test_without_a_doubt_nobody_is_asked_before_the_time():
+    gone, hub = asyncio.Event(), EmptyHub()
+
+    with sweeping(hub, _state(gone), _NEVER):
+        await asyncio.sleep(0.1)
+
+    assert hub.lists == 0
