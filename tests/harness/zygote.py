@@ -20,6 +20,7 @@ import time
 import traceback
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -50,23 +51,25 @@ _LOCK = threading.Lock()
 
 
 class Forked:
-    """One process that a zygote forked; what `subprocess.Popen` says of a process, in the same words."""
+    """One process that a zygote forked; what `subprocess.Popen` says of a process, in the same words.
+
+    Several threads may ask: one waits for an end while another looks whether it is there.
+    """
 
     def __init__(self, status: socket.socket) -> None:
         self._status = status
-        weakref.finalize(self, status.close)  # of a process that nobody waits for
+        self._reading = threading.Lock()
+        weakref.finalize(self, status.close)  # not sooner: another thread may wait for it
         self.pid = int(self._read(_IMPORTED_SECONDS))
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
         """Return the exit status, minus the signal if one ended it; None while it runs."""
-        if self.returncode is None:
-            try:
-                self.returncode = int(self._read(0.0))
-            except BlockingIOError:
-                return None
-            self._status.close()
-        return self.returncode
+        with self._reading:
+            if self.returncode is None:
+                with suppress(BlockingIOError):
+                    self.returncode = int(self._read(0.0))
+            return self.returncode
 
     def wait(self, seconds: float = 30.0) -> int:
         """Wait for the end and return the exit status; TimeoutExpired if it doesn't come."""
