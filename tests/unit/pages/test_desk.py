@@ -26,7 +26,7 @@ def test_each_lease_and_all_together_have_a_part_of_their_own():
     page = seen()
 
     assert page.words("h1") == ["Sublet: the book"]
-    assert page.words("h2") == ["Waiting claims", "Money", "All leases", "west", "east"]
+    assert page.words("h2") == ["Waiting claims", "Money", "All leases", "east", "west"]
 
 
 def test_who_holds_what_from_when_to_when_is_drawn_and_written():
