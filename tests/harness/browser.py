@@ -47,7 +47,7 @@ class Browser:
     def __init__(self) -> None:
         chromium, driver = find_chromium()
         self._driver = subprocess.Popen(
-            [driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509  it calls the kernel alone
         )  # fmt: skip
         self._session = ""

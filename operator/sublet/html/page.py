@@ -59,6 +59,11 @@ def paragraph(*content: Content) -> Markup:
     return tag("p", *content)
 
 
+def date(instant: str) -> Markup:
+    """Return the day of an instant, which it has with it in full."""
+    return tag("time", instant[:10], datetime=instant)
+
+
 def figure(caption: str, *content: Content) -> Markup:
     """Return a chart with what it shows in words."""
     return tag("figure", *content, tag("figcaption", caption))

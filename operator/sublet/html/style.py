@@ -18,7 +18,7 @@ STYLE: Final = """
 body{margin:0;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
 main{max-width:80rem;margin:0 auto;padding:1rem}
 h1{font-size:1.5rem;line-height:1.25}h2{font-size:1.2rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.5rem 0 .25rem}
-h1,h2,h3,p,dd,figcaption,summary{overflow-wrap:anywhere}a{color:var(--a)}
+h1,h2,h3,p,dd,figcaption,summary{overflow-wrap:anywhere}a{color:var(--a)}time{white-space:nowrap}
 p{margin:.5rem 0}.soft,figcaption{color:var(--soft)}figcaption{font-size:.9rem;margin-top:.25rem}
 figure{margin:1rem 0}svg.chart{display:block;width:100%;height:auto;max-width:32rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,23rem),1fr));gap:0 2rem}.charts>*{min-width:0}

@@ -10,7 +10,7 @@ from sublet.api.ids import LeaseUID
 from sublet.api.times import format_instant
 from sublet.book.coverage import LeaseCoverage
 from sublet.html.markup import Content, join
-from sublet.html.page import Fact, facts, link_to
+from sublet.html.page import Fact, date, facts, link_to
 from sublet.pages.money import margin_text, section_of
 from sublet.pages.supply import Book
 
@@ -41,12 +41,12 @@ def _waiting(book: Book) -> Fact:
         return Fact("Waiting", "no claim")
     starts = [p.estimated_start_time for c in book.waiting if (p := c.status.pending) is not None]
     expected = [at for at in starts if at is not None]
-    said = [f"for {_count(sum(c.spec.gpus for c in book.waiting), 'GPU')}"]
+    said: list[Content] = [f"for {_count(sum(c.spec.gpus for c in book.waiting), 'GPU')}"]
     if expected:
-        said.append(f"the first is expected {format_instant(min(expected))}")
+        said += ["; the first is expected ", date(format_instant(min(expected)))]
     if unknown := len(starts) - len(expected):
-        said.append(f"of {unknown} nobody knows when")
-    return Fact("Waiting", _count(len(book.waiting), "claim"), "; ".join(said))
+        said.append(f"; of {unknown} nobody knows when")
+    return Fact("Waiting", _count(len(book.waiting), "claim"), join(*said))
 
 
 def _idle(lines: Sequence[LeaseCoverage], names: Mapping[LeaseUID, str]) -> Fact:

@@ -57,14 +57,18 @@ class Pages:
         return path
 
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all modules that this process runs: to start costs more than to use it."""
     try:
-        browser = Browser()
+        found = Browser()
     except NoBrowser as missing:
         pytest.fail(str(missing), pytrace=False)
-    try:
-        with served_desk() as desk:
-            yield Pages(browser, desk, tmp_path_factory.mktemp("pages"))
-    finally:
-        browser.close()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with served_desk() as desk:
+        yield Pages(browser, desk, tmp_path_factory.mktemp("pages"))

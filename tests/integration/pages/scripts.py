@@ -50,18 +50,33 @@ return found;
 """
 """Words of a chart that are cut off or lie on its bars."""
 
-STOPS: Final = "return [...document.querySelectorAll('a[href], summary, [tabindex]')].filter(e => e.checkVisibility()).length"
-"""How many elements the Tab key must reach."""
+HEADLESS: Final = """
+const rows = [...document.querySelectorAll('tbody tr')].filter(r => !r.querySelector('th[scope=row], [colspan]'));
+return [...rows, ...document.querySelectorAll('th:not([scope])')].map(e => e.textContent);
+"""
+"""Rows of tables without a heading, and headings that don't say what they head."""
+
+STOPS: Final = """
+const all = [...document.querySelectorAll('a[href], summary, [tabindex]')].filter(e => e.checkVisibility());
+window.visited = [];
+document.addEventListener('focusin', ({target}) => {
+  const style = getComputedStyle(target);
+  visited.push([all.indexOf(target), style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2]);
+});
+return all.length;
+"""
+"""How many elements the Tab key must reach; from then on their places are noted as they get the focus, and whether a person sees it."""
+
+VISITED: Final = "return window.visited"
+
+PLACE: Final = """
+const all = [...document.querySelectorAll('a[href], summary, [tabindex]')].filter(e => e.checkVisibility());
+return all.indexOf(document.querySelector(arguments[0]));
+"""
+"""How many stops lie before the first element of a selector."""
 
 FOCUS: Final = """
-const e = document.activeElement;
-if (e === document.body) return null;
-const all = [...document.querySelectorAll('a[href], summary, [tabindex]')].filter(x => x.checkVisibility());
-const style = getComputedStyle(e), at = e.getBoundingClientRect();
-return {
-  place: all.indexOf(e), name: e.localName, text: e.textContent.slice(0, 40),
-  ring: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
-  inSight: at.bottom > 0 && at.top < innerHeight,
-};
+const e = document.activeElement, at = e.getBoundingClientRect();
+return {name: e.localName, text: e.textContent, inSight: at.bottom > 0 && at.top < innerHeight};
 """
-"""Which element has the focus, its place among all that can have it, and whether a person sees that it has."""
+"""Which element has the focus, and whether it is on the screen."""

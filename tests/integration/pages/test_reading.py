@@ -9,11 +9,14 @@ each_page = pytest.mark.parametrize("name", [*(d for d in DESKS if d != "large d
 
 
 @each_page
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_text_stands_out_from_what_is_behind_it(pages: Pages, name: str, dark: bool):
-    browser = pages.open(name, dark=dark)
+def test_text_stands_out_from_what_is_behind_it_in_the_light_and_in_the_dark(
+    pages: Pages, name: str
+):
+    browser = pages.open(name)
     browser.run(OPEN_ALL)
+    assert browser.run(FAINT) == []
 
+    browser.screen(1280, dark=True)
     assert browser.run(FAINT) == []
 
 
@@ -40,7 +43,7 @@ def test_twice_as_large_it_still_needs_no_scrolling_sideways(pages: Pages, name:
     browser = pages.open(name, 640, sharp=2)
     assert browser.run(TOO_WIDE) == []
 
-    pages.open(name, 1280)
+    browser.screen(1280)
     browser.run("document.documentElement.style.fontSize = '200%'")
     assert browser.run(TOO_WIDE) == []
 
