@@ -26,5 +26,5 @@ def test_a_mark_changes_nothing_else_of_a_picture():
     png = PICTURES[1].path.read_bytes()
 
     again = marked(png, "other")
-    assert taken_of(again) == digest(), "the first mark counts"
+    assert taken_of(again) == taken_of(png), "the first mark counts"
     assert again.startswith(png[:-12])

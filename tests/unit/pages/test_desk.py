@@ -48,6 +48,16 @@ def test_of_very_many_claims_those_that_end_first_are_drawn_and_all_are_written(
     assert "5 more stand in the table alone." in page.words("p")
 
 
+def test_more_than_a_few_claims_of_a_lease_are_folded():
+    few, many = (
+        seen(*(sold(f"c{i}", WEST, 1) for i in range(8))),
+        seen(*(sold(f"c{i}", WEST, 1) for i in range(9))),
+    )
+
+    assert "9 claims" in many.words("summary")
+    assert not any(words.endswith(" claims") for words in few.words("summary"))
+
+
 def test_money_is_per_hour_and_what_nobody_knows_is_not_made_up():
     page = seen(sold("a", WEST, 8), sold("b", WEST, 4, currency="EUR"))
 
