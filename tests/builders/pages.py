@@ -27,5 +27,10 @@ class Seen:
 
     def outside(self) -> list[str]:
         """Return everything that a browser would fetch."""
-        asked = [f"{k}={v}" for x in self._root.iter() for k, v in x.attrib.items() if k in _ASKING]
+        asked = [
+            f"{k}={v}"
+            for x in self._root.iter()
+            for k, v in x.attrib.items()
+            if k in _ASKING and v[:1] != "#"
+        ]
         return asked + re.findall(r"url\((?!#)[^)]*\)|@import[^;]*", self.text)

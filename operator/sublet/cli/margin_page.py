@@ -11,7 +11,7 @@ from sublet.cli.margin import amount_text, hours_text, lines_of, percent, shown_
 from sublet.html.bars import Bar, Group, bars
 from sublet.html.columns import Pile, columns
 from sublet.html.markup import tag
-from sublet.html.page import figure, folded, legend, page, paragraph, section
+from sublet.html.page import charts, figure, folded, legend, page, paragraph, section
 from sublet.html.style import LOOKS
 from sublet.html.table import Column, table
 from sublet.rating.model import LeaseState
@@ -66,8 +66,9 @@ def margin_page(report: Report) -> str:
 
 
 def _money_charts(lines: Sequence[Line], by: MarginOf) -> Iterator[Markup]:
-    """Yield a chart of revenue against cost for each currency."""
+    """Yield a chart of revenue against cost for each currency, of those that have any in it."""
     yield legend([(LOOKS[0], "revenue"), (LOOKS[1], "cost")])
+    drawn = []
     for currency in _currencies(lines):
         groups = [
             Group(
@@ -75,20 +76,24 @@ def _money_charts(lines: Sequence[Line], by: MarginOf) -> Iterator[Markup]:
                 (_bar(line.row.revenue, currency), _bar(line.row.cost, currency)),
             )
             for line in lines
+            if currency in line.row.revenue or currency in line.row.cost
         ]
         words = f"Revenue and cost in {currency}; the same numbers stand in the table."
-        yield figure(words, bars(f"Revenue against cost of each {by}, {currency}", words, groups))
+        drawn.append(figure(words, bars(f"Revenue against cost of each {by}, {currency}", words, groups)))  # fmt: skip
+    yield charts(*drawn)
 
 
 def _margin_charts(lines: Sequence[Line], by: MarginOf) -> Iterator[Markup]:
+    drawn = []
     for currency in _currencies(lines):
         groups = [
             Group(shown_name(line.name, by), (_bar(line.row.margin, currency),))
             for line in lines
-            if line.row.margin is not None
+            if line.row.margin is not None and currency in line.row.margin
         ]
-        words = f"Margin in {currency}, a loss to the left; the same numbers stand in the table."
-        yield figure(words, bars(f"Margin by {by}, {currency}", words, groups))
+        words = f"Margin in {currency}, a loss to the left and crossed; the same numbers stand in the table."
+        drawn.append(figure(words, bars(f"Margin by {by}, {currency}", words, groups)))
+    yield charts(*drawn)
 
 
 def _side(report: Report, by: MarginOf) -> Markup:
@@ -124,7 +129,7 @@ def _gpus(report: Report) -> Iterator[Markup]:
     yield legend([(look, words) for look, (_, words) in zip(LOOKS, _STATES, strict=True)])
     yield paragraph("GPUs on average; the line is the commitment.")
     names = {line.row.uid: line.name for line in report.leases}
-    charts = []
+    drawn_each = []
     for uid, steps in sorted(report.steps.items(), key=lambda x: (names.get(x[0], x[0]), x[0])):
         shown = [step for step in steps if any(step.quantity.values())]
         if not shown:
@@ -133,11 +138,11 @@ def _gpus(report: Report) -> Iterator[Markup]:
         words = _in_words(name, shown)
         drawn = columns(f"GPUs of {name}", words, [_pile(report, s) for s in steps])
         rows = [_step_row(report, s) for s in steps]
-        charts.append(
+        drawn_each.append(
             tag("div", tag("h3", name), figure(words, drawn),
                 folded(f"Numbers of {name}", table(f"GPUs of {name}, on average", _STEP_COLUMNS, rows)))
         )  # fmt: skip
-    yield tag("div", *charts, class_="charts") if charts else paragraph("None in this time.")
+    yield charts(*drawn_each) if drawn_each else paragraph("None in this time.")
 
 
 def _in_words(name: str, steps: Sequence[Step]) -> str:

@@ -8,9 +8,10 @@ from markupsafe import Markup
 from sublet.html.markup import tag
 from sublet.html.style import LOOKS
 
-_WIDTH: Final = 400
-"""A phone's: on a wide screen charts stand side by side."""
+WIDTH: Final = 360
+"""A phone's: on a wide screen charts stand side by side. One for all charts, so that text is as large in each."""
 _BAR: Final = 16
+_LOSS: Final = LOOKS[3]
 _GAP: Final = 6
 _TEXT: Final = 18
 _NUMBERS: Final = 120
@@ -36,7 +37,7 @@ def bars(title: str, words: str, groups: Sequence[Group]) -> Markup:
     least = min((b.length for g in groups for b in g.bars), default=0.0)
     most = max((b.length for g in groups for b in g.bars), default=0.0)
     low, high = min(0.0, least), max(0.0, most)
-    scale = (_WIDTH - _NUMBERS) / (high - low or 1.0)
+    scale = (WIDTH - _NUMBERS) / (high - low or 1.0)
     zero = -low * scale
     parts, y = [], 0
     for group in groups:
@@ -47,7 +48,7 @@ def bars(title: str, words: str, groups: Sequence[Group]) -> Markup:
             y += _BAR + 2
         y += _GAP
     axis = tag("line", class_="axis", x1=_number(zero), x2=_number(zero), y1=0, y2=y)
-    return chart(title, words, (_WIDTH, max(y, 1)), [axis, *parts])
+    return chart(title, words, (WIDTH, max(y, 1)), [axis, *parts])
 
 
 def chart(title: str, words: str, size: tuple[int, int], parts: Sequence[Markup]) -> Markup:
@@ -68,7 +69,7 @@ def _bar(look: str, bar: Bar, place: tuple[float, float], y: int) -> list[Markup
     left, right = min(zero, end), max(zero, end)
     shape = tag(
         "rect",
-        class_=look,
+        class_=look if bar.length >= 0 else _LOSS,
         x=_number(left),
         y=y,
         width=_number(max(right - left, 0.5)),

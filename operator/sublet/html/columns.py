@@ -1,18 +1,21 @@
 """Columns over time: each is piled up of a few parts, with a line for what they are measured against."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from sublet.html.bars import chart
+from sublet.html.bars import WIDTH, chart
 from sublet.html.markup import tag
-from sublet.html.style import LOOKS
+from sublet.html.style import LOOKS, MARK
 
-_WIDTH: Final = 400
-_HEIGHT: Final = 180
-_LEFT: Final = 48
+LEFT: Final = 48
+"""Room for the amounts, left of the time axis."""
+_HEIGHT: Final = 160
 _BELOW: Final = 24
+_NARROW: Final = 8.0
+"""Columns that would be narrower stand without gaps, and equal ones that follow each other are one: gaps would flicker."""
 
 
 class Pile(NamedTuple):
@@ -23,36 +26,59 @@ class Pile(NamedTuple):
     mark: float
 
 
+class _Run(NamedTuple):
+    """Columns that are drawn as one."""
+
+    name: str
+    pile: Pile
+    begin: float
+    end: float
+
+
 def columns(title: str, words: str, piles: Sequence[Pile]) -> Markup:
     """Return a chart; `words` say what it shows to whoever can't see it."""
     top = max((max(sum(p.parts), p.mark) for p in piles), default=0.0) or 1.0
     scale = (_HEIGHT - 10) / top
-    width = (_WIDTH - _LEFT) / max(len(piles), 1)
+    width = (WIDTH - LEFT) / max(len(piles), 1)
     shapes = [_grid(top, scale)]
-    for index, pile in enumerate(piles):
-        x, y = _LEFT + index * width, float(_HEIGHT)
+    gap = min(2.0, width / 5) if width >= _NARROW else 0.0
+    runs = list(_runs(piles, width))
+    for run in runs:
+        y = float(_HEIGHT)
         parts = []
-        for look, part in zip(LOOKS, pile.parts, strict=False):
+        for look, part in zip(LOOKS, run.pile.parts, strict=False):
             height = part * scale
             y -= height
             if height > 0:
-                parts.append(_block(look, (x, width), (y, height)))
+                parts.append(_block(look, (run.begin + gap / 2, run.end - gap / 2), (y, height)))
         # browsers show a group's title when somebody points at it
-        shapes.append(tag("g", tag("title", pile.name), *parts))
-    shapes.append(_mark(piles, width, scale))
+        shapes.append(tag("g", tag("title", run.name), *parts))
+    shapes.append(_mark(runs, scale))
     shapes += _names(piles, width)
-    return chart(title, words, (_WIDTH, _HEIGHT + _BELOW), shapes)
+    return chart(title, words, (WIDTH, _HEIGHT + _BELOW), shapes)
+
+
+def _runs(piles: Sequence[Pile], width: float) -> Iterator[_Run]:
+    def looks(place: int) -> object:
+        return piles[place][1:] if width < _NARROW else place
+
+    for _, group in groupby(range(len(piles)), key=looks):
+        places = list(group)
+        first, last = places[0], places[-1]
+        names = dict.fromkeys((piles[first].name, piles[last].name))
+        yield _Run(
+            " to ".join(names), piles[first], LEFT + first * width, LEFT + (last + 1) * width
+        )
 
 
 def _block(look: str, across: tuple[float, float], up: tuple[float, float]) -> Markup:
-    (x, width), (y, height) = across, up
-    gap = min(2.0, width / 5)
+    (left, right), (y, height) = across, up
     return tag(
         "rect",
         class_=look,
-        x=f"{x + gap / 2:.1f}",
+        x=f"{left:.1f}",
         y=f"{y:.1f}",
-        width=f"{width - gap:.1f}",
+        width=f"{right - left:.1f}",
         height=f"{height:.1f}",
     )
 
@@ -62,19 +88,19 @@ def _grid(top: float, scale: float) -> Markup:
     for value in (0.0, top / 2, top):
         y = _HEIGHT - value * scale
         lines += [
-            tag("line", class_="axis", x1=_LEFT, x2=_WIDTH, y1=f"{y:.1f}", y2=f"{y:.1f}"),
-            tag("text", f"{value:g}", x=_LEFT - 6, y=f"{y + 4:.1f}", text_anchor="end"),
+            tag("line", class_="axis", x1=LEFT, x2=WIDTH, y1=f"{y:.1f}", y2=f"{y:.1f}"),
+            tag("text", f"{value:g}", x=LEFT - 6, y=f"{y + 4:.1f}", text_anchor="end"),
         ]
     return tag("g", *lines)
 
 
-def _mark(piles: Sequence[Pile], width: float, scale: float) -> Markup:
+def _mark(runs: Sequence[_Run], scale: float) -> Markup:
     """Draw the mark as a line of steps."""
     steps: list[str] = []
-    for index, pile in enumerate(piles):
-        x, y = _LEFT + index * width, _HEIGHT - pile.mark * scale
-        steps.append(f"{'L' if steps else 'M'}{x:.1f} {y:.1f}H{x + width:.1f}")
-    return tag("path", class_="mark", d="".join(steps) or "M0 0")
+    for run in runs:
+        y = _HEIGHT - run.pile.mark * scale
+        steps.append(f"{'L' if steps else 'M'}{run.begin:.1f} {y:.1f}H{run.end:.1f}")
+    return tag("path", class_=MARK, d="".join(steps) or "M0 0")
 
 
 def _names(piles: Sequence[Pile], width: float) -> list[Markup]:
@@ -87,7 +113,7 @@ def _names(piles: Sequence[Pile], width: float) -> list[Markup]:
         tag(
             "text",
             piles[index].name,
-            x=f"{_LEFT + (index + {'start': 0, 'middle': 0.5, 'end': 1}[anchor]) * width:.1f}",
+            x=f"{LEFT + (index + {'start': 0, 'middle': 0.5, 'end': 1}[anchor]) * width:.1f}",
             y=_HEIGHT + 16,
             text_anchor=anchor,
         )

@@ -1,16 +1,26 @@
 """A whole page: head, style, patterns, content."""
 
-from typing import Final
+from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from sublet.html.markup import Content, join, tag
-from sublet.html.style import PATTERNS, STYLE
+from sublet.html.style import MARK, PATTERNS, STYLE
 
 _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
 """Nothing is fetched and no script runs, whatever a name in the page may say."""
+
+
+class Fact(NamedTuple):
+    """What somebody must see first: a word, what it comes to, and more in small."""
+
+    name: str
+    large: str
+    small: Content = None
+    is_bad: bool = False
 
 
 def page(title: str, *content: Content) -> str:
@@ -29,9 +39,14 @@ def page(title: str, *content: Content) -> str:
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def section(title: str, *content: Content) -> Markup:
-    """Return a part of a page with a heading."""
-    return tag("section", tag("h2", title), *content)
+def section(title: str, *content: Content, name: str | None = None) -> Markup:
+    """Return a part of a page with a heading; `name`: what `link_to` leads here by."""
+    return tag("section", tag("h2", title), *content, id=name)
+
+
+def link_to(name: str, *content: Content) -> Markup:
+    """Return a link to the section of a name."""
+    return tag("a", *content, href=f"#{quote(name)}")
 
 
 def folded(summary: str, *content: Content) -> Markup:
@@ -42,6 +57,11 @@ def folded(summary: str, *content: Content) -> Markup:
 def paragraph(*content: Content) -> Markup:
     """Return a paragraph."""
     return tag("p", *content)
+
+
+def date(instant: str) -> Markup:
+    """Return the day of an instant, which it has with it in full."""
+    return tag("time", instant[:10], datetime=instant)
 
 
 def figure(caption: str, *content: Content) -> Markup:
@@ -56,7 +76,7 @@ def legend(parts: "list[tuple[str, str]]") -> Markup:
             "li",
             tag(
                 "svg",
-                tag("rect", class_=look, x=0.5, y=0.5, width=15, height=11),
+                _swatch(look),
                 class_="swatch", viewBox="0 0 16 12", aria_hidden="true",
             ),
             join(" ", words),
@@ -64,3 +84,31 @@ def legend(parts: "list[tuple[str, str]]") -> Markup:
         for look, words in parts
     ]  # fmt: skip
     return tag("ul", *items, class_="legend")
+
+
+def charts(*content: Content) -> Markup:
+    """Return charts that stand side by side where there is room."""
+    return tag("div", *content, class_="charts")
+
+
+def facts(*shown: Fact) -> Markup:
+    """Return what must be seen first, in the order given."""
+    return tag(
+        "dl",
+        *(
+            tag(
+                "div",
+                tag("dt", each.name),
+                tag("dd", each.large, class_="large bad" if each.is_bad else "large"),
+                tag("dd", each.small) if each.small is not None else None,
+            )
+            for each in shown
+        ),
+        class_="facts",
+    )
+
+
+def _swatch(look: str) -> Markup:
+    if look == MARK:
+        return tag("line", class_=look, x1=0, y1=6, x2=16, y2=6)
+    return tag("rect", class_=look, x=0.5, y=0.5, width=15, height=11)

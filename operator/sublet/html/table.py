@@ -9,15 +9,17 @@ from sublet.html.markup import Content, tag
 
 
 class Column(NamedTuple):
-    """A heading, and whether numbers stand below it."""
+    """A heading, and what stands below it."""
 
     title: str
     is_number: bool = False
+    is_prose: bool = False
+    """Sentences, which are broken into lines; all else stands on one."""
 
 
 def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[Content]]) -> Markup:
     """Return a table whose first cell in each row is the row's heading."""
-    looks = ["number" if column.is_number else None for column in columns]
+    looks = [_look(column) for column in columns]
     head = tag(
         "tr",
         *(
@@ -33,6 +35,12 @@ def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[Conte
     made = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
     # whoever has no pointer scrolls it with the arrow keys
     return tag("div", made, class_="scroll", role="region", aria_label=caption, tabindex=0)
+
+
+def _look(column: Column) -> str | None:
+    if column.is_number:
+        return "number"
+    return "prose" if column.is_prose else None
 
 
 def _cell(content: Content, look: str | None) -> Markup:

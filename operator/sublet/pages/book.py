@@ -8,11 +8,16 @@ from markupsafe import Markup
 from sublet.api.times import Millis, format_instant
 from sublet.html.columns import Pile, columns
 from sublet.html.markup import Content
-from sublet.html.page import figure, folded, legend, page, paragraph, section
-from sublet.html.style import LOOKS
+from sublet.html.page import charts, figure, folded, legend, page, paragraph, section
+from sublet.html.style import LOOKS, MARK
 from sublet.html.table import Column, table
+from sublet.pages.money import section_of
 from sublet.pages.supply import Book, Line
 
+HELD: Final = (LOOKS[0], "held by claims")
+FREE: Final = (LOOKS[1], "free")
+LINE: Final = (MARK, "committed")
+"""What the looks of a lease's chart stand for."""
 _PILES: Final = 60
 _COUNTS: Final = ("Committed", "Sellable", "Held", "Free")
 _STEPS: Final = (Column("From"), *(Column(name, is_number=True) for name in _COUNTS))
@@ -21,7 +26,8 @@ _WAITING: Final = (
     Column("Class"),
     Column("GPUs", is_number=True),
     Column("Expected"),
-    Column("Why it waits"),
+    Column("Reason"),
+    Column("Why it waits", is_prose=True),
 )
 
 
@@ -31,24 +37,39 @@ def book_page(book: Book) -> str:
     lines = [book.all, *book.leases] if len(book.leases) > 1 else [*book.leases]
     return page(
         f"The book, {begin} to {end}",
-        paragraph("GPUs of each lease from now on, as far as is known; the line is the commitment. For the platform team alone."),
-        legend([(LOOKS[0], "held by claims"), (LOOKS[1], "free")]),
-        *(part(line, book) for line in lines),
+        paragraph("GPUs of each lease from now on, as far as is known. For the platform team alone."),
         section("Waiting claims", waiting(book)),
+        legend([HELD, FREE, LINE]),
+        charts(*(part(line, book) for line in lines)),
     )  # fmt: skip
 
 
 def part(line: Line, book: Book, *more: Content) -> Markup:
     """Return one lease's section, or that of all leases."""
     name = "All leases" if line is book.all else line.name
-    words = f"GPUs of {name}: held by claims and free, against what is committed. The same numbers stand in the table."
+    words = _words(line, book)
     steps = [(format_instant(s.at_ms), *map(str, s.counts)) for s in line.steps]
     return section(
         name,
         figure(words, columns(f"GPUs of {name}", words, _piles(line, book))),
         folded("Each step", table(f"Steps of {name}", _STEPS, steps)),
         *more,
+        name=section_of(line.name),
     )
+
+
+def _words(line: Line, book: Book) -> str:
+    """Say what a chart shows: what is now, when least is free, and the next change of the commitment."""
+    now, least = line.at(book.from_ms), line.tightest(book.from_ms, book.to_ms)
+    said = [f"Now {now.held} of {now.committed} committed GPUs are held and {now.free} free."]
+    if least.at_ms > book.from_ms:
+        said.append(f"Fewest are free from {format_instant(least.at_ms)} on: {least.counts.free}.")
+    changed = next((s for s in line.steps if s.counts.committed != now.committed), None)
+    if changed is not None:
+        said.append(
+            f"From {format_instant(changed.at_ms)} on {changed.counts.committed} are committed."
+        )
+    return " ".join(said)
 
 
 def _piles(line: Line, book: Book) -> list[Pile]:
@@ -69,7 +90,10 @@ def waiting(book: Book) -> Markup:
             claim.metadata.key,
             claim.spec.class_name,
             str(claim.spec.gpus),
-            format_instant(pending.estimated_start_time) if pending.estimated_start_time else "",
+            format_instant(pending.estimated_start_time)
+            if pending.estimated_start_time
+            else "not known",
+            pending.reason.value,
             pending.message,
         )
         for claim in book.waiting

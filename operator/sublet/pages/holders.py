@@ -16,8 +16,12 @@ from sublet.html.page import figure, folded, paragraph
 from sublet.html.style import LOOKS
 from sublet.html.table import Column, table
 
+UNPAID: Final = 2
+"""The look of a claim that holds GPUs which nobody pays for yet, by its place among all."""
 MOST: Final = 60
 """Bars of one lease: those that end first; the table has all."""
+_OPEN: Final = 8
+"""So many claims are shown without being asked for: a lease of very many would push all others away."""
 _COLUMNS: Final = (
     Column("Claim"),
     Column("GPUs", is_number=True),
@@ -35,13 +39,15 @@ def holders(
     if not held:
         return paragraph("No claim holds any of its GPUs.")
     shown = [_stretch(span, keys, time) for span in held[:MOST]]
-    words = f"Claims that hold GPUs of {name}, those first that end first. The same stands in the table."
+    many = f"{len(held)} claims hold GPUs in this time, those first that end first."
+    words = many if len(held) > 1 else "1 claim holds GPUs in this time."
     rows = [(keys.get(s.claim_uid, s.claim_uid), str(s.gpus), *_times(s)) for s in held]
     ends = (format_instant(begin)[:10], format_instant(end)[:10])
     parts: list[Content] = [figure(words, gantt(f"Claims on {name}", words, shown, ends))]
     if len(held) > MOST:
         parts.append(paragraph(f"{len(held) - MOST} more stand in the table alone."))
-    return join(*parts, folded("Each claim", table(f"Claims on {name}", _COLUMNS, rows)))
+    drawn = join(*parts) if len(held) <= _OPEN else folded(f"{len(held)} claims", *parts)
+    return join(drawn, folded("Each claim as a line", table(f"Claims on {name}", _COLUMNS, rows)))
 
 
 def _joined(spans: Iterable[Span]) -> Sequence[Span]:
@@ -60,7 +66,7 @@ def _stretch(span: Span, keys: Mapping[ClaimUID, str], time: tuple[Millis, Milli
     return Stretch(
         keys.get(span.claim_uid, span.claim_uid),
         f"{span.gpus} GPUs",
-        LOOKS[0] if is_paid else LOOKS[1],
+        LOOKS[0] if is_paid else LOOKS[UNPAID],
         (span.from_ms - begin) / length,
         (span.until_ms - begin) / length,
     )

@@ -9,6 +9,8 @@ from markupsafe import Markup
 
 from sublet.api.ids import LeaseUID
 from sublet.book.coverage import LeaseCoverage
+from sublet.html.markup import Content
+from sublet.html.page import link_to
 from sublet.html.table import Column, table
 
 _COLUMNS: Final = (
@@ -17,28 +19,43 @@ _COLUMNS: Final = (
         Column(name, is_number=True)
         for name in ("Committed", "Used", "Unsold", "Uncovered", "Revenue/h", "Cost/h", "Margin/h", "Break-even")
     ),
-    Column("Why no margin"),
+    Column("Why no margin", is_prose=True),
 )  # fmt: skip
 
 
 def money(lines: Sequence[LeaseCoverage], names: Mapping[LeaseUID, str]) -> Markup:
     """Return a row for each lease; `?` where nobody knows."""
-    rows = [_row(line, names.get(line.lease_uid, line.lease_uid)) for line in lines]
-    return table("GPUs and money per hour, now", _COLUMNS, sorted(rows))
+    named = sorted((names.get(x.lease_uid, x.lease_uid), x.lease_uid, x) for x in lines)
+    return table(
+        "GPUs and money per hour, now", _COLUMNS, [_row(line, name) for name, _, line in named]
+    )
 
 
-def _row(line: LeaseCoverage, name: str) -> tuple[str, ...]:
+def _row(line: LeaseCoverage, name: str) -> tuple[Content, ...]:
     trade = line.trade
-    margin = f"{trade.margin:f}" if trade.margin is not None else "?"
     return (
-        name,
+        link_to(section_of(name), name),
         *map(str, (line.committed, line.used, line.unsold, line.uncovered)),
         _amounts(trade.revenue),
         _amounts(trade.cost) if trade.cost is not None else "?",
-        margin,
+        margin_text(line),
         percent(trade.break_even) or "",
         trade.why_no_margin or "",
     )
+
+
+def section_of(name: str) -> str:
+    """Return what the section of a lease is called in links."""
+    return f"lease-{name}"
+
+
+def margin_text(line: LeaseCoverage) -> str:
+    """Write a lease's margin with its currency; `?` where nobody knows."""
+    trade = line.trade
+    if trade.margin is None:
+        return "?"
+    currency = next(iter({**trade.revenue, **(trade.cost or {})}), "")
+    return f"{trade.margin:f} {currency}".strip()
 
 
 def _amounts(money_: Mapping[str, Decimal]) -> str:

@@ -1,7 +1,9 @@
+from urllib.parse import unquote
+
 from markupsafe import Markup
 
 from sublet.html.markup import join, tag
-from sublet.html.page import page
+from sublet.html.page import Fact, facts, link_to, page, section
 from sublet.html.table import Column, table
 from tests.builders.pages import Seen
 
@@ -43,3 +45,25 @@ def test_a_table_says_what_its_headings_head_and_can_be_scrolled_by_keyboard():
 
 def test_a_table_without_rows_says_so():
     assert "None." in table("Incidents", [Column("Lease")], [])
+
+
+def test_sentences_in_a_table_are_broken_into_lines():
+    seen = Seen(str(table("Why", [Column("Who"), Column("Why", is_prose=True)], [("acme", "no GPUs")])))  # fmt: skip
+
+    assert [x.get("class") for x in seen.all("td")] == ["prose"]
+
+
+def test_a_link_leads_to_its_section_whatever_the_name():
+    name = 'a "b"/<c>'
+    seen = Seen(str(join(tag("main", link_to(name, "there"), section("There", name=name)))))
+
+    assert unquote(str(seen.all("a")[0].get("href"))) == f"#{seen.all('section')[0].get('id')}"
+    assert seen.outside() == []
+
+
+def test_facts_are_named_and_a_bad_one_stands_out():
+    seen = Seen(str(facts(Fact("Losing", "1 lease", "west", is_bad=True), Fact("Waiting", "none"))))
+
+    assert seen.words("dt") == ["Losing", "Waiting"]
+    assert seen.words("dd") == ["1 lease", "west", "none"]
+    assert [x.get("class") for x in seen.all("dd")] == ["large bad", None, "large"]

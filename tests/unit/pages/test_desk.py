@@ -26,7 +26,7 @@ def test_each_lease_and_all_together_have_a_part_of_their_own():
     page = seen()
 
     assert page.words("h1") == ["Sublet: the book"]
-    assert page.words("h2") == ["Waiting claims", "Money", "All leases", "west", "east"]
+    assert page.words("h2") == ["Waiting claims", "Money", "All leases", "east", "west"]
 
 
 def test_who_holds_what_from_when_to_when_is_drawn_and_written():
@@ -46,6 +46,16 @@ def test_of_very_many_claims_those_that_end_first_are_drawn_and_all_are_written(
     assert len([x for x in page.words("text") if x.endswith(": 1 GPUs")]) == MOST
     assert len(rows_of(page, "Claims on west")) == MOST + 5
     assert "5 more stand in the table alone." in page.words("p")
+
+
+def test_more_than_a_few_claims_of_a_lease_are_folded():
+    few, many = (
+        seen(*(sold(f"c{i}", WEST, 1) for i in range(8))),
+        seen(*(sold(f"c{i}", WEST, 1) for i in range(9))),
+    )
+
+    assert "9 claims" in many.words("summary")
+    assert not any(words.endswith(" claims") for words in few.words("summary"))
 
 
 def test_money_is_per_hour_and_what_nobody_knows_is_not_made_up():
