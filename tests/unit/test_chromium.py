@@ -1,10 +1,10 @@
 """Where the tests' browser comes from: given, found, installed, or refused in one line."""
 
+import os
 import stat
 
 import pytest
 
-from tests.harness import chromium
 from tests.harness.chromium import NoBrowser, find_chromium
 
 
@@ -14,7 +14,7 @@ def machine(monkeypatch, tmp_path):
     for name in ("TEST_ASSET_CHROMIUM", "TEST_ASSET_CHROMEDRIVER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(chromium.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     return tmp_path
 
 
@@ -66,7 +66,7 @@ def test_root_installs_both_with_apt(machine):
 @pytest.mark.parametrize("why", ["no root", "no apt", "apt fails", "apt lies"])
 def test_without_a_browser_one_line_says_what_to_install(machine, monkeypatch, why):
     if why == "no root":
-        monkeypatch.setattr(chromium.os, "geteuid", lambda: 1_000)
+        monkeypatch.setattr(os, "geteuid", lambda: 1_000)
     if why == "apt fails":
         program(machine, "apt-get", "echo 'W: old' >&2; echo 'E: no network' >&2; exit 100")
     if why == "apt lies":
