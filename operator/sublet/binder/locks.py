@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-import structlog
-
 from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, TenantUID
 from sublet.api.relocation import PlacedNode
@@ -32,6 +30,7 @@ from sublet.fleet.nodebook import (
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import JsonPatch
 from sublet.kube.wire import Node
+from sublet.logs import log_about
 
 _TRIES: Final = 10
 
@@ -89,8 +88,8 @@ async def _try_entry(
         node = await _read(cluster, place)
         if node.metadata.annotations == before.metadata.annotations:
             # the belt's message may show other claims, so it goes to the log alone
-            log = structlog.get_logger()
-            log.warning("lock refused", node=place.node, lease=place.lease_uid, why=error.message)
+            log = log_about(lease=cluster.lease)
+            log.warning("lock refused", node=place.node, error=error.message)
             raise LostRace(f"node {place.node} refuses the claim") from error
         return node
     cluster.observe(node)

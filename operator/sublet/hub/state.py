@@ -8,7 +8,6 @@ apart with its fault and disturbs nothing.
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-import structlog
 from pydantic import ValidationError
 
 from sublet.api.common import ObjectMeta
@@ -18,6 +17,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, CLASSES, LEASES, TENANTS
 from sublet.api.origin import as_it_was, awaits_adoption
+from sublet.logs import log_about_object
 
 K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
 
@@ -56,10 +56,8 @@ class Shelf(Generic[K]):
             where = ".".join(str(part) for part in first["loc"])
             fault = f"{where}: {first['msg']}"
             if self.broken.get(key) != fault:
-                log = structlog.get_logger()
-                log.warning(
-                    "object not understood", kind=self._model.__name__, key=key, fault=fault
-                )
+                log = log_about_object(self._model.__name__, key)
+                log.warning("object not understood", error=fault)
             self.broken[key] = fault
             self._changed()
             return None
@@ -81,8 +79,8 @@ class Shelf(Generic[K]):
             return False
         fault = f"goes by the UID of {first.metadata.key}, which is there"
         if self.broken.get(meta.key) != fault:
-            log = structlog.get_logger()
-            log.error("object not taken", kind=self._model.__name__, key=meta.key, fault=fault)
+            log = log_about_object(self._model.__name__, meta.key)
+            log.error("object not taken", error=fault)
         self.broken[meta.key] = fault
         return True
 

@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final, TypeGuard
 
-import structlog
-
 from sublet.api import bound_status, claim_status
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.pending import Pending, coarse
@@ -21,6 +19,7 @@ from sublet.book.silence import UNREACHABLE
 from sublet.clock import Clock
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError, NotFound
+from sublet.logs import log_about
 
 Saying = Refuse | Warn | Notice | Degrade | Silence | Fail | Dearer
 _WRITES_AT_ONCE: Final = 8
@@ -82,8 +81,7 @@ class ClaimTeller:
             except (Outrun, NotFound):
                 return False
             except KubeError as error:
-                log = structlog.get_logger()
-                log.warning("claim not told", object=claim.metadata.key, error=str(error))
+                log_about(claim=claim).warning("claim not told", error=str(error))
                 return False
         return True
 
