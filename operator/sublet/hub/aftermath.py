@@ -10,7 +10,7 @@ from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import LeaseUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.last_word import MOST_LEFTOVERS, Leftover, LostStatus
 from sublet.api.move_status import all_nodes
 from sublet.api.times import MS_PER_SECOND, Millis
@@ -103,7 +103,7 @@ class Aftermath:
         uid, wait = LeaseUID(lease.metadata.uid), 0.0
         try:
             for left in leftovers:
-                log = log_about(lease=lease, claim_uid=left.claim_uid)
+                log = log_about(lease=lease, claim_uid=ClaimUID(left.claim_uid))
                 try:
                     await clear(lease, left, cluster, self._tools)
                     log.info("leftovers cleaned", word_of=left.by)
