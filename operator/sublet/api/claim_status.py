@@ -20,6 +20,7 @@ from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim, Relea
 from sublet.api.pending import Offer, Pending, PendingReason
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
+from sublet.api.wording import how_many
 
 _PASSING: Final = frozenset(
     {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE, PendingReason.RELEASING}
@@ -69,7 +70,7 @@ def waiting(
 
 def reserved(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimStatus:
     """The book holds GPUs for it; nodes aren't handed over yet."""
-    message = f"{allocation.gpus} GPUs are reserved; the claim is being bound"
+    message = f"{how_many(allocation.gpus, 'GPU', 'is', 'are')} reserved; the claim is being bound"
     return next_status(
         claim,
         now_ms,
@@ -97,7 +98,11 @@ def booked(
     return next_status(
         claim,
         now_ms,
-        ready=(Status.TRUE, reason, f"{allocation.gpus} GPUs are promised from {when} on"),
+        ready=(
+            Status.TRUE,
+            reason,
+            f"{how_many(allocation.gpus, 'GPU', 'is', 'are')} promised from {when} on",
+        ),
         progress=None,
         states={
             "Reserved": (Status.TRUE, "Reserved"),
@@ -214,8 +219,10 @@ def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> 
 def handed_over(claim: GpuClaim, allocation: Allocation) -> tuple[Status, str, str]:
     """Return the Ready condition of a bound claim: what it has of what it asked for."""
     places, asked = len(allocation.placements), claim.spec.gpus
-    some = f"{allocation.gpus} of {asked}" if allocation.gpus < asked else str(allocation.gpus)
-    return (Status.TRUE, "Bound", f"{some} GPUs on {places} node{'s' if places > 1 else ''}")
+    some = how_many(allocation.gpus, "GPU")
+    if allocation.gpus < asked:
+        some = f"{allocation.gpus} of {how_many(asked, 'GPU')}"
+    return (Status.TRUE, "Bound", f"{some} on {how_many(places, 'node')}")
 
 
 def standing_of(claim: GpuClaim, type_: str) -> tuple[Condition, ...]:

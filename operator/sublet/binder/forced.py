@@ -16,6 +16,7 @@ from sublet.api.ids import LeaseUID
 from sublet.api.last_word import Leftover
 from sublet.api.move_status import all_nodes
 from sublet.api.times import Millis
+from sublet.api.wording import how_many
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
 from sublet.binder.release import finish, release
 from sublet.book.inventory import Reach
@@ -89,7 +90,7 @@ async def _let_go(claim: GpuClaim, why: str, tools: Tools) -> GpuClaim | None:
 
 def _words(claim: GpuClaim, by: str, why: str) -> str:
     gpus = sum(p.gpus for p in all_nodes(claim))
-    return f"{by} ended a release that hung ({why[:400]}); its {gpus} GPUs are sold again only when they are seen free"
+    return f"{by} ended a release that hung ({why[:400]}); its {how_many(gpus, 'GPU', 'is', 'are')} sold again only when seen free"
 
 
 def _same(live: GpuClaim, claim: GpuClaim) -> bool:

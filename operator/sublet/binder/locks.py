@@ -12,6 +12,7 @@ from typing import Final
 from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, TenantUID
 from sublet.api.relocation import PlacedNode
+from sublet.api.wording import how_many
 from sublet.binder.ports import LostRace, StillThere
 from sublet.book.inventory import Holding
 from sublet.fleet.cluster import LeasedCluster
@@ -155,7 +156,7 @@ def _check_room(
     held = sum(h.gpus for h in book)
     if held + place.gpus > there:
         left = max(0, there - held)
-        raise LostRace(f"node {place.node} has {left} GPUs left, not {place.gpus}")
+        raise LostRace(f"node {place.node} has {how_many(left, 'GPU')} left, not {place.gpus}")
     if book and sharing == NodeSharing.NONE:
         raise LostRace(f"node {place.node} is held by another claim")
     if book and sharing == NodeSharing.SAME_TENANT and annotations.get(TENANT) != tenant_uid:

@@ -17,6 +17,7 @@ from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.api.move_status import fresh_nodes
 from sublet.api.relocation import Move
 from sublet.api.times import Millis
+from sublet.api.wording import how_many
 from sublet.binder.access import SecretTaken, renewal_ms
 from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
 from sublet.binder.forced import release_by_all_means
@@ -209,7 +210,7 @@ class Works:
             )
             gone = sum(len(x.placements) for x in written.status.leaving[-1:])
             self._tools.events.note(
-                written, "Moved", f"{gone} node{'s' if gone > 1 else ''} were replaced by others"
+                written, "Moved", f"{how_many(gone, 'node', 'was', 'were')} replaced"
             )
             return written
 
@@ -243,7 +244,9 @@ class Works:
     async def _bind(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         written = await bind(claim, self._tools, checkpoint)
         self._tools.events.note(
-            written, "Bound", f"{allocation_of(written).gpus} GPUs were handed over"
+            written,
+            "Bound",
+            f"{how_many(allocation_of(written).gpus, 'GPU', 'was', 'were')} handed over",
         )
         return written
 
