@@ -15,6 +15,7 @@ from typing import Final
 
 from sublet.api import claim_status
 from sublet.api.common import find_condition, is_true
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import MS_PER_SECOND, Millis
@@ -311,7 +312,7 @@ class Binder:
             now = self._tools.clock.now_ms()
             await self._write(live, claim_status.delayed(live, message, now))
             if message != str(reason):  # it hangs: somebody should know who doesn't look at it
-                self._tools.events.note(live, "ReleaseOverdue", message, warning=True)
+                self._tools.events.note(live, EventReason.RELEASE_OVERDUE, message)
         except (Outrun, KubeError) as error:  # it is only a message; the work itself is tried again
             log_about(claim=run.claim).debug("not said", error=str(error))
 

@@ -11,6 +11,7 @@ from typing import Final
 from sublet.api import claim_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID
 from sublet.api.last_word import Leftover
@@ -83,7 +84,7 @@ async def _let_go(claim: GpuClaim, why: str, tools: Tools) -> GpuClaim | None:
         if lease is None:
             raise ClusterSilent(held[uid])
         await tools.lists.leave(lease, leftover_of(claim, uid, by, now))
-    tools.events.note(claim, "ReleaseForced", _words(claim, by, why), warning=True)
+    tools.events.note(claim, EventReason.RELEASE_FORCED, _words(claim, by, why))
     claim = await tools.claims.write_status(claim, claim_status.released(claim, now))
     return await finish(claim, tools)
 

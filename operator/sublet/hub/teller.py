@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final, TypeGuard
 
 from sublet.api import bound_status, claim_status
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.pending import Pending, coarse
 from sublet.api.times import Millis
@@ -70,7 +71,7 @@ class ClaimTeller:
             return False
         if _is_news(saying):
             # after the condition, which is what makes sure that it is said only once
-            self._events.note(claim, saying.reason, saying.message, warning=True)
+            self._events.note(claim, EventReason(saying.reason), saying.message)
         return True
 
     async def _write(self, claim: GpuClaim, status: ClaimStatus) -> bool:
