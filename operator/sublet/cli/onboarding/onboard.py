@@ -26,6 +26,7 @@ from sublet.cli.onboarding.findings import Finding, Level, say, show_or_stop
 from sublet.cli.onboarding.hub_side import require_namespace, require_secret_fits
 from sublet.cli.onboarding.lease_draft import draft
 from sublet.cli.onboarding.marks import Install, check_owner, marked, read_install, signed
+from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import gpu_nodes, hardware_findings
 from sublet.cli.onboarding.options import Allowed, leased_options
 from sublet.cli.onboarding.place import Pair, Place, both
@@ -110,6 +111,7 @@ async def _findings(
         *reach,
         *hardware_findings(nodes),
         *daemons.daemon_findings(daemon_sets, options.system_namespaces),
+        network_finding(daemon_sets),
     ]
 
 
