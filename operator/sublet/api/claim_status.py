@@ -94,15 +94,12 @@ def booked(
     """The book holds GPUs for it from its start on; which nodes they are is decided then."""
     start = claim.spec.schedule.start_time
     when = format_instant(start) if start is not None else "its start"
+    some = how_many(allocation.gpus, "GPU", "is", "are")
     reason = PendingReason.WAITING_FOR_START.value
     return next_status(
         claim,
         now_ms,
-        ready=(
-            Status.TRUE,
-            reason,
-            f"{how_many(allocation.gpus, 'GPU', 'is', 'are')} promised from {when} on",
-        ),
+        ready=(Status.TRUE, reason, f"{some} promised from {when} on"),
         progress=None,
         states={
             "Reserved": (Status.TRUE, "Reserved"),
@@ -218,11 +215,13 @@ def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> 
 
 def handed_over(claim: GpuClaim, allocation: Allocation) -> tuple[Status, str, str]:
     """Return the Ready condition of a bound claim: what it has of what it asked for."""
-    places, asked = len(allocation.placements), claim.spec.gpus
-    some = how_many(allocation.gpus, "GPU")
-    if allocation.gpus < asked:
-        some = f"{allocation.gpus} of {how_many(asked, 'GPU')}"
-    return (Status.TRUE, "Bound", f"{some} on {how_many(places, 'node')}")
+    asked, where = claim.spec.gpus, how_many(len(allocation.placements), "node")
+    part = f"{allocation.gpus} of " if allocation.gpus < asked else ""
+    return (
+        Status.TRUE,
+        "Bound",
+        f"{part}{how_many(max(asked, allocation.gpus), 'GPU')} on {where}",
+    )
 
 
 def standing_of(claim: GpuClaim, type_: str) -> tuple[Condition, ...]:
