@@ -94,12 +94,11 @@ def booked(
     """The book holds GPUs for it from its start on; which nodes they are is decided then."""
     start = claim.spec.schedule.start_time
     when = format_instant(start) if start is not None else "its start"
-    some = how_many(allocation.gpus, "GPU", "is", "are")
-    reason = PendingReason.WAITING_FOR_START.value
+    said = f"{how_many(allocation.gpus, 'GPU', 'is', 'are')} promised from {when} on"
     return next_status(
         claim,
         now_ms,
-        ready=(Status.TRUE, reason, f"{some} promised from {when} on"),
+        ready=(Status.TRUE, PendingReason.WAITING_FOR_START.value, said),
         progress=None,
         states={
             "Reserved": (Status.TRUE, "Reserved"),
@@ -215,13 +214,9 @@ def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> 
 
 def handed_over(claim: GpuClaim, allocation: Allocation) -> tuple[Status, str, str]:
     """Return the Ready condition of a bound claim: what it has of what it asked for."""
-    asked, where = claim.spec.gpus, how_many(len(allocation.placements), "node")
-    part = f"{allocation.gpus} of " if allocation.gpus < asked else ""
-    return (
-        Status.TRUE,
-        "Bound",
-        f"{part}{how_many(max(asked, allocation.gpus), 'GPU')} on {where}",
-    )
+    part = f"{allocation.gpus} of " if allocation.gpus < claim.spec.gpus else ""
+    some = f"{part}{how_many(max(claim.spec.gpus, allocation.gpus), 'GPU')}"
+    return Status.TRUE, "Bound", f"{some} on {how_many(len(allocation.placements), 'node')}"
 
 
 def standing_of(claim: GpuClaim, type_: str) -> tuple[Condition, ...]:
