@@ -107,7 +107,7 @@ def test_no_credential_dies_that_the_operator_still_uses_and_it_goes_on_later(
 
     stopped = Program(stack).run(*order, "--rotate", "--wait", "1")
     assert stopped.status == 1
-    assert "hasn't taken the new credential up for west in 1 seconds" in stopped.complained
+    assert "hasn't taken the new credential up for west in 1 second" in stopped.complained
     secrets = stack.get("west", "secrets", "-n", SYSTEM, "-l", "sublet.dev/operator-token")
     assert len(secrets["items"]) == 2
 

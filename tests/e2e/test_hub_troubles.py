@@ -157,7 +157,7 @@ def test_a_pod_that_does_not_go_keeps_its_node_and_the_meter_stands(
     wait_for("the pod is there", lambda: stack.get("west", "pod", *home, "work")["spec"].get("nodeName") == node)  # fmt: skip
     stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "stuck", "--wait=false")
 
-    wait_for("said", lambda: "waiting for 1 pods" in str(_says(stack, "gpuclaim", "stuck", "Ready", "message")))  # fmt: skip
+    wait_for("said", lambda: "waiting for 1 pod " in str(_says(stack, "gpuclaim", "stuck", "Ready", "message")))  # fmt: skip
     stays("held", lambda: stack.books("west")[node] == f"{uid}=8", seconds=3)
     metrics = operator.metrics()
     assert 'sublet_lease_releasing_since_timestamp_seconds{lease="west"}' in metrics

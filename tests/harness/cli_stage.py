@@ -121,7 +121,7 @@ def _counted(name: str, now: tuple[int, ...], steps: list[tuple[int, int, int, i
         {"time": format_instant(Millis(NOW + day * _DAY)), "committed": c, "sellable": s, "reserved": r, "free": s - r}
         for day, c, s, r in steps
     ]  # fmt: skip
-    ready = {"type": "Ready", "status": "True", "reason": "Ready", "message": f"{now[1]} GPUs on {now[1] // 8} nodes", "lastTransitionTime": "2026-11-20T08:00:00Z"}  # fmt: skip
+    ready = {"type": "Ready", "status": "True", "reason": "Selling", "message": "the lease can be sold", "lastTransitionTime": "2026-11-20T08:00:00Z"}  # fmt: skip
     counts = {**dict(zip(names, now, strict=True)), "healthy": now[1]}
     body = lease(name, committed=now[0])
     meta = {**body["metadata"], "uid": as_lease(body).metadata.uid, "creationTimestamp": "2026-11-01T08:00:00Z"}  # fmt: skip

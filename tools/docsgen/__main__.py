@@ -5,7 +5,9 @@ from pathlib import Path
 
 from tools.docsgen.alerts import alerts_page
 from tools.docsgen.decisions import decisions_page
+from tools.docsgen.events import events_page
 from tools.docsgen.kinds import api_page
+from tools.docsgen.logs import logs_page
 from tools.docsgen.readme import limits_page, quickstart_page
 from tools.docsgen.settings import settings_page
 
@@ -21,6 +23,8 @@ def pages() -> dict[str, str]:
         "docs/quickstart.md": quickstart_page(readme),
         "docs/reference/api.md": api_page(),
         "docs/reference/alerts.md": alerts_page(ROOT / "charts" / "sublet" / "rules"),
+        "docs/reference/events.md": events_page(),
+        "docs/reference/logs.md": logs_page(),
         "docs/settings.md": settings_page(),
     }
 

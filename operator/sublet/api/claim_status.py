@@ -20,6 +20,7 @@ from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim, Relea
 from sublet.api.pending import Offer, Pending, PendingReason
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
+from sublet.api.wording import how_many
 
 _PASSING: Final = frozenset(
     {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE, PendingReason.RELEASING}
@@ -69,7 +70,7 @@ def waiting(
 
 def reserved(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> ClaimStatus:
     """The book holds GPUs for it; nodes aren't handed over yet."""
-    message = f"{allocation.gpus} GPUs are reserved; the claim is being bound"
+    message = f"{how_many(allocation.gpus, 'GPU', 'is', 'are')} reserved; the claim is being bound"
     return next_status(
         claim,
         now_ms,
@@ -93,11 +94,11 @@ def booked(
     """The book holds GPUs for it from its start on; which nodes they are is decided then."""
     start = claim.spec.schedule.start_time
     when = format_instant(start) if start is not None else "its start"
-    reason = PendingReason.WAITING_FOR_START.value
+    said = f"{how_many(allocation.gpus, 'GPU', 'is', 'are')} promised from {when} on"
     return next_status(
         claim,
         now_ms,
-        ready=(Status.TRUE, reason, f"{allocation.gpus} GPUs are promised from {when} on"),
+        ready=(Status.TRUE, PendingReason.WAITING_FOR_START.value, said),
         progress=None,
         states={
             "Reserved": (Status.TRUE, "Reserved"),
@@ -213,9 +214,9 @@ def bound(claim: GpuClaim, bound_ms: Millis, access: Access, now_ms: Millis) -> 
 
 def handed_over(claim: GpuClaim, allocation: Allocation) -> tuple[Status, str, str]:
     """Return the Ready condition of a bound claim: what it has of what it asked for."""
-    places, asked = len(allocation.placements), claim.spec.gpus
-    some = f"{allocation.gpus} of {asked}" if allocation.gpus < asked else str(allocation.gpus)
-    return (Status.TRUE, "Bound", f"{some} GPUs on {places} node{'s' if places > 1 else ''}")
+    part = f"{allocation.gpus} of " if allocation.gpus < claim.spec.gpus else ""
+    some = f"{part}{how_many(max(claim.spec.gpus, allocation.gpus), 'GPU')}"
+    return Status.TRUE, "Bound", f"{some} on {how_many(len(allocation.placements), 'node')}"
 
 
 def standing_of(claim: GpuClaim, type_: str) -> tuple[Condition, ...]:

@@ -12,6 +12,7 @@ from sublet.api.common import Status
 from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim
 from sublet.api.relocation import MOVED_FROM, LeaseGpus, Leaving, Move, PlacedNode
 from sublet.api.times import Millis, format_instant
+from sublet.api.wording import how_many
 
 MOVING: Final = "Moving"
 
@@ -19,9 +20,9 @@ MOVING: Final = "Moving"
 def moving(claim: GpuClaim, move: Move, now_ms: Millis) -> ClaimStatus:
     """Other nodes are held for it and are being made ready; nothing else changes yet."""
     fresh = len(fresh_nodes(allocation_of(claim), move))
-    some = f"{fresh} other node{'s' if fresh > 1 else ''}"
+    some = how_many(fresh, "other node", "is", "are")
     update: dict[str, object] = {"move": move, "last_sequence": move.sequence}
-    return _on_the_way(claim, now_ms, f"{some} are being made ready ({move.cause})", update=update)
+    return _on_the_way(claim, now_ms, f"{some} being made ready ({move.cause})", update=update)
 
 
 def ready_to_move(claim: GpuClaim, access: Access | None, now_ms: Millis) -> ClaimStatus:

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-import structlog
-
 from sublet.api import access_status, claim_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
@@ -29,6 +27,7 @@ from sublet.binder.sites import Berth, Site, reachable_sites, refuse_lost, sites
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.kube.errors import Conflict
+from sublet.logs import log_about
 
 PARTIAL_RENEWAL_SECONDS: Final = 600
 """How soon a renewal that left a silent cluster out is made again."""
@@ -212,8 +211,8 @@ async def _renewed(site: Site, tools: Tools) -> Grant | None:
         async with site.asking(Urgency.SETUP):
             return await grant(site, tools)
     except (ClusterSilent, ClusterRefuses) as error:
-        log = structlog.get_logger()
-        log.warning("token not renewed", uid=site.home.claim_uid, reason=str(error))
+        log = log_about(claim_uid=site.home.claim_uid, lease=site.cluster.lease)
+        log.warning("token not renewed", error=str(error))
         return None
 
 

@@ -13,10 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
-
 from sublet.api import claim_status
 from sublet.api.common import find_condition, is_true
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import MS_PER_SECOND, Millis
@@ -38,6 +37,7 @@ from sublet.binder.work import Work, Works
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.kube.errors import KubeError
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.logs import log_about
 
 _FIRST_WAIT_SECONDS: Final = 0.2
 _LONGEST_WAIT_SECONDS: Final = 30.0
@@ -213,7 +213,7 @@ class Binder:
 
     async def _try(self, run: _Run, work: Work) -> float | None:
         """Try once; return how long to wait before the claim is looked at again, None if there is nothing to repeat."""
-        log = structlog.get_logger().bind(claim=run.claim.metadata.key, uid=run.claim.metadata.uid)
+        log = log_about(claim=run.claim)
         try:
             self._tell(run.claim, await work(run.claim, self._checkpoint(run)))
         except LostRace as lost:
@@ -254,8 +254,7 @@ class Binder:
                 live = await self._tools.claims.get(run.claim)
             self._tell(run.claim, live)
         except (StillThere, ClusterSilent, ClusterRefuses, KubeError) as error:
-            log = structlog.get_logger()
-            log.warning("looking again later", uid=run.claim.metadata.uid, error=str(error))
+            log_about(claim=run.claim).warning("looking again later", error=str(error))
             return _BACK_OFF
         return None
 
@@ -313,9 +312,9 @@ class Binder:
             now = self._tools.clock.now_ms()
             await self._write(live, claim_status.delayed(live, message, now))
             if message != str(reason):  # it hangs: somebody should know who doesn't look at it
-                self._tools.events.note(live, "ReleaseOverdue", message, warning=True)
+                self._tools.events.note(live, EventReason.RELEASE_OVERDUE, message)
         except (Outrun, KubeError) as error:  # it is only a message; the work itself is tried again
-            structlog.get_logger().debug("not said", uid=run.claim.metadata.uid, error=str(error))
+            log_about(claim=run.claim).debug("not said", error=str(error))
 
     async def _reread(self, run: _Run) -> bool:
         """Read the claim live; return whether it is still there. A hub that doesn't answer leaves it as it was."""

@@ -11,11 +11,13 @@ from typing import Final
 from sublet.api import claim_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID
 from sublet.api.last_word import Leftover
 from sublet.api.move_status import all_nodes
 from sublet.api.times import Millis
+from sublet.api.wording import how_many
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
 from sublet.binder.release import finish, release
 from sublet.book.inventory import Reach
@@ -82,14 +84,14 @@ async def _let_go(claim: GpuClaim, why: str, tools: Tools) -> GpuClaim | None:
         if lease is None:
             raise ClusterSilent(held[uid])
         await tools.lists.leave(lease, leftover_of(claim, uid, by, now))
-    tools.events.note(claim, "ReleaseForced", _words(claim, by, why), warning=True)
+    tools.events.note(claim, EventReason.RELEASE_FORCED, _words(claim, by, why))
     claim = await tools.claims.write_status(claim, claim_status.released(claim, now))
     return await finish(claim, tools)
 
 
 def _words(claim: GpuClaim, by: str, why: str) -> str:
     gpus = sum(p.gpus for p in all_nodes(claim))
-    return f"{by} ended a release that hung ({why[:400]}); its {gpus} GPUs are sold again only when they are seen free"
+    return f"{by} ended a release that hung ({why[:400]}); its {how_many(gpus, 'GPU', 'is', 'are')} sold again only when seen free"
 
 
 def _same(live: GpuClaim, claim: GpuClaim) -> bool:

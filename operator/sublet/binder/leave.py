@@ -18,6 +18,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.relocation import Leaving
 from sublet.api.times import MS_PER_SECOND
+from sublet.api.wording import how_many
 from sublet.binder import namespace
 from sublet.binder.locks import node_path, shun_node
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
@@ -135,7 +136,7 @@ async def _empty_nodes(site: Site) -> None:
                 await confirm_identity(site)
             return
         await asyncio.sleep(POD_WAIT_SECONDS)
-    raise StillThere(f"waiting for {pods} pods of the claim to end at {site.alias}")
+    raise StillThere(f"waiting for {how_many(pods, 'pod')} of the claim to end at {site.alias}")
 
 
 async def _those_there(site: Site) -> Site:
@@ -173,4 +174,4 @@ async def _rest(claim: GpuClaim, left: Leaving, berths: Sequence[Berth], tools: 
         await tools.claims.write_status(claim, move_status.changed(claim, left))
     waits = ((left.vacated_time or now_ms) + seconds * MS_PER_SECOND - now_ms) / MS_PER_SECOND
     if waits > 0:
-        raise StillThere(f"the nodes rest for another {waits:.0f} seconds", waits)
+        raise StillThere(f"the nodes rest for another {how_many(round(waits), 'second')}", waits)

@@ -14,6 +14,7 @@ from sublet.api.last_word import Leftover
 from sublet.api.lease_terms import TenantAccess
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND
+from sublet.api.wording import how_many
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import Home
 from sublet.binder.ports import StillThere, Tools
@@ -101,4 +102,4 @@ async def _rest(lease: GpuLease, left: Leftover, tools: Tools) -> None:
         since = now
     waits = (since + seconds * MS_PER_SECOND - now) / MS_PER_SECOND
     if waits > 0:
-        raise StillThere(f"the nodes rest for another {waits:.0f} seconds", waits)
+        raise StillThere(f"the nodes rest for another {how_many(round(waits), 'second')}", waits)

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-import structlog
-
 from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, TenantUID
 from sublet.api.relocation import PlacedNode
+from sublet.api.wording import how_many
 from sublet.binder.ports import LostRace, StillThere
 from sublet.book.inventory import Holding
 from sublet.fleet.cluster import LeasedCluster
@@ -32,6 +31,7 @@ from sublet.fleet.nodebook import (
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import JsonPatch
 from sublet.kube.wire import Node
+from sublet.logs import log_about
 
 _TRIES: Final = 10
 
@@ -89,8 +89,8 @@ async def _try_entry(
         node = await _read(cluster, place)
         if node.metadata.annotations == before.metadata.annotations:
             # the belt's message may show other claims, so it goes to the log alone
-            log = structlog.get_logger()
-            log.warning("lock refused", node=place.node, lease=place.lease_uid, why=error.message)
+            log = log_about(lease=cluster.lease)
+            log.warning("lock refused", node=place.node, error=error.message)
             raise LostRace(f"node {place.node} refuses the claim") from error
         return node
     cluster.observe(node)
@@ -156,7 +156,7 @@ def _check_room(
     held = sum(h.gpus for h in book)
     if held + place.gpus > there:
         left = max(0, there - held)
-        raise LostRace(f"node {place.node} has {left} GPUs left, not {place.gpus}")
+        raise LostRace(f"node {place.node} has {how_many(left, 'GPU')} left, not {place.gpus}")
     if book and sharing == NodeSharing.NONE:
         raise LostRace(f"node {place.node} is held by another claim")
     if book and sharing == NodeSharing.SAME_TENANT and annotations.get(TENANT) != tenant_uid:

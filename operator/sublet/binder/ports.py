@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
@@ -21,8 +22,8 @@ from sublet.ledger.port import LedgerPort
 class Events(Protocol):
     """Where Events about claims go; never waits, never fails."""
 
-    def note(self, claim: GpuClaim, reason: str, message: str, *, warning: bool = False) -> None:
-        """Post one Event on the claim."""
+    def note(self, claim: GpuClaim, reason: EventReason, message: str) -> None:
+        """Post one Event on the claim; its reason says whether it is a warning."""
 
 
 class Meter(Protocol):

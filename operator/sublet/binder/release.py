@@ -19,6 +19,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.move_status import all_nodes
 from sublet.api.times import MS_PER_SECOND
+from sublet.api.wording import how_many
 from sublet.binder.locks import node_path, unlock_node
 from sublet.binder.namespace import CLAIM_LABEL, EXTRA_ROLE, TENANT_ACCOUNT
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
@@ -175,7 +176,9 @@ async def empty(site: Site) -> None:
                 with suppress(NotFound, Forbidden):
                     await api.request("DELETE", path, body=options)
         await asyncio.sleep(POD_WAIT_SECONDS)
-    raise StillThere(f"waiting for {len(pods)} pods of the claim to end at {site.alias}")
+    raise StillThere(
+        f"waiting for {how_many(len(pods), 'pod')} of the claim to end at {site.alias}"
+    )
 
 
 def _on_nodes(site: Site, pods: list[Pod]) -> list[Pod]:
@@ -208,7 +211,7 @@ async def _quarantine(claim: GpuClaim, seconds: int, tools: Tools) -> None:
         await tools.claims.write_status(claim, claim_status.vacated(claim, vacated_ms))
     left = (vacated_ms + seconds * MS_PER_SECOND - tools.clock.now_ms()) / MS_PER_SECOND
     if left > 0:
-        raise StillThere(f"the nodes rest for another {left:.0f} seconds", left)
+        raise StillThere(f"the nodes rest for another {how_many(round(left), 'second')}", left)
 
 
 async def see_clean(site: Site, berth: Berth) -> None:

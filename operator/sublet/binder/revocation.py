@@ -7,8 +7,6 @@ silent then. Pods that use the account get new tokens with it.
 from collections.abc import Iterable
 from contextlib import suppress
 
-import structlog
-
 from sublet.api.times import Millis
 from sublet.binder.access import Grant, account_path
 from sublet.binder.namespace import contents
@@ -16,6 +14,7 @@ from sublet.binder.ports import ClusterRefuses, ClusterSilent
 from sublet.binder.sites import Site
 from sublet.binder.slots import Urgency
 from sublet.kube.errors import NotFound
+from sublet.logs import log_about
 
 
 async def revoke(
@@ -32,8 +31,8 @@ async def revoke(
             if (site.alias, site.home.name) not in young:
                 await _make_anew(site)
         except (ClusterSilent, ClusterRefuses) as error:
-            log = structlog.get_logger()
-            log.warning("tokens not revoked", uid=site.home.claim_uid, reason=str(error))
+            log = log_about(claim_uid=site.home.claim_uid, lease=site.cluster.lease)
+            log.warning("tokens not revoked", error=str(error))
             refusing.append(site.alias)
         else:
             done.append(site)

@@ -11,12 +11,14 @@ from sublet.api import claim_status, move_status
 from sublet.api.approval import approver
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import find_condition, is_true
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.ids import LeaseUID
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.api.move_status import fresh_nodes
 from sublet.api.relocation import Move
 from sublet.api.times import Millis
+from sublet.api.wording import how_many
 from sublet.binder.access import SecretTaken, renewal_ms
 from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
 from sublet.binder.forced import release_by_all_means
@@ -209,7 +211,10 @@ class Works:
             )
             gone = sum(len(x.placements) for x in written.status.leaving[-1:])
             self._tools.events.note(
-                written, "Moved", f"{gone} node{'s' if gone > 1 else ''} were replaced by others"
+                written,
+                EventReason.MOVED,
+                f"{how_many(gone, 'node', 'was', 'were')} replaced: start your work on the new ones, and read the "
+                "kubeconfig again",
             )
             return written
 
@@ -231,19 +236,26 @@ class Works:
         claim = await self._tools.claims.add_finalizer(claim)
         allocation = allocation_for(claim, decision)
         now = self._tools.clock.now_ms()
-        if allocation.approved_by and decision.sequence == 1:
-            self._tools.events.note(claim, "Approved", f"approved by {allocation.approved_by}")
         write = claim_status.booked if allocation.is_ahead else claim_status.reserved
-        return await self._write(claim, write(claim, allocation, now))
+        written = await self._write(claim, write(claim, allocation, now))
+        if allocation.approved_by and decision.sequence == 1:
+            said = f"approved by {allocation.approved_by}"
+            self._tools.events.note(written, EventReason.APPROVED, said)
+        return written
 
     def _note_promise(self, claim: GpuClaim) -> None:
         ready = find_condition(claim.status.conditions, "Ready")
-        self._tools.events.note(claim, "Promised", ready.message if ready is not None else "")
+        self._tools.events.note(
+            claim, EventReason.PROMISED, ready.message if ready is not None else ""
+        )
 
     async def _bind(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         written = await bind(claim, self._tools, checkpoint)
         self._tools.events.note(
-            written, "Bound", f"{allocation_of(written).gpus} GPUs were handed over"
+            written,
+            EventReason.BOUND,
+            f"{how_many(allocation_of(written).gpus, 'GPU', 'was', 'were')} handed over; "
+            f"`sublet kubeconfig {written.metadata.name} -n {written.metadata.namespace}` is the way in",
         )
         return written
 
@@ -252,8 +264,9 @@ class Works:
         live = await self._tools.claims.get(claim)
         if live is None or live.metadata.deletion_timestamp is not None:
             return live
-        self._tools.events.note(live, "Repaired", "its finalizer was put back", warning=True)
-        return await self._tools.claims.add_finalizer(live)
+        mended = await self._tools.claims.add_finalizer(live)
+        self._tools.events.note(mended, EventReason.REPAIRED, "its finalizer was put back")
+        return mended
 
     async def _renew(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         return await renew(claim, self._tools)
@@ -298,7 +311,7 @@ class Works:
         done = await release_by_all_means(claim, self._tools)
         self._forget_grants(claim)
         cause = claim.status.release.cause if claim.status.release else ""
-        self._tools.events.note(claim, "Released", f"the GPUs were taken back ({cause})")
+        self._tools.events.note(claim, EventReason.RELEASED, f"the GPUs were taken back ({cause})")
         return done
 
     async def _finish(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
@@ -322,7 +335,7 @@ class Works:
     async def _unreserve(self, claim: GpuClaim, message: str) -> GpuClaim:
         now = self._tools.clock.now_ms()
         written = await self._write(claim, claim_status.unreserved(claim, message, now))
-        self._tools.events.note(written, "LostRace", message, warning=True)
+        self._tools.events.note(written, EventReason.LOST_RACE, f"{message}; others are looked for")
         return written
 
     def _forget_grants(self, claim: GpuClaim) -> None:

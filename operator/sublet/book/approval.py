@@ -8,13 +8,14 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID
 from sublet.api.pending import PendingReason
+from sublet.api.wording import how_many
 from sublet.book.decisions import Refuse
 
 
 def approval_refusal(claim: GpuClaim, offer: GpuClass) -> Refuse:
     """Return the refusal of a claim that nobody has approved yet."""
     message = (
-        f"asks for {claim.spec.gpus} GPUs; class {offer.metadata.name} gives more than "
+        f"asks for {how_many(claim.spec.gpus, 'GPU')}; class {offer.metadata.name} gives more than "
         f"{offer.spec.approval_above_gpus} only when somebody has approved the claim: ask the platform team"
     )
     return Refuse(ClaimUID(claim.metadata.uid), PendingReason.WAITING_FOR_APPROVAL, message)

@@ -20,6 +20,7 @@ from sublet.api.pending import Offer, OfferKind, PendingReason
 from sublet.api.periods import BudgetPeriod, period_end, period_start
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import MS_PER_HOUR, MS_PER_SECOND, Millis, format_instant
+from sublet.api.wording import how_many
 from sublet.book.decisions import Extend, Refuse, Take
 from sublet.book.demand import Demand
 from sublet.book.spending import Cost, Spending
@@ -248,11 +249,11 @@ def _refused(demand: Demand, budget: Budget, left: Fraction) -> str:
     )
     cents = max(0, int(left * _CENT))
     seconds = int(max(left, Fraction(0)) / _per_ms(demand)) // MS_PER_SECOND
-    enough = f", enough for {seconds} seconds" if seconds else ""
+    enough = f", enough for {how_many(seconds, 'second')}" if seconds else ""
     ways = ["ask for a shorter schedule.durationSeconds"] if seconds else []
     ways += [f"wait until {format_instant(ends_ms)}"] if ends_ms is not None else []
     return (
-        f"costs {hourly:f} {budget.currency} an hour for {demand.gpus} GPUs; of the tenant's budget of "
+        f"costs {hourly:f} {budget.currency} an hour for {how_many(demand.gpus, 'GPU')}; of the tenant's budget of "
         f"{budget.amount:f} {budget.currency} {period} {cents // _CENT}.{cents % _CENT:02d} are neither spent nor "
         f"needed by its other claims{enough}; {', '.join([*ways, 'or ask for a larger budget'])}"
     )

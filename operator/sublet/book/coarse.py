@@ -11,6 +11,7 @@ from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.pending import Offer, OfferKind, PendingReason
+from sublet.api.wording import how_many
 from sublet.book.decisions import Refuse
 
 
@@ -37,9 +38,9 @@ def coarsened(claim: GpuClaim, refused: Refuse) -> Refuse:
     """Return a refusal without numbers of the fleet."""
     message = refused.message
     if refused.reason in _WORDS:
-        message = f"asks for {claim.spec.gpus} GPUs; {_WORDS[refused.reason]}"
+        message = f"asks for {how_many(claim.spec.gpus, 'GPU')}; {_WORDS[refused.reason]}"
     elif refused.counts_fleet:
-        message = f"asks for {claim.spec.gpus} GPUs; {_NOWHERE}"
+        message = f"asks for {how_many(claim.spec.gpus, 'GPU')}; {_NOWHERE}"
     elif refused.reason is PendingReason.SUSPENDED:
         message = message.partition(";")[0]
     offers = tuple(o for o in refused.offers if not _counts(claim, refused, o))

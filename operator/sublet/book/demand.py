@@ -11,6 +11,7 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.pending import PendingReason
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
+from sublet.api.wording import how_many
 from sublet.book.approval import approval_refusal
 from sublet.book.decisions import Refuse
 from sublet.book.steps import FOREVER
@@ -231,7 +232,7 @@ class Rules:
         if duration is not None and longest is not None and duration > longest:
             return _misconfigured(
                 claim,
-                f"class {offer.metadata.name} allows {longest} seconds at most; "
+                f"class {offer.metadata.name} allows {how_many(longest, 'second')} at most; "
                 f"schedule.durationSeconds is {duration}",
             )
         spread = claim.spec.placement.min_clusters
@@ -245,7 +246,8 @@ class Rules:
         left_ms = left_of(claim)
         if left_ms is not None and left_ms <= 0:
             return _misconfigured(
-                claim, f"its {duration} seconds are used up; raise schedule.durationSeconds"
+                claim,
+                f"its {how_many(duration or 0, 'second', 'is', 'are')} used up; raise schedule.durationSeconds",
             )
         if duration is not None and begin + duration * MS_PER_SECOND <= now:
             over = format_instant(Millis(begin + duration * MS_PER_SECOND))

@@ -155,7 +155,7 @@ class Pass:
         made += self._preemption.decisions
         self.is_settled &= not self._preemption.decisions
         decided = {d.claim_uid for d in made}
-        news = notices(self.holders, self._view.now_ms)
+        news = notices(self.holders, self.rules.offer, self._view.now_ms)
         return [*made, *(notice for notice in news if notice.claim_uid not in decided)]
 
     def _review(self) -> Iterator[Decision]:

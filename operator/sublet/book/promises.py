@@ -16,6 +16,7 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
+from sublet.api.wording import how_many
 from sublet.book.agreed import agreed_before
 from sublet.book.decisions import Decision, Extend, Reserve, Take, Warn
 from sublet.book.demand import Demand, Rules
@@ -343,11 +344,11 @@ def _shortage(kept: _Kept, *, begun: bool) -> str:
     start = format_instant(kept.promise.start_ms)
     if begun:
         return (
-            f"{gpus} GPUs were promised from {start} on and aren't there yet (at {where}); they are handed over "
-            "as soon as they are, or suspend the claim to give the promise up"
+            f"{how_many(gpus, 'GPU', 'was', 'were')} promised from {start} on and can't be had yet (at {where}): handed "
+            "over as soon as that changes, or suspend the claim to give the promise up"
         )
     return (
-        f"{gpus} GPUs are promised from {start} on, but {where} will have too few then as it looks now, and no "
+        f"{how_many(gpus, 'GPU', 'is', 'are')} promised from {start} on, but {where} will have too few then as it looks now, and no "
         "other lease has room; nothing needs to be done, or suspend the claim to give the promise up"
     )
 

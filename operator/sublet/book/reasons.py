@@ -10,6 +10,7 @@ from typing import Final
 
 from sublet.api.pending import PendingReason
 from sublet.api.times import Millis, format_instant
+from sublet.api.wording import how_many
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand
 from sublet.book.maintenance import windows_text
@@ -28,7 +29,7 @@ _VISIBLE: Final = tuple(s for s in Standing if s not in (Standing.HIDDEN, Standi
 def quota_refusal(demand: Demand, held: int, limit: int) -> Refuse:
     """Return the refusal of a claim that its tenant's quota has no room for."""
     message = (
-        f"asks for {demand.gpus} GPUs of class {demand.claim.spec.class_name}; "
+        f"asks for {how_many(demand.gpus, 'GPU')} of class {demand.claim.spec.class_name}; "
         f"{held} of the tenant's quota of {limit} are held"
     )
     ways = [f"ask for at most {limit - held}"] if limit > held else []
@@ -42,7 +43,7 @@ def refusal(demand: Demand, found: Standings, would_serve: Sequence[LeaseSupply]
     """Return why no place was found; `would_serve`: leases with room for it, if only they all could be reached."""
     if would_serve:
         silent = sorted({s.alias for s in would_serve if s.is_silent})
-        message = f"asks for {demand.gpus} GPUs; there is room with {', '.join(silent)}, which can't be reached now"
+        message = f"asks for {how_many(demand.gpus, 'GPU')}; there is room with {', '.join(silent)}, which can't be reached now"
         return Refuse(demand.uid, PendingReason.LEASE_UNREACHABLE, message)
     for standing, reason, say in (
         (Standing.OPEN, PendingReason.WAITING_FOR_CAPACITY, _capacity),
@@ -62,7 +63,7 @@ def refusal(demand: Demand, found: Standings, would_serve: Sequence[LeaseSupply]
         if gap is None or not gap.for_good:
             text = f"; {gap.message}" if gap is not None else ""
             return Refuse(demand.uid, reason, say(demand, found) + text)
-        text = f"asks for {demand.gpus} GPUs; {gap.message}"
+        text = f"asks for {how_many(demand.gpus, 'GPU')}; {gap.message}"
         return Refuse(demand.uid, PendingReason.TOPOLOGY_UNFIT, text, counts_fleet=True)
     products = ", ".join(sorted(demand.products)[:_KINDS_SHOWN])
     what = f"of class {demand.claim.spec.class_name} ({products})"
@@ -97,7 +98,7 @@ def _capacity(demand: Demand, found: Standings) -> str:
 def _counts(demand: Demand, found: Standings) -> str:
     """Return how many GPUs match and where the others are."""
     parts = [
-        f"{found.gpus(Standing.OPEN)} of {found.gpus(*_VISIBLE)} GPUs match",
+        f"{found.gpus(Standing.OPEN)} of {how_many(found.gpus(*_VISIBLE), 'GPU')} match",
         *_elsewhere(demand, found.of(Standing.ELSEWHERE)),
     ]
     for standing, words in (
@@ -115,7 +116,7 @@ def _counts(demand: Demand, found: Standings) -> str:
     if later:
         first = min(s.lease.spec.term.start_time for s in later)
         parts.append(f"more are leased from {format_instant(first)} on")
-    return f"asks for {demand.gpus} GPUs; {'; '.join(parts)}"
+    return f"asks for {how_many(demand.gpus, 'GPU')}; {'; '.join(parts)}"
 
 
 def _excluded(demand: Demand, found: Standings) -> str:
@@ -161,7 +162,7 @@ def _chunks(chunks: Counter[int]) -> str:
     kinds = sorted(chunks.items(), reverse=True)
     texts = [f"{count} of {size}" for size, count in kinds[:_KINDS_SHOWN]]
     count, size = kinds[0][1], kinds[0][0]
-    texts[0] = f"{count} chunk{'s' if count > 1 else ''} of {size}"
+    texts[0] = f"{how_many(count, 'chunk')} of {size}"
     more = sum(count for _, count in kinds[_KINDS_SHOWN:])
     if more:
         texts.append(f"{more} smaller")

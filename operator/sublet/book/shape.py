@@ -7,6 +7,7 @@ from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.topology import Scope
+from sublet.api.wording import how_many
 
 MAX_NODES: Final = 4_096
 """A claim's status has room for so many placements."""
@@ -61,9 +62,9 @@ def unfit_message(claim: GpuClaim, sizes: Iterable[int]) -> str:
     spec, known = claim.spec, sorted(set(sizes))
     have = " or ".join(str(s) for s in known)
     if must_have_one_node(claim) and spec.gpus > known[-1]:
-        return f"{spec.gpus} GPUs don't fit on one node; nodes have {have}"
+        return f"{how_many(spec.gpus, 'GPU')} don't fit on one node; nodes have {have}"
     if spec.gpus > MAX_NODES * (spec.gpus_per_node or known[-1]):
-        return f"{spec.gpus} GPUs take more than {MAX_NODES} nodes of {have}; make several claims"
+        return f"{how_many(spec.gpus, 'GPU', 'takes', 'take')} more than {MAX_NODES} nodes of {have}; make several claims"
     if spec.gpus_per_node is not None:
         return (
             f"gpusPerNode {spec.gpus_per_node} fits no node: nodes have {have}, and a claim on several nodes "
@@ -73,11 +74,11 @@ def unfit_message(claim: GpuClaim, sizes: Iterable[int]) -> str:
     least = spec.placement.least_nodes
     if least > 1:
         return (
-            f"{spec.gpus} GPUs can't be spread over {least} or more whole nodes, as placement asks; "
+            f"{how_many(spec.gpus, 'GPU')} can't be spread over {least} or more whole nodes, as placement asks; "
             f"nodes have {have}, ask for {near}"
         )
     return (
-        f"{spec.gpus} GPUs are neither a part of one node nor a multiple of a node's {have}; "
+        f"{how_many(spec.gpus, 'GPU', 'is', 'are')} neither a part of one node nor a multiple of a node's {have}; "
         f"ask for {near}"
     )
 

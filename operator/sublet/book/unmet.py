@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sublet.api.times import Millis
+from sublet.api.wording import how_many
 from sublet.book.demand import Demand
 from sublet.book.domains import Domain, free_in, known_in, largest, must_have_domain
 from sublet.book.pools import Wanted
@@ -76,7 +77,8 @@ def _domain_gap(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) -
         return Gap("none of these nodes says in which NVLink domain it is", for_good=True)
     if known < shape.nodes:
         return Gap(
-            f"no NVLink domain has {shape.nodes} nodes; the largest has {known}", for_good=True
+            f"no NVLink domain has {how_many(shape.nodes, 'node')}; the largest has {known}",
+            for_good=True,
         )
     free = sorted(free_in(demand, shape.gpus, supplies), key=lambda d: -d.nodes)
     most = 0
@@ -87,7 +89,8 @@ def _domain_gap(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) -
     if most >= shape.nodes:
         return None
     return Gap(
-        f"no NVLink domain has {shape.nodes} nodes free; the largest has {most}", for_good=False
+        f"no NVLink domain has {how_many(shape.nodes, 'node')} free; the largest has {most}",
+        for_good=False,
     )
 
 
@@ -107,7 +110,7 @@ def _clusters_gap(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply])
 def _share_gap(demand: Demand, shape: Shape, supplies: Sequence[LeaseSupply]) -> Gap | None:
     percent = demand.claim.spec.placement.max_share_per_provider_percent
     most, wanted = most_nodes(shape.nodes, percent), Wanted(shape.gpus, demand.memory_mib)
-    rule = f"one provider may have {most} of its {shape.nodes} nodes"
+    rule = f"one provider may have {most} of its {how_many(shape.nodes, 'node')}"
     known = _by_provider(
         (s, sum(n for pool, n in s.pools.nodes.items() if wanted.has(pool))) for s in supplies
     )

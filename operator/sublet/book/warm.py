@@ -130,7 +130,7 @@ class _Kept:
         if decisions or changes.held:
             self._note(decisions)
             self._due_ms = self._next_due(view, changes, decisions)
-        told = notices(changes.held, view.now_ms)
+        told = notices(changes.held, self._work.rules.offer, view.now_ms)
         return Plan((*decisions, *told), self._due_ms, self._work.unseen)
 
     def _same_fleet(self, view: View) -> bool:

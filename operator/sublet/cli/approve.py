@@ -8,6 +8,7 @@ from typing import Any
 from sublet.api.approval import APPROVED, APPROVED_BY, approval_text, approved_gpus
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
+from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster
 from sublet.cli.identity import own_name
 from sublet.cli.objects import with_claim
@@ -31,11 +32,11 @@ async def approve(hub: Cluster, raw: dict[str, Any]) -> str:
     claim = GpuClaim.model_validate(raw)
     meta, gpus = claim.metadata, claim.spec.gpus
     if approved_gpus(claim) >= gpus:
-        return f"{meta.key} is approved for {approved_gpus(claim)} GPUs already"
+        return f"{meta.key} is approved for {how_many(approved_gpus(claim), 'GPU')} already"
     name = await own_name(hub)  # hubs below 1.36 don't write it into an approval themselves
     said = {**meta.annotations, APPROVED: approval_text(claim), APPROVED_BY: name}
     await _write(hub, claim, said)
-    return f"{meta.key} is approved for {gpus} GPUs"
+    return f"{meta.key} is approved for {how_many(gpus, 'GPU')}"
 
 
 async def take_back(hub: Cluster, raw: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.times import format_instant
+from sublet.api.wording import how_many
 from sublet.cli.asking import Wish, claim_body, send
 from sublet.cli.choices import Format
 from sublet.cli.connect import checked_name, connect, run
@@ -67,6 +68,6 @@ def _bound(claim: GpuClaim) -> str:
     where = ", ".join(sorted({p.lease for p in held.placements}))
     price = f"{held.price_per_gpu_hour:f} {held.currency} per GPU-hour"
     return (
-        f"{meta.key} is bound: {held.gpus} GPUs at {where}{until}, {price}\n"
+        f"{meta.key} is bound: {how_many(held.gpus, 'GPU')} at {where}{until}, {price}\n"
         f"sublet kubeconfig {meta.name} -n {meta.namespace}  is the way in"
     )

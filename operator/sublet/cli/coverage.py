@@ -12,6 +12,7 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import CLAIMS, CLASSES, LEASES
 from sublet.api.times import Millis, format_instant, parse_instant
+from sublet.api.wording import how_many
 from sublet.book.coverage import LeaseCoverage, coverage
 from sublet.book.options import open_options, waiting_gpus
 from sublet.book.view import View
@@ -105,8 +106,8 @@ def show_coverage(found: dict[str, Any], *, wide: bool = False) -> None:
     show_table((*COLUMNS, *(WIDE if wide else ())), rows)
     for option in found["options"]:
         print(
-            f"option of {option['lease']}: {option['gpus']} GPUs from {option['startTime']} on, to be exercised by "
-            f"{option['exerciseByTime']}; claims wait for {option['waitingGpus']} GPUs that it could serve"
+            f"option of {option['lease']}: {how_many(option['gpus'], 'GPU')} from {option['startTime']} on, to be exercised by "
+            f"{option['exerciseByTime']}; claims wait for {how_many(option['waitingGpus'], 'GPU')} that it could serve"
         )
 
 

@@ -11,6 +11,7 @@ from sublet.api.move_status import fresh_nodes
 from sublet.api.pending import Offer
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis, format_instant
+from sublet.api.wording import how_many
 from sublet.cli.choices import Format
 from sublet.cli.connect import Cluster
 from sublet.cli.objects import with_claim
@@ -59,7 +60,7 @@ def explain(claim: GpuClaim, now_ms: Millis, *, wide: bool = False) -> None:
 def asked(claim: GpuClaim) -> str:
     """Return what a claim asks for, in one line."""
     spec = claim.spec
-    parts = [f"{spec.gpus} GPU{'s' if spec.gpus > 1 else ''} of class {spec.class_name}"]
+    parts = [f"{how_many(spec.gpus, 'GPU')} of class {spec.class_name}"]
     if spec.gpus_per_node:
         parts.append(f"{spec.gpus_per_node} per node")
     if spec.max_price_per_gpu_hour is not None:
@@ -96,7 +97,7 @@ def _disputed(claim: GpuClaim) -> list[str]:
     places = claim.status.allocation.placements if claim.status.allocation is not None else ()
     names = {p.lease_uid: p.lease for p in places}
     return [
-        f"{x.gpus} GPUs at {names.get(x.lease_uid, 'nodes that it left')} from {format_instant(x.from_time)}"
+        f"{how_many(x.gpus, 'GPU')} at {names.get(x.lease_uid, 'nodes that it left')} from {format_instant(x.from_time)}"
         + (f" to {format_instant(x.until_time)}" if x.until_time is not None else " on")
         for x in claim.status.outages
     ]
@@ -105,7 +106,7 @@ def _disputed(claim: GpuClaim) -> list[str]:
 def _down(claim: GpuClaim) -> list[str]:
     """Return the times in which GPUs of it are known not to have worked."""
     return [
-        f"{x.gpus} GPUs ({x.cause}) from {format_instant(x.from_time)}"
+        f"{how_many(x.gpus, 'GPU')} ({x.cause}) from {format_instant(x.from_time)}"
         + (f" to {format_instant(x.until_time)}" if x.until_time is not None else " on")
         for x in claim.status.downtimes
     ]
@@ -113,7 +114,7 @@ def _down(claim: GpuClaim) -> list[str]:
 
 def _approved(claim: GpuClaim) -> str:
     gpus = approved_gpus(claim)
-    return f"{gpus} GPUs, by {approver(claim)}" if gpus else ""
+    return f"{how_many(gpus, 'GPU')}, by {approver(claim)}" if gpus else ""
 
 
 def _outlook(claim: GpuClaim) -> dict[str, object]:
@@ -129,14 +130,14 @@ def _outlook(claim: GpuClaim) -> dict[str, object]:
 
 def _offer(offer: Offer) -> str:
     """Return an offer as one line."""
-    size = f"{offer.gpus} GPUs of class {offer.class_name}"
-    parts = [f"{offer.claims} claims of {size}" if offer.claims > 1 else size]
+    size = f"{how_many(offer.gpus, 'GPU')} of class {offer.class_name}"
+    parts = [f"{how_many(offer.claims, 'claim')} of {size}" if offer.claims > 1 else size]
     if offer.start_time is not None:
         parts.append(f"from {format_instant(offer.start_time)}")
     if offer.end_time is not None:
         parts.append(f"until {format_instant(offer.end_time)}")
     if offer.duration_seconds is not None:
-        parts.append(f"for {offer.duration_seconds} seconds")
+        parts.append(f"for {how_many(offer.duration_seconds, 'second')}")
     if offer.jurisdictions:
         parts.append(f"in {', '.join(offer.jurisdictions)}")
     return f"{' '.join(parts)} at {offer.price_per_gpu_hour} {offer.currency}"
@@ -149,7 +150,7 @@ def _held(claim: GpuClaim) -> dict[str, object]:
     nodes = [_named(place) for place in allocation.placements]
     if allocation.is_ahead:
         nodes = [
-            f"{b.nodes} nodes with {b.gpus_per_node} x {b.product} each ({b.lease}), chosen at the start"
+            f"{how_many(b.nodes, 'node')} with {b.gpus_per_node} x {b.product} each ({b.lease}), chosen at the start"
             for b in allocation.bookings
         ]
     return {

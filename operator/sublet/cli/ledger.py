@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sublet.api.times import format_instant, parse_instant
+from sublet.api.wording import how_many
 from sublet.cli.choices import Format
 from sublet.cli.connect import run
 from sublet.cli.ledger_source import AuditQuery, Place, Source, open_source
@@ -35,7 +36,9 @@ def verify(place: Place, head: str | None, output: Format) -> None:
             if found != wanted[1]:
                 fault = f"line {wanted[0]} isn't the one that was published"
         if not show_data(_as_data(proof, trail, fault), output):
-            lines = f"{proof.entries} lines and {trail.entries} audit records"
+            lines = (
+                f"{how_many(proof.entries, 'line')} and {how_many(trail.entries, 'audit record')}"
+            )
             print(fault or f"{lines} are whole; head {proof.entries}:{proof.head}")
         if fault is not None:
             raise SystemExit(BROKEN)
@@ -101,7 +104,9 @@ def backup(file: Path, database: str | None) -> None:
     async def work() -> None:
         url = given(database)
         header = await _kept(lambda: keeping.backup(url, file.expanduser()))
-        print(f"{header.entries} lines saved in {file}; head {header.entries}:{header.head}")
+        print(
+            f"{how_many(header.entries, 'line')} saved in {file}; head {header.entries}:{header.head}"
+        )
 
     run(work, what=str(file))
 
@@ -113,7 +118,9 @@ def restore(file: Path, database: str | None) -> None:
         url = given(database)
         done = await _kept(lambda: keeping.restore(url, file.expanduser()))
         there = done.header
-        print(f"{done.added} lines added; the ledger is whole; head {there.entries}:{there.head}")
+        print(
+            f"{how_many(done.added, 'line')} added; the ledger is whole; head {there.entries}:{there.head}"
+        )
 
     run(work, what=str(file))
 

@@ -11,6 +11,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
 from sublet.api.pending import Offer, PendingReason
 from sublet.api.times import format_instant
+from sublet.api.wording import how_many
 from sublet.cli.asking import Wish, claim_body, send
 from sublet.cli.choices import Format
 from sublet.cli.connect import Cluster, connect, run
@@ -43,7 +44,7 @@ def command(
                 await _forget(hub, made)
         if seen is None or not is_answered:
             raise Problem(
-                f"the operator hasn't answered in {wait_seconds} seconds; is it running? Give --wait to wait longer"
+                f"the operator hasn't answered in {how_many(wait_seconds, 'second')}; is it running? Give --wait to wait longer"
             )
         if not show_data(quote_data(seen), output):
             show_quote(seen, wide=output is Format.WIDE)

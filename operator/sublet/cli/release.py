@@ -13,6 +13,7 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.kinds import CLAIMS
 from sublet.api.times import MS_PER_HOUR, Millis
+from sublet.api.wording import how_many
 from sublet.book.cancellation import given_up
 from sublet.cli.connect import Cluster
 from sublet.cli.explain import asked, duration
@@ -66,7 +67,7 @@ def what_ends(claim: GpuClaim, now_ms: Millis) -> dict[str, object]:
     early = f", {duration(left)} before their end" if left > 0 else ""
     namespaces = claim.status.access.clusters if claim.status.access is not None else ()
     return shown | {
-        "Ends": f"{held.gpus} GPUs at {where}{begun}{early}",
+        "Ends": f"{how_many(held.gpus, 'GPU')} at {where}{begun}{early}",
         "Price": f"{held.price_per_gpu_hour:f} {held.currency} per GPU-hour, up to the release",
         "Deleted": "\n".join(f"all that is in namespace {c.namespace} at {c.alias}" for c in namespaces),
         "Costs": _costs(claim, held, now_ms),
@@ -131,7 +132,7 @@ async def _wait(hub: Cluster, claim: GpuClaim, seconds: int, *, keep: bool) -> N
     seen, is_free = await follow(hub, claim, _holds_nothing if keep else _never, seconds)
     if seen is not None and not is_free:
         raise Problem(
-            f"the GPUs of {claim.metadata.key} aren't free after {seconds} seconds; they aren't billed to you any more"
+            f"the GPUs of {claim.metadata.key} aren't free after {how_many(seconds, 'second')}; they aren't billed to you any more"
         )
     print("its GPUs are free")
 

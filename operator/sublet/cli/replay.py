@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from sublet import __version__
+from sublet.api.wording import how_many
 from sublet.cli.admin import fetch, forwarded
 from sublet.cli.connect import checked_name, connect, run
 from sublet.cli.problems import Problem
@@ -73,7 +74,7 @@ def check_decisions(recorded: Recorded) -> None:
     """Say that the decisions are the recorded ones, or show the first that isn't; then Problem."""
     now, then = replay(recorded), recorded.lines
     if now == then:
-        print(f"{len(now)} lines, as they were recorded")
+        print(f"{how_many(len(now), 'line')}, as they were recorded")
         return
     pairs = zip(now, then, strict=False)
     first = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(now), len(then)))

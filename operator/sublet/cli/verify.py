@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from sublet.api.wording import how_many
 from sublet.cli.choices import Format
 from sublet.cli.connect import checked_name, connect, run
 from sublet.cli.output import show_data
@@ -124,7 +125,7 @@ def show(verdict: Verdict) -> None:
         print(f"not checked: {what}: {why}")
     looked = ", ".join(f"{count} {what}" for what, count in counts(verdict.world).items())
     wrong, unknown = len(verdict.violations), len(verdict.world.unknown)
-    print(f"checked {looked}: {_many(wrong, 'violation')}, {unknown} unknown")
+    print(f"checked {looked}: {how_many(wrong, 'violation')}, {unknown} unknown")
 
 
 def counts(world: World) -> dict[str, int]:
@@ -138,7 +139,3 @@ def counts(world: World) -> dict[str, int]:
         "secrets": len(world.secrets or ()),
     }
     return found | ({"ledger lines": len(world.ledger.entries)} if world.ledger else {})
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -14,6 +14,7 @@ from sublet.api.ids import ClaimUID
 from sublet.api.lease_terms import TenantAccess
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.api.wording import how_many
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import Home
 from sublet.binder.ports import StillThere, Tools
@@ -127,7 +128,7 @@ class Clearing:
             theirs = f"sublet-{self._orphan.claim_uid}-"
             left = sum(p.metadata.namespace.startswith(theirs) for p in pods)
             if left:
-                raise StillThere(f"waiting for {left} pods on node {berth.place.node}")
+                raise StillThere(f"waiting for {how_many(left, 'pod')} on node {berth.place.node}")
 
     def _rest(self, lease: GpuLease) -> None:
         """Let the nodes rest as the lease asks for it, counted from when this process saw them empty."""

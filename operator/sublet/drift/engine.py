@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID, NodeName
@@ -28,6 +26,7 @@ from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.facts import NOT_LOOKED, Orphans
 from sublet.kube.errors import Forbidden, KubeError
 from sublet.ledger.port import LedgerUnavailable
+from sublet.logs import log_about
 
 _AT_ONCE: Final = 4
 """Clusters that are looked at at once."""
@@ -167,7 +166,7 @@ class Drift:
 
     async def _look(self, uid: ClusterUID, places: list[Place]) -> None:
         """Look once at one cluster; nothing raised here leaves this task."""
-        log = structlog.get_logger().bind(cluster=uid)
+        log = log_about(cluster_uid=uid, leases=[p.lease for p in places])
         try:
             async with self._slots:
                 await self._look_at(uid, places)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sublet.api.claim_status import allocation_of
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID
@@ -137,7 +138,7 @@ class Lookout:
             if outcome.is_mended:
                 for claim in having:
                     message = f"marks of node {name} at {lease.spec.tenant_alias} were put back"
-                    self._tools.events.note(claim, "Repaired", message, warning=True)
+                    self._tools.events.note(claim, EventReason.REPAIRED, message)
         # what is seen once may be a cache that is behind
         doubted = (doubt, verdict.strangers)
         is_doubted = bool(doubt) and self._doubted.get(node_uid) == doubted

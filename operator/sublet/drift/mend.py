@@ -11,6 +11,7 @@ import msgspec
 
 from sublet.api import access_status, bound_status
 from sublet.api.claim_status import allocation_of
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.binder import namespace, proof
@@ -125,7 +126,7 @@ async def _mend_site(
     if mended:
         await _see_quota(site)
         message = f"{where}: {', '.join(mended)}; it is as it was again"
-        tools.events.note(claim, "Repaired", message, warning=True)
+        tools.events.note(claim, EventReason.REPAIRED, message)
     if any(each.startswith("serviceaccounts/") for each in mended):
         return await _new_tokens(claim, tools)  # those of an account that is gone are dead
     return claim
@@ -202,7 +203,7 @@ async def _make_anew(claim: GpuClaim, site: Site, tools: Tools) -> GpuClaim:
     others = [s for s in sites if s is not new]
     given, behind = await hand_out(live, [granted], others, silent, tools)
     message = f"its namespace at {site.alias} was deleted; {new.home.name} takes its place: read the kubeconfig again"
-    tools.events.note(live, "NamespaceReplaced", message, warning=True)
+    tools.events.note(live, EventReason.NAMESPACE_REPLACED, message)
     said = access_status.renewed(live, given, behind, tools.clock.now_ms())
     return await tools.claims.write_status(live, said)
 
@@ -233,7 +234,7 @@ async def _mend_access(claim: GpuClaim, tools: Tools, findings: list[Finding]) -
             partly = renewed.status.access.lost_time is not None
             where = "where their clusters answer" if partly else "everywhere"
             message = f"{message}, and the old ones were revoked {where}"
-        tools.events.note(renewed, "AccessRenewed", message, warning=True)
+        tools.events.note(renewed, EventReason.ACCESS_RENEWED, message)
     return renewed
 
 

@@ -7,8 +7,6 @@ no foreign pod holds the node's GPUs.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import structlog
-
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import NodeName
@@ -20,6 +18,7 @@ from sublet.drift.marks import Holder, Verdict, judge
 from sublet.fleet.cluster import LeasedCluster
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.wire import Node
+from sublet.logs import log_about
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +66,10 @@ async def _put_back(cluster: LeasedCluster, node: Node, verdict: Verdict) -> Out
         return Outcome()
     except Forbidden as error:
         # the belt's message may show other claims, so it goes to the log alone
-        log = structlog.get_logger()
-        log.warning("node not mended", node=name, lease=cluster.lease_uid, why=error.message)
+        log = log_about(lease=cluster.lease)
+        log.warning("node not mended", node=name, error=error.message)
         return Outcome(doubt="the cluster's policies refuse to put its marks back")
-    structlog.get_logger().warning("node mended", node=name, lease=cluster.lease_uid)
+    log_about(lease=cluster.lease).warning("node mended", node=name)
     return Outcome(is_mended=True)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
+from sublet.api.wording import how_many
 from sublet.book.holdings import holds
 from sublet.drift.claims import holdings_of, homes_of
 from sublet.ledger.entry import EntryKind, EntryType, Fact
@@ -152,7 +153,7 @@ def words(found: Mapping[Fate, Sequence[Orphan]]) -> tuple[str, str]:
     uids = sorted(o.claim_uid for o in orphans)
     gpus = sum(o.gpus for o in orphans)
     more = f" and {len(uids) - 3} more" if len(uids) > 3 else ""  # noqa: PLR2004  enough to look for
-    return fate.value, f"{gpus} GPUs are held for claims that don't have them by the hub ({', '.join(uids[:3])}{more}): {_ADVICE[fate]}"  # fmt: skip
+    return fate.value, f"{how_many(gpus, 'GPU', 'is', 'are')} held for claims that don't have them by the hub ({', '.join(uids[:3])}{more}): {_ADVICE[fate]}"  # fmt: skip
 
 
 _ADVICE: Final[Mapping[Fate, str]] = {

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
@@ -36,6 +34,7 @@ from sublet.fleet.facts import Orphans
 from sublet.kube.errors import KubeError, Unreachable
 from sublet.kube.identity import read_cluster_uid
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.logs import log_about
 
 _NEWEST: Final = 200
 """Lines of the ledger from which the hub's newest known version is read."""
@@ -194,7 +193,7 @@ class Sweeper:
 
     async def _take_back(self, clearing: Clearing, places: Sequence[Place], orphan: Orphan) -> None:
         """Take one orphan back, lease by lease; nothing raised here leaves this task."""
-        log = structlog.get_logger().bind(claim=orphan.claim_uid)
+        log = log_about(claim_uid=orphan.claim_uid, leases=[p.lease for p in places])
 
         async def guard() -> None:
             witness = await self._ask({orphan.claim_uid})

@@ -26,6 +26,7 @@ from sublet.kube.errors import KubeError, NotFound
 from sublet.kube.informer import Informer, Target
 from sublet.kube.session import ApiServer, Endpoint, Limits
 from sublet.kube.wire import Meta, Node
+from sublet.logs import log_about
 
 _ASK_AGAIN_SECONDS: Final = 60.0
 FIRST_PAGE_SECONDS: Final = 2.0
@@ -109,6 +110,11 @@ class LeasedCluster:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.api.close()
+
+    @property
+    def lease(self) -> GpuLease:
+        """Return the lease as it was last handed over."""
+        return self._lease
 
     @property
     def facts(self) -> LeaseFacts:
@@ -359,6 +365,7 @@ class LeasedCluster:
             clock=self._clock,
             lists=self._lists,
             confirm=self._probe.confirm,
+            log=log_about(lease=self._lease),
         )
         self._tasks.append(
             asyncio.create_task(self._informer.run(), name=f"nodes {self.lease_uid}")

@@ -11,6 +11,7 @@ from sublet.api.common import Condition, Status
 from sublet.api.gpulease import GpuLease, InventoryStatus, LeaseStatus
 from sublet.api.lease_terms import Option
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
+from sublet.api.wording import how_many
 from sublet.book.holdings import Term
 from sublet.book.inventory import LeaseInventory, Reach
 from sublet.book.options import exercised_late, open_options, seen_exercised
@@ -183,7 +184,7 @@ def _clock(facts: LeaseFacts) -> Found:
             "Synced",
             f"its clock and ours differ by {SYNCED_SECONDS} seconds at most",
         )
-    text = f"its clock is {abs(ahead)} seconds {'ahead of' if ahead > 0 else 'behind'} ours"
+    text = f"its clock is {how_many(abs(ahead), 'second')} {'ahead of' if ahead > 0 else 'behind'} ours"
     return (
         Status.FALSE,
         "Skewed",
@@ -196,7 +197,7 @@ def _capacity(facts: LeaseFacts, counts: InventoryStatus) -> Found:
         return Status.UNKNOWN, "NotRead", f"the nodes can't be read: {facts.nodes_error}"
     if not facts.synced:
         return Status.UNKNOWN, "NotRead", "the nodes haven't been read yet"
-    text = f"{counts.healthy} of {counts.committed} committed GPUs are delivered and usable"
+    text = f"{counts.healthy} of {how_many(counts.committed, 'committed GPU')} are delivered and usable"
     return (
         (Status.TRUE, "Met", text)
         if counts.healthy >= counts.committed
@@ -241,14 +242,14 @@ def _options(lease: GpuLease, late: list[Option], now_ms: Millis) -> Found:
         return Status.FALSE, "NoneOpen", "every option was exercised or has lapsed"
     first = still[0]
     return Status.TRUE, "Open", (
-        f"{first.gpus} more GPUs from {format_instant(first.start_time)} on can be had until "
+        f"{how_many(first.gpus, 'more GPU')} from {format_instant(first.start_time)} on can be had until "
         f"{format_instant(first.exercise_by_time)}"
     )  # fmt: skip
 
 
 def _overcommitted(counts: InventoryStatus, held: Held) -> Found:
     total = held.reserved + held.bound
-    text = f"claims hold {total} of {counts.committed} committed GPUs"
+    text = f"claims hold {total} of {how_many(counts.committed, 'committed GPU')}"
     return (
         (Status.TRUE, "MoreHeld", text)
         if total > counts.committed

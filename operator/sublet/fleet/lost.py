@@ -11,6 +11,7 @@ from sublet.api.common import Status, is_true
 from sublet.api.gpulease import GpuLease
 from sublet.api.last_word import Lost, LostStatus
 from sublet.api.times import Millis, format_instant
+from sublet.api.wording import how_many
 from sublet.book.inventory import Reach
 from sublet.fleet.facts import LeaseFacts
 
@@ -70,7 +71,7 @@ def _words(lease: GpuLease, lost: LostStatus, facts: LeaseFacts) -> str:
         return text
     left = len(lease.status.leftovers)
     if left:
-        return f"{text}; the cluster answers again: what {left} claims left there is being cleaned"
+        return f"{text}; the cluster answers again: what {how_many(left, 'claim')} left there is being cleaned"
     return f"{text}; the cluster answers again and is clean: make a new lease to use it"
 
 

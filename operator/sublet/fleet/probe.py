@@ -12,10 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import structlog
-
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClusterUID, LeaseUID
+from sublet.api.ids import ClusterUID
 from sublet.api.times import Millis
 from sublet.book.inventory import Reach
 from sublet.clock import Clock
@@ -29,6 +27,7 @@ from sublet.kube.identity import read_cluster_uid
 from sublet.kube.session import ApiServer
 from sublet.kube.skew import ahead_seconds, settled
 from sublet.kube.wire import Version
+from sublet.logs import log_about
 
 ISOLATION_SECONDS: Final = 60.0
 """For one whole proof, also over a slow line."""
@@ -102,7 +101,7 @@ class Probe:
             try:
                 await self._look()
             except Exception:  # noqa: BLE001  one cluster's surprise must not end its task, nor anybody else's
-                structlog.get_logger().exception("probe failed", lease=self._uid)
+                log_about(lease=self._lease()).exception("probe failed")
                 self._fail(None)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._doubted.wait(), self._wait_seconds())
@@ -208,7 +207,7 @@ class Probe:
             async with asyncio.timeout(ISOLATION_SECONDS):
                 touched = await self._policies.changed()
                 if touched:
-                    structlog.get_logger().warning("policies were touched", lease=self._uid)
+                    log_about(lease=self._lease()).warning("policies were touched")
                     # what was proven may not hold any more: one proof that can't be made is enough now
                     self._isolation_failures = self._times.failures
                 if touched or self._clock.monotonic() >= self._isolation_due:
@@ -262,8 +261,8 @@ class Probe:
 
     def _fail_to_prove(self, error: Exception) -> None:
         """Count a proof that couldn't be made: after a few nobody knows any more whether isolation holds."""
-        log = structlog.get_logger()
-        log.warning("isolation not proven", lease=self._uid, error=type(error).__name__)
+        log = log_about(lease=self._lease())
+        log.warning("isolation not proven", error=type(error).__name__)
         self._isolation_due = self._clock.monotonic() + self._times.isolation_retry_seconds
         self._isolation_failures += 1
         if self._isolation_failures >= self._times.failures:
@@ -276,8 +275,8 @@ class Probe:
         if self._failures < self._times.failures and known is not Reach.UNKNOWN:
             return
         if known is not Reach.UNKNOWN:
-            log = structlog.get_logger()
-            log.warning("cluster unreachable", lease=self._uid, error=type(error).__name__)
+            log = log_about(lease=self._lease())
+            log.warning("cluster unreachable", error=type(error).__name__)
         since = self.facts.unreachable_since_ms or self.seen_ms or self._clock.now_ms()
         self._learn(
             reach=Reach.UNKNOWN,
@@ -293,7 +292,3 @@ class Probe:
             self.facts = facts
             self._changes.append(self._clock.monotonic())
             self._changed()
-
-    @property
-    def _uid(self) -> LeaseUID:
-        return LeaseUID(self._lease().metadata.uid)

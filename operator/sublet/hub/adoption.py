@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-import structlog
-
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID, NodeName
 from sublet.api.kinds import IN_USE_FINALIZER
@@ -20,6 +18,7 @@ from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL
 from sublet.kube.errors import KubeError
 from sublet.kube.wire import Node
+from sublet.logs import log_about
 
 Work = Callable[[LeasedCluster, GpuLease, NodeName], Awaitable[bool]]
 
@@ -110,9 +109,7 @@ class Adoption:
                 done = await work(cluster, lease, name)
         except KubeError as error:
             done = False
-            structlog.get_logger().warning(
-                "node not tended", lease=key[0], node=key[1], error=str(error)
-            )
+            log_about(lease=lease).warning("node not tended", node=name, error=str(error))
         finally:
             self._tasks.pop(key, None)
         if done:

@@ -8,11 +8,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-import structlog
-
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import LeaseUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.last_word import MOST_LEFTOVERS, Leftover, LostStatus
 from sublet.api.move_status import all_nodes
 from sublet.api.times import MS_PER_SECOND, Millis
@@ -23,6 +21,7 @@ from sublet.book.holdings import holds
 from sublet.book.inventory import Reach
 from sublet.fleet.cluster import LeasedCluster
 from sublet.kube.errors import KubeError
+from sublet.logs import log_about
 
 _RETRY_SECONDS: Final = 5.0
 
@@ -102,16 +101,16 @@ class Aftermath:
         self, lease: GpuLease, leftovers: list[Leftover], cluster: LeasedCluster
     ) -> None:
         uid, wait = LeaseUID(lease.metadata.uid), 0.0
-        log = structlog.get_logger().bind(lease=lease.metadata.name)
         try:
             for left in leftovers:
+                log = log_about(lease=lease, claim_uid=ClaimUID(left.claim_uid))
                 try:
                     await clear(lease, left, cluster, self._tools)
-                    log.info("leftovers cleaned", claim=left.claim_uid, word_of=left.by)
+                    log.info("leftovers cleaned", word_of=left.by)
                 except StillThere as reason:
                     wait = max(wait, min(reason.wait_seconds, 30.0))
                 except (ClusterSilent, ClusterRefuses, KubeError) as error:
-                    log.warning("leftovers not cleaned", claim=left.claim_uid, error=str(error))
+                    log.warning("leftovers not cleaned", error=str(error))
                     wait = _RETRY_SECONDS
                     break
         finally:

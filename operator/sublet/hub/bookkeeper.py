@@ -15,7 +15,8 @@ from sublet.api.times import Millis
 from sublet.clock import Clock
 from sublet.hub.marks import Marks
 from sublet.hub.meter import ClaimMeter, needs_meter
-from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.ledger.port import Disagreement, LedgerConflict, LedgerUnavailable
+from sublet.logs import log_about
 
 AWAY_RETRY_MS: Final = 2_000
 CONFLICT_RETRY_MS: Final = 60_000
@@ -40,6 +41,7 @@ class Bookkeeper:
         self._also = also
         self._task: asyncio.Task[None] | None = None
         self._fault = ""
+        self._conflicts: set[Disagreement] = set()  # that were logged
         self.due_ms: Millis | None = None
         """When to be told again at the latest, None if nothing waits."""
 
@@ -70,12 +72,22 @@ class Bookkeeper:
         for fault in faults:
             if not isinstance(fault, LedgerUnavailable | LedgerConflict):
                 structlog.get_logger().error("lines not written", exc_info=fault)
+        self._say_conflicts(faults)
         self._say(str(faults[0]) if faults else "", waiting=len(faults))
         if faults:
             conflict = any(isinstance(f, LedgerConflict) for f in faults)
             wait = CONFLICT_RETRY_MS if conflict else AWAY_RETRY_MS
             self.due_ms = Millis(self._clock.now_ms() + wait)
         self._changed()
+
+    def _say_conflicts(self, faults: Iterable[Exception]) -> None:
+        """Log once what the two records say that disagree: somebody has to find out which is right."""
+        for said in (f.said for f in faults if isinstance(f, LedgerConflict)):
+            if said is not None and said not in self._conflicts:
+                self._conflicts.add(said)
+                log_about(claim_uid=said.claim_uid).error(
+                    "ledger conflict", line=said.line, there=said.there, wanted=said.wanted
+                )
 
     def _say(self, fault: str, *, waiting: int) -> None:
         """Log a fault when it begins and when it is over, not at each try."""

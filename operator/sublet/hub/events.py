@@ -1,4 +1,7 @@
-"""Kubernetes Events on claims: few, one per transition, posted without anyone waiting for them."""
+"""Kubernetes Events on claims: few, one per transition, posted without anyone waiting for them.
+
+Which there are, and what their readers can do, stands in `sublet.api.event_reasons`.
+"""
 
 import asyncio
 from typing import Any
@@ -6,13 +9,16 @@ from typing import Any
 import structlog
 
 from sublet.api.common import API_VERSION
+from sublet.api.event_reasons import EVENTS, EventReason
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.times import format_micro
+from sublet.api.times import Millis, format_micro
 from sublet.clock import Clock
 from sublet.kube.errors import KubeError
 from sublet.kube.session import ApiServer
 
 _QUEUE = 1_000
+_SHOWN_MS = 3_600_000
+_REMEMBERED = 10_000
 
 
 class HubEvents:
@@ -24,10 +30,18 @@ class HubEvents:
         self._identity = identity
         self._queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(_QUEUE)
         self._count = 0
+        self._warned: dict[tuple[str, str, str], Millis] = {}
+        """claim UID, reason and message of a warning -> when it was given, the oldest first"""
 
-    def note(self, claim: GpuClaim, reason: str, message: str, *, warning: bool = False) -> None:
-        """Queue one Event; dropped if a thousand wait, since an Event is only news."""
+    def note(self, claim: GpuClaim, reason: EventReason, message: str) -> None:
+        """Queue one Event; dropped if a thousand wait, since an Event is only news.
+
+        A warning that says what one of the last hour said is dropped too: the API server shows Events for so long.
+        """
         meta, now = claim.metadata, self._clock.now_ms()
+        is_warning = EVENTS[reason].is_warning
+        if is_warning and not self._is_news((meta.uid, reason, message), now):
+            return
         self._count += 1
         event = {
             "apiVersion": "events.k8s.io/v1",
@@ -37,7 +51,7 @@ class HubEvents:
                 "namespace": meta.namespace,
             },
             "eventTime": format_micro(now),
-            "type": "Warning" if warning else "Normal",
+            "type": "Warning" if is_warning else "Normal",
             "reason": reason,
             "action": reason,
             "note": message[:1_000],
@@ -53,6 +67,17 @@ class HubEvents:
         }
         if not self._queue.full():
             self._queue.put_nowait((meta.namespace, event))
+
+    def _is_news(self, warning: tuple[str, str, str], now_ms: Millis) -> bool:
+        """Say whether a warning wasn't given within the last hour, and remember it."""
+        before = self._warned.get(warning)
+        if before is not None and abs(now_ms - before) < _SHOWN_MS:
+            return False
+        self._warned.pop(warning, None)
+        self._warned[warning] = now_ms
+        if len(self._warned) > _REMEMBERED:
+            del self._warned[next(iter(self._warned))]
+        return True
 
     async def run(self) -> None:
         """Post queued Events for ever; a failed one is logged and forgotten."""

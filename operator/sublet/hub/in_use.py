@@ -8,6 +8,7 @@ from sublet.api.common import Status
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.move_status import all_nodes
+from sublet.api.wording import how_many
 from sublet.book.holdings import holds
 
 _NAMES_SHOWN: Final = 10
@@ -22,7 +23,7 @@ def in_use(using: int) -> Found:
         return (
             Status.TRUE,
             "Claims",
-            f"{using} claims hold it; it can be deleted when they are gone",
+            f"{how_many(using, 'claim', 'holds', 'hold')} it; it can be deleted when none does",
         )
     return Status.FALSE, "NoClaims", "no claim holds it"
 
@@ -38,7 +39,7 @@ def lease_in_use(
             Status.TRUE,
             "Claims",
             (
-                f"{using} claims hold it: {_named(lease, claims)}; it goes when they are gone: let them end with the lease "
+                f"{how_many(using, 'claim', 'holds', 'hold')} it: {_named(lease, claims)}; it goes when none does: let them end with the lease "
                 "(term.endTime), or declare it `lost` if its cluster won't come back"
             ),
         )
@@ -47,7 +48,7 @@ def lease_in_use(
         return (
             Status.TRUE,
             "Leftovers",
-            f"what {left} claims left in its cluster by a person's word has not been seen gone",
+            f"what {how_many(left, 'claim')} left in its cluster by a person's word has not been seen gone",
         )
     if has_nodes:
         return (

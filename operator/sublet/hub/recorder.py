@@ -127,8 +127,8 @@ def remove(paths: Iterable[Path]) -> None:
 def _text(made: _Made) -> str:
     whole = made.plan if made.is_full else plan(made.view)
     if other := set(made.plan.decisions) - set(whole.decisions):
-        claims = sorted({decision.claim_uid for decision in other})
-        structlog.get_logger().error("new claims were decided otherwise than anew", claims=claims)
+        uids = sorted({decision.claim_uid for decision in other})
+        structlog.get_logger().error("new claims were decided otherwise than anew", claim_uids=uids)
     return write_pass(Recorded(made.view, lines_of(whole))) + "\n"
 
 

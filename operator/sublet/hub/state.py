@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-import structlog
 from pydantic import ValidationError
 
 from sublet.api.common import ObjectMeta
@@ -19,6 +18,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, CLASSES, LEASES, TENANTS
 from sublet.api.origin import as_it_was, awaits_adoption
+from sublet.logs import log_about_object
 
 K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
 
@@ -57,10 +57,8 @@ class Shelf(Generic[K]):
             where = ".".join(str(part) for part in first["loc"])
             fault = f"{where}: {first['msg']}"
             if self.broken.get(key) != fault:
-                log = structlog.get_logger()
-                log.warning(
-                    "object not understood", kind=self._model.__name__, key=key, fault=fault
-                )
+                log = log_about_object(self._model.__name__, key)
+                log.warning("object not understood", error=fault)
             self.broken[key] = fault
             self._changed()
             return None
@@ -82,8 +80,8 @@ class Shelf(Generic[K]):
             return False
         fault = f"goes by the UID of {first.metadata.key}, which is there"
         if self.broken.get(meta.key) != fault:
-            log = structlog.get_logger()
-            log.error("object not taken", kind=self._model.__name__, key=meta.key, fault=fault)
+            log = log_about_object(self._model.__name__, meta.key)
+            log.error("object not taken", error=fault)
         self.broken[meta.key] = fault
         return True
 

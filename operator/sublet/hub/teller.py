@@ -7,9 +7,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final, TypeGuard
 
-import structlog
-
 from sublet.api import bound_status, claim_status
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.pending import Pending, coarse
 from sublet.api.times import Millis
@@ -21,6 +20,7 @@ from sublet.book.silence import UNREACHABLE
 from sublet.clock import Clock
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError, NotFound
+from sublet.logs import log_about
 
 Saying = Refuse | Warn | Notice | Degrade | Silence | Fail | Dearer
 _WRITES_AT_ONCE: Final = 8
@@ -71,7 +71,7 @@ class ClaimTeller:
             return False
         if _is_news(saying):
             # after the condition, which is what makes sure that it is said only once
-            self._events.note(claim, saying.reason, saying.message, warning=True)
+            self._events.note(claim, EventReason(saying.reason), saying.message)
         return True
 
     async def _write(self, claim: GpuClaim, status: ClaimStatus) -> bool:
@@ -82,8 +82,7 @@ class ClaimTeller:
             except (Outrun, NotFound):
                 return False
             except KubeError as error:
-                log = structlog.get_logger()
-                log.warning("claim not told", object=claim.metadata.key, error=str(error))
+                log_about(claim=claim).warning("claim not told", error=str(error))
                 return False
         return True
 

@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-import structlog
-
 from sublet.api.common import Condition, Status
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
@@ -30,6 +28,7 @@ from sublet.hub.state import HubState
 from sublet.hub.tally import Tally
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
 from sublet.kube.session import ApiServer, JsonPatch
+from sublet.logs import log_about_object
 
 K = TypeVar("K", GpuClass, GpuLease, GpuTenant)
 _WRITES_AT_ONCE: Final = 8
@@ -214,4 +213,4 @@ def _without(conditions: tuple[Condition, ...], type_: str) -> tuple[Condition, 
 
 
 def _log_failure(kind: str, key: str, error: KubeError) -> None:
-    structlog.get_logger().warning("status not written", kind=kind, object=key, error=str(error))
+    log_about_object(kind, key).warning("status not written", error=str(error))

@@ -4,6 +4,7 @@ The hub's kubeconfig is our own user's, so the full loader of `kubernetes` may r
 leased clusters' kubeconfigs never come this way, see `sublet.fleet.kubeconfig`.
 """
 
+import os
 import time
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from sublet.kube.session import Endpoint
 
 _POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_SECONDS: Final = 60.0
+_MEND: Final = "set KUBECONFIG or --context"
 
 
 async def hub_endpoint(*, kubeconfig: str | None = None, context: str | None = None) -> Endpoint:
@@ -24,13 +26,15 @@ async def hub_endpoint(*, kubeconfig: str | None = None, context: str | None = N
     """
     if kubeconfig is None and context is None and (_POD / "token").exists():
         return in_cluster_endpoint()
+    given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    _check_there(given)
     settings = client.Configuration()
     try:
         await config.load_kube_config(  # type: ignore[no-untyped-call]  # the library has no types here
-            config_file=kubeconfig, context=context, client_configuration=settings
+            config_file=given, context=context, client_configuration=settings
         )
     except (ConfigException, OSError, TypeError) as error:
-        raise ValueError(f"no usable kubeconfig: {error}; set KUBECONFIG or --context") from error
+        raise ValueError(f"no usable kubeconfig: {error}; {_MEND}") from error
     bearer = settings.api_key.get("BearerToken", "") or settings.api_key.get("authorization", "")
     token = bearer.removeprefix("Bearer ")
     return Endpoint(
@@ -50,6 +54,12 @@ def in_cluster_endpoint(
     return Endpoint(
         server=server, ca_pem=(folder / "ca.crt").read_text(), token=_TokenFile(folder / "token")
     )
+
+
+def _check_there(paths: str) -> None:
+    """Raise ValueError if none of these files is there: the loader logs a warning, and misses what an empty one lacks."""
+    if not any(Path(each).expanduser().exists() for each in paths.split(os.pathsep) if each):
+        raise ValueError(f"no usable kubeconfig: there is none at {paths}; {_MEND}")
 
 
 class _TokenFile:

@@ -77,6 +77,7 @@ class Informer(Generic[T]):
     list and whenever reachability changes. `listed` gets the objects of a list instead of `upsert`: a list is what there
     is, whatever was known before. All are called from the event loop and must not block. `confirm` is
     awaited before each list and watch and may refuse the server with a KubeError (is it still the same cluster?).
+    `log` says whose collection it is.
     """
 
     def __init__(
@@ -92,11 +93,13 @@ class Informer(Generic[T]):
         clock: Clock,
         lists: asyncio.Semaphore,
         confirm: Callable[[], Awaitable[None]] | None = None,
+        log: Any = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         silence_seconds: float = SILENCE_SECONDS,
         max_objects: int = MAX_OBJECTS,
     ) -> None:
         self._api = api
+        self._log = log or structlog.get_logger()
         self._target = target
         page = msgspec.defstruct("Page", [("metadata", ListMeta), ("items", list[type_])])  # type: ignore[valid-type]  # a run-time type
         self._list_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(page)
@@ -178,7 +181,7 @@ class Informer(Generic[T]):
             self._failed(error)
             return error
         except Exception as error:  # noqa: BLE001  a callback that chokes on one object must not end the following
-            structlog.get_logger().exception("an object could not be taken", path=self._target.path)
+            self._log.exception("an object could not be taken", path=self._target.path)
             self._version = ""
             surprise = BadAnswer(f"{self._target.path}: {type(error).__name__}")
             self._failed(surprise)
@@ -306,8 +309,8 @@ class Informer(Generic[T]):
     def _failed(self, error: KubeError) -> None:
         if self.failing_since is None:
             self.failing_since = self._clock.monotonic()
-            log = structlog.get_logger()
-            log.warning("watch failed", path=self._target.path, error=type(error).__name__)
+            name = type(error).__name__
+            self._log.warning("watch failed", path=self._target.path, error=name)
         if isinstance(error, ApiError) and not isinstance(error, Unauthorized):
             self._version = ""  # the server's view changed under us; otherwise resume where we were
         self.error = error

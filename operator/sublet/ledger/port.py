@@ -1,6 +1,7 @@
 """What the operator asks of the ledger's store; `sublet.store` fulfils it, tests may do so in memory."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from sublet.api.ids import ClaimUID
@@ -13,8 +14,28 @@ class LedgerUnavailable(Exception):
     """The store is away, full or read-only. New binds wait, running claims and releases go on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """What two records of one happening say; for who has to find out which is right."""
+
+    claim_uid: ClaimUID
+    line: int
+    """The ledger's line."""
+    there: str
+    """What the line says."""
+    wanted: str
+    """What would be written of the same happening now."""
+
+
 class LedgerConflict(Exception):
-    """Same id, other content: two records of one happening disagree. Alarmed; new binds stop."""
+    """Same id, other content: two records of one happening disagree. Alarmed; new binds stop.
+
+    Its text gets into claims' conditions; what the two records say is for the log alone.
+    """
+
+    def __init__(self, text: str, said: Disagreement | None = None) -> None:
+        super().__init__(text)
+        self.said = said
 
 
 class LedgerPort(Protocol):

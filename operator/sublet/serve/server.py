@@ -76,7 +76,7 @@ class Public:
             try:
                 await self.carry_on()
             except (LedgerUnavailable, BrokenLedger) as error:
-                structlog.get_logger().warning("ledger not read", why="metrics", error=str(error))
+                structlog.get_logger().warning("ledger not read", what="metrics", error=str(error))
             await asyncio.sleep(EVERY_SECONDS)
 
     async def carry_on(self) -> None:

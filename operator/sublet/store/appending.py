@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sublet.ledger.audit import AuditLine, AuditRecord
 from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, Fact, line_hash
-from sublet.ledger.port import LedgerConflict
+from sublet.ledger.port import Disagreement, LedgerConflict
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.store.rows import audit_row, entry_of, row_of
 from sublet.store.tables import audit, entries, terms
@@ -60,15 +60,17 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
             content = fact.content
             if id_ in known:
                 # a period is closed by whoever is first, with the ledger as it was then
-                if known[id_] != content and fact.kind is not EntryKind.PERIOD:
+                line, there = known[id_]
+                if there != content and fact.kind is not EntryKind.PERIOD:
                     raise LedgerConflict(
-                        f"entry {id_} of claim {fact.claim_uid} is there with other content"
+                        f"entry {id_} of claim {fact.claim_uid} is there with other content",
+                        Disagreement(fact.claim_uid, line, there, content),
                     )
                 continue
             seq += 1
             hash_ = line_hash(head, seq, id_, content, fact.source_version)
             rows.append(row_of(Entry(seq, fact, head), id_, hash_))
-            known[id_], head = content, hash_
+            known[id_], head = (seq, content), hash_
             if fact.kind is EntryKind.ADJUSTMENT and fact.price_hash in texts:
                 said.append(_adjusted(fact, texts[fact.price_hash]))
         counts.append(len(rows) - before)
@@ -121,13 +123,13 @@ def insert(connection: Connection, table: Table) -> Any:
     return dialect.insert(table)
 
 
-def _known(connection: Connection, ids: list[str]) -> dict[str, str]:
-    """Return what is there of these ids: id -> content."""
-    found: dict[str, str] = {}
+def _known(connection: Connection, ids: list[str]) -> dict[str, tuple[int, str]]:
+    """Return what is there of these ids: id -> line and content."""
+    found: dict[str, tuple[int, str]] = {}
     for start in range(0, len(ids), BATCH):
         query = select(entries).where(entries.c.id.in_(ids[start : start + BATCH]))
         rows: list[Row[Any]] = list(connection.execute(query))
-        found |= {row.id: entry_of(row).fact.content for row in rows}
+        found |= {row.id: (row.seq, entry_of(row).fact.content) for row in rows}
     return found
 
 

@@ -85,6 +85,7 @@ def test_a_good_lease_is_well(sublet: Program):
     assert done.line("ok        Kubernetes 1.37")
     assert done.line("ok        isolation is live: the policies act")
     assert done.line("ok        2 of 2 nodes can be sold: 16 of 16 GPUs")
+    assert done.line("unknown   whether NetworkPolicies are enforced")
     # the operator doesn't run here
     assert done.line("warning   the operator says: WaitingForOperator")
 

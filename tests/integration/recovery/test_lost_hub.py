@@ -164,7 +164,7 @@ def _adoption_goes_on_where_it_was_interrupted(world: World) -> None:
     shown = Program(world.new).works("adopt", "--map", *world.admin())
     lines = {line.split()[1]: line for line in shown.said.splitlines() if line.startswith("Gpu")}
     assert f"{world.uids['whole']}" in lines["acme/whole"]
-    assert "1 of 1 nodes hold it" in lines["acme/whole"]
+    assert "1 of 1 node holds it" in lines["acme/whole"]
     assert "released after the backup" in lines["acme/gone"]
     assert "4 nodes carry its mark" in lines["west"]
 

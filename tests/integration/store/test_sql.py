@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import EntryKind, EntryType
-from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.ledger.port import Disagreement, LedgerConflict, LedgerUnavailable
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.store.sql import SqlLedger
 from sublet.store.tables import entries
@@ -67,8 +67,10 @@ async def test_the_same_happening_with_other_content_is_refused_and_the_rest_goe
 async def test_a_conflict_stops_new_binds_and_nothing_else(url: str):
     ledger = SqlLedger(url)
     await ledger.append([fact("a")], {})
-    with pytest.raises(LedgerConflict):
+    with pytest.raises(LedgerConflict) as raised:
         await ledger.append([fact("a", gpus=4)], {})
+    said = raised.value.said
+    assert said == Disagreement(ClaimUID("a"), 1, fact("a").content, fact("a", gpus=4).content)
 
     with pytest.raises(LedgerConflict, match="no new binds until the ledger is looked at"):
         await ledger.intend_bound(ClaimUID("b"), 1, Millis(1))

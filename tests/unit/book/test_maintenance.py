@@ -213,7 +213,7 @@ def test_a_bound_claim_is_told_before_maintenance_ends_it():
     on = west(window(4, 5))
     asked = holder(on, until=4, asks=None, cause=MAINTENANCE)
 
-    (notice,) = notices([bound(asked, NOW)], NOW)
+    (notice,) = notices([bound(asked, NOW)], lambda _: None, NOW)
 
     assert notice.reason != NOT_EXPIRING
     assert "maintenance begins" in notice.message

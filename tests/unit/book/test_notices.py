@@ -4,11 +4,12 @@ import pytest
 
 from sublet.api import bound_status, claim_status
 from sublet.api.gpuclaim import Access
-from sublet.api.relocation import ReleaseCause
+from sublet.api.relocation import Move, MoveCause, ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Notice
+from sublet.book.notices import notices
 from sublet.book.plan import plan
-from tests.builders.api import NOW, as_claim, as_lease, claim, lease
+from tests.builders.api import NOW, as_claim, as_class, as_lease, claim, gpu_class, lease
 from tests.builders.fleet import held, inventory, nodes, view
 
 HOUR, DAY = 3_600_000, 24 * 3_600_000
@@ -87,3 +88,74 @@ def test_a_claim_that_ends_by_its_own_duration_is_told_nothing():
     status = claim_status.bound(own, NOW, Access(secret_name="s", clusters=()), NOW)
 
     assert told(own.model_copy(update={"status": status}), each) == []
+
+
+def told_by(lead_seconds: int, left: int, cause=ReleaseCause.LEASE_ENDED, move=None):
+    """Return what a claim is told whose lease ends in `left`, and whose class moves it so long before."""
+    each = ending(left)
+    found = bound(each, cause)
+    found = found.model_copy(update={"status": found.status.model_copy(update={"move": move})})
+    offer = as_class(gpu_class(moveLeadSeconds=lead_seconds))
+    return [(n.reason, n.message) for n in notices([found], lambda _: offer, NOW)]
+
+
+def at(ms: int) -> str:
+    return format_instant(Millis(NOW + ms))
+
+
+def test_a_claim_that_will_be_moved_is_told_when_and_has_nothing_to_do():
+    assert told_by(DAY // 1_000, 5 * DAY) == [
+        (
+            "EndsWithin7Days",
+            (
+                f"its lease ends: the GPUs are taken back at {at(5 * DAY)}; from {at(4 * DAY)} on the claim gets other "
+                "nodes beside these if there is room, and is told: nothing needs to be done before; without room the "
+                "claim ends for good then"
+            ),
+        )
+    ]
+
+
+def test_a_claim_for_which_other_nodes_are_looked_for_is_told_what_to_save_and_why():
+    assert told_by(DAY // 1_000, DAY) == [
+        (
+            "EndsWithin24Hours",
+            (
+                f"its lease ends: the GPUs are taken back at {at(DAY)}; other nodes are looked for, and the claim is told "
+                "when it has them beside these; save your work before, for without room the claim ends for good then"
+            ),
+        )
+    ]
+
+
+def test_a_claim_that_is_never_moved_is_told_to_make_a_new_one():
+    assert told_by(0, 5 * DAY) == [
+        (
+            "EndsWithin7Days",
+            (
+                f"its lease ends: the GPUs are taken back at {at(5 * DAY)}; save your work before, and make a new claim "
+                "to go on elsewhere"
+            ),
+        )
+    ]
+
+
+def test_before_maintenance_a_claim_is_told_that_it_waits_for_others_where_it_cant_be_moved():
+    said = [message for _, message in told_by(DAY // 1_000, 5 * DAY, ReleaseCause.MAINTENANCE)]
+
+    assert len(said) == 1
+    assert said[0].endswith("without room the claim waits for others then")
+
+
+@pytest.mark.parametrize(("left", "told"), [(DAY, 0), (2 * HOUR, 0), (HOUR, 1)])
+def test_while_other_nodes_are_made_ready_nothing_more_is_said_but_in_the_last_hour(left, told):
+    each = ending(90 * DAY)
+    move = Move(
+        sequence=2,
+        cause=MoveCause.LEASE_ENDS,
+        decided_time=NOW,
+        cutover_time=Millis(NOW + left),
+        placements=bound(each).status.allocation.placements,
+    )
+
+    assert len(told_by(DAY // 1_000, left, move=move)) == told

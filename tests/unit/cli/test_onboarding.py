@@ -19,8 +19,10 @@ from sublet.cli.onboarding.daemons import (
     daemon_sets_of,
     foreign_nodes,
 )
+from sublet.cli.onboarding.findings import Level, show
 from sublet.cli.onboarding.lease_draft import draft
 from sublet.cli.onboarding.marks import Install, check_owner
+from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import ADVICE, hardware_findings, some
 from sublet.cli.onboarding.options import Allowed
 from sublet.cli.onboarding.place import Pair, Place
@@ -187,3 +189,27 @@ async def test_no_credential_is_revoked_once_somebody_else_gave_the_hub_another(
         await onboard._hand_over(onboard.Order(WEST, Allowed(), rotate=True), pair, "mine")
 
     assert leased.deleted == []
+
+
+@pytest.mark.parametrize(
+    ("names", "level", "words"),
+    [
+        (("kube-system/calico-node",), Level.OK, "kube-system/calico-node enforces"),
+        (("kube-system/kube-flannel", "kube-system/canal"), Level.OK, "kube-system/canal enforces"),
+        (("kube-flannel/kube-flannel-ds",), Level.WARNING, "kube-flannel-ds enforces no"),
+        (("kube-system/kube-proxy",), Level.UNKNOWN, "whether NetworkPolicies are enforced: no"),
+        ((), Level.UNKNOWN, "ask the landlord"),
+    ],
+)
+def test_whether_network_policies_are_enforced_is_said_as_far_as_it_can_be_seen(
+    names, level, words
+):
+    found = network_finding(names)
+
+    assert found.level is level
+    assert words in found.text
+
+
+def test_what_is_unknown_is_nothing_to_be_mended_here(capsys: pytest.CaptureFixture[str]):
+    assert show([network_finding(())])
+    assert capsys.readouterr().out.startswith("  unknown   whether NetworkPolicies")

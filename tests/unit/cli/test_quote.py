@@ -70,7 +70,7 @@ def test_without_an_answer_it_says_so_and_leaves_nothing(person, hub):
     status, _, err = person.run(*ASKED, "--wait", "1")
 
     assert status == 1
-    assert err.splitlines()[-1] == "sublet: the operator hasn't answered in 1 seconds; is it running? Give --wait to wait longer"  # fmt: skip
+    assert err.splitlines()[-1] == "sublet: the operator hasn't answered in 1 second; is it running? Give --wait to wait longer"  # fmt: skip
     assert hub.objects == {}
 
 

@@ -48,6 +48,7 @@ RUN: Final[dict[str, tuple[str, ...]]] = {
     "sublet ledger backup": (_LEDGER,),
     "sublet ledger head": (_LEDGER,),
     "sublet ledger restore": (_LEDGER,),
+    "sublet ledger show": (_LEDGER,),
     "sublet ledger verify": (_LEDGER,),
     "python -m sublet.export.focus": ("tests/unit/export/focus/test_program.py",),
     "focus-toolkit validate": ("tests/unit/export/focus/test_program.py",),

@@ -9,7 +9,7 @@ from sublet.api.times import Millis, parse_instant
 from sublet.book.notices import notices
 from sublet.cli.coverage import look, show_coverage
 from sublet.cli.explain import explain
-from tests.builders.api import NOW, as_lease
+from tests.builders.api import NOW, as_class, as_lease
 from tests.builders.crds import faults_of
 from tests.builders.markdown import blocks
 from tests.builders.moves import leased, running
@@ -51,7 +51,7 @@ def test_a_claim_whose_lease_ends_is_told_what_the_page_says(capsys: pytest.Capt
     assert allocation is not None
     status = claim.status.model_copy(update={"allocation": allocation.model_copy(update=end)})
     claim = claim.model_copy(update={"status": status})
-    (notice,) = notices([claim], NOW)
+    (notice,) = notices([claim], lambda _: as_class(), NOW)
     told = bound_status.expiring(claim, notice.reason, notice.message, NOW)
 
     explain(claim.model_copy(update={"status": told}), NOW, wide=True)

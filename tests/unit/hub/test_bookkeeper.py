@@ -2,9 +2,12 @@
 
 import asyncio
 
+from structlog.testing import capture_logs
+
+from sublet.api.ids import ClaimUID
 from sublet.hub.bookkeeper import AWAY_RETRY_MS, CONFLICT_RETRY_MS, Bookkeeper
 from sublet.hub.meter import ClaimMeter
-from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.ledger.port import Disagreement, LedgerConflict, LedgerUnavailable
 from tests.builders.api import as_claim
 from tests.harness.fake_api import SteppedClock
 from tests.unit.api.test_claim_status import bound
@@ -87,3 +90,25 @@ async def test_a_conflict_is_looked_at_again_later_and_not_in_a_loop():
     await told.tend(bound())
 
     assert told.keeper.due_ms == told.clock.now_ms() + CONFLICT_RETRY_MS
+
+
+async def test_what_two_records_say_that_disagree_is_logged_once():
+    told = Told()
+    said = Disagreement(ClaimUID("u-1"), 7, '{"gpus":8}', '{"gpus":4}')
+    told.store.fault = LedgerConflict("two records disagree", said)
+    with capture_logs() as logs:
+        for _ in range(2):
+            await told.tend(bound())
+            told.clock.seconds += CONFLICT_RETRY_MS / 1_000
+
+    assert told.store.tries == 2
+    assert [x for x in logs if x["event"] == "ledger conflict"] == [
+        {
+            "event": "ledger conflict",
+            "log_level": "error",
+            "claim_uid": "u-1",
+            "line": 7,
+            "there": '{"gpus":8}',
+            "wanted": '{"gpus":4}',
+        }
+    ]

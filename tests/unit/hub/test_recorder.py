@@ -74,7 +74,7 @@ async def test_a_pass_that_decided_otherwise_than_anew_is_an_error_in_the_log(tm
         keeper(SEEN, Plan((other,), None), is_full=False)
         await keeper.close()
 
-    assert [log["claims"] for log in logs] == [[SEEN.claims[0].metadata.uid]]
+    assert [log["claim_uids"] for log in logs] == [[SEEN.claims[0].metadata.uid]]
 
 
 async def test_the_oldest_files_are_removed(tmp_path: Path):

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from sublet.api.times import parse_instant
+from sublet.api.wording import how_many
 from sublet.cli.admin import fetch, forwarded
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Position
@@ -47,9 +48,9 @@ async def compare(base: str, then: Position) -> str:
     now = int(answer["entries"])
     if now < then.entries:
         return (
-            f"the ledger is older than the backup: {now} lines of {then.entries}; the operator writes again what "
+            f"the ledger is older than the backup: {how_many(now, 'line')} of {then.entries}; the operator writes again what "
             "claims that are adopted call for"
         )
     if then.entries and answer["hash"] != then.head:
         return f"the ledger is another one: line {then.entries} isn't the backup's; stop, and look for the right one"
-    return f"the ledger goes on from the backup: {now} lines, {now - then.entries} of them since"
+    return f"the ledger goes on from the backup: {how_many(now, 'line')}, {now - then.entries} of them since"

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sublet.api.times import format_instant
+from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.identity import own_name
 from sublet.cli.keeping import adopt as adopting, backup as saving, books, restore as restoring
 from sublet.cli.keeping.archive import Archive, Position, from_text, to_text
 from sublet.cli.keeping.mapping import Hub, Row, Verdict, digest_of, strangers
 from sublet.cli.keeping.possession import Possession
-from sublet.cli.onboarding.nodes import counted
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
 from sublet.clock import SystemClock
@@ -51,10 +51,10 @@ def backup(file: Path, place: Place, *, with_credentials: bool) -> None:
                 secrets_of=where if with_credentials else None,
             )
         await asyncio.to_thread(saving.write, path, to_text(archive))
-        print(f"{counted(len(archive.objects), 'object')} saved in {file}{_and_ledger(ledger)}")
+        print(f"{how_many(len(archive.objects), 'object')} saved in {file}{_and_ledger(ledger)}")
         if archive.credentials:
             print(
-                f"with {counted(len(archive.credentials), 'credential')} of leased clusters: keep it as you keep those"
+                f"with {how_many(len(archive.credentials), 'credential')} of leased clusters: keep it as you keep those"
             )
 
     run(work, what=str(file))
@@ -85,7 +85,7 @@ async def _restore(hub: Cluster, archive: Archive, *, dry_run: bool, agreed: boo
         print("nothing was written (--dry-run)")
         return
     count = await restoring.restore(hub, archive, orders, agreed=agreed)
-    print(f"{counted(count, 'object')} written; see `sublet adopt --map` before anything else")
+    print(f"{how_many(count, 'object')} written; see `sublet adopt --map` before anything else")
 
 
 def adopt(place: Place, yes: str | None, *, show_map: bool) -> None:
@@ -114,7 +114,7 @@ def _show(rows: list[Row], found: Hub, seen: dict[str, Possession]) -> None:
     show_table(columns, [[r.kind.name, r.key, r.old, r.new, r.verdict.value, r.note] for r in rows])
     for node, uid, gpus in strangers(found, seen):
         print(
-            f"node {node} holds {gpus} GPUs for claim {uid}, which the hub doesn't know: they stay held"
+            f"node {node} holds {how_many(gpus, 'GPU')} for claim {uid}, which the hub doesn't know: they stay held"
         )
     if any(r.verdict in (Verdict.ADOPT, Verdict.END) for r in rows):
         print(f"\nIf this is right:\n  sublet adopt --yes {digest_of(rows)}")
@@ -136,7 +136,7 @@ async def _adopt(hub: Cluster, rows: list[Row], yes: str, billed: Collection[str
         print(f"{row.kind.name} {row.key} goes by {row.old}")
     waiting = sum(r.verdict in (Verdict.WAIT, Verdict.DIFFERS) for r in rows)
     left = f"; {waiting} stay held, see `sublet adopt --map`" if waiting else ""
-    print(f"{counted(len(todo), 'object')} adopted{left}")
+    print(f"{how_many(len(todo), 'object')} adopted{left}")
 
 
 def _and_ledger(ledger: Position | None) -> str:

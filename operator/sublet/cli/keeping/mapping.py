@@ -20,6 +20,7 @@ from sublet.api.move_status import all_nodes
 from sublet.api.origin import RESTORED, Origin
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis
+from sublet.api.wording import how_many
 from sublet.book.holdings import holds
 from sublet.cli.keeping.possession import Possession
 
@@ -156,7 +157,9 @@ def _lease(lease: GpuLease, seen: Mapping[str, Possession]) -> Row:
         return _with(row, Verdict.ADOPT, f"it is declared lost: {found.unseen}")
     if found.unseen:
         return _with(row, Verdict.WAIT, found.unseen)
-    return _with(row, Verdict.ADOPT, f"{len(found.books)} nodes carry its mark")
+    return _with(
+        row, Verdict.ADOPT, f"{how_many(len(found.books), 'node', 'carries', 'carry')} its mark"
+    )
 
 
 def _claim(claim: GpuClaim, seen: Mapping[str, Possession], terms: Mapping[str, Term]) -> Row:
@@ -184,7 +187,7 @@ def _differing(
         for node_uid, book in possession.books.items():
             gpus = book.get(ClaimUID(row.old))
             if gpus is not None and gpus != expected.get(node_uid):
-                where = f"node {possession.names[node_uid]} holds {gpus} GPUs for it"
+                where = f"node {possession.names[node_uid]} holds {how_many(gpus, 'GPU')} for it"
                 return _with(row, Verdict.DIFFERS, f"{where}; the backup is older than that")
     return None
 
@@ -230,7 +233,11 @@ def _standing(
         note = "by the ledger its release had begun: it goes on"
         return replace(_with(row, Verdict.END, note), release_ms=term.end_ms)
     more = f"; {len(lost)} are in clusters that are lost" if lost else ""
-    return _with(row, Verdict.ADOPT, f"{len(holding)} of {len(nodes)} nodes hold it{more}")
+    return _with(
+        row,
+        Verdict.ADOPT,
+        f"{len(holding)} of {how_many(len(nodes), 'node', 'holds', 'hold')} it{more}",
+    )
 
 
 def _sequence_of(claim: GpuClaim) -> int:

@@ -12,10 +12,10 @@ from typing import Final
 from sublet.api.kinds import CLASSES, KINDS
 from sublet.api.origin import ADOPTED, RESTORED
 from sublet.api.times import Millis, format_instant
+from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Archive, Body, key_of
 from sublet.cli.keeping.judgement import Step, identity, judge
-from sublet.cli.onboarding.nodes import counted
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
 from sublet.kube.errors import ApiError, Conflict, NotFound
@@ -66,7 +66,7 @@ async def restore(hub: Cluster, archive: Archive, orders: list[Order], *, agreed
     differing = [o for o in orders if o.step in _DIFFERS]
     if differing and not agreed:
         raise Problem(
-            f"{counted(len(differing), 'object')} differing from the backup, and nothing was written; look at them above, and give "
+            f"{how_many(len(differing), 'object')} differing from the backup, and nothing was written; look at them above, and give "
             "--yes to bring older ones to the backup's state (newer and other ones always stay)"
         )
     await _make_namespaces(hub, archive)

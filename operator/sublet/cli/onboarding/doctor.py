@@ -17,6 +17,7 @@ from sublet.cli.onboarding.apply import read_or_none
 from sublet.cli.onboarding.cluster import isolation_finding, minor_version, version_finding
 from sublet.cli.onboarding.credential import ask_token
 from sublet.cli.onboarding.findings import Finding, error, ok, show, warning
+from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import gpu_nodes, lease_findings
 from sublet.cli.onboarding.reach import LOCAL, is_local, read_endpoint
 from sublet.cli.problems import Problem, describe
@@ -91,8 +92,10 @@ async def _look(leased: ApiServer, lease: GpuLease, hub_uid: str) -> AsyncIterat
     for finding in lease_findings(nodes, lease, daemons.foreign_nodes(pods)):
         yield finding
     open_to = await daemons.open_namespaces(leased)
-    for finding in daemons.daemon_findings(daemons.daemon_sets_of(pods), open_to):
+    daemon_sets = daemons.daemon_sets_of(pods)
+    for finding in daemons.daemon_findings(daemon_sets, open_to):
         yield finding
+    yield network_finding(daemon_sets)
 
 
 async def credential_of(hub: Cluster, lease: GpuLease, namespace: str) -> Endpoint | Finding:

@@ -11,6 +11,7 @@ class Level(StrEnum):
     """How bad it is."""
 
     OK = "ok"
+    UNKNOWN = "unknown"
     WARNING = "warning"
     ERROR = "error"
 
@@ -26,6 +27,11 @@ class Finding:
 def ok(text: str) -> Finding:
     """Return something that is as it should be."""
     return Finding(Level.OK, text)
+
+
+def unknown(text: str) -> Finding:
+    """Return something that can't be seen from here and that somebody should find out."""
+    return Finding(Level.UNKNOWN, text)
 
 
 def warning(text: str) -> Finding:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import yaml
 
 from sublet.api.common import API_VERSION
+from sublet.api.wording import how_many
 from sublet.cli.onboarding.nodes import PRODUCT, gpus_of, is_whole
 from sublet.cli.onboarding.place import Place
 from sublet.kube.wire import Node
@@ -66,7 +67,7 @@ def draft(place: Place, nodes: list[Node], now: datetime) -> str:
         },
     }
     others = "".join(
-        f"# a lease of its own is needed for {count} GPUs of {other}\n"
+        f"# a lease of its own is needed for {how_many(count, 'GPU')} of {other}\n"
         for other, count in sorted(counts.items())
         if other != product
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from sublet.api.gpulease import GpuLease
+from sublet.api.wording import how_many
 from sublet.book.inventory import NodeState, Unfit
 from sublet.cli.onboarding.findings import Finding, error, ok, warning
 from sublet.cli.onboarding.pages import Page, read_all
@@ -74,7 +75,7 @@ def hardware_findings(nodes: list[Node]) -> Iterator[Finding]:
         products[node.metadata.labels[PRODUCT]] += 1
         gpus[node.metadata.labels[PRODUCT]] += gpus_of(node)
     for product, count in sorted(products.items()):
-        yield ok(f"{counted(count, 'node')} of {product} ({gpus[product]} GPUs)")
+        yield ok(f"{how_many(count, 'node')} of {product} ({how_many(gpus[product], 'GPU')})")
     yield from _unfit_findings(unfit)
 
 
@@ -89,7 +90,7 @@ def lease_findings(nodes: list[Node], lease: GpuLease, foreign: set[str]) -> Ite
             unfit[state.unfit].append(state.name)
     sellable = [state for state in states if state.unfit is None]
     text = (
-        f"{len(sellable)} of {counted(len(states), 'node')} can be sold: {_sum(sellable)} of {_sum(states)} GPUs, "
+        f"{len(sellable)} of {how_many(len(states), 'node')} can be sold: {_sum(sellable)} of {how_many(_sum(states), 'GPU')}, "
         f"{sum(s.held for s in sellable)} of them held by claims"
     )
     if not states:
@@ -115,11 +116,6 @@ def some(names: Iterable[str]) -> str:
 def _fault(node: Node) -> Unfit | None:
     product = node.metadata.labels.get(PRODUCT, "")
     return product_fault(node, (product,), gpus_of(node))
-
-
-def counted(number: int, word: str) -> str:
-    """Write a number with its word, in the plural where it is one."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _sum(states: Iterable[NodeState]) -> int:

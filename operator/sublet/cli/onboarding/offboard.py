@@ -8,6 +8,7 @@ import asyncio
 import time
 from typing import Any, Final
 
+from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster
 from sublet.cli.onboarding.apply import delete_if_there, is_policy, path_of, read_or_none
 from sublet.cli.onboarding.credential import revoke_others
@@ -15,7 +16,7 @@ from sublet.cli.onboarding.findings import say
 from sublet.cli.onboarding.hub_side import leases_of, require_secret_fits
 from sublet.cli.onboarding.marks import check_owner, is_ours, read_install
 from sublet.cli.onboarding.nodemarks import find_marked, take_off
-from sublet.cli.onboarding.nodes import counted, some
+from sublet.cli.onboarding.nodes import some
 from sublet.cli.onboarding.place import Pair, Place, both
 from sublet.cli.problems import Problem
 from sublet.fleet.isolation import PROBE_NAMESPACE
@@ -38,8 +39,8 @@ async def offboard(place: Place) -> None:
         deleted = await _delete(leased, rights) + await _delete(leased, policies)
         cleaned = await take_off(leased, (await find_marked(leased)).free)
         deleted += await _delete(leased, rest)
-        say("deleted", f"{counted(deleted, 'object')} and {counted(revoked, 'credential')}")
-        say("cleaned", counted(cleaned, "node"))
+        say("deleted", f"{how_many(deleted, 'object')} and {how_many(revoked, 'credential')}")
+        say("cleaned", how_many(cleaned, "node"))
         await _wait_until_gone(leased, (place.namespace, PROBE_NAMESPACE))
         if secret is not None:
             path = f"/api/v1/namespaces/{place.namespace}/secrets/{place.name}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from sublet.api.wording import how_many
 from sublet.cli.connect import connect
 from sublet.cli.onboarding import apply as applying, daemons
 from sublet.cli.onboarding.cluster import isolation_finding, version_finding
@@ -25,7 +26,8 @@ from sublet.cli.onboarding.findings import Finding, Level, say, show_or_stop
 from sublet.cli.onboarding.hub_side import require_namespace, require_secret_fits
 from sublet.cli.onboarding.lease_draft import draft
 from sublet.cli.onboarding.marks import Install, check_owner, marked, read_install, signed
-from sublet.cli.onboarding.nodes import counted, gpu_nodes, hardware_findings
+from sublet.cli.onboarding.network import network_finding
+from sublet.cli.onboarding.nodes import gpu_nodes, hardware_findings
 from sublet.cli.onboarding.options import Allowed, leased_options
 from sublet.cli.onboarding.place import Pair, Place, both
 from sublet.cli.onboarding.reach import address_findings
@@ -109,6 +111,7 @@ async def _findings(
         *reach,
         *hardware_findings(nodes),
         *daemons.daemon_findings(daemon_sets, options.system_namespaces),
+        network_finding(daemon_sets),
     ]
 
 
@@ -155,7 +158,7 @@ async def _hand_over(order: Order, pair: Pair, token: str) -> None:
         await wait_until_used(pair, place, version, order.wait_seconds)
     await _require_still_ours(pair, secret)
     if revoked := await revoke_others(pair.leased, place.namespace, token):
-        say("revoked", counted(revoked, "older credential"))
+        say("revoked", how_many(revoked, "older credential"))
 
 
 async def _require_still_ours(pair: Pair, secret: Manifest) -> None:

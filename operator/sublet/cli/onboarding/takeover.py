@@ -11,6 +11,7 @@ from typing import Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import LEASES
+from sublet.api.wording import how_many
 from sublet.cli.onboarding.findings import say
 from sublet.cli.onboarding.place import Pair, Place
 from sublet.cli.problems import Problem
@@ -30,7 +31,7 @@ async def wait_until_used(pair: Pair, place: Place, version: str, seconds: int) 
         if time.monotonic() > deadline:
             names = ", ".join(sorted(x.metadata.name for x in behind))
             raise Problem(
-                f"the operator hasn't taken the new credential up for {names} in {seconds} seconds (is it "
+                f"the operator hasn't taken the new credential up for {names} in {how_many(seconds, 'second')} (is it "
                 "running, and can it reach the cluster?); the older ones still work. Run it again without --rotate"
             )
         await asyncio.sleep(_EVERY_SECONDS)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from sublet.api.gpustatement import GpuStatement, StatementStatus
-from sublet.api.kinds import STATEMENTS
+from sublet.api.kinds import STATEMENTS, TENANTS
 from sublet.api.times import Millis
 from sublet.clock import Clock
 from sublet.hub.statements.wanted import Unmade, Wanted, conditions, unready, wanted
@@ -23,6 +23,7 @@ from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.ledger.terms import content_hash
 from sublet.ledger.texts.rates import NoRate
+from sublet.logs import log_about_object
 from sublet.rating.books import Books
 from sublet.rating.periods import closing, due_to_close
 from sublet.rating.tenancy import tenancies_of
@@ -112,9 +113,8 @@ class Statements:
                 await self._keep(each, live.get((each.namespace, each.name)))
             except KubeError as error:
                 is_whole = False
-                structlog.get_logger().warning(
-                    "statement not written", statement=f"{each.namespace}/{each.name}", error=str(error)
-                )  # fmt: skip
+                log = log_about_object(STATEMENTS.name, f"{each.namespace}/{each.name}")
+                log.warning("statement not written", error=str(error))
         return is_whole
 
     def _closings(self, books: Books, now_ms: Millis) -> tuple[list[Any], dict[str, str]]:
@@ -213,9 +213,8 @@ class Statements:
         key = (each.tenant, each.month)
         if self._said.get(key) != each.why:
             self._said[key] = each.why
-            structlog.get_logger().error(
-                "no statement", tenant=each.tenant, month=each.month, error=each.why
-            )
+            log = log_about_object(TENANTS.name, each.tenant)
+            log.error("no statement", month=each.month, error=each.why)
 
 
 def _all_wanted(books: Books, now_ms: Millis) -> list[Wanted | Unmade]:

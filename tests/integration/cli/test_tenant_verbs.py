@@ -1,0 +1,151 @@
+"""The tenant's commands with a tenant's own credentials: role `edit` in one namespace of the hub, and what the chart adds to it."""
+
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from tests.builders.api import claim, gpu_class, lease, tenant
+from tests.builders.nodes import gpu_node
+from tests.harness.process import OperatorProcess
+from tests.harness.shared import borrow_stack
+from tests.harness.stack import Stack
+from tests.harness.waiting import wait_for
+from tests.integration.cli.program import Program
+
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
+
+ACME, RIVAL = "acme", "rival"
+NEVER = "2099-01-01T00:00:00Z"
+"""A claim for then is promised nothing yet, and holds no node of those that are needed here."""
+OTHERS = (
+    ("get", "claims", "-n", RIVAL),
+    ("get", "claims", "-A"),
+    ("get", "claims", "plan", "-n", RIVAL),
+    ("get", "statements", "-n", RIVAL),
+    ("explain", "plan", "-n", RIVAL),
+    ("kubeconfig", "plan", "-n", RIVAL),
+    ("claim", "mine", "--class", "h100", "--gpus", "8", "-n", RIVAL),
+    ("quote", "--class", "h100", "--gpus", "8", "-n", RIVAL),
+    ("extend", "plan", "--by", "1h", "-n", RIVAL),
+    ("release", "plan", "--yes", "-n", RIVAL),
+    ("release", "plan", "--yes", "--suspend", "-n", RIVAL),
+)
+PLATFORMS = (
+    ("get", "leases"),
+    ("get", "leases", "west"),
+    ("get", "tenants"),
+    ("get", "tenants", ACME),
+    ("top",),
+    ("coverage",),
+    ("usage",),
+)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A hub with two tenants, a lease with three nodes, and an operator."""
+    running = borrow_stack("tenant-verbs", leased=("west",))
+    operator = OperatorProcess(running)
+    try:
+        for name in (ACME, RIVAL):
+            running.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})  # fmt: skip
+            running.apply("hub", tenant(name, namespaces=(name,)))
+        running.apply("west", *(gpu_node(f"h100-{n}") for n in range(3)))
+        running.apply("hub", lease("west", committed=24), gpu_class())
+        running.apply("hub", claim("plan", RIVAL, schedule={"startTime": NEVER}))
+        operator.start()
+        wait_for("the lease is ready", lambda: _lease_is_ready(running))
+        yield running
+    finally:
+        operator.kill()
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def tess(stack: Stack) -> Program:
+    """A person of acme: an account with the role `edit` there, and a kubeconfig of it."""
+    stack.kubectl("hub", "-n", ACME, "create", "serviceaccount", "tess")
+    stack.kubectl("hub", "-n", ACME, "create", "rolebinding", "tess", "--clusterrole=edit", f"--serviceaccount={ACME}:tess")  # fmt: skip
+    token = stack.kubectl("hub", "-n", ACME, "create", "token", "tess").strip()
+    config = yaml.safe_load(stack.running.kubeconfig("hub").read_text())
+    config["users"][0]["user"] = {"token": token}
+    config["contexts"][0]["context"]["namespace"] = ACME
+    path = stack.folder / "tess.kubeconfig"
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(config))
+    person = Program(stack, {"KUBECONFIG": str(path)})
+    wait_for("the role is aggregated", lambda: person.run("get", "statements").status == 0)
+    return person
+
+
+def _lease_is_ready(stack: Stack) -> bool:
+    conditions = (stack.get("hub", "gpulease", "west") or {}).get("status", {}).get("conditions", [])  # fmt: skip
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def claims_of(stack: Stack, namespace: str) -> list[str]:
+    return [c["metadata"]["name"] for c in stack.get("hub", "gpuclaims", "-n", namespace)["items"]]
+
+
+def test_a_tenant_claims_looks_extends_and_releases_with_nothing_but_its_own_rights(
+    tess: Program, stack: Stack
+):
+    asked = tess.run("claim", "train", "--class", "h100", "--gpus", "8", "--for", "2h", "--wait", "90")  # fmt: skip
+    assert asked.status == 0, asked
+    assert "acme/train is bound: 8 GPUs at " in asked.said
+
+    assert tess.works("get", "claims").line("train").split()[1:3] == ["h100", "8"]
+    assert tess.works("explain", "train").line("State:     Bound")
+    assert yaml.safe_load(tess.works("kubeconfig", "train").said)["kind"] == "Config"
+    extended = tess.run("extend", "train", "--by", "1h", "--wait", "60")
+    assert extended.status == 0, extended
+    assert stack.claim(ACME, "train")["spec"]["schedule"]["durationSeconds"] == 3 * 3_600
+
+    given = tess.run("release", "train", "--yes", "--wait", "90")
+    assert given.status == 0, given
+    assert "train" not in claims_of(stack, ACME)
+
+
+def test_a_tenant_is_quoted_and_nothing_of_the_quote_stays(tess: Program, stack: Stack):
+    done = tess.run("quote", "--class", "h100", "--gpus", "8", "--for", "2h", "--wait", "60")
+
+    assert done.status == 0, done
+    assert "3.99" in done.said
+    wait_for("it is gone", lambda: not [c for c in claims_of(stack, ACME) if "quote" in c])
+
+
+def test_a_tenant_suspends_a_claim_that_waits_and_deletes_it(tess: Program, stack: Stack):
+    tess.works("claim", "later", "--class", "h100", "--gpus", "8", "--start", NEVER)
+    tess.works("release", "later", "--yes", "--suspend")
+    assert stack.claim(ACME, "later")["spec"]["suspended"] is True
+
+    tess.works("release", "later", "--yes")
+    wait_for("it is gone", lambda: "later" not in claims_of(stack, ACME))
+
+
+def test_a_tenant_sees_what_is_sold_and_its_own_bills(tess: Program):
+    assert tess.works("get", "classes").line("h100")
+    assert tess.works("get", "statements").said == f"no gpustatements in namespace {ACME}\n"
+
+
+@pytest.mark.parametrize("command", OTHERS, ids=" ".join)
+def test_another_tenants_namespace_is_refused_in_one_line(
+    tess: Program, stack: Stack, command: tuple[str, ...]
+):
+    before = stack.claim(RIVAL, "plan")["spec"]
+
+    said = tess.refuses(*command)
+
+    assert "the hub refuses: " in said
+    assert f'User "system:serviceaccount:{ACME}:tess" cannot' in said
+    assert claims_of(stack, RIVAL) == ["plan"]
+    assert stack.claim(RIVAL, "plan")["spec"] == before
+
+
+@pytest.mark.parametrize("command", PLATFORMS, ids=" ".join)
+def test_what_is_the_platforms_is_refused_in_one_line(tess: Program, command: tuple[str, ...]):
+    said = tess.refuses(*command)
+
+    assert "the hub refuses: " in said
+    assert f'User "system:serviceaccount:{ACME}:tess" cannot' in said

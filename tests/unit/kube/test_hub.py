@@ -1,0 +1,42 @@
+"""Where the hub is: a kubeconfig that isn't there is one line of ours, and nothing of a library's."""
+
+import logging
+
+import pytest
+
+from sublet.kube.hub import hub_endpoint
+
+
+async def test_without_a_kubeconfig_our_one_line_says_where_it_was_looked_for(
+    monkeypatch, tmp_path, caplog
+):
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/one:{tmp_path}/two")
+
+    with caplog.at_level(logging.WARNING), pytest.raises(ValueError, match="kubeconfig") as said:
+        await hub_endpoint()
+
+    assert str(said.value) == (
+        f"no usable kubeconfig: there is none at {tmp_path}/one:{tmp_path}/two; "
+        "set KUBECONFIG or --context"
+    )
+    assert caplog.messages == []
+
+
+async def test_an_empty_variable_means_the_usual_place(monkeypatch, tmp_path):
+    monkeypatch.setenv("KUBECONFIG", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    with pytest.raises(ValueError, match=r"there is none at ~/\.kube/config; set"):
+        await hub_endpoint()
+
+
+async def test_one_of_several_files_is_enough(monkeypatch, tmp_path):
+    (tmp_path / "two").write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: hub\n"
+        "clusters: [{name: hub, cluster: {server: 'https://hub.example'}}]\n"
+        "contexts: [{name: hub, context: {cluster: hub, user: me}}]\n"
+        "users: [{name: me, user: {token: secret}}]\n"
+    )
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/one:{tmp_path}/two")
+
+    assert (await hub_endpoint()).server == "https://hub.example"
