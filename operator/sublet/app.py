@@ -330,6 +330,7 @@ class Operator:
             claims=self.claims,
             cluster=self.fleet.cluster,
             lease=self.state.leases.get,
+            leases=self.state.leases.all,
             class_=self.state.classes.named,
             slots=slots_of,
             promises=Promises(),
