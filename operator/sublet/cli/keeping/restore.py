@@ -1,7 +1,8 @@
 """`sublet restore FILE`: makes what a backup holds again on the hub, and nothing twice.
 
 Each object gets a mark at its creation by which the operator holds it: a status can't be given with it, and a claim
-without one would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt` goes on from there.
+without one would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt` goes on from there. An object that is there in an older
+state is held in the same way: the ledger and the nodes may know more than the backup.
 Every step may be repeated; what was begun is finished by running it again.
 """
 
@@ -28,10 +29,10 @@ _DIFFERS: Final = (Step.UPDATE, Step.NEWER, Step.OTHER)
 _WORDS: Final[Mapping[Step, str]] = {
     Step.CREATE: "isn't there: it is made again",
     Step.FINISH: "was made by an earlier restore: it gets its status",
-    Step.REFRESH: "was restored from an older backup: it is brought to this one",
+    Step.REFRESH: "was restored from an older backup, or not completely: it is brought to this one",
     Step.KEEP: "is there, and stays as it is",
-    Step.UPDATE: "is there in an older state: it is brought to the backup's",
-    Step.NEWER: "is there in a newer state, and stays as it is",
+    Step.UPDATE: "is there in an older state: it is brought to the backup's, and held",
+    Step.NEWER: "is there in a newer state, or nothing shows that it is older: it stays as it is",
     Step.BARE: "was being restored itself when the backup was taken: take it from the backup that it came from",
     Step.OTHER: "is another object, and stays as it is",
 }
@@ -81,12 +82,10 @@ async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
     saved, path = order.saved, _path(order.saved)
     is_class = saved["kind"] == CLASSES.name
     try:
-        if order.step is Step.UPDATE and order.live is not None:
-            body = {**order.live, "spec": _spec_of(saved, order.live)}
-            written = await hub.replace(path, body)
-            await _put_status(hub, path, written, saved.get("status") or {})
-            return
         live = order.live
+        if order.step is Step.UPDATE and live is not None and not is_class:
+            # held first: with a spec and a status of two times nothing may be planned
+            live = await _put_status(hub, path, live, restored_status(saved, taken_ms, of=live))
         if live is None:
             live = await hub.create(path.rpartition("/")[0], _newborn(saved, marked=not is_class))
         elif (spec := _spec_of(saved, live)) != live.get("spec"):  # from an older backup
@@ -103,9 +102,9 @@ async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
         ) from error
 
 
-def restored_status(saved: Body, taken_ms: Millis) -> Body:
-    """Return the status with which an object waits to be adopted: the backup's, and who it was."""
-    status = dict(saved.get("status") or {})
+def restored_status(saved: Body, taken_ms: Millis, of: Body | None = None) -> Body:
+    """Return the status with which an object waits to be adopted: the backup's, or `of`'s, and who it was."""
+    status = dict((of or saved).get("status") or {})
     taken = format_instant(taken_ms)
     condition = {
         "type": ADOPTED,
@@ -140,7 +139,7 @@ def _spec_of(saved: Body, live: Body | None = None) -> Body:
     return {**{k: v for k, v in saved["spec"].items() if k not in _WORDS_OF_PERSONS}, **kept}
 
 
-async def _put_status(hub: Cluster, path: str, live: Body, status: Body) -> None:
+async def _put_status(hub: Cluster, path: str, live: Body, status: Body) -> Body:
     meta = live["metadata"]
     body = {
         "apiVersion": live["apiVersion"],
@@ -148,7 +147,8 @@ async def _put_status(hub: Cluster, path: str, live: Body, status: Body) -> None
         "metadata": {k: meta[k] for k in ("name", "namespace", "resourceVersion") if k in meta},
         "status": status,
     }
-    await hub.replace(f"{path}/status", body)
+    written: Body = await hub.replace(f"{path}/status", body)
+    return written
 
 
 async def _make_namespaces(hub: Cluster, archive: Archive) -> None:
