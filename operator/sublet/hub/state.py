@@ -122,6 +122,7 @@ class Shelf(Generic[K]):
         if was is not None and was.metadata.own_uid == own_uid:
             self.drop(own_uid)
         self.restored[own_uid] = item
+        self._changed()
 
     def drop(self, uid: str) -> None:
         """Forget an object that is gone; by its own UID or by the API server's."""

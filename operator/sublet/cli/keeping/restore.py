@@ -110,7 +110,8 @@ def restored_status(saved: Body, taken_ms: Millis, of: Body | None = None) -> Bo
         "type": ADOPTED,
         "status": "False",
         "reason": "AwaitingAdoption",
-        "message": f"restored from the backup of {taken}; nothing is done for it before `sublet adopt`",
+        "message": f"restored from the backup of {taken}; nothing is done for it before the platform team runs "
+        "`sublet adopt`, and what holds GPUs isn't deleted before that",
         "lastTransitionTime": taken,
     }
     others = [c for c in status.get("conditions") or () if c["type"] != ADOPTED]
