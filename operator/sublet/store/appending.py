@@ -14,7 +14,7 @@ from sublet.ledger.audit import AuditLine, AuditRecord
 from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, Fact, line_hash
 from sublet.ledger.port import LedgerConflict
 from sublet.ledger.texts.adjustment import Adjustment
-from sublet.store.beside import Beside
+from sublet.store.following import Following
 from sublet.store.rows import audit_row, entry_of, row_of
 from sublet.store.tables import audit, entries, terms
 
@@ -50,7 +50,7 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
     """Append in order; return how many lines of each order were new. Raises LedgerConflict."""
     numbered = [([(f.id, f) for f in o.facts], o.texts) for o in orders]
     known = _known(connection, [id_ for facts, _ in numbered for id_, _ in facts])
-    beside = Beside(
+    following = Following(
         connection, (f for facts, _ in numbered for id_, f in facts if id_ not in known)
     )
     lines = _Lines(*head_of(connection))
@@ -68,12 +68,12 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
                         f"entry {id_} of claim {fact.claim_uid} is there with other content"
                     )
                 continue
-            for line in beside.fit(fact):
+            for line in following.fit(fact):
                 its_id, its_content = (id_, content) if line is fact else (line.id, line.content)
                 known[its_id] = lines.add(line, its_id, its_content)
             if fact.kind is EntryKind.ADJUSTMENT and fact.price_hash in texts:
                 said.append(_adjusted(fact, texts[fact.price_hash]))
-        for line in beside.ends(dict(facts)):
+        for line in following.ends(dict(facts)):
             known[line.id] = lines.add(line, line.id, line.content)
         counts.append(len(lines.rows) - before)
     insert_entries(connection, lines.rows)

@@ -39,12 +39,12 @@ def caught_up(
 
 def _joined(ours: Sequence[T], ledgers: Sequence[T], most: int) -> tuple[T, ...]:
     known = {(x.sequence, x.lease_uid, x.from_time): x for x in ledgers}
-    found = []
+    joined: list[T] = []
     for each in ours:
         theirs = known.pop((each.sequence, each.lease_uid, each.from_time), None)
         is_over = theirs is not None and theirs.until_time is not None
-        found.append(theirs if theirs is not None and is_over else each)
-    found = sorted((*found, *known.values()), key=lambda x: x.from_time)
+        joined.append(theirs if theirs is not None and is_over else each)
+    found: list[T] = sorted((*joined, *known.values()), key=lambda x: x.from_time)
     closed = [i for i, each in enumerate(found) if each.until_time is not None]
     dropped = set(closed[: max(0, len(found) - most)])
     return tuple(each for i, each in enumerate(found) if i not in dropped)

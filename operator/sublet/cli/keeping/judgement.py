@@ -31,6 +31,8 @@ class Step(StrEnum):
     """The hub has the same object in an older state: a person decides, and it is held like all that is restored."""
     NEWER = "newer"
     """The hub has the same object in a newer state, or in one that nothing shows to be older: never overwritten."""
+    BEHIND = "behind"
+    """The hub has the same claim, not older than the backup, and the ledger knows more of it: it is held as it is."""
     BARE = "bare"
     """A restore was making it when the backup was taken, and it had no status: nothing says who it was but a mark."""
     OTHER = "other"
@@ -70,7 +72,7 @@ def _same(saved: Obj, live: Obj, taken: str) -> Step:
     if all(live.get(part) == saved.get(part) for part in ("spec", "status")):
         return Step.KEEP
     ours, theirs = _age(live), _age(saved)
-    if any(a > b for a, b in zip(ours, theirs, strict=True)):
+    if ours[0] > theirs[0] or ours[1] > theirs[1] or ours[2] > theirs[2]:
         return Step.NEWER
     origin = (live.get("status") or {}).get("origin") or {}
     if origin and is_awaited(live):

@@ -105,6 +105,13 @@ def make_map(
     return rows
 
 
+def is_behind(claim: GpuClaim, term: Term) -> bool:
+    """Say whether the ledger knows of a later reservation than a claim shows, or of an end that it doesn't."""
+    return term.sequence > _sequence_of(claim) or (
+        term.end_ms is not None and _is_news(claim, term)
+    )
+
+
 def strangers(hub: Hub, seen: Mapping[str, Possession]) -> Iterator[tuple[str, str, int]]:
     """Yield what nodes hold for claims that the hub doesn't know, as (node, claim UID, GPUs): it stays held."""
     known = {identity_of(c.metadata, c.status.origin) for c in hub.claims}

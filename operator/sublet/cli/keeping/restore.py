@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sublet.api.kinds import CLASSES, KINDS
-from sublet.api.origin import ADOPTED, RESTORED
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.kinds import CLAIMS, CLASSES, KINDS
+from sublet.api.origin import ADOPTED, RESTORED, former_uid, is_awaited
 from sublet.api.times import Millis, format_instant
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Archive, Body, key_of
 from sublet.cli.keeping.judgement import Step, identity, judge
+from sublet.cli.keeping.mapping import Term, is_behind
 from sublet.cli.onboarding.nodes import counted
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
@@ -24,8 +26,8 @@ from sublet.kube.errors import ApiError, Conflict, NotFound
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
 _WORDS_OF_PERSONS: Final = frozenset({"lost", "forceRelease"})
 _KINDS: Final = {kind.name: kind for kind in KINDS}
-_TOUCHES: Final = (Step.CREATE, Step.FINISH, Step.REFRESH, Step.UPDATE)
-_DIFFERS: Final = (Step.UPDATE, Step.NEWER, Step.OTHER)
+_TOUCHES: Final = (Step.CREATE, Step.FINISH, Step.REFRESH, Step.UPDATE, Step.BEHIND)
+_DIFFERS: Final = (Step.UPDATE, Step.BEHIND, Step.NEWER, Step.OTHER)
 _WORDS: Final[Mapping[Step, str]] = {
     Step.CREATE: "isn't there: it is made again",
     Step.FINISH: "was made by an earlier restore: it gets its status",
@@ -33,6 +35,7 @@ _WORDS: Final[Mapping[Step, str]] = {
     Step.KEEP: "is there, and stays as it is",
     Step.UPDATE: "is there in an older state: it is brought to the backup's, and held",
     Step.NEWER: "is there in a newer state, or nothing shows that it is older: it stays as it is",
+    Step.BEHIND: "is there, and the ledger knows more of it: it is held as it is",
     Step.BARE: "was being restored itself when the backup was taken: take it from the backup that it came from",
     Step.OTHER: "is another object, and stays as it is",
 }
@@ -47,13 +50,28 @@ class Order:
     step: Step
 
 
-async def look(hub: Cluster, archive: Archive) -> list[Order]:
-    """Judge every object of a backup by what the hub has now."""
+async def look(
+    hub: Cluster, archive: Archive, terms: Mapping[str, Term] | None = None
+) -> list[Order]:
+    """Judge every object of a backup by what the hub has now.
+
+    `terms`: claim UID -> what the ledger had of it last before this look: it never knows more than a hub that goes on.
+    """
     orders = []
     for saved in archive.objects:
         live = await _read(hub, _path(saved))
-        orders.append(Order(saved, live, judge(saved, live, format_instant(archive.taken_ms))))
+        step = judge(saved, live, format_instant(archive.taken_ms))
+        if step in (Step.KEEP, Step.NEWER) and _is_behind(live, terms or {}):
+            step = Step.BEHIND
+        orders.append(Order(saved, live, step))
     return orders
+
+
+def _is_behind(live: Body | None, terms: Mapping[str, Term]) -> bool:
+    if live is None or live["kind"] != CLAIMS.name or is_awaited(live):
+        return False
+    term = terms.get(former_uid(live))
+    return term is not None and is_behind(GpuClaim.model_validate(live), term)
 
 
 def show(orders: list[Order]) -> None:
@@ -83,9 +101,11 @@ async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
     is_class = saved["kind"] == CLASSES.name
     try:
         live = order.live
-        if order.step is Step.UPDATE and live is not None and not is_class:
+        if order.step in (Step.UPDATE, Step.BEHIND) and live is not None and not is_class:
             # held first: with a spec and a status of two times nothing may be planned
             live = await _put_status(hub, path, live, restored_status(saved, taken_ms, of=live))
+            if order.step is Step.BEHIND:
+                return
         if live is None:
             live = await hub.create(path.rpartition("/")[0], _newborn(saved, marked=not is_class))
         elif (spec := _spec_of(saved, live)) != live.get("spec"):  # from an older backup

@@ -9,7 +9,8 @@ from sublet.cli.keeping.archive import Archive
 from sublet.cli.keeping.judgement import Step, judge
 from sublet.cli.keeping.mapping import Hub as Map, Term, Verdict, make_map
 from sublet.cli.keeping.possession import Possession
-from sublet.cli.keeping.restore import Order, _newborn, _spec_of, restore
+from sublet.cli.keeping.restore import Order, _newborn, _spec_of, look, restore
+from sublet.cli.problems import Problem
 from sublet.hub.state import HubState
 from tests.builders.api import NOW, as_claim
 from tests.builders.moves import leased, running
@@ -37,10 +38,15 @@ def test_a_word_that_the_hub_has_of_the_very_same_object_stays():
 
 
 class Hub:
-    """A hub that takes every write."""
+    """A hub that takes every write, and shows one object."""
 
-    def __init__(self) -> None:
+    def __init__(self, live: dict[str, Any] | None = None) -> None:
+        self.live = live
         self.written: list[tuple[str, dict[str, Any]]] = []
+
+    async def get(self, _: str) -> dict[str, Any]:
+        assert self.live is not None
+        return self.live
 
     async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.written.append((path.rsplit("/", 1)[1], body))
@@ -106,3 +112,36 @@ async def test_a_claim_that_ended_after_the_backup_ends_whatever_the_backup_says
 
     (row,) = make_map(Map(claims=[claim]), {lease: forgotten}, {uid: Term(1, LATER)})
     assert (row.verdict, row.old) == (Verdict.END, uid)
+
+
+@pytest.mark.parametrize(
+    ("term", "step"),
+    [
+        (Term(1, LATER), Step.BEHIND),
+        (Term(2, None), Step.BEHIND),
+        (Term(1, None), Step.KEEP),
+        (None, Step.KEEP),
+    ],
+    ids=["it ended", "it was bound again", "nothing more", "nothing"],
+)
+async def test_a_claim_of_which_the_ledger_knows_more_than_hub_and_backup_is_held(
+    term: Term | None, step: Step
+):
+    saved, _ = rewound()
+    hub: Any = Hub(saved)
+    archive = Archive("hub", LATER, None, (), (saved,))
+    uid = saved["metadata"]["uid"]
+    orders = await look(hub, archive, {uid: term} if term is not None else {})
+
+    assert [o.step for o in orders] == [step]
+    if step is Step.BEHIND:
+        with pytest.raises(Problem, match="nothing was written"):
+            await restore(hub, archive, orders, agreed=False)
+        await restore(hub, archive, orders, agreed=True)
+        ((path, written),) = hub.written
+        assert (path, written["status"]["allocation"]) == ("status", saved["status"]["allocation"])
+        assert written["status"]["origin"]["uid"] == uid
+        hub.live = {**saved, "status": written["status"]}
+        assert [o.step for o in await look(hub, archive, {uid: term} if term else {})] == [
+            Step.KEEP
+        ]

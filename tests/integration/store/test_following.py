@@ -1,4 +1,4 @@
-"""A hub that is older than the ledger reports silences and downtimes anew: the ledger stays one that can be read."""
+"""A hub that is older than the ledger reports ends, silences and downtimes anew: the ledger stays one that can be read."""
 
 from dataclasses import replace
 
@@ -129,3 +129,36 @@ async def test_a_downtime_whose_end_says_another_number_of_gpus_ends_with_the_bi
     )
 
     assert found == [(5, 30), (30, 71)]
+
+
+def freed(claim: GpuClaim, after_ms: int) -> GpuClaim:
+    """The claim with its release done."""
+    return with_status(claim, claim_status.released(claim, at(after_ms)))
+
+
+async def test_a_claim_that_ended_and_is_bound_again_by_the_hub_keeps_its_first_end(url: str):
+    first = ended(bound(), 10)
+    again = ended(bound(), 50)
+    history = (bound(), first, freed(first, 20), bound(), again, freed(again, 60))
+
+    assert await told(url, *history, kind=EntryKind.BOUND) == [(0, 10)]
+
+
+async def test_a_release_that_the_hub_begins_again_lasts_without_a_gap(url: str):
+    again = ended(bound(), 50)
+    history = (bound(), ended(bound(), 10), bound(), again, freed(again, 60))
+
+    assert await told(url, *history, kind=EntryKind.RELEASING) == [(10, 50), (50, 60)]
+
+
+async def test_a_silence_that_is_older_than_the_last_one_is_never_news(url: str):
+    found = await told(url, silent((20, None)), silent((5, None)), silent((5, 50)), silent((5, 50)))
+
+    assert found == [(20, 50)]
+
+
+async def test_a_hub_from_the_middle_of_a_release_ends_it_no_second_time(url: str):
+    going = ended(bound(), 10)
+    history = (going, freed(going, 20), going, freed(going, 60))
+
+    assert await told(url, *history, kind=EntryKind.RELEASING) == [(10, 20)]
