@@ -33,7 +33,7 @@ def entry_of(row: Row[Any]) -> Entry:
     return Entry(row.seq, fact, row.previous_hash)
 
 
-def last_bill(claim_uid: ClaimUID) -> Select[tuple[int | None, int | None]]:
+def last_bill(claim_uid: ClaimUID) -> Select[int | None, int | None]:
     """Return the question until when a claim was billed, and for which reservation last; None if it never was."""
     ended = case((entries.c.type == EntryType.CLOSE, entries.c.at_ms))
     found = select(func.max(ended), func.max(entries.c.sequence))

@@ -80,7 +80,7 @@ class SqlLedger:
             raise LedgerConflict(f"no new binds until the ledger is looked at: {self.conflict}")
 
         def write(connection: Connection) -> Millis:
-            ended, last = connection.execute(last_bill(claim_uid)).one().tuple()
+            ended, last = connection.execute(last_bill(claim_uid)).one()
             if last is not None and sequence <= last:
                 raise LedgerConflict(_known(claim_uid, sequence, last))
             begins = max(at_ms, ended if ended is not None else at_ms)

@@ -10,8 +10,9 @@ from typing import TypeVar
 from sublet.api.downtime import MOST_DOWNTIMES, Downtime
 from sublet.api.gpuclaim import ClaimStatus
 from sublet.api.outage import MOST_OUTAGES, Outage
+from sublet.api.times import Millis
 
-T = TypeVar("T", Outage, Downtime)
+T = TypeVar("T", bound=Outage | Downtime)
 
 
 def caught_up(
@@ -38,13 +39,15 @@ def caught_up(
 
 
 def _joined(ours: Sequence[T], ledgers: Sequence[T], most: int) -> tuple[T, ...]:
-    known = {(x.sequence, x.lease_uid, x.from_time): x for x in ledgers}
+    known: dict[tuple[int, str, Millis], T] = {
+        (x.sequence, x.lease_uid, x.from_time): x for x in ledgers
+    }
     joined: list[T] = []
     for each in ours:
         theirs = known.pop((each.sequence, each.lease_uid, each.from_time), None)
         is_over = theirs is not None and theirs.until_time is not None
         joined.append(theirs if theirs is not None and is_over else each)
-    found: list[T] = sorted((*joined, *known.values()), key=lambda x: x.from_time)
+    found: list[T] = sorted([*joined, *known.values()], key=lambda x: x.from_time)
     closed = [i for i, each in enumerate(found) if each.until_time is not None]
     dropped = set(closed[: max(0, len(found) - most)])
     return tuple(each for i, each in enumerate(found) if i not in dropped)
