@@ -39,6 +39,7 @@ from sublet.hub.feeders import (
     first_list,
     sweep_forever,
 )
+from sublet.hub.held import Held
 from sublet.hub.in_cluster import HubIdentity
 from sublet.hub.leader import Leadership
 from sublet.hub.lease_lists import HubLeaseLists
@@ -171,6 +172,12 @@ class Operator:
         self.aftermath = Aftermath(
             self.tools, self.state.claims.sought, self.fleet.connection, self.batcher.mark
         )
+        self.held = Held(
+            self.claims,
+            lambda: tuple(self.state.claims.restored.values()),
+            self.clock,
+            self.batcher.mark,
+        )
         self.teller = ClaimTeller(
             self.state, self.claims, self.events, self.clock, Detail(settings.refusal_detail)
         )
@@ -187,6 +194,7 @@ class Operator:
             adoption=self.adoption,
             drift=self.drift,
             aftermath=self.aftermath,
+            held=self.held,
             own=self.own,
             batcher=self.batcher,
             clock=self.clock,
@@ -244,6 +252,7 @@ class Operator:
         await self.adoption.close()
         await self.drift.close()
         await self.aftermath.close()
+        await self.held.close()
         await self.bookkeeper.close()
         await self.own.close()
         await self.ledger.close()
@@ -330,6 +339,7 @@ class Operator:
             claims=self.claims,
             cluster=self.fleet.cluster,
             lease=self.state.leases.get,
+            leases=self.state.leases.all,
             class_=self.state.classes.named,
             slots=slots_of,
             promises=Promises(),

@@ -91,6 +91,7 @@ def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any
         claims=hub,
         cluster=clusters.get,
         lease=leases.get,
+        leases=leases.values,
         class_=lambda _: None,
         slots=lambda _: Slots(4),
         clock=SimpleNamespace(now_ms=lambda: NOW + 10**9),

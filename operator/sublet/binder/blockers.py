@@ -1,5 +1,6 @@
 """What a release that hangs waits for, in words for the claim's conditions: who blocks, since when, and the ways out."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from sublet.api.claim_status import allocation_of
@@ -10,6 +11,7 @@ from sublet.api.ids import LeaseUID
 from sublet.api.move_status import all_nodes
 from sublet.api.times import Millis, format_instant
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
+from sublet.binder.sites import successors_of
 from sublet.book.holdings import RELEASE_MS
 
 _POD_WAIT_SECONDS: Final = 1.0
@@ -23,13 +25,14 @@ def words(claim: GpuClaim, reason: Exception, tools: Tools) -> str:
         return text
     if not isinstance(reason, ClusterSilent | ClusterRefuses | StillThere):
         return text
-    silent = _silences(claim, tools)
-    if isinstance(reason, StillThere) and not (silent or _lasts(claim, reason, tools)):
+    silent, gone = _silences(claim, tools), _gone(claim, tools)
+    if isinstance(reason, StillThere) and not (silent or gone or _lasts(claim, reason, tools)):
         return text
     billed = allocation_of(claim).bound_time is not None
     stopped = f"; the meter stopped at {format_instant(release.release_time)}" if billed else ""
-    since = f" ({', '.join(silent)})" if silent else ""
-    return f"{text}{since}{stopped}; {_way_out(claim)}"
+    lost = [f"its GpuLease, {uid}, isn't on the hub" for uid in gone]
+    since = f" ({', '.join([*silent, *lost])})" if silent or lost else ""
+    return f"{text}{since}{stopped}; {_way_out(claim, gone)}"
 
 
 def _lasts(claim: GpuClaim, reason: StillThere, tools: Tools) -> bool:
@@ -51,6 +54,17 @@ def _silences(claim: GpuClaim, tools: Tools) -> list[str]:
     ]
 
 
+def _gone(claim: GpuClaim, tools: Tools) -> dict[str, str]:
+    """Return the leases of the claim that are gone from the hub, and in whose place none was made: UID -> alias."""
+    places = all_nodes(claim)
+    served = successors_of(places, tools)
+    return {
+        p.lease_uid: p.lease
+        for p in places
+        if p.lease_uid not in served and tools.lease(LeaseUID(p.lease_uid)) is None
+    }
+
+
 def _silent_since(lease: GpuLease) -> Millis | None:
     said = find_condition(lease.status.conditions, "Reachable")
     if said is None or said.status is Status.TRUE:
@@ -58,7 +72,7 @@ def _silent_since(lease: GpuLease) -> Millis | None:
     return lease.status.last_seen_time or said.last_transition_time
 
 
-def _way_out(claim: GpuClaim) -> str:
+def _way_out(claim: GpuClaim, gone: Mapping[str, str]) -> str:
     word = claim.spec.force_release
     if word is not None and word.claim_uid != claim.metadata.own_uid:
         return (
@@ -67,4 +81,10 @@ def _way_out(claim: GpuClaim) -> str:
     final = claim.status.release is not None and claim.status.release.cause.is_final
     if word is not None and not final and claim.metadata.deletion_timestamp is None:
         return "forceRelease counts once the claim is deleted"
+    if gone:
+        aliases = " and ".join(sorted(set(gone.values())))
+        return (
+            f"the platform team restores and adopts it, or makes a lease with alias {aliases} for the same cluster, and the "
+            "release goes on; or lets the claim go by its forceRelease"
+        )
     return "if that lasts, the platform team lets the claim go by its forceRelease, or declares the lease lost"

@@ -14,12 +14,15 @@ from sublet.api.common import is_true
 from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID
+from sublet.api.kinds import LEASES
 from sublet.api.last_word import Leftover
 from sublet.api.move_status import all_nodes
+from sublet.api.origin import former_uid
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
 from sublet.binder.release import finish, release
+from sublet.binder.sites import successors_of
 from sublet.book.inventory import Reach
 
 _HUNG: Final = (ClusterSilent, ClusterRefuses, StillThere)
@@ -66,9 +69,10 @@ async def release_by_all_means(claim: GpuClaim, tools: Tools) -> GpuClaim | None
 
 def _known_silent(claim: GpuClaim, tools: Tools) -> str:
     """Return a lease of the claim whose cluster is known not to answer now, empty if there is none."""
-    leases = {p.lease_uid: p.lease for p in all_nodes(claim)}
+    leases = {LeaseUID(p.lease_uid): p.lease for p in all_nodes(claim)}
+    successors = successors_of(all_nodes(claim), tools)
     for uid, alias in sorted(leases.items()):
-        cluster, lease = tools.cluster(LeaseUID(uid)), tools.lease(LeaseUID(uid))
+        cluster, lease = successors.get(uid, (tools.cluster(uid), tools.lease(uid)))
         known_lost = lease is not None and lease.is_lost
         if not known_lost and (cluster is None or cluster.facts.reach is not Reach.REACHABLE):
             return alias
@@ -81,12 +85,22 @@ async def _let_go(claim: GpuClaim, why: str, tools: Tools) -> GpuClaim | None:
     held = {p.lease_uid: p.lease for p in all_nodes(claim)}
     for uid in sorted(held):
         lease = tools.lease(LeaseUID(uid))
-        if lease is None:
+        if lease is not None:
+            await tools.lists.leave(lease, leftover_of(claim, uid, by, now))
+        elif await _is_on_hub(uid, tools):
             raise ClusterSilent(held[uid])
-        await tools.lists.leave(lease, leftover_of(claim, uid, by, now))
     tools.events.note(claim, EventReason.RELEASE_FORCED, _words(claim, by, why))
     claim = await tools.claims.write_status(claim, claim_status.released(claim, now))
     return await finish(claim, tools)
+
+
+async def _is_on_hub(lease_uid: str, tools: Tools) -> bool:
+    """Look live whether the hub has a lease that isn't served, as it waits to be adopted: it will list what is left.
+
+    Of one that is gone nothing can be listed: its nodes keep its mark and the claim's entry, and nobody sells them.
+    """
+    found = (await tools.hub.get(LEASES.path()))["items"]
+    return any(former_uid(each) == lease_uid for each in found)
 
 
 def _words(claim: GpuClaim, by: str, why: str) -> str:

@@ -78,7 +78,7 @@ async def vacate(sites: Sequence[Site], kept: Sequence[Site], guard: Guard) -> N
 
 async def _give_back(claim: GpuClaim, left: Leaving, tools: Tools, guard: Guard) -> GpuClaim:
     kept = sites_of(claim, tools, move_status.held_nodes(claim))
-    sites, silent = reachable_sites(claim, tools, left.placements)
+    sites, silent = reachable_sites(claim, tools, left.placements, leaving=True)
     await vacate(sites, kept, guard)
     if silent:
         raise ClusterSilent(silent[0])

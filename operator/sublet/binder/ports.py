@@ -1,6 +1,6 @@
 """What the binder needs from the rest of the operator, as small interfaces."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -59,6 +59,8 @@ class Tools:
     cluster: Callable[[LeaseUID], LeasedCluster | None]
     """A lease's connection, None while nothing may be written there."""
     lease: Callable[[LeaseUID], GpuLease | None]
+    leases: Callable[[], Iterable[GpuLease]]
+    """All leases that are served."""
     class_: Callable[[str], GpuClass | None]
     slots: Callable[[LeaseUID], Slots]
     promises: Promises

@@ -98,7 +98,7 @@ async def finish(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
 async def _vacate(claim: GpuClaim, tools: Tools, guard: Guard) -> list[Site]:
     """Shut the tenant out of every cluster and wait for the last pod; ClusterSilent if one can't be asked."""
     await guard()
-    sites, silent = reachable_sites(claim, tools, all_nodes(claim))
+    sites, silent = reachable_sites(claim, tools, all_nodes(claim), leaving=True)
     await all_of(shut_out(site) for site in sites)
     if silent:
         raise ClusterSilent(silent[0])

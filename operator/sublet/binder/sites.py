@@ -1,6 +1,6 @@
 """A claim's nodes by leased cluster and namespace: one token and one kubeconfig context for each."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from sublet.binder.namespace import Home, common_access
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Tools
 from sublet.binder.slots import Slots, Urgency
 from sublet.fleet.cluster import LeasedCluster
-from sublet.fleet.nodebook import GPU
+from sublet.fleet.nodebook import GPU, LEASE_LABEL
 from sublet.kube.errors import (
     ApiError,
     Forbidden,
@@ -80,15 +80,20 @@ def refuse_lost(tools: Tools, places: Iterable[PlacedNode]) -> None:
 
 
 def reachable_sites(
-    claim: GpuClaim, tools: Tools, places: Iterable[PlacedNode]
+    claim: GpuClaim, tools: Tools, places: Iterable[PlacedNode], *, leaving: bool = False
 ) -> tuple[list[Site], list[str]]:
-    """Return the sites of these nodes that can be written to, and the aliases of leases that can't; lost ones are neither."""
+    """Return the sites of these nodes that can be written to, and the aliases of leases that can't; lost ones are neither.
+
+    `leaving`: the nodes are to be left, and of a lease that is gone from the hub its successor serves.
+    """
     sequence = allocation_of(claim).sequence
     by_home: dict[tuple[str, int], list[Berth]] = {}  # (cluster UID, reservation) -> nodes
     silent: list[str] = []
-    for place in sorted(places, key=lambda p: (p.lease, p.node)):
+    places = sorted(places, key=lambda p: (p.lease, p.node))
+    successors = successors_of(places, tools) if leaving else {}
+    for place in places:
         uid = LeaseUID(place.lease_uid)
-        cluster, lease = tools.cluster(uid), tools.lease(uid)
+        cluster, lease = successors.get(uid, (tools.cluster(uid), tools.lease(uid)))
         if lease is not None and lease.is_lost:
             continue  # nobody waits for it; what is left there is cleaned if it comes back
         if cluster is None or lease is None:
@@ -98,6 +103,36 @@ def reachable_sites(
             by_home.setdefault(key, []).append(Berth(place, lease, cluster))
     sites = [_site(claim, home, tools, berths) for (_, home), berths in by_home.items()]
     return sites, silent
+
+
+def successors_of(
+    places: Collection[PlacedNode], tools: Tools
+) -> Mapping[LeaseUID, tuple[LeasedCluster, GpuLease]]:
+    """Return, of leases that are gone from the hub, the lease that was made again in the place of each: old UID -> it.
+
+    It has the old one's alias, which only the platform team gives, and its cluster shows one of the very nodes by UID,
+    under the old lease's mark: so it leads to the same cluster. Whatever is done through it is looked at live.
+    """
+    found: dict[LeaseUID, tuple[LeasedCluster, GpuLease]] = {}
+    gone = [p for p in places if tools.lease(LeaseUID(p.lease_uid)) is None]
+    for lease in tools.leases() if gone else ():
+        cluster = tools.cluster(LeaseUID(lease.metadata.uid))
+        if cluster is None or lease.is_lost:
+            continue
+        for place in gone:
+            if place.lease == lease.spec.tenant_alias and _shows(cluster, place):
+                found[LeaseUID(place.lease_uid)] = cluster, lease
+    return found
+
+
+def _shows(cluster: LeasedCluster, place: PlacedNode) -> bool:
+    """Say whether a cluster has this very node, as its lease marked it."""
+    node = cluster.node(NodeName(place.node))
+    return (
+        node is not None
+        and node.metadata.uid == place.node_uid
+        and node.metadata.labels.get(LEASE_LABEL) == place.lease_uid
+    )
 
 
 def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> Site:

@@ -32,6 +32,7 @@ from sublet.hub.aftermath import Aftermath
 from sublet.hub.assumed import assume, assume_move, is_before
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
+from sublet.hub.held import Held
 from sublet.hub.in_cluster import HubIdentity
 from sublet.hub.meter import ClaimMeter, needs_meter
 from sublet.hub.recorder import Recorder
@@ -66,6 +67,7 @@ class Loop:
         adoption: Adoption,
         drift: Drift,
         aftermath: Aftermath,
+        held: Held,
         own: HubIdentity,
         batcher: Batcher,
         clock: Clock,
@@ -86,6 +88,7 @@ class Loop:
         self._adoption = adoption
         self._drift = drift
         self._aftermath = aftermath
+        self._held = held
         self._own = own
         self._batcher = batcher
         self._clock = clock
@@ -141,6 +144,7 @@ class Loop:
         self._drift.tend(self._state.leases.all())
         sayings += self._of_drift(made)
         self._aftermath.tend(self._state.leases.all())
+        self._held.tend()
         self._bookkeeper.tend(restless)
         self._accounts.tend(view.tenants)
         if len(view.busy) > _SURGE_CLAIMS:
@@ -329,6 +333,7 @@ class Loop:
             self._fleet.due_ms,
             self._drift.due_ms,
             self._aftermath.due_ms,
+            self._held.due_ms,
             unknown,
             self._unrest.next_renewal_ms(),
             *expiring,

@@ -45,6 +45,8 @@ class Shelf(Generic[K]):
         known = self._items.get(self._known_as.get(own_uid, own_uid))
         if known is not None and not _is_newer(str(meta.get("resourceVersion")), known.metadata):
             return known  # most events are echoes of our own writes: not parsed again
+        if self._is_late(own_uid, str(meta.get("resourceVersion"))):
+            return None
         key = (
             f"{meta['namespace']}/{meta['name']}"
             if meta.get("namespace")
@@ -64,7 +66,7 @@ class Shelf(Generic[K]):
             return None
         origin, is_new = getattr(item.status, "origin", None), not body.get("status")
         if awaits_adoption(item.metadata, origin, is_new=is_new):
-            self.restored[own_uid] = item
+            self._hold(item)
             return item
         self.restored.pop(own_uid, None)
         if self._is_twin(item):
@@ -87,7 +89,12 @@ class Shelf(Generic[K]):
 
     def put(self, item: K) -> None:
         """Take a parsed object, unless a newer one is there."""
-        meta = item.metadata
+        meta, origin = item.metadata, getattr(item.status, "origin", None)
+        if self._is_late(meta.own_uid, meta.resource_version):
+            return
+        if origin is not None and awaits_adoption(meta, origin, is_new=False):
+            self._hold(item)
+            return
         old = self._items.get(meta.uid)
         if old is not None and not _is_newer(meta.resource_version, old.metadata):
             return
@@ -100,6 +107,20 @@ class Shelf(Generic[K]):
         self._items[meta.uid] = item
         self._by_key[meta.key] = meta.uid
         self._note(meta.uid)
+        self._changed()
+
+    def _is_late(self, own_uid: str, version: str) -> bool:
+        """Say whether a version of an object is older than the one that waits to be adopted."""
+        held = self.restored.get(own_uid)
+        return held is not None and not _is_newer(version, held.metadata)
+
+    def _hold(self, item: K) -> None:
+        """Keep an object that waits to be adopted, and let go of what it was planned as, if a restore took it back."""
+        own_uid = item.metadata.own_uid
+        was = self._items.get(self._known_as.get(own_uid, own_uid))
+        if was is not None and was.metadata.own_uid == own_uid:
+            self.drop(own_uid)
+        self.restored[own_uid] = item
         self._changed()
 
     def drop(self, uid: str) -> None:

@@ -46,7 +46,7 @@ class LedgerPort(Protocol):
 
         The first writer wins: a later call for the same claim and sequence returns the first instant, so that a
         restart (or a second operator on the same store) reuses it. Raises LedgerUnavailable, and LedgerConflict
-        while one stands.
+        while one stands, or if by the ledger this reservation was handed over before.
         """
 
     async def append(

@@ -21,6 +21,7 @@ from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.usage import By, Usage, rounded, usage
 from sublet.pages.desk import desk_page
 from sublet.serve.books import LedgerBooks
+from sublet.serve.last_terms import last_terms
 from sublet.serve.ports import Observed
 from sublet.store.sql import SqlLedger
 from sublet.store.trail import SqlTrail
@@ -104,19 +105,9 @@ class Admin:
 
     async def _open(self, _: web.Request) -> web.Response:
         """Answer of each claim that was ever billed with which reservation last, and to when; without an end it still is."""
-        last: dict[str, tuple[int, bool, int]] = {}  # claim UID -> (reservation, is open, end)
-        for each in await self._books.intervals():
-            if each.kind is EntryKind.BOUND:
-                found = (each.sequence, each.end_ms is None, each.end_ms or 0)
-                last[each.claim_uid] = max(found, last.get(each.claim_uid, found))
-        return web.json_response(
-            {
-                "claims": {
-                    uid: {"sequence": seq, "end": None if is_open else format_instant(Millis(end))}
-                    for uid, (seq, is_open, end) in sorted(last.items())
-                }
-            }
-        )
+        found = await self._books.intervals()
+        causes = {x.price_hash for x in found if x.kind is EntryKind.DOWNTIME}
+        return web.json_response(last_terms(found, await self._ledger.read_terms(sorted(causes))))
 
     async def _entries(self, request: web.Request) -> web.Response:
         """Show the lines after one, a page of them, with the texts of their hashes; no line: that was the last."""

@@ -14,6 +14,7 @@ from sublet.ledger.audit import AuditLine, AuditRecord
 from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, Fact, line_hash
 from sublet.ledger.port import Disagreement, LedgerConflict
 from sublet.ledger.texts.adjustment import Adjustment
+from sublet.store.following import Following
 from sublet.store.rows import audit_row, entry_of, row_of
 from sublet.store.tables import audit, entries, terms
 
@@ -49,13 +50,15 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
     """Append in order; return how many lines of each order were new. Raises LedgerConflict."""
     numbered = [([(f.id, f) for f in o.facts], o.texts) for o in orders]
     known = _known(connection, [id_ for facts, _ in numbered for id_, _ in facts])
-    seq, head = head_of(connection)
-    rows: list[tuple[Any, ...]] = []
+    following = Following(
+        connection, (f for facts, _ in numbered for id_, f in facts if id_ not in known)
+    )
+    lines = _Lines(*head_of(connection))
     counts = []
     said = [record for order in orders for record in order.records]
     for facts, texts in numbered:
         keep_texts(connection, texts)
-        before = len(rows)
+        before = len(lines.rows)
         for id_, fact in facts:
             content = fact.content
             if id_ in known:
@@ -67,17 +70,34 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
                         Disagreement(fact.claim_uid, line, there, content),
                     )
                 continue
-            seq += 1
-            hash_ = line_hash(head, seq, id_, content, fact.source_version)
-            rows.append(row_of(Entry(seq, fact, head), id_, hash_))
-            known[id_], head = (seq, content), hash_
+            for line in following.fit(fact):
+                its_id, its_content = (id_, content) if line is fact else (line.id, line.content)
+                known[its_id] = lines.add(line, its_id, its_content)
             if fact.kind is EntryKind.ADJUSTMENT and fact.price_hash in texts:
                 said.append(_adjusted(fact, texts[fact.price_hash]))
-        counts.append(len(rows) - before)
-    insert_entries(connection, rows)
+        for line in following.ends(dict(facts)):
+            known[line.id] = lines.add(line, line.id, line.content)
+        counts.append(len(lines.rows) - before)
+    insert_entries(connection, lines.rows)
     if said:
         append_records(connection, said)
     return counts
+
+
+class _Lines:
+    """Rows of new lines, each joined to the one before it."""
+
+    def __init__(self, seq: int, head: str) -> None:
+        self._seq, self._head = seq, head
+        self.rows: list[tuple[Any, ...]] = []
+
+    def add(self, fact: Fact, id_: str, content: str) -> tuple[int, str]:
+        """Add a line; return its number and its content."""
+        self._seq += 1
+        hash_ = line_hash(self._head, self._seq, id_, content, fact.source_version)
+        self.rows.append(row_of(Entry(self._seq, fact, self._head), id_, hash_))
+        self._head = hash_
+        return self._seq, content
 
 
 def insert_entries(connection: Connection, rows: list[tuple[Any, ...]]) -> None:

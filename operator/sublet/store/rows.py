@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, case, func, select
 
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
@@ -33,10 +33,11 @@ def entry_of(row: Row[Any]) -> Entry:
     return Entry(row.seq, fact, row.previous_hash)
 
 
-def last_end(claim_uid: ClaimUID) -> Select[tuple[int | None]]:
-    """Return the question until when a claim was billed; None if it never was."""
-    billed = (entries.c.claim_uid == claim_uid, entries.c.kind == EntryKind.BOUND)
-    return select(func.max(entries.c.at_ms)).where(*billed, entries.c.type == EntryType.CLOSE)
+def last_bill(claim_uid: ClaimUID) -> Select[int | None, int | None]:
+    """Return the question until when a claim was billed, and for which reservation last; None if it never was."""
+    ended = case((entries.c.type == EntryType.CLOSE, entries.c.at_ms))
+    found = select(func.max(ended), func.max(entries.c.sequence))
+    return found.where(entries.c.claim_uid == claim_uid, entries.c.kind == EntryKind.BOUND)
 
 
 def stored_of(row: Row[Any]) -> Stored:

@@ -21,7 +21,7 @@ from sublet.ledger.entry import Entry, Fact
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.store.appending import BATCH, Order, append_all, head_of, insert
 from sublet.store.database import check_schema, migrate, open_engine
-from sublet.store.rows import entry_of, last_end, stored_of
+from sublet.store.rows import entry_of, last_bill, stored_of
 from sublet.store.tables import entries, intents, terms
 from sublet.store.troubles import gap, put_back, unavailable
 from sublet.store.worker import Worker
@@ -73,13 +73,16 @@ class SqlLedger:
     async def intend_bound(self, claim_uid: ClaimUID, sequence: int, at_ms: Millis) -> Millis:
         """Record from when a claim will be billed; the first writer's instant is returned to all.
 
-        Never before the claim's last bill ended: a clock that went back would bill that time twice. Raises LedgerConflict while a conflict stands: what can't be billed must not begin.
+        Never before the claim's last bill ended: a clock that went back would bill that time twice. Raises LedgerConflict while a conflict stands: what can't be billed must not begin;
+        and for a reservation that was handed over by the ledger, which a hub that was put back to an older state would bind again.
         """
         if self.conflict is not None:
             raise LedgerConflict(f"no new binds until the ledger is looked at: {self.conflict}")
 
         def write(connection: Connection) -> Millis:
-            ended = connection.execute(last_end(claim_uid)).scalar()
+            ended, last = connection.execute(last_bill(claim_uid)).one()
+            if last is not None and sequence <= last:
+                raise LedgerConflict(_known(claim_uid, sequence, last))
             begins = max(at_ms, ended if ended is not None else at_ms)
             row = {"claim_uid": claim_uid, "sequence": sequence, "at_ms": begins}
             connection.execute(insert(connection, intents).values(row).on_conflict_do_nothing())
@@ -291,6 +294,13 @@ def check_whole(connection: Connection) -> None:
             raise gap(expected)
         expected += 1
     raise AssertionError("unreachable")
+
+
+def _known(claim_uid: ClaimUID, sequence: int, last: int) -> str:
+    return (
+        f"by the ledger reservation {last} of this claim ({claim_uid}) was handed over before, so that {sequence} can't be: the "
+        "hub is older than the ledger; restore a newer backup of it, or delete the claim and make it anew"
+    )
 
 
 def _fail(done: asyncio.Future[int], error: Exception) -> None:

@@ -26,7 +26,7 @@ async def filled(url: str, claims: tuple[str, ...] = ("a", "b")) -> None:
     ledger = SqlLedger(url)
     await ledger.append([fact(c) for c in claims], TEXTS)
     await ledger.append([fact(claims[0], 9, type_=EntryType.CLOSE), mark("west", 7, 16)], {})
-    await ledger.intend_bound(ClaimUID(claims[0]), 1, Millis(5))
+    await ledger.intend_bound(ClaimUID(claims[0]), 2, Millis(5))
     await SqlTrail(ledger).record([record(c) for c in claims])
     outbox = SqlOutbox(ledger)
     await outbox.notify([News("claim.ending", claims[0], Millis(8), {"reason": "EndsWithin1Hour"})])

@@ -99,6 +99,21 @@ async def test_a_clock_that_went_back_bills_no_time_twice(url: str):
     await ledger.close()
 
 
+async def test_a_reservation_that_was_billed_is_never_handed_over_again(url: str):
+    ledger = SqlLedger(url)
+    assert await ledger.intend_bound(ClaimUID("a"), 1, Millis(100)) == 100
+    await ledger.append([fact("a", 100)], {})
+
+    with pytest.raises(LedgerConflict, match="the hub is older than the ledger"):
+        await ledger.intend_bound(ClaimUID("a"), 1, Millis(900))
+    await ledger.append([fact("a", 500, type_=EntryType.CLOSE)], {})
+    with pytest.raises(LedgerConflict, match="the hub is older than the ledger"):
+        await ledger.intend_bound(ClaimUID("a"), 1, Millis(900))
+    assert await ledger.intend_bound(ClaimUID("a"), 2, Millis(900)) == 900
+    assert await ledger.intend_bound(ClaimUID("b"), 1, Millis(900)) == 900
+    await ledger.close()
+
+
 async def test_two_writers_at_once_make_one_chain(url: str):
     ledgers = [SqlLedger(url), SqlLedger(url)]
     await asyncio.gather(*(ledger.start() for ledger in ledgers[:1]))

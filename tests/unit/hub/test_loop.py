@@ -40,6 +40,7 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
         adoption=nobody,
         drift=nobody,
         aftermath=nobody,
+        held=nobody,
         own=nobody,
         batcher=batcher,
         clock=clock,
@@ -88,7 +89,7 @@ class Recording:
         self.busy |= {decision.claim_uid}
         return True
 
-    def tend(self, item: Any) -> bool:
+    def tend(self, item: Any = None) -> bool:
         if isinstance(item, GpuClaim):
             self.tended.append(item.metadata.name)
         return False
@@ -153,6 +154,7 @@ def running() -> tuple[Loop, HubState, Recording]:
         adoption=told,
         drift=told,
         aftermath=told,
+        held=told,
         own=told,
         batcher=batcher,
         clock=clock,

@@ -3,7 +3,7 @@
 from sublet.api.origin import RESTORED
 from sublet.hub.state import HubState
 from tests.builders.api import as_claim, claim, uid_of
-from tests.builders.restored import adopted, on_the_wire, restored
+from tests.builders.restored import adopted, on_the_wire, parsed, restored
 
 SAVED = on_the_wire(as_claim())
 OLD, NEW = SAVED["metadata"]["uid"], uid_of("new")
@@ -93,6 +93,29 @@ def test_a_namesake_that_is_made_later_is_somebody_new():
     hub.claims.take(on_the_wire(as_claim(claim(), uid=uid_of("later"), resourceVersion="90")))
 
     assert [c.metadata.uid for c in hub.claims.all()] == [uid_of("later")]
+
+
+def test_what_a_restore_took_back_on_a_rewound_hub_is_let_go_of_and_held():
+    again = {**restored(SAVED), "metadata": {**SAVED["metadata"], "resourceVersion": "50"}}
+    hub = state()
+    hub.claims.take({**SAVED, "metadata": {**SAVED["metadata"], "resourceVersion": "40"}})
+    followed = hub.claims.follow()
+    followed.clear()
+    hub.claims.take(again)
+
+    assert (hub.claims.all(), list(hub.claims.restored)) == ((), [OLD])
+    assert followed == {OLD}
+    late = {**SAVED, "metadata": {**SAVED["metadata"], "resourceVersion": "45"}}
+    hub.claims.take(late)
+    hub.claims.put(as_claim(resourceVersion="45"))
+    assert hub.claims.all() == ()
+
+
+def test_the_answer_of_a_write_that_shows_a_held_object_makes_it_no_planned_one():
+    hub = state()
+    hub.claims.put(parsed(restored(SAVED)))
+
+    assert (hub.claims.all(), list(hub.claims.restored)) == ((), [NEW])
 
 
 def test_it_is_found_by_the_uid_that_it_had_where_what_it_holds_counts():

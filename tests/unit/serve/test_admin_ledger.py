@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestServer
 
+from sublet.api.downtime import Downtime, DowntimeCause
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.outage import Outage
 from sublet.api.times import Millis
 from sublet.cli.admin import fetch
 from sublet.cli.keeping.books import last_terms
@@ -14,12 +16,14 @@ from sublet.cli.problems import Problem
 from sublet.cli.verify_ledger import AdminLedger
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.interval import Interval
+from sublet.ledger.texts.evidence import Evidence
 from sublet.serve import admin
 from sublet.serve.admin import Admin
 from tests.builders.worlds import bound_claim, sound_world
 
 ENTRIES = sound_world(*(bound_claim(f"c{i}", on=i % 4) for i in range(5))).ledger.entries
 PRICE = ENTRIES[0].fact.price_hash
+WHY = Evidence(cause=DowntimeCause.GPUS_MISSING)
 
 
 class Store:
@@ -29,7 +33,9 @@ class Store:
         return list(ENTRIES[after_seq:])[:limit]
 
     async def read_terms(self, hashes):
-        return {h: "{}" for h in hashes if h == PRICE}
+        return {h: "{}" for h in hashes if h == PRICE} | {
+            h: WHY.text for h in hashes if h == WHY.hash
+        }
 
 
 class Intervals:
@@ -39,13 +45,16 @@ class Intervals:
         def one(uid: str, sequence: int, kind: EntryKind, end_ms: int | None) -> Interval:
             end = Millis(end_ms) if end_ms is not None else None
             of = (ClaimUID(uid), sequence, TenantUID("t"), LeaseUID("l"), kind)
-            return Interval(*of, 8, Millis(5), end, "p", "g")
+            return Interval(*of, 8, Millis(5), end, WHY.hash, "g")
 
         return [
             one("moved", 1, EntryKind.BOUND, 10),
             one("moved", 2, EntryKind.BOUND, None),
             one("over", 1, EntryKind.BOUND, 20),
             one("over", 1, EntryKind.RELEASING, None),
+            one("moved", 1, EntryKind.DISPUTED, 7),
+            one("moved", 2, EntryKind.DISPUTED, None),
+            one("over", 1, EntryKind.DOWNTIME, 9),
         ]
 
 
@@ -71,7 +80,13 @@ async def test_each_claims_last_reservation_is_told_with_its_end():
     async with TestServer(Admin(nobody, Store(), books, nobody, last_pass=nobody).app()) as server:
         found = await last_terms(str(server.make_url("/")).rstrip("/"))
 
-    assert found == {"moved": Term(2, None), "over": Term(1, Millis(20))}
+    times = {"lease_uid": "l", "gpus": 8, "from_time": Millis(5)}
+    silent = Outage(sequence=2, **times)
+    down = Downtime(sequence=1, **times, until_time=Millis(9), cause=WHY.cause)
+    assert found == {
+        "moved": Term(2, None, outages=(silent,)),
+        "over": Term(1, Millis(20), downtimes=(down,)),
+    }
 
 
 async def test_a_line_number_that_is_none_is_refused():

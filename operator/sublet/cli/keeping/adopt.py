@@ -12,13 +12,14 @@ from typing import Any, Final
 from sublet.api import claim_status
 from sublet.api.common import Condition, Status
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim, Release
-from sublet.api.gpulease import GpuLease
+from sublet.api.gpulease import GpuLease, LeaseStatus
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, LEASES, TENANTS
 from sublet.api.origin import ADOPTED
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.cli.connect import Cluster
+from sublet.cli.keeping.catching_up import caught_up
 from sublet.cli.keeping.mapping import Hub, Item, Row, Term, Verdict, identity_of, make_map
 from sublet.cli.keeping.possession import Possession, read_possession
 from sublet.cli.problems import Problem
@@ -79,8 +80,13 @@ def adopted_status(row: Row, word: Word, *, is_billed: bool) -> Any:
     said = origin.model_copy(update={"adopted_time": word.at_ms, "adopted_by": word.by[:1024]})
     update = {"origin": said, "conditions": _conditions(item.status.conditions, word.at_ms)}
     status = item.status.model_copy(update=update)
+    if isinstance(status, LeaseStatus) and row.is_seen and status.last_seen_time is not None:
+        # it answered just now, whatever it did when the backup was taken
+        return status.model_copy(update={"last_seen_time": word.at_ms})
     if not isinstance(item, GpuClaim) or not isinstance(status, ClaimStatus):
         return status
+    if row.term is not None:
+        status = caught_up(status, row.term.outages, row.term.downtimes)
     claim = item.model_copy(update={"status": status})
     if row.verdict is Verdict.END:
         return _ended(claim, word.at_ms, row.release_ms, is_billed=is_billed)

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from sublet.api.downtime import Downtime
+from sublet.api.outage import Outage
 from sublet.api.times import parse_instant
 from sublet.api.wording import how_many
 from sublet.cli.admin import fetch, forwarded
@@ -37,7 +39,12 @@ async def last_terms(base: str) -> dict[str, Term]:
     """Return with which reservation each claim was billed last, by UID."""
     found = (await fetch(base, _OPEN, {}))["claims"].items()
     return {
-        uid: Term(int(x["sequence"]), parse_instant(x["end"]) if x["end"] else None)
+        uid: Term(
+            int(x["sequence"]),
+            parse_instant(x["end"]) if x["end"] else None,
+            tuple(Outage.model_validate(each) for each in x.get("outages", ())),
+            tuple(Downtime.model_validate(each) for each in x.get("downtimes", ())),
+        )
         for uid, x in found
     }
 

@@ -70,16 +70,25 @@ def restore(file: Path, place: Place, *, dry_run: bool, agreed: bool) -> None:
         archive = from_text(text)
         async with connect(place.context) as hub:
             print(f"backup of {format_instant(archive.taken_ms)}, of hub {archive.hub_uid}")
+            terms = None
             if archive.ledger is not None and not place.without_ledger:
                 async with books.endpoint(hub, place.context, where, place.admin) as base:
                     print(await books.compare(base, archive.ledger))
-            await _restore(hub, archive, dry_run=dry_run, agreed=agreed)
+                    terms = await books.last_terms(base)
+            orders = await restoring.look(hub, archive, terms)
+            await _restore(hub, archive, orders, dry_run=dry_run, agreed=agreed)
 
     run(work, what=str(file))
 
 
-async def _restore(hub: Cluster, archive: Archive, *, dry_run: bool, agreed: bool) -> None:
-    orders = await restoring.look(hub, archive)
+async def _restore(
+    hub: Cluster,
+    archive: Archive,
+    orders: list[restoring.Order],
+    *,
+    dry_run: bool,
+    agreed: bool,
+) -> None:
     restoring.show(orders)
     if dry_run:
         print("nothing was written (--dry-run)")

@@ -1,7 +1,7 @@
 """What a restore does about each object of a backup, judged by what the hub has of that name. Pure.
 
 An object with the backup's UID is the very same one, in a hub that was itself restored from an older state, or not lost
-at all: it is changed only if nothing of it is newer. One with another UID is either restored already, or somebody else's.
+at all: it is changed only if something of it is older and nothing newer. One with another UID is either restored already, or somebody else's.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sublet.api.kinds import CLASSES
-from sublet.api.origin import RESTORED, is_awaited
+from sublet.api.origin import ADOPTED, RESTORED, is_awaited
 
 Obj = Mapping[str, Any]
 
@@ -24,13 +24,15 @@ class Step(StrEnum):
     FINISH = "finish"
     """An earlier restore made it and didn't come to its status."""
     REFRESH = "refresh"
-    """It was restored from an older backup, and isn't adopted yet."""
+    """It was restored from an older backup, or not completely, and isn't adopted yet."""
     KEEP = "keep"
     """It is there, and as it was or restored already."""
     UPDATE = "update"
-    """The hub has the same object in an older state: a person decides."""
+    """The hub has the same object in an older state: a person decides, and it is held like all that is restored."""
     NEWER = "newer"
-    """The hub has the same object in a newer state: never overwritten."""
+    """The hub has the same object in a newer state, or in one that nothing shows to be older: never overwritten."""
+    BEHIND = "behind"
+    """The hub has the same claim, not older than the backup, and the ledger knows more of it: it is held as it is."""
     BARE = "bare"
     """A restore was making it when the backup was taken, and it had no status: nothing says who it was but a mark."""
     OTHER = "other"
@@ -46,7 +48,7 @@ def identity(obj: Obj) -> str:
 def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
     """Return what is to be done about one object of a backup that was taken at that instant (RFC 3339)."""
     if live is not None and live["metadata"]["uid"] == saved["metadata"]["uid"]:
-        return _same(saved, live)
+        return _same(saved, live, taken)
     if saved["kind"] != CLASSES.name and is_awaited(saved) and not saved.get("status"):
         return Step.BARE
     return Step.CREATE if live is None else _namesake(saved, live, taken)
@@ -66,15 +68,29 @@ def _namesake(saved: Obj, live: Obj, taken: str) -> Step:
     return Step.FINISH if is_new and was == identity(saved) else Step.OTHER
 
 
-def _same(saved: Obj, live: Obj) -> Step:
+def _same(saved: Obj, live: Obj, taken: str) -> Step:
     if all(live.get(part) == saved.get(part) for part in ("spec", "status")):
         return Step.KEEP
-    (generation, sequence, changed), (saved_generation, saved_sequence, saved_changed) = (
-        _age(live),
-        _age(saved),
-    )
-    is_newer = generation > saved_generation or sequence > saved_sequence or changed > saved_changed
-    return Step.NEWER if is_newer else Step.UPDATE
+    ours, theirs = _age(live), _age(saved)
+    if ours[0] > theirs[0] or ours[1] > theirs[1] or ours[2] > theirs[2]:
+        return Step.NEWER
+    origin = (live.get("status") or {}).get("origin") or {}
+    if origin and is_awaited(live):
+        is_done = origin["backupTime"] > taken or _is_as_saved(saved, live)
+        return Step.KEEP if is_done else Step.REFRESH
+    # much of a status changes without a mark of its age: of two that look the same age the hub's is believed
+    return Step.UPDATE if ours != theirs else Step.NEWER
+
+
+def _is_as_saved(saved: Obj, live: Obj) -> bool:
+    """Say whether a restored object has what the backup says, but for what tells that it is held."""
+    return live.get("spec") == saved.get("spec") and _plain(live) == _plain(saved)
+
+
+def _plain(obj: Obj) -> Obj:
+    status = obj.get("status") or {}
+    conditions = [c for c in status.get("conditions") or () if c["type"] != ADOPTED]
+    return {**{k: v for k, v in status.items() if k != "origin"}, "conditions": conditions}
 
 
 def _age(obj: Obj) -> tuple[int, int, str]:
@@ -82,7 +98,7 @@ def _age(obj: Obj) -> tuple[int, int, str]:
 
     resourceVersions don't serve: a restored etcd counts on from where it was.
     """
-    status = obj.get("status") or {}
+    status = _plain(obj)
     sequence = (status.get("allocation") or {}).get("sequence", 0)
     times = [str(c.get("lastTransitionTime", "")) for c in status.get("conditions") or ()]
     return int(obj["metadata"].get("generation", 0)), int(sequence), max(times, default=_NEVER)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sublet.api.common import ObjectMeta, is_true
+from sublet.api.downtime import Downtime
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
@@ -18,6 +19,7 @@ from sublet.api.ids import ClaimUID
 from sublet.api.kinds import CLAIMS, LEASES, TENANTS, Kind
 from sublet.api.move_status import all_nodes
 from sublet.api.origin import RESTORED, Origin
+from sublet.api.outage import Outage
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
@@ -56,6 +58,10 @@ class Row:
     note: str = ""
     release_ms: Millis | None = None
     """From when the ledger has it released, where nodes hold it still: that release goes on."""
+    term: "Term | None" = None
+    """What the ledger has of a claim last."""
+    is_seen: bool = False
+    """A lease whose cluster answered."""
 
     @property
     def key(self) -> str:
@@ -70,6 +76,9 @@ class Term:
     sequence: int
     end_ms: Millis | None
     """None while it is billed."""
+    outages: tuple[Outage, ...] = ()
+    """Beside the bill of that reservation."""
+    downtimes: tuple[Downtime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,13 @@ def make_map(
     rows += [_claim(c, seen, terms or {}) for c in hub.claims if _is_restored(c)]
     rows += [_lease(x, seen) for x in hub.leases if _is_restored(x)]
     return rows
+
+
+def is_behind(claim: GpuClaim, term: Term) -> bool:
+    """Say whether the ledger knows of a later reservation than a claim shows, or of an end that it doesn't."""
+    return term.sequence > _sequence_of(claim) or (
+        term.end_ms is not None and _is_news(claim, term)
+    )
 
 
 def strangers(hub: Hub, seen: Mapping[str, Possession]) -> Iterator[tuple[str, str, int]]:
@@ -157,9 +173,8 @@ def _lease(lease: GpuLease, seen: Mapping[str, Possession]) -> Row:
         return _with(row, Verdict.ADOPT, f"it is declared lost: {found.unseen}")
     if found.unseen:
         return _with(row, Verdict.WAIT, found.unseen)
-    return _with(
-        row, Verdict.ADOPT, f"{how_many(len(found.books), 'node', 'carries', 'carry')} its mark"
-    )
+    note = f"{how_many(len(found.books), 'node', 'carries', 'carry')} its mark"
+    return replace(_with(row, Verdict.ADOPT, note), is_seen=True)
 
 
 def _claim(claim: GpuClaim, seen: Mapping[str, Possession], terms: Mapping[str, Term]) -> Row:
@@ -170,12 +185,13 @@ def _claim(claim: GpuClaim, seen: Mapping[str, Possession], terms: Mapping[str, 
     if row.verdict is not Verdict.ADOPT:
         return row
     nodes = all_nodes(claim) if holds(claim) else ()
-    return (
+    judged = (
         _differing(row, nodes, seen)
         or (_bound_since(row, claim, term, seen) if term is not None else None)
         or _unseen(row, nodes, seen)
         or _standing(row, claim, nodes, seen, term)
     )
+    return replace(judged, term=term)
 
 
 def _differing(

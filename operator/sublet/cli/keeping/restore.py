@@ -1,7 +1,8 @@
 """`sublet restore FILE`: makes what a backup holds again on the hub, and nothing twice.
 
 Each object gets a mark at its creation by which the operator holds it: a status can't be given with it, and a claim
-without one would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt` goes on from there.
+without one would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt` goes on from there. An object that is there in an older
+state is held in the same way: the ledger and the nodes may know more than the backup.
 Every step may be repeated; what was begun is finished by running it again.
 """
 
@@ -9,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sublet.api.kinds import CLASSES, KINDS
-from sublet.api.origin import ADOPTED, RESTORED
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.kinds import CLAIMS, CLASSES, KINDS
+from sublet.api.origin import ADOPTED, RESTORED, former_uid, is_awaited
 from sublet.api.times import Millis, format_instant
 from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Archive, Body, key_of
 from sublet.cli.keeping.judgement import Step, identity, judge
+from sublet.cli.keeping.mapping import Term, is_behind
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
 from sublet.kube.errors import ApiError, Conflict, NotFound
@@ -23,15 +26,16 @@ from sublet.kube.errors import ApiError, Conflict, NotFound
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
 _WORDS_OF_PERSONS: Final = frozenset({"lost", "forceRelease"})
 _KINDS: Final = {kind.name: kind for kind in KINDS}
-_TOUCHES: Final = (Step.CREATE, Step.FINISH, Step.REFRESH, Step.UPDATE)
-_DIFFERS: Final = (Step.UPDATE, Step.NEWER, Step.OTHER)
+_TOUCHES: Final = (Step.CREATE, Step.FINISH, Step.REFRESH, Step.UPDATE, Step.BEHIND)
+_DIFFERS: Final = (Step.UPDATE, Step.BEHIND, Step.NEWER, Step.OTHER)
 _WORDS: Final[Mapping[Step, str]] = {
     Step.CREATE: "isn't there: it is made again",
     Step.FINISH: "was made by an earlier restore: it gets its status",
-    Step.REFRESH: "was restored from an older backup: it is brought to this one",
+    Step.REFRESH: "was restored from an older backup, or not completely: it is brought to this one",
     Step.KEEP: "is there, and stays as it is",
-    Step.UPDATE: "is there in an older state: it is brought to the backup's",
-    Step.NEWER: "is there in a newer state, and stays as it is",
+    Step.UPDATE: "is there in an older state: it is brought to the backup's, and held",
+    Step.NEWER: "is there in a newer state, or nothing shows that it is older: it stays as it is",
+    Step.BEHIND: "is there, and the ledger knows more of it: it is held as it is",
     Step.BARE: "was being restored itself when the backup was taken: take it from the backup that it came from",
     Step.OTHER: "is another object, and stays as it is",
 }
@@ -46,13 +50,28 @@ class Order:
     step: Step
 
 
-async def look(hub: Cluster, archive: Archive) -> list[Order]:
-    """Judge every object of a backup by what the hub has now."""
+async def look(
+    hub: Cluster, archive: Archive, terms: Mapping[str, Term] | None = None
+) -> list[Order]:
+    """Judge every object of a backup by what the hub has now.
+
+    `terms`: claim UID -> what the ledger had of it last before this look: it never knows more than a hub that goes on.
+    """
     orders = []
     for saved in archive.objects:
         live = await _read(hub, _path(saved))
-        orders.append(Order(saved, live, judge(saved, live, format_instant(archive.taken_ms))))
+        step = judge(saved, live, format_instant(archive.taken_ms))
+        if step in (Step.KEEP, Step.NEWER) and _is_behind(live, terms or {}):
+            step = Step.BEHIND
+        orders.append(Order(saved, live, step))
     return orders
+
+
+def _is_behind(live: Body | None, terms: Mapping[str, Term]) -> bool:
+    if live is None or live["kind"] != CLAIMS.name or is_awaited(live):
+        return False
+    term = terms.get(former_uid(live))
+    return term is not None and is_behind(GpuClaim.model_validate(live), term)
 
 
 def show(orders: list[Order]) -> None:
@@ -81,12 +100,12 @@ async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
     saved, path = order.saved, _path(order.saved)
     is_class = saved["kind"] == CLASSES.name
     try:
-        if order.step is Step.UPDATE and order.live is not None:
-            body = {**order.live, "spec": _spec_of(saved, order.live)}
-            written = await hub.replace(path, body)
-            await _put_status(hub, path, written, saved.get("status") or {})
-            return
         live = order.live
+        if order.step in (Step.UPDATE, Step.BEHIND) and live is not None and not is_class:
+            # held first: with a spec and a status of two times nothing may be planned
+            live = await _put_status(hub, path, live, restored_status(saved, taken_ms, of=live))
+            if order.step is Step.BEHIND:
+                return
         if live is None:
             live = await hub.create(path.rpartition("/")[0], _newborn(saved, marked=not is_class))
         elif (spec := _spec_of(saved, live)) != live.get("spec"):  # from an older backup
@@ -103,15 +122,16 @@ async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
         ) from error
 
 
-def restored_status(saved: Body, taken_ms: Millis) -> Body:
-    """Return the status with which an object waits to be adopted: the backup's, and who it was."""
-    status = dict(saved.get("status") or {})
+def restored_status(saved: Body, taken_ms: Millis, of: Body | None = None) -> Body:
+    """Return the status with which an object waits to be adopted: the backup's, or `of`'s, and who it was."""
+    status = dict((of or saved).get("status") or {})
     taken = format_instant(taken_ms)
     condition = {
         "type": ADOPTED,
         "status": "False",
         "reason": "AwaitingAdoption",
-        "message": f"restored from the backup of {taken}; nothing is done for it before `sublet adopt`",
+        "message": f"restored from the backup of {taken}; nothing is done for it before the platform team runs "
+        "`sublet adopt`, and what holds GPUs isn't deleted before that",
         "lastTransitionTime": taken,
     }
     others = [c for c in status.get("conditions") or () if c["type"] != ADOPTED]
@@ -140,7 +160,7 @@ def _spec_of(saved: Body, live: Body | None = None) -> Body:
     return {**{k: v for k, v in saved["spec"].items() if k not in _WORDS_OF_PERSONS}, **kept}
 
 
-async def _put_status(hub: Cluster, path: str, live: Body, status: Body) -> None:
+async def _put_status(hub: Cluster, path: str, live: Body, status: Body) -> Body:
     meta = live["metadata"]
     body = {
         "apiVersion": live["apiVersion"],
@@ -148,7 +168,8 @@ async def _put_status(hub: Cluster, path: str, live: Body, status: Body) -> None
         "metadata": {k: meta[k] for k in ("name", "namespace", "resourceVersion") if k in meta},
         "status": status,
     }
-    await hub.replace(f"{path}/status", body)
+    written: Body = await hub.replace(f"{path}/status", body)
+    return written
 
 
 async def _make_namespaces(hub: Cluster, archive: Archive) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sublet.api.times import format_instant
 from sublet.book.plan import plan
 from sublet.cli.keeping.judgement import Step, identity, judge
+from sublet.cli.keeping.restore import restored_status
 from tests.builders.api import NOW, as_claim, as_class, as_lease, gpu_class, uid_of
 from tests.builders.fleet import bound, carried_out, inventory, nodes, reserve_of, view
 from tests.builders.restored import adopted, on_the_wire, restored
@@ -28,6 +29,16 @@ def spec(body: dict[str, Any], generation: int, **fields: Any) -> dict[str, Any]
     return {**body, "metadata": meta, "spec": {**body["spec"], **fields}}
 
 
+def at_heart(body: dict[str, Any], **status: Any) -> dict[str, Any]:
+    """The object with another status in which nothing has an age."""
+    return {**body, "status": {**body["status"], **status}}
+
+
+def taken_back(saved: dict[str, Any]) -> dict[str, Any]:
+    """The very object, as a restore of an older hub leaves it."""
+    return {**saved, "status": restored_status(saved, NOW)}
+
+
 @pytest.mark.parametrize(
     ("saved", "live", "step"),
     [
@@ -38,6 +49,9 @@ def spec(body: dict[str, Any], generation: int, **fields: Any) -> dict[str, Any]
         (spec(PENDING, 2, tags={"a": "b"}), PENDING, Step.UPDATE),
         (PENDING, spec(PENDING, 2, tags={"a": "b"}), Step.NEWER),
         (spec(PENDING, 2, tags={"a": "b"}), BOUND, Step.NEWER),  # newer in one thing is newer
+        (BOUND, at_heart(BOUND, usedMilliseconds=5), Step.NEWER),  # nothing shows which is older
+        (BOUND, taken_back(BOUND), Step.KEEP),
+        (BOUND, taken_back(PENDING), Step.REFRESH),  # it broke off before the status
         (BOUND, {**restored(BOUND), "status": {}}, Step.FINISH),
         (BOUND, {**restored(BOUND), "status": {"observedGeneration": 1}}, Step.OTHER),
         (BOUND, restored(BOUND), Step.KEEP),
@@ -65,6 +79,10 @@ def test_what_is_held_from_an_older_backup_is_brought_to_a_newer_one_and_never_b
     assert judge(BOUND, held, LATER) is Step.REFRESH
     assert judge(BOUND, held, "2026-11-21T10:00:00Z") is Step.KEEP
     assert judge(BOUND, adopted(held), LATER) is Step.KEEP
+
+
+def test_what_was_taken_back_to_a_newer_backup_is_never_brought_to_an_older_one():
+    assert judge(PENDING, taken_back(BOUND), "2026-11-21T10:00:00Z") is Step.NEWER
 
 
 def test_a_class_is_known_by_its_name():

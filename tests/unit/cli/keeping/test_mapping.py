@@ -6,10 +6,12 @@ import pytest
 
 from sublet.api.claim_status import released_ms
 from sublet.api.common import is_true
+from sublet.api.downtime import Downtime, DowntimeCause
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID
 from sublet.api.origin import RESTORED
+from sublet.api.outage import Outage
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.plan import plan
@@ -221,6 +223,83 @@ def test_an_adopted_claim_calls_for_the_very_lines_that_it_had():
     assert is_true(after.status.conditions, "Bound")
     assert after.status.access.renewal_time == LATER
     assert (after.status.origin.adopted_by, after.status.origin.adopted_time) == ("ann", LATER)
+
+
+def of_west(*times: tuple[int, int | None]) -> tuple[Outage, ...]:
+    """Silences of west, in milliseconds after the claim was bound."""
+    return tuple(
+        Outage(
+            sequence=1,
+            lease_uid=LEASE_UID,
+            gpus=16,
+            from_time=Millis(NOW + a),
+            until_time=Millis(NOW + b) if b is not None else None,
+        )
+        for a, b in times
+    )
+
+
+@pytest.mark.parametrize(
+    ("saved", "ledgers", "after"),
+    [
+        ([(5, None)], [(5, 9)], [(5, 9)]),
+        ([(5, None)], [(5, 9), (20, None)], [(5, 9), (20, None)]),
+        ([], [(5, None)], [(5, None)]),
+        ([(5, None)], [(5, None)], [(5, None)]),
+        ([(5, 9)], [(5, None)], [(5, 9)]),
+        ([(5, 9), (20, None)], [], [(5, 9), (20, None)]),
+    ],
+    ids=[
+        "it ended since",
+        "another one began since",
+        "it began since",
+        "it lasts",
+        "the ledger is older",
+        "the ledger is much older",
+    ],
+)
+def test_a_backup_from_the_middle_of_a_silence_goes_on_with_what_the_ledger_has_of_it(
+    saved: Any, ledgers: Any, after: Any
+):
+    found = held(
+        BOUND.model_copy(
+            update={"status": BOUND.status.model_copy(update={"outages": of_west(*saved)})}
+        )
+    )
+    seen = {LEASE_UID: Possession(FULL, NAMES)}
+    term = Term(1, None, outages=of_west(*ledgers))
+    (made,) = make_map(Hub(claims=[found]), seen, {OLD: term})
+
+    assert goes_on(made).status.outages == of_west(*after)
+
+
+def test_a_downtime_that_ended_after_the_backup_has_its_end():
+    begun = Downtime(
+        sequence=1,
+        lease_uid=LEASE_UID,
+        gpus=2,
+        cause=DowntimeCause.GPUS_MISSING,
+        from_time=Millis(NOW + 5),
+    )
+    over = begun.model_copy(update={"until_time": Millis(NOW + 9)})
+    status = BOUND.status.model_copy(update={"downtimes": (begun,)})
+    found = held(BOUND.model_copy(update={"status": status}))
+    seen = {LEASE_UID: Possession(FULL, NAMES)}
+    (made,) = make_map(Hub(claims=[found]), seen, {OLD: Term(1, None, downtimes=(over,))})
+
+    assert goes_on(made).status.downtimes == (over,)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_lease_whose_cluster_answers_is_silent_at_most_from_its_adoption_on(answers: bool):
+    body = restored(on_the_wire(WEST, "GpuLease"))
+    body["status"]["lastSeenTime"] = "2026-11-22T09:00:00Z"
+    body["spec"]["lost"] = {"leaseUID": uid_of("new"), "time": "2026-11-22T09:00:00Z", "by": "ann"}
+    seen = Possession(FULL, NAMES) if answers else Possession(unseen="no answer")
+    (made,) = make_map(Hub(leases=[GpuLease.model_validate(body)]), {LEASE_UID: seen})
+
+    status = adopted_status(made, WORD, is_billed=False)
+    assert status.last_seen_time == (LATER if answers else NOW - 3_600_000)
 
 
 def test_a_claim_that_ended_meanwhile_writes_no_line_twice():
