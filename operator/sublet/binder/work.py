@@ -65,6 +65,7 @@ def allocation_for(claim: GpuClaim, decision: Reserve) -> Allocation:
         pricing=decision.agreed.pricing,
         rounding=decision.agreed.rounding,
         sla=decision.agreed.sla,
+        host_share=decision.agreed.host_share,
         tags=promise.tags if promise is not None else claim.spec.tags,
         priority=decision.priority,
         decided_time=decision.decided_ms,
