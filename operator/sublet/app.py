@@ -154,6 +154,7 @@ class Operator:
         self.drift = Drift(
             cluster=self.fleet.cluster,
             claims=self.state.claims.all,
+            claim=self.state.claims.get,
             awaited=self.state.claims.awaited,
             binder=self.binder,
             tools=self.tools,

@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SUBLET_"
+LONGEST_TOKEN_SECONDS = 86_400
+"""What the policies of leased clusters hold the operator's credential to, whatever it is set to."""
 
 
 class Settings(BaseSettings):
@@ -36,7 +38,7 @@ class Settings(BaseSettings):
     """full, or coarse: what claims are told leaves out how many GPUs there are, and how many are free."""
     allow_local_clusters: bool = False
     """Accept leased clusters on loopback and link-local addresses (local development)."""
-    token_life_seconds: Annotated[int, Field(ge=600, le=86_400)] = 21_600
+    token_life_seconds: Annotated[int, Field(ge=600, le=LONGEST_TOKEN_SECONDS)] = 21_600
     """Life of the tenants' tokens; renewed at half of it. How long access survives without the hub."""
     argocd_namespace: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")] = ""
     """Argo CD's namespace on the hub: it reads the Secrets of claims there as clusters to deploy into. None without."""

@@ -126,6 +126,7 @@ def carried_out(claim: GpuClaim, decision: Reserve, now_ms: Millis = NOW) -> Gpu
         pricing=decision.agreed.pricing,
         rounding=decision.agreed.rounding,
         sla=decision.agreed.sla,
+        host_share=decision.agreed.host_share,
         priority=decision.priority,
         decided_time=decision.decided_ms,
         until_time=decision.until_ms,

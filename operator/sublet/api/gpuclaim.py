@@ -9,7 +9,7 @@ from sublet.api.billing import ClassSla, Rounding
 from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.common import Condition, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
 from sublet.api.downtime import MOST_DOWNTIMES, Downtime
-from sublet.api.gpuclass import Pricing
+from sublet.api.gpuclass import HostShare, Pricing
 from sublet.api.last_word import ForceRelease
 from sublet.api.origin import Origin, Restorable
 from sublet.api.outage import MOST_OUTAGES, Outage
@@ -179,6 +179,8 @@ class Allocation(StatusModel):
     """What is charged beside the time used, as the class said at reservation."""
     sla: ClassSla | None = None
     """What is credited for GPUs that don't work, as the class said at reservation."""
+    host_share: HostShare | None = None
+    """CPU and memory that come with each GPU of a part of a node, as the class said at reservation."""
     tags: Annotated[dict[str, Annotated[str, Field(max_length=128)]], Field(max_length=32)] = Field(
         default_factory=dict
     )

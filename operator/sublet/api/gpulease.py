@@ -247,6 +247,15 @@ class LeaseStatus(StatusModel):
         tuple[Leftover, ...], Field(max_length=MOST_LEFTOVERS, json_schema_extra=atomic_list())
     ] = ()
     """What claims left in the cluster by a person's word, until it is seen gone."""
+    leftovers_more: Annotated[
+        int | None, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})
+    ] = None
+    """Claims of a lost lease beyond those, for which the list has no room; what they left is cleaned as orphans."""
+
+    @property
+    def left_claims(self) -> int:
+        """Return how many claims left something, listed or not."""
+        return len(self.leftovers) + (self.leftovers_more or 0)
 
 
 class GpuLease(Restorable):

@@ -4,6 +4,8 @@ Spec carries the word, which admission lets only the platform's people write (`s
 carries what the operator made of it, written before anything follows from it, so that a word can't be taken back halfway.
 """
 
+import json
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -13,7 +15,13 @@ from sublet.api.relocation import Sequence
 from sublet.api.schema import ApiModel, atomic_list
 
 MOST_LEFTOVERS: Final = 4_096
-"""Claims that a lease's status can list; etcd has no room for more."""
+"""Claims that a lease's status can list."""
+MOST_LEFTOVER_BYTES: Final = 768 * 1024
+"""Of the list as the hub stores it: etcd takes 1.5 MiB for the whole lease, or no status of it could be written any more."""
+_FRAME_BYTES: Final = 220
+_HOME_BYTES: Final = 12
+_ESCAPED: Final = "<>&"
+"""What the API server writes as six characters, and Python as one."""
 
 ObjectUID = Annotated[str, Field(pattern=UID_PATTERN, max_length=36)]
 Person = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -68,3 +76,21 @@ class Leftover(ApiModel):
     """Who gave the word."""
     vacated_time: Instant | None = None
     """When the last pod was seen gone; the quarantine counts from then."""
+
+
+def room_of(left: Leftover) -> int:
+    """Return the bytes that an entry takes at most, also with what is added to it later."""
+    by = len(json.dumps(left.by)) + 5 * sum(left.by.count(c) for c in _ESCAPED)
+    return _FRAME_BYTES + _HOME_BYTES * len(left.homes) + by
+
+
+def count_fitting(known: Iterable[Leftover], new: Iterable[Leftover]) -> int:
+    """Return how many of the new entries, from the first on, there is room for beside the known ones."""
+    listed = list(known)
+    count, room, fitting = len(listed), MOST_LEFTOVER_BYTES - sum(map(room_of, listed)), 0
+    for left in new:
+        room -= room_of(left)
+        if room < 0 or count + fitting >= MOST_LEFTOVERS:
+            break
+        fitting += 1
+    return fitting

@@ -17,6 +17,7 @@ from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
+from sublet.api.kept_status import others_finalizers
 from sublet.api.move_status import all_nodes
 from sublet.api.times import MS_PER_SECOND
 from sublet.api.wording import how_many
@@ -91,8 +92,13 @@ async def finish(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     await tools.meter.settle(claim)
     if claim.metadata.deletion_timestamp is None:
         return claim
+    return await let_go(claim, tools)
+
+
+async def let_go(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
+    """Take our finalizer off; returns the claim if somebody else's hold it back, None where it is gone."""
     await tools.claims.remove_finalizer(claim)
-    return None
+    return await tools.claims.get(claim) if others_finalizers(claim) else None
 
 
 async def _vacate(claim: GpuClaim, tools: Tools, guard: Guard) -> list[Site]:

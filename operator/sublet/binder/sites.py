@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import HostShare
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName
 from sublet.api.relocation import PlacedNode
@@ -137,7 +138,6 @@ def _shows(cluster: LeasedCluster, place: PlacedNode) -> bool:
 
 def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> Site:
     first = berths[0]
-    class_ = tools.class_(claim.spec.class_name)
     is_part = any(_is_part(b) for b in berths)
     return Site(
         alias=first.place.lease,
@@ -150,18 +150,31 @@ def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> 
             gpus=sum(b.place.gpus for b in berths),
             access=common_access([b.lease.spec.tenant_access for b in berths]),
             server=first.cluster.tenant_endpoint.server,
-            host_share=class_.spec.host_share if class_ is not None and is_part else None,
+            host_share=_share_of(claim, tools) if is_part else None,
         ),
     )
 
 
-def is_share_known(claim: GpuClaim, site: Site, tools: Tools) -> bool:
-    """Say whether the home's `host_share` is what it should be: unknown while a node isn't seen, or shows no GPUs."""
+def _share_of(claim: GpuClaim, tools: Tools) -> HostShare | None:
+    """Return the CPU and memory of each GPU as agreed; where the reservation is older than that field, as the class says."""
+    agreed = allocation_of(claim).host_share
     class_ = tools.class_(claim.spec.class_name)
-    if class_ is not None and class_.spec.host_share is None:
+    if agreed is not None or class_ is None:
+        return agreed
+    return class_.spec.host_share
+
+
+def is_share_known(claim: GpuClaim, site: Site, tools: Tools) -> bool:
+    """Say whether the home's `host_share` is what it should be: unknown while a node isn't seen, or shows no GPUs.
+
+    Also where the class is gone and the reservation doesn't say itself what comes with a GPU.
+    """
+    agreed, class_ = allocation_of(claim).host_share, tools.class_(claim.spec.class_name)
+    if agreed is None and class_ is not None and class_.spec.host_share is None:
         return True
     are_seen = all(_shown(b) >= b.place.gpus for b in site.berths)
-    return are_seen and (class_ is not None or not any(_is_part(b) for b in site.berths))
+    is_said = agreed is not None or class_ is not None
+    return are_seen and (is_said or not any(_is_part(b) for b in site.berths))
 
 
 def _is_part(berth: Berth) -> bool:

@@ -7,7 +7,7 @@ again after any failure; the engine (`sublet.binder.binder`) decides when.
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-from sublet.api import claim_status, move_status
+from sublet.api import claim_status, kept_status, move_status
 from sublet.api.approval import approver
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import find_condition, is_true
@@ -32,7 +32,7 @@ from sublet.binder.ports import (
     Tools,
 )
 from sublet.binder.proof import IsolationFault
-from sublet.binder.release import finish, give_back
+from sublet.binder.release import finish, give_back, let_go
 from sublet.binder.relocate import grow, is_same_move, move_for, undo
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.ledger.terms import PriceTerms
@@ -67,6 +67,7 @@ def allocation_for(claim: GpuClaim, decision: Reserve) -> Allocation:
         pricing=decision.agreed.pricing,
         rounding=decision.agreed.rounding,
         sla=decision.agreed.sla,
+        host_share=decision.agreed.host_share,
         tags=promise.tags if promise is not None else claim.spec.tags,
         priority=decision.priority,
         decided_time=decision.decided_ms,
@@ -92,12 +93,19 @@ class Works:
         leaving = claim.metadata.deletion_timestamp is not None
         held_back = leaving and RELEASE_FINALIZER in claim.metadata.finalizers
         if claim_status.released_ms(claim) is not None or is_true(conditions, "Ended"):
-            return self._finish if held_back else None
+            return self._finish if held_back else self._asked_for_kept(claim)
         if is_true(conditions, "Releasing"):
             return self._release
         if not is_true(conditions, "Reserved"):
-            return self._let_go if held_back else None
+            return self._let_go if held_back else self._asked_for_kept(claim)
         return self._asked_for_reserved(claim, leaving=leaving)
+
+    def _asked_for_kept(self, claim: GpuClaim) -> Work | None:
+        """Return the work of saying that a deleted claim waits for others alone, None if it says so."""
+        if claim.metadata.deletion_timestamp is None or not claim.metadata.finalizers:
+            return None
+        said = kept_status.kept(claim, self._tools.clock.now_ms())
+        return self._say_kept if said != claim.status else None
 
     def _asked_for_reserved(self, claim: GpuClaim, *, leaving: bool) -> Work | None:
         if allocation_of(claim).is_ahead:
@@ -323,8 +331,11 @@ class Works:
         live = await self._tools.claims.get(claim)
         if live is None or is_true(live.status.conditions, "Reserved"):
             return live
-        await self._tools.claims.remove_finalizer(live)
-        return None
+        return await let_go(live, self._tools)
+
+    async def _say_kept(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+        now = self._tools.clock.now_ms()
+        return await self._write(claim, kept_status.kept(claim, now))
 
     async def _give_back(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         live = await give_back(claim, self._tools)

@@ -9,7 +9,7 @@ from typing import Final
 
 from sublet.api.billing import ClassSla, Rounding
 from sublet.api.gpuclaim import Allocation, GpuClaim
-from sublet.api.gpuclass import GpuClass, Pricing
+from sublet.api.gpuclass import GpuClass, HostShare, Pricing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Agreed:
     pricing: Pricing = Pricing.FIXED
     rounding: Rounding | None = None
     sla: ClassSla | None = None
+    host_share: HostShare | None = None
 
 
 NOTHING: Final = Agreed()
@@ -36,9 +37,17 @@ def agreed_on(claim: GpuClaim, offer: GpuClass) -> Agreed:
         pricing=Pricing.FIXED if lasts else offer.spec.pricing,
         rounding=offer.spec.rounding,
         sla=offer.spec.sla,
+        host_share=offer.spec.host_share,
     )
 
 
 def agreed_before(held: Allocation) -> Agreed:
     """Return what an allocation agreed to."""
-    return Agreed(held.class_name, held.class_uid, held.pricing, held.rounding, held.sla)
+    return Agreed(
+        class_name=held.class_name,
+        class_uid=held.class_uid,
+        pricing=held.pricing,
+        rounding=held.rounding,
+        sla=held.sla,
+        host_share=held.host_share,
+    )

@@ -3,6 +3,9 @@
 Driven by the loop after each pass, level by level: one look per cluster at a time, a few clusters at once, no task per
 object. A look compares what is there with what the hub says and writes nothing itself while all is well. What can't be
 put right is kept as findings, which the loop tells claims; what is nobody's shows in the lease's condition Orphaned.
+
+Every look ends: a cluster that answers each request just in time could make one last for hours. Where the time runs out
+the cluster counts as not looked at, and until a look there ends in time its looks wait for each other alone.
 """
 
 import asyncio
@@ -12,7 +15,7 @@ from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClusterUID, LeaseUID, NodeName
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.binder import Binder
 from sublet.binder.ports import Tools
@@ -22,6 +25,7 @@ from sublet.drift.lookout import Lookout, Place
 from sublet.drift.mend import mending
 from sublet.drift.news import News
 from sublet.drift.sweeper import Sweeper
+from sublet.drift.turns import Turns
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.facts import NOT_LOOKED, Orphans
 from sublet.kube.errors import Forbidden, KubeError
@@ -30,6 +34,8 @@ from sublet.logs import log_about
 
 _AT_ONCE: Final = 4
 """Clusters that are looked at at once."""
+_LONGEST_SECONDS: Final = 90.0
+"""Of one look, of which hundreds of pages take a few."""
 _EARLY_SECONDS: Final = 2.0
 """After nodes fell into a state of interest; so long a burst of them is one look."""
 _APART_SECONDS: Final = 10.0
@@ -59,6 +65,8 @@ class _Watch:
     inventories: tuple[LeaseInventory, ...] = ()
     states: frozenset[tuple[NodeName, Unfit]] = frozenset()
     """Nodes in a state of interest, as noticed last."""
+    is_slow: bool = False
+    """The last look's time ran out."""
     task: asyncio.Task[None] | None = None
 
 
@@ -70,6 +78,7 @@ class Drift:
         *,
         cluster: Callable[[LeaseUID], LeasedCluster | None],
         claims: Callable[[], Iterable[GpuClaim]],
+        claim: Callable[[ClaimUID], GpuClaim | None],
         awaited: Callable[[], Iterable[GpuClaim]],
         binder: Binder,
         tools: Tools,
@@ -87,6 +96,8 @@ class Drift:
         self._every_seconds = every_seconds
         self._watches: dict[ClusterUID, _Watch] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slow_slot = asyncio.Semaphore(1)
+        self._turns = Turns(claim, binder.mend)
         self.news = News()
         self._lookout = Lookout(tools, self.news)
         self._index = Claims(())
@@ -114,7 +125,9 @@ class Drift:
             is_idle = watch.task is None or watch.task.done()
             if is_idle and watch.due <= now:
                 watch.last, watch.due = now, now + self._every_seconds
-                watch.task = asyncio.create_task(self._look(uid, places), name=f"drift {uid}")
+                watch.task = asyncio.create_task(
+                    self._look(uid, places, watch), name=f"drift {uid}"
+                )
             elif is_idle:
                 due.append(watch.due - now)  # one that is under way tells when it ends
         wait = min(due, default=None)
@@ -160,21 +173,22 @@ class Drift:
         return self._index
 
     def _drop(self, uid: ClusterUID) -> None:
+        self._turns.drop(uid)
         task = self._watches.pop(uid).task
         if task is not None:
             task.cancel()
 
-    async def _look(self, uid: ClusterUID, places: list[Place]) -> None:
+    async def _look(self, uid: ClusterUID, places: list[Place], watch: _Watch) -> None:
         """Look once at one cluster; nothing raised here leaves this task."""
         log = log_about(cluster_uid=uid, leases=[p.lease for p in places])
         try:
-            async with self._slots:
-                await self._look_at(uid, places)
+            async with self._slow_slot if watch.is_slow else self._slots:
+                await self._look_at(uid, places, watch)
         except Forbidden as error:
-            said = f"a right is missing ({error.message[:200]}); run `sublet onboard` for this cluster again"
             for place in places:
                 place.cluster.doubt()  # which right it is, the lease says of all at once
-                place.cluster.note_orphans(Orphans(NOT_LOOKED, said))
+            said = f"a right is missing ({error.message[:200]}); run `sublet onboard` for this cluster again"
+            _say_not_looked(places, said)
             log.warning("drift not looked for", error=str(error))
         except (KubeError, LedgerUnavailable) as error:
             log.warning("drift not looked for", error=str(error))
@@ -183,9 +197,24 @@ class Drift:
         finally:
             self._changed()
 
-    async def _look_at(self, uid: ClusterUID, places: list[Place]) -> None:
+    async def _look_at(self, uid: ClusterUID, places: list[Place], watch: _Watch) -> None:
         claims = self._who_has_what()
-        found = await self._lookout.look(uid, places, claims, self._binder.is_busy)
-        for claim in found.unwell:
-            self._binder.mend(claim, mending(uid, self._tools, self.news.note))
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                found = await self._lookout.look(uid, places, claims, self._binder.is_busy)
+        except TimeoutError:
+            watch.is_slow = True
+            said = f"a look at the cluster didn't end within {_LONGEST_SECONDS:.0f} seconds; it is looked at again"
+            _say_not_looked(places, said)
+            structlog.get_logger().warning("drift not looked for", cluster=uid, error=said)
+            return
+        watch.is_slow = False
+        if found.has_more:
+            watch.due = watch.last + min(_APART_SECONDS, self._every_seconds)
+        self._turns.take(uid, found.unwell, mending(uid, self._tools, self.news.note))
         await self._sweeper.tend(uid, places, found.orphans, claims)
+
+
+def _say_not_looked(places: Iterable[Place], why: str) -> None:
+    for place in places:
+        place.cluster.note_orphans(Orphans(NOT_LOOKED, why))

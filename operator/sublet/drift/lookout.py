@@ -23,7 +23,7 @@ from sublet.drift.access import SecretState, look_at_secret
 from sublet.drift.claims import Claims, is_steady
 from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import Sight, look
-from sublet.drift.marks import judge
+from sublet.drift.marks import Holder, judge
 from sublet.drift.mend import drifted, is_handed_over
 from sublet.drift.news import News
 from sublet.drift.nodes import mend_node
@@ -39,6 +39,8 @@ _PODS_OF_NODES: Final = 16
 """Nodes whose pods are looked at in one look, those first that weren't for longest."""
 _AT_A_STRETCH: Final = 32
 """Nodes or claims that are compared before others get their turn on the loop."""
+_NODES_MENDED: Final = 256
+"""Nodes whose marks are put back in one look; the others have their turn in the next, which is soon."""
 _MOST_ORPHANS: Final = 1_000
 """Of one cluster in one look."""
 _PROFILE: Final = frozenset({Unfit.MIG, Unfit.SHARING, Unfit.WRONG_PRODUCT})
@@ -64,6 +66,8 @@ class Found:
     unwell: tuple[GpuClaim, ...]
     """Bound claims of which something isn't as it should be."""
     orphans: tuple[Orphan, ...]
+    has_more: bool = False
+    """Marks of more nodes are to be put back than one look does."""
 
 
 class Lookout:
@@ -95,11 +99,16 @@ class Lookout:
         ]
         findings: dict[ClaimUID, list[Finding]] = defaultdict(list)
         strangers: dict[ClaimUID, list[Entry]] = defaultdict(list)
+        mended = 0
+
+        def may_mend(holders: Sequence[Holder]) -> bool:
+            return mended < _NODES_MENDED and not any(is_busy(h.claim_uid) for h in holders)
+
         for place in places:
             for number, node in enumerate(place.cluster.nodes()):
                 if number % _AT_A_STRETCH == 0:
                     await asyncio.sleep(0)
-                await self._node(place, node, claims, here, is_busy, findings, strangers)
+                mended += await self._node(place, node, claims, here, may_mend, findings, strangers)
             await self._pods(place, self._looks[uid])
         for claim in here.values():
             claim_uid = ClaimUID(claim.metadata.uid)
@@ -113,7 +122,8 @@ class Lookout:
             if await self._is_unwell(claim, uid, sight):
                 unwell.append(claim)
         left = {uid for place in places for uid in left_by(place.lease)}
-        return Found(tuple(unwell), find_orphans(sight, claims, strangers, left))
+        orphans = find_orphans(sight, claims, strangers, left)
+        return Found(tuple(unwell), orphans, has_more=mended >= _NODES_MENDED)
 
     async def _node(
         self,
@@ -121,17 +131,21 @@ class Lookout:
         node: Node,
         claims: Claims,
         here: Mapping[str, GpuClaim],
-        is_busy: Callable[[ClaimUID], bool],
+        may_mend: Callable[[Sequence[Holder]], bool],
         findings: dict[ClaimUID, list[Finding]],
         strangers: dict[ClaimUID, list[Entry]],
-    ) -> None:
-        """Judge one node as seen; mend it, say it of its claims, or note whom it names that doesn't have it."""
+    ) -> bool:
+        """Judge one node as seen; mend it, say it of its claims, or note whom it names that doesn't have it.
+
+        Returns whether it was to be mended.
+        """
         cluster, lease = place.cluster, place.lease
         name, node_uid = NodeName(node.metadata.name), NodeUID(node.metadata.uid)
         holders = claims.holders(node_uid)
         verdict = judge(node, lease, holders)
         doubt = verdict.doubt
-        if verdict.patches and not any(is_busy(h.claim_uid) for h in holders):
+        is_tended = bool(verdict.patches) and may_mend(holders)
+        if is_tended:
             having = [here[h.claim_uid] for h in holders if h.claim_uid in here]
             outcome = await mend_node(cluster, lease, name, having, self._tools)
             doubt = outcome.doubt
@@ -157,6 +171,7 @@ class Lookout:
                     f"{where}: {doubt}; {_SAID[reason]}" if doubt else f"{where}: {_SAID[reason]}"
                 )
                 findings[holder.claim_uid].append(Finding(reason, said))
+        return is_tended
 
     @staticmethod
     def _reason(cluster: LeasedCluster, name: NodeName, *, in_doubt: bool) -> Reason | None:

@@ -69,7 +69,7 @@ def _words(lease: GpuLease, lost: LostStatus, facts: LeaseFacts) -> str:
     )
     if facts.reach is not Reach.REACHABLE:
         return text
-    left = len(lease.status.leftovers)
+    left = lease.status.left_claims
     if left:
         return f"{text}; the cluster answers again: what {how_many(left, 'claim')} left there is being cleaned"
     return f"{text}; the cluster answers again and is clean: make a new lease to use it"

@@ -2,6 +2,8 @@
 
 Of a lost lease the list is written with the word itself, so that a restart knows it. Cleaning is one task per lease, tried
 again until a live look shows nothing; a claim that still holds nodes there by the hub is left alone until it doesn't.
+What the list has no room for is counted: nobody waits for a lost cluster. If it comes back, the looks for drift find the
+rest as orphans, and the ledger says that they are over.
 """
 
 import asyncio
@@ -11,7 +13,7 @@ from typing import Final
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.api.last_word import MOST_LEFTOVERS, Leftover, LostStatus
+from sublet.api.last_word import Leftover, LostStatus, count_fitting
 from sublet.api.move_status import all_nodes
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.forced import leftover_of
@@ -20,6 +22,7 @@ from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
 from sublet.book.holdings import holds
 from sublet.book.inventory import Reach
 from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.facts import Orphans
 from sublet.kube.errors import KubeError
 from sublet.logs import log_about
 
@@ -28,8 +31,11 @@ _RETRY_SECONDS: Final = 5.0
 
 def left_there(
     lease: GpuLease, lost: LostStatus, claims: Iterable[GpuClaim], now_ms: Millis
-) -> tuple[Leftover, ...]:
-    """Return a lost lease's leftovers: those that are known, and what every claim that holds nodes there will leave."""
+) -> tuple[tuple[Leftover, ...], int]:
+    """Return a lost lease's leftovers: those that are known, and what every claim that holds nodes there will leave.
+
+    And of how many claims more there is no room to say it.
+    """
     known = {left.claim_uid for left in lease.status.leftovers}
     found = [
         leftover_of(claim, lease.metadata.uid, lost.by, now_ms)
@@ -37,7 +43,18 @@ def left_there(
         if claim.metadata.uid not in known
     ]
     new = sorted(found, key=lambda left: left.claim_uid)
-    return (*lease.status.leftovers, *new)[:MOST_LEFTOVERS]
+    fitting = count_fitting(lease.status.leftovers, new)
+    return (*lease.status.leftovers, *new[:fitting]), len(new) - fitting
+
+
+def left_beside(lease: GpuLease, more: int, orphans: Orphans) -> int | None:
+    """Return how many claims of a lost lease left something that isn't listed; `more`: those that still hold nodes by the hub.
+
+    They stay counted when they have ended, until the list is done with and a look found nobody's namespace or entry.
+    """
+    are_gone = not lease.status.leftovers and orphans.message and not orphans.reason
+    before = 0 if are_gone else lease.status.leftovers_more or 0
+    return max(before, more) or None
 
 
 class Aftermath:

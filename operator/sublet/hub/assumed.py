@@ -25,6 +25,7 @@ def assume(claim: GpuClaim, decision: Reserve) -> GpuClaim:
         pricing=decision.agreed.pricing,
         rounding=decision.agreed.rounding,
         sla=decision.agreed.sla,
+        host_share=decision.agreed.host_share,
         decided_time=decision.decided_ms,
         bound_time=None,
         until_time=decision.until_ms,

@@ -43,8 +43,7 @@ def lease_in_use(
                 "(term.endTime), or declare it `lost` if its cluster won't come back"
             ),
         )
-    if has_nodes and lease.status.leftovers:
-        left = len(lease.status.leftovers)
+    if has_nodes and (left := lease.status.left_claims):
         return (
             Status.TRUE,
             "Leftovers",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import LEASES
-from sublet.api.last_word import MOST_LEFTOVERS, Leftover
+from sublet.api.last_word import Leftover, count_fitting
 from sublet.binder.ports import StillThere
 from sublet.hub.state import HubState
 from sublet.kube.errors import Conflict, Invalid, NotFound
@@ -30,9 +30,10 @@ class HubLeaseLists:
         known = lease.status.leftovers
         if any(x.claim_uid == left.claim_uid for x in known):
             return
-        if len(known) >= MOST_LEFTOVERS:
+        if not count_fitting(known, [left]):
             raise StillThere(
-                f"{lease.spec.tenant_alias} can't list more claims whose release was forced", 30.0
+                f"{lease.spec.tenant_alias} lists {len(known)} claims whose release was forced, and has room for no more",
+                30.0,
             )
         await self._write(lease, (*known, left))
 

@@ -22,7 +22,7 @@ from sublet.book.inventory import LeaseInventory
 from sublet.clock import Clock
 from sublet.fleet.conditions import lease_status
 from sublet.fleet.registry import Fleet
-from sublet.hub.aftermath import left_there
+from sublet.hub.aftermath import left_beside, left_there
 from sublet.hub.in_use import in_use, lease_in_use
 from sublet.hub.state import HubState
 from sublet.hub.tally import Tally
@@ -85,7 +85,8 @@ class StatusWriter:
         conditions = (*_without(status.conditions, "InUse"), said, *_zone(lease, now))
         update: dict[str, Any] = {"conditions": conditions}
         if status.lost is not None:
-            update["leftovers"] = left_there(lease, status.lost, claims, now)
+            update["leftovers"], more = left_there(lease, status.lost, claims, now)
+            update["leftovers_more"] = left_beside(lease, more, facts.orphans)
         status = status.model_copy(update=update)
         await self._write(LEASES, lease, status, in_use=using > 0 or has_nodes)
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 
 from sublet.fleet.isolation import PROBE_NAMESPACE, PROBE_UID
+from sublet.settings import LONGEST_TOKEN_SECONDS
 
 Manifest = dict[str, Any]
 
@@ -78,6 +79,7 @@ def leased_cluster(options: LeasedOptions) -> list[Manifest]:
         "ROLE_RESOURCES": _cel_list(options.role_resources),
         "RUNTIME_CLASSES": _cel_list(("", *options.runtime_classes)),
         "PRIORITY_CLASSES": _cel_list(options.priority_classes),
+        "TOKEN_SECONDS": str(LONGEST_TOKEN_SECONDS),
     }
     names = list(_LEASED)
     if options.kubernetes_minor >= MUTATING_SINCE_MINOR:

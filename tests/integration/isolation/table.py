@@ -201,6 +201,7 @@ TABLE: Final = (
         (
             (_FENCE, "test_a_thief_of_the_credential_can_write_nothing_else"),
             (_FENCE, "test_a_thief_of_the_credential_can_change_nothing_else"),
+            (_FENCE, "test_a_thief_makes_no_token_that_outlives_the_credential_by_more_than_a_day"),
             (_FENCE, "test_the_extra_role_names_nothing_that_the_cluster_doesnt_sell"),
         ),
     ),

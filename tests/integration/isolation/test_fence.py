@@ -10,7 +10,8 @@ import yaml
 
 from sublet.api.ids import ClaimUID
 from sublet.api.lease_terms import RoleRule, TenantAccess
-from sublet.binder.namespace import Home, contents, namespace
+from sublet.binder.namespace import TENANT_ACCOUNT, Home, contents, namespace
+from sublet.settings import LONGEST_TOKEN_SECONDS
 from tests.builders.api import uid_of
 from tests.builders.nodes import gpu_node
 from tests.harness.stack import NAMESPACE, Stack
@@ -127,6 +128,24 @@ def test_a_thief_of_the_credential_can_change_nothing_else(
     stack: Stack, thief: Path, arguments, words
 ):
     assert words in tried(stack, thief, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("duration", "is_refused"),
+    [("8760h", True), ("24h1s", True), ("24h", False), ("6h", False)],
+)
+def test_a_thief_makes_no_token_that_outlives_the_credential_by_more_than_a_day(
+    stack: Stack, thief: Path, duration: str, is_refused: bool
+):
+    account = obj("ServiceAccount", TENANT_ACCOUNT, HOME)
+    tried(
+        stack, thief, "apply", "--server-side", "--field-manager=sublet", "-f", "-", given=account
+    )
+
+    said = tried(stack, thief, "create", "token", TENANT_ACCOUNT, "-n", HOME, f"--duration={duration}")  # fmt: skip
+
+    assert (f"lives {LONGEST_TOKEN_SECONDS} seconds at most" in said) is is_refused
+    assert (said.count(".") == 2 and said.startswith("ey")) is not is_refused
 
 
 @pytest.mark.parametrize(

@@ -310,14 +310,15 @@ def test_a_lost_lease_lists_what_every_claim_there_will_leave_and_lists_none_twi
     each = running(WEST)
     lease = lost()
 
-    first = left_there(lease, lease.status.lost, [each], NOW)
+    first, more = left_there(lease, lease.status.lost, [each], NOW)
     again = lease.model_copy(
         update={"status": lease.status.model_copy(update={"leftovers": first})}
     )
     assert [(x.claim_uid, x.homes, x.gpus) for x in first] == [(each.metadata.uid, (1,), 8)]
-    assert left_there(again, lease.status.lost, [each], NOW + 1) == first
+    assert more == 0
+    assert left_there(again, lease.status.lost, [each], NOW + 1) == (first, 0)
     ended = each.model_copy(update={"status": claim_status.released(going(), NOW)})
-    assert left_there(lease, lease.status.lost, [ended], NOW) == ()
+    assert left_there(lease, lease.status.lost, [ended], NOW) == ((), 0)
 
 
 class Crashing(Hub):

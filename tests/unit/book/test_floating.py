@@ -37,11 +37,13 @@ def served(offer, **spec):
 
 
 def test_terms_of_the_class_are_copied_at_reservation():
-    offer = as_class(gpu_class(rounding=ROUNDING, sla=SLA))
+    share = {"cpuPerGpu": 8, "memoryMiBPerGpu": 1_024}
+    offer = as_class(gpu_class(rounding=ROUNDING, sla=SLA, hostShare=share))
     held = served(offer).status.allocation
 
     assert (held.class_name, held.class_uid) == ("h100", offer.metadata.uid)
     assert (held.rounding, held.sla) == (offer.spec.rounding, offer.spec.sla)
+    assert held.host_share == offer.spec.host_share
     assert held.pricing is Pricing.FIXED
 
 
@@ -54,7 +56,8 @@ def test_the_price_floats_only_where_no_duration_was_asked_for(spec, pricing):
 
 
 def test_a_promise_that_becomes_nodes_keeps_what_was_agreed_though_the_class_changed():
-    offer = floats(rounding=ROUNDING, sla=SLA)
+    share = {"cpuPerGpu": 8, "memoryMiBPerGpu": 1_024}
+    offer = floats(rounding=ROUNDING, sla=SLA, hostShare=share)
     start = format_instant(Millis(NOW + HOUR))
     seen = seen_with(offer, as_claim(claim(schedule={"startTime": start})))
     promised = after(seen, plan(seen)).claims[0]
@@ -64,8 +67,8 @@ def test_a_promise_that_becomes_nodes_keeps_what_was_agreed_though_the_class_cha
     held = after(later, plan(later)).claims[0].status.allocation
 
     assert held.placements
-    assert (held.pricing, held.rounding, held.sla) == (
-        Pricing.FLOATING, before.rounding, before.sla,
+    assert (held.pricing, held.rounding, held.sla, held.host_share) == (
+        Pricing.FLOATING, before.rounding, before.sla, offer.spec.host_share,
     )  # fmt: skip
 
 

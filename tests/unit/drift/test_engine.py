@@ -1,36 +1,66 @@
-"""When clusters are looked at."""
+"""When clusters are looked at, that every look ends, and that what it starts leaves the loop to others."""
 
 import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.drift import engine
 from sublet.drift.engine import Drift
-from tests.builders.api import as_lease, lease, uid_of
-from tests.harness.fake_api import SteppedClock
+from sublet.drift.lookout import Found
+from sublet.drift.turns import AT_ONCE
+from sublet.fleet.facts import NOT_LOOKED
+from tests.builders.api import as_claim, as_lease, lease, uid_of
+from tests.harness.fake_api import SteppedClock, eventually
 
 WEST = as_lease(lease("west"))
 EVERY_SECONDS = 20.0
 
 
-def drift(clock: SteppedClock, looks: Any) -> Drift:
-    """Return the looks at one cluster, each of which does what `looks` does."""
-    nodes: Any = SimpleNamespace(nodes={})
-    facts = SimpleNamespace(synced=True, cluster_uid=uid_of("cluster"))
-    cluster: Any = SimpleNamespace(
-        facts=facts, inventory=lambda: nodes, note_orphans=lambda _: None
-    )
+class Cluster:
+    """A leased cluster, by its lease; it keeps what was said of orphans there."""
+
+    def __init__(self, name: str) -> None:
+        self.facts = SimpleNamespace(synced=True, cluster_uid=uid_of(name))
+        self.lease_uid = as_lease(lease(name)).metadata.uid
+        self.said: list[Any] = []
+        self._nodes: Any = SimpleNamespace(nodes={})
+
+    def inventory(self) -> Any:
+        return self._nodes
+
+    def note_orphans(self, orphans: Any) -> None:
+        self.said.append(orphans)
+
+
+def drift(
+    clock: SteppedClock, looks: Any, *names: str, binder: Any = None, claims: Any = ()
+) -> tuple[Drift, dict[str, Cluster]]:
+    """Return the looks at some clusters, in each of which `looks` is done; and the clusters by name."""
+    clusters = {n: Cluster(n) for n in names or ("west",)}
+    by_lease = {c.lease_uid: c for c in clusters.values()}
+
+    async def nobodys(*_: object) -> None: ...
+
     made = Drift(
-        cluster=lambda _: cluster,
-        claims=lambda: (),
+        cluster=by_lease.get,
+        claims=lambda: claims,
+        claim={c.metadata.uid: c for c in claims}.get,
         awaited=lambda: (),
-        binder=SimpleNamespace(is_busy=lambda _: False),
+        binder=binder or SimpleNamespace(is_busy=lambda _: False, mend=lambda *_: False),
         tools=SimpleNamespace(clock=clock),
-        sweeper=SimpleNamespace(recall=lambda _: None),
+        sweeper=SimpleNamespace(recall=lambda _: None, tend=nobodys),
         changed=lambda: None,
         every_seconds=EVERY_SECONDS,
     )
-    made._look_at = looks  # type: ignore[method-assign]  # what a look does is told elsewhere
-    return made
+    made._lookout = SimpleNamespace(look=looks)  # type: ignore[assignment]  # what a look does is told elsewhere
+    return made, clusters
+
+
+async def nothing(*_: object) -> Found:
+    return Found((), ())
 
 
 async def test_a_look_that_hangs_keeps_nobody_busy():
@@ -39,7 +69,7 @@ async def test_a_look_that_hangs_keeps_nobody_busy():
     async def hang(*_: object) -> None:
         await hung.wait()
 
-    looks = drift(clock, hang)
+    looks, _ = drift(clock, hang)
     looks.tend([WEST])
     await asyncio.sleep(0)
     clock.seconds += EVERY_SECONDS * 10
@@ -51,14 +81,122 @@ async def test_a_look_that_hangs_keeps_nobody_busy():
 
 async def test_the_next_look_is_due_when_the_last_is_over():
     clock = SteppedClock()
-
-    async def nothing(*_: object) -> None: ...
-
-    looks = drift(clock, nothing)
+    looks, clusters = drift(clock, nothing)
     looks.tend([WEST])
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await eventually("looked", lambda: _is_idle(looks, clusters["west"]))
     looks.tend([WEST])
 
     assert looks.due_ms is not None
     assert looks.due_ms - clock.now_ms() > EVERY_SECONDS * 900
+
+
+def _is_idle(looks: Drift, cluster: Cluster) -> bool:
+    task = looks._watches[cluster.facts.cluster_uid].task
+    return task is not None and task.done()
+
+
+async def test_a_look_at_a_cluster_that_drips_ends_and_it_counts_as_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(engine, "_LONGEST_SECONDS", 0.01)
+
+    async def drip(*_: object) -> Found:
+        await asyncio.Event().wait()
+        raise AssertionError("not reached")
+
+    looks, clusters = drift(SteppedClock(), drip)
+    looks.tend([WEST])
+    await eventually("ended", lambda: _is_idle(looks, clusters["west"]))
+
+    (said,) = clusters["west"].said
+    assert said.reason == NOT_LOOKED
+    assert "didn't end within" in said.message
+
+
+async def test_clusters_that_drip_wait_for_each_other_and_others_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(engine, "_LONGEST_SECONDS", 0.01)
+    slow = {f"slow-{i}" for i in range(2 * engine._AT_ONCE)}
+    slow_uids, looked = {uid_of(n) for n in slow}, list[str]()
+
+    async def look(uid: str, *_: object) -> Found:
+        looked.append(uid)
+        if uid in slow_uids:
+            await asyncio.Event().wait()
+        return Found((), ())
+
+    clock = SteppedClock()
+    looks, clusters = drift(clock, look, *sorted(slow), "west")
+    leases = [as_lease(lease(n)) for n in clusters]
+    looks.tend(leases)
+    await eventually("all ended", lambda: all(_is_idle(looks, c) for c in clusters.values()))
+    looked.clear()
+    monkeypatch.setattr(engine, "_LONGEST_SECONDS", 60.0)
+    clock.seconds += EVERY_SECONDS
+    looks.tend(leases)
+    await eventually("looked at west", lambda: _is_idle(looks, clusters["west"]))
+
+    assert looked.count(uid_of("west")) == 1
+    assert len(looked) == 2
+    for watch in looks._watches.values():
+        if watch.task is not None:
+            watch.task.cancel()
+
+
+async def test_a_cluster_whose_look_ends_in_time_again_is_one_of_all_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(engine, "_LONGEST_SECONDS", 0.01)
+    hangs = True
+
+    async def look(*_: object) -> Found:
+        if hangs:
+            await asyncio.Event().wait()
+        return Found((), ())
+
+    clock = SteppedClock()
+    looks, clusters = drift(clock, look)
+    uid = clusters["west"].facts.cluster_uid
+    looks.tend([WEST])
+    await eventually("ended", lambda: _is_idle(looks, clusters["west"]))
+    assert looks._watches[uid].is_slow
+
+    hangs = False
+    clock.seconds += EVERY_SECONDS
+    looks.tend([WEST])
+    await eventually("looked", lambda: _is_idle(looks, clusters["west"]))
+    assert not looks._watches[uid].is_slow
+
+
+async def test_what_one_look_could_not_do_is_done_by_the_next_which_is_soon():
+    async def look(*_: object) -> Found:
+        return Found((), (), has_more=True)
+
+    clock = SteppedClock()
+    looks, clusters = drift(clock, look)
+    looks.tend([WEST])
+    await eventually("looked", lambda: _is_idle(looks, clusters["west"]))
+    looks.tend([WEST])
+
+    assert looks.due_ms is not None
+    assert looks.due_ms - clock.now_ms() <= engine._APART_SECONDS * 1_000 + 1
+
+
+async def test_of_thousands_that_are_unwell_a_few_are_begun_at_once():
+    claims = [as_claim(uid=uid_of(f"claim {i}")) for i in range(5_000)]
+    begun = list[str]()
+
+    async def look(*_: object) -> Found:
+        return Found(tuple(claims), ())
+
+    def mend(claim: GpuClaim, _: object) -> bool:
+        begun.append(claim.metadata.uid)
+        return True
+
+    binder = SimpleNamespace(is_busy=lambda _: False, mend=mend)
+    looks, clusters = drift(SteppedClock(), look, binder=binder, claims=claims)
+    looks.tend([WEST])
+    await eventually("looked", lambda: _is_idle(looks, clusters["west"]))
+
+    assert len(begun) == AT_ONCE

@@ -1,6 +1,7 @@
 """Mending against a cluster that answers as a test says: what is asked, in which order, and what is left alone."""
 
 import asyncio
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from sublet.api import bound_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
+from sublet.api.gpuclass import HostShare
 from sublet.api.ids import ClusterUID
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.binder.access import renewal_ms
@@ -162,6 +164,63 @@ def test_a_quota_keeps_its_limits_while_nobody_knows_whether_the_claim_has_a_par
     found = drifted(claim, site, Observed(None, {("resourcequotas", "sublet"): quota}), tools)
 
     assert (Difference("resourcequotas", "sublet", What.CHANGED) in found) is changed
+
+
+SHARE = {"cpuPerGpu": 8, "memoryMiBPerGpu": 1024}
+DEARER = as_class(gpu_class(hostShare={"cpuPerGpu": 64, "memoryMiBPerGpu": 1024}))
+
+
+class Loosened(Home):
+    """A cluster in which the quota of the claim's namespace lets in more than it should."""
+
+    def __init__(self, claim: GpuClaim, hard: dict[str, str]) -> None:
+        super().__init__(claim, labelled(claim))
+        self.hard, self.limits = hard, list[Any]()
+
+    async def get(self, path: str, **params: str) -> dict[str, Any]:
+        if not path.endswith("/resourcequotas"):
+            return await super().get(path, **params)
+        meta = {"name": "sublet", "labels": labelled(bound_claim())["labels"]}
+        return {"metadata": {}, "items": [{"metadata": meta, "spec": {"hard": self.hard}}]}
+
+    async def apply(self, path: str, body: Any) -> None:
+        await super().apply(path, body)
+        if path.endswith("/resourcequotas/sublet"):
+            self.hard = body["spec"]["hard"]
+
+    async def request(self, method: str, path: str, **fields: Any) -> None:
+        await super().request(method, path, **fields)
+        if path.endswith("/limitranges"):
+            self.limits.append(json.loads(fields["body"])["spec"]["limits"][0]["default"])
+
+
+@pytest.mark.parametrize("class_", [None, DEARER], ids=["gone", "edited"])
+async def test_a_part_of_a_node_keeps_what_was_sold_whatever_became_of_its_class(
+    class_: Any, monkeypatch: pytest.MonkeyPatch
+):
+    async def no_tokens(claim: GpuClaim, _: Any) -> GpuClaim:
+        return claim
+
+    monkeypatch.setattr(mend, "_new_tokens", no_tokens)
+    claim = bound_claim()
+    allocation = held(as_claim(), WEST, NODES, gpus=4).status.allocation
+    assert allocation is not None
+    sold = {"host_share": HostShare.model_validate(SHARE), "bound_time": NOW}
+    status = {"allocation": allocation.model_copy(update=sold)}
+    claim = claim.model_copy(update={"status": claim.status.model_copy(update=status)})
+    api = Loosened(claim, {"requests.nvidia.com/gpu": "64", "limits.cpu": "1000"})
+    hub = Writing(claim, api.calls)
+    tools = tools_of(hub, {LEASE: WEST}, {LEASE: api})
+    tools.hub, tools.class_ = hub, lambda _: class_
+    node = wire_node()
+    node.status.allocatable = {"nvidia.com/gpu": "8"}
+    tools.cluster(LEASE).node = lambda _: node
+
+    await mending(ClusterUID(CLUSTER), tools, lambda *_: None)(claim, lambda: None)
+
+    kept = ("requests.nvidia.com/gpu", "limits.cpu", "limits.memory")
+    assert [api.hard.get(k) for k in kept] == ["4", "32", "4096Mi"]
+    assert api.limits == [{"cpu": "8", "memory": "1024Mi"}]
 
 
 async def test_tokens_of_an_account_that_is_gone_are_due_on_the_hub_before_it_is_made_anew(
