@@ -73,13 +73,11 @@ class TenantRows:
     def _groups(self, charges: Sequence[Charge]) -> Iterator[Group]:
         for key, members in groupby(charges, _key(self._rate)):
             rows, rate = list(members), key[1] if self._rate else _ONE
-            run = Run(*run_of(rows[0]))
-            if run.category is Category.ADJUSTMENT:  # each has a reason of its own
-                yield from (
-                    Group(run, self._sayings.line(run), rate, 1, row.first_seq) for row in rows
-                )
-            else:
-                yield Group(run, self._sayings.line(run), rate, len(rows), rows[0].first_seq)
+            # an adjustment has a reason, a currency and a namespace of its own
+            is_adjusted = rows[0].category is Category.ADJUSTMENT
+            for some in [[row] for row in rows] if is_adjusted else [rows]:
+                run = Run(*run_of(some[0]))
+                yield Group(run, self._sayings.line(run), rate, len(some), some[0].first_seq)
 
     def _said(self, groups: Sequence[Group], of_row: pa.Array) -> dict[str, pa.Array]:
         said = [self._sayings.of(g.run, g.line, g.first_seq) for g in groups]
