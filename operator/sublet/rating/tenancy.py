@@ -5,7 +5,7 @@ names nor rounding nor credits; its GPU time and its price are as exact as any o
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -16,6 +16,7 @@ from sublet.ledger.entry import Entry, EntryKind
 from sublet.ledger.interval import Interval
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.lease import LeaseTerms
+from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.reservation import ReservationTerms
 from sublet.ledger.texts.tenant import TenantTerms
 from sublet.rating.books import Books, Lined
@@ -162,10 +163,12 @@ def _tenancy(books: Books, tenant_uid: TenantUID, holdings: Holdings) -> Tenancy
         reservations=books.reservations,
         leases=books.leases,
         prices=Prices(books, terms.discounts if terms is not None else ()),
-        exchange_edges=tuple(_exchange_edges(books, terms)),
+        exchange_edges=exchange_edges(terms, books.rates),
     )
 
 
-def _exchange_edges(books: Books, terms: TenantTerms | None) -> Iterator[Millis]:
-    if terms is not None and terms.billing.currency is not None and books.rates is not None:
-        yield from sorted({r.effective_time for r in books.rates.rates})
+def exchange_edges(terms: TenantTerms | None, rates: Rates | None) -> tuple[Millis, ...]:
+    """Return where exchange rates change for a tenant with such terms; nowhere if it is billed as priced."""
+    if terms is None or terms.billing.currency is None or rates is None:
+        return ()
+    return tuple(sorted({r.effective_time for r in rates.rates}))

@@ -137,6 +137,49 @@ def test_rates_that_change_later_change_nothing_that_was_billed():
     assert billed(made, "2026-09").statement.totals == {"EUR": Decimal("132.00")}
 
 
+def dollar(day: int, rate: str) -> dict[str, str]:
+    """Return what a dollar is worth in euros from a day of September on."""
+    return {"currency": "USD", "effectiveTime": f"2026-09-{day:02d}T00:00:00Z", "rate": rate}
+
+
+def test_a_tenant_that_is_billed_in_another_currency_from_now_on_has_nothing_corrected():
+    made = journal()
+    made.rates("EUR", dollar(1, "0.5"), dollar(25, "0.9"))
+    made.ends("a", "2026-10-01T00:00:00Z")
+    made.closed("2026-09", OCTOBER)
+    made.tenant(billing={"currency": "EUR"})
+
+    assert billed(made, "2026-10").charges == ()
+
+
+def test_a_rate_that_was_added_for_the_past_corrects_nothing_whatever_else_comes_late():
+    made = journal()
+    made.tenant(billing={"currency": "EUR"})
+    made.rates("EUR", dollar(1, "0.5"))
+    made.ends("a", "2026-10-01T00:00:00Z")
+    made.closed("2026-09", OCTOBER)
+    made.rates("EUR", dollar(1, "0.5"), dollar(25, "0.9"))
+    made.adjusted("2026-10-20T00:00:00Z", "2026-09", "1")
+
+    (only,) = billed(made, "2026-10").charges
+    assert only.amount == 1
+
+
+def test_what_is_corrected_is_converted_by_the_table_that_it_was_billed_with():
+    made = journal()
+    made.tenant(billing={"currency": "EUR"})
+    made.rates("EUR", dollar(1, "0.5"))
+    made.closed("2026-09", OCTOBER)
+    made.rates("EUR", dollar(1, "0.5"), dollar(15, "0.9"))
+    made.ends("a", "2026-09-20T00:00:00Z")
+    made.closed("2026-10", NOVEMBER)
+
+    originally, corrected = (
+        billed(made, month).statement.totals["EUR"] for month in ("2026-09", "2026-10")
+    )
+    assert (originally, corrected) == (Decimal("132.00"), Decimal("-132.00"))
+
+
 def test_a_period_begins_where_the_last_closed_one_ended_whatever_the_time_zone_says_now():
     made = journal()
     made.closed("2026-09", OCTOBER)

@@ -24,6 +24,7 @@ from sublet.export.focus.runs import Run, kin_of, run_of
 from sublet.export.focus.said import Sayings
 from sublet.rating.books import Books
 from sublet.rating.model import Category, Charge
+from sublet.rating.money import Rate
 
 _ORDER: Final = attrgetter(
     "claim_uid", "from_ms", "to_ms", "category", "lease_uid", "class_name", "corrects", "first_seq"
@@ -48,7 +49,7 @@ class TenantRows:
     """Makes one tenant's rows and adds up its invoice as it goes."""
 
     def __init__(self, books: Books, account: Account) -> None:
-        self._rate = account.conversion(books.rates)
+        self._rate = account.conversion(books)
         self._sayings = Sayings(books, account)
         self.lines = Lines(account)
         self._account = account
@@ -138,10 +139,10 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _key(rate: Callable[[str, Any], Fraction] | None) -> Callable[[Charge], Any]:
+def _key(rate: Rate | None) -> Callable[[Charge], Any]:
     if rate is None:
         return kin_of
-    return lambda charge: (kin_of(charge), rate(charge.currency, charge.from_ms))
+    return lambda charge: (kin_of(charge), rate(charge.currency, charge.from_ms, charge.corrects))
 
 
 def _instants(charges: Sequence[Charge]) -> dict[str, pa.Array]:
