@@ -120,14 +120,18 @@ def bill(books: Books, tenancy: Tenancy, month: str, as_of_ms: Millis) -> Bill:
 
 
 def corrections(books: Books, tenancy: Tenancy, closed: dict[str, Closed]) -> list[Charge]:
-    """Return what closed periods would be by now less what was billed for them so far."""
+    """Return what closed periods would be by now less what was billed for them so far.
+
+    What is known by now of the time before the first of them, which no period is for, belongs to that one.
+    """
     since = books.late.of(tenancy.tenant_uid)
     found: list[Charge] = []
-    for each in closed.values() if since is not None else ():
+    for index, each in enumerate(closed.values() if since is not None else ()):
         if each.span.to_ms <= (since or 0):
             continue
         then = as_closed(books, tenancy, each.text)
-        now = charges(then, each.span, Grid.NONE, each.span.to_ms)
+        span = each.span if index else Span(Millis(0), each.span.to_ms)
+        now = charges(then, span, Grid.NONE, span.to_ms)
         billed = [c for c in each.charges if not c.corrects]
         billed += [c for x in closed.values() for c in x.charges if c.corrects == each.month]
         found += _differences(each.month, now, billed, then.exchange_edges)

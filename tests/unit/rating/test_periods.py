@@ -72,6 +72,17 @@ def test_evidence_that_comes_late_is_corrected_in_the_first_open_period():
     assert total(made, "2026-11") == 0
 
 
+def test_evidence_of_a_time_before_the_first_closed_period_is_corrected_with_that():
+    made = journal()
+    made.closed("2026-09", OCTOBER)
+    made.held("b", "2026-08-20T00:00:00Z", "2026-08-21T00:00:00Z", gpus=1, price="1")
+
+    (line,) = [x for x in billed(made, "2026-10").statement.lines if x.key.corrects]
+    assert (line.key.corrects, line.amount) == ("2026-09", Decimal("24.00"))
+    made.closed("2026-10", NOVEMBER)
+    assert total(made, "2026-11") == 720
+
+
 def test_a_correction_is_billed_once_also_when_more_comes_later():
     made = journal()
     made.closed("2026-09", OCTOBER)
