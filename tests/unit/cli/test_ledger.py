@@ -78,6 +78,7 @@ def test_the_first_fault_is_named_with_its_line(program: Program):
         ("DELETE FROM terms", "line 1: there is no text of hash"),
         ("UPDATE audit SET who = 'nobody' WHERE seq = 1", "audit line 1 was changed"),
         ("DELETE FROM audit WHERE seq = 1", "audit line 1 is missing"),
+        ("UPDATE entries SET kind = 'x' WHERE seq = 2", "line 2 is no line that this version of"),
     ],
 )
 def test_whatever_was_done_to_it_is_found(program: Program, damage: str, says: str):
