@@ -148,6 +148,16 @@ def test_rates_that_change_later_change_nothing_that_was_billed():
     assert billed(made, "2026-09").statement.totals == {"EUR": Decimal("132.00")}
 
 
+def test_an_adjustment_stays_in_the_period_that_it_was_billed_in_whatever_the_time_zone_says_now():
+    made = journal()
+    made.ends("a", "2026-09-21T00:00:00Z")
+    made.adjusted("2026-10-02T00:00:00Z", "2026-09", "5")
+    made.closed("2026-09", OCTOBER)
+    made.tenant(billing={"timeZone": "America/Los_Angeles"})
+
+    assert billed(made, "2026-10").charges == ()
+
+
 def dollar(day: int, rate: str) -> dict[str, str]:
     """Return what a dollar is worth in euros from a day of September on."""
     return {"currency": "USD", "effectiveTime": f"2026-09-{day:02d}T00:00:00Z", "rate": rate}
