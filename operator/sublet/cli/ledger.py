@@ -11,9 +11,10 @@ from sublet.api.wording import how_many
 from sublet.cli.choices import Format
 from sublet.cli.connect import run
 from sublet.cli.ledger_source import AuditQuery, Place, Source, open_source
-from sublet.cli.output import show_data, show_table
+from sublet.cli.output import show_data, show_rows
 from sublet.cli.problems import Problem, fail
 from sublet.ledger.chain import Proof
+from sublet.ledger.entry import GENESIS_HASH
 from sublet.ledger.line import write_line
 from sublet.ledger.port import LedgerUnavailable
 from sublet.store import keeping
@@ -32,9 +33,11 @@ def verify(place: Place, head: str | None, output: Format) -> None:
         proof, trail = await source.verify()
         fault = proof.fault or trail.fault
         if fault is None and wanted is not None:
-            _, _, found = await source.position(wanted[0])
-            if found != wanted[1]:
-                fault = f"line {wanted[0]} isn't the one that was published"
+            line, hash_ = wanted
+            # before the first line stands what every ledger begins with
+            found = (await source.position(line))[2] if line else GENESIS_HASH
+            if found != hash_:
+                fault = f"line {line} isn't the one that was published"
         if not show_data(_as_data(proof, trail, fault), output):
             lines = (
                 f"{how_many(proof.entries, 'line')} and {how_many(trail.entries, 'audit record')}"
@@ -63,17 +66,16 @@ def show(place: Place, first: int | None, count: int, output: Format) -> None:
     async def work(source: Source) -> None:
         after = first - 1 if first else max(0, (await source.position())[0] - count)
         lines = await source.lines(after, count)
-        if show_data([write_line(line) for line in lines], output):
-            return
         columns = ["line", "at", "kind", "type", "gpus", "subject", "lease uid", "tenant uid"]
-        more = ["price hash", "tags hash", "id"] if output is Format.WIDE else []
+        is_wide = output in (Format.WIDE, Format.CSV)
+        more = ["price hash", "tags hash", "id"] if is_wide else []
         rows = []
         for line in lines:
             f = line.fact
             row = [line.seq, format_instant(f.at_ms), f.kind.value, f.type.value, f.gpus]
             row += [f.claim_uid, f.lease_uid, f.tenant_uid]
             rows.append([*row, *([f.price_hash, f.tags_hash, f.id] if more else [])])
-        show_table([*columns, *more], rows)
+        show_rows([write_line(line) for line in lines], output, [*columns, *more], rows)
 
     _read(work, place)
 
@@ -86,14 +88,13 @@ def audit(
     async def work(source: Source) -> None:
         since_ms = parse_instant(since) if since else None
         found = await source.audit(AuditQuery(claim, lease, since_ms))
-        if show_data([{"seq": x.seq, **asdict(x.record)} for x in found], output):
-            return
+        data = [{"seq": x.seq, **asdict(x.record)} for x in found]
         columns = ("what", "who", "subject", "lease", "before", "after", "reason")
         rows = [
             [format_instant(x.record.at_ms), *(getattr(x.record, c) for c in columns)]
             for x in found
         ]
-        show_table(("at", *columns), rows)
+        show_rows(data, output, ("at", *columns), rows)
 
     _read(work, place)
 

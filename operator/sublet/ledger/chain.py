@@ -4,7 +4,7 @@ Line by line, so that a ledger of any length is proven in little memory: what is
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sublet.ledger.entry import GENESIS_HASH, Entry
 from sublet.ledger.interval import BrokenLedger, Fold
@@ -44,10 +44,16 @@ def verify(entries: Iterable[Entry], stored_ids: Iterable[str] | None = None) ->
 
 
 def verify_lines(lines: Iterable[Stored], text_fault: TextFault = lambda _: None) -> Proof:
-    """Check lines in order of `seq` from 1, one after the other; the fault names the first bad line."""
+    """Check lines in order of `seq` from 1, one after the other; the fault names the first bad line.
+
+    What gives the lines may raise BrokenLedger where one is none: that is a fault too.
+    """
     proof = Proof(0, GENESIS_HASH, None)
-    for _, so_far in walk(lines, text_fault):
-        proof = so_far
+    try:
+        for _, so_far in walk(lines, text_fault):
+            proof = so_far
+    except BrokenLedger as broken:
+        return replace(proof, fault=str(broken))
     return proof
 
 

@@ -17,6 +17,7 @@ from sublet.ledger.terms import PriceTerms, parse_price
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.lease import LeaseTerms
 from sublet.ledger.texts.offer import ClassTerms
+from sublet.ledger.texts.period import PeriodText
 from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.reservation import ReservationTerms
 from sublet.ledger.texts.tenant import TenantTerms
@@ -122,6 +123,19 @@ class Books:
             return self.texts[content_hash]
         except KeyError:
             raise BrokenLedger(f"the ledger has no text {content_hash}") from None
+
+    def period(self, tenant_uid: TenantUID, month: str) -> PeriodText | None:
+        """Return a tenant's period as it was closed, None if it isn't; BrokenLedger if its text isn't there."""
+        number = int(month.replace("-", ""))
+        for entry in self.periods.get(tenant_uid, ()):
+            if entry.fact.sequence == number:
+                return PeriodText.read(self.text(entry.fact.price_hash))
+        return None
+
+    def rates_then(self, tenant_uid: TenantUID, month: str) -> Rates | None:
+        """Return the table of rates that held when a tenant's month was closed; None if there was none, or it isn't."""
+        closed = self.period(tenant_uid, month)
+        return Rates.read(self.text(closed.rates)) if closed is not None and closed.rates else None
 
     def _learn(self, fact: Fact) -> None:
         text, subject = self.text(fact.price_hash), str(fact.claim_uid)

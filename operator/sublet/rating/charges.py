@@ -12,7 +12,7 @@ from typing import Final
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
 from sublet.rating.books import Books
-from sublet.rating.calendar import Span, month_span
+from sublet.rating.calendar import Span
 from sublet.rating.credits import credit_charges
 from sublet.rating.gpu_time import time_charges
 from sublet.rating.grid import Cells, Grid, cut_by, until
@@ -52,7 +52,7 @@ def charges(tenancy: Tenancy, span: Span, grid: Grid, as_of_ms: Millis) -> list[
 def _adjustments(tenancy: Tenancy, past: Span) -> Iterator[Charge]:
     """Yield what people charged and credited, each where it was made, within the period that it is about."""
     for entry, said in tenancy.adjustments:
-        month = month_span(tenancy.cut, said.period)
+        month = tenancy.month_span(said.period)
         at_ms = Millis(min(max(entry.fact.at_ms, month.from_ms), month.to_ms - 1))
         if past.from_ms <= at_ms < past.to_ms:
             amount = Fraction(said.amount)

@@ -18,11 +18,13 @@ from sublet.rating.calendar import Span, month_at, month_span
 from sublet.rating.gpu_time import cost_of, time_charges
 from sublet.rating.grid import Cells, until
 from sublet.rating.model import Category, Charge
+from sublet.rating.money import Money, plus
 from sublet.rating.rounding import rounding_charges
 from sublet.rating.runs import end_of, runs_of
 from sublet.rating.tenancy import Tenancy
 
 _PERCENT: Final = Fraction(1, 100)
+_NOTHING: Final = Fraction(0)
 
 
 def credit_charges(
@@ -33,7 +35,7 @@ def credit_charges(
     downs = _while_bound(
         tenancy.holdings.down.get(claim_uid, ()), tenancy.holdings.bound.get(claim_uid, ())
     )
-    caps: dict[str, Fraction] = {}  # month -> what may still be given back
+    caps: dict[str, Money] = {}  # month -> currency -> what may still be given back
     for incident in runs_of(downs):
         end = end_of(incident)
         if end is None or end > past.to_ms:
@@ -41,9 +43,11 @@ def credit_charges(
         month = month_at(tenancy.cut, Millis(end - 1))
         for lined, gross, percent in _gross(tenancy, incident):
             if month not in caps:
-                caps[month] = _costs(tenancy, claim_uid, month, as_of_ms) * percent
-            amount = min(gross, caps[month])
-            caps[month] -= amount
+                costs = _costs(tenancy, claim_uid, month, as_of_ms)
+                caps[month] = {currency: cost * percent for currency, cost in costs.items()}
+            _, currency = tenancy.price_of(lined.interval)
+            amount = min(gross, caps[month].get(currency, _NOTHING))
+            caps[month] = plus(caps[month], currency, -amount)
             if amount and end > past.from_ms:
                 begins = month_span(tenancy.cut, month).from_ms
                 start = max(lined.interval.start_ms, begins)
@@ -68,7 +72,7 @@ def _gross(
         yield lined, cost * agreed.sla.credit_percent * _PERCENT, agreed.sla.max_percent * _PERCENT
 
 
-def _costs(tenancy: Tenancy, claim_uid: ClaimUID, month: str, as_of_ms: Millis) -> Fraction:
+def _costs(tenancy: Tenancy, claim_uid: ClaimUID, month: str, as_of_ms: Millis) -> Money:
     """Return what a claim costs in a month before credits."""
     cells = Cells([until(month_span(tenancy.cut, month), as_of_ms)])
     bound = tenancy.holdings.bound.get(claim_uid, ())
@@ -78,7 +82,10 @@ def _costs(tenancy: Tenancy, claim_uid: ClaimUID, month: str, as_of_ms: Millis) 
         *time_charges(tenancy, cancelled, Category.CANCELLED, cells),
         *rounding_charges(tenancy, bound, cells),
     )
-    return sum((c.amount for c in found), Fraction(0))
+    costs: Money = {}
+    for charge in found:
+        costs = plus(costs, charge.currency, charge.amount)
+    return costs
 
 
 def _while_bound(downs: Iterable[Lined], bound: Iterable[Lined]) -> Iterator[Lined]:

@@ -4,9 +4,11 @@ Two currencies are never added: without a table each is kept for itself, with on
 error that names what is missing.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from typing import Protocol
 
 from sublet.api.times import MS_PER_HOUR, Millis, format_instant
 from sublet.ledger.texts.rates import NoRate, Rates
@@ -14,6 +16,13 @@ from sublet.rating.books import Books
 
 Money = Mapping[str, Fraction]
 """currency -> amount, exact"""
+
+
+class Rate(Protocol):
+    """What gives the rate from a currency at an instant into an account's; NoRate if nobody has said it."""
+
+    def __call__(self, priced_in: str, at_ms: Millis, corrects: str = "") -> Fraction:
+        """Return the rate; of a correction, by the table that the period which it corrects was billed with."""
 
 
 class Exchange:
@@ -54,26 +63,39 @@ class Exchange:
 
 
 def rate_into(
-    currency: str | None, rates: Rates | None, whose: str
-) -> Callable[[str, Millis], Fraction] | None:
+    currency: str | None,
+    rates: Rates | None,
+    whose: str,
+    then: Callable[[str], Rates | None] = lambda _: None,
+) -> Rate | None:
     """Return what gives the rate from a currency at an instant into an account's; None if it is billed as priced.
 
-    The rate raises NoRate if nobody has said it.
+    `then` says with which table a closed month was billed; what that doesn't know is converted by the present one.
     """
     if currency is None:
         return None
+    tables: dict[str, Rates | None] = {"": None}  # closed month -> table
 
-    def rate(priced_in: str, at_ms: Millis) -> Fraction:
+    def rate(priced_in: str, at_ms: Millis, corrects: str = "") -> Fraction:
         if priced_in == currency:
             return Fraction(1)
+        if corrects not in tables:
+            tables[corrects] = then(corrects)
+        if (billed_by := tables[corrects]) is not None:
+            with contextlib.suppress(NoRate):
+                return _cross(billed_by, priced_in, currency, at_ms)
         if rates is None:
             raise NoRate(
                 f"tenant {whose} is billed in {currency} and priced in {priced_in}, and the ledger has"
                 " no table of exchange rates; give one"
             )
-        return Fraction(rates.rate_at(priced_in, at_ms)) / Fraction(rates.rate_at(currency, at_ms))
+        return _cross(rates, priced_in, currency, at_ms)
 
     return rate
+
+
+def _cross(rates: Rates, priced_in: str, currency: str, at_ms: Millis) -> Fraction:
+    return Fraction(rates.rate_at(priced_in, at_ms)) / Fraction(rates.rate_at(currency, at_ms))
 
 
 def owed(gpu_milliseconds: int, per_gpu_hour: Decimal | Fraction) -> Fraction:

@@ -59,11 +59,13 @@ def netting(
 
 def _belongs(charge: Charge, incidents: Sequence[Incident], ends: Sequence[int]) -> int | None:
     best, longest = None, 0
+    # a downtime of the month before, credited with the rest of its incident, has no length in this one
+    end_ms = max(charge.to_ms, charge.from_ms + 1)
     for index in range(bisect_right(ends, charge.from_ms), len(incidents)):
         incident = incidents[index]
-        if incident.from_ms >= charge.to_ms:
+        if incident.from_ms >= end_ms:
             break
-        overlap = min(incident.to_ms, charge.to_ms) - max(incident.from_ms, charge.from_ms)
+        overlap = min(incident.to_ms, end_ms) - max(incident.from_ms, charge.from_ms)
         if overlap > longest:
             best, longest = index, overlap
     return best

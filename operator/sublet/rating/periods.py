@@ -7,10 +7,11 @@ what was billed for it so far, and is billed in the first open period.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final
 
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
@@ -25,7 +26,7 @@ from sublet.rating.charges import ORDER, charges
 from sublet.rating.grid import Grid
 from sublet.rating.model import Category, Charge
 from sublet.rating.statement import Statement, statement
-from sublet.rating.tenancy import Tenancy
+from sublet.rating.tenancy import Tenancy, exchange_edges
 
 MS_PER_DAY: Final = 86_400_000
 
@@ -101,7 +102,7 @@ def bill(books: Books, tenancy: Tenancy, month: str, as_of_ms: Millis) -> Bill:
     """Return what a tenant owes for a month, corrections of earlier ones in the first open one; NoSuchPeriod, NoRate."""
     closed = closed_periods(books, tenancy.tenant_uid)
     if month in closed:
-        return _as_billed(books, closed[month])
+        return _as_billed(books, tenancy.tenant_uid, closed[month])
     found = open_period(tenancy, closed)
     if found is None or month < found[0]:
         raise NoSuchPeriod(f"{_name(tenancy)} has no billing period {month}: nothing was owed then")
@@ -114,22 +115,38 @@ def bill(books: Books, tenancy: Tenancy, month: str, as_of_ms: Millis) -> Bill:
     if month == found[0]:
         made = sorted([*made, *corrections(books, tenancy, closed)], key=ORDER)
     as_of = min(as_of_ms, span.to_ms)
-    lines = statement(made, tenancy.terms, books.rates)
+    lines = statement(made, tenancy.terms, books.rates, _then(books, tenancy.tenant_uid))
     return Bill(month, span, False, as_of, books.seq, books.head, tuple(made), lines)
 
 
 def corrections(books: Books, tenancy: Tenancy, closed: dict[str, Closed]) -> list[Charge]:
-    """Return what closed periods would be by now less what was billed for them so far."""
+    """Return what closed periods would be by now less what was billed for them so far.
+
+    What is known by now of the time before the first of them, which no period is for, belongs to that one.
+    """
     since = books.late.of(tenancy.tenant_uid)
     found: list[Charge] = []
-    for each in closed.values() if since is not None else ():
+    for index, each in enumerate(closed.values() if since is not None else ()):
         if each.span.to_ms <= (since or 0):
             continue
-        now = charges(tenancy, each.span, Grid.NONE, each.span.to_ms)
+        then = as_closed(books, tenancy, each.text)
+        span = each.span if index else Span(Millis(0), each.span.to_ms)
+        now = charges(then, span, Grid.NONE, span.to_ms)
         billed = [c for c in each.charges if not c.corrects]
         billed += [c for x in closed.values() for c in x.charges if c.corrects == each.month]
-        found += _differences(each.month, now, billed, tenancy.exchange_edges)
+        found += _differences(each.month, now, billed, then.exchange_edges)
     return found
+
+
+def as_closed(books: Books, tenancy: Tenancy, text: PeriodText) -> Tenancy:
+    """Return a tenancy that is cut where exchange rates changed when a period of it was billed, whatever they are now."""
+    return replace(tenancy, exchange_edges=exchange_edges(*billed_by(books, text)))
+
+
+def billed_by(books: Books, text: PeriodText) -> tuple[TenantTerms | None, Rates | None]:
+    """Return the tenant's terms and the table of rates that a closed period was billed by."""
+    terms = TenantTerms.read(books.text(text.terms)) if text.terms else None
+    return terms, Rates.read(books.text(text.rates)) if text.rates else None
 
 
 def closing(books: Books, tenancy: Tenancy, month: str, as_of_ms: Millis) -> tuple[Fact, str]:
@@ -180,14 +197,17 @@ def due_to_close(
     return found
 
 
-def _as_billed(books: Books, closed: Closed) -> Bill:
+def _as_billed(books: Books, tenant_uid: TenantUID, closed: Closed) -> Bill:
     text = closed.text
-    terms = TenantTerms.read(books.text(text.terms)) if text.terms else None
-    rates = Rates.read(books.text(text.rates)) if text.rates else None
-    lines = statement(closed.charges, terms, rates)
+    terms, rates = billed_by(books, text)
+    lines = statement(closed.charges, terms, rates, _then(books, tenant_uid))
     return Bill(
         text.month, closed.span, True, text.to_time, text.seq, text.head, closed.charges, lines
     )  # fmt: skip
+
+
+def _then(books: Books, tenant_uid: TenantUID) -> Callable[[str], Rates | None]:
+    return partial(books.rates_then, tenant_uid)
 
 
 def _differences(

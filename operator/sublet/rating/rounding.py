@@ -45,16 +45,18 @@ def _rounded(
         (Category.MINIMUM, at_least - (end - begin)),
         (Category.ROUNDING, counted(end - begin, by) - at_least),
     )
+    _, currency = tenancy.price_of(ending[-1].interval)
     total = Fraction(0)
     for category, milliseconds in added:
         for lined in ending if milliseconds else ():
             price = tenancy.price_of(lined.interval)[0].at(last)
             quantity = milliseconds * lined.interval.gpus
             made = tenancy.priced(lined, category, within, quantity, price)
-            total += made.amount
+            total += made.amount if made.currency == currency else 0
             yield made
     if by.minimum_amount is not None:
-        total += cost_of(tenancy, run, Span(begin, end))
+        alike = [x for x in run if tenancy.price_of(x.interval)[1] == currency]
+        total += cost_of(tenancy, alike, Span(begin, end))
         missing = Fraction(by.minimum_amount) - total
         if missing > 0:
             lines = min(x.first_seq for x in run), max(x.last_seq for x in run)

@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sublet.api.times import Millis
 from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.tenant import TenantTerms
 from sublet.rating.minor_units import apportioned, rounded
 from sublet.rating.model import Category, Charge
 from sublet.rating.money import rate_into
 
-Rate = Callable[[str, Millis], Fraction]
+_ONE: Final = Fraction(1)
 
 
 class LineKey(NamedTuple):
@@ -91,15 +90,23 @@ class Statement:
 
 
 def statement(
-    charges: Iterable[Charge], terms: TenantTerms | None, rates: Rates | None
+    charges: Iterable[Charge],
+    terms: TenantTerms | None,
+    rates: Rates | None,
+    then: Callable[[str], Rates | None] = lambda _: None,
 ) -> Statement:
-    """Return the lines of some charges; NoRate if one can't be converted into the tenant's currency."""
+    """Return the lines of some charges; NoRate if one can't be converted into the tenant's currency.
+
+    `then` says with which table of rates a closed month was billed, by which its corrections are converted too.
+    """
     into = terms.billing.currency if terms is not None else None
-    rate = rate_into(into, rates, terms.name if terms is not None else "")
+    rate = rate_into(into, rates, terms.name if terms is not None else "", then)
     sums: dict[LineKey, dict[str, _Sum]] = defaultdict(lambda: defaultdict(_Sum))
     """line -> tags hash -> sum"""
     for charge in charges:
-        at_rate = rate(charge.currency, charge.from_ms) if rate is not None else Fraction(1)
+        at_rate = (
+            rate(charge.currency, charge.from_ms, charge.corrects) if rate is not None else _ONE
+        )
         sums[_key(charge, into or charge.currency)][charge.tags_hash].add(charge, at_rate)
     return Statement(tuple(_line(key, sums[key]) for key in sorted(sums)))
 

@@ -5,7 +5,7 @@ names nor rounding nor credits; its GPU time and its price are as exact as any o
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -16,10 +16,11 @@ from sublet.ledger.entry import Entry, EntryKind
 from sublet.ledger.interval import Interval
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.lease import LeaseTerms
+from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.reservation import ReservationTerms
 from sublet.ledger.texts.tenant import TenantTerms
 from sublet.rating.books import Books, Lined
-from sublet.rating.calendar import Span
+from sublet.rating.calendar import Span, month_span
 from sublet.rating.model import Category, Charge
 from sublet.rating.money import owed
 from sublet.rating.prices import Price, Prices
@@ -62,10 +63,20 @@ class Tenancy:
     exchange_edges: tuple[Millis, ...]
     """Where exchange rates change, if the tenant is billed in a currency of its own: no charge lies over one."""
 
+    closed_to: Mapping[str, Millis] = field(default_factory=dict)
+    """Closed months, and when each ended, whatever the time zone says now."""
+
     @property
     def cut(self) -> Cut:
         """Return where its months and days begin."""
         return self.terms.billing if self.terms is not None else NOBODY
+
+    def month_span(self, month: str) -> Span:
+        """Return a month as it was closed, or as it will be: after those that are closed."""
+        span = month_span(self.cut, month)
+        before = (end for closed, end in self.closed_to.items() if closed < month)
+        begin = max(span.from_ms, max(before, default=span.from_ms))
+        return Span(begin, max(begin, self.closed_to.get(month, span.to_ms)))
 
     def agreed(self, interval: Interval) -> ReservationTerms | None:
         """Return what the reservation of an interval agreed to, None if the ledger doesn't say."""
@@ -162,10 +173,18 @@ def _tenancy(books: Books, tenant_uid: TenantUID, holdings: Holdings) -> Tenancy
         reservations=books.reservations,
         leases=books.leases,
         prices=Prices(books, terms.discounts if terms is not None else ()),
-        exchange_edges=tuple(_exchange_edges(books, terms)),
+        exchange_edges=exchange_edges(terms, books.rates),
+        closed_to=_closed_to(books.periods.get(tenant_uid, ())),
     )
 
 
-def _exchange_edges(books: Books, terms: TenantTerms | None) -> Iterator[Millis]:
-    if terms is not None and terms.billing.currency is not None and books.rates is not None:
-        yield from sorted({r.effective_time for r in books.rates.rates})
+def _closed_to(closed: Sequence[Entry]) -> dict[str, Millis]:
+    numbered = ((entry.fact.sequence, entry.fact.at_ms) for entry in closed)
+    return {f"{number // 100:04d}-{number % 100:02d}": at_ms for number, at_ms in numbered}
+
+
+def exchange_edges(terms: TenantTerms | None, rates: Rates | None) -> tuple[Millis, ...]:
+    """Return where exchange rates change for a tenant with such terms; nowhere if it is billed as priced."""
+    if terms is None or terms.billing.currency is None or rates is None:
+        return ()
+    return tuple(sorted({r.effective_time for r in rates.rates}))

@@ -10,20 +10,27 @@ from sublet.api.times import Millis
 from sublet.ledger.audit import AuditLine, AuditRecord
 from sublet.ledger.chain import Stored
 from sublet.ledger.entry import Entry, EntryKind, EntryType, Fact
+from sublet.ledger.interval import BrokenLedger
 from sublet.store.tables import entries
 
 _RECORD = tuple(AuditRecord.__dataclass_fields__)
 
 
 def entry_of(row: Row[Any]) -> Entry:
-    """Return the line that a row says."""
+    """Return the line that a row says; BrokenLedger if it is none."""
+    try:
+        kind, type_ = EntryKind(row.kind), EntryType(row.type)
+    except ValueError as error:
+        raise BrokenLedger(
+            f"line {row.seq} is no line that this version of sublet knows ({error}): it was changed, or written by a newer one"
+        ) from None
     fact = Fact(
         claim_uid=ClaimUID(row.claim_uid),
         sequence=row.sequence,
         tenant_uid=TenantUID(row.tenant_uid),
         lease_uid=LeaseUID(row.lease_uid),
-        kind=EntryKind(row.kind),
-        type=EntryType(row.type),
+        kind=kind,
+        type=type_,
         gpus=row.gpus,
         at_ms=Millis(row.at_ms),
         price_hash=row.price_hash,

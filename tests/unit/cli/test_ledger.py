@@ -1,6 +1,8 @@
 """`sublet ledger` as a person uses it, on a database and on the operator's endpoint."""
 
 import asyncio
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,12 @@ async def filled(url: str) -> None:
     await ledger.close()
 
 
+async def emptied(url: str) -> None:
+    ledger = SqlLedger(url)
+    await ledger.start()
+    await ledger.close()
+
+
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
     return Program(tmp_path)
@@ -78,6 +86,7 @@ def test_the_first_fault_is_named_with_its_line(program: Program):
         ("DELETE FROM terms", "line 1: there is no text of hash"),
         ("UPDATE audit SET who = 'nobody' WHERE seq = 1", "audit line 1 was changed"),
         ("DELETE FROM audit WHERE seq = 1", "audit line 1 is missing"),
+        ("UPDATE entries SET kind = 'x' WHERE seq = 2", "line 2 is no line that this version of"),
     ],
 )
 def test_whatever_was_done_to_it_is_found(program: Program, damage: str, says: str):
@@ -123,6 +132,25 @@ def test_lines_are_shown_as_they_stand(program: Program):
 
     assert [row.split()[0] for row in table.splitlines()] == ["LINE", "2", "3"]
     assert [x["claim_uid"] for x in json.loads(data)] == ["a"]
+
+
+def test_lines_and_records_are_rows_of_a_spreadsheet_too(program: Program):
+    _, lines = program.run("show", "--count", "1", "-o", "csv")
+    _, records = program.run("audit", "-o", "csv")
+    _, data = program.run("show", "--count", "1", "-o", "json")
+
+    (line,), (one, two) = (list(csv.DictReader(io.StringIO(x))) for x in (lines, records))
+    assert (line["line"], line["subject"], line["id"]) == ("3", "c", json.loads(data)[0]["id"])
+    assert [one["at"], two["at"]] == ["1970-01-01T00:00:00.005Z", "1970-01-01T00:00:00.009Z"]
+
+
+def test_the_head_of_an_empty_ledger_is_one_that_every_ledger_begins_with(program: Program):
+    empty = f"sqlite:///{program.folder}/empty.sqlite"
+    asyncio.run(emptied(empty))
+    _, head = program.run("head", url=empty)
+
+    assert program.run("verify", "--head", head)[0] == 0
+    assert program.run("verify", "--head", "0:ab")[0] == 1
 
 
 def test_the_audit_trail_is_shown_from_an_instant_on(program: Program):

@@ -141,6 +141,29 @@ def test_a_minimum_of_money_counts_the_whole_run_also_what_lies_in_an_earlier_mo
     assert amounts(owed(journal)) == {"Use": 1, "Minimum": 5}
 
 
+def test_a_minimum_of_money_counts_nothing_that_is_priced_in_another_currency(journal):
+    minimum = {"minimumAmount": "10"}
+    journal.reserved("a", rounding=minimum)
+    journal.held("a", "2026-09-01T00:00:00Z", "2026-09-01T08:00:00Z", gpus=1, price="1", currency="JPY")  # fmt: skip
+    journal.reserved("a", sequence=2, rounding=minimum)
+    journal.held("a", "2026-09-01T08:00:00Z", "2026-09-01T09:00:00Z", gpus=1, price="1", currency="EUR", sequence=2)  # fmt: skip
+
+    (missing,) = [c for c in owed(journal) if c.category is Category.MINIMUM]
+    assert (missing.amount, missing.currency) == (9, "EUR")
+
+
+def test_a_months_cap_of_credits_is_kept_for_each_currency(journal):
+    half = {"creditPercent": 100, "maxPercent": 50}
+    for sequence, (day, currency) in enumerate((("01", "JPY"), ("02", "EUR")), 1):
+        journal.reserved("a", sla=half, sequence=sequence)
+        how = {"gpus": 1, "price": "1", "currency": currency, "sequence": sequence}
+        journal.held("a", f"2026-09-{day}T00:00:00Z", f"2026-09-{day}T10:00:00Z", **how)
+    journal.held("a", "2026-09-01T00:00:00Z", "2026-09-01T10:00:00Z", gpus=1, kind=EntryKind.DOWNTIME)  # fmt: skip
+
+    (credit,) = [c for c in owed(journal) if c.category is Category.CREDIT]
+    assert (credit.amount, credit.currency) == (-5, "JPY")
+
+
 def test_downtime_longer_than_the_grace_is_credited_from_its_beginning_and_shorter_is_not(journal):
     journal.reserved("a", sla={"graceSeconds": 600, "creditPercent": 200})
     journal.begins("a", "2026-09-01T00:00:00Z", 8, price="1")

@@ -49,6 +49,14 @@ def test_what_the_landlord_owes_less_what_tenants_were_credited_is_left():
     assert netted.net == {"USD": Fraction("4.3")}
 
 
+def test_a_credit_of_no_length_belongs_to_the_incident_that_it_lies_in():
+    # the first part of an incident that went on into the month in which it is credited
+    scribe, west = outage()
+    begun = "2026-11-22T10:30:00Z"
+    (netted,) = netting(incidents(scribe, west), [credit("-2", begun, begun), credit("-3", begun)])
+    assert netted.credited == {"USD": 5}
+
+
 def test_only_credits_are_netted():
     scribe, west = outage()
     (netted,) = netting(incidents(scribe, west), [charge("c", west, TEN, NOON, "40", gpus=8)])

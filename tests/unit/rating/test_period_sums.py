@@ -14,7 +14,7 @@ from sublet.rating.calendar import Span
 from sublet.rating.charges import charges
 from sublet.rating.grid import Grid
 from sublet.rating.model import Category, Charge
-from sublet.rating.periods import bill, due_to_close, first_month
+from sublet.rating.periods import bill, closed_periods, due_to_close, first_month
 from tests.builders.billing import Journal
 from tests.builders.wholesale import at
 
@@ -43,6 +43,7 @@ def stories(draw: st.DrawFn) -> list[Told]:
     found = [Told(BEGIN - 1, _terms)]
     for number in range(draw(st.integers(1, 3))):
         claim, begin = f"c{number}", BEGIN + draw(st.integers(0, 40 * MS_PER_DAY))
+        heard = begin + _late(draw)  # nobody wrote anything of it before
         rounding = draw(
             st.sampled_from([None, {"roundUpToSeconds": 3_600, "minimumSeconds": 7_200}])
         )
@@ -51,12 +52,12 @@ def stories(draw: st.DrawFn) -> list[Told]:
             gpus, price = draw(st.integers(1, 8)), draw(st.sampled_from(["2.00", "1.111111"]))
             floats = draw(st.booleans())
             how = {"gpus": gpus, "price": price, "sequence": sequence}
-            found.append(Told(begin, _begun(claim, begin, rounding, floats, how)))
-            found.append(Told(end + _late(draw), _ended(claim, end, sequence)))
+            found.append(Told(max(begin, heard), _begun(claim, begin, rounding, floats, how)))
+            found.append(Told(max(end + _late(draw), heard), _ended(claim, end, sequence)))
             if draw(st.booleans()):
                 down = begin + draw(st.integers(0, end - begin - 1))
                 up = draw(st.integers(down + 1, end))
-                found.append(Told(up + _late(draw), _down(claim, down, up, how)))
+                found.append(Told(max(up + _late(draw), heard), _down(claim, down, up, how)))
             begin = end + draw(st.sampled_from([0, 0, MS_PER_HOUR]))
     if draw(st.booleans()):
         month = draw(st.sampled_from(MONTHS[1:4]))
@@ -66,7 +67,7 @@ def stories(draw: st.DrawFn) -> list[Told]:
 
 
 def _late(draw: st.DrawFn) -> int:
-    return draw(st.sampled_from([0, 0, 5, 20, 45])) * MS_PER_DAY
+    return draw(st.sampled_from([0, 0, 5, 20, 45, 75])) * MS_PER_DAY
 
 
 def _terms(journal: Journal) -> None:
@@ -130,7 +131,8 @@ def sums(given_: Iterable[Charge]) -> Sums:
 def test_bills_of_all_months_are_what_rating_all_time_at_once_gives(story: list[Told]):
     journal = told(story)
     books, tenancy = journal.books(), journal.tenancy()
-    first = first_month(tenancy)
+    # what is earlier than the first month that was closed is corrected with it
+    first = min(closed_periods(books, tenancy.tenant_uid), default=first_month(tenancy))
     assert first is not None
 
     months = [m for m in MONTHS if m >= first]

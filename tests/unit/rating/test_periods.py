@@ -72,6 +72,17 @@ def test_evidence_that_comes_late_is_corrected_in_the_first_open_period():
     assert total(made, "2026-11") == 0
 
 
+def test_evidence_of_a_time_before_the_first_closed_period_is_corrected_with_that():
+    made = journal()
+    made.closed("2026-09", OCTOBER)
+    made.held("b", "2026-08-20T00:00:00Z", "2026-08-21T00:00:00Z", gpus=1, price="1")
+
+    (line,) = [x for x in billed(made, "2026-10").statement.lines if x.key.corrects]
+    assert (line.key.corrects, line.amount) == ("2026-09", Decimal("24.00"))
+    made.closed("2026-10", NOVEMBER)
+    assert total(made, "2026-11") == 720
+
+
 def test_a_correction_is_billed_once_also_when_more_comes_later():
     made = journal()
     made.closed("2026-09", OCTOBER)
@@ -135,6 +146,59 @@ def test_rates_that_change_later_change_nothing_that_was_billed():
     made.rates("EUR", rate | {"rate": "0.9"})
 
     assert billed(made, "2026-09").statement.totals == {"EUR": Decimal("132.00")}
+
+
+def test_an_adjustment_stays_in_the_period_that_it_was_billed_in_whatever_the_time_zone_says_now():
+    made = journal()
+    made.ends("a", "2026-09-21T00:00:00Z")
+    made.adjusted("2026-10-02T00:00:00Z", "2026-09", "5")
+    made.closed("2026-09", OCTOBER)
+    made.tenant(billing={"timeZone": "America/Los_Angeles"})
+
+    assert billed(made, "2026-10").charges == ()
+
+
+def dollar(day: int, rate: str) -> dict[str, str]:
+    """Return what a dollar is worth in euros from a day of September on."""
+    return {"currency": "USD", "effectiveTime": f"2026-09-{day:02d}T00:00:00Z", "rate": rate}
+
+
+def test_a_tenant_that_is_billed_in_another_currency_from_now_on_has_nothing_corrected():
+    made = journal()
+    made.rates("EUR", dollar(1, "0.5"), dollar(25, "0.9"))
+    made.ends("a", "2026-10-01T00:00:00Z")
+    made.closed("2026-09", OCTOBER)
+    made.tenant(billing={"currency": "EUR"})
+
+    assert billed(made, "2026-10").charges == ()
+
+
+def test_a_rate_that_was_added_for_the_past_corrects_nothing_whatever_else_comes_late():
+    made = journal()
+    made.tenant(billing={"currency": "EUR"})
+    made.rates("EUR", dollar(1, "0.5"))
+    made.ends("a", "2026-10-01T00:00:00Z")
+    made.closed("2026-09", OCTOBER)
+    made.rates("EUR", dollar(1, "0.5"), dollar(25, "0.9"))
+    made.adjusted("2026-10-20T00:00:00Z", "2026-09", "1")
+
+    (only,) = billed(made, "2026-10").charges
+    assert only.amount == 1
+
+
+def test_what_is_corrected_is_converted_by_the_table_that_it_was_billed_with():
+    made = journal()
+    made.tenant(billing={"currency": "EUR"})
+    made.rates("EUR", dollar(1, "0.5"))
+    made.closed("2026-09", OCTOBER)
+    made.rates("EUR", dollar(1, "0.5"), dollar(15, "0.9"))
+    made.ends("a", "2026-09-20T00:00:00Z")
+    made.closed("2026-10", NOVEMBER)
+
+    originally, corrected = (
+        billed(made, month).statement.totals["EUR"] for month in ("2026-09", "2026-10")
+    )
+    assert (originally, corrected) == (Decimal("132.00"), Decimal("-132.00"))
 
 
 def test_a_period_begins_where_the_last_closed_one_ended_whatever_the_time_zone_says_now():

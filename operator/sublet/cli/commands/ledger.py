@@ -13,6 +13,7 @@ from sublet.cli.commands.options import (
     FormatOption,
     LedgerAdmin,
     OperatorNamespace,
+    RowsFormatOption,
 )
 
 ledger = typer.Typer(
@@ -78,7 +79,7 @@ def show(
     admin: LedgerAdmin = None,
     context: Context = None,
     operator_namespace: OperatorNamespace = "sublet-system",
-    output: FormatOption = Format.TABLE,
+    output: RowsFormatOption = Format.TABLE,
 ) -> None:
     """Show lines of the ledger as they stand there."""
     from sublet.cli import ledger as reading
@@ -104,7 +105,7 @@ def audit(
     admin: LedgerAdmin = None,
     context: Context = None,
     operator_namespace: OperatorNamespace = "sublet-system",
-    output: FormatOption = Format.TABLE,
+    output: RowsFormatOption = Format.TABLE,
 ) -> None:
     """Show who said or decided what, of which object, from what to what, and why."""
     from sublet.cli import ledger as reading

@@ -1,16 +1,15 @@
 """For whom and for which period files are made: what stands the same on every row."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
+from functools import partial
 
 from sublet.api.ids import TenantUID
 from sublet.api.times import Millis
-from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.tenant import TenantTerms
+from sublet.rating.books import Books
 from sublet.rating.calendar import Span
-from sublet.rating.money import rate_into
+from sublet.rating.money import Rate, rate_into
 
 
 class CreditsAs(StrEnum):
@@ -63,9 +62,7 @@ class Account:
         """Return the id of the invoice of a month, of the period's without."""
         return f"{self.id}/{month or self.period.month}"
 
-    def conversion(self, rates: Rates | None) -> Callable[[str, Millis], Fraction] | None:
-        """Return what gives the rate from a currency at an instant into the account's; None if it is billed as priced.
-
-        The rate raises NoRate if nobody has said it.
-        """
-        return rate_into(self.terms.billing.currency, rates, self.terms.name)
+    def conversion(self, books: Books) -> Rate | None:
+        """Return what gives the rate from a currency at an instant into the account's; None if it is billed as priced."""
+        then = partial(books.rates_then, self.tenant_uid)
+        return rate_into(self.terms.billing.currency, books.rates, self.terms.name, then)

@@ -13,7 +13,6 @@ from typing import Any, Final
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis, format_instant
 from sublet.export.focus.account import Period
-from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.tenant import TenantTerms
 from sublet.rating.books import Books
 from sublet.rating.calendar import month_span
@@ -23,6 +22,8 @@ from sublet.rating.model import Category, Cell, Charge
 from sublet.rating.periods import (
     Closed,
     NoSuchPeriod,
+    as_closed,
+    billed_by,
     closed_periods,
     corrections,
     first_month,
@@ -145,12 +146,13 @@ def _own(supply: Supply, period: Period) -> Period:
 
 def _closed_month(books: Books, tenancy: Tenancy, closed: Closed, grid: Grid) -> TenantMonth:
     text = closed.text
-    terms = TenantTerms.read(books.text(text.terms)) if text.terms else tenancy.terms
+    billed, rates = billed_by(books, text)
+    terms = billed or tenancy.terms
     assert terms is not None  # noqa: S101  the caller looked
-    rates = Rates.read(books.text(text.rates)) if text.rates else None
+    cut = as_closed(books, tenancy, text)
     then = replace(books, seq=text.seq, head=text.head, rates=rates)
     period = Period(closed.month, closed.span, is_closed=True, as_of_ms=closed.span.to_ms)
-    return TenantMonth(then, terms, period, _as_billed(tenancy, closed, grid))
+    return TenantMonth(then, terms, period, _as_billed(cut, closed, grid))
 
 
 def _as_billed(tenancy: Tenancy, closed: Closed, grid: Grid) -> Iterator[Charge]:

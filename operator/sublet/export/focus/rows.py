@@ -24,6 +24,7 @@ from sublet.export.focus.runs import Run, kin_of, run_of
 from sublet.export.focus.said import Sayings
 from sublet.rating.books import Books
 from sublet.rating.model import Category, Charge
+from sublet.rating.money import Rate
 
 _ORDER: Final = attrgetter(
     "claim_uid", "from_ms", "to_ms", "category", "lease_uid", "class_name", "corrects", "first_seq"
@@ -48,7 +49,7 @@ class TenantRows:
     """Makes one tenant's rows and adds up its invoice as it goes."""
 
     def __init__(self, books: Books, account: Account) -> None:
-        self._rate = account.conversion(books.rates)
+        self._rate = account.conversion(books)
         self._sayings = Sayings(books, account)
         self.lines = Lines(account)
         self._account = account
@@ -73,13 +74,11 @@ class TenantRows:
     def _groups(self, charges: Sequence[Charge]) -> Iterator[Group]:
         for key, members in groupby(charges, _key(self._rate)):
             rows, rate = list(members), key[1] if self._rate else _ONE
-            run = Run(*run_of(rows[0]))
-            if run.category is Category.ADJUSTMENT:  # each has a reason of its own
-                yield from (
-                    Group(run, self._sayings.line(run), rate, 1, row.first_seq) for row in rows
-                )
-            else:
-                yield Group(run, self._sayings.line(run), rate, len(rows), rows[0].first_seq)
+            # an adjustment has a reason, a currency and a namespace of its own
+            is_adjusted = rows[0].category is Category.ADJUSTMENT
+            for some in [[row] for row in rows] if is_adjusted else [rows]:
+                run = Run(*run_of(some[0]))
+                yield Group(run, self._sayings.line(run), rate, len(some), some[0].first_seq)
 
     def _said(self, groups: Sequence[Group], of_row: pa.Array) -> dict[str, pa.Array]:
         said = [self._sayings.of(g.run, g.line, g.first_seq) for g in groups]
@@ -140,10 +139,10 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _key(rate: Callable[[str, Any], Fraction] | None) -> Callable[[Charge], Any]:
+def _key(rate: Rate | None) -> Callable[[Charge], Any]:
     if rate is None:
         return kin_of
-    return lambda charge: (kin_of(charge), rate(charge.currency, charge.from_ms))
+    return lambda charge: (kin_of(charge), rate(charge.currency, charge.from_ms, charge.corrects))
 
 
 def _instants(charges: Sequence[Charge]) -> dict[str, pa.Array]:

@@ -8,6 +8,7 @@ import pytest
 
 from sublet.api.billing import Discount
 from sublet.api.ids import LeaseUID
+from sublet.export.focus.account import Account, Seller
 from sublet.export.focus.audit import audit
 from sublet.export.focus.batch import Failed, Months, Side, Style
 from sublet.export.focus.manifest import Manifest
@@ -17,6 +18,7 @@ from sublet.export.focus.months import (
     tenant_month,
     wholesale_period,
 )
+from sublet.export.focus.rows import TenantRows
 from sublet.export.focus.run import Layout
 from sublet.export.sink.directory import Directory
 from sublet.ledger.entry import Entry, EntryKind
@@ -27,6 +29,7 @@ from sublet.rating.supply import supplies_of
 from sublet.rating.tenancy import tenancies_of
 from sublet.rating.uses import extras
 from sublet.rating.wholesale import cells
+from tests.builders.billing import ACME, Journal
 from tests.builders.closing import LATER, close
 from tests.builders.sold_month import END, START, sold_month
 from tests.builders.wholesale import span
@@ -99,6 +102,52 @@ def test_what_comes_to_something_else_by_now_stands_as_it_was_billed_and_uncut()
     text = books.tenants["cheap"].model_copy(update={"discounts": (HALF,)})
     books.tenants["cheap"] = text
     assert list(month_of(books, "cheap").charges) == [billed]
+
+
+def billed_in_euros():
+    """Return a ledger whose tenant had one GPU at 1 USD in September, billed in EUR at a rate that changed at a noon."""
+    made = Journal()
+    made.tenant(billing={"currency": "EUR"})
+    made.rates("EUR", dollar("2026-09-01T00:00:00Z", "0.5"), dollar("2026-09-11T12:00:00Z", "0.9"))
+    made.reserved("a")
+    made.begins("a", "2026-09-05T00:00:00Z", 1, price="1")
+    made.closed("2026-09", LATER)
+    return made
+
+
+def dollar(when, rate):
+    return {"currency": "USD", "effectiveTime": when, "rate": rate}
+
+
+def payable(made, month):
+    """Return what a month's rows, cut by the day, come to."""
+    found = month_of(made.books(), month=month, grid=Grid.DAY)
+    rows = TenantRows(found.books, Account(ACME, found.terms, Seller("us"), found.period))
+    rows.table(list(found.charges))
+    return rows.lines.payable
+
+
+def test_a_closed_month_is_converted_as_it_was_billed_whatever_the_tenant_is_billed_in_now():
+    made = billed_in_euros()
+    as_billed = {"EUR": Decimal("499.20")}
+    assert payable(made, "2026-09") == as_billed
+
+    made.tenant()
+
+    assert payable(made, "2026-09") == as_billed
+
+
+def test_a_correction_is_converted_as_what_it_corrects_was():
+    made = billed_in_euros()
+    made.rates(
+        "EUR",
+        dollar("2026-09-01T00:00:00Z", "0.5"),
+        dollar("2026-09-02T00:00:00Z", "0.7"),
+        dollar("2026-09-11T12:00:00Z", "0.9"),
+    )
+    made.ends("a", "2026-09-05T00:00:00Z")
+
+    assert payable(made, "2026-10") == {"EUR": Decimal("-499.20")}
 
 
 def test_a_month_in_which_nothing_was_owed_yet_is_none():

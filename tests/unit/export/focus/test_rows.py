@@ -99,6 +99,24 @@ def test_adjustments_of_one_instant_each_keep_a_reason_and_a_length():
     assert all(row["ChargePeriodStart"] < row["ChargePeriodEnd"] for row in found)
 
 
+def test_adjustments_side_by_side_each_keep_their_currency_and_namespace():
+    own = {"to_ms": hour(0), "claim_uid": ClaimUID("")}
+    dollars = money(Category.ADJUSTMENT, "1", first_seq=3, **own)
+    euros = money(
+        Category.ADJUSTMENT, "100", first_seq=4, currency="EUR", namespace="team-b", **own
+    )
+    made = TenantRows(books(), account())
+
+    found = made.table([dollars, euros]).to_pylist()
+
+    said = ("BillingCurrency", "PricingCurrency", "SubAccountId")
+    assert [tuple(row[name] for name in said) for row in found] == [
+        ("USD", "USD", "team-a"),
+        ("EUR", "EUR", "team-b"),
+    ]
+    assert made.lines.payable == {"EUR": Decimal(100), "USD": Decimal(1)}
+
+
 def test_an_amount_that_does_not_divide_is_kept_to_seventeen_places():
     [row] = rows(charge(gpu_milliseconds=1, price=Fraction(1, 3)))
     assert row["BilledCost"] == Decimal("9.259259259E-8").quantize(Decimal("1e-17"))
