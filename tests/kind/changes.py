@@ -145,7 +145,7 @@ def _setting(scene: Scene) -> str | None:
 def _ledger_lines(scene: Scene) -> int:
     """Return how many lines the ledger has; they must prove themselves."""
     said = scene.operator.sublet("ledger", "verify")
-    found = re.match(r"(\d+) lines and \d+ audit records are whole", said)
+    found = re.match(r"(\d+) lines? and \d+ audit records? (?:is|are) whole", said)
     assert found is not None, said
     return int(found[1])
 

@@ -206,7 +206,8 @@ class Drift:
             watch.is_slow = True
             said = f"a look at the cluster didn't end within {_LONGEST_SECONDS:.0f} seconds; it is looked at again"
             _say_not_looked(places, said)
-            structlog.get_logger().warning("drift not looked for", cluster=uid, error=said)
+            log = log_about(cluster_uid=uid, leases=[p.lease for p in places])
+            log.warning("drift not looked for", error=said)
             return
         watch.is_slow = False
         if found.has_more:

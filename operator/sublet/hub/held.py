@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import structlog
-
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.api.origin import awaits_adoption
@@ -21,6 +19,7 @@ from sublet.book.holdings import holds
 from sublet.clock import Clock
 from sublet.hub.meter import needs_meter
 from sublet.kube.errors import KubeError
+from sublet.logs import log_about
 
 _RETRY_SECONDS: Final = 10
 
@@ -73,7 +72,7 @@ class Held:
 
     async def _let_go(self, claims: list[GpuClaim]) -> None:
         for claim in claims:
-            log = structlog.get_logger().bind(claim=claim.metadata.key, uid=claim.metadata.own_uid)
+            log = log_about(claim=claim)
             try:
                 live = await self._claims.get(claim)
                 if live is not None and may_go(live):

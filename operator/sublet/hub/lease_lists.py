@@ -9,6 +9,7 @@ from typing import Any, Final
 from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import LEASES
 from sublet.api.last_word import Leftover, count_fitting
+from sublet.api.wording import how_many
 from sublet.binder.ports import StillThere
 from sublet.hub.state import HubState
 from sublet.kube.errors import Conflict, Invalid, NotFound
@@ -32,7 +33,7 @@ class HubLeaseLists:
             return
         if not count_fitting(known, [left]):
             raise StillThere(
-                f"{lease.spec.tenant_alias} lists {len(known)} claims whose release was forced, and has room for no more",
+                f"{lease.spec.tenant_alias} lists {how_many(len(known), 'forced release')}, and has room for no more",
                 30.0,
             )
         await self._write(lease, (*known, left))

@@ -70,13 +70,13 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
                         Disagreement(fact.claim_uid, line, there, content),
                     )
                 continue
-            for line in following.fit(fact):
-                its_id, its_content = (id_, content) if line is fact else (line.id, line.content)
-                known[its_id] = lines.add(line, its_id, its_content)
+            for each in following.fit(fact):
+                its_id, its_content = (id_, content) if each is fact else (each.id, each.content)
+                known[its_id] = lines.add(each, its_id, its_content)
             if fact.kind is EntryKind.ADJUSTMENT and fact.price_hash in texts:
                 said.append(_adjusted(fact, texts[fact.price_hash]))
-        for line in following.ends(dict(facts)):
-            known[line.id] = lines.add(line, line.id, line.content)
+        for end in following.ends(dict(facts)):
+            known[end.id] = lines.add(end, end.id, end.content)
         counts.append(len(lines.rows) - before)
     insert_entries(connection, lines.rows)
     if said:

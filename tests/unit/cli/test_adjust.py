@@ -80,7 +80,7 @@ def test_a_credit_is_a_line_of_the_ledger_and_stands_on_the_bill(program):
     books = program.books()
     found = charges(tenancies_of(books)["acme"], span(START, END), Grid.NONE, parse_instant(END))
     assert [str(c.amount) for c in found if c.category is Category.ADJUSTMENT] == ["-25/2"]
-    assert program.ledger("verify").startswith("18 lines and 1 audit records are whole")
+    assert program.ledger("verify").startswith("18 lines and 1 audit record are whole")
 
 
 def test_who_said_so_and_why_is_in_the_audit_trail(program):
