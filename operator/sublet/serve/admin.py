@@ -20,6 +20,7 @@ from sublet.ledger.line import write_line
 from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.usage import By, Usage, rounded
 from sublet.pages.desk import desk_page
+from sublet.rating.minor_units import places
 from sublet.serve.books import LedgerBooks
 from sublet.serve.ports import Observed
 from sublet.serve.usage import listed_usage
@@ -165,8 +166,15 @@ def _items(line: Usage, names: dict[str, str]) -> list[dict[str, Any]]:
     }
     if not line.charges:
         return [item]
+    # each currency with its own time, so that both columns can be added up
     return [
-        {**item, "charge": str(rounded(amount)), "exactCharge": str(amount), "currency": currency}
+        {
+            **item,
+            "gpuMilliseconds": line.metered[currency],
+            "charge": str(rounded(amount, places(currency))),
+            "exactCharge": str(amount),
+            "currency": currency,
+        }
         for currency, amount in line.charges.items()
     ]
 
