@@ -30,6 +30,8 @@ class Usage:
     gpu_milliseconds: int
     charges: Mapping[str, Decimal]
     """currency -> exact amount; empty for what isn't billed"""
+    metered: Mapping[str, int]
+    """currency -> GPU-milliseconds that are priced in it"""
 
 
 def usage(
@@ -53,7 +55,17 @@ def usage(
         if interval.kind in BILLED:
             terms = prices[interval.price_hash]
             billed[key][Rate(terms.per_gpu_hour, terms.currency)] += amount
-    return [Usage(*key, quantity[key], charges(billed.get(key, {}))) for key in sorted(quantity)]
+    return [
+        Usage(*key, quantity[key], charges(billed[key]), _by_currency(billed[key]))
+        for key in sorted(quantity)
+    ]
+
+
+def _by_currency(billed: Mapping[Rate, int]) -> dict[str, int]:
+    found: dict[str, int] = defaultdict(int)
+    for rate, amount in billed.items():
+        found[rate.currency] += amount
+    return dict(found)
 
 
 def rounded(amount: Decimal, places: int = 2) -> Decimal:

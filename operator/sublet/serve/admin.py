@@ -5,7 +5,7 @@ The Host header is checked, or a web page in somebody's browser could read it th
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,15 +14,18 @@ from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.book.view import View
 from sublet.clock import Clock
 from sublet.ledger.audit import write_audit
-from sublet.ledger.entry import BILLED, EntryKind
-from sublet.ledger.interval import BrokenLedger, Interval
+from sublet.ledger.entry import EntryKind
+from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.line import write_line
 from sublet.ledger.port import LedgerUnavailable
-from sublet.ledger.usage import By, Usage, rounded, usage
+from sublet.ledger.usage import By, Usage, rounded
 from sublet.pages.desk import desk_page
+from sublet.rating.minor_units import places
 from sublet.serve.books import LedgerBooks
 from sublet.serve.last_terms import last_terms
 from sublet.serve.ports import Observed
+from sublet.serve.usage import listed_usage
+from sublet.store.reading import read_books
 from sublet.store.sql import SqlLedger
 from sublet.store.trail import SqlTrail
 
@@ -79,9 +82,8 @@ class Admin:
             to_ms = parse_instant(query["to"])
         except (KeyError, ValueError) as error:
             return _error(400, f"give by=claim|tenant|lease, from= and to= as RFC 3339 ({error})")
-        held = [_so_far(each, self._clock.now_ms()) for each in await self._books.intervals()]
-        prices = await self._books.prices(x.price_hash for x in held if x.kind in BILLED)
-        lines = usage(held, prices, by=by, from_ms=from_ms, to_ms=to_ms)
+        books, now_ms = await read_books(self._ledger), self._clock.now_ms()
+        lines = await asyncio.to_thread(listed_usage, books, by, from_ms, to_ms, now_ms)
         names = self._names(by)
         return web.json_response(
             {
@@ -146,11 +148,6 @@ class Admin:
         return {x.metadata.uid: x.metadata.name for x in self._observed.leases()}
 
 
-def _so_far(held: Interval, now_ms: Millis) -> Interval:
-    """Return what is metered of an interval: the future isn't, but for what was given up and is owed already."""
-    return held if held.end_ms is not None else replace(held, end_ms=now_ms)
-
-
 def _items(line: Usage, names: dict[str, str]) -> list[dict[str, Any]]:
     item: dict[str, Any] = {
         "uid": line.uid,
@@ -160,8 +157,15 @@ def _items(line: Usage, names: dict[str, str]) -> list[dict[str, Any]]:
     }
     if not line.charges:
         return [item]
+    # each currency with its own time, so that both columns can be added up
     return [
-        {**item, "charge": str(rounded(amount)), "exactCharge": str(amount), "currency": currency}
+        {
+            **item,
+            "gpuMilliseconds": line.metered[currency],
+            "charge": str(rounded(amount, places(currency))),
+            "exactCharge": str(amount),
+            "currency": currency,
+        }
         for currency, amount in line.charges.items()
     ]
 

@@ -11,7 +11,6 @@ from typing import Final
 from sublet.api.ids import LeaseUID
 from sublet.ledger.entry import Entry, EntryKind
 from sublet.ledger.interval import Interval, intervals
-from sublet.ledger.terms import PriceTerms, parse_price
 from sublet.rating.books import Books
 from sublet.serve.horizon import Horizon
 from sublet.serve.look import Look, Looking
@@ -41,7 +40,6 @@ class LedgerBooks:
         self._states = LeaseStates(self._books)
         self._rated: Look | None = None
         self._seq = 0
-        self._prices: dict[str, PriceTerms] = {}
         self._turn = asyncio.Lock()
 
     async def carry_on(self, horizon: Horizon) -> None:
@@ -64,16 +62,8 @@ class LedgerBooks:
         found.leases, found.tenants = dict(self._books.leases), dict(self._books.tenants)
         return found
 
-    async def prices(self, hashes: Iterable[str]) -> dict[str, PriceTerms]:
-        """Return the prices behind these hashes; each is read once, since what a hash names never changes."""
-        missing = {h for h in hashes if h not in self._prices}
-        if missing:
-            texts = await self._ledger.read_terms(sorted(missing))
-            self._prices |= {h: parse_price(text) for h, text in texts.items()}
-        return self._prices
-
     async def intervals(self) -> list[Interval]:
-        """Return all intervals, for usage over any window."""
+        """Return all intervals, whenever they were."""
         return list(intervals(await self._ledger.facts()))
 
     async def _rate(self, found: Look, horizon: Horizon, *, anew: bool) -> None:
