@@ -124,7 +124,7 @@ class NotedHub:
 async def test_a_forced_release_waits_while_its_lease_has_no_room_for_it_and_says_so():
     known = tuple(left(i, LONGEST) for i in range(count_fitting((), [left(by=LONGEST)] * 5_000)))
     hub, shelf = NotedHub(), SimpleNamespace(take=lambda _: None)
-    lists = HubLeaseLists(hub, SimpleNamespace(shelf=lambda _: shelf))  # type: ignore[arg-type]
+    lists = HubLeaseLists(hub, SimpleNamespace(shelf=lambda _: shelf))
 
     with pytest.raises(StillThere, match=f"lists {len(known)} claims .* room for no more"):
         await lists.leave(lost("ann", known), left(9_999, LONGEST))
