@@ -24,7 +24,7 @@ from sublet.drift.claims import Claims
 from sublet.drift.lookout import Lookout, Place
 from sublet.drift.mend import mending
 from sublet.drift.news import News
-from sublet.drift.sweeper import Sweeper
+from sublet.drift.sweeper import Sweeper, lasting_of
 from sublet.drift.turns import Turns
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.facts import NOT_LOOKED, Orphans
@@ -217,5 +217,7 @@ class Drift:
 
 
 def _say_not_looked(places: Iterable[Place], why: str) -> None:
+    """Say that it is unknown what is there; but what only a person ends goes on being said, for the next process to read."""
     for place in places:
-        place.cluster.note_orphans(Orphans(NOT_LOOKED, why))
+        if lasting_of(place.lease) is None:
+            place.cluster.note_orphans(Orphans(NOT_LOOKED, why))

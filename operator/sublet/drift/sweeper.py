@@ -71,7 +71,7 @@ class Sweeper:
         """Take over what another process said that lasts, before it is said anew."""
         for lease in leases:
             if lease.metadata.uid not in self._said:
-                self._said[lease.metadata.uid] = _lasting(lease)
+                self._said[lease.metadata.uid] = lasting_of(lease)
 
     async def tend(
         self,
@@ -220,7 +220,8 @@ def _released(places: Sequence[Place]) -> set[str]:
     return {uid for p in places for uid in p.lease.spec.release_orphans}
 
 
-def _lasting(lease: GpuLease) -> Fate | None:
+def lasting_of(lease: GpuLease) -> Fate | None:
+    """Return what a lease's condition says that only a person ends, if it does."""
     said = find_condition(lease.status.conditions, "Orphaned")
     if said is None or not is_true(lease.status.conditions, "Orphaned"):
         return None

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from sublet.api.common import Condition, Status
 from sublet.api.gpuclaim import GpuClaim
 from sublet.drift import engine
 from sublet.drift.engine import Drift
 from sublet.drift.lookout import Found
 from sublet.drift.turns import AT_ONCE
 from sublet.fleet.facts import NOT_LOOKED
-from tests.builders.api import as_claim, as_lease, lease, uid_of
+from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
 from tests.harness.fake_api import SteppedClock, eventually
 
 WEST = as_lease(lease("west"))
@@ -111,6 +112,28 @@ async def test_a_look_at_a_cluster_that_drips_ends_and_it_counts_as_not_looked_a
     (said,) = clusters["west"].said
     assert said.reason == NOT_LOOKED
     assert "didn't end within" in said.message
+
+
+async def test_what_only_a_person_ends_is_said_also_where_a_look_did_not_end(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(engine, "_LONGEST_SECONDS", 0.01)
+
+    async def drip(*_: object) -> Found:
+        await asyncio.Event().wait()
+        raise AssertionError("not reached")
+
+    said = Condition(
+        type="Orphaned", status=Status.TRUE, reason="HubRewound", last_transition_time=NOW
+    )
+    west = WEST.model_copy(
+        update={"status": WEST.status.model_copy(update={"conditions": (said,)})}
+    )
+    looks, clusters = drift(SteppedClock(), drip)
+    looks.tend([west])
+    await eventually("ended", lambda: _is_idle(looks, clusters["west"]))
+
+    assert clusters["west"].said == []
 
 
 async def test_clusters_that_drip_wait_for_each_other_and_others_are_looked_at(
