@@ -39,7 +39,7 @@ demo: planes ## Bring up a hub and two leased clusters and show Sublet at work. 
 	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
 
 test: planes ## Run all tests, on real control planes.
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile $(SETS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(SETS)
 
 e2e: planes ## Play the end-to-end story: CLUSTERS=planes (as it is), or CLUSTERS=kind: real kubelets, chart and image. KEEP=1 leaves kind's clusters.
 	@case "$(or $(CLUSTERS),planes)" in \
