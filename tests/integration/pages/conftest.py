@@ -1,12 +1,14 @@
 """A browser, and the pages that it opens: the operator's own, served by its admin endpoint, and the reports, which are files."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from sublet.api.times import Millis
+from sublet.book.view import View
 from sublet.cli.main import app
 from sublet.pages.book import book_page
 from sublet.pages.desk import SPAN_MS
@@ -18,12 +20,18 @@ from tests.harness.chromium import NoBrowser
 from tests.harness.desk import Desk, served_desk
 
 DESKS = {
-    "desk": desks.working(),
-    "empty desk": desks.nothing(),
-    "large desk": desks.huge(),
-    "attacked desk": desks.hostile(),
+    "desk": desks.working,
+    "empty desk": desks.nothing,
+    "large desk": desks.huge,
+    "attacked desk": desks.hostile,
 }
+"""How each is made: only a test that runs makes one."""
 REPORTS = ("book", "margin")
+
+
+@cache
+def _view_of(name: str) -> View:
+    return DESKS[name]()
 
 
 class Pages:
@@ -38,7 +46,7 @@ class Pages:
         """Show a page as it is when somebody opens it, on a screen so wide."""
         self.browser.screen(width, 740, dark=dark, sharp=sharp)
         if name in DESKS:
-            self.desk.view = DESKS[name]
+            self.desk.view = _view_of(name)
             self.browser.open(self.desk.url)
         else:
             self.browser.open(self._report(name).as_uri())
@@ -47,7 +55,7 @@ class Pages:
     def _report(self, name: str) -> Path:
         path = self._folder / f"{name}.html"
         if name == "book" and not path.exists():
-            view = DESKS["desk"]
+            view = _view_of("desk")
             to_ms = Millis(view.now_ms + SPAN_MS)
             path.write_text(book_page(make_book(view.leases, view.claims, view.now_ms, to_ms)))
         if name == "margin" and not path.exists():
