@@ -16,6 +16,8 @@ from tests.integration.cli.program import Program
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 ACME, RIVAL = "acme", "rival"
+SLOW = 110.0
+"""Longer than what is waited for takes on a machine that is busy with other things."""
 NEVER = "2099-01-01T00:00:00Z"
 """A claim for then is promised nothing yet, and holds no node of those that are needed here."""
 OTHERS = (
@@ -55,7 +57,7 @@ def stack() -> Iterator[Stack]:
         running.apply("hub", lease("west", committed=24), gpu_class())
         running.apply("hub", claim("plan", RIVAL, schedule={"startTime": NEVER}))
         operator.start()
-        wait_for("the lease is ready", lambda: _lease_is_ready(running))
+        wait_for("the lease is ready", lambda: _lease_is_ready(running), seconds=SLOW)
         yield running
     finally:
         operator.kill()
@@ -75,7 +77,9 @@ def tess(stack: Stack) -> Program:
     path.touch(mode=0o600)
     path.write_text(yaml.safe_dump(config))
     person = Program(stack, {"KUBECONFIG": str(path)})
-    wait_for("the role is aggregated", lambda: person.run("get", "statements").status == 0)
+    wait_for(
+        "the role is aggregated", lambda: person.run("get", "statements").status == 0, seconds=SLOW
+    )
     return person
 
 
@@ -91,28 +95,30 @@ def claims_of(stack: Stack, namespace: str) -> list[str]:
 def test_a_tenant_claims_looks_extends_and_releases_with_nothing_but_its_own_rights(
     tess: Program, stack: Stack
 ):
-    asked = tess.run("claim", "train", "--class", "h100", "--gpus", "8", "--for", "2h", "--wait", "90")  # fmt: skip
-    assert asked.status == 0, asked
-    assert "acme/train is bound: 8 GPUs at " in asked.said
+    tess.works("claim", "train", "--class", "h100", "--gpus", "8", "--for", "2h")
+    wait_for("it is bound", lambda: stack.is_bound(ACME, "train"), seconds=SLOW)
+    again = tess.refuses("claim", "train", "--class", "h100", "--gpus", "8")
+    assert "train" in again
 
     assert tess.works("get", "claims").line("train").split()[1:3] == ["h100", "8"]
     assert tess.works("explain", "train").line("State:     Bound")
     assert yaml.safe_load(tess.works("kubeconfig", "train").said)["kind"] == "Config"
-    extended = tess.run("extend", "train", "--by", "1h", "--wait", "60")
+    extended = tess.run("extend", "train", "--by", "1h", "--wait", "55")
     assert extended.status == 0, extended
     assert stack.claim(ACME, "train")["spec"]["schedule"]["durationSeconds"] == 3 * 3_600
 
-    given = tess.run("release", "train", "--yes", "--wait", "90")
-    assert given.status == 0, given
-    assert "train" not in claims_of(stack, ACME)
+    tess.works("release", "train", "--yes")
+    wait_for("it is gone", lambda: "train" not in claims_of(stack, ACME), seconds=SLOW)
 
 
 def test_a_tenant_is_quoted_and_nothing_of_the_quote_stays(tess: Program, stack: Stack):
-    done = tess.run("quote", "--class", "h100", "--gpus", "8", "--for", "2h", "--wait", "60")
+    done = tess.run("quote", "--class", "h100", "--gpus", "8", "--for", "2h", "--wait", "55")
 
     assert done.status == 0, done
     assert "3.99" in done.said
-    wait_for("it is gone", lambda: not [c for c in claims_of(stack, ACME) if "quote" in c])
+    wait_for(
+        "it is gone", lambda: not [c for c in claims_of(stack, ACME) if "quote" in c], seconds=SLOW
+    )
 
 
 def test_a_tenant_suspends_a_claim_that_waits_and_deletes_it(tess: Program, stack: Stack):
@@ -121,7 +127,7 @@ def test_a_tenant_suspends_a_claim_that_waits_and_deletes_it(tess: Program, stac
     assert stack.claim(ACME, "later")["spec"]["suspended"] is True
 
     tess.works("release", "later", "--yes")
-    wait_for("it is gone", lambda: "later" not in claims_of(stack, ACME))
+    wait_for("it is gone", lambda: "later" not in claims_of(stack, ACME), seconds=SLOW)
 
 
 def test_a_tenant_sees_what_is_sold_and_its_own_bills(tess: Program):
