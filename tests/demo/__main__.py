@@ -4,11 +4,11 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from typing import Self
 
 from tests.demo import steps
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, operator_kubeconfig, start_stack
+from tests.harness.telling import Step
 from tests.planes.plane import PlaneError
 
 
@@ -61,26 +61,6 @@ def _tell_the_story(stack: Stack, operator: OperatorProcess) -> None:
     for title, work in story:
         with Step(title) as step:
             step.say(work())
-
-
-class Step:
-    """One step: its title, what came of it, and how long it took."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._begun = time.monotonic()
-
-    def __enter__(self) -> Self:
-        print(f"\n== {self._title}", flush=True)
-        return self
-
-    def say(self, text: str) -> None:
-        """Print what came of it."""
-        print("\n".join(f"   {line}" for line in text.splitlines()), flush=True)
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        took = time.monotonic() - self._begun
-        print(f"   {'ok' if kind is None else 'FAILED'} ({took:.1f} s)", flush=True)
 
 
 def _wait(stack: Stack, operator: OperatorProcess) -> None:
