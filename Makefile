@@ -18,10 +18,10 @@ SHELL := bash
 export IMAGE PYTHON_IMAGE PYTHON_DIGEST BUILDER
 SEEDS ?= 10000
 
-.PHONY: help setup planes demo test unit verify generate bench faults simulate planes-up planes-down lock image sbom clean
+.PHONY: help setup planes demo test e2e unit verify generate bench faults simulate planes-up planes-down lock image sbom clean
 
 help: ## Show this list.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(STAMP): requirements.lock pyproject.toml
 	@echo "installing into $(VENV) …"
@@ -40,6 +40,13 @@ demo: planes ## Bring up a hub and two leased clusters and show Sublet at work. 
 
 test: planes ## Run all tests, on real control planes.
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile $(SETS)
+
+e2e: planes ## Play the end-to-end story: CLUSTERS=planes (as it is), or CLUSTERS=kind: real kubelets, chart and image. KEEP=1 leaves kind's clusters.
+	@case "$(or $(CLUSTERS),planes)" in \
+	  planes) $(BIN)/python -m pytest -q tests/e2e ;; \
+	  kind) $(BIN)/python -m tests.kind $(if $(KEEP),--keep) ;; \
+	  *) echo "make e2e: CLUSTERS is planes or kind, not $(CLUSTERS)" >&2; exit 1 ;; \
+	esac
 
 unit: setup ## Run the unit tests alone.
 	$(BIN)/python -m pytest -q tests/unit
