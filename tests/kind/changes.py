@@ -114,7 +114,7 @@ def release(scene: Scene) -> str:
     ended = deleted["metadata"]["deletionTimestamp"]
     scene.expected[train["metadata"]["uid"]] = HELD * (_ms(ended) - _bound_ms(train))
     clusters.kubectl(HUB, "wait", "--for=delete", "gpuclaim/train", "-n", ACME, "--timeout=120s")
-    assert clusters.get(WEST, "pods", "-n", home)["items"] == []
+    assert clusters.kubectl(WEST, "get", "pods", "-n", home, "-o", "name") == ""
     finetune = (scene.finetune.claim, "-n", GLOBEX)
     scene.operator.sublet("release", *finetune, "--yes", "--wait", "120")
     node = clusters.node(WEST)
