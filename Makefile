@@ -48,13 +48,6 @@ e2e: planes ## Play the end-to-end story: CLUSTERS=planes (as it is), or CLUSTER
 	  *) echo "make e2e: CLUSTERS is planes or kind, not $(CLUSTERS)" >&2; exit 1 ;; \
 	esac
 
-e2e: planes ## Play the end-to-end story: CLUSTERS=planes (as it is), or CLUSTERS=kind: real kubelets, chart and image. KEEP=1 leaves kind's clusters.
-	@case "$(or $(CLUSTERS),planes)" in \
-	  planes) $(BIN)/python -m pytest -q tests/e2e ;; \
-	  kind) $(BIN)/python -m tests.kind $(if $(KEEP),--keep) ;; \
-	  *) echo "make e2e: CLUSTERS is planes or kind, not $(CLUSTERS)" >&2; exit 1 ;; \
-	esac
-
 unit: setup ## Run the unit tests alone.
 	$(BIN)/python -m pytest -q tests/unit
 

@@ -5,11 +5,8 @@ from collections.abc import Iterator
 from tests.kind.clusters import EAST, WEST
 from tests.kind.tenant import Tenant, work_pod
 
-<<<<<<< HEAD
-=======
 LOGIN = "You must be logged in to the server"
 """What kubectl makes of 401."""
->>>>>>> kind
 _HOST = [{"name": "host", "hostPath": {"path": "/"}}]
 
 
@@ -33,11 +30,7 @@ def attempts(tenant: Tenant) -> Iterator[tuple[str, str, str]]:
     yield "a pod in another namespace", tenant.refused(*elsewhere, given=work_pod("evil", 1)), "forbidden"  # fmt: skip
     yield "reading the nodes", tenant.refused("get", "nodes"), "forbidden"
     yield "reading others' secrets", tenant.refused("get", "secrets", "-A"), "forbidden"
-<<<<<<< HEAD
-    yield "the same token in another landlord's cluster", _elsewhere(tenant), "Unauthorized"
-=======
     yield "the same token in another landlord's cluster", _elsewhere(tenant), LOGIN
->>>>>>> kind
 
 
 def _elsewhere(tenant: Tenant) -> str:

@@ -8,25 +8,16 @@ import re
 from datetime import datetime
 from typing import Any
 
-<<<<<<< HEAD
-from tests.harness.stack import condition
-from tests.harness.waiting import wait_for
-=======
 from tests.builders.nodes import H100
 from tests.harness.stack import condition
 from tests.harness.waiting import wait_for
 from tests.kind.attacks import LOGIN
->>>>>>> kind
 from tests.kind.clusters import EAST, HUB, WEST
 from tests.kind.gpus import offered, report
 from tests.kind.images import DATABASE, OPERATOR
 from tests.kind.release import NAMESPACE
 from tests.kind.story import ACME, GLOBEX, HELD, Scene, now, works
-<<<<<<< HEAD
-from tests.kind.tenant import work_pod
-=======
 from tests.kind.tenant import same_run, work_pod
->>>>>>> kind
 from tests.planes.binaries import ROOT
 
 _TRAIN = f"/apis/sublet.dev/v1alpha1/namespaces/{ACME}/gpuclaims/train"
@@ -88,40 +79,21 @@ def kill_leader(scene: Scene) -> str:
 def restart_node(scene: Scene) -> str:
     """Restart the leased node, its API server with it: the claim stays bound, the meter runs, the pod comes back."""
     clusters, before = scene.clusters, scene.claim(scene.train)
-<<<<<<< HEAD
-    (_, restarts, container) = scene.held()[2]
-    clusters.restart(WEST)
-    wait_for("west answers", lambda: scene.claim(scene.train) and clusters.answers(WEST), seconds=120)  # fmt: skip
-    node = clusters.node(WEST)
-    clusters.kubectl(WEST, "wait", "--for=condition=Ready", f"node/{node}", "--timeout=120s")
-    shown = offered(clusters, WEST)
-    report(clusters, WEST, 8)
-=======
     run = scene.held()[2]
     clusters.restart(WEST)
     wait_for("west answers", lambda: scene.claim(scene.train) and clusters.answers(WEST), seconds=120)  # fmt: skip
     fate = wait_for("the kubelet took the pod up again", lambda: _fate(scene, run), seconds=120)
     shown = offered(clusters, WEST)
     report(clusters, WEST, H100.gpus)
->>>>>>> kind
     for each in ("Reachable", "Ready"):
         said = ("wait", f"--for=condition={each}", "gpulease", WEST, "--timeout=120s")
         clusters.kubectl(HUB, *said)
     wait_for("train is well", lambda: condition(scene.claim(scene.train), "Degraded") != "True", seconds=120)  # fmt: skip
-<<<<<<< HEAD
-    after = scene.claim(scene.train)
-    assert after["status"]["allocation"] == before["status"]["allocation"]
-    _work_again(scene)
-    instant = now()
-    assert scene.operator.usage(after, instant) == HELD * (_ms(instant) - _bound_ms(after))
-    return f"train stayed bound and billed; the node came back with {shown} GPUs and was told of 8 again"  # fmt: skip
-=======
     _work_again(scene, fate)
     after, instant = scene.claim(scene.train), now()
     assert after["status"]["allocation"] == before["status"]["allocation"]
     assert scene.operator.usage(after, instant) == HELD * (_ms(instant) - _bound_ms(after))
     return f"train stayed bound and billed; the node showed {shown} GPUs when it was back; its pod: {fate}"  # fmt: skip
->>>>>>> kind
 
 
 def verify(scene: Scene) -> str:
@@ -142,28 +114,18 @@ def release(scene: Scene) -> str:
     ended = deleted["metadata"]["deletionTimestamp"]
     scene.expected[train["metadata"]["uid"]] = HELD * (_ms(ended) - _bound_ms(train))
     clusters.kubectl(HUB, "wait", "--for=delete", "gpuclaim/train", "-n", ACME, "--timeout=120s")
-<<<<<<< HEAD
-    finetune = (scene.finetune.claim, "-n", GLOBEX)
-    scene.operator.sublet("release", *finetune, "--yes", "--wait", "120")
-    assert clusters.get(WEST, "namespace", home) is None
-=======
     assert clusters.kubectl(WEST, "get", "pods", "-n", home, "-o", "name") == ""
     finetune = (scene.finetune.claim, "-n", GLOBEX)
     scene.operator.sublet("release", *finetune, "--yes", "--wait", "120")
->>>>>>> kind
     node = clusters.node(WEST)
     running = clusters.tools.shell.run("docker", "exec", node, "crictl", "ps", "-q", "--name", "main")  # fmt: skip
     assert running == ""
     for name in (WEST, EAST):
         marks = clusters.get(name, "node", clusters.node(name))["metadata"]["annotations"]
         assert marks["sublet.dev/allocation"] == "", marks
-<<<<<<< HEAD
-    assert "Unauthorized" in scene.train.refused("get", "pods")
-=======
     # the claim waits for its pods; the namespace controller is done with what is left in its own time
     wait_for("the namespace is gone", lambda: clusters.get(WEST, "namespace", home) is None, seconds=90)  # fmt: skip
     assert LOGIN in scene.train.refused("get", "pods")
->>>>>>> kind
     return scene.operator.sublet("top").rstrip()
 
 
@@ -185,22 +147,11 @@ def _setting(scene: Scene) -> str | None:
 def _ledger_lines(scene: Scene) -> int:
     """Return how many lines the ledger has; they must prove themselves."""
     said = scene.operator.sublet("ledger", "verify")
-<<<<<<< HEAD
-    found = re.match(r"(\d+) lines? and \d+ audit records? (?:is|are) whole", said)
-=======
     found = re.match(r"(\d+) lines and \d+ audit records are whole", said)
->>>>>>> kind
     assert found is not None, said
     return int(found[1])
 
 
-<<<<<<< HEAD
-def _work_again(scene: Scene) -> None:
-    """See that the tenant's pod works again; a pod that the kubelet gave up is made anew, as a controller would."""
-    pod = scene.train.pod("work")
-    print(pod["status"])
-    if pod["status"]["phase"] == "Failed":
-=======
 def _fate(scene: Scene, run: tuple[str, int, str]) -> str:
     """Return what a kubelet that began anew made of the tenant's pod; empty while it hasn't looked at it."""
     pod = scene.train.pod("work")
@@ -213,7 +164,6 @@ def _fate(scene: Scene, run: tuple[str, int, str]) -> str:
 def _work_again(scene: Scene, fate: str) -> None:
     """See that the tenant's work goes on; a pod that the kubelet gave up is made anew, as a controller would."""
     if fate == "given up":
->>>>>>> kind
         scene.train.kubectl("delete", "pod", "work")
         scene.train.kubectl("create", "-f", "-", given=work_pod("work", HELD))
     scene.train.kubectl("wait", "--for=condition=Ready", "pod/work", "--timeout=120s")

@@ -16,11 +16,7 @@ from tests.kind.shell import Begun, Missing, together
 from tests.kind.tools import Tools
 
 HUB, WEST, EAST = NAMES = ("hub", "west", "east")
-<<<<<<< HEAD
-_SECONDS = 420
-=======
 _SECONDS = 900
->>>>>>> kind
 
 
 @dataclass(frozen=True)

@@ -66,28 +66,17 @@ def scene(clusters: Clusters) -> Scene:
 
 
 def load(scene: Scene) -> str:
-<<<<<<< HEAD
-    """Bring the images to the nodes; the tenant's pod runs the operator's, for want of a registry."""
-    scene.clusters.load(OPERATOR, HUB, WEST, EAST)
-    scene.clusters.load(DATABASE, HUB)
-    return f"{OPERATOR} in all three, {DATABASE} in the hub"
-=======
     """Bring the images to the nodes; the tenant's pod runs the database's, which has a Python, for want of a registry."""
     scene.clusters.load(OPERATOR, HUB)
     scene.clusters.load(DATABASE, HUB, WEST)
     return f"{OPERATOR} and {DATABASE} in the hub, {DATABASE} in west"
->>>>>>> kind
 
 
 def install(scene: Scene) -> str:
     """Install the chart; one pod must be ready, by its probes, and lead."""
     image = ("--set", f"image.repository={OPERATOR.split(':')[0]}", "--set", f"image.tag={OPERATOR.split(':')[1]}")  # fmt: skip
-<<<<<<< HEAD
-    scene.operator.helm("install", str(CHART), "--create-namespace", *image)
-=======
     volume = ("--set", f"ledger.storageClassName={_volume(scene)}")
     scene.operator.helm("install", str(CHART), "--create-namespace", *image, *volume)
->>>>>>> kind
     level = "pod-security.kubernetes.io/enforce=restricted"
     scene.clusters.kubectl(HUB, "label", "namespace", NAMESPACE, level)
     scene.operator.rolled_out()
@@ -97,10 +86,7 @@ def install(scene: Scene) -> str:
     assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
     assert (status["started"], status["ready"], status["restartCount"]) == (True, True, 0), status
     assert scene.operator.leader() == name
-<<<<<<< HEAD
-=======
     assert "audit records are whole" in scene.operator.sublet("ledger", "verify")
->>>>>>> kind
     return f"{name} is ready {_start_seconds(pod)} s after its container began; it leads; its probes answer"  # fmt: skip
 
 
@@ -154,18 +140,11 @@ def attack(scene: Scene) -> str:
     lines = []
     for title, said, words in attempts(scene.train):
         assert words in said, f"{title}: {said}"
-<<<<<<< HEAD
-        lines.append(f"{title}: {re.sub(r'^.*denied request: |^Error from server ', '', said)}")
-    everything = scene.clusters.get(WEST, "pods", "-A")["items"]
-    assert [p for p in everything if p["metadata"]["name"] == "evil"] == []
-    return "\n".join(line.splitlines()[0][:150] for line in lines)
-=======
         reason = re.sub(r"^.*(denied request|is forbidden): |^error: ", "", said.splitlines()[-1])
         lines.append(f"{title}: {reason[:150]}")
     everything = scene.clusters.get(WEST, "pods", "-A")["items"]
     assert [p for p in everything if p["metadata"]["name"] == "evil"] == []
     return "\n".join(lines)
->>>>>>> kind
 
 
 def works(scene: Scene, name: str) -> None:
@@ -188,8 +167,6 @@ def _inside(scene: Scene, *arguments: str) -> str:
     return scene.clusters.tools.shell.run("docker", "run", *container, *config, *arguments)
 
 
-<<<<<<< HEAD
-=======
 def _volume(scene: Scene) -> str:
     """Make a volume of the node's own disk for the ledger, and return its StorageClass.
 
@@ -224,7 +201,6 @@ def _volume(scene: Scene) -> str:
     return "local"
 
 
->>>>>>> kind
 def _start_seconds(pod: dict[str, Any]) -> int:
     """Return how long a pod's container took to be ready, in whole seconds as the API counts."""
     (status,) = pod["status"]["containerStatuses"]

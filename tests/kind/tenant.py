@@ -8,11 +8,7 @@ from typing import Any
 import yaml
 
 from tests.kind.clusters import HUB, Clusters
-<<<<<<< HEAD
-from tests.kind.images import OPERATOR
-=======
 from tests.kind.images import DATABASE
->>>>>>> kind
 from tests.kind.release import Operator
 
 Pod = dict[str, Any]
@@ -80,19 +76,11 @@ class Tenant:
 def work_pod(name: str, gpus: int, **spec: Any) -> str:
     """Return a pod that works for ever, as YAML, as somebody writes it who knows nothing of Sublet.
 
-<<<<<<< HEAD
-    Its image is the operator's: one that is on the nodes where no registry is.
-    """
-    container = {
-        "name": "main",
-        "image": OPERATOR,
-=======
     Its image is one with a Python that is at hand where no registry is.
     """
     container = {
         "name": "main",
         "image": DATABASE,
->>>>>>> kind
         "command": ["python", "-u", "-c", _WORK],
         "env": [{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
         "resources": {"limits": {"nvidia.com/gpu": str(gpus)}},

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from sublet.api.times import Millis, format_instant, parse_instant
+from sublet.api.times import format_instant, parse_instant
 from sublet.book.view import View
 from sublet.clock import Clock
 from sublet.ledger.audit import write_audit
