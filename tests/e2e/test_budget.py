@@ -11,6 +11,7 @@ from sublet.api.times import MS_PER_HOUR, Millis
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.hours import Hours
+from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition
 from tests.harness.waiting import stays, wait_for
@@ -83,7 +84,10 @@ def test_a_budget_holds_then_drains_and_lets_the_claim_come_back_in_the_next_per
     operator: OperatorProcess, stack: Stack, hours: LastHours
 ):
     stack.apply("hub", _asking("cheap", 7, "spot"))
-    wait_for("cheap is bound", lambda: stack.is_bound(ACME, "cheap"))
+    cheap = wait_for("cheap is bound", lambda: stack.is_bound(ACME, "cheap"))
+    # a line comes a moment after Bound, and what was spent before is in no other place
+    uid = cheap["metadata"]["uid"]
+    wait_for("metered", lambda: uid in {f.claim_uid for f in facts_in(operator.database)})
 
     # 60 USD less 56 that cheap needs are enough for half an hour of 8 GPUs, less what earlier tests' claims cost
     stack.apply("hub", _asking("more", 1))

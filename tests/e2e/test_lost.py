@@ -191,7 +191,9 @@ def test_a_cluster_that_is_lost_frees_its_claims_and_is_cleaned_and_never_sold_a
             leaving["metadata"]["uid"],
         }
         assert condition(ended, "Ended", "reason") == "LeaseLost"
-        assert ended["status"]["release"]["releaseTime"] == seen
+        # on a busy machine the cluster may have fallen silent before it was seen again after the bind
+        stopped = max(seen, doomed["status"]["allocation"]["boundTime"])
+        assert ended["status"]["release"]["releaseTime"] == stopped
         assert "counts as lost already" in _word(stack, "gpulease", "west", {"lost": None})
         _again(operator)
         stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "doomed", "--timeout=30s")
@@ -204,16 +206,14 @@ def test_a_cluster_that_is_lost_frees_its_claims_and_is_cleaned_and_never_sold_a
     assert not stack.is_bound(ACME, "late")
     assert "answers again and is clean" in str(condition(_lease(stack), "Lost", "message"))
     assert _counts(stack)[0] == 0
-    bound_at, seen_at = (
-        parse_instant(doomed["status"]["allocation"]["boundTime"]),
-        parse_instant(seen),
-    )
+    bound_at = parse_instant(doomed["status"]["allocation"]["boundTime"])
+    stopped_at = parse_instant(stopped)
     lines = _lines(operator, doomed)
     assert [x for x in lines if x[0] == "bound"] == [
         ("bound", "open", bound_at),
-        ("bound", "close", seen_at),
+        ("bound", "close", stopped_at),
     ]
-    assert ("releasing", "open", seen_at) in lines
+    assert ("releasing", "open", stopped_at) in lines
     stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "late", "--timeout=30s")
     stack.kubectl("hub", "delete", "gpulease", "west", "--timeout=30s")
 
