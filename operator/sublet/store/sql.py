@@ -82,7 +82,7 @@ class SqlLedger:
         def write(connection: Connection) -> Millis:
             ended, last = connection.execute(last_bill(claim_uid)).one()
             if last is not None and sequence <= last:
-                raise LedgerConflict(_known(claim_uid, sequence, last))
+                raise LedgerConflict(_handed_over(claim_uid, sequence, last))
             begins = max(at_ms, ended if ended is not None else at_ms)
             row = {"claim_uid": claim_uid, "sequence": sequence, "at_ms": begins}
             connection.execute(insert(connection, intents).values(row).on_conflict_do_nothing())
@@ -296,7 +296,7 @@ def check_whole(connection: Connection) -> None:
     raise AssertionError("unreachable")
 
 
-def _known(claim_uid: ClaimUID, sequence: int, last: int) -> str:
+def _handed_over(claim_uid: ClaimUID, sequence: int, last: int) -> str:
     return (
         f"by the ledger reservation {last} of this claim ({claim_uid}) was handed over before, so that {sequence} can't be: the "
         "hub is older than the ledger; restore a newer backup of it, or delete the claim and make it anew"
