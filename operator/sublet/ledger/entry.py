@@ -43,6 +43,8 @@ class EntryKind(StrEnum):
 
 BILLED: Final = frozenset({EntryKind.BOUND, EntryKind.CANCELLED})
 """What tenants are charged for."""
+BESIDE: Final = (EntryKind.DISPUTED, EntryKind.DOWNTIME)
+"""What stands beside the bill."""
 MARKS: Final = frozenset(
     {EntryKind.TERMS, EntryKind.CAPACITY, EntryKind.ADJUSTMENT, EntryKind.PERIOD}
 )

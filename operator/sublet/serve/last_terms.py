@@ -7,7 +7,7 @@ from typing import Any, Final
 from sublet.api.downtime import Downtime
 from sublet.api.outage import Outage
 from sublet.api.times import format_instant
-from sublet.ledger.entry import EntryKind
+from sublet.ledger.entry import BESIDE, EntryKind
 from sublet.ledger.interval import Interval
 from sublet.ledger.texts.evidence import Evidence
 
@@ -26,7 +26,7 @@ def last_terms(found: Iterable[Interval], causes: Mapping[str, str]) -> dict[str
             known = last.get(each.claim_uid)
             if known is None or _rank(each) > _rank(known):
                 last[each.claim_uid] = each
-        elif each.kind in (EntryKind.DISPUTED, EntryKind.DOWNTIME):
+        elif each.kind in BESIDE:
             beside[each.claim_uid, each.sequence].append(each)
     return {
         "claims": {

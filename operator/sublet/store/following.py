@@ -13,13 +13,11 @@ from sqlalchemy import Connection, select
 
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
-from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.entry import BESIDE, EntryKind, EntryType, Fact
 from sublet.ledger.interval import Key
 from sublet.store.rows import entry_of
 from sublet.store.tables import entries
 
-BESIDE: Final = (EntryKind.DISPUTED, EntryKind.DOWNTIME)
-"""What stands beside the bill."""
 _HELD: Final = (EntryKind.BOUND, EntryKind.RELEASING)
 _BATCH: Final = 500
 
