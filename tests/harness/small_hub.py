@@ -1,7 +1,7 @@
 """A hub as the command line sees it: objects over HTTP in a thread, with the preconditions of a real API server.
 
 `operator` is called with each claim that was written and may change its status, as the operator would. `refusal` is what
-the server says instead of creating anything.
+the server says instead of creating or changing anything.
 """
 
 import base64
@@ -116,6 +116,8 @@ class SmallHub:
         return 201, answered
 
     def _patch(self, found: Json, operations: list[Json]) -> tuple[int, Json]:
+        if self.refusal is not None:
+            return failure(*self.refusal)
         for each in operations:
             *above, last = each["path"].strip("/").split("/")
             place = found

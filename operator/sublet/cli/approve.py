@@ -10,11 +10,9 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
 from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster
+from sublet.cli.guarded import guarded_patch, write_as_shown
 from sublet.cli.identity import own_name
 from sublet.cli.objects import with_claim
-from sublet.cli.problems import Problem
-from sublet.kube.errors import Conflict, Invalid
-from sublet.kube.session import JsonPatch
 
 
 def command(claim: str, context: str | None, *, withdraw: bool) -> None:
@@ -50,15 +48,14 @@ async def take_back(hub: Cluster, raw: dict[str, Any]) -> str:
 
 
 async def _write(hub: Cluster, claim: GpuClaim, annotations: dict[str, str]) -> None:
-    meta = claim.metadata
-    patch: JsonPatch = [
-        {"op": "test", "path": "/metadata/uid", "value": meta.own_uid},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version},
-        {"op": "add", "path": "/metadata/annotations", "value": annotations},
-    ]
-    try:
+    async def write(claim: GpuClaim) -> None:
+        meta = claim.metadata
+        patch = guarded_patch(claim, "add", "/metadata/annotations", annotations)
         await hub.patch(CLAIMS.path(meta.namespace, meta.name), patch)
-    except (Conflict, Invalid) as error:
-        raise Problem(
-            f"{meta.key} changed meanwhile; look at it and approve again ({error.message})"
-        ) from error
+
+    await write_as_shown(hub, claim, _approved, write, "look at it and approve again")
+
+
+def _approved(claim: GpuClaim) -> tuple[object, ...]:
+    """Return what an approval is about, and the annotations it is written among."""
+    return claim.metadata.generation, claim.metadata.annotations

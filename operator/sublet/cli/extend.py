@@ -1,6 +1,7 @@
 """`sublet extend`: ask for a later end. What is granted is said by the operator: what follows may be sold already."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sublet.api.gpuclaim import GpuClaim
@@ -11,10 +12,9 @@ from sublet.cli.connect import Cluster
 from sublet.cli.durations import parse_duration
 from sublet.cli.explain import duration
 from sublet.cli.following import follow, is_seen
+from sublet.cli.guarded import guarded_patch, write_as_shown
 from sublet.cli.objects import with_claim
 from sublet.cli.problems import Problem
-from sublet.kube.errors import Conflict, Invalid
-from sublet.kube.session import JsonPatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,9 @@ def command(
     async def work(hub: Cluster, raw: dict[str, Any]) -> None:
         claim = GpuClaim.model_validate(raw)
         seconds = later.seconds(claim)
-        written = await _write(hub, claim, seconds)
+        written = await write_as_shown(
+            hub, claim, later.seconds, partial(_write, hub, seconds), "look at it and ask again"
+        )
         print(f"{claim.metadata.key} asks for {duration(seconds)} in all")
         seen, _ = await follow(hub, written, is_seen, wait_seconds)
         print(_granted(claim, seen, seconds))
@@ -81,20 +83,10 @@ def command(
     with_claim(work, name, namespace, context)
 
 
-async def _write(hub: Cluster, claim: GpuClaim, seconds: int) -> GpuClaim:
+async def _write(hub: Cluster, seconds: int, claim: GpuClaim) -> GpuClaim:
     meta = claim.metadata
-    patch: JsonPatch = [
-        {"op": "test", "path": "/metadata/uid", "value": meta.own_uid},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version},
-        {"op": "replace", "path": "/spec/schedule/durationSeconds", "value": seconds},
-    ]
-    try:
-        answer = await hub.patch(CLAIMS.path(meta.namespace, meta.name), patch)
-    except (Conflict, Invalid) as error:
-        raise Problem(
-            f"claim {meta.key} can't be extended now; look at it and ask again ({error.message})"
-        ) from error
-    return GpuClaim.model_validate(answer)
+    patch = guarded_patch(claim, "replace", "/spec/schedule/durationSeconds", seconds)
+    return GpuClaim.model_validate(await hub.patch(CLAIMS.path(meta.namespace, meta.name), patch))
 
 
 def _granted(before: GpuClaim, seen: GpuClaim | None, seconds: int) -> str:

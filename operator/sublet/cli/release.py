@@ -1,12 +1,14 @@
 """`sublet release`: give a claim's GPUs back. Says what ends and what that costs, and asks before it does it.
 
 The claim is deleted, or suspended if it is to be kept. Either is guarded by UID and resourceVersion: what ends is what
-the person was shown.
+the person was shown, though the operator may have written to the claim since.
 """
 
+import contextlib
 import json
 import sys
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from sublet.api.common import is_true
@@ -18,12 +20,12 @@ from sublet.book.cancellation import given_up
 from sublet.cli.connect import Cluster
 from sublet.cli.explain import asked, duration
 from sublet.cli.following import follow, is_seen
+from sublet.cli.guarded import guarded_patch, write_as_shown
 from sublet.cli.objects import with_claim
 from sublet.cli.output import show_fields
 from sublet.cli.problems import Problem
 from sublet.clock import SystemClock
-from sublet.kube.errors import Conflict, Invalid, NotFound
-from sublet.kube.session import JsonPatch
+from sublet.kube.errors import NotFound
 
 
 def command(
@@ -42,11 +44,16 @@ def command(
         key = claim.metadata.key
         if keep and claim.spec.suspended:
             raise Problem(f"claim {key} is suspended already: it holds nothing, or gives it back")
-        show_fields(what_ends(claim, SystemClock().now_ms()))
+        now_ms = SystemClock().now_ms()
+        show_fields(what_ends(claim, now_ms))
         if not agreed and not _asked_person(key):
             print("nothing was changed")
             return
-        await (_suspend(hub, claim) if keep else _delete(hub, claim))
+        shows, write = (
+            partial(what_ends, now_ms=now_ms),
+            partial(_suspend if keep else _delete, hub),
+        )
+        await write_as_shown(hub, claim, shows, write, "look at what ends and say it again")
         print(f"{key} is {'suspended' if keep else 'deleted'}; its GPUs are taken back")
         if wait_seconds:
             await _wait(hub, claim, wait_seconds, keep=keep)
@@ -105,27 +112,16 @@ async def _delete(hub: Cluster, claim: GpuClaim) -> None:
     meta = claim.metadata
     conditions = {"uid": meta.own_uid, "resourceVersion": meta.resource_version}
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions}
-    try:
+    with contextlib.suppress(NotFound):
         await hub.request(
             "DELETE", CLAIMS.path(meta.namespace, meta.name), body=json.dumps(options).encode()
         )
-    except NotFound:
-        return
-    except Conflict as error:
-        raise _changed(meta.key, error.message) from error
 
 
 async def _suspend(hub: Cluster, claim: GpuClaim) -> None:
     meta = claim.metadata
-    patch: JsonPatch = [
-        {"op": "test", "path": "/metadata/uid", "value": meta.own_uid},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version},
-        {"op": "add", "path": "/spec/suspended", "value": True},
-    ]
-    try:
-        await hub.patch(CLAIMS.path(meta.namespace, meta.name), patch)
-    except (Conflict, Invalid) as error:
-        raise _changed(meta.key, error.message) from error
+    patch = guarded_patch(claim, "add", "/spec/suspended", value=True)
+    await hub.patch(CLAIMS.path(meta.namespace, meta.name), patch)
 
 
 async def _wait(hub: Cluster, claim: GpuClaim, seconds: int, *, keep: bool) -> None:
@@ -144,7 +140,3 @@ def _holds_nothing(claim: GpuClaim) -> bool:
 
 def _never(_: GpuClaim) -> bool:
     return False
-
-
-def _changed(key: str, message: str) -> Problem:
-    return Problem(f"claim {key} changed meanwhile; look at what ends and say it again ({message})")

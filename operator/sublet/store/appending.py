@@ -48,12 +48,13 @@ def head_of(connection: Connection, table: Table = entries) -> tuple[int, str]:
 
 def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
     """Append in order; return how many lines of each order were new. Raises LedgerConflict."""
+    # before all else that is read: what another writer adds from here on makes these lines fail, and be decided anew
+    lines = _Lines(*head_of(connection))
     numbered = [([(f.id, f) for f in o.facts], o.texts) for o in orders]
     known = _known(connection, [id_ for facts, _ in numbered for id_, _ in facts])
     following = Following(
         connection, (f for facts, _ in numbered for id_, f in facts if id_ not in known)
     )
-    lines = _Lines(*head_of(connection))
     counts = []
     said = [record for order in orders for record in order.records]
     for facts, texts in numbered:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sublet.cli import following
+from sublet.cli import extend, following
 from tests.builders.stored import END, bound_claim
 
 
@@ -35,6 +35,37 @@ def test_the_duration_is_raised_on_the_object_that_was_seen(person, hub):
         "acme/train asks for 8h in all",
         "granted: it has its GPUs until 2026-11-22T18:00:00Z",
     ]
+
+
+def test_what_the_operator_wrote_meanwhile_stops_no_extension(person, hub, monkeypatch):
+    made = hub.put(bound_claim())
+    seconds = extend.Later.seconds
+
+    def meanwhile(later, claim):
+        made["metadata"]["resourceVersion"] = "999"
+        return seconds(later, claim)
+
+    monkeypatch.setattr(extend.Later, "seconds", meanwhile)
+    assert person.run("extend", "train", "--by", "4h", "--wait", "0")[0] == 0
+    assert made["spec"]["schedule"]["durationSeconds"] == 28_800
+
+
+def test_a_duration_that_somebody_else_changed_meanwhile_is_looked_at_again(person, hub, monkeypatch):  # fmt: skip
+    made = hub.put(bound_claim())
+    seconds = extend.Later.seconds
+
+    def meanwhile(later, claim):
+        had = seconds(later, claim)
+        made["metadata"]["resourceVersion"] = "999"
+        made["spec"]["schedule"]["durationSeconds"] = 18_000
+        return had
+
+    monkeypatch.setattr(extend.Later, "seconds", meanwhile)
+    status, _, err = person.run("extend", "train", "--by", "4h")
+
+    assert status == 1
+    assert "claim acme/train changed meanwhile; look at it and ask again" in err
+    assert made["spec"]["schedule"]["durationSeconds"] == 18_000
 
 
 def test_until_an_instant_is_counted_from_its_present_end(person, hub):

@@ -83,20 +83,70 @@ def test_suspending_keeps_the_claim(person, hub):
     assert "acme/train is suspended" in out
 
 
-def test_what_changed_meanwhile_is_not_ended(person, hub, monkeypatch):
-    made = hub.put(bound_claim())
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Return what lets somebody write to a claim between the moment it is shown and the write."""
     shows = release.what_ends
 
-    def meanwhile(shown, now_ms):
-        made["metadata"]["resourceVersion"] = "999"
-        return shows(shown, now_ms)
+    def happens(change):
+        waiting = [change]
 
-    monkeypatch.setattr(release, "what_ends", meanwhile)
-    status, _, err = person.run("release", "train", "--yes")
+        def shown(claim, now_ms):
+            said = shows(claim, now_ms)
+            if waiting:
+                waiting.pop()()
+            return said
+
+        monkeypatch.setattr(release, "what_ends", shown)
+
+    return happens
+
+
+@pytest.mark.parametrize("keep", [(), ("--suspend",)])
+def test_what_changed_meanwhile_is_not_ended(person, hub, meanwhile, keep):
+    made = hub.put(bound_claim())
+
+    def moved():
+        made["status"]["allocation"]["pricePerGpuHour"] = "5.00"
+        made["metadata"]["resourceVersion"] = "999"
+
+    meanwhile(moved)
+    status, _, err = person.run("release", "train", "--yes", *keep)
 
     assert status == 1
     assert "claim acme/train changed meanwhile; look at what ends and say it again" in err
+    (found,) = hub.objects.values()
+    assert "suspended" not in found["spec"]
+
+
+@pytest.mark.parametrize("keep", [(), ("--suspend",)])
+def test_what_the_operator_wrote_meanwhile_stops_nothing_if_the_same_ends(person, hub, meanwhile, keep):  # fmt: skip
+    made = hub.put(bound_claim())
+    meanwhile(lambda: made["metadata"].update(resourceVersion="999"))
+    status, out, _ = person.run("release", "train", "--yes", *keep)
+
+    assert status == 0
+    assert out.count("Claim:     acme/train") == 1
+    assert [o["spec"].get("suspended") for o in hub.objects.values()] == [True] * len(keep)
+
+
+def test_another_claim_of_the_name_is_not_ended(person, hub, meanwhile):
+    hub.put(bound_claim())
+    meanwhile(lambda: hub.put(bound_claim()))
+    status, _, err = person.run("release", "train", "--yes")
+
+    assert status == 1
+    assert "changed meanwhile" in err
     assert hub.objects
+
+
+def test_a_change_that_the_hub_refuses_is_said_with_its_words(person, hub):
+    hub.put(bound_claim())
+    hub.refusal = (422, "Invalid", "suspended: no")
+    status, _, err = person.run("release", "train", "--suspend", "--yes")
+
+    assert status == 1
+    assert "sublet: the hub refuses the change of claim acme/train: suspended: no" in err
 
 
 def test_what_a_window_costs_that_is_given_up_late_is_said_before(person, hub):

@@ -1,0 +1,92 @@
+"""Two programs write to one ledger at once: what one decides on, the other may have changed since it was read."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.interval import intervals
+from sublet.ledger.texts.adjustment import Adjustment
+from sublet.store import adjusting, appending
+from sublet.store.adjusting import Adjusted, write_adjustment
+from sublet.store.following import Following
+from sublet.store.sql import SqlLedger
+from tests.builders.lines import TEXTS, fact
+
+pytestmark = pytest.mark.postgres
+
+SAID = Adjustment(
+    period="2026-11", amount="-12.50", currency="USD", reason="late", by="ann", key="one"
+)
+TENANT = replace(fact("t"), kind=EntryKind.ADJUSTMENT, type=EntryType.SET, gpus=0, tags_hash="")
+
+
+class Other:
+    """Another program, which writes once, just after this one has read something."""
+
+    def __init__(self, url: str, write: Callable[[SqlLedger], Coroutine[Any, Any, Any]]) -> None:
+        self._url, self._write = url, write
+        self._waits = True
+
+    def after(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the reading function, with the other's write after its first call."""
+
+        def wrapped(*arguments: Any) -> Any:
+            found = read(*arguments)
+            if self._waits:
+                self._waits = False
+                asyncio.run(self._written())
+            return found
+
+        return wrapped
+
+    async def _written(self) -> None:
+        ledger = SqlLedger(self._url)
+        await self._write(ledger)
+        await ledger.close()
+
+
+async def adjusted(
+    url: str, monkeypatch: pytest.MonkeyPatch, by_other: Adjustment
+) -> tuple[Adjusted, list[str | None]]:
+    """Say SAID while another program says something; return what became of it, and the keys in the ledger."""
+    ledger = SqlLedger(url)
+    await ledger.start()
+    other = Other(url, lambda theirs: write_adjustment(theirs, TENANT, by_other))
+    monkeypatch.setattr(adjusting, "_known", other.after(adjusting._known))
+    done = await write_adjustment(ledger, TENANT, SAID)
+    lines = await ledger.facts()
+    texts = await ledger.read_terms([line.price_hash for line in lines])
+    assert (await ledger.verify()).fault is None
+    await ledger.close()
+    return done, [Adjustment.read(texts[line.price_hash]).key for line in lines]
+
+
+async def test_an_adjustment_that_another_said_in_the_same_moment_is_not_called_new(url, monkeypatch):  # fmt: skip
+    done, keys = await adjusted(url, monkeypatch, SAID)
+
+    assert (done, keys) == (Adjusted(1, is_new=False), ["one"])
+
+
+async def test_another_adjustment_of_the_tenant_in_the_same_moment_hinders_neither(url, monkeypatch):  # fmt: skip
+    done, keys = await adjusted(url, monkeypatch, SAID.model_copy(update={"key": "two"}))
+
+    assert (done, keys) == (Adjusted(2, is_new=True), ["two", "one"])
+
+
+async def test_a_silence_that_another_begins_while_the_bill_is_ended_ends_with_it(url, monkeypatch):
+    def beside(type_: EntryType, at_ms: int) -> Fact:
+        return replace(fact("a", at_ms, type_=type_), kind=EntryKind.DISPUTED)
+
+    ledger = SqlLedger(url)
+    await ledger.append([fact("a")], TEXTS)
+    other = Other(url, lambda theirs: theirs.append([beside(EntryType.OPEN, 20)], {}))
+    monkeypatch.setattr(appending, "Following", other.after(Following))
+    await ledger.append([fact("a", 50, type_=EntryType.CLOSE)], {})
+
+    found = {(x.kind, x.start_ms, x.end_ms) for x in intervals(await ledger.facts())}
+    assert found == {(EntryKind.BOUND, 5, 50), (EntryKind.DISPUTED, 20, 50)}
+    await ledger.close()
