@@ -4,7 +4,8 @@ Which there are, and what their readers can do, stands in `sublet.api.event_reas
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import structlog
 
@@ -13,9 +14,11 @@ from sublet.api.event_reasons import EVENTS, EventReason
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.times import Millis, format_micro
 from sublet.clock import Clock
-from sublet.kube.errors import KubeError
+from sublet.kube.errors import Conflict, KubeError, ServerError, TooManyRequests, Unreachable
 from sublet.kube.session import ApiServer
 
+AGAIN_SECONDS: Final = (1.0, 2.0, 4.0, 8.0)
+"""Waits between the tries to post one Event."""
 _QUEUE = 1_000
 _SHOWN_MS = 3_600_000
 _REMEMBERED = 10_000
@@ -24,7 +27,14 @@ _REMEMBERED = 10_000
 class HubEvents:
     """Implements `sublet.binder.ports.Events`; `run` posts what was noted."""
 
-    def __init__(self, hub: ApiServer, clock: Clock, identity: str) -> None:
+    def __init__(
+        self,
+        hub: ApiServer,
+        clock: Clock,
+        identity: str,
+        again_seconds: Sequence[float] = AGAIN_SECONDS,
+    ) -> None:
+        self._again_seconds = again_seconds
         self._hub = hub
         self._clock = clock
         self._identity = identity
@@ -80,14 +90,27 @@ class HubEvents:
         return True
 
     async def run(self) -> None:
-        """Post queued Events for ever; a failed one is logged and forgotten."""
+        """Post queued Events for ever; one that the hub refuses, or doesn't answer for long, is logged and forgotten."""
         while True:
             namespace, event = await self._queue.get()
             try:
-                await self._hub.create(
-                    f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", event
-                )
+                await self._post(namespace, event)
             except KubeError as error:
                 structlog.get_logger().info(
                     "event not posted", reason=event["reason"], error=str(error)
                 )
+
+    async def _post(self, namespace: str, event: dict[str, Any]) -> None:
+        """Post an Event; where the hub is in trouble a few times more, as its name makes it one."""
+        path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+        for seconds in (*self._again_seconds, None):
+            try:
+                await self._hub.create(path, event)
+            except Conflict:
+                pass  # it was posted, though no answer came
+            except (Unreachable, ServerError, TooManyRequests):
+                if seconds is None:
+                    raise
+                await asyncio.sleep(seconds)
+                continue
+            return

@@ -1,11 +1,20 @@
 """Events on claims: each once, its type from the one table, and no warning again while the last one is still shown."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from sublet.api.event_reasons import EVENTS, EventReason
 from sublet.hub.events import HubEvents
+from sublet.kube.errors import (
+    Conflict,
+    Forbidden,
+    KubeError,
+    ServerError,
+    TooManyRequests,
+    Unreachable,
+)
 from tests.builders.api import as_claim, claim
 from tests.harness.fake_api import SteppedClock
 
@@ -79,3 +88,52 @@ def test_so_many_warnings_are_remembered_and_no_more(monkeypatch: pytest.MonkeyP
 
 def test_every_reason_has_its_row():
     assert EVENTS.keys() == set(EventReason)
+
+
+class Hub:
+    """Answers the creation of each Event as it is told, then well; None is well."""
+
+    def __init__(self, *answers: KubeError | None) -> None:
+        self.answers = [*answers]
+        self.created: list[str] = []
+        self.has_last = asyncio.Event()
+
+    async def create(self, path: str, body: dict[str, Any]) -> None:
+        if self.answers and (error := self.answers.pop(0)) is not None:
+            raise error
+        self.created.append(body["reason"])
+        if body["reason"] == EventReason.RELEASED:
+            self.has_last.set()
+
+
+async def posted_to(hub: Hub) -> list[str]:
+    """Post two Events, and return the reasons of those that the hub took."""
+    events = HubEvents(hub, SteppedClock(), "operator-0", again_seconds=(0, 0))
+    events.note(as_claim(), EventReason.BOUND, "one")
+    events.note(as_claim(), EventReason.RELEASED, "two")
+    running = asyncio.create_task(events.run())
+    async with asyncio.timeout(10):
+        await hub.has_last.wait()
+    running.cancel()
+    return hub.created
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unreachable("reset"), ServerError(503, "x", "x"), TooManyRequests(429, "x", "x")],
+    ids=["no answer", "in trouble", "too busy"],
+)
+async def test_a_hub_in_trouble_is_told_again(error):
+    assert await posted_to(Hub(error, error)) == ["Bound", "Released"]
+
+
+async def test_an_event_that_was_posted_without_an_answer_isnt_posted_twice():
+    assert await posted_to(Hub(Unreachable("reset"), Conflict(409, "AlreadyExists", "x"))) == [
+        "Released"
+    ]
+
+
+async def test_an_event_that_is_refused_or_never_answered_holds_up_no_other():
+    away = Unreachable("away")
+    assert await posted_to(Hub(Forbidden(403, "x", "x"))) == ["Released"]
+    assert await posted_to(Hub(away, away, away)) == ["Released"]
