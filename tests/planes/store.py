@@ -19,6 +19,10 @@ _THEIRS: Final = (
     b"/registry/events/", b"/registry/masterleases/", b"/registry/ranges/", b"/registry/health",
     b"/registry/leases/kube-system/",
 )  # fmt: skip
+_NAMESPACES: Final = b"/registry/namespaces/"
+_ACCOUNTS: Final = b"/registry/serviceaccounts/"
+_CONTROLLERS: Final = _ACCOUNTS + b"kube-system/"
+"""Each controller makes itself an account there when it starts, the last ones seconds later than the first."""
 _PAGE: Final = 500
 _STILL_SECONDS: Final = 0.15
 """So long nothing may change after the last write, or somebody still works on what was there."""
@@ -40,6 +44,15 @@ class Snapshot:
         """Return it without some keys."""
         return Snapshot({k: v for k, v in self.values.items() if k not in keys})
 
+    @property
+    def is_complete(self) -> bool:
+        """Say whether there are namespaces, and each has what controllers put into all of them."""
+        namespaces = [k.removeprefix(_NAMESPACES) for k in self.values if k.startswith(_NAMESPACES)]
+        made = (_ACCOUNTS + b"%s/default", b"/registry/configmaps/%s/kube-root-ca.crt")
+        return bool(namespaces) and all(
+            m % name in self.values for name in namespaces for m in made
+        )
+
 
 class Store:
     """One plane's etcd."""
@@ -57,7 +70,7 @@ class Store:
         revisions: dict[bytes, int] = {}
         for each in self._pages(keys_only=bool(self._known)):
             key, revision = _bytes(each["key"]), int(each["mod_revision"])
-            if key.startswith(_THEIRS):
+            if _is_theirs(key):
                 continue
             revisions[key] = revision
             if self._known.get(key, (0, b""))[0] != revision:
@@ -66,12 +79,12 @@ class Store:
         return Snapshot({key: self._known[key][1] for key in revisions})
 
     def read_settled(self) -> Snapshot:
-        """Return what it holds once nobody changes it any more. NotReset."""
+        """Return what it holds once the controllers are done with every namespace and nobody changes it any more. NotReset."""
         deadline, before = time.monotonic() + _LONGEST_SECONDS, self.read()
         while time.monotonic() < deadline:
             time.sleep(_SETTLED_SECONDS)
             now = self.read()
-            if now == before:
+            if now == before and now.is_complete:
                 return now
             before = now
         raise NotReset(f"{self._connection.port}: it doesn't come to rest")
@@ -122,6 +135,12 @@ class Store:
         text = answer.read()
         assert answer.status == http.HTTPStatus.OK, f"etcd {what}: {text[:200]!r}"
         return dict(json.loads(text))
+
+
+def _is_theirs(key: bytes) -> bool:
+    return key.startswith(_THEIRS) or (
+        key.startswith(_CONTROLLERS) and key != _CONTROLLERS + b"default"
+    )
 
 
 def _text(data: bytes) -> str:
