@@ -9,7 +9,7 @@ from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.process import OperatorProcess
 from tests.harness.shared import borrow_stack
-from tests.harness.stack import Stack
+from tests.harness.stack import Stack, condition
 from tests.harness.waiting import wait_for
 from tests.integration.cli.program import Program
 
@@ -121,14 +121,16 @@ def test_a_tenant_is_quoted_and_nothing_of_the_quote_stays(tess: Program, stack:
     )
 
 
-def test_a_tenant_suspends_a_claim_that_waits_and_deletes_it(tess: Program, stack: Stack):
+def test_a_tenant_suspends_a_claim_that_waits_for_its_start_and_deletes_it(
+    tess: Program, stack: Stack
+):
     tess.works("claim", "later", "--class", "h100", "--gpus", "8", "--start", NEVER)
-    # the operator answers the claim in the same moments: if what ends has changed, the program says to say it again
-    suspend, delete = ("release", "later", "--yes", "--suspend"), ("release", "later", "--yes")
-    wait_for("it is suspended", lambda: tess.run(*suspend).status == 0, seconds=SLOW)
+    wait_for("it is promised", lambda: _is_promised(stack, "later"), seconds=SLOW)
+    tess.works("release", "later", "--yes", "--suspend")
     assert stack.claim(ACME, "later")["spec"]["suspended"] is True
 
-    wait_for("it is deleted", lambda: tess.run(*delete).status == 0, seconds=SLOW)
+    wait_for("it holds nothing", lambda: not _is_promised(stack, "later"), seconds=SLOW)
+    tess.works("release", "later", "--yes")
     wait_for("it is gone", lambda: "later" not in claims_of(stack, ACME), seconds=SLOW)
 
 
@@ -141,6 +143,10 @@ def test_a_tenant_sees_what_is_sold_and_its_own_bills(tess: Program, stack: Stac
     seen = [name for name in _bills(stack) if name in said.said]
     assert set(before) <= set(seen)
     assert seen or said.said == f"no gpustatements in namespace {ACME}\n"
+
+
+def _is_promised(stack: Stack, name: str) -> bool:
+    return condition(stack.claim(ACME, name) or {}, "Reserved") == "True"
 
 
 def _bills(stack: Stack) -> list[str]:
