@@ -2,7 +2,8 @@
 
 An API server keeps everything that it knows in etcd and follows it by watches, and so does every controller through the API
 server: keys that are put back are objects that came back, with their UIDs, without finalizers or policies in between. What the
-servers write for themselves all the time (renewals, events, allocations) is left alone.
+servers write for themselves all the time (renewals, events, allocations, the controllers' own accounts) is left alone: Events
+of claims that are gone are still there for the next who asks.
 """
 
 import base64

@@ -27,9 +27,9 @@ async def write_as_shown(
     write: Callable[[GpuClaim], Awaitable[T]],
     again: str,
 ) -> T:
-    """Write with the claim's version as a condition, once more if what it `shows` didn't change; Problem if it did.
+    """Write with the claim's version as a condition, again while what it `shows` is unchanged; Problem if it isn't.
 
-    `again` says what the person does then.
+    `again` says what the person does then. A refusal of the very version that was read is a Problem with the hub's words.
     """
     meta, shown = claim.metadata, shows(claim)
     reason: Conflict | Invalid

@@ -49,10 +49,8 @@ def command(
         if not agreed and not _asked_person(key):
             print("nothing was changed")
             return
-        shows, write = (
-            partial(what_ends, now_ms=now_ms),
-            partial(_suspend if keep else _delete, hub),
-        )
+        shows = partial(what_ends, now_ms=now_ms)
+        write = partial(_suspend if keep else _delete, hub)
         await write_as_shown(hub, claim, shows, write, "look at what ends and say it again")
         print(f"{key} is {'suspended' if keep else 'deleted'}; its GPUs are taken back")
         if wait_seconds:

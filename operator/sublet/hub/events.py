@@ -1,4 +1,4 @@
-"""Kubernetes Events on claims: few, one per transition, posted without anyone waiting for them.
+"""Kubernetes Events on claims: few, one per transition, posted without anyone waiting for them, again if the hub is in trouble.
 
 Which there are, and what their readers can do, stands in `sublet.api.event_reasons`.
 """
@@ -34,10 +34,10 @@ class HubEvents:
         identity: str,
         again_seconds: Sequence[float] = AGAIN_SECONDS,
     ) -> None:
-        self._again_seconds = again_seconds
         self._hub = hub
         self._clock = clock
         self._identity = identity
+        self._again_seconds = again_seconds
         self._queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(_QUEUE)
         self._count = 0
         self._warned: dict[tuple[str, str, str], Millis] = {}
