@@ -6,6 +6,7 @@ behind. `up` on the command line starts one that stays until `down`.
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -144,7 +145,6 @@ def supervise(set_name: str, names: list[str], *, durable: bool, audited: str = 
 
 
 def _watch(planes: list[Plane]) -> None:
-    import select  # noqa: PLC0415  only the supervisor needs it
 
     keep = bool(os.environ.get("PLANES_KEEP"))
     while True:

@@ -5,6 +5,7 @@ import functools
 import gc
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
@@ -136,8 +137,6 @@ def _logs(world: World) -> Iterator[None]:
         if method in _FAULTY_LOGS and event.get("event") not in _SAID:
             text = {k: v for k, v in event.items() if k != "exc_info"}
             if event.get("exc_info"):
-                import traceback  # noqa: PLC0415
-
                 text["traceback"] = traceback.format_exc()
             world.violate(f"the log has an error: {text}")
         elif method != "debug":

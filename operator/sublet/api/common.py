@@ -13,6 +13,10 @@ from sublet.api.times import Millis, format_instant, parse_instant
 GROUP: Final = "sublet.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
+KUBECONFIG_TYPE: Final = f"{GROUP}/kubeconfig"
+"""Type of the Secret that has a claim's kubeconfig."""
+KUBECONFIG_KEY: Final = "value"
+"""The Secret's key of the kubeconfig: the one that Flux and Cluster API read."""
 
 UID_PATTERN: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from sublet.api.common import API_VERSION
+from sublet.api.common import API_VERSION, KUBECONFIG_KEY, KUBECONFIG_TYPE
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
 from sublet.binder.argocd import as_cluster
@@ -20,8 +20,6 @@ from sublet.binder.namespace import TENANT_ACCOUNT
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import ApiServer, Endpoint
 
-SECRET_TYPE: Final = "sublet.dev/kubeconfig"  # noqa: S105  a type, not a secret
-SECRET_KEY: Final = "value"  # noqa: S105  likewise; Flux and Cluster API read this key
 MIN_TOKEN_SECONDS: Final = 600
 """The API server refuses shorter lives."""
 _LONGEST_NAME: Final = 242
@@ -120,13 +118,13 @@ def secret_of(claim: GpuClaim, text: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "type": SECRET_TYPE,
+        "type": KUBECONFIG_TYPE,
         "metadata": {
             "name": secret_name(claim),
             "namespace": meta.namespace,
             "ownerReferences": [owner],
         },
-        "data": {SECRET_KEY: base64.b64encode(text.encode()).decode()},
+        "data": {KUBECONFIG_KEY: base64.b64encode(text.encode()).decode()},
     }
 
 

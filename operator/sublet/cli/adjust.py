@@ -12,11 +12,11 @@ from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
 from sublet.cli.choices import Format
 from sublet.cli.connect import run
-from sublet.cli.export import tenants_named
 from sublet.cli.ledger import given
 from sublet.cli.output import show_data
 from sublet.cli.problems import Problem
 from sublet.cli.spans import parse_month
+from sublet.cli.tenants import tenants_named
 from sublet.clock import SystemClock
 from sublet.export.focus.months import closed_months
 from sublet.ledger.entry import EntryKind, EntryType, Fact

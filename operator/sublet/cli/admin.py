@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -59,7 +60,7 @@ async def fetch(base: str, path: str, params: Mapping[str, str]) -> dict[str, An
             answer = await got.json()
             if not isinstance(answer, dict):
                 raise Problem(f"{base} isn't the operator's admin endpoint; check --admin")
-            if got.status >= 400:  # noqa: PLR2004  HTTP's error classes
+            if got.status >= HTTPStatus.BAD_REQUEST:
                 raise Problem(f"the operator says: {answer.get('error', got.reason)}")
             return answer
     except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -1,9 +1,12 @@
-"""`sublet export focus`: a month's FOCUS files on demand. What writes Parquet is loaded when it is wanted, and not before."""
+"""`sublet export focus`: a month's FOCUS files on demand.
+
+What writes Parquet takes half a second to load, so nothing but the command itself imports this module.
+"""
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sublet.api.ids import TenantUID
 from sublet.api.times import Millis, format_instant
@@ -13,12 +16,16 @@ from sublet.cli.ledger_source import Place, open_books
 from sublet.cli.output import show_rows
 from sublet.cli.problems import Problem, fail
 from sublet.cli.spans import parse_month
+from sublet.cli.tenants import tenants_named
 from sublet.clock import SystemClock
+from sublet.export.focus import batch
+from sublet.export.focus.columns import Version
+from sublet.export.focus.manifest import Manifest
+from sublet.export.focus.run import Layout
+from sublet.export.sink.port import SinkFailed
+from sublet.export.sink.target import sink_of
 from sublet.rating.books import Books
-
-if TYPE_CHECKING:
-    from sublet.export.focus.batch import Failed, Months
-    from sublet.export.focus.manifest import Manifest
+from sublet.rating.grid import Grid
 
 _COLUMNS = ("audience", "month", "period", "as-of", "files", "rows", "bytes", "ledger")
 
@@ -67,22 +74,7 @@ def checked_seller(seller: str, side: Side) -> str:
     return seller.strip()
 
 
-def tenants_named(books: Books, names: Sequence[str]) -> list[TenantUID]:
-    """Return the tenants that are meant, each by name or UID; Problem if the ledger knows none, or several, of that name."""
-    found = []
-    for name in names:
-        uids = [uid for uid, terms in books.tenants.items() if name in (uid, terms.name)]
-        if not uids:
-            raise Problem(f"the ledger knows no tenant {name!r}; known are: {_known(books)}")
-        if len(uids) > 1:
-            raise Problem(
-                f"the ledger knows several tenants {name!r}; give a UID: {', '.join(sorted(uids))}"
-            )
-        found += uids
-    return found
-
-
-def complain(failed: "Failed") -> None:
+def complain(failed: batch.Failed) -> None:
     """Print what failed as one line on standard error, and go on."""
     try:
         fail(f"{failed.audience}: {failed.text}")
@@ -92,25 +84,21 @@ def complain(failed: "Failed") -> None:
 
 def _made(
     books: Books, wish: Wish, month: str, now_ms: Millis
-) -> "tuple[list[Manifest], list[Failed]]":
+) -> tuple[list[Manifest], list[batch.Failed]]:
     """Make the files, in a thread; a sink that fails ends it."""
-    from sublet.export.focus import batch  # noqa: PLC0415  pyarrow takes half a second
-    from sublet.export.focus.columns import Version  # noqa: PLC0415  likewise
-    from sublet.export.focus.run import Layout  # noqa: PLC0415  likewise
-    from sublet.export.sink.port import SinkFailed  # noqa: PLC0415  likewise
-    from sublet.export.sink.target import sink_of  # noqa: PLC0415  likewise
-    from sublet.rating.grid import Grid  # noqa: PLC0415  likewise
-
     layout = Layout(Version(wish.version.value), tuple(f.value for f in wish.formats))
     style = batch.Style(wish.seller, layout, Grid(wish.grid.value), wish.shows_host)
     sink = sink_of(wish.target, endpoint=wish.endpoint, region=wish.region)
     only = tenants_named(books, wish.tenants) if wish.tenants else None
     months = batch.Months(sink, books, style, now_ms)
     done: list[Manifest] = []
-    failed: list[Failed] = []
+    failed: list[batch.Failed] = []
     try:
         for each in _each(months, wish, month, only):
-            (failed if isinstance(each, batch.Failed) else done).append(each)  # type: ignore[arg-type]
+            if isinstance(each, batch.Failed):
+                failed.append(each)
+            else:
+                done.append(each)
     except SinkFailed as error:
         failed.append(batch.Failed(month, str(error)))
     if not done and not failed:
@@ -119,22 +107,20 @@ def _made(
 
 
 def _each(
-    months: "Months", wish: Wish, month: str, only: Sequence[TenantUID] | None
-) -> "Iterator[Manifest | Failed]":
-    from sublet.export.focus.batch import Side as Of  # noqa: PLC0415  pyarrow takes half a second
-
+    months: batch.Months, wish: Wish, month: str, only: Sequence[TenantUID] | None
+) -> Iterator[Manifest | batch.Failed]:
     side = Side.TENANTS if only is not None and wish.side is Side.BOTH else wish.side
-    return months.export(month, Of(side.value), only)
+    return months.export(month, batch.Side(side.value), only)
 
 
-def _show(done: "Sequence[Manifest]", form: Format) -> None:
+def _show(done: Sequence[Manifest], form: Format) -> None:
     data = [_item(manifest) for manifest in done]
     keys = ("audience", "month", "period", "asOf", "files", "rows", "bytes")
     rows = [(*(item[key] for key in keys), item["ledger"]["seq"]) for item in data]
     show_rows(data, form, _COLUMNS, rows)
 
 
-def _item(manifest: "Manifest") -> dict[str, Any]:
+def _item(manifest: Manifest) -> dict[str, Any]:
     period = manifest.period
     usage = {f.format: f.rows for f in manifest.files if f.dataset == "Cost and Usage"}
     return {
@@ -148,7 +134,3 @@ def _item(manifest: "Manifest") -> dict[str, Any]:
         "bytes": sum(f.bytes for f in manifest.files),
         "ledger": {"seq": manifest.ledger_seq, "hash": manifest.ledger_hash},
     }
-
-
-def _known(books: Books) -> str:
-    return ", ".join(sorted(t.name for t in books.tenants.values())) or "none"

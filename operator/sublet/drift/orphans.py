@@ -14,6 +14,7 @@ from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
 from sublet.api.wording import how_many
 from sublet.book.holdings import holds
 from sublet.drift.claims import holdings_of, homes_of
+from sublet.kube.versions import version_number
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import Key
 
@@ -139,11 +140,6 @@ def open_lines(facts: Sequence[Fact]) -> list[Fact]:
     return list(begun.values())
 
 
-def version_of(text: str) -> int:
-    """Return a resourceVersion as the number that it is; 0 for anything else."""
-    return int(text) if text.isdecimal() and len(text) <= 20 else 0  # noqa: PLR2004  64 bits
-
-
 def words(found: Mapping[Fate, Sequence[Orphan]]) -> tuple[str, str]:
     """Return reason and message of a lease's condition Orphaned: what is held, and what a person can do."""
     fate = next((f for f in (*HELD, Fate.TAKEN_BACK, Fate.WAITS) if found.get(f)), None)
@@ -152,10 +148,12 @@ def words(found: Mapping[Fate, Sequence[Orphan]]) -> tuple[str, str]:
     orphans = [o for f, some in found.items() if f is not Fate.NONE for o in some]
     uids = sorted(o.claim_uid for o in orphans)
     gpus = sum(o.gpus for o in orphans)
-    more = f" and {len(uids) - 3} more" if len(uids) > 3 else ""  # noqa: PLR2004  enough to look for
-    return fate.value, f"{how_many(gpus, 'GPU', 'is', 'are')} held for claims that don't have them by the hub ({', '.join(uids[:3])}{more}): {_ADVICE[fate]}"  # fmt: skip
+    more = f" and {len(uids) - _SHOWN} more" if len(uids) > _SHOWN else ""
+    return fate.value, f"{how_many(gpus, 'GPU', 'is', 'are')} held for claims that don't have them by the hub ({', '.join(uids[:_SHOWN])}{more}): {_ADVICE[fate]}"  # fmt: skip
 
 
+_SHOWN: Final = 3
+"""Claims that a message names: enough to look for."""
 _ADVICE: Final[Mapping[Fate, str]] = {
     Fate.WAITS: "they are looked at once more",
     Fate.TAKEN_BACK: "they are being taken back",
@@ -187,6 +185,8 @@ def _has(live: GpuClaim, orphan: Orphan) -> bool:
 
 def _is_rewound(live: GpuClaim, facts: Sequence[Fact]) -> bool:
     """Say whether the ledger knows more of a claim than the hub shows."""
-    newest = max((version_of(f.source_version) for f in facts), default=0)
+    newest = max((version_number(f.source_version) for f in facts), default=0)
     last = max((f.sequence for f in facts), default=0)
-    return newest > version_of(live.metadata.resource_version) or last >= live.status.next_sequence
+    return (
+        newest > version_number(live.metadata.resource_version) or last >= live.status.next_sequence
+    )

@@ -27,12 +27,12 @@ from sublet.drift.orphans import (
     Witness,
     fate_of,
     too_many,
-    version_of,
     words,
 )
 from sublet.fleet.facts import Orphans
 from sublet.kube.errors import KubeError, Unreachable
 from sublet.kube.identity import read_cluster_uid
+from sublet.kube.versions import version_number
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.logs import log_about
 
@@ -159,14 +159,14 @@ class Sweeper:
             raise Unreachable("the hub is another cluster now")
         items = [x for x in listing["items"] if not is_awaited(x)]
         return Witness(
-            hub_version=version_of(listing["metadata"]["resourceVersion"]),
+            hub_version=version_number(listing["metadata"]["resourceVersion"]),
             hub_claims={
                 uid: GpuClaim.model_validate(item) if uid in uids else None
                 for uid, item in ((ClaimUID(former_uid(x)), x) for x in items)
             },
             awaited=awaited_uids(listing["items"]),
             facts={uid: [f for f in facts if f.claim_uid == uid] for uid in uids},
-            newest_version=max((version_of(f.source_version) for f in newest), default=0),
+            newest_version=max((version_number(f.source_version) for f in newest), default=0),
         )
 
     def _start(

@@ -6,6 +6,7 @@ conditions and logs, so they are cut to a bounded, printable length: a server ma
 """
 
 import math
+from http import HTTPStatus
 from typing import Any, Final
 
 MESSAGE_LENGTH: Final = 2_000
@@ -93,7 +94,9 @@ def error_from_status(
     status: int, body: dict[str, Any], retry_after: str | None = None
 ) -> ApiError:
     """Build the error for an HTTP status from the server's `Status` object (or an empty dict)."""
-    kind = _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)  # noqa: PLR2004  HTTP classes
+    kind = _BY_STATUS.get(
+        status, ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
+    )
     details = body.get("details")
     error = kind(
         status,

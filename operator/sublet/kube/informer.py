@@ -31,6 +31,7 @@ from sublet.kube.errors import (
 )
 from sublet.kube.pace import Pace
 from sublet.kube.session import ApiServer
+from sublet.kube.versions import version_number
 from sublet.kube.wire import Bookmark, HasMeta, ListMeta, Meta, RawEvent
 
 T = TypeVar("T", bound=HasMeta)
@@ -202,7 +203,7 @@ class Informer(Generic[T]):
             self._page_at = self._clock.monotonic()
             size += len(body)
             page = decode(body, self._list_decoder, self._target.path)
-            restored = _number(page.metadata.resource_version) < self._newest
+            restored = version_number(page.metadata.resource_version) < self._newest
             for item in page.items:
                 seen.add(item.metadata.key)
                 if restored and item.metadata.key in self._known:
@@ -218,7 +219,7 @@ class Informer(Generic[T]):
         for key in [k for k in self._known if k not in seen]:
             self._delete(self._known.pop(key))
         self._version = page.metadata.resource_version
-        self._newest = _number(self._version)
+        self._newest = version_number(self._version)
         spread = random.uniform(0.75, 1.25)
         self._relist_at = self._clock.monotonic() + RELIST_SECONDS * spread
         self.synced = True
@@ -280,9 +281,9 @@ class Informer(Generic[T]):
     def _take_bookmark(self, event: RawEvent) -> None:
         mark = decode(event.object, self._bookmarks, self._target.path)
         if event.type == "ERROR":
-            kind = Gone if mark.code == 410 else ServerError  # noqa: PLR2004  HTTP's Gone
+            kind = Gone if mark.code == HTTPStatus.GONE else ServerError
             raise kind(mark.code, mark.reason, mark.message)
-        if _number(mark.metadata.resource_version) < self._newest:
+        if version_number(mark.metadata.resource_version) < self._newest:
             # restored from a backup: what is known of it may never have been, and no event will say so
             raise Gone(HTTPStatus.GONE, "Restored", "the server's versions went back")
         self._reached(mark.metadata.resource_version)
@@ -290,7 +291,7 @@ class Informer(Generic[T]):
 
     def _reached(self, version: str) -> None:
         self._version = version
-        self._newest = max(self._newest, _number(version))
+        self._newest = max(self._newest, version_number(version))
 
     def _take(self, item: T, show: Callable[[T], None]) -> None:
         key = item.metadata.key
@@ -322,11 +323,6 @@ class Informer(Generic[T]):
         if self._target.field_selector:
             params["fieldSelector"] = self._target.field_selector
         return params
-
-
-def _number(version: str) -> int:
-    """Return a resourceVersion as the number that it is since Kubernetes 1.35; 0 for anything else."""
-    return int(version) if version.isdecimal() and len(version) <= 20 else 0  # noqa: PLR2004  64 bits
 
 
 __all__ = ["Informer", "Target"]

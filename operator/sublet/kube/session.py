@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -262,9 +263,9 @@ class ApiServer:
             server_hostname=self.endpoint.tls_server_name,
         ) as response:
             self.date = response.headers.get("Date", "")
-            if 300 <= response.status < 400:  # noqa: PLR2004  HTTP classes
+            if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
                 raise BadAnswer(f"{method} {path}: {response.status}, a redirect: not followed")
-            if response.status >= 300:  # noqa: PLR2004  HTTP classes
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise error_from_status(
                     response.status,
                     status_object(await read_up_to(response, ERROR_BYTES)),

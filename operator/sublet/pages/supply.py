@@ -108,7 +108,13 @@ def waiting(claims: Iterable[GpuClaim]) -> list[GpuClaim]:
         for c in claims
         if c.status.pending is not None and not c.spec.suspended and not _has_ended(c)
     ]
-    return sorted(found, key=lambda c: (c.status.pending.estimated_start_time or float("inf"), c.metadata.key))  # type: ignore[union-attr]  # each has it  # fmt: skip
+    return sorted(found, key=lambda claim: (_expected_ms(claim), claim.metadata.key))
+
+
+def _expected_ms(claim: GpuClaim) -> float:
+    """Return when a waiting claim could begin, by the book; after all others if nobody knows."""
+    pending = claim.status.pending
+    return (pending.estimated_start_time if pending is not None else None) or float("inf")
 
 
 def _has_ended(claim: GpuClaim) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from sublet.api.common import KUBECONFIG_TYPE
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
@@ -28,7 +29,6 @@ from sublet.verify.fleet import read_fleet
 from sublet.verify.leaks import find_leaks, shown, texts_in
 from sublet.verify.world import Leak, LedgerSeen, NodeKey, SecretSeen, Unknown, World
 
-SECRET_TYPE: Final = "sublet.dev/kubeconfig"  # noqa: S105  a type, not a secret
 _LAG_MS: Final = 60 * MS_PER_SECOND
 """So long after a contract was edited a decision may still have been made by the old one."""
 _HASHES_AT_ONCE: Final = 500
@@ -168,7 +168,7 @@ class WorldReader:
         """Return the kubeconfigs; an adopted claim owns its by the API server's UID."""
         try:
             answer = await self._hub.list_metadata(
-                "/api/v1/secrets", dict[str, Any], fieldSelector=f"type={SECRET_TYPE}"
+                "/api/v1/secrets", dict[str, Any], fieldSelector=f"type={KUBECONFIG_TYPE}"
             )
         except KubeError as error:
             unknown.append(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from sublet.api.common import KUBECONFIG_KEY
 from sublet.api.times import Millis
-from sublet.binder.access import SECRET_KEY, Grant, SecretTaken, kubeconfig, secret_of, write_secret
+from sublet.binder.access import Grant, SecretTaken, kubeconfig, secret_of, write_secret
 from sublet.kube.errors import Forbidden, NotFound
 from sublet.kube.session import Endpoint
 from tests.builders.api import as_claim
@@ -74,7 +75,7 @@ def test_the_secret_is_one_that_flux_and_cluster_api_read_as_it_is():
 
     secret = secret_of(as_claim(), kubeconfig([grant]))
 
-    assert set(secret["data"]) == {SECRET_KEY} == {"value"}
+    assert set(secret["data"]) == {KUBECONFIG_KEY} == {"value"}
     config = yaml.safe_load(base64.b64decode(secret["data"]["value"]))
     (context,) = config["contexts"]
     assert config["current-context"] == context["name"]

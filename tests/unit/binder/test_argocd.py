@@ -7,8 +7,9 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from sublet.api.common import KUBECONFIG_TYPE
 from sublet.api.times import Millis
-from sublet.binder.access import SECRET_TYPE, Grant, write_secret
+from sublet.binder.access import Grant, write_secret
 from sublet.kube.session import ApiServer, Endpoint
 from tests.builders.api import as_claim, claim, uid_of
 
@@ -63,7 +64,7 @@ async def test_argo_cd_reads_a_cluster_of_one_namespace():
 async def test_it_stays_a_kubeconfig_that_the_fence_lets_pass():
     hub = await written(grant("west"))
 
-    assert hub.secret["type"] == SECRET_TYPE
+    assert hub.secret["type"] == KUBECONFIG_TYPE
     assert [o["kind"] for o in hub.secret["metadata"]["ownerReferences"]] == ["GpuClaim"]
     assert yaml.safe_load(hub.data()["value"])["current-context"] == "west"
 

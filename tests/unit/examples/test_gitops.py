@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from sublet.api.common import API_VERSION, GROUP
+from sublet.api.common import API_VERSION, GROUP, KUBECONFIG_KEY
 from sublet.api.kinds import ALL_KINDS
-from sublet.binder.access import SECRET_KEY, secret_name
+from sublet.binder.access import secret_name
 from sublet.binder.argocd import CLAIM_LABEL, NAMESPACE_ANNOTATION
 from tests.builders.api import as_claim, claim
 from tests.planes.binaries import ROOT
@@ -142,7 +142,7 @@ def test_flux_deploys_with_the_secret_that_sublet_writes():
     train = as_claim(claim("train", body["metadata"]["namespace"]))
 
     assert secret == {"name": secret_name(train)}  # without a key Flux reads `value`
-    assert SECRET_KEY == "value"
+    assert KUBECONFIG_KEY == "value"
     assert re.fullmatch(r"sublet-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-1", kustomization["targetNamespace"])  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -101,10 +102,10 @@ class HttpSink:
 
 
 def _answer(got: aiohttp.ClientResponse) -> Answer:
-    if 200 <= got.status < 300:  # noqa: PLR2004  HTTP's classes
+    if HTTPStatus.OK <= got.status < HTTPStatus.MULTIPLE_CHOICES:
         return Answer(Outcome.TAKEN)
     text = f"{got.status} {got.reason}"
-    if got.status >= 500 or got.status in _PASSING:  # noqa: PLR2004  likewise
+    if got.status >= HTTPStatus.INTERNAL_SERVER_ERROR or got.status in _PASSING:
         asked = got.headers.get("Retry-After", "")
         is_number = asked.isascii() and asked.isdecimal()
         wait = min(float(asked), _LONGEST_WAIT_SECONDS) if is_number else 0.0

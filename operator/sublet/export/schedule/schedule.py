@@ -72,8 +72,7 @@ class Schedule:
         while self._worker is not None:
             try:
                 await self.step()
-            # a mistake of ours ends neither this nor what runs beside it
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001  a mistake of ours ends neither this nor what runs beside it
                 structlog.get_logger().exception("export failed")
                 self._later([Fault("the export", f"{type(error).__name__}: {error}")])
             await asyncio.sleep(LOOK_SECONDS)
