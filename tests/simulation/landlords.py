@@ -1,6 +1,7 @@
 """Landlords and their machines: nodes come, go, come again by the same name, fall ill and are cordoned."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from tests.simulation.server import Server
@@ -23,13 +24,13 @@ class Landlords:
         """Do one thing to one cluster."""
         server = self._rng.choice(list(self._world.leased.values()))
         nodes = list(server.store.all("nodes"))
-        act = self._rng.choice(
+        act: Callable[..., None] = self._rng.choice(
             (self._add, self._lose, self._make_anew, self._shrink, self._shrink, self._fall_ill, self._fall_ill, self._cordon)
         )  # fmt: skip
         if act == self._add or not nodes:
             self._add(server)
         else:
-            act(server, self._rng.choice(nodes))  # type: ignore[call-arg]
+            act(server, self._rng.choice(nodes))
 
     async def swap(self) -> None:
         """Make a node anew while a claim is being bound to it: the worst moment."""

@@ -68,7 +68,7 @@ class SimLoop(asyncio.BaseEventLoop):
         for task in self._tasks.pop(actor, ()):
             task.cancel()
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]  # it needs no thread, so it is done when it returns
         """Run what would run in a thread at once."""
         done = self.create_future()
         try:
@@ -102,7 +102,7 @@ class SimLoop(asyncio.BaseEventLoop):
         end = self._now + self._clock_resolution
         while self._scheduled and self._scheduled[0].when() < end:
             timer = heapq.heappop(self._scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined]
+            timer._scheduled = False  # type: ignore[attr-defined]  # asyncio's own mark, which it doesn't list
             self._ready.append(timer)
         ready = list(self._ready)
         self._ready.clear()
@@ -112,7 +112,7 @@ class SimLoop(asyncio.BaseEventLoop):
             if handle._cancelled:
                 continue
             if self._held:
-                held = self._held.get(handle._context.get(ACTOR, ""))  # type: ignore[attr-defined]
+                held = self._held.get(handle._context.get(ACTOR, ""))  # type: ignore[attr-defined]  # likewise
                 if held is not None:
                     held.append(handle)
                     continue
@@ -121,7 +121,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def _drop_cancelled(self) -> None:
         while self._scheduled and self._scheduled[0]._cancelled:
             timer = heapq.heappop(self._scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined]
+            timer._scheduled = False  # type: ignore[attr-defined]  # asyncio's own mark, which it doesn't list
         if self._timer_cancelled_count > 200:
             self._scheduled = [t for t in self._scheduled if not t._cancelled]
             heapq.heapify(self._scheduled)

@@ -3,14 +3,16 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import GpuClass
+from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import CLAIMS, Kind
-from sublet.api.schema import ApiModel
 from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.contexts import find_context
 from sublet.cli.problems import Problem, describe
 from sublet.kube.errors import KubeError
 
-M = TypeVar("M", bound=ApiModel)
+M = TypeVar("M", GpuClaim, GpuClass, GpuLease)
 
 
 def with_claim(
@@ -46,5 +48,5 @@ async def list_all(hub: Cluster, kind: Kind, model: type[M]) -> list[M]:
     answer: dict[str, Any] = await hub.get(kind.path())
     return sorted(
         (model.model_validate(item) for item in answer["items"]),
-        key=lambda each: str(each.metadata.key),  # type: ignore[attr-defined]  # each kind has it
+        key=lambda each: str(each.metadata.key),
     )

@@ -33,9 +33,9 @@ def from_newer() -> GpuClaim:
 
 @pytest.mark.parametrize(("kind", "body"), KINDS, ids=lambda each: getattr(each, "__name__", ""))
 def test_a_status_of_a_newer_version_is_written_back_with_what_is_unknown(
-    kind: type, body: dict[str, Any]
+    kind: type[Any], body: dict[str, Any]
 ):
-    read = kind.model_validate({**body, "status": {"newer": {"deep": [1]}}})  # type: ignore[attr-defined]
+    read = kind.model_validate({**body, "status": {"newer": {"deep": [1]}}})
 
     assert written(read.status)["newer"] == {"deep": [1]}
 
@@ -56,5 +56,7 @@ def test_what_is_unknown_changes_no_decision():
 
 
 @pytest.mark.parametrize(("kind", "body"), KINDS, ids=lambda each: getattr(each, "__name__", ""))
-def test_an_object_without_a_status_is_read_with_the_defaults(kind: type, body: dict[str, Any]):
-    assert not kind.model_validate(body).status.conditions  # type: ignore[attr-defined]
+def test_an_object_without_a_status_is_read_with_the_defaults(
+    kind: type[Any], body: dict[str, Any]
+):
+    assert not kind.model_validate(body).status.conditions

@@ -82,7 +82,7 @@ async def engaged(fake: FakeApi) -> AsyncIterator[LeasedCluster]:
 
 
 def always(fake: FakeApi, answer: Answer) -> None:
-    fake._list = answer  # type: ignore[method-assign,assignment]
+    fake._list = answer  # type: ignore[method-assign,assignment]  # whatever is asked for, this is the answer
 
 
 def says(cluster: LeasedCluster, type_: str) -> tuple[Status, str]:

@@ -192,7 +192,7 @@ async def test_a_process_ends_when_whoever_waits_for_it_does(tmp_path):
     program = f"import os,time; open({str(file)!r},'w').write(str(os.getpid())); print(flush=True); time.sleep(600)"
     given = await asyncio.to_thread(task, tmp_path)
     waiting = asyncio.create_task(WorkerProcess(given, (sys.executable, "-c", program))(JOB))
-    while not (file.exists() and file.read_text()):  # noqa: ASYNC110
+    while not (file.exists() and file.read_text()):  # noqa: ASYNC110  another process has no event of ours
         await asyncio.sleep(0.01)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
