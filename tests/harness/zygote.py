@@ -34,12 +34,12 @@ _PRELOADED: Final = {  # kind -> what its forks find imported
         "sublet.process", "uvloop", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg",
         "tests.harness.killing", "tests.harness.shifting",
     ),
-    # all but `main`, whose module would hide the program's entry point of that name
+    # all but `main`, whose module would hide the program's entry point of that name, and `export`, whose library starts threads
     "script": (
         *(f"sublet.cli.{name}" for name in (
-            "adjust", "approve", "asking", "book", "claim", "connect", "coverage", "explain", "export", "extend",
-            "following", "get", "keeping.commands", "kubeconfig", "ledger", "margin_command", "onboarding.commands",
-            "quote", "release", "replay", "simulate", "statement", "top", "usage", "verify",
+            "adjust", "approve", "asking", "book", "claim", "connect", "coverage", "explain", "extend", "following", "get",
+            "keeping.commands", "kubeconfig", "ledger", "margin_command", "onboarding.commands", "quote", "release",
+            "replay", "simulate", "statement", "top", "usage", "verify",
         )),
         "alembic.command", "sqlalchemy.dialects.sqlite", "typer.main", _KUBECONFIG,
     ),
