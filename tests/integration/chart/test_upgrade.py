@@ -1,7 +1,6 @@
 """What an upgrade from an earlier chart may change: nothing that Helm or an API server refuses, and nothing that people had.
 
-No release is published yet. `earlier/` holds the chart as it was at the commit in its name, packed by Helm, before it was
-written anew; each release adds its own package there. Upgrades on a real API server are in test_life.py.
+Upgrades on a real API server are in test_life.py.
 """
 
 from collections.abc import Iterator
@@ -12,8 +11,8 @@ import pytest
 import yaml
 
 from tests.harness.helm import CHART, helm
+from tests.integration.chart.earlier import EARLIER
 
-EARLIER = tuple(sorted((Path(__file__).parent / "earlier").glob("*.tgz")))
 KEPT = {
     "Deployment": ("spec", "selector"),
     "PersistentVolumeClaim": ("spec", "accessModes"),
