@@ -1,13 +1,29 @@
-"""What a tenant tries with its own kubeconfig on a real cluster, and what must be said to that."""
+"""What a tenant tries, with its own kubeconfig on a leased cluster and from a pod on the hub, and what must be said to that."""
 
 from collections.abc import Iterator
 
 from tests.kind.clusters import EAST, WEST
-from tests.kind.tenant import Tenant, work_pod
+from tests.kind.tenant import Tenant, hub_pod, work_pod
 
 LOGIN = "You must be logged in to the server"
 """What kubectl makes of 401."""
 _HOST = [{"name": "host", "hostPath": {"path": "/"}}]
+_NOTHING = {"401", "403", "ConnectionRefusedError", "TimeoutError"}
+"""Refused by the operator, by the pod's loopback, or by a network that enforces the chart's NetworkPolicy."""
+_READ = """
+import sys, urllib.request
+token = open("/var/run/secrets/kubernetes.io/serviceaccount/token").read()
+for url in sys.argv[1:]:
+    for headers in {}, {"Authorization": "Bearer " + token}:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+                said = answer.read(80)
+        except urllib.error.HTTPError as error:
+            said = error.code
+        except OSError as error:
+            said = type(getattr(error, "reason", error)).__name__
+        print(url.split("/", 3)[3], said)
+"""
 
 
 def attempts(tenant: Tenant) -> Iterator[tuple[str, str, str]]:
@@ -42,3 +58,14 @@ def _elsewhere(tenant: Tenant) -> str:
     done = tenant.clusters.tools.shell.attempt(*command, "get", "pods")
     assert done.returncode != 0, done.stdout
     return done.stderr.strip()
+
+
+def read_from_the_hub(tenant: Tenant, operator_address: str) -> str:
+    """Let a tenant's pod on the hub read what the operator serves, with its token and without; AssertionError if it gets anything."""
+    at = [f"http://{operator_address}:{each}" for each in ("8080/metrics", "8081/admin/v1/usage")]
+    at.append("http://sublet.sublet-system.svc:8080/metrics")
+    said = hub_pod(tenant, "curious", "python", "-c", _READ, *at)
+    answers = [line.split() for line in said.splitlines()]
+    assert len(answers) == 2 * len(at), said
+    assert {answer for _, answer in answers} <= _NOTHING, said
+    return ", ".join(f"{path}: {answer}" for path, answer in answers)

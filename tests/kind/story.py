@@ -15,7 +15,7 @@ from tests.builders.nodes import H100, H200, Hardware
 from tests.harness.helm import CHART
 from tests.harness.stack import condition
 from tests.harness.waiting import wait_for
-from tests.kind.attacks import attempts
+from tests.kind.attacks import attempts, read_from_the_hub
 from tests.kind.clusters import EAST, HUB, WEST, Clusters
 from tests.kind.gpus import fake_gpus
 from tests.kind.images import DATABASE, OPERATOR
@@ -144,6 +144,10 @@ def attack(scene: Scene) -> str:
         lines.append(f"{title}: {reason[:150]}")
     everything = scene.clusters.get(WEST, "pods", "-A")["items"]
     assert [p for p in everything if p["metadata"]["name"] == "evil"] == []
+    (pod,) = scene.operator.pods().values()
+    lines.append(
+        f"the operator, from the hub: {read_from_the_hub(scene.train, pod['status']['podIP'])}"
+    )
     return "\n".join(lines)
 
 

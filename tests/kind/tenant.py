@@ -91,6 +91,19 @@ def work_pod(name: str, gpus: int, **spec: Any) -> str:
     return yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": body})
 
 
+def hub_pod(tenant: Tenant, name: str, *command: str) -> str:
+    """Run a command in a pod of the tenant's namespace on the hub to its end, and return what it printed."""
+    kubectl, where = tenant.clusters.kubectl, ("-n", tenant.namespace)
+    container = {"name": "main", "image": DATABASE, "command": list(command)}
+    body = {"containers": [container], "restartPolicy": "Never"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": body}
+    kubectl(HUB, *where, "create", "-f", "-", given=yaml.safe_dump(pod))
+    kubectl(HUB, *where, "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=120s")  # fmt: skip
+    said = kubectl(HUB, *where, "logs", name)
+    kubectl(HUB, *where, "delete", "pod", name)
+    return said
+
+
 def same_run(pod: Pod) -> tuple[str, int, str]:
     """Return what changes if a pod is made anew, or its container is restarted: UID, restarts, container."""
     (status,) = pod["status"]["containerStatuses"]
