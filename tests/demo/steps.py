@@ -63,7 +63,7 @@ def run_pod(stack: Stack) -> str:
     """Run a pod with the tenant's own kubeconfig; it must land on a node of its claim."""
     config = access(stack, ACME, "train")
     stack.kubectl_with(config, "apply", "-f", "-", given=pod("work", 8))
-    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/work", "--timeout=30s")
+    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/work", "--timeout=90s")
     found = json.loads(stack.kubectl_with(config, "get", "pod", "work", "-o", "json"))
     claim = stack.claim(ACME, "train") or {}
     nodes = {p["node"] for p in claim["status"]["allocation"]["placements"]}

@@ -95,7 +95,7 @@ def test_a_budget_holds_then_drains_and_lets_the_claim_come_back_in_the_next_per
     (offer,) = held["offers"]
     assert offer["change"] == "Shorter"
     assert 1_600 < offer["durationSeconds"] <= 1_800 + _unpaid_seconds(cheap)
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "more", "--timeout=20s")
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "more", "--timeout=90s")
 
     # at 8 USD an hour 30 are spent in less than four
     stack.apply("hub", budget("30"))
@@ -116,7 +116,7 @@ def test_a_budget_holds_then_drains_and_lets_the_claim_come_back_in_the_next_per
     hours.move(LEFT + 0.1)
     again = wait_for("cheap is back", lambda: stack.is_bound(ACME, "cheap"))
     assert again["status"]["allocation"]["sequence"] == 2
-    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=90s")
 
 
 def test_a_suspended_tenants_claim_gives_its_gpus_back_and_comes_back_with_the_tenant(
@@ -133,7 +133,7 @@ def test_a_suspended_tenants_claim_gives_its_gpus_back_and_comes_back_with_the_t
     stack.apply("hub", tenant(suspended=False))
     again = wait_for("runs is back", lambda: stack.is_bound(ACME, "runs"))
     assert again["status"]["allocation"]["sequence"] == 2
-    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=90s")
 
 
 def _held(stack: Stack, name: str) -> dict[str, Any] | None:

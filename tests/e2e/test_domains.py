@@ -43,7 +43,7 @@ def operator(stack: Stack) -> Iterator[OperatorProcess]:
 @pytest.fixture(autouse=True)
 def _clean(operator: OperatorProcess, stack: Stack) -> Iterator[None]:
     yield
-    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=90s")
 
 
 def _free(stack: Stack, name: str) -> int | None:

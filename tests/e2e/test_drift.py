@@ -172,7 +172,7 @@ def _hurt_hub(world: World) -> None:
     stack.kubectl("hub", "replace", "--raw", path, "-f", "-", OPERATOR, given=json.dumps(other))
     let_go(stack, ACME, "finalizer")
     let_go(stack, ACME, "orphan")
-    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "orphan", "--timeout=20s")
+    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "orphan", "--timeout=90s")
 
 
 def _kubeconfig(stack: Stack, name: str) -> str:
@@ -364,7 +364,7 @@ def test_a_foreign_pod_on_a_bound_node_is_said_and_left_alone(world: World):
     wait_for("said", lambda: world.degraded("foreign") == "ForeignPod")
 
     world.stack.kubectl("west", "-n", "kube-system", "delete", "pod", "theirs", "--force")
-    wait_for("well again", lambda: world.degraded("foreign") is None, seconds=40)
+    wait_for("well again", lambda: world.degraded("foreign") is None, seconds=60)
 
 
 def test_nothing_is_written_to_what_is_as_it_was_left(world: World):

@@ -80,5 +80,5 @@ def test_the_hubs_own_nodes_can_be_leased_and_claimed(
     leased = stack.kubectl("hub", "-n", NAMESPACE, "get", "serviceaccounts", "-o", "name")
     assert "serviceaccount/sublet-leased" in leased
 
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "train", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "train", "--timeout=90s")
     assert stack.books("hub") == {"n0": ""}

@@ -47,7 +47,7 @@ def bound(operator: OperatorProcess, stack: Stack) -> Iterator[dict[str, Any]]:
     wait_for("all for sale", lambda: _counts(stack).get("free") == 32)
     stack.apply("hub", claim("train", ACME, replacement="OnFailure"))
     yield wait_for("bound", lambda: stack.is_bound(ACME, "train"))
-    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=90s")
 
 
 def _counts(stack: Stack) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def test_without_the_ledger_nothing_new_is_handed_over_and_releases_go_on(
     assert len(_instants(store, leaving)) == 4
     assert len(_instants(store, staying)) == 1
     for name in ("staying", "waiting"):
-        stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, name, "--timeout=40s")
+        stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, name, "--timeout=90s")
 
 
 def test_a_ledger_that_hangs_holds_up_no_plan_and_no_release(
@@ -118,7 +118,7 @@ def test_a_ledger_that_hangs_holds_up_no_plan_and_no_release(
 
     wait_for("bound afterwards", lambda: stack.is_bound(ACME, "meanwhile"), seconds=60)
     for name in ("meanwhile", "odd"):
-        stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, name, "--timeout=40s")
+        stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, name, "--timeout=90s")
     wait_for("gone", lambda: stack.claim(ACME, "before") is None, seconds=60)
 
 

@@ -196,7 +196,7 @@ def test_a_cluster_that_is_lost_frees_its_claims_and_is_cleaned_and_never_sold_a
         assert ended["status"]["release"]["releaseTime"] == stopped
         assert "counts as lost already" in _word(stack, "gpulease", "west", {"lost": None})
         _again(operator)
-        stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "doomed", "--timeout=30s")
+        stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "doomed", "--timeout=90s")
 
     wait_for("clean", lambda: _is_clean(stack), seconds=LONG)
     wait_for("handed back", lambda: set(stack.books("west").values()) == {"-"}, seconds=60)
@@ -214,8 +214,8 @@ def test_a_cluster_that_is_lost_frees_its_claims_and_is_cleaned_and_never_sold_a
         ("bound", "close", stopped_at),
     ]
     assert ("releasing", "open", stopped_at) in lines
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "late", "--timeout=30s")
-    stack.kubectl("hub", "delete", "gpulease", "west", "--timeout=30s")
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "late", "--timeout=90s")
+    stack.kubectl("hub", "delete", "gpulease", "west", "--timeout=90s")
 
 
 def _ended(stack: Stack, name: str) -> dict[str, Any] | None:

@@ -48,7 +48,7 @@ def operator(stack: Stack, hours: Hours) -> Iterator[OperatorProcess]:
     for name, free in (("west", 16), ("east", 24)):
         wait_for(f"{name} sells", lambda n=name, f=free: _free(stack, n) == f)
     yield running
-    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=90s")
     running.kill()
 
 
@@ -154,7 +154,7 @@ def test_a_node_that_stays_sick_is_replaced_in_the_same_namespace_and_nothing_el
     for name, node in (("on-sick", sick), ("on-well", well)):
         text = pod(name, 8, nodeSelector={"kubernetes.io/hostname": node})
         stack.kubectl_with(config, "apply", "-f", "-", given=text)
-        stack.kubectl_with(config, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=30s")
+        stack.kubectl_with(config, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=90s")
 
     stack.kubectl("west", "taint", "nodes", sick, f"{SICK}=yes:NoSchedule")
     wait_for(
@@ -174,7 +174,7 @@ def test_a_node_that_stays_sick_is_replaced_in_the_same_namespace_and_nothing_el
     left = stack.kubectl_with(config, "get", "pods", "-o", "name").split()
     assert left == ["pod/on-well"]
     stack.kubectl_with(config, "apply", "-f", "-", given=pod("again", 8))
-    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/again", "--timeout=30s")
+    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/again", "--timeout=90s")
     assert fresh in stack.kubectl_with(config, "get", "pod", "again", "-o", "wide")
     assert condition(stack.claim(ACME, "trains") or {}, "Ready") == "True"
     taints = stack.get("west", "node", sick)["spec"]["taints"]

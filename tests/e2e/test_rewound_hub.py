@@ -48,7 +48,7 @@ def test_nothing_is_taken_back_while_the_hub_is_older_than_the_ledger(operator: 
     operator.kill()
     _see_a_later_hub(operator, uid)
     let_go(stack, ACME, "newer")
-    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "newer", "--timeout=20s")
+    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "newer", "--timeout=90s")
     operator.start()
 
     wait_for("said", lambda: _orphaned(stack) == "HubRewound", seconds=120)

@@ -63,7 +63,7 @@ def _clean(operator: OperatorProcess, stack: Stack) -> Iterator[None]:
     yield
     is_sound(stack, operator.database)
     for namespace in (ACME, GLOBEX, "nobodys"):
-        stack.kubectl("hub", "delete", "gpuclaims", "-n", namespace, "--all", "--timeout=40s")
+        stack.kubectl("hub", "delete", "gpuclaims", "-n", namespace, "--all", "--timeout=90s")
     is_sound(stack, operator.database)
 
 
@@ -87,7 +87,7 @@ def _billable(operator: OperatorProcess) -> float:
 
 
 def _delete(stack: Stack, name: str, namespace: str = ACME) -> None:
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", namespace, name, "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", namespace, name, "--timeout=90s")
 
 
 def test_a_tenants_plain_pod_runs_on_its_own_node_and_nowhere_else(
@@ -98,7 +98,7 @@ def test_a_tenants_plain_pod_runs_on_its_own_node_and_nowhere_else(
     config = write_access(stack, bound, tmp_path / "kubeconfig")
 
     stack.kubectl_with(config, "apply", "-f", "-", given=pod("work", 8))
-    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/work", "--timeout=30s")
+    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/work", "--timeout=90s")
     assert node in stack.kubectl_with(config, "get", "pod", "work", "-o", "wide")
 
     over = stack.kubectl_with(config, "apply", "-f", "-", given=pod("more", 1), check=False)
@@ -286,7 +286,7 @@ def test_a_bad_kubeconfig_is_a_condition_and_disturbs_nobody(
 
     wait_for(words, said)
     assert condition(stack.get("hub", "gpulease", "west"), "Ready") == "True"
-    stack.kubectl("hub", "delete", "gpulease", "bad", "--timeout=20s")
+    stack.kubectl("hub", "delete", "gpulease", "bad", "--timeout=90s")
     stack.kubectl("hub", "delete", "secret", "-n", SYSTEM, "bad")
 
 
@@ -300,7 +300,7 @@ def test_a_lease_for_anothers_nodes_gets_none_of_them(operator: OperatorProcess,
 
     wait_for("NodeOverlap", overlap)
     assert _inventory(stack, "thief")["free"] == 0
-    stack.kubectl("hub", "delete", "gpulease", "thief", "--timeout=20s")
+    stack.kubectl("hub", "delete", "gpulease", "thief", "--timeout=90s")
 
 
 def test_a_lease_with_claims_cant_be_deleted_under_them(operator: OperatorProcess, stack: Stack):
@@ -362,7 +362,7 @@ def _billed(operator: OperatorProcess, bound: dict[str, Any]) -> int:
 
 def test_nothing_is_written_at_rest(operator: OperatorProcess, stack: Stack):
     _bind(stack, "resting")
-    wait_for("quiet", lambda: _versions_still(stack, 1.5), seconds=30)
+    wait_for("quiet", lambda: _versions_still(stack, 1.5), seconds=60)
 
     before = _versions(stack)
     time.sleep(4.0)

@@ -64,7 +64,7 @@ def test_a_large_claim_waits_for_a_person_and_says_who_that_was(
     stack.kubectl("hub", "annotate", "gpuclaim", "-n", ACME, "large", "sublet.dev/approved-")
     stack.apply("hub", claim("large", ACME, gpus=16, schedule={"durationSeconds": 7200}))
     wait_for("it goes on", lambda: _is_seen_bound(stack, "large"))
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "large", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "large", "--timeout=90s")
 
 
 def _notes(stack: Stack) -> set[str]:
@@ -86,7 +86,7 @@ def test_a_promise_that_is_given_up_too_late_is_in_the_ledger_before_the_claim_i
     stack.apply("hub", claim("regrets", ACME, schedule=schedule))
     uid = wait_for("promised", lambda: _promised(stack, "regrets"))["metadata"]["uid"]
 
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "regrets", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "regrets", "--timeout=90s")
 
     lines = [f for f in facts_in(operator.database) if f.claim_uid == uid]
     given = [(f.at_ms, f.gpus) for f in lines if f.kind is EntryKind.CANCELLED]
@@ -109,4 +109,4 @@ def test_a_claim_without_a_duration_is_told_that_maintenance_ends_it(
     (first, *_) = stack.get("hub", "gpulease", "west")["status"]["outlook"]
     assert first["time"] == _at(30)
     assert (first["maintenance"], first["sellable"]) == (16, 0)
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "open", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "open", "--timeout=90s")

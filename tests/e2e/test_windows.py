@@ -36,7 +36,7 @@ def operator(stack: Stack, hours: Hours) -> Iterator[OperatorProcess]:
     # whatever became of the test, the next one finds the lease free
     if running.ended:
         running.start()
-    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=90s")
     running.kill()
 
 
@@ -106,7 +106,7 @@ def test_a_promise_that_is_given_up_is_free_for_others_and_costs_nothing(
     stack.apply("hub", _window("late", 5, 2, gpus=8))
     wait_for("the window is taken", lambda: _reason(stack, "late") == "WaitingForCapacity")
 
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "train", "--timeout=20s")
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "train", "--timeout=90s")
 
     wait_for("others have it", lambda: _promised(stack, "late"))
     billed = [x for x in operator.metrics() if x.startswith("sublet_claim_billable")]
@@ -195,6 +195,6 @@ def test_a_preemptible_claim_is_told_gives_way_and_waits_again(
     wait_for("vital is bound", lambda: stack.is_bound(ACME, "vital"))
     wait_for("cheap waits", lambda: _reason(stack, "cheap") == "WaitingForCapacity")
     hours.move(2)
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "vital", "--timeout=40s")
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "vital", "--timeout=90s")
     again = wait_for("cheap is back", lambda: stack.is_bound(ACME, "cheap"))
     assert again["status"]["allocation"]["sequence"] == 2

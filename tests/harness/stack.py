@@ -155,7 +155,7 @@ def install(stack: Stack, leased: tuple[str, ...], options: LeasedOptions = ONBO
         "hub", "-n", NAMESPACE, "create", "token", "sublet", "--duration=24h"
     ).strip()
     write_operator_kubeconfig(stack, token)
-    stack.kubectl("hub", "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    stack.kubectl("hub", "wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
     wait_until_served(stack)
 
 

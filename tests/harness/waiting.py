@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(what: str, look: Callable[[], T | None], *, seconds: float = 30.0) -> T:
+def wait_for(what: str, look: Callable[[], T | None], *, seconds: float = 60.0) -> T:
     """Return the first truthy thing that `look` gives; AssertionError with `what` after the deadline."""
     deadline = time.monotonic() + seconds
     while True:

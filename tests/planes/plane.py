@@ -152,7 +152,7 @@ class Plane:
         kubectl = (str(find("kubectl")), f"--kubeconfig={self.kubeconfig}")
         for command in (
             ("apply", "--server-side", "-f", str(ROOT / "crds")),
-            ("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"),
+            ("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s"),
         ):
             done = subprocess.run([*kubectl, *command], capture_output=True, text=True, check=False)
             if done.returncode != 0:

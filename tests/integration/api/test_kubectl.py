@@ -135,7 +135,7 @@ def test_people_can_wait_until_a_claim_is_bound(hub: Stack):
     assert "condition not met" in hub.kubectl("hub", *wait, "--timeout=0", check=False)
 
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(hub.kubectl, "hub", *wait, "--timeout=30s")
+        waiting = pool.submit(hub.kubectl, "hub", *wait, "--timeout=90s")
         write(hub, asked, claim_status.bound(seen(hub, asked), NOW, ACCESS, NOW))
 
     assert waiting.result() == f"gpuclaim.sublet.dev/{name} condition met\n"

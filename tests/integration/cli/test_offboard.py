@@ -25,7 +25,7 @@ ORDER = ("offboard", "--context", "west", "--name", "west")
 @pytest.fixture(autouse=True)
 def onboarded(sublet: Program, stack: Stack) -> None:
     """West is onboarded and has two fresh nodes; the hub has no lease."""
-    stack.kubectl("hub", "delete", "gpuleases", "--all", "--timeout=30s")
+    stack.kubectl("hub", "delete", "gpuleases", "--all", "--timeout=90s")
     stack.kubectl("west", "delete", "nodes", "--all")
     stack.apply("west", gpu_node("h100-0"), gpu_node("h100-1"))
     sublet.onboard()
@@ -183,7 +183,7 @@ def test_a_lease_lives_from_onboarding_to_offboarding(sublet: Program, stack: St
         assert "GpuLease west still needs" in sublet.refuses(*ORDER)
         assert "16 " in sublet.works("top").line("west ")
 
-        stack.kubectl("hub", "delete", "gpulease", "west", "--timeout=30s")
+        stack.kubectl("hub", "delete", "gpulease", "west", "--timeout=90s")
         assert sublet.offboard().line("cleaned   0 nodes")  # the operator has handed them back
     finally:
         running.kill()

@@ -135,7 +135,7 @@ def test_while_isolation_fails_nothing_is_sold_and_who_is_bound_is_told_and_stay
     Program(stack).onboard()
     wait_for("sold again", lambda: stack.is_bound(ACME, "late"), seconds=SEEN_SECONDS)
     wait_for("told no more", lambda: said(stack, "bound", "Degraded") == "")
-    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "late", "--timeout=40s")
+    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "late", "--timeout=90s")
 
 
 def said(stack: Stack, name: str, type_: str) -> str:

@@ -161,7 +161,7 @@ async def test_a_claim_made_again_under_its_name_is_another(tenancy: Tenancy):
             pass
         assert said == "accepted"
     second = wait_for("bound again", lambda: stack.is_bound(ACME, "again"))
-    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "again", "--timeout=40s")
+    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "again", "--timeout=90s")
 
     assert second["metadata"]["uid"] != first["metadata"]["uid"]
     homes = [x["status"]["access"]["clusters"][0]["namespace"] for x in (first, second)]
@@ -204,7 +204,7 @@ async def test_texts_that_are_allowed_reach_no_name_and_break_no_line(tenancy: T
     stack.apply("hub", asked("nasty", gpus=1, tags={"note": nasty}))
     bound = wait_for("bound", lambda: stack.is_bound(ACME, "nasty"))
     found = stack.get("west", "namespace", bound["status"]["access"]["clusters"][0]["namespace"])
-    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "nasty", "--timeout=40s")
+    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "nasty", "--timeout=90s")
 
     assert bound["status"]["allocation"]["tags"] == {"note": nasty}
     assert "{{" not in json.dumps(found)
@@ -235,7 +235,7 @@ async def test_thousands_of_tiny_claims_stop_at_the_namespaces_quota(tenancy: Te
         ]
     stack.apply("hub", claim("next", GLOBEX, gpus=1))
     wait_for("the neighbour's is served", lambda: stack.is_bound(GLOBEX, "next"))
-    stack.kubectl("hub", "-n", GLOBEX, "delete", "gpuclaim", "next", "--timeout=40s")
+    stack.kubectl("hub", "-n", GLOBEX, "delete", "gpuclaim", "next", "--timeout=90s")
     _sweep(stack, "tiny-")
     stack.kubectl("hub", "-n", ACME, "delete", "resourcequota", "claims")
 

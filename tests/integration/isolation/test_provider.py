@@ -77,7 +77,7 @@ def west_sells(landlords: Landlords, name: str) -> None:
     stack.apply("hub", claim(name, ACME))
     bound = wait_for(f"{name} bound", lambda: stack.is_bound(ACME, name))
     assert {p["lease"] for p in bound["status"]["allocation"]["placements"]} == {"west"}
-    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", name, "--timeout=40s")
+    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", name, "--timeout=90s")
 
 
 NONSENSE = {"100 MB", "a bomb", "too deep", "no UTF-8", "a redirect", "another kind"}
@@ -132,7 +132,7 @@ def test_while_one_landlord_never_answers_another_ones_claims_are_bound(
 def test_a_cluster_that_becomes_another_is_not_written_to(landlords: Landlords):
     was = landlords.liar.objects[KUBE_SYSTEM]
     landlords.liar.objects[KUBE_SYSTEM] = {"metadata": {"uid": uid_of("somebody else")}}
-    wait_for("said", lambda: says(landlords, "IdentityConfirmed") == "False", seconds=30)
+    wait_for("said", lambda: says(landlords, "IdentityConfirmed") == "False", seconds=60)
     west_sells(landlords, "beside-another")
     landlords.liar.objects[KUBE_SYSTEM] = was
 
