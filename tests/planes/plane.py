@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.planes import quiet
 from tests.planes.binaries import ROOT, find
 from tests.planes.certificates import write_certificates
 from tests.planes.ports import take_ports
@@ -68,7 +69,7 @@ class Plane:
         self._start("etcd", [
             f"--data-dir={self.folder}/etcd", f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}",
             f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
-            "--log-level=warn", *([] if self.durable else ["--unsafe-no-fsync"]),
+            "--log-level=warn", *quiet.ETCD, *([] if self.durable else ["--unsafe-no-fsync"]),
         ])  # fmt: skip
         self._start("kube-apiserver", [
             f"--etcd-servers={etcd}", f"--secure-port={self.port}", "--bind-address=127.0.0.1",
@@ -78,7 +79,7 @@ class Plane:
             f"--service-account-key-file={self.folder}/sa.key", f"--service-account-signing-key-file={self.folder}/sa.key",
             "--service-cluster-ip-range=10.96.0.0/16", f"--token-auth-file={self.folder}/tokens.csv",
             "--authorization-mode=Node,RBAC", "--allow-privileged", "--enable-priority-and-fairness=false",
-            "--max-requests-inflight=0", "--max-mutating-requests-inflight=0", *self._audit_flags(),
+            "--max-requests-inflight=0", "--max-mutating-requests-inflight=0", *quiet.API_SERVER, *self._audit_flags(),
         ])  # fmt: skip
 
     def finish(self) -> None:
@@ -88,7 +89,7 @@ class Plane:
             self._install_kinds()
         common = [f"--kubeconfig={self.kubeconfig}", "--leader-elect=false"]
         self._start("kube-controller-manager", [
-            *common, "--controllers=*,-node-ipam-controller", "--use-service-account-credentials",
+            *common, quiet.CONTROLLERS, "--use-service-account-credentials",
             f"--node-monitor-grace-period={2 * _HEARTBEAT_SECONDS}s", f"--node-startup-grace-period={2 * _HEARTBEAT_SECONDS}s",
             f"--service-account-private-key-file={self.folder}/sa.key", f"--root-ca-file={self.folder}/ca.crt",
             "--bind-address=127.0.0.1", f"--secure-port={take_ports(1)[0]}", f"--cert-dir={self.folder}/self-cm",
