@@ -272,7 +272,7 @@ class Operator:
         gate = MetricsGate(self.hub, self.clock) if settings.metrics_auth else None
         public = Public(
             self.memory, self.books, self.timings, self.clock,
-            gate=gate, claims=claims_of(settings), opencost=settings.metrics_opencost,
+            opened=lambda: self.ledger.opened, gate=gate, claims=claims_of(settings), opencost=settings.metrics_opencost,
         )  # fmt: skip
         admin = Admin(
             self.memory, self.ledger, self.books, self.clock, last_pass=self.recorder.last

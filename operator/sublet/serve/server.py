@@ -1,9 +1,11 @@
-"""The public listener: /healthz (the event loop lives), /readyz (the hub was read), /metrics.
+"""The public listener: /healthz (the event loop lives), /readyz (the hub was read and the ledger opened, once), /metrics.
 
-The text of a scrape is made in a thread and kept for a moment, so that a scrape never holds up the event loop.
+A ledger that goes away later makes no pod unready: releases go on, and alerts need the scrape. One that was never there is a
+release that is set up wrongly, and a roll-out must not go on to the next pod. The text of a scrape is made in a thread and kept for a moment, so that a scrape never holds up the event loop.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -47,6 +49,7 @@ class Public:
         timings: Timings,
         clock: Clock,
         *,
+        opened: Callable[[], bool],
         gate: MetricsGate | None,
         claims: ClaimSeries,
         opencost: bool = False,
@@ -55,6 +58,7 @@ class Public:
         self._books = books
         self._timings = timings
         self._clock = clock
+        self._opened = opened
         self._gate = gate
         self._claims = claims
         self._opencost = opencost
@@ -94,9 +98,11 @@ class Public:
         return web.Response(text="ok\n")
 
     async def _ready(self, request: web.Request) -> web.Response:
-        if self._observed.ready:
-            return web.Response(text="ok\n")
-        return web.Response(text="the hub hasn't been read yet\n", status=503)
+        if not self._observed.ready:
+            return web.Response(text="the hub hasn't been read yet\n", status=503)
+        if not self._opened():
+            return web.Response(text="the ledger hasn't been opened yet: see the log\n", status=503)
+        return web.Response(text="ok\n")
 
     async def _metrics(self, request: web.Request) -> web.Response:
         if self._gate is not None:

@@ -61,6 +61,11 @@ class SqlLedger:
         """Bring the schema up to date; LedgerUnavailable if the database is away, newer or broken."""
         await self.call(lambda _: None)
 
+    @property
+    def opened(self) -> bool:
+        """Say whether this process has seen the database, with a schema that it knows, once."""
+        return self._migrated
+
     async def close(self) -> None:
         """Write what waits and close the database."""
         if self._writer is not None:

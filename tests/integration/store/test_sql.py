@@ -144,6 +144,7 @@ async def test_a_schema_of_a_newer_version_is_refused(url: str):
     newer = SqlLedger(url)
     with pytest.raises(LedgerUnavailable, match="newer than this program"):
         await newer.start()
+    assert (ledger.opened, newer.opened) == (True, False)
     await newer.close()
 
 

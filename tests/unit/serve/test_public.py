@@ -1,4 +1,4 @@
-"""The public listener: what is shown before the hub was read, and while the ledger is away."""
+"""The public listener: what is shown before the hub was read, and while the ledger is away, and when the pod is ready."""
 
 from typing import Any
 
@@ -23,13 +23,20 @@ class Operator:
         scribe.held("a", "west", 8, NOW - 3_600_000)
         self.lines, self.clock = Lines(scribe), SteppedClock()
         self.clock.seconds = NOW / 1_000
+        self.opened = True
         self.memory = Memory(leases=[as_lease(lease("west"), uid="west")], seen_ms=NOW)
         seen: Any = self.memory
         ledger: Any = self.lines
         self.public = Public(
             seen, LedgerBooks(ledger), Timings(), self.clock,
-            gate=None, claims=ClaimSeries(retention_seconds=60),
+            opened=lambda: self.opened, gate=None, claims=ClaimSeries(retention_seconds=60),
         )  # fmt: skip
+
+    async def readiness(self) -> tuple[int, str]:
+        """Return what a readiness probe is answered."""
+        asked: Any = None
+        answer = await self.public._ready(asked)
+        return answer.status, answer.text or ""
 
     async def names(self) -> set[str]:
         """Return the names of all samples."""
@@ -65,3 +72,30 @@ async def test_a_lease_that_wasnt_heard_of_is_absent(heard_ms):
     operator.memory.seen_ms = heard_ms
 
     assert ("sublet_tenant_charges_total" in await operator.names()) is (heard_ms is not None)
+
+
+async def test_a_pod_is_ready_once_it_has_read_the_hub_and_opened_the_ledger():
+    operator = Operator()
+
+    assert await operator.readiness() == (200, "ok\n")
+
+
+async def test_a_pod_that_has_not_read_the_hub_is_not_ready():
+    operator = Operator()
+    operator.memory.ready = False
+
+    assert await operator.readiness() == (503, "the hub hasn't been read yet\n")
+
+
+async def test_a_pod_whose_ledger_never_opened_is_not_ready():
+    operator = Operator()
+    operator.opened = False
+
+    assert await operator.readiness() == (503, "the ledger hasn't been opened yet: see the log\n")
+
+
+async def test_a_pod_stays_ready_while_a_ledger_that_was_opened_is_away():
+    operator = Operator()
+    operator.lines.away = True
+
+    assert await operator.readiness() == (200, "ok\n")
