@@ -24,7 +24,7 @@ ACME: Final = "acme"
 LEASED: Final = ("west", "east")
 NODES: Final = 2
 """Of each leased cluster."""
-SETTLE_SECONDS: Final = 45.0
+SETTLE_SECONDS: Final = 120.0
 Object = dict[str, Any]
 _ROOTS: Final = {
     "nodes": "/api/v1",

@@ -29,7 +29,7 @@ from tests.harness.stack import condition
 
 _COUNTS: Final = frozenset({"gpuleases", "gpuclasses", "gputenants"})
 """The operator writes counts and conditions of these, on which no invariant rests."""
-_SAME_END_SECONDS: Final = 30.0
+_SAME_END_SECONDS: Final = 90.0
 _END_SECONDS: Final = 3.0
 """So long without a write is the end of a run whose end nobody knows yet."""
 _HELD_SECONDS: Final = 1.2

@@ -8,7 +8,7 @@ from sublet.ledger.entry import MARKS, Fact
 from sublet.store.sql import SqlLedger
 
 _STILL_SECONDS: Final = 0.5
-_LONGEST_SECONDS: Final = 10.0
+_LONGEST_SECONDS: Final = 60.0
 
 
 def count_lines(database: str) -> int:

@@ -19,7 +19,7 @@ from tests.planes.binaries import ROOT, find
 from tests.planes.certificates import write_certificates
 from tests.planes.ports import take_ports
 
-_READY_SECONDS = 60
+_READY_SECONDS = 180
 _HEARTBEAT_SECONDS = 1_200
 """Life of a simulated node's Lease, renewed at a quarter of it: thousands of nodes must not use the cores up."""
 _GO = {"GOMAXPROCS": "2", "GOGC": "800", "GOMEMLIMIT": "1GiB"}
