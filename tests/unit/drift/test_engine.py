@@ -13,6 +13,7 @@ from sublet.drift.engine import Drift
 from sublet.drift.lookout import Found
 from sublet.drift.turns import AT_ONCE
 from sublet.fleet.facts import NOT_LOOKED
+from sublet.kube.errors import ServerError
 from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
 from tests.harness.fake_api import SteppedClock, eventually
 
@@ -112,6 +113,27 @@ async def test_a_look_at_a_cluster_that_drips_ends_and_it_counts_as_not_looked_a
     (said,) = clusters["west"].said
     assert said.reason == NOT_LOOKED
     assert "didn't end within" in said.message
+
+
+async def test_a_cluster_whose_looks_fail_twice_counts_as_not_looked_at_until_one_works():
+    clock, answers = SteppedClock(), iter([True, False, True, True])
+
+    async def fail(*_: object) -> Found:
+        if next(answers):
+            raise ServerError(500, "InternalError", "etcd is away")
+        return Found((), ())
+
+    looks, clusters = drift(clock, fail)
+    west = clusters["west"]
+    said = []
+    for _ in range(4):
+        looks.tend([WEST])
+        await eventually("ended", lambda: _is_idle(looks, west))
+        said.append([(s.reason, s.message) for s in west.said])
+        clock.seconds += EVERY_SECONDS + 1
+
+    unknown = "looks at the cluster fail (500 InternalError: etcd is away); it is looked at again"
+    assert said == [[], [], [], [(NOT_LOOKED, unknown)]]
 
 
 async def test_what_only_a_person_ends_is_said_also_where_a_look_did_not_end(
