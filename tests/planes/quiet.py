@@ -1,4 +1,4 @@
-"""What a plane goes without, so that it costs little while nothing happens: at rest it took 18 % of a core with all of it, 11 % without.
+"""What a plane goes without, so that it costs little while nothing happens: at rest about 17 % of a core with all of it, 10 % without.
 
 Nothing that the tests look at is left out. Kinds without a watch cache are served and watched all the same, straight from etcd.
 """
