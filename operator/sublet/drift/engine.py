@@ -67,8 +67,6 @@ class _Watch:
     """Nodes in a state of interest, as noticed last."""
     is_slow: bool = False
     """The last look's time ran out."""
-    failures: int = 0
-    """Looks in a row that ended in an error."""
     task: asyncio.Task[None] | None = None
 
 
@@ -193,13 +191,13 @@ class Drift:
             _say_not_looked(places, said)
             log.warning("drift not looked for", error=str(error))
         except (KubeError, LedgerUnavailable) as error:
-            _count_failure(watch, places, str(error)[:200])
+            why = str(error)[:200] if isinstance(error, KubeError) else "the ledger can't be read"
+            _say_not_looked(places, f"the last look failed ({why}); it is looked at again")
             log.warning("drift not looked for", error=str(error))
         except Exception:
-            _count_failure(watch, places, "a fault of the operator's, see its log")
+            said = "the last look failed by a fault of the operator's, which its log shows"
+            _say_not_looked(places, said)
             log.exception("drift not looked for")
-        else:
-            watch.failures = 0
         finally:
             self._changed()
 
@@ -220,13 +218,6 @@ class Drift:
             watch.due = watch.last + min(_APART_SECONDS, self._every_seconds)
         self._turns.take(uid, found.unwell, mending(uid, self._tools, self.news.note))
         await self._sweeper.tend(uid, places, found.orphans, claims)
-
-
-def _count_failure(watch: _Watch, places: Iterable[Place], why: str) -> None:
-    """Say that it is unknown what is there, once a second look has failed: one may fail by chance."""
-    watch.failures += 1
-    if watch.failures > 1:
-        _say_not_looked(places, f"looks at the cluster fail ({why}); it is looked at again")
 
 
 def _say_not_looked(places: Iterable[Place], why: str) -> None:

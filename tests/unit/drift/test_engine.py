@@ -14,6 +14,7 @@ from sublet.drift.lookout import Found
 from sublet.drift.turns import AT_ONCE
 from sublet.fleet.facts import NOT_LOOKED
 from sublet.kube.errors import ServerError
+from sublet.ledger.port import LedgerUnavailable
 from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
 from tests.harness.fake_api import SteppedClock, eventually
 
@@ -115,25 +116,25 @@ async def test_a_look_at_a_cluster_that_drips_ends_and_it_counts_as_not_looked_a
     assert "didn't end within" in said.message
 
 
-async def test_a_cluster_whose_looks_fail_twice_counts_as_not_looked_at_until_one_works():
-    clock, answers = SteppedClock(), iter([True, False, True, True])
-
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (ServerError(500, "InternalError", "etcd is away"), "(500 InternalError: etcd is away)"),
+        (LedgerUnavailable("connection to db.internal failed"), "(the ledger can't be read)"),
+        (RuntimeError("a secret"), "by a fault of the operator's"),
+    ],
+)
+async def test_a_cluster_whose_look_failed_counts_as_not_looked_at(fault: Exception, why: str):
     async def fail(*_: object) -> Found:
-        if next(answers):
-            raise ServerError(500, "InternalError", "etcd is away")
-        return Found((), ())
+        raise fault
 
-    looks, clusters = drift(clock, fail)
-    west = clusters["west"]
-    said = []
-    for _ in range(4):
-        looks.tend([WEST])
-        await eventually("ended", lambda: _is_idle(looks, west))
-        said.append([(s.reason, s.message) for s in west.said])
-        clock.seconds += EVERY_SECONDS + 1
+    looks, clusters = drift(SteppedClock(), fail)
+    looks.tend([WEST])
+    await eventually("ended", lambda: _is_idle(looks, clusters["west"]))
 
-    unknown = "looks at the cluster fail (500 InternalError: etcd is away); it is looked at again"
-    assert said == [[], [], [], [(NOT_LOOKED, unknown)]]
+    (said,) = clusters["west"].said
+    assert said.reason == NOT_LOOKED
+    assert why in said.message
 
 
 async def test_what_only_a_person_ends_is_said_also_where_a_look_did_not_end(
