@@ -1,7 +1,9 @@
 """The public listener: /healthz (the event loop lives), /readyz (the hub was read and the ledger opened, once), /metrics.
 
 A ledger that goes away later makes no pod unready: releases go on, and alerts need the scrape. One that was never there is a
-release that is set up wrongly, and a roll-out must not go on to the next pod. The text of a scrape is made in a thread and kept for a moment, so that a scrape never holds up the event loop.
+release that is set up wrongly, and a roll-out must not go on to the next pod.
+
+The text of a scrape is made in a thread and kept for a moment, so that a scrape never holds up the event loop.
 """
 
 import asyncio

@@ -51,7 +51,8 @@ class SqlLedger:
         self._worker, self._reader = Worker("ledger"), Worker("ledger reader")
         self._waiting: list[_Item] = []
         self._writer: asyncio.Task[None] | None = None
-        self._migrated = False
+        self.opened = False
+        """Whether this process has seen the database once, with a schema that it knows and no line missing."""
         self._written = 0
         """The last line that this process saw written."""
         self.conflict: str | None = None
@@ -60,11 +61,6 @@ class SqlLedger:
     async def start(self) -> None:
         """Bring the schema up to date; LedgerUnavailable if the database is away, newer or broken."""
         await self.call(lambda _: None)
-
-    @property
-    def opened(self) -> bool:
-        """Say whether this process has seen the database, with a schema that it knows, once."""
-        return self._migrated
 
     async def close(self) -> None:
         """Write what waits and close the database."""
@@ -235,7 +231,7 @@ class SqlLedger:
 
     def _prepare(self) -> None:
         """Look once at the schema, and whether a line is missing: nothing is appended to a broken ledger."""
-        if self._migrated:
+        if self.opened:
             return
         if self._read_only:
             check_schema(self._engine)
@@ -243,7 +239,7 @@ class SqlLedger:
             migrate(self._engine)
             with self._engine.begin() as connection:
                 check_whole(connection)
-        self._migrated = True
+        self.opened = True
 
 
 @contextlib.contextmanager
