@@ -69,7 +69,7 @@ def kill_leader(scene: Scene) -> str:
     (standby,) = scene.operator.pods().keys() - {killed}
     kill = ("delete", "pod", killed, "--grace-period=0", "--force")
     scene.clusters.kubectl(HUB, "-n", NAMESPACE, *kill)
-    wait_for("the standby leads", lambda: scene.operator.leader() == standby, seconds=60)
+    wait_for("the standby leads", lambda: scene.operator.leader() == standby)
     assert scene.held() == held
     works(scene, "after-death")
     scene.operator.rolled_out()

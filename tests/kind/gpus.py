@@ -29,7 +29,7 @@ def report(clusters: Clusters, name: str, gpus: int) -> None:
     status = json.dumps({"status": {"capacity": amount, "allocatable": amount}})
     patch = ("patch", "node", clusters.node(name), "--subresource=status", "--type=merge")
     clusters.kubectl(name, *patch, "-p", status)
-    wait_for(f"{gpus} GPUs on {name}", lambda: offered(clusters, name) == gpus, seconds=60)
+    wait_for(f"{gpus} GPUs on {name}", lambda: offered(clusters, name) == gpus)
 
 
 def offered(clusters: Clusters, name: str) -> int:

@@ -46,7 +46,7 @@ class Operator:
         """Wait until the Deployment's pods are ready, and one leads that is among them."""
         rollout = ("rollout", "status", "deployment/sublet", "--timeout=180s")
         self.clusters.kubectl(HUB, "-n", NAMESPACE, *rollout)
-        wait_for("a pod leads", lambda: self.leader() in self.pods(), seconds=60)
+        wait_for("a pod leads", lambda: self.leader() in self.pods())
 
     def pods(self) -> dict[str, dict[str, Any]]:
         """Return the operator's pods that are ready and stay: name -> pod."""
