@@ -101,9 +101,7 @@ class SimLoop(asyncio.BaseEventLoop):
             self._now = max(self._now, self._scheduled[0].when())
         end = self._now + self._clock_resolution
         while self._scheduled and self._scheduled[0].when() < end:
-            timer = heapq.heappop(self._scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined]  # asyncio's own mark, which it doesn't list
-            self._ready.append(timer)
+            self._ready.append(self._pop_timer())
         ready = list(self._ready)
         self._ready.clear()
         if len(ready) > 1:
@@ -118,10 +116,14 @@ class SimLoop(asyncio.BaseEventLoop):
                     continue
             handle._run()
 
+    def _pop_timer(self) -> asyncio.TimerHandle:
+        timer = heapq.heappop(self._scheduled)
+        timer._scheduled = False  # type: ignore[attr-defined]  # asyncio's own mark, which it doesn't list
+        return timer
+
     def _drop_cancelled(self) -> None:
         while self._scheduled and self._scheduled[0]._cancelled:
-            timer = heapq.heappop(self._scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined]  # asyncio's own mark, which it doesn't list
+            self._pop_timer()
         if self._timer_cancelled_count > 200:
             self._scheduled = [t for t in self._scheduled if not t._cancelled]
             heapq.heapify(self._scheduled)

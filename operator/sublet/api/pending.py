@@ -4,7 +4,7 @@ Decided by the book, written by the hub, read by tenants. Reasons and kinds of o
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -89,9 +89,12 @@ class Offer(ApiModel):
     """Its currency."""
 
 
+_TOLD_EXACTLY: Final = 3
+
+
 def coarse(position: int) -> int:
     """Return a position in steps of 1, 2, 3, 5, 10, 20, 50 …: one admission must not rewrite every waiting claim."""
-    if position <= 3:  # noqa: PLR2004  the first three are told exactly
+    if position <= _TOLD_EXACTLY:
         return position
     power = 1
     while True:

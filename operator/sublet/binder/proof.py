@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from kubernetes.utils.quantity import parse_quantity
-
 from sublet.binder.namespace import QUOTA
 from sublet.fleet.isolation import find_pod_fault, probe_pod
 from sublet.kube.errors import Forbidden, Unauthorized
+from sublet.kube.quantities import quantity
 from sublet.kube.session import ApiServer
 
 _QUOTA_TRIES: Final = 300
@@ -67,8 +66,5 @@ async def see_tenant(api: ApiServer, namespace: str, claim_uid: str, token: str)
 
 
 def _quantities(hard: Mapping[str, str]) -> dict[str, Decimal]:
-    """Return the numbers behind Kubernetes quantities: the server writes 1000 as 1k and 2048Mi as 2Gi."""
-    return {
-        name: parse_quantity(text)  # type: ignore[no-untyped-call]  # the library has no types here
-        for name, text in hard.items()
-    }
+    """Return the numbers of a quota's limits."""
+    return {name: quantity(text) for name, text in hard.items()}

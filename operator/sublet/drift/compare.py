@@ -10,8 +10,6 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final
 
-from kubernetes.utils.quantity import parse_quantity
-
 from sublet.api.ids import ClaimUID
 from sublet.binder.namespace import (
     CAPABILITIES,
@@ -21,6 +19,7 @@ from sublet.binder.namespace import (
     contents,
     namespace,
 )
+from sublet.kube.quantities import quantity
 
 Obj = Mapping[str, Any]
 Place = tuple[str, str]
@@ -148,10 +147,9 @@ def _number(text: str) -> Decimal | str:
     if not text or not text[0].isdigit():
         return text
     try:
-        number: Decimal = parse_quantity(text)  # type: ignore[no-untyped-call]  # the library has no types here
+        return quantity(text)
     except (ValueError, InvalidOperation):
         return text
-    return number
 
 
 def _labels(obj: Obj) -> Mapping[str, str]:

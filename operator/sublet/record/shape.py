@@ -87,7 +87,7 @@ def _tagged(kind: Any, name: str) -> Struct:
 
 
 def _row(origin: Any, inner: tuple[Any, ...], name: str) -> Codec:
-    if origin is tuple and not (len(inner) == 2 and inner[1] is ...):  # noqa: PLR2004  tuple[X, ...]
+    if origin is tuple and inner[1:] != (...,):
         return Fixed(tuple(_codec(each, name) for each in inner))
     return Row(_codec(inner[0], name), list if origin is list else tuple)
 

@@ -105,7 +105,7 @@ def bound_claims_share_no_gpus(index: Index) -> Iterator[Violation]:
         for place in claim.status.allocation.placements if claim.status.allocation else ():
             bound[index.key_of(place)].append((claim, place.gpus))
     for key, holders in bound.items():
-        if key is None or key not in index.nodes or len(holders) < 2:  # noqa: PLR2004  one holds it alone
+        if key is None or key not in index.nodes or len(holders) <= 1:
             continue
         cluster, node = index.nodes[key]
         total = sum(gpus for _, gpus in holders)

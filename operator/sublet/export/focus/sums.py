@@ -150,7 +150,7 @@ def overlaps(table: pa.Table) -> Faults:
         pc.is_null(table.column("ChargeClass")),
     )
     ordered = chosen(table, names).filter(use).sort_by([(n, "ascending") for n in names])
-    if ordered.num_rows < 2:  # noqa: PLR2004 - a pair
+    if ordered.num_rows <= 1:
         return
     before, after = ordered.slice(0, ordered.num_rows - 1), ordered.slice(1)
     hit = pc.less(after.column("ChargePeriodStart"), before.column("ChargePeriodEnd"))
