@@ -6,4 +6,8 @@ No release is published yet: the one that is here is the chart as it was at the 
 from pathlib import Path
 from typing import Final
 
-EARLIER: Final = tuple(sorted(Path(__file__).parent.glob("*.tgz")))
+from packaging.version import Version
+
+EARLIER: Final = tuple(
+    sorted(Path(__file__).parent.glob("*.tgz"), key=lambda p: Version(p.stem.split("-")[1]))
+)
