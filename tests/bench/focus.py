@@ -51,6 +51,7 @@ def measure() -> list[Row]:
     before, day = _peak_mb(), Day()
     with tempfile.TemporaryDirectory() as folder:
         sink, root = Directory(Path(folder)), Path(folder)
+        month = root / "tenants/acme/2026-09/focus-1.4"
         began, cpu = time.perf_counter(), time.process_time()
         made = export_tenant(sink, books(), account(), day.charges(), Layout())
         seconds = time.perf_counter() - began - day.seconds
@@ -58,9 +59,9 @@ def measure() -> list[Row]:
         size = sum(f.bytes for f in made.files) / 1e6
         peak = _peak_mb() - before
         began = time.perf_counter()
-        faults = list(audit(root / "tenants/acme/2026-09/focus-1.4"))
+        faults = list(audit(month))
         checked = time.perf_counter() - began
-        raw = _plainly_written(root / "tenants/acme/2026-09/focus-1.4", root / "plain.parquet")
+        raw = _plainly_written(month, root / "plain.parquet")
     assert not faults, faults[:3]
     what = f"{CLAIMS * HOURS:,} rows, Parquet, {size:.0f} MB"
     making = (

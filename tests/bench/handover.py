@@ -49,14 +49,14 @@ def _handover(stack: Stack, url: str, name: str, end: Callable[[OperatorProcess]
         for i in (1, 2)
     )
     leader.start()
-    wait_for("it leads", lambda: b'"leading"' in leader.log.read_bytes(), seconds=60)
+    wait_for("it leads", lambda: b'"leading"' in leader.log.read_bytes())
     standby.start()
     begun = time.perf_counter()
     end(leader)
     stack.apply("hub", claim(name, NAMESPACE))
     wait_for("reserved by the other", lambda: _is_reserved(stack, name), seconds=120)
     taken = time.perf_counter() - begun
-    wait_for("bound", lambda: stack.is_bound(NAMESPACE, name), seconds=60)
+    wait_for("bound", lambda: stack.is_bound(NAMESPACE, name))
     standby.terminate()
     return taken
 

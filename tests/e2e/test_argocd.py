@@ -43,7 +43,7 @@ def test_a_claim_in_its_namespace_is_a_cluster_to_argo_cd_and_another_is_not(
 ):
     stack.apply("hub", claim("deploys", ARGOCD), claim("train", ACME))
     for namespace, name in ((ARGOCD, "deploys"), (ACME, "train")):
-        wait_for(f"{name} is bound", lambda n=namespace, c=name: stack.is_bound(n, c), seconds=60)
+        wait_for(f"{name} is bound", lambda n=namespace, c=name: stack.is_bound(n, c))
 
     secret = stack.get("hub", "secret", "-n", ARGOCD, "deploys-kubeconfig")
     data = {key: base64.b64decode(text).decode() for key, text in secret["data"].items()}

@@ -53,7 +53,7 @@ def _nothing_is_lost(operator: OperatorProcess, stack: Stack) -> Iterator[None]:
     """Whatever happens to credentials, a bound claim is untouched by it."""
     before = _holding(stack)
     yield
-    wait_for("west is well again", lambda: says(stack, "Ready") == "True", seconds=60)
+    wait_for("west is well again", lambda: says(stack, "Ready") == "True")
     assert _holding(stack) == before
 
 
@@ -117,7 +117,7 @@ def test_no_credential_dies_that_the_operator_still_uses_and_it_goes_on_later(
 
 def test_a_revoked_credential_is_said_and_a_new_one_taken_up(stack: Stack):
     stack.kubectl("west", "-n", SYSTEM, "delete", "secret", "-l", "sublet.dev/operator-token")
-    wait_for("401 is said", lambda: says(stack, "CredentialsValid") == "False", seconds=60)
+    wait_for("401 is said", lambda: says(stack, "CredentialsValid") == "False")
 
     assert "run `sublet onboard --rotate`" in str(says(stack, "CredentialsValid", "message"))
     assert says(stack, "Reachable", "reason") == "Refuses"
@@ -284,7 +284,7 @@ def test_a_released_claims_token_is_refused_at_once(stack: Stack, tmp_path: Path
 
     waited = measured(stack, config, f"/api/v1/namespaces/{name}/pods", release, Forbidden)
     print(f"\nclaim deleted: Forbidden after {waited:.2f} s")
-    wait_for("gone", lambda: not stack.claim(ACME, "leaves"), seconds=60)
+    wait_for("gone", lambda: not stack.claim(ACME, "leaves"))
 
 
 def test_no_token_shows_in_any_object_event_log_or_metric(stack: Stack, operator: OperatorProcess):

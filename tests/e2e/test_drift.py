@@ -364,7 +364,7 @@ def test_a_foreign_pod_on_a_bound_node_is_said_and_left_alone(world: World):
     wait_for("said", lambda: world.degraded("foreign") == "ForeignPod")
 
     world.stack.kubectl("west", "-n", "kube-system", "delete", "pod", "theirs", "--force")
-    wait_for("well again", lambda: world.degraded("foreign") is None, seconds=60)
+    wait_for("well again", lambda: world.degraded("foreign") is None)
 
 
 def test_nothing_is_written_to_what_is_as_it_was_left(world: World):

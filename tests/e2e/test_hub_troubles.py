@@ -99,9 +99,8 @@ def test_claims_are_bound_and_released_while_somebody_writes_without_end(stack: 
         node, before = bound["status"]["allocation"]["placements"][0]["node"], writes()
         stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "contended", "--timeout=90s")
         assert stack.books("west")[node] == ""
-        during = writes()
-    rounds = before // 4, (during - before) // 4
-    assert min(rounds) >= 2, "somebody wrote to each object more than once, in both"
+        during = before, writes() - before
+    assert min(during) >= 2 * (len(nodes) + 1), "each was written more than once in both halves"
 
 
 @contextmanager
@@ -146,7 +145,7 @@ def test_a_commitment_that_shrinks_below_what_is_bound_takes_nothing_away(stack:
     stays("it stays so", nothing_changes, seconds=3)
 
     stack.apply("hub", lease("west", committed=24))
-    wait_for("three is bound", lambda: stack.is_bound(ACME, "three"), seconds=60)
+    wait_for("three is bound", lambda: stack.is_bound(ACME, "three"))
     wait_for("not said any more", lambda: _says(stack, "gpulease", "west", "Overcommitted") == "False")  # fmt: skip
 
 
@@ -168,5 +167,5 @@ def test_a_pod_that_does_not_go_keeps_its_node_and_the_meter_stands(
     assert lines == [("bound", "open"), ("bound", "close"), ("releasing", "open")]
 
     stack.kubectl("west", *home, "delete", "pod", "work", "--force", "--grace-period=0")
-    wait_for("released", lambda: stack.claim(ACME, "stuck") is None, seconds=60)
+    wait_for("released", lambda: stack.claim(ACME, "stuck") is None)
     assert stack.books("west")[node] == ""

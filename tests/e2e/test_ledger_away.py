@@ -110,16 +110,16 @@ def test_a_ledger_that_hangs_holds_up_no_plan_and_no_release(
     _bind(stack, "before")
     with store.frozen():
         stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "before", "--wait=false")
-        wait_for("given back", lambda: _is_released(stack, "before"), seconds=60)
+        wait_for("given back", lambda: _is_released(stack, "before"))
         stack.apply("hub", claim("meanwhile", ACME))
         wait_for("reserved", lambda: _in_state(stack, "meanwhile", "Reserved"))
         stack.apply("hub", claim("odd", ACME, gpus=12))
         wait_for("refused", lambda: _in_state(stack, "odd", "Stalled"))
 
-    wait_for("bound afterwards", lambda: stack.is_bound(ACME, "meanwhile"), seconds=60)
+    wait_for("bound afterwards", lambda: stack.is_bound(ACME, "meanwhile"))
     for name in ("meanwhile", "odd"):
         stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, name, "--timeout=90s")
-    wait_for("gone", lambda: stack.claim(ACME, "before") is None, seconds=60)
+    wait_for("gone", lambda: stack.claim(ACME, "before") is None)
 
 
 def _in_state(stack: Stack, name: str, type_: str) -> bool:

@@ -43,7 +43,7 @@ def operator(stack: Stack) -> Iterator[OperatorProcess]:
     # whichever test comes first: a cluster that was lost and is back is sold by a new lease
     stack.apply("hub", lease("west", committed=16))
     running = OperatorProcess(stack).start()
-    wait_for("two nodes for sale", lambda: _counts(stack) == (16, {}), seconds=60)
+    wait_for("two nodes for sale", lambda: _counts(stack) == (16, {}))
     yield running
     running.kill()
 
@@ -65,7 +65,7 @@ def _counts(stack: Stack) -> tuple[int, dict[str, int]]:
 
 def _bind(stack: Stack, name: str) -> dict[str, Any]:
     stack.apply("hub", claim(name, ACME))
-    return wait_for(f"{name} bound", lambda: stack.is_bound(ACME, name), seconds=60)
+    return wait_for(f"{name} bound", lambda: stack.is_bound(ACME, name))
 
 
 def _is_away(stack: Stack) -> bool:
@@ -140,7 +140,7 @@ def test_a_release_that_hangs_is_ended_by_word_and_its_gpus_are_sold_when_they_a
         assert _counts(stack)[1].get("ReleaseForced") == 8
 
     wait_for("clean", lambda: _lease(stack)["status"].get("leftovers") in (None, []), seconds=LONG)
-    wait_for("both nodes are sold", lambda: stack.is_bound(ACME, "next"), seconds=60)
+    wait_for("both nodes are sold", lambda: stack.is_bound(ACME, "next"))
     assert not any(uid in book for book in stack.books("west").values())
     assert f"sublet-{uid}-1" not in stack.claim_namespaces("west")
     bound_at = parse_instant(stuck["status"]["allocation"]["boundTime"])
@@ -199,7 +199,7 @@ def test_a_cluster_that_is_lost_frees_its_claims_and_is_cleaned_and_never_sold_a
         stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "doomed", "--timeout=90s")
 
     wait_for("clean", lambda: _is_clean(stack), seconds=LONG)
-    wait_for("handed back", lambda: set(stack.books("west").values()) == {"-"}, seconds=60)
+    wait_for("handed back", lambda: set(stack.books("west").values()) == {"-"})
     stack.apply("hub", claim("late", ACME))
     wait_for("it waits", lambda: _says(stack, "late", "Reserved", "status") == "False")
     stays("nothing is adopted", lambda: set(stack.books("west").values()) == {"-"}, seconds=3)
@@ -228,7 +228,7 @@ def test_a_silence_of_an_hour_is_told_and_disputed_and_nothing_is_taken(stack: S
     stack.apply("hub", lease("west", committed=16))
     operator = hours.operator().start()
     try:
-        wait_for("two nodes for sale", lambda: _counts(stack) == (16, {}), seconds=60)
+        wait_for("two nodes for sale", lambda: _counts(stack) == (16, {}))
         held = _bind(stack, "held")
         with away(stack, "west"):
             wait_for("west is away", lambda: _is_away(stack), seconds=LONG)
@@ -253,7 +253,7 @@ def test_a_silence_of_an_hour_is_told_and_disputed_and_nothing_is_taken(stack: S
             ("disputed", "close", parse_instant(outage["untilTime"])),
         ]
         wait_for("metered", lambda: [x for x in _lines(operator, held) if x[0] == "disputed"] == disputed)  # fmt: skip
-        wait_for("others come in", lambda: stack.is_bound(ACME, "next"), seconds=60)
+        wait_for("others come in", lambda: stack.is_bound(ACME, "next"))
     finally:
         stack.kubectl(
             "hub", "delete", "gpuclaim", "-n", ACME, "--all", "--timeout=60s", check=False

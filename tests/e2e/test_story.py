@@ -362,7 +362,7 @@ def _billed(operator: OperatorProcess, bound: dict[str, Any]) -> int:
 
 def test_nothing_is_written_at_rest(operator: OperatorProcess, stack: Stack):
     _bind(stack, "resting")
-    wait_for("quiet", lambda: _versions_still(stack, 1.5), seconds=60)
+    wait_for("quiet", lambda: _versions_still(stack, 1.5))
 
     before = _versions(stack)
     time.sleep(4.0)

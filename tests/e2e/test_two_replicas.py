@@ -80,8 +80,7 @@ def order(stack: Stack, *names: str) -> None:
 
 def bound(stack: Stack, *names: str) -> list[dict[str, Any]]:
     return [
-        wait_for(f"{name} bound", lambda name=name: stack.is_bound(ACME, name), seconds=60)
-        for name in names
+        wait_for(f"{name} bound", lambda name=name: stack.is_bound(ACME, name)) for name in names
     ]
 
 

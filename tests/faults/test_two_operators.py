@@ -38,7 +38,7 @@ def test_two_operators_never_give_a_node_twice(stack: Stack):
 
     stack.apply("hub", *(claim(f"c{i}", NAMESPACE, gpus=8 if i % 2 else 4) for i in range(CLAIMS)))
     wait_for("every GPU held", lambda: _held(stack) == NODES * 8, seconds=90)
-    bound = wait_for("all that hold are bound", lambda: _settled(stack), seconds=60)
+    bound = wait_for("all that hold are bound", lambda: _settled(stack))
 
     nodes: Counter[str] = Counter()
     for each in bound:

@@ -40,7 +40,7 @@ class PrometheusServer:
             f"--web.listen-address={self._url.removeprefix('http://')}", "--log.level=warn",
         ]  # fmt: skip
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
-        wait_for("Prometheus answers", self._answers, seconds=60)
+        wait_for("Prometheus answers", self._answers)
 
     def query(self, text: str) -> list[tuple[dict[str, str], float]]:
         """Return (labels, value) of an instant query."""

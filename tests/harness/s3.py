@@ -29,7 +29,7 @@ class S3Server:
             stdout=self._log,
             stderr=self._log,
         )
-        wait_for("the S3 server answers", self._answers, seconds=60)
+        wait_for("the S3 server answers", self._answers)
         self._ask("PUT", f"/{BUCKET}")
 
     def refuse(self) -> None:

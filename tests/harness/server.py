@@ -16,8 +16,8 @@ def restart_api_server(stack: Stack, plane: str) -> None:
     (stack.running.folder / plane / RESPAWN).touch()
     old = api_server_pid(stack, plane)
     os.kill(old, signal.SIGKILL)
-    wait_for("another server", lambda: _is_another(stack, plane, old), seconds=60)
-    wait_for("it answers", lambda: _answers(stack, plane), seconds=60)
+    wait_for("another server", lambda: _is_another(stack, plane, old))
+    wait_for("it answers", lambda: _answers(stack, plane))
 
 
 def _answers(stack: Stack, plane: str) -> bool:

@@ -53,7 +53,7 @@ class Release:
     def works(self, name: str) -> None:
         """See that a new claim is bound and given back."""
         self.stack.apply("hub", claim(name, ACME))
-        wait_for(f"{name} is bound", lambda: self.stack.is_bound(ACME, name), seconds=60)
+        wait_for(f"{name} is bound", lambda: self.stack.is_bound(ACME, name))
         self.stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", name, "--timeout=60s")
 
     def held(self) -> tuple[Any, Any]:
@@ -88,7 +88,7 @@ def test_a_claim_lives_through_the_charts_whole_life(release: Release):
     stack.apply("west", gpu_node("n0"), gpu_node("n1"))
     release.run_operator()
     stack.apply("hub", lease("west", committed=16))
-    wait_for("train is bound", lambda: stack.is_bound(ACME, "train"), seconds=60)
+    wait_for("train is bound", lambda: stack.is_bound(ACME, "train"))
     held = release.held()
     assert held[0][0] == uid
 
@@ -115,7 +115,7 @@ def test_a_claim_lives_through_the_charts_whole_life(release: Release):
     release.helm("install", str(CHART))
     Program(stack).onboard()
     release.run_operator()
-    wait_for("the lease is ready", lambda: _is_ready(stack), seconds=60)
+    wait_for("the lease is ready", lambda: _is_ready(stack))
     assert release.held() == held
     release.works("after-all")
 

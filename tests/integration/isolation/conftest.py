@@ -32,7 +32,7 @@ def tenancy() -> Iterator[Tenancy]:
         for namespace, name, of in asked:
             stack.apply("hub", claim(name, namespace, class_name=of))
         bound = {
-            name: wait_for(f"{name} bound", lambda n=name, ns=ns: stack.is_bound(ns, n), seconds=60)
+            name: wait_for(f"{name} bound", lambda n=name, ns=ns: stack.is_bound(ns, n))
             for ns, name, _ in asked
         }
         yield Tenancy(stack, operator, bound)

@@ -116,7 +116,7 @@ def _bait() -> dict[str, Any]:
 def _revoke(stack: Stack) -> None:
     """Let the lease's credential be refused by its cluster, and see it said."""
     stack.kubectl("west", "-n", NAMESPACE, "delete", "serviceaccount", "sublet")
-    wait_for("refused", lambda: condition(stack.get("hub", "gpulease", "west"), "CredentialsValid") == "False", seconds=60)  # fmt: skip
+    wait_for("refused", lambda: condition(stack.get("hub", "gpulease", "west"), "CredentialsValid") == "False")  # fmt: skip
 
 
 def _note_access(life: Life, bound: dict[str, Any]) -> None:

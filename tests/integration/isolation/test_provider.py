@@ -88,7 +88,7 @@ def test_nonsense_of_one_landlord_is_said_on_its_lease_and_harms_no_other(
     landlords: Landlords, lie: str
 ):
     landlords.liar.lies["/"] = ANYWHERE[lie]
-    wait_for("said", lambda: says(landlords, "Reachable", "reason") == "BadAnswer", seconds=60)
+    wait_for("said", lambda: says(landlords, "Reachable", "reason") == "BadAnswer")
 
     assert "isn't what a Kubernetes API server answers" in str(says(landlords, "Reachable", "message"))  # fmt: skip
     assert condition(landlords.stack.get("hub", "gpulease", "west"), "Ready") == "True"
@@ -101,7 +101,7 @@ def test_nodes_that_cant_be_are_said_on_their_lease_and_harm_no_other(
 ):
     landlords.liar.lies[NODES_PATH] = NODES[lie]
     landlords.liar.cut()
-    wait_for("said", lambda: "the nodes can't be read" in str(says(landlords, "CapacityMet", "message")), seconds=60)  # fmt: skip
+    wait_for("said", lambda: "the nodes can't be read" in str(says(landlords, "CapacityMet", "message")))  # fmt: skip
 
     assert says(landlords, "Reachable") == "True"
     west_sells(landlords, "beside-nodes")
@@ -111,7 +111,7 @@ def test_nodes_that_cant_be_are_said_on_their_lease_and_harm_no_other(
 def test_a_flood_of_one_landlord_leaves_the_others_their_turn(landlords: Landlords, watch: Answer):
     landlords.liar.next_watch.extend([watch] * 20)
     landlords.liar.cut()
-    wait_for("it floods", lambda: len(landlords.liar.next_watch) < 20, seconds=60)
+    wait_for("it floods", lambda: len(landlords.liar.next_watch) < 20)
     for turn in range(3):
         west_sells(landlords, f"beside-flood-{turn}")
 
@@ -126,13 +126,13 @@ def test_while_one_landlord_never_answers_another_ones_claims_are_bound(
     for turn in range(3):
         wait_for("somebody waits for east", lambda: landlords.liar.pending > 0)
         west_sells(landlords, f"beside-silence-{turn}")
-    wait_for("said", lambda: says(landlords, "Reachable") == "Unknown", seconds=60)
+    wait_for("said", lambda: says(landlords, "Reachable") == "Unknown")
 
 
 def test_a_cluster_that_becomes_another_is_not_written_to(landlords: Landlords):
     was = landlords.liar.objects[KUBE_SYSTEM]
     landlords.liar.objects[KUBE_SYSTEM] = {"metadata": {"uid": uid_of("somebody else")}}
-    wait_for("said", lambda: says(landlords, "IdentityConfirmed") == "False", seconds=60)
+    wait_for("said", lambda: says(landlords, "IdentityConfirmed") == "False")
     west_sells(landlords, "beside-another")
     landlords.liar.objects[KUBE_SYSTEM] = was
 
@@ -143,19 +143,19 @@ def test_a_server_with_a_certificate_of_another_ca_isnt_spoken_to(landlords: Lan
     with serving(HostileCluster(path, uid_of("liar"))) as impostor:
         shutil.copy(landlords.liar.folder / "ca.crt", Path(path) / "ca.crt")
         stack.apply("hub", _secret(impostor))
-        wait_for("said", lambda: "certificate" in str(says(landlords, "Reachable", "message")), seconds=60)  # fmt: skip
+        wait_for("said", lambda: "certificate" in str(says(landlords, "Reachable", "message")))  # fmt: skip
         assert impostor.requests == []
         west_sells(landlords, "beside-impostor")
         stack.apply("hub", _secret(landlords.liar))
-        wait_for("well", lambda: says(landlords, "Reachable") == "True", seconds=60)
+        wait_for("well", lambda: says(landlords, "Reachable") == "True")
 
 
 def test_after_the_largest_lies_the_operator_lives_and_its_memory_is_bounded(landlords: Landlords):
     for lie in ("100 MB", "a bomb", "too deep"):
         landlords.liar.lies["/"] = ANYWHERE[lie]
-        wait_for("said", lambda: says(landlords, "Reachable", "reason") == "BadAnswer", seconds=60)
+        wait_for("said", lambda: says(landlords, "Reachable", "reason") == "BadAnswer")
         landlords.liar.calm()
-        wait_for("well", lambda: says(landlords, "Reachable") == "True", seconds=60)
+        wait_for("well", lambda: says(landlords, "Reachable") == "True")
     status = Path(f"/proc/{landlords.operator.pid}/status").read_text()
     peak = next(int(x.split()[1]) for x in status.splitlines() if x.startswith("VmHWM"))
 
