@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from sublet.ledger.entry import EntryKind
 from tests.builders.api import claim, gpu_class, lease, tenant, uid_of
 from tests.builders.nodes import gpu_node
-from tests.harness.ledger import count_lines
+from tests.harness.ledger import count_lines, facts_in
 from tests.harness.process import OperatorProcess
 from tests.harness.shared import borrow_stack
 from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig
@@ -38,6 +39,7 @@ def operator(stack: Stack) -> Iterator[OperatorProcess]:
     running = OperatorProcess(stack).start()
     stack.apply("hub", claim("train", ACME))
     wait_for("bound", lambda: stack.is_bound(ACME, "train"))
+    wait_for("its line", lambda: any(f.kind is EntryKind.BOUND for f in facts_in(running.database)))
     yield running
     running.kill()
 
@@ -75,7 +77,7 @@ class Verifier:
     def finds_nothing(self) -> Done:
         """Run it, and find all well."""
         done = self.run()
-        assert done.status == 0, done
+        assert done.status == 0, done.said
         return done
 
 
@@ -87,7 +89,6 @@ def verifier(operator: OperatorProcess, stack: Stack) -> Verifier:
 def test_a_system_that_works_violates_nothing(
     operator: OperatorProcess, stack: Stack, verifier: Verifier
 ):
-    wait_for("the ledger has it", lambda: verifier.run().status == 0)
     said = verifier.finds_nothing().said.splitlines()
 
     assert said == [
