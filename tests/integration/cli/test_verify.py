@@ -77,7 +77,7 @@ class Verifier:
     def finds_nothing(self) -> Done:
         """Run it, and find all well."""
         done = self.run()
-        assert done.status == 0, done.said
+        assert done.status == 0, done.said + done.complained
         return done
 
 
