@@ -59,8 +59,11 @@ class Account:
         return self.terms.billing_account_id
 
     def invoice_id(self, month: str = "") -> str:
-        """Return the id of the invoice of a month, of the period's without."""
-        return f"{self.id}/{month or self.period.month}"
+        """Return the id of the invoice of a month, of the period's without.
+
+        By the tenant's name in the book, which is its own and stays: an account may be of several tenants, and change.
+        """
+        return f"{self.terms.name}/{month or self.period.month}"
 
     def conversion(self, books: Books) -> Rate | None:
         """Return what gives the rate from a currency at an instant into the account's; None if it is billed as priced."""

@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
+from sublet.export.sink.drafts import Drafts
 from sublet.export.sink.port import SinkFailed
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Bucket:
     ) -> None:
         """Make a sink; `endpoint` is the server's URL where it isn't AWS, `spool` where drafts are kept."""
         self._where = f"bucket {bucket} at {endpoint or 'AWS ' + region}"
-        self._prefix, self._spool = prefix.strip("/"), spool
+        self._prefix, self._spool = prefix.strip("/"), spool or Path(tempfile.gettempdir())
+        self._drafts = Drafts(self._spool, _DRAFT)
         config: S3Config = {"region": region, "virtual_hosted_style_request": endpoint is None}
         if endpoint is not None:
             config["endpoint"] = endpoint
@@ -60,12 +62,9 @@ class Bucket:
     def draft(self) -> Path:
         """Return a new empty file of this machine."""
         try:
-            with tempfile.NamedTemporaryFile(prefix=_DRAFT, dir=self._spool, delete=False) as file:
-                return Path(file.name)
+            return self._drafts.new()
         except OSError as error:
-            raise SinkFailed(
-                f"{self._spool or tempfile.gettempdir()} can't be written to: {error.strerror}"
-            ) from error
+            raise SinkFailed(f"{self._spool} can't be written to: {error.strerror}") from error
 
     def keep(self, draft: Path, name: str) -> None:
         """Upload a draft; SinkFailed, and the object is what it was."""
@@ -75,8 +74,7 @@ class Bucket:
 
     def drop(self, draft: Path) -> None:
         """Delete a draft."""
-        with contextlib.suppress(OSError):
-            draft.unlink()
+        self._drafts.drop(draft)
 
     def read(self, name: str) -> bytes | None:
         """Return an object's bytes, None if there is none."""

@@ -3,11 +3,11 @@
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from sublet.export.sink.drafts import Drafts
 from sublet.export.sink.port import SinkFailed
 
 _DRAFT: Final = ".draft-"
@@ -24,15 +24,13 @@ class Directory:
     """A directory on this machine."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root, self._drafts = root, Drafts(root, _DRAFT)
 
     def draft(self) -> Path:
         """Return a new empty file on the same file system; SinkFailed if that can't be."""
         with _said(self._root, "can't be written to"):
             self._root.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=_DRAFT, dir=self._root)
-            os.close(handle)
-            return Path(name)
+            return self._drafts.new()
 
     def keep(self, draft: Path, name: str) -> None:
         """Sync a draft and rename it; SinkFailed, and what stood there still does."""
@@ -42,12 +40,12 @@ class Directory:
             _sync(draft)
             draft.chmod(0o640)
             draft.replace(target)
+            self._drafts.release(draft)
             _sync(target.parent)
 
     def drop(self, draft: Path) -> None:
         """Delete a draft."""
-        with contextlib.suppress(OSError):
-            draft.unlink()
+        self._drafts.drop(draft)
 
     def read(self, name: str) -> bytes | None:
         """Return a file's bytes, None if there is none."""

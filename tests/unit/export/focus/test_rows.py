@@ -185,6 +185,29 @@ def test_an_invoice_line_has_the_same_id_whatever_else_is_billed():
     assert ids([charge()]) < ids(everything())
 
 
+def test_tenants_of_one_account_share_no_invoice_and_no_line_of_one():
+    def invoiced(name):
+        acme = account()
+        made = TenantRows(
+            books(), replace(acme, terms=acme.terms.model_copy(update={"name": name}))
+        )
+        made.table(everything())
+        lines = made.lines.table().to_pylist()
+        return {line[n] for line in lines for n in ("InvoiceId", "InvoiceDetailId")}
+
+    assert not invoiced("acme") & invoiced("acme-research")
+
+
+def test_a_correction_refers_to_the_invoice_as_it_was_called_then_whatever_the_account_is_now():
+    acme = account()
+    then = replace(acme, period=replace(acme.period, month="2026-08"))
+    now = replace(acme, terms=acme.terms.model_copy(update={"billing_account_id": "A-2"}))
+    made = TenantRows(books(), now)
+    made.table([replace(charge(), corrects="2026-08")])
+    [line] = made.lines.table().to_pylist()
+    assert line["ReferenceInvoiceId"] == then.invoice_id()
+
+
 def test_no_charges_give_the_columns_and_no_rows():
     made = TenantRows(books(), account())
     table = made.table([])
