@@ -1,12 +1,13 @@
 """The ledger's books, carried on line by line: read once, and then what is new.
 
 Whoever holds them reads on when it likes; nobody else writes them. A ledger that was put back to an older state is read from its
-beginning again.
+beginning again, and so is one of which a line couldn't be understood: no later look passes over it.
 """
 
 from typing import Final
 
 from sublet.ledger.entry import EntryKind
+from sublet.ledger.interval import BrokenLedger
 from sublet.rating.books import Books
 from sublet.store.sql import SqlLedger
 
@@ -24,13 +25,23 @@ class CarriedBooks:
         self.books = Books(self._texts)
 
     async def read_on(self) -> Books:
-        """Return the books with all lines there are; raises LedgerUnavailable, and BrokenLedger on what can't be."""
-        books = self.books
-        _, _, hash_ = await self._ledger.position(books.seq)
-        if books.seq and hash_ != books.head:
-            self._texts = {}
-            self.books = books = Books(self._texts)
+        """Return the books with all lines there are; LedgerUnavailable, BrokenLedger, ValueError on a text of a newer version."""
+        try:
+            return await self._read_on()
+        except (BrokenLedger, ValueError):
+            self._begin()  # half of a line may have been taken
+            raise
+
+    def _begin(self) -> None:
+        self._texts = {}
+        self.books = Books(self._texts)
+
+    async def _read_on(self) -> Books:
+        _, _, hash_ = await self._ledger.position(self.books.seq)
+        if self.books.seq and hash_ != self.books.head:
+            self._begin()
         while True:
+            books = self.books
             page = await self._ledger.read_entries(books.seq, _PAGE)
             await self._read_texts(
                 {
