@@ -139,8 +139,14 @@ def corrections(books: Books, tenancy: Tenancy, closed: dict[str, Closed]) -> li
 
 
 def as_closed(books: Books, tenancy: Tenancy, text: PeriodText) -> Tenancy:
-    """Return a tenancy that is cut where exchange rates changed when a period of it was billed, whatever they are now."""
-    return replace(tenancy, exchange_edges=exchange_edges(*billed_by(books, text)))
+    """Return a tenancy with the months and the exchange rates by which a period of it was billed, whatever they are now."""
+    billed, rates = billed_by(books, text)
+    terms = tenancy.terms
+    if (
+        terms is not None and billed is not None
+    ):  # discounts are those of now: a late one is a correction
+        terms = terms.model_copy(update={"billing": billed.billing})
+    return replace(tenancy, terms=terms, exchange_edges=exchange_edges(billed, rates))
 
 
 def billed_by(books: Books, text: PeriodText) -> tuple[TenantTerms | None, Rates | None]:

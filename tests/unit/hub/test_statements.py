@@ -134,6 +134,51 @@ async def test_it_says_whether_something_that_is_due_cant_be_made(keeping, monke
     assert is_failing == (currency == "EUR")
 
 
+async def test_a_closed_statement_stays_when_its_tenant_is_edited(keeping):
+    keeping.journal.adjusted(SEPTEMBER, "2026-09", "-1.00", tenant=ACME)
+    keeping.hub.namespaces.add("acme-2")
+    await keeping.look(OCTOBER)
+    before = keeping.hub.statement("acme-2026-09-usd")
+    keeping.journal.tenant("acme", uid=ACME, namespaces=["acme", "acme-2"], billingAccountId="new")
+
+    await keeping.look()
+
+    after = keeping.hub.statement("acme-2026-09-usd")
+    assert (after.status.account, after.status.lines) == (
+        before.status.account,
+        before.status.lines,
+    )
+    assert not [path for path in keeping.hub.objects if "/acme-2/" in path and "-09-" in path]
+
+
+async def test_what_is_billed_in_another_currency_from_now_on_is_owed_once(keeping):
+    await keeping.look()
+    rate = {"currency": "USD", "effectiveTime": "2026-08-01T00:00:00Z", "rate": "0.5"}
+    keeping.journal.rates("EUR", rate)
+    keeping.journal.tenant("acme", uid=ACME, billing={"currency": "EUR"})
+
+    await keeping.look()
+
+    dollars, euros = (keeping.hub.statement(f"acme-2026-09-{c}") for c in ("usd", "eur"))
+    assert (dollars.status.total, dollars.status.lines) == ("0.00", ())
+    assert euros.status.total == "168.00"
+
+
+async def test_a_namespace_that_is_the_tenants_no_more_bears_nothing_of_an_open_period(tmp_path):
+    journal = Journal()
+    journal.tenant("acme", uid=ACME, namespaces=["acme", "acme-2"])
+    journal.adjusted(SEPTEMBER, "2026-09", "-100.00", tenant=ACME)
+    keeping = Keeping(Hub("acme", "acme-2"), tmp_path, journal)
+    await keeping.look("2026-09-16T00:00:00Z")
+    journal.tenant("acme", uid=ACME, namespaces=["acme"])
+
+    await keeping.look()
+
+    totals = [keeping.hub.statement("acme-2026-09-usd", n).status.total for n in ("acme", "acme-2")]
+    assert totals == ["-100.00", "0.00"]
+    await keeping.ledger.close()
+
+
 def all_of(journal: Journal, when: str = SEPTEMBER) -> list[Wanted | Unmade]:
     books = journal.books()
     return list(wanted(books, tenancy_of(books, ACME), "acme", at(when)))

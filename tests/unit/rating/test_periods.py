@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from sublet.api.ids import TenantUID
+from sublet.ledger.entry import EntryKind
 from sublet.ledger.terms import content_hash
 from sublet.rating.charges import charges
 from sublet.rating.grid import Grid
@@ -209,6 +210,19 @@ def test_a_period_begins_where_the_last_closed_one_ended_whatever_the_time_zone_
     found = billed(made, "2026-10")
 
     assert found.span == (at("2026-10-01T00:00:00Z"), at("2026-10-31T15:00:00Z"))
+
+
+def test_a_credit_of_a_closed_period_stays_whatever_the_time_zone_says_now():
+    made = Journal()
+    made.tenant()
+    made.reserved("a", sla={"graceSeconds": 60, "creditPercent": 100, "maxPercent": 10})
+    made.begins("a", "2026-09-01T00:00:00Z", 8, price="2")
+    down = ("2026-09-01T00:30:00Z", "2026-09-01T03:30:00Z")
+    made.held("a", *down, gpus=8, kind=EntryKind.DOWNTIME)
+    made.closed("2026-09", OCTOBER)
+    made.tenant(billing={"timeZone": "America/New_York"})
+
+    assert [c for c in billed(made, "2026-10").charges if c.corrects] == []
 
 
 def test_the_same_prefix_closes_with_the_same_bytes_and_reads_back_as_it_was_written():

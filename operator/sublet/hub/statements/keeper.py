@@ -6,7 +6,7 @@ namespace that isn't there, and one statement that can't be written, hold up no 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import structlog
@@ -15,7 +15,7 @@ from sublet.api.gpustatement import GpuStatement, StatementStatus
 from sublet.api.kinds import STATEMENTS, TENANTS
 from sublet.api.times import Millis
 from sublet.clock import Clock
-from sublet.hub.statements.wanted import Unmade, Wanted, conditions, unready, wanted
+from sublet.hub.statements.wanted import Key, Unmade, Wanted, conditions, unready, wanted
 from sublet.kube.errors import Conflict, KubeError, NotFound
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import HasMeta
@@ -37,9 +37,6 @@ _MOST_CLOSED: Final = 240
 _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
 _PASSING: Final = {"as_of_time", "ledger_seq", "ledger_head", "conditions"}
 """What of a status alone is no reason to write it."""
-
-Key = tuple[str, str]
-"""namespace, name"""
 
 
 class _Names(HasMeta):
@@ -99,8 +96,8 @@ class Statements:
                 break
             await self._ledger.append(facts, texts)
             books = await self._carried.read_on()
-        made = await asyncio.to_thread(_all_wanted, books, now_ms)
         live = await self._live()
+        made = await asyncio.to_thread(_all_wanted, books, now_ms, live)
         is_whole = True
         for each in made:
             if isinstance(each, Unmade):
@@ -217,14 +214,14 @@ class Statements:
             log.error("no statement", month=each.month, error=each.why)
 
 
-def _all_wanted(books: Books, now_ms: Millis) -> list[Wanted | Unmade]:
+def _all_wanted(books: Books, now_ms: Millis, live: Collection[Key]) -> list[Wanted | Unmade]:
     found: list[Wanted | Unmade] = []
     taken: set[str] = set()
     tenancies = tenancies_of(books)
     for uid, terms in books.tenants.items():  # in the order in which they came
         name = terms.name if terms.name not in taken else f"{terms.name}-{uid[:8]}"
         taken.add(terms.name)
-        found += wanted(books, tenancies[uid], name, now_ms)
+        found += wanted(books, tenancies[uid], name, now_ms, live)
     return found
 
 

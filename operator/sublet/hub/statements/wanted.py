@@ -1,13 +1,15 @@
 """Which statements there should be, and what they say, by the books. Pure.
 
-For each tenant: the last closed periods, and every open one that has begun. Each namespace of the tenant has one for each
-currency in which anything is owed.
+For each tenant: the last closed periods, and every open one that has begun. Each namespace that the tenant has, or had when the
+period was closed, has one for each currency in which anything is owed. A statement that is there and of which nothing is owed
+any more, since the tenant's currency or namespaces changed, says 0: all of a month add up to what is owed.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 from sublet.api.common import Condition, Status
@@ -17,13 +19,19 @@ from sublet.ledger.texts.rates import NoRate
 from sublet.ledger.texts.tenant import TenantTerms
 from sublet.rating.books import Books
 from sublet.rating.calendar import month_at, next_month
-from sublet.rating.periods import Bill, bill, closed_periods, open_period
+from sublet.rating.minor_units import rounded
+from sublet.rating.periods import Bill, Closed, bill, billed_by, closed_periods, open_period
 from sublet.rating.statement import Line, Part, Statement, by_namespace
 from sublet.rating.tenancy import Tenancy
 
 KEPT_MONTHS: Final = 13
 """So many closed periods have statements; older ones are in the ledger, and objects of them are left alone."""
 _PLACES: Final = 6
+_CODE: Final = 3
+"""Letters of a currency's code."""
+
+Key = tuple[str, str]
+"""namespace, name"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +55,41 @@ class Unmade:
     why: str
 
 
-def wanted(books: Books, tenancy: Tenancy, name: str, now_ms: Millis) -> Iterator[Wanted | Unmade]:
-    """Yield one tenant's statements; `name` begins their names, and is the tenant's unless another had it before."""
-    terms = tenancy.terms
-    for month in _months(books, tenancy, now_ms) if terms is not None else ():
+def wanted(
+    books: Books, tenancy: Tenancy, name: str, now_ms: Millis, live: Collection[Key] = ()
+) -> Iterator[Wanted | Unmade]:
+    """Yield one tenant's statements, those of `live` that are its own among them.
+
+    `name` begins their names, and is the tenant's unless another had it before.
+    """
+    if tenancy.terms is None:
+        return
+    closed = closed_periods(books, tenancy.tenant_uid)
+    for month in _months(tenancy, closed, now_ms):
         try:
             made = bill(books, tenancy, month, now_ms)
         except NoRate as error:
             yield Unmade(name, month, str(error))
             continue
-        assert terms is not None  # noqa: S101  there are no months without
-        for namespace, each in by_namespace(made.statement, terms.namespaces).items():
-            for currency in sorted(each.totals):
-                yield _one(
-                    books, (terms, tenancy.tenant_uid, name), made, namespace, each, currency
-                )
+        billed = billed_by(books, closed[month].text)[0] if month in closed else None
+        terms = billed or tenancy.terms
+        parts = by_namespace(made.statement, terms.namespaces)
+        owed = {(namespace, c) for namespace, each in parts.items() for c in each.totals}
+        for namespace, currency in sorted(owed | _there(live, f"{name}-{month}-")):
+            part = parts.get(namespace, Statement())
+            yield _one(books, (terms, tenancy.tenant_uid, name), made, namespace, part, currency)
 
 
-def _months(books: Books, tenancy: Tenancy, now_ms: Millis) -> Iterator[str]:
-    closed = closed_periods(books, tenancy.tenant_uid)
+def _there(live: Collection[Key], prefix: str) -> set[tuple[str, str]]:
+    """Return namespace and currency of the statements that there are of a month."""
+    return {
+        (namespace, name.removeprefix(prefix).upper())
+        for namespace, name in live
+        if name.startswith(prefix) and len(name) == len(prefix) + _CODE
+    }
+
+
+def _months(tenancy: Tenancy, closed: dict[str, Closed], now_ms: Millis) -> Iterator[str]:
     yield from sorted(closed)[-KEPT_MONTHS:]
     first = open_period(tenancy, closed)
     month, last = (first[0] if first else ""), month_at(tenancy.cut, now_ms)
@@ -94,7 +118,7 @@ def _one(
         as_of_time=made.as_of_ms,
         ledger_seq=made.seq,
         ledger_head=made.head,
-        total=format(statement.totals[currency], "f"),
+        total=format(statement.totals.get(currency, rounded(Fraction(0), currency)), "f"),
         lines=lines[:MOST_LINES],
         tags_omitted=None if with_tags else True,
     )
