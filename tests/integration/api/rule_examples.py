@@ -144,6 +144,7 @@ def _fixed(first: Body, name: str, other: str, allowed: Body) -> Examples:
 
 _PRICES = "prices are append-only: add an entry with a later effectiveTime"
 _CLOSED = change(lease(), "acceptingClaims", False)
+_MADRID = lease(billing={"timeZone": "Europe/Madrid", "dayCutHour": 17})
 _LOST = lease(lost={"leaseUID": UID, "time": LONG_AGO, "by": "admin"})
 _LABELLED = {**claim(), "metadata": {**claim()["metadata"], "labels": {"team": "a"}}}
 
@@ -278,6 +279,18 @@ EXAMPLES: dict[Key, Examples] = {
     ),
     ("GpuLease", ".spec", "tenantAlias can't change; make a new lease"): _fixed(
         lease(), "tenantAlias", "other", _CLOSED
+    ),
+    (
+        "GpuLease",
+        ".spec.billing",
+        "timeZone and dayCutHour can't change: months that were metered end by them; make a new lease",
+    ): Examples(
+        accepted=(Case(change(_MADRID, "billing.minimumSeconds", 60), _MADRID),),
+        refused=(
+            Case(change(_MADRID, "billing.timeZone", "Asia/Tokyo"), _MADRID),
+            Case(change(_MADRID, "billing.dayCutHour", 0), _MADRID),
+            Case(lease(), _MADRID),
+        ),
     ),
     (
         "GpuLease",

@@ -106,12 +106,18 @@ def closed_months(books: Books, tenant_uid: TenantUID) -> set[str]:
 def wholesale_period(
     books: Books, tenancies: Mapping[TenantUID, Tenancy], month: str, as_of_ms: Millis
 ) -> Period:
-    """Return the month (of UTC) that wholesale files are called by: closed when it is for every tenant that owed anything by then."""
+    """Return the month (of UTC) that wholesale files are called by, metered until the last lease's own month is over.
+
+    It is closed when each lease's is over, and each tenant's that owed anything by then is closed.
+    """
     span = month_span(UTC_CUT, month)
+    cuts = (UTC_CUT, *(terms.billing for terms in books.leases.values()))
+    over_ms = max(month_span(cut, month).to_ms for cut in cuts)
     since = {uid: first_month(each) for uid, each in tenancies.items()}
     owing = [uid for uid, first in since.items() if first is not None and first <= month]
     is_closed = bool(owing) and all(month in closed_months(books, uid) for uid in owing)
-    return Period(month, span, is_closed, Millis(min(as_of_ms, span.to_ms)))
+    as_of = Millis(min(as_of_ms, over_ms))
+    return Period(month, span, is_closed and as_of == over_ms, as_of)
 
 
 def lease_months(books: Books, period: Period, grid: Grid) -> Iterator[LeaseMonth]:
@@ -139,9 +145,7 @@ def _extras(supply: Supply, own: Period, grid: Grid) -> list[Extra]:
 def _own(supply: Supply, period: Period) -> Period:
     """Return the same month as the lease's contract cuts it."""
     span = month_span(supply.terms.billing, period.month)
-    is_over = period.as_of_ms >= period.span.to_ms
-    as_of = span.to_ms if is_over else min(period.as_of_ms, span.to_ms)
-    return Period(period.month, span, period.is_closed, Millis(as_of))
+    return Period(period.month, span, period.is_closed, Millis(min(period.as_of_ms, span.to_ms)))
 
 
 def _closed_month(books: Books, tenancy: Tenancy, closed: Closed, grid: Grid) -> TenantMonth:
