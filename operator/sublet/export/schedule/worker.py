@@ -16,7 +16,7 @@ from typing import IO
 
 from sublet.export.focus.batch import Failed, Months, Style
 from sublet.export.focus.columns import Version
-from sublet.export.focus.manifest import NAME, Manifest
+from sublet.export.focus.manifest import NAME, UNFINISHED, Manifest
 from sublet.export.focus.run import Layout
 from sublet.export.schedule.due import Wanted, wanted
 from sublet.export.schedule.job import Done, Fault, Job, Task, read_order, write_result
@@ -71,7 +71,7 @@ def _one(months: Months, sink: Sink, layout: Layout, each: Wanted, job: Job) -> 
     if f"{audience} {each.month}" in job.skip:
         return None
     folder = months.folder(each.tenancy, each.month)
-    if each.is_closed and _is_closed(sink.read(f"{folder}/{NAME}"), layout):
+    if each.is_closed and _is_whole(sink, folder, layout):
         return Done(audience, each.month, is_closed=True)
     if each.tenancy is None:
         made: Manifest | Failed | None = months.wholesale(each.month)
@@ -83,6 +83,12 @@ def _one(months: Months, sink: Sink, layout: Layout, each: Wanted, job: Job) -> 
         return Fault(f"{audience} {each.month}", made.text, is_content=True)
     rows = {_format(f.format): f.rows for f in made.files if f.dataset == "Cost and Usage"}
     return Done(audience, each.month, made.period.is_closed, rows)
+
+
+def _is_whole(sink: Sink, folder: str, layout: Layout) -> bool:
+    """Say whether a closed period's files are there, and nothing of an export that broke off before them."""
+    is_there = _is_closed(sink.read(f"{folder}/{NAME}"), layout)
+    return is_there and sink.read(f"{folder}/{UNFINISHED}") is None
 
 
 def _is_closed(manifest: bytes | None, layout: Layout) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sublet.export.focus.audit import audit
+from sublet.export.focus.manifest import NAME, UNFINISHED
 from sublet.export.schedule.job import (
     Done,
     Fault,
@@ -21,6 +22,8 @@ from sublet.export.schedule.job import (
 )
 from sublet.export.schedule.process import WorkerProcess
 from sublet.export.schedule.worker import perform
+from sublet.export.sink.directory import Directory
+from sublet.export.sink.port import SinkFailed
 from tests.builders.closing import LATER, closing_of
 from tests.builders.lines import execute
 from tests.builders.sold_month import database, sold_month
@@ -109,6 +112,26 @@ def test_a_closed_month_is_made_once_more_and_then_left_alone(tmp_path):
     before = files(tmp_path / "out")
     assert [dict(r.rows) for r in perform(given, job)] == [{}, {}, {}]
     assert files(tmp_path / "out") == before
+
+
+def test_what_a_closed_export_that_broke_off_at_its_end_left_is_cleared_up(tmp_path, monkeypatch):
+    month = sold_month()
+    list(perform(task(tmp_path, month), JOB))  # files of an open month
+
+    def break_off(self, name):
+        raise SinkFailed(f"{name} can't be deleted")
+
+    (tmp_path / "closed").mkdir()
+    closed = task_on(database(tmp_path / "closed", closed_month()), tmp_path)
+    with monkeypatch.context() as then:
+        then.setattr(Directory, "remove", break_off)
+        list(perform(closed, JOB))
+    assert [n for n in files(tmp_path / "out") if n.name == UNFINISHED]
+    list(perform(closed, JOB))
+
+    september = tmp_path / "out/tenants/acme/2026-09/focus-1.4"
+    named = {f["name"] for f in json.loads((september / NAME).read_text())["files"]}
+    assert {p.name for p in september.iterdir()} == named | {NAME}
 
 
 def test_a_format_that_is_asked_for_later_is_made_of_closed_months_too(tmp_path):
