@@ -19,8 +19,6 @@ from sublet.ledger.chain import Stored, texts_fault, verify_lines
 from sublet.ledger.line import read_line
 
 FORMAT: Final = "sublet-ledger/1"
-_LONGEST: Final = 16 * 1024 * 1024
-"""Bytes of one line."""
 _LEVEL: Final = 6
 PARTS: Final = ("text", "entry", "audit", "intent", "notice", "cursor")
 """What lines say, in this order."""
@@ -110,11 +108,11 @@ class _Split:
 
 def _read(file: gzip.GzipFile) -> Iterator[Header | Item]:
     digest = hashlib.sha256()
-    first = file.readline(_LONGEST)
+    first = file.readline()
     digest.update(first)
     yield _header(first)
     place = 0
-    while line := file.readline(_LONGEST):
+    while line := file.readline():
         value = _parsed(line)
         if isinstance(value, dict):
             if value.get("sha256") != digest.hexdigest() or file.read(1):

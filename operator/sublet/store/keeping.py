@@ -47,7 +47,10 @@ class Restored:
 
 
 def backup(url: str, path: Path) -> Header:
-    """Write a ledger into a file; ValueError if it is broken, LedgerUnavailable if it is away. Only its owner may read the file."""
+    """Write a ledger into a file, and read it again; ValueError if it is broken, LedgerUnavailable if it is away.
+
+    What can't be restored doesn't take an older backup's place. Only its owner may read the file.
+    """
     engine = open_engine(url, read_only=True)
 
     def work() -> Header:
@@ -59,6 +62,7 @@ def backup(url: str, path: Path) -> Header:
                 write_archive(file, header, _items(connection, header))
                 file.flush()
                 os.fsync(file.fileno())
+            check_archive(Path(name))
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

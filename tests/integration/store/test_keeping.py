@@ -1,7 +1,10 @@
 """A ledger's backup: the same bytes for the same ledger, into any store, and nothing is ever overwritten."""
 
 import gzip
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -10,7 +13,9 @@ from sublet.api.times import Millis
 from sublet.ledger.entry import EntryType
 from sublet.ledger.notice import News
 from sublet.ledger.port import LedgerUnavailable
-from sublet.store.archive import BadArchive, check_archive
+from sublet.ledger.terms import content_hash
+from sublet.store import keeping
+from sublet.store.archive import BadArchive, Header, Item, check_archive
 from sublet.store.keeping import NotABeginning, backup, restore
 from sublet.store.outbox import ENTRIES, SqlOutbox
 from sublet.store.sql import SqlLedger
@@ -54,6 +59,37 @@ async def test_the_same_ledger_gives_the_same_bytes(url: str, tmp_path: Path):
     assert (first.entries, first.audit) == (4, 2)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
     assert (tmp_path / "first").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_closed_period_of_very_many_charges_comes_back_from_a_backup(
+    url: str, tmp_path: Path
+):
+    period = "x" * 20_000_000
+    hash_ = content_hash(period)
+    ledger = SqlLedger(url)
+    await ledger.append([replace(fact("a"), price_hash=hash_)], TEXTS | {hash_: period})
+    await ledger.close()
+
+    backup(url, tmp_path / "big")
+
+    assert check_archive(tmp_path / "big").entries == 1
+
+
+async def test_a_backup_that_cant_be_read_again_leaves_the_older_one(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    await filled(url)
+    backup(url, tmp_path / "kept")
+    before = (tmp_path / "kept").read_bytes()
+
+    def spoil(file: IO[bytes], header: Header, items: Iterator[Item]) -> None:
+        file.write(before[:-9])
+
+    monkeypatch.setattr(keeping, "write_archive", spoil)
+    with pytest.raises(BadArchive):
+        backup(url, tmp_path / "kept")
+    assert (tmp_path / "kept").read_bytes() == before
+    assert hidden_in(tmp_path) == []
 
 
 async def test_what_was_restored_into_the_other_kind_of_store_gives_the_same_bytes(
