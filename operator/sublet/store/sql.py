@@ -32,10 +32,12 @@ _Item = tuple[Order, asyncio.Future[int]]
 CALL_SECONDS: Final = 30.0
 """For one call of the store; a longer silence counts as away."""
 READ_SECONDS: Final = 300.0
-"""For reading the whole ledger."""
+"""For what comes between two parts of the whole ledger, while it is read."""
 _FORK_TRIES: Final = 20
 _ROWS: Final = 2_000
 """Rows that are in memory at once while a table is read."""
+_BEAT: Final = "sublet_beat"
+"""The option of a connection that says whom to tell that a read goes on."""
 
 
 class SqlLedger:
@@ -162,8 +164,12 @@ class SqlLedger:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run reading work, which may be long, on one unchanging state of the ledger; raises LedgerUnavailable."""
         return await self._in_thread(
-            partial(self._transact, work, snapshot=True), READ_SECONDS, is_long=True
+            partial(self._transact, self._beating(work), snapshot=True), READ_SECONDS, is_long=True
         )
+
+    def _beating(self, work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+        """Return work whose reads say that they go on."""
+        return lambda connection: work(connection.execution_options(**{_BEAT: self._reader.beat}))
 
     async def _write_waiting(self) -> None:
         """Commit everything that waits in one transaction, until nothing does; if it fails, each alone."""
@@ -261,8 +267,12 @@ def begin(engine: Any, *, snapshot: bool = False) -> Iterator[Connection]:
 
 def rows(connection: Connection, query: Select[Any]) -> Generator[Row[Any], None, None]:
     """Yield a query's rows, a few in memory at once."""
+    beat = connection.get_execution_options().get(_BEAT)
     with connection.execution_options(yield_per=_ROWS).execute(query) as result:
-        yield from result
+        for part in result.partitions():
+            if beat is not None:
+                beat()
+            yield from part
 
 
 def prove(connection: Connection) -> Proof:

@@ -15,6 +15,7 @@ from sublet.api.times import Millis
 from sublet.ledger.entry import EntryKind, EntryType
 from sublet.ledger.port import Disagreement, LedgerConflict, LedgerUnavailable
 from sublet.ledger.texts.adjustment import Adjustment
+from sublet.store import sql
 from sublet.store.sql import SqlLedger
 from sublet.store.tables import entries
 from sublet.store.trail import SqlTrail
@@ -272,6 +273,18 @@ async def test_reading_the_whole_ledger_holds_up_no_line(url: str):
     written.set()
 
     assert await long
+    await ledger.close()
+
+
+async def test_reading_the_whole_ledger_says_that_it_goes_on(url: str, monkeypatch):
+    ledger = SqlLedger(url)
+    await ledger.append([fact(c) for c in "abc"], TEXTS)
+    beats = []
+    monkeypatch.setattr(sql, "_ROWS", 1)
+    monkeypatch.setattr(ledger._reader, "beat", lambda: beats.append(1))
+
+    await ledger.verify()
+    assert len(beats) == 3 + len(TEXTS)
     await ledger.close()
 
 
