@@ -1,7 +1,6 @@
 """Columns of many rows out of few different values: each value is made once and pointed at by the rows that have it."""
 
 from array import array
-from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain, repeat
 from typing import Any
@@ -21,17 +20,15 @@ def whole(numbers: Iterable[int]) -> pa.Array:
 
 def coded(keys: Iterable[Hashable]) -> tuple[pa.Array, list[Any]]:
     """Return for each key the number of its value, and the values in the order of their first use."""
-    table = defaultdict[Hashable, int]()
-    table.default_factory = (
-        table.__len__
-    )  # a new value gets the next number: one pass, without a loop of our own
-    return _whole("i", map(table.__getitem__, keys)), list(table)
+    numbers: dict[Hashable, int] = {}  # value -> its number
+    codes = [numbers.setdefault(key, len(numbers)) for key in keys]
+    return pa.array(codes, pa.int32()), list(numbers)
 
 
 def texts(values: Sequence[str | None], groups: pa.Array) -> pa.Array:
     """Return a column of texts that are given by group; kept as a dictionary, which Parquet writes as it is."""
     first = values[0] if values else None
-    if all(value is first for value in values):
+    if values.count(first) == len(values):
         return same(first, len(groups))
     encoded = pa.array(values, pa.string()).dictionary_encode()
     return pa.DictionaryArray.from_arrays(encoded.indices.take(groups), encoded.dictionary)
