@@ -86,7 +86,7 @@ class Leadership:
         return self._clock.monotonic() - self._renewed_at > self._lease_seconds * 2 / 3
 
     async def _try(self) -> bool:
-        """Renew or take the Lease by compare-and-set; return whether it is ours."""
+        """Renew or take the Lease by compare-and-set; return whether it is ours. Conflict: nobody knows until the next try."""
         try:
             lease = await self._hub.get(f"{self._path}/{LEASE_NAME}")
         except NotFound:
@@ -107,7 +107,9 @@ class Leadership:
         try:
             await self._hub.replace(f"{self._path}/{LEASE_NAME}", lease)
         except Conflict:
-            return False if holder != self._identity else self.gained.is_set()
+            if holder == self._identity:
+                raise  # whoever wrote before us may have taken it: that is no renewal
+            return False
         return True
 
     async def _create(self) -> bool:

@@ -1,11 +1,14 @@
 """What a new leader learns of the one before, until when it lived, and for how long it leads itself."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sublet.clock import SystemClock
 from sublet.hub.leader import Leadership
-from tests.harness.fake_api import SteppedClock
+from sublet.kube.errors import Conflict
+from tests.harness.fake_api import SteppedClock, eventually
 
 
 class Hub:
@@ -72,3 +75,44 @@ async def test_a_leader_whose_renewal_is_never_answered_knows_that_it_leads_no_m
 
     await asyncio.wait_for(leadership.lost.wait(), 20)
     await running
+
+
+class Contested(Hub):
+    """Keeps a Lease that somebody else writes just before each renewal."""
+
+    date = ""
+    conflicts = 0
+
+    async def replace(self, _: str, lease: dict[str, Any]) -> None:
+        if not self.lease["spec"]["holderIdentity"]:
+            await super().replace(_, lease)
+            return
+        self.conflicts += 1
+        raise Conflict(409, "Conflict", "the object has been modified")
+
+
+@asynccontextmanager
+async def renewing(pause_seconds: float) -> AsyncIterator[tuple[Leadership, Contested]]:
+    """Run a leader that gains a Lease and, after a pause, meets a conflict when it renews it."""
+    clock, hub = SteppedClock(), Contested(holderIdentity="")
+    served: Any = hub
+    leadership = Leadership(served, clock, namespace="n", identity="new", lease_seconds=0.3)
+    running = asyncio.create_task(leadership.run())
+    await leadership.gained.wait()
+    clock.seconds += pause_seconds
+    await eventually("a conflict", lambda: hub.conflicts)
+    yield leadership, hub
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_renewal_that_somebody_came_before_after_a_long_sleep_revives_nobody():
+    async with renewing(pause_seconds=0.25) as (leadership, _):
+        assert not leadership.leads
+        await asyncio.wait_for(leadership.lost.wait(), 20)
+
+
+async def test_a_lease_that_somebody_wrote_on_in_its_time_is_looked_at_again():
+    async with renewing(pause_seconds=0.0) as (leadership, hub):
+        await eventually("asked again", lambda: hub.conflicts > 1)
+        assert leadership.leads
