@@ -162,6 +162,19 @@ def saying(body: bytes) -> Answer:
     return answer
 
 
+def dripping(status: int) -> Answer:
+    """Return an answer whose body comes byte by byte and never ends."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status)
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.01)
+
+    return answer
+
+
 async def silence(_: web.Request) -> web.StreamResponse:
     """Never answer."""
     await asyncio.Event().wait()

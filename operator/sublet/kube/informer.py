@@ -42,7 +42,7 @@ PAGE_SECONDS: Final = 15.0
 NEXT_PAGE_SECONDS: Final = 2.0
 """The next page of a list comes sooner than this, or nobody waits for it."""
 SILENCE_SECONDS: Final = 75.0
-"""Bookmarks come every minute; a watch that is silent for longer is dead."""
+"""Bookmarks come every minute; a watch that is silent for longer, or takes longer to open, is dead."""
 SHORT_WATCH_SECONDS: Final = 1.0
 """A server that ends watches sooner than this is asked again only after a wait."""
 MAX_BACKOFF_SECONDS: Final = 60.0
@@ -242,10 +242,12 @@ class Informer(Generic[T]):
             resourceVersion=self._version,
             timeoutSeconds=str(random.randint(*WATCH_SECONDS)),
         )
+        silence = self._silence_seconds
+        stream = self._api.stream("GET", self._target.path, params=params, silence_seconds=silence)
         try:
-            async with self._api.stream(
-                "GET", self._target.path, params=params, silence_seconds=self._silence_seconds
-            ) as response:
+            # headers or an error that drip in are never silent
+            async with asyncio.timeout(silence) as opening, stream as response:
+                opening.reschedule(None)
                 self._watch_began = self._clock.monotonic()
                 self._heard()
                 while line := await self._line(response):

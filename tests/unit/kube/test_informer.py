@@ -15,6 +15,7 @@ from tests.harness.fake_api import (
     FakeApi,
     SteppedClock,
     answering,
+    dripping,
     eventually,
     fake_api,
     saying,
@@ -209,6 +210,29 @@ async def test_a_silent_watch_is_cut_and_opened_again(fake):
         await found.watching(2)
 
     assert fake.lists == 1
+
+
+async def test_an_error_that_drips_in_is_a_failure_and_holds_up_nothing(fake):
+    fake.put(node("a"))
+    fake.next_watch.append(dripping(500))
+    async with following(fake, silence_seconds=0.2) as found:
+        await eventually("failed", lambda: found.informer.failing_since is not None)
+        assert isinstance(found.informer.error, Unreachable)
+        await found.watching(2)
+
+    assert list(found.seen) == ["a"]
+
+
+async def test_a_watch_that_was_opened_in_time_lasts_for_as_long_as_events_come(fake):
+    loop = asyncio.get_running_loop()
+    async with following(fake, silence_seconds=1.0) as found:
+        await found.watching()
+        end = loop.time() + 1.3
+        while loop.time() < end:
+            fake.bookmark()
+            await asyncio.sleep(0.02)
+
+    assert len(fake.watches) == 1
 
 
 async def test_a_server_that_goes_dark_leaves_what_was_known(fake):
