@@ -3,11 +3,13 @@
 Accepted: one cluster with an https server and an inline CA, one user with a token or an inline client certificate.
 Everything else (exec and auth plugins, files of *our* file system, skipped verification, proxies, impersonation)
 is refused with the field's name and never its value. Host names are resolved when the connection is made, so the
-check on addresses here is for literal ones; `sublet.kube.addresses` looks again at what a name resolves to.
+check on addresses here is for literal ones, in a spelling that leaves no doubt (`sublet.fleet.hosts`);
+`sublet.kube.addresses` looks again at what a name resolves to.
 """
 
 import base64
 import binascii
+import re
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from sublet.fleet.hosts import fault_of
 from sublet.kube.addresses import is_local_address
 from sublet.kube.session import Endpoint, tls_context
 
@@ -23,6 +26,9 @@ MAX_BYTES: Final = 64 * 1024
 """Ten times a kubeconfig with certificates; parsing costs time, and a landlord could spend ours."""
 _CLUSTER_FIELDS: Final = {"server", "certificate-authority-data", "tls-server-name"}
 _USER_FIELDS: Final = {"token", "client-certificate-data", "client-key-data"}
+_PLAIN: Final = re.compile("[!-~]+")
+_MORE: Final = frozenset("?#\\")
+"""What ends a host, or does so for some."""
 _IGNORED: Final = {"extensions"}
 _WHY: Final[Mapping[str, str]] = {  # refused field -> what to do instead
     "exec": "it would run a program in the operator; use a token (sublet onboard makes one)",
@@ -83,7 +89,7 @@ def parse_kubeconfig(data: bytes, *, allow_local: bool, hub_servers: Collection[
         token=(lambda: token) if token is not None else None,
         client_cert_pem=certificate,
         client_key_pem=key,
-        tls_server_name=_optional(cluster, "tls-server-name", "clusters[].cluster.tls-server-name"),
+        tls_server_name=_tls_server_name(cluster),
     )
     _try_certificates(endpoint)
     return endpoint
@@ -143,6 +149,10 @@ def _only(entry: Mapping[str, Any], allowed: set[str], where: str) -> None:
 def _server(cluster: Mapping[str, Any], *, allow_local: bool, hub_servers: Collection[str]) -> str:
     where = "clusters[].cluster.server"
     server = _text(cluster, "server", where).rstrip("/")
+    if not _PLAIN.fullmatch(
+        server
+    ):  # a URL library may drop or replace what isn't, and see another host
+        raise KubeconfigRefused(where, "must be https://host[:port] of plain ASCII characters")
     try:
         url = urlsplit(server)
         host, port = url.hostname, url.port
@@ -150,8 +160,10 @@ def _server(cluster: Mapping[str, Any], *, allow_local: bool, hub_servers: Colle
         raise KubeconfigRefused(where, "is not a URL") from None
     if url.scheme != "https":
         raise KubeconfigRefused(where, "must begin with https://")
-    if not host or url.username or url.password or url.query or url.fragment:
+    if not host or "@" in url.netloc or not _MORE.isdisjoint(server):
         raise KubeconfigRefused(where, "must be https://host[:port] and nothing more")
+    if fault := fault_of(host):
+        raise KubeconfigRefused(where, fault)
     if (host, port or 443) in {_host_port(hub) for hub in hub_servers}:
         raise KubeconfigRefused(where, "is the hub itself; a lease needs a cluster of its own")
     if not allow_local and (
@@ -159,6 +171,14 @@ def _server(cluster: Mapping[str, Any], *, allow_local: bool, hub_servers: Colle
     ):
         raise KubeconfigRefused(where, "is a loopback or link-local address")
     return server
+
+
+def _tls_server_name(cluster: Mapping[str, Any]) -> str | None:
+    where = "clusters[].cluster.tls-server-name"
+    name = _optional(cluster, "tls-server-name", where)
+    if name is not None and (fault := fault_of(name)):
+        raise KubeconfigRefused(where, fault)
+    return name
 
 
 def _host_port(server: str) -> tuple[str | None, int]:

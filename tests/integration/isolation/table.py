@@ -15,6 +15,7 @@ END: Final = "<!-- the end of the attack table -->"
 _PODS, _REACH, _RELEASE = "test_pods.py", "test_reach.py", "test_release.py"
 _HUB, _FENCE, _HUB_FENCE = "test_hub_tenant.py", "test_fence.py", "test_hub_fence.py"
 _PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secrets.py"
+_HOSTS = "tests/unit/fleet/test_hosts.py"
 _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
 _HOSTILE, _HOLDINGS = "tests/unit/fleet/test_hostile.py", "tests/unit/book/test_holdings.py"
 
@@ -121,9 +122,11 @@ TABLE: Final = (
     ),
     Attack(
         "A kubeconfig with programs, files, proxies, or that leads to us, to the hub or to cloud metadata",
-        "an allow-list, inline only; addresses looked at again when the connection is made; no redirect is followed",
+        "an allow-list, inline only; hosts in the one spelling that everybody reads alike; addresses looked at again when the "
+        "connection is made; no redirect is followed",
         (
             (_KUBECONFIG, "test_what_isnt_on_the_list_is_refused_by_name"),
+            (_HOSTS, "test_a_spelling_that_somebody_may_take_for_another_host_is_refused"),
             (_SESSION, "test_a_name_that_leads_to_loopback_is_refused_when_the_connection_is_made"),
             (_SESSION, "test_a_redirect_is_refused_and_not_followed"),
             (_SECRETS, "test_a_refused_credential_is_named_by_its_field_and_never_by_its_content"),

@@ -1,47 +1,17 @@
 """A leased cluster's kubeconfig is hostile input."""
 
-import base64
 import contextlib
-from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from sublet.fleet.kubeconfig import MAX_BYTES, KubeconfigRefused, parse_kubeconfig
+from sublet.fleet.kubeconfig import MAX_BYTES, KubeconfigRefused
 from sublet.kube.addresses import is_local_address
+from tests.builders.kubeconfigs import CERTIFICATE, HUB, KEY, PEM, b64, config, parse
 from tests.builders.pem import certificate_and_key
 
-CERTIFICATE, KEY = certificate_and_key()
-HUB = "https://10.0.0.1:6443"
 JUNK = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
-
-
-def b64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-PEM = b64(CERTIFICATE)
-
-
-def config(*, cluster: dict[str, Any] | None = None, user: dict[str, Any] | None = None) -> bytes:
-    base = {"server": "https://west.example:6443", "certificate-authority-data": PEM}
-    return yaml.safe_dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "c",
-            "clusters": [{"name": "k", "cluster": {**base, **(cluster or {})}}],
-            "users": [
-                {"name": "u", "user": user if user is not None else {"token": "secret-token"}}
-            ],
-            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
-        }
-    ).encode()
-
-
-def parse(data: bytes, *, allow_local: bool = False):
-    return parse_kubeconfig(data, allow_local=allow_local, hub_servers=[HUB])
 
 
 def test_a_plain_token_kubeconfig_is_accepted():
