@@ -159,6 +159,11 @@ class Binder:
         is_put_off = ClaimUID(claim.metadata.uid) in self._put_off
         return is_put_off or self._works.asked_for(claim) is not None
 
+    def forget(self, uid: ClaimUID) -> None:
+        """Let go of what is known of a claim that is gone, also where it went without us."""
+        self._put_off.pop(uid, None)
+        self._losses.pop(uid, None)
+
     @property
     def due_ms(self) -> Millis | None:
         """Return when work that was put off is due, None if there is none."""
@@ -328,8 +333,7 @@ class Binder:
 
     def _tell(self, claim: GpuClaim, result: GpuClaim | None) -> None:
         if result is None:
-            self._losses.pop(ClaimUID(claim.metadata.uid), None)
-            self._put_off.pop(ClaimUID(claim.metadata.uid), None)
+            self.forget(ClaimUID(claim.metadata.uid))
             self._on_gone(claim)
         else:
             if (run := self._runs.get(ClaimUID(claim.metadata.uid))) is not None:

@@ -264,6 +264,8 @@ class Loop:
     def _tend(self) -> list[GpuClaim]:
         """Start what claims ask for; return those that may need something more."""
         restless = self._unrest.claims(self._clock.now_ms())
+        for uid in self._unrest.gone():
+            self._binder.forget(uid)
         started = {
             c.metadata.uid
             for c in restless

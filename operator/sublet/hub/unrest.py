@@ -7,6 +7,7 @@ pass until nothing is left to do. Driven by the loop.
 from collections.abc import Callable, Iterator
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
 from sublet.binder.access import renewal_ms
 from sublet.hub.state import Shelf
@@ -34,6 +35,10 @@ class Unrest:
             self._note_renewal(uid)
         self._changed.clear()
         return list(self._known())
+
+    def gone(self) -> list[ClaimUID]:
+        """Return the claims to look at that aren't there any more, until `settle`."""
+        return [ClaimUID(uid) for uid in sorted(self._open) if self._claims.get(uid) is None]
 
     def settle(self, is_at_rest: Callable[[GpuClaim], bool]) -> None:
         """Let go of claims at which nothing is left to do."""

@@ -7,6 +7,7 @@ import pytest
 
 from sublet.api import move_status
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID
 from sublet.api.relocation import Move, MoveCause
 from sublet.binder import leave as leaving
 from sublet.binder.binder import Binder
@@ -144,6 +145,25 @@ def test_a_move_that_must_wait_isnt_begun_again_at_once():
 
     asyncio.run(begin())
     assert begun == 1
+
+
+def test_nothing_is_put_off_for_a_claim_that_went_without_us():
+    ready, _, decision = replacing()
+    bound = with_status(ready, move_status.unmoved(ready, NOW))
+    tools = tools_of(Hub(bound), LEASES, {})  # the cluster can't be written to
+
+    async def begin_and_forget() -> Binder:
+        idle = asyncio.Event()
+        binder = Binder(
+            tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
+        )
+        binder.relocate(bound, decision)
+        await idle.wait()
+        assert binder.due_ms is not None
+        binder.forget(ClaimUID(bound.metadata.uid))
+        return binder
+
+    assert asyncio.run(begin_and_forget()).due_ms is None
 
 
 def test_a_later_move_isnt_taken_for_one_that_was_given_up():

@@ -63,6 +63,7 @@ class Recording:
     def __init__(self) -> None:
         self.tended: list[str] = []
         self.reserved: list[str] = []
+        self.forgotten: list[str] = []
         self.busy: frozenset[str] = frozenset()
         self.due_ms = None
         self.known = Known()
@@ -88,6 +89,9 @@ class Recording:
         self.reserved.append(claim.metadata.name)
         self.busy |= {decision.claim_uid}
         return True
+
+    def forget(self, uid: str) -> None:
+        self.forgotten.append(uid)
 
     def tend(self, item: Any = None) -> bool:
         if isinstance(item, GpuClaim):
@@ -179,6 +183,18 @@ async def test_a_reservation_under_way_is_assumed_and_new_claims_are_decided_bes
         await loop.look()
     assert told.reserved == ["a", "b", "c"]
     assert told.full == [True, False, False]
+
+
+async def test_a_claim_that_went_without_us_is_forgotten_by_those_who_worked_on_it():
+    loop, state, told = running()
+    gone = as_claim(claim("a"))
+    state.claims.put(gone)
+    await loop.look()
+    state.claims.drop(gone.metadata.uid)
+    await loop.look()
+    await loop.look()
+
+    assert told.forgotten == [gone.metadata.uid]
 
 
 async def test_while_the_first_list_of_a_cluster_comes_nothing_is_decided_but_not_for_long():

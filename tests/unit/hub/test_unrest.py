@@ -91,4 +91,7 @@ def test_a_claim_that_is_gone_is_forgotten():
     unrest = Unrest(claims, LIFE_SECONDS)
     claims.drop(first.metadata.uid)
     assert names(unrest) == []
+    assert unrest.gone() == [first.metadata.uid]
+    unrest.settle(lambda _: True)
+    assert unrest.gone() == []
     assert unrest.next_renewal_ms() is None
