@@ -52,6 +52,7 @@ class Adoption:
         """Start what nodes need that don't have a task yet."""
         now = self._clock.now_ms()
         self.due_ms = None
+        self._forget_what_is_over()
         for lease in leases:
             uid = LeaseUID(lease.metadata.uid)
             cluster = self._cluster(uid)
@@ -95,6 +96,11 @@ class Adoption:
             self._look_again_at(Millis(self._clock.now_ms() + int(left * MS_PER_SECOND) + 1))
             return
         self._tasks[key] = asyncio.create_task(self._run(work, cluster, lease, name))
+
+    def _forget_what_is_over(self) -> None:
+        """Drop waits that ended: a cluster may show new names without end."""
+        now = self._clock.monotonic()
+        self._again_at = {key: at for key, at in self._again_at.items() if at > now}
 
     def _look_again_at(self, at_ms: Millis) -> None:
         self.due_ms = at_ms if self.due_ms is None else min(self.due_ms, at_ms)
