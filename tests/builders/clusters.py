@@ -9,6 +9,7 @@ from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.binder.claims import Outrun
 from sublet.binder.slots import Slots
 from sublet.kube.errors import NotFound
+from sublet.kube.session import Endpoint
 from sublet.kube.wire import HasMeta, Meta, Node, Pod, PodList
 from tests.builders.api import NOW
 
@@ -80,8 +81,9 @@ def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any
     clusters = {
         uid: SimpleNamespace(
             api=api,
+            lease=leases.get(uid),
             facts=SimpleNamespace(cluster_uid=CLUSTER),
-            tenant_endpoint=SimpleNamespace(server="https://west.example:6443"),
+            tenant_endpoint=Endpoint("https://west.example:6443"),
             node=lambda _: None,
             observe=lambda _: None,
         )

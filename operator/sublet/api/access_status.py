@@ -59,4 +59,4 @@ def overdue(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
 
 def _until(alias: str, expires_ms: Millis, now_ms: Millis) -> str:
     lasts = "lasts until" if expires_ms > now_ms else "ended"
-    return f"access to {alias} {lasts} {format_instant(expires_ms)}: the cluster can't be reached"
+    return f"access to {alias} {lasts} {format_instant(expires_ms)}: the cluster gives no new token"

@@ -6,6 +6,7 @@ live as long as a setting says and are renewed at half their life, so a hub that
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,11 +18,15 @@ from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
 from sublet.binder.argocd import as_cluster
 from sublet.binder.namespace import TENANT_ACCOUNT
-from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
+from sublet.kube.errors import BadAnswer, Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import ApiServer, Endpoint
 
 MIN_TOKEN_SECONDS: Final = 600
 """The API server refuses shorter lives."""
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}")
+"""What RFC 6750 lets a bearer token be, several times as long as an API server makes one: a Secret takes 1 MiB in all."""
+_EARLIEST_END_MS: Final = parse_instant("2000-01-01T00:00:00Z")
+_LATEST_END_MS: Final = parse_instant("9999-01-01T00:00:00Z")
 _LONGEST_NAME: Final = 242
 _SHORTEST_HALF_MS: Final = 60_000
 
@@ -71,7 +76,22 @@ async def request_token(
     )
     status, granted = answer["status"], (answer.get("spec") or {}).get("expirationSeconds")
     life_ms = min(asked, granted if isinstance(granted, int) else asked) * MS_PER_SECOND
-    return str(status["token"]), parse_instant(status["expirationTimestamp"]), life_ms
+    return _token(status["token"]), _end(status["expirationTimestamp"]), life_ms
+
+
+def _token(text: Any) -> str:
+    """Return a token as the cluster gave it; BadAnswer if it is none: the others' would go down with its Secret."""
+    if not isinstance(text, str) or _TOKEN.fullmatch(text) is None:
+        raise BadAnswer("the token isn't one")
+    return text
+
+
+def _end(text: Any) -> Millis:
+    """Return when a token ends; BadAnswer or ValueError if no status could say it."""
+    end_ms = parse_instant(text)
+    if not _EARLIEST_END_MS <= end_ms <= _LATEST_END_MS:
+        raise BadAnswer("the token ends at no time that anybody lives to see")
+    return end_ms
 
 
 async def write_secret(

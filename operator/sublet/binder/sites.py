@@ -3,6 +3,9 @@
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from traceback import walk_tb
+from typing import Final
 
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
@@ -15,14 +18,20 @@ from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Tools
 from sublet.binder.slots import Slots, Urgency
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.nodebook import GPU, LEASE_LABEL
+from sublet.fleet.trouble import words_of
 from sublet.kube.errors import (
     ApiError,
+    BadAnswer,
     Forbidden,
     ServerError,
     TooManyRequests,
     Unauthorized,
     Unreachable,
 )
+from sublet.logs import log_about
+
+_OTHER_SHAPE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading an answer may raise that is JSON, and not what the API promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,8 @@ class Site:
         async with self.slots.take(urgency):
             try:
                 yield
+            except BadAnswer as error:
+                raise ClusterRefuses(self.alias, words_of(error)) from error
             except (Unreachable, ServerError, TooManyRequests, Unauthorized) as error:
                 if isinstance(error, Unauthorized):
                     self.cluster.doubt()
@@ -62,6 +73,16 @@ class Site:
                 if isinstance(error, Forbidden):
                     self.cluster.doubt()
                 raise ClusterRefuses(self.alias, error.message) from error
+            except _OTHER_SHAPE as error:
+                log = log_about(claim_uid=self.home.claim_uid, lease=self.cluster.lease)
+                log.warning("an answer of another shape", error=_raised_at(error))
+                raise ClusterRefuses(self.alias, words_of(BadAnswer())) from error
+
+
+def _raised_at(error: Exception) -> str:
+    """Return where an answer was read in vain, without a word of the cluster's: a fault of ours would look the same."""
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    return f"{type(error).__name__} at {Path(frame.f_code.co_filename).name}:{line}"
 
 
 def sites_of(claim: GpuClaim, tools: Tools, places: Iterable[PlacedNode]) -> list[Site]:

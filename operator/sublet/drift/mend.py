@@ -97,6 +97,8 @@ async def _mend_site(
     where = f"its namespace {site.home.name} at {site.alias}"
     async with site.asking(Urgency.SETUP):
         seen = await look_into(site.cluster, site.home.name)
+        # judged here too: what has another shape is the cluster's fault
+        wrong = drifted(claim, site, seen, tools) if seen.is_of(site.home.claim_uid) else []
     if seen.namespace is None:
         return await _make_anew(claim, site, tools)
     if seen.is_ending:
@@ -112,7 +114,7 @@ async def _mend_site(
         )
         findings.append(Finding(Reason.ISOLATION_DEGRADED, message))
         return claim
-    mended, wrong = [], drifted(claim, site, seen, tools)
+    mended = []
     if await _has_no_account(site, wrong):
         # said first: once the account is there nothing else tells that its tokens are dead
         said = access_status.overdue(claim, tools.clock.now_ms())

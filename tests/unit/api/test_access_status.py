@@ -45,7 +45,7 @@ def test_a_cluster_that_is_away_is_named_with_the_instant_until_which_there_is_a
 
     assert status == "False"
     assert message == (
-        "access to west lasts until 2026-11-22T11:00:00Z: the cluster can't be reached; renewal is tried again"
+        "access to west lasts until 2026-11-22T11:00:00Z: the cluster gives no new token; renewal is tried again"
     )
 
 

@@ -157,6 +157,22 @@ def test_pods_that_do_not_go_are_no_reason_to_wait_for_ever_either(monkeypatch: 
     assert not any("/nodes/" in path for path in api.sent("PATCH"))  # its entry in the book stands
 
 
+class Senseless(NotedApi):
+    """A cluster whose objects are JSON, and nothing that an API server would say."""
+
+    async def get(self, path: str, **_: str) -> dict[str, Any]:
+        return {}
+
+
+def test_a_cluster_that_answers_nonsense_is_no_reason_to_wait_for_ever_either():
+    each = going()
+    hub = Freeing(each)
+    with_ = tools(hub, Senseless(each.metadata.uid))
+
+    asyncio.run(release_by_all_means(each, with_))
+    assert (len(with_.lists.left), hub.freed) == (1, 1)
+
+
 def test_a_release_that_can_be_done_is_done_whatever_was_said():
     each = going()
     hub, api = Freeing(each), NotedApi(each.metadata.uid)

@@ -131,6 +131,19 @@ async def test_nothing_is_written_into_a_namespace_without_the_claims_label():
     assert api.calls == []
 
 
+@pytest.mark.parametrize("nonsense", [{"labels": "text"}, {"annotations": 7}])
+async def test_a_namespace_of_another_shape_is_said_and_nothing_is_written_into_it(
+    nonsense: dict[str, Any],
+):
+    claim = bound_claim()
+    api = Home(claim, {**labelled(claim), **nonsense})
+
+    (found,) = await run(claim, api)
+
+    assert "isn't what a Kubernetes API server answers" in found.message
+    assert api.calls == []
+
+
 async def test_what_has_our_names_and_isnt_ours_is_left_alone():
     claim = bound_claim()
     api = Home(claim, labelled(claim), taken=True)

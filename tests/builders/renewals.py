@@ -1,0 +1,109 @@
+"""A claim on two leased clusters whose tokens are due for renewal, for tests of what one cluster costs the other."""
+
+from typing import Any
+
+from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
+from sublet.api.times import Millis
+from sublet.binder import bind
+from sublet.binder.access import Grant
+from tests.builders.api import NOW
+from tests.builders.clusters import Hub, NotedApi, tools_of
+from tests.builders.moves import leased, running
+
+WEST, EAST = leased("west"), leased("east")
+LEASES = {each[0].metadata.uid: each[0] for each in (WEST, EAST)}
+DUE = Millis(NOW + 10**9)
+
+
+def minted(token: Any = "t", end: Any = "2027-01-01T00:00:00Z") -> dict[str, Any]:
+    """Return a cluster's answer to a request for a token."""
+    return {"status": {"token": token, "expirationTimestamp": end}}
+
+
+class Cluster(NotedApi):
+    """A cluster that mints tokens, or answers as it likes."""
+
+    def __init__(self, claim_uid: str) -> None:
+        super().__init__(claim_uid)
+        self.minted: Any = minted()
+
+    async def create(self, path: str, *_: Any, **__: Any) -> Any:
+        self.calls.append(("CREATE", path))
+        return self.minted
+
+
+class Secrets(Hub):
+    """The hub, which takes statuses and Secrets."""
+
+    async def write_status(self, claim: GpuClaim, status: Any) -> GpuClaim:
+        self.live = await super().write_status(claim, status)
+        return self.live
+
+    async def create(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return {"metadata": {"resourceVersion": "9"}}
+
+
+def claim_on_both() -> GpuClaim:
+    """Return a claim on two clusters whose tokens are due for renewal."""
+    each, other = running(WEST), running(EAST)
+    here, there = each.status.allocation, other.status.allocation
+    assert here is not None
+    assert there is not None
+    both = here.model_copy(update={"placements": (*here.placements, *there.placements)})
+    home = f"sublet-{each.metadata.uid}-1"
+    clusters = tuple(
+        ClusterAccess(alias=alias, namespace=home, expiration_time=NOW + 10**10)
+        for alias in ("west", "east")
+    )
+    access = Access(secret_name="s", clusters=clusters, renewal_time=DUE)
+    status = each.status.model_copy(update={"access": access, "allocation": both})
+    return each.model_copy(update={"status": status})
+
+
+def lost(each: GpuClaim) -> GpuClaim:
+    """Return a claim whose Secret was found deleted."""
+    assert each.status.access is not None
+    access = each.status.access.model_copy(update={"lost_time": DUE})
+    return each.model_copy(update={"status": each.status.model_copy(update={"access": access})})
+
+
+class Setup:
+    """A claim whose tokens are due, and the clusters that answer."""
+
+    def __init__(self, *answering: str, claim: GpuClaim | None = None) -> None:
+        self.claim = claim or claim_on_both()
+        self.apis = {uid: Cluster(self.claim.metadata.uid) for uid in LEASES}
+        self.hub = Secrets(self.claim)
+        self.now = DUE + 1_000
+        self.grants: dict[Any, Grant] = {}
+        self.answer(*answering)
+
+    @classmethod
+    def of_lost(cls, *answering: str) -> "Setup":
+        """Return the same of a claim whose Secret was lost."""
+        return cls(*answering, claim=lost(claim_on_both()))
+
+    def api(self, name: str) -> Cluster:
+        """Return one cluster."""
+        return next(api for uid, api in self.apis.items() if LEASES[uid].metadata.name == name)
+
+    def answer(self, *names: str) -> None:
+        """Let these clusters answer from now on, and no others."""
+        apis = {u: api for u, api in self.apis.items() if LEASES[u].metadata.name in names}
+        self.tools = tools_of(self.hub, LEASES, apis)
+        for uid in apis:
+            self.tools.cluster(uid).facts.cluster_uid = uid  # each another cluster
+        self.tools.hub, self.tools.grants = self.hub, self.grants
+        self.tools.clock.now_ms = lambda: self.now
+
+    async def renew(self) -> Access:
+        """Renew the claim's tokens; returns what its status says of them."""
+        await bind.renew(self.claim, self.tools)
+        assert self.hub.live is not None
+        access = self.hub.live.status.access
+        assert access is not None
+        return access
+
+    def revoked(self, name: str) -> int:
+        """Return how often one cluster's account was taken away."""
+        return len(self.api(name).sent("DELETE"))

@@ -1,0 +1,40 @@
+"""One cluster that answers nonsense costs the tenant nothing in the others."""
+
+from typing import Any
+
+import pytest
+
+from sublet.api.common import find_condition
+from tests.builders.renewals import Setup, minted
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"status": None},
+        {"status": []},
+        {"status": {"token": "t"}},
+        minted(end=7),
+        minted(end="soon"),
+        minted(end="0001-01-01T00:00:00+14:00"),
+        minted(end="9999-12-31T23:59:59-14:00"),
+        minted(token=None),
+        minted(token=""),
+        minted(token="two\nlines"),
+        minted(token="t" * 10_000),
+        {**minted(), "spec": "text"},
+    ],
+)
+async def test_a_token_that_is_none_leaves_out_its_own_cluster_alone(answer: Any):
+    setup = Setup("west", "east")
+    setup.api("east").minted = answer
+    access = await setup.renew()
+
+    assert setup.hub.live is not None
+    said = find_condition(setup.hub.live.status.conditions, "AccessRenewed")
+    assert said is not None
+    assert "access to east" in said.message
+    assert "access to west" not in said.message
+    assert [c.alias for c in access.clusters] == ["west", "east"]
+    assert [alias for _, alias in setup.grants] == ["west"]
