@@ -8,10 +8,11 @@ import msgspec
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.binder.claims import Outrun
 from sublet.binder.slots import Slots
-from sublet.kube.errors import NotFound
 from sublet.kube.session import Endpoint
+from sublet.kube.errors import Invalid, NotFound
 from sublet.kube.wire import HasMeta, Meta, Node, Pod, PodList
 from tests.builders.api import NOW
+from tests.simulation.patches import PatchFailed, json_patch
 
 CLUSTER = "00000000-0000-4000-8000-00000000c1c1"
 Call = tuple[str, str]
@@ -103,3 +104,34 @@ def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any
         argocd_namespace="",
         grants={},
     )
+
+
+class LiveNodes(NotedApi):
+    """A cluster whose nodes change as they are patched; each change gives a node another version."""
+
+    async def patch_as(self, path: str, patch: Any, type_: type) -> Node:
+        self.calls.append(("PATCH", path))
+        body = msgspec.to_builtins(self._nodes[path])
+        try:
+            json_patch(body, patch)
+        except PatchFailed as error:
+            raise Invalid(422, "Invalid", str(error)) from error
+        self._put(path, body)
+        return self._nodes[path]
+
+    def relabel(self, name: str, key: str, value: str | None) -> None:
+        """Set a node's label as its landlord does, or take it off."""
+        path = f"/api/v1/nodes/{name}"
+        body = msgspec.to_builtins(self._nodes[path])
+        body["metadata"]["labels"].pop(key, None)
+        body["metadata"]["labels"] |= {key: value} if value is not None else {}
+        self._put(path, body)
+
+    def annotation(self, name: str, key: str) -> str | None:
+        """Return what a node's annotation says."""
+        return self._nodes[f"/api/v1/nodes/{name}"].metadata.annotations.get(key)
+
+    def _put(self, path: str, body: dict[str, Any]) -> None:
+        version = int(body["metadata"]["resourceVersion"] or "0")
+        body["metadata"]["resourceVersion"] = str(version + 1)
+        self._nodes[path] = msgspec.convert(body, Node)

@@ -59,7 +59,7 @@ def _lock_without_test() -> Iterator[None]:
     honest = locks._entry_patch
 
     def careless(*args: Any) -> Any:
-        book = locks._annotation(BOOK)
+        book = locks.annotation_path(BOOK)
         return [op for op in honest(*args) if (op["op"], op["path"]) != ("test", book)]
 
     with mock.patch.object(locks, "_entry_patch", careless):

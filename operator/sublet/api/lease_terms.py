@@ -50,7 +50,10 @@ class Term(ApiModel):
         str | None,
         Field(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$", max_length=253),
     ] = None
-    """A node label that the landlord sets to "true" when a node is wiped; the node is sold again only then."""
+    """A node label that the landlord sets to "true" or the Unix time when a node is wiped; it is sold again only then.
+
+    What the label said before the claim's last pod was gone doesn't count.
+    """
     drain_seconds: Seconds = 0
     """Claims end this long before the landlord starts to take nodes."""
 

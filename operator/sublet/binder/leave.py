@@ -29,12 +29,12 @@ from sublet.binder.release import (
     confirm_identity,
     empty,
     free,
-    see_clean,
     shut_out,
 )
 from sublet.binder.sites import Berth, Site, reachable_sites, sites_of
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
+from sublet.binder.wiped import note_vacated, see_clean
 from sublet.kube.errors import NotFound
 from sublet.kube.wire import Node, PodList
 
@@ -80,6 +80,7 @@ async def _give_back(claim: GpuClaim, left: Leaving, tools: Tools, guard: Guard)
     kept = sites_of(claim, tools, move_status.held_nodes(claim))
     sites, silent = reachable_sites(claim, tools, left.placements, leaving=True)
     await vacate(sites, kept, guard)
+    await all_of(note_vacated(site) for site in sites)
     if silent:
         raise ClusterSilent(silent[0])
     berths = [(site, berth) for site in sites for berth in site.berths]

@@ -18,10 +18,11 @@ from sublet.api.wording import how_many
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import Home
 from sublet.binder.ports import StillThere, Tools
-from sublet.binder.release import confirm_identity, empty, see_clean, shut_out
+from sublet.binder.release import confirm_identity, empty, shut_out
 from sublet.binder.sites import Berth, Site
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
+from sublet.binder.wiped import note_vacated, see_clean
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.nodebook import CLAIM_LABEL, GPU, LEASE_LABEL
 from sublet.kube.wire import NodeList
@@ -37,6 +38,7 @@ async def clear(lease: GpuLease, left: Leftover, cluster: LeasedCluster, tools: 
     berths = await _berths(lease, left, sites[0])
     # with its nodes: pods on them count, also in a namespace that somebody took the claim's label off
     await all_of(empty(replace(site, berths=tuple(berths))) for site in sites)
+    await note_vacated(replace(sites[0], berths=tuple(berths)))
     # of a lost lease too: a new lease of the same cluster may sell its nodes as soon as they are handed back
     await _rest(lease, left, tools)
     await all_of(see_clean(sites[0], berth) for berth in berths)

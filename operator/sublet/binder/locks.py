@@ -25,7 +25,10 @@ from sublet.fleet.nodebook import (
     LEAVING_TAINT,
     SHARING,
     TENANT,
+    UNWIPED,
     format_book,
+    format_unwiped,
+    parse_unwiped,
     read_book,
 )
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
@@ -43,6 +46,13 @@ class UnfitNode(LostRace):
 def node_path(name: str) -> str:
     """Return a node's URL path."""
     return f"/api/v1/nodes/{name}"
+
+
+def is_on(node: Node, claim_uid: ClaimUID) -> bool:
+    """Say whether a claim has its entry in a node's book, or its label on the node."""
+    entries = node.metadata.annotations.get(BOOK, "").split(",")
+    in_book = any(entry.startswith(f"{claim_uid}=") for entry in entries)
+    return in_book or CLAIM_LABEL + claim_uid in node.metadata.labels
 
 
 async def lock_node(
@@ -136,14 +146,18 @@ def _entry_patch(
     entries = format_book((*others, ours))
     patch: JsonPatch = [
         {"op": "test", "path": "/metadata/uid", "value": place.node_uid},
-        {"op": "test", "path": _annotation(BOOK), "value": node.metadata.annotations.get(BOOK, "")},
+        {
+            "op": "test",
+            "path": annotation_path(BOOK),
+            "value": node.metadata.annotations.get(BOOK, ""),
+        },
         {"op": "test", "path": _label("sublet.dev/lease"), "value": lease_uid},
-        {"op": "add", "path": _annotation(BOOK), "value": entries},
+        {"op": "add", "path": annotation_path(BOOK), "value": entries},
         {"op": "add", "path": _label(CLAIM_LABEL + claim_uid), "value": "true"},
     ]
     if sharing != NodeSharing.ANY_TENANT:
-        patch.append({"op": "add", "path": _annotation(TENANT), "value": tenant_uid})
-    return patch
+        patch.append({"op": "add", "path": annotation_path(TENANT), "value": tenant_uid})
+    return [*patch, *_without_note(node, claim_uid)]
 
 
 def _check_room(
@@ -169,19 +183,31 @@ def _removal_patch(node: Node, claim_uid: ClaimUID) -> JsonPatch | None:
     text = annotations.get(BOOK)  # a test for null passes where there is no book at all
     entries = [e for e in (text or "").split(",") if e]
     kept = [e for e in entries if not e.startswith(f"{claim_uid}=")]
-    label = CLAIM_LABEL + claim_uid
-    if kept == entries and label not in labels:
+    label, unwiped = CLAIM_LABEL + claim_uid, _without_note(node, claim_uid)
+    if kept == entries and label not in labels and not unwiped:
         return None
     patch: JsonPatch = [
         {"op": "test", "path": "/metadata/uid", "value": node.metadata.uid},
-        {"op": "test", "path": _annotation(BOOK), "value": text},
-        {"op": "add", "path": _annotation(BOOK), "value": ",".join(kept)},
+        {"op": "test", "path": annotation_path(BOOK), "value": text},
+        {"op": "add", "path": annotation_path(BOOK), "value": ",".join(kept)},
     ]
     if label in labels:
         patch.append({"op": "remove", "path": _label(label)})
     if not kept and TENANT in annotations:
-        patch.append({"op": "remove", "path": _annotation(TENANT)})
-    return [*patch, *_not_leaving(node, claim_uid)]
+        patch.append({"op": "remove", "path": annotation_path(TENANT)})
+    return [*patch, *unwiped, *_not_leaving(node, claim_uid)]
+
+
+def _without_note(node: Node, claim_uid: ClaimUID) -> JsonPatch:
+    """Return the operations that take off what is noted of a claim that waited for the node to be wiped."""
+    notes = parse_unwiped(node.metadata.annotations)
+    if notes.pop(claim_uid, None) is None:
+        return []
+    path = annotation_path(UNWIPED)
+    test = {"op": "test", "path": path, "value": node.metadata.annotations[UNWIPED]}
+    if notes:
+        return [test, {"op": "add", "path": path, "value": format_unwiped(notes)}]
+    return [test, {"op": "remove", "path": path}]
 
 
 def without_taint(node: Node, key: str) -> JsonPatch:
@@ -211,10 +237,10 @@ async def shun_node(cluster: LeasedCluster, place: PlacedNode, claim_uid: ClaimU
         patch: JsonPatch = [
             {"op": "test", "path": "/metadata/uid", "value": place.node_uid},
             {"op": "test", "path": _label(CLAIM_LABEL + claim_uid), "value": "true"},
-            {"op": "test", "path": _annotation(LEAVING), "value": text},
+            {"op": "test", "path": annotation_path(LEAVING), "value": text},
             {
                 "op": "add",
-                "path": _annotation(LEAVING),
+                "path": annotation_path(LEAVING),
                 "value": ",".join(sorted({*leaving, claim_uid})),
             },
         ]
@@ -238,10 +264,10 @@ def _not_leaving(node: Node, claim_uid: ClaimUID) -> JsonPatch:
     if text is None or claim_uid not in _leaving(node):
         return []
     others = [uid for uid in _leaving(node) if uid != claim_uid]
-    patch: JsonPatch = [{"op": "test", "path": _annotation(LEAVING), "value": text}]
+    patch: JsonPatch = [{"op": "test", "path": annotation_path(LEAVING), "value": text}]
     if others:
-        return [*patch, {"op": "add", "path": _annotation(LEAVING), "value": ",".join(others)}]
-    off = {"op": "remove", "path": _annotation(LEAVING)}
+        return [*patch, {"op": "add", "path": annotation_path(LEAVING), "value": ",".join(others)}]
+    off = {"op": "remove", "path": annotation_path(LEAVING)}
     return [*patch, off, *without_taint(node, LEAVING_TAINT)]
 
 
@@ -270,7 +296,8 @@ def _book(node: Node, place: PlacedNode) -> tuple[Holding, ...]:
         raise LostRace(f"node {place.node}: {error}") from error
 
 
-def _annotation(key: str) -> str:
+def annotation_path(key: str) -> str:
+    """Return the JSON pointer of an annotation."""
     return "/metadata/annotations/" + key.replace("/", "~1")
 
 

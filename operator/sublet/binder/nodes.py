@@ -22,6 +22,7 @@ from sublet.fleet.nodebook import (
     POOL_TAINT,
     SHARING,
     TENANT,
+    UNWIPED,
 )
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import JsonPatch
@@ -161,8 +162,11 @@ def _begun_anew(node: Node, ours: dict[str, str]) -> JsonPatch:
     old = node.metadata.annotations.get(BOOK)
     patch: JsonPatch = [{"op": "test", "path": _escape("annotations", BOOK), "value": old}]
     patch += [{"op": "add", "path": _escape("annotations", k), "value": v} for k, v in ours.items()]
-    if TENANT in node.metadata.annotations:
-        patch.append({"op": "remove", "path": _escape("annotations", TENANT)})
+    patch += [
+        {"op": "remove", "path": _escape("annotations", key)}
+        for key in (TENANT, UNWIPED)
+        if key in node.metadata.annotations
+    ]
     return patch
 
 
@@ -191,7 +195,7 @@ def _return(node: Node) -> JsonPatch:
     patch.append({"op": "remove", "path": _escape("labels", LEASE_LABEL)})
     patch += [
         {"op": "remove", "path": _escape("annotations", key)}
-        for key in (BOOK, SHARING, TENANT, NODE)
+        for key in (BOOK, SHARING, TENANT, NODE, UNWIPED)
         if key in node.metadata.annotations
     ]
     return patch

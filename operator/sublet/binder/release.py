@@ -21,16 +21,17 @@ from sublet.api.kept_status import others_finalizers
 from sublet.api.move_status import all_nodes
 from sublet.api.times import MS_PER_SECOND
 from sublet.api.wording import how_many
-from sublet.binder.locks import node_path, unlock_node
+from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import CLAIM_LABEL, EXTRA_ROLE, TENANT_ACCOUNT
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
 from sublet.binder.sites import Berth, Site, reachable_sites
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
+from sublet.binder.wiped import note_vacated, see_clean
 from sublet.fleet.isolation import TENANT_ROLE
 from sublet.kube.errors import Conflict, Forbidden, NotFound
 from sublet.kube.identity import read_cluster_uid
-from sublet.kube.wire import Node, Pod, PodList
+from sublet.kube.wire import Pod, PodList
 
 GRACE_SECONDS: Final = 30
 POD_WAIT_SECONDS: Final = 0.25
@@ -109,8 +110,13 @@ async def _vacate(claim: GpuClaim, tools: Tools, guard: Guard) -> list[Site]:
     if silent:
         raise ClusterSilent(silent[0])
     await guard()
-    await all_of(empty(site) for site in sites)
+    await all_of(_see_empty(site) for site in sites)
     return sites
+
+
+async def _see_empty(site: Site) -> None:
+    await empty(site)
+    await note_vacated(site)
 
 
 async def shut_out(site: Site) -> None:
@@ -218,20 +224,6 @@ async def _quarantine(claim: GpuClaim, seconds: int, tools: Tools) -> None:
     left = (vacated_ms + seconds * MS_PER_SECOND - tools.clock.now_ms()) / MS_PER_SECOND
     if left > 0:
         raise StillThere(f"the nodes rest for another {how_many(round(left), 'second')}", left)
-
-
-async def see_clean(site: Site, berth: Berth) -> None:
-    """Look live whether the landlord has wiped a node, if its lease asks for that; a node that is gone needs no wiping."""
-    label = berth.lease.spec.term.clean_label
-    if label is None:
-        return
-    async with site.asking(Urgency.RELEASE):
-        try:
-            node = await berth.cluster.api.get_as(node_path(berth.place.node), Node)
-        except NotFound:
-            return
-    if node.metadata.uid == berth.place.node_uid and node.metadata.labels.get(label) != "true":
-        raise StillThere(f"waiting for the label {label} on node {berth.place.node}", 5.0)
 
 
 async def free(site: Site, claim: GpuClaim, berth: Berth) -> None:

@@ -56,6 +56,8 @@ class Unfit(StrEnum):
     """The health table says so (conditions, taints, labels)."""
     UPGRADING = "Upgrading"
     """The GPU driver is being upgraded."""
+    NOT_WIPED = "NotWiped"
+    """A claim's pods have left it, and its landlord hasn't said since that it is wiped."""
     SETTLING = "Settling"
     """Some GPUs were missing and came back only lately: a fault that comes and goes is nobody's to buy."""
     NOT_ADOPTED = "NotAdopted"

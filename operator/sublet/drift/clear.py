@@ -18,9 +18,10 @@ from sublet.api.wording import how_many
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import Home
 from sublet.binder.ports import StillThere, Tools
-from sublet.binder.release import confirm_identity, empty, see_clean, shut_out
+from sublet.binder.release import confirm_identity, empty, shut_out
 from sublet.binder.sites import Berth, Site
 from sublet.binder.slots import Urgency
+from sublet.binder.wiped import note_vacated, see_clean
 from sublet.drift.orphans import Orphan, open_lines
 from sublet.fleet.cluster import LeasedCluster
 from sublet.kube.wire import PodList
@@ -79,6 +80,7 @@ class Clearing:
         for site in homes:
             await empty(site)
         await self._see_nobody(sites[0])
+        await note_vacated(sites[0])
         self._rest(lease)
         for berth in sites[0].berths:
             await see_clean(sites[0], berth)

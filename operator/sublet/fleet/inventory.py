@@ -22,6 +22,7 @@ from sublet.fleet.nodebook import (
     POOL_TAINT,
     SHARING,
     TENANT,
+    UNWIPED,
     BookError,
     parse_book,
     read_book,
@@ -166,6 +167,7 @@ def _unfit(node: Node, lease: GpuLease, *, gpus: int, foreign_pods: bool) -> Unf
         (any(t.key == LEAVING_TAINT for t in node.spec.taints), Unfit.LEAVING),
         (is_unhealthy(node), Unfit.UNHEALTHY),
         (is_upgrading(node), Unfit.UPGRADING),
+        (UNWIPED in node.metadata.annotations, Unfit.NOT_WIPED),
         (not is_adopted(node, lease_uid), Unfit.NOT_ADOPTED),
     )
     return next((reason for failed, reason in checks if failed), None)

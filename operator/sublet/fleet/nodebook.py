@@ -6,6 +6,7 @@ the inventory; the admission policy `sublet-node-invariants` holds the same form
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from sublet.api.ids import ClaimUID
@@ -22,12 +23,25 @@ NODE: Final = "sublet.dev/node"
 """The UID of the node that was adopted: on one that was made anew with the old one's labels it is another's."""
 SHARING: Final = "sublet.dev/sharing"
 TENANT: Final = "sublet.dev/tenant"
+UNWIPED: Final = "sublet.dev/unwiped"
+"""Claims whose pods are gone and that go once the landlord has wiped the node: `<claim UID>=<clean label>=<what it said>`."""
 CLAIM_LABEL: Final = "claim.sublet.dev/"
 """Followed by the claim's UID; the value is "true" on every node, so that one selector fits all of them."""
 
 GPU: Final = "nvidia.com/gpu"
 
 _ENTRY: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})=([1-9][0-9]{0,3})")
+_NOTE: Final = re.compile(r"([^=,]+)=([^=,]+)=([^=,]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Unwiped:
+    """What is noted of a node that a claim's pods have left."""
+
+    label: str
+    """The lease's clean label."""
+    value: str
+    """What it said then; "" once it was seen not to say that the node is clean."""
 
 
 class BookError(ValueError):
@@ -61,3 +75,14 @@ def read_book(labels: Mapping[str, str], annotations: Mapping[str, str]) -> tupl
     if labelled != {h.claim_uid for h in holdings}:
         raise BookError(f"{BOOK} and the claim labels disagree")
     return holdings
+
+
+def parse_unwiped(annotations: Mapping[str, str]) -> dict[ClaimUID, Unwiped]:
+    """Return what is noted of the claims that wait for a node to be wiped; what can't be read is no note."""
+    found = _NOTE.finditer(annotations.get(UNWIPED, ""))
+    return {ClaimUID(note[1]): Unwiped(note[2], note[3]) for note in found}
+
+
+def format_unwiped(notes: Mapping[ClaimUID, Unwiped]) -> str:
+    """Write notes as the annotation's text."""
+    return ",".join(f"{uid}={note.label}={note.value}" for uid, note in sorted(notes.items()))

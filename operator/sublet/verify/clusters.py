@@ -23,6 +23,7 @@ from sublet.fleet.nodebook import (
     POOL_TAINT,
     SHARING,
     TENANT,
+    parse_unwiped,
 )
 from sublet.kube.errors import Forbidden, KubeError, NotFound
 from sublet.verify.index import namespace_name
@@ -231,6 +232,7 @@ def _node(raw: Json, cluster_uid: ClusterUID, most: dict[NodeKey, int]) -> NodeS
         tenant_uid=TenantUID(notes[TENANT]) if notes.get(TENANT) else None,
         sharing=NodeSharing(sharing) if sharing in set(NodeSharing) else NodeSharing.NONE,
         leaving=frozenset(ClaimUID(uid) for uid in notes.get(LEAVING, "").split(",") if uid),
+        unwiped=frozenset(parse_unwiped(notes)),
         is_shunned=any(t.get("key") == LEAVING_TAINT for t in taints),
     )
 

@@ -51,6 +51,7 @@ EVENTUALLY: Final[tuple[Check, ...]] = (
     orphans.entries_have_claims,
     orphans.marks_have_leases,
     orphans.leaving_marks_have_claims,
+    orphans.unwiped_marks_have_entries,
     orphans.namespaces_have_claims,
     orphans.secrets_have_claims,
     orphans.no_claim_is_forgotten,

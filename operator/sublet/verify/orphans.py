@@ -103,6 +103,14 @@ def _left(claim: GpuClaim) -> set[NodeUID]:
     }
 
 
+def unwiped_marks_have_entries(index: Index) -> Iterator[Violation]:
+    """L3, eventually: what is noted of a node that is to be wiped goes with the claim's entry."""
+    for cluster, node in index.nodes.values():
+        for claim_uid in sorted(node.unwiped - node.claim_labels):
+            text = f"sublet.dev/unwiped names claim {claim_uid}, which isn't on it; take that off"
+            yield Violation("L3", f"node {cluster.name}/{node.name}", text, about(claim_uid))
+
+
 def namespaces_have_claims(index: Index) -> Iterator[Violation]:
     """L3 and S9, eventually: a claim namespace that isn't going away is used by a claim that holds GPUs."""
     used = {

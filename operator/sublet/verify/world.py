@@ -41,6 +41,8 @@ class NodeSeen:
     """Annotation `sublet.dev/sharing`."""
     leaving: frozenset[ClaimUID] = frozenset()
     """Annotation `sublet.dev/leaving`."""
+    unwiped: frozenset[ClaimUID] = frozenset()
+    """Claims that annotation `sublet.dev/unwiped` names."""
     is_shunned: bool = False
     """It has the taint `sublet.dev/leaving`."""
 

@@ -156,12 +156,29 @@ def test_a_thief_makes_no_token_that_outlives_the_credential_by_more_than_a_day(
         # two policies refuse it, and the server shows the one that answered first
         (("label", "node", "n0", f"claim.sublet.dev/{CLAIM}=true"), "denied request"),
         (("annotate", "node", "n0", "sublet.dev/allocation="), "only the sublet operator"),
+        (("annotate", "node", "n0", "sublet.dev/unwiped=forged"), "only the sublet operator"),
     ],
 )  # fmt: skip
 def test_even_an_admin_doesnt_forge_possession_by_mistake(
     stack: Stack, thief: Path, arguments, words
 ):
     assert words in stack.kubectl("west", *arguments, check=False)
+
+
+def test_the_operator_notes_that_a_node_is_to_be_wiped_if_it_is_as_it_was_read(
+    stack: Stack, thief: Path
+):
+    node = json.loads(tried(stack, thief, "get", "node", "n0", "-o", "json"))["metadata"]
+    node["annotations"]["sublet.dev/unwiped"] = f"{CLAIM}=landlord.example/clean=true"
+    patch = [
+        {"op": "test", "path": "/metadata/uid", "value": node["uid"]},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": node["resourceVersion"]},
+        {"op": "add", "path": "/metadata/annotations", "value": node["annotations"]},
+    ]
+    asked = ("patch", "node", "n0", "--type=json", "-p", json.dumps(patch))
+
+    assert "node/n0 patched" in tried(stack, thief, *asked)
+    assert "patched" not in tried(stack, thief, *asked)
 
 
 def test_pods_elsewhere_dont_tolerate_the_pool(stack: Stack, thief: Path):

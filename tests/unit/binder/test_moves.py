@@ -8,17 +8,17 @@ import pytest
 from sublet.api import move_status
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
-from sublet.api.relocation import Move, MoveCause
+from sublet.api.relocation import Move, MoveCause, PlacedNode
 from sublet.binder import leave as leaving
 from sublet.binder.binder import Binder
-from sublet.binder.ports import ClusterSilent
+from sublet.binder.ports import ClusterSilent, StillThere
 from sublet.binder.relocate import is_same_move, move_for
 from sublet.book.decisions import CutOver, Relocate
 from sublet.book.failures import REPLACE_AFTER_MS
 from sublet.book.plan import plan
-from sublet.kube.wire import Meta, Node
+from sublet.kube.wire import Meta, Node, NodeSpec, Taint
 from tests.builders.api import NOW, uid_of
-from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
+from tests.builders.clusters import CLUSTER, Hub, LiveNodes, NotedApi, tools_of
 from tests.builders.fleet import after, view
 from tests.builders.moves import CLASSES, decided, leased, on_sick_node, running
 from tests.builders.windows import at
@@ -53,6 +53,24 @@ def replacing() -> tuple[GpuClaim, GpuClaim, Relocate]:
     return ready, with_status(ready, move_status.cut_over(ready, at(1), at(1))), decision
 
 
+def holding(claim: GpuClaim, *places: PlacedNode, label: str) -> dict[str, Node]:
+    """Return nodes that a claim has, by path, with a label that says "true"."""
+    uid = claim.metadata.uid
+    labels = {f"claim.sublet.dev/{uid}": "true", label: "true"}
+    return {
+        f"/api/v1/nodes/{place.node}": Node(
+            metadata=Meta(
+                name=place.node,
+                uid=place.node_uid,
+                labels=labels,
+                annotations={"sublet.dev/allocation": f"{uid}={place.gpus}"},
+            ),
+            spec=NodeSpec(taints=[Taint("sublet.dev/pool", place.lease_uid, "NoSchedule")]),
+        )
+        for place in places
+    }
+
+
 def test_a_cutover_that_was_applied_already_takes_nothing_from_the_claim():
     ready, over, _ = replacing()
     api = NotedApi(ready.metadata.uid)
@@ -83,6 +101,20 @@ def test_a_new_node_of_the_same_name_keeps_its_pods(monkeypatch: pytest.MonkeyPa
 
     assert api.sent("DELETE", "PATCH") == []
     assert done.status.leaving == ()
+
+
+def test_a_node_that_a_claim_leaves_waits_for_its_landlords_wipe(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(leaving, "_SETTLED_SECONDS", 0.0)
+    label = "landlord.example/clean"
+    term = WEST[0].spec.term.model_copy(update={"clean_label": label})
+    asks = WEST[0].model_copy(update={"spec": WEST[0].spec.model_copy(update={"term": term})})
+    _, over, _ = replacing()
+    (left,) = over.status.leaving
+    api = LiveNodes(over.metadata.uid, holding(over, *left.placements, label=label))
+    tools = tools_of(Hub(over), {asks.metadata.uid: asks}, {asks.metadata.uid: api})
+
+    with pytest.raises(StillThere, match="must be wiped"):
+        asyncio.run(leaving.leave(over, left, tools))
 
 
 def test_a_namespace_whose_other_lease_is_silent_is_left_alone():

@@ -108,6 +108,7 @@ def test_nodes_that_come_back_by_themselves_count_and_others_dont(unfit):
         Unfit.LEAVING,
         Unfit.UNHEALTHY,
         Unfit.UPGRADING,
+        Unfit.NOT_WIPED,
         Unfit.SETTLING,
         Unfit.NOT_ADOPTED,
     }

@@ -20,7 +20,7 @@ from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import intervals
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
-from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
+from tests.builders.clusters import CLUSTER, Hub, LiveNodes, NotedApi, tools_of
 from tests.builders.fleet import bound, held, nodes
 from tests.builders.restored import adopted, on_the_wire, restored
 from tests.builders.wire import our_node
@@ -112,6 +112,24 @@ async def test_an_orphan_is_taken_back_at_second_sight_the_ledger_before_all_els
     ]  # fmt: skip
     ends = [(f.kind.value, f.type.value) for f in world.facts[1:]]
     assert ends == [("bound", "close"), ("releasing", "open"), ("releasing", "close")]
+
+
+async def test_an_orphans_node_waits_for_its_landlords_wipe():
+    world = World(OPEN)
+    term = WEST.spec.term.model_copy(update={"clean_label": "landlord.example/clean"})
+    asks = WEST.model_copy(update={"spec": WEST.spec.model_copy(update={"term": term})})
+    world.place = Place(asks, world.place.cluster)
+    stale = NODE.metadata.labels | {"landlord.example/clean": "true"}
+    meta = msgspec.structs.replace(NODE.metadata, labels=stale, resource_version="1")
+    live = LiveNodes(GONE, {"/api/v1/nodes/n0": msgspec.structs.replace(NODE, metadata=meta)})
+    cluster: Any = world.place.cluster
+    cluster.api = live
+    for _ in range(3):
+        await world.look()
+        await world.end()
+
+    assert live.annotation("n0", "sublet.dev/allocation") == f"{GONE}=8"
+    assert live.annotation("n0", "sublet.dev/unwiped") == f"{GONE}=landlord.example/clean=true"
 
 
 async def test_a_downtime_of_the_orphan_ends_with_its_bill_and_its_terms_stay():

@@ -92,6 +92,13 @@ def test_a_cordon_and_a_sick_gpu_are_seen():
     assert state(sick).unfit is Unfit.UNHEALTHY
 
 
+def test_a_node_that_is_to_be_wiped_isnt_sold():
+    node = adopted(gpu_node("n"), f"{CLAIM}=4")
+    node["metadata"]["annotations"]["sublet.dev/unwiped"] = f"{CLAIM}=landlord.example/clean="
+
+    assert state(node).unfit is Unfit.NOT_WIPED
+
+
 def test_an_alias_of_the_product_is_the_product():
     aliased = as_lease(lease(productAliases=["NVIDIA-Graphics-Device"]))
     body = adopted(gpu_node("n", labels={"nvidia.com/gpu.product": "NVIDIA-Graphics-Device"}))

@@ -100,6 +100,7 @@ def test_an_entry_on_a_node_that_the_claim_hasnt_is_named():
         ({"book": None}, "L3"),
         ({"is_shunned": True}, "L3"),
         ({"leaving": frozenset({STRANGER}), "is_shunned": True}, "L3"),
+        ({"unwiped": frozenset({STRANGER})}, "L3"),
     ],
 )
 def test_marks_of_a_free_node_that_belong_to_nobody_are_named(wound, id_):
@@ -119,6 +120,10 @@ def test_what_keeps_pods_off_a_node_is_right_for_a_claim_that_leaves():
         ("L3", "node west/west-0000")
     ]
     assert found(changed_node(SOUND, **leaves)) == [("L3", "node west/west-0000")]
+
+
+def test_a_node_may_wait_to_be_wiped_as_long_as_a_claim_is_on_it():
+    assert found(changed_node(SOUND, unwiped=frozenset({uid(TRAIN)}))) == []
 
 
 def test_a_namespace_of_nobody_is_named_unless_it_is_going():

@@ -34,6 +34,7 @@ ADVICE: Final[Mapping[Unfit, str]] = {
     Unfit.LEAVING: "a claim leaves it; it is sold again when that is done",
     Unfit.UNHEALTHY: "its conditions or taints say that it is sick; ask the landlord",
     Unfit.UPGRADING: "its GPU driver is being upgraded, or its device plugin is switched off",
+    Unfit.NOT_WIPED: "a claim has left it, and the lease's cleanLabel doesn't say yet that it is wiped; see docs/howto/onboard.md",
     Unfit.SETTLING: "GPUs that were missing came back; it is sold again after a while in which they stay",
     Unfit.NOT_ADOPTED: "the operator hasn't taken it over yet; is it running, and has the lease begun?",
 }
