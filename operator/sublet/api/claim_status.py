@@ -178,7 +178,7 @@ def unreserved(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
     """
     allocation = allocation_of(claim)
     if allocation.bookings:
-        again = allocation.model_copy(update={"placements": ()})
+        again = allocation.model_copy(update={"placements": (), "vacated_time": None})
         return booked(claim, again, now_ms, bound_reason=LOST_RACE)
     pending = Pending(reason=PendingReason.WAITING_FOR_CAPACITY, message=message[:1024])
     return next_status(
@@ -275,16 +275,6 @@ def releasing(
             "access": None,
             "allocation": allocation,
         },
-    )
-
-
-def vacated(claim: GpuClaim, vacated_ms: Millis) -> ClaimStatus:
-    """The last pod was seen gone; the quarantine counts from now."""
-    release = claim.status.release
-    if release is None:
-        raise ValueError("only a claim that is being released can be vacated")
-    return claim.status.model_copy(
-        update={"release": release.model_copy(update={"vacated_time": vacated_ms})}
     )
 
 

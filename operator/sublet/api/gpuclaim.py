@@ -193,6 +193,8 @@ class Allocation(StatusModel):
     """From when the claim is billed for these nodes."""
     since_time: Instant | None = None
     """From when it was billed for the nodes before them, over moves and replacements; boundTime without."""
+    vacated_time: Instant | None = None
+    """When, of a reservation that is given back before it was bound, the last pod was seen gone; the quarantine counts from then."""
     until_time: Instant | None = None
     """When the claim ends at the latest; open-ended without."""
     until_cause: Annotated[ReleaseCause | None, Field()] = None
@@ -302,7 +304,7 @@ class ClaimStatus(StatusModel):
     leaving: Annotated[
         tuple[Leaving, ...], Field(max_length=MOST_LEAVING, json_schema_extra=list_map("sequence"))
     ] = ()
-    """Nodes that others have taken the place of, until they are free."""
+    """Nodes that others have taken the place of, or that a move was to bring and didn't, until they are free."""
     used_milliseconds: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = (
         None
     )

@@ -25,6 +25,12 @@ def moving(claim: GpuClaim, move: Move, now_ms: Millis) -> ClaimStatus:
     return _on_the_way(claim, now_ms, f"{some} being made ready ({move.cause})", update=update)
 
 
+def opened(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
+    """Pods of the tenant may run on the new nodes from now on; written before the first of them can."""
+    move = move_of(claim).model_copy(update={"opened_time": now_ms})
+    return claim.status.model_copy(update={"move": move})
+
+
 def ready_to_move(claim: GpuClaim, access: Access | None, now_ms: Millis) -> ClaimStatus:
     """The new nodes can be used beside the old ones, until the cutover."""
     move = move_of(claim).model_copy(update={"ready_time": now_ms})
@@ -44,10 +50,40 @@ def advice(move: Move) -> str:
     )
 
 
-def abandoning(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
+def given_up(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
     """The new nodes can't all be had; written before anything of them is given back."""
+    move = move_of(claim)
+    if move.opened_time is None and move.ready_time is None:
+        return abandoning(claim, message, now_ms)
+    return dropped(claim, now_ms)
+
+
+def abandoning(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
+    """What was taken of the new nodes, on which no pod of the tenant can have run, is given back."""
     move = move_of(claim).model_copy(update={"abandoned": True, "ready_time": None})
     return _on_the_way(claim, now_ms, message, update={"move": move})
+
+
+def dropped(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
+    """It is where it was; the new nodes, which its pods may have used, are on their way out, billed for nothing."""
+    allocation, move = allocation_of(claim), move_of(claim)
+    left = Leaving(
+        sequence=move.sequence,
+        cause=move.cause,
+        bound_time=now_ms,
+        release_time=now_ms,
+        metered=(),
+        placements=tuple(
+            p.model_copy(update={"home": p.home or move.sequence})
+            for p in fresh_nodes(allocation, move)
+        ),
+    )
+    update: dict[str, object] = {"move": None, "leaving": (*claim.status.leaving, left)}
+    access = claim.status.access
+    if access is not None and move.ready_time is not None:
+        # the kubeconfig is written anew at once, without what was left
+        update["access"] = access.model_copy(update={"renewal_time": now_ms})
+    return _stays(claim, allocation, now_ms, update=update)
 
 
 def unmoved(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:

@@ -94,6 +94,8 @@ class Move(StatusModel):
         Field(min_length=1, max_length=4_096, json_schema_extra=atomic_list()),
     ]
     """All nodes that the claim will have, those that it keeps included."""
+    opened_time: Instant | None = None
+    """From when pods of the tenant may have run on the new nodes; written before they can."""
     ready_time: Instant | None = None
     """Since when the new nodes can be used, beside the old ones."""
     abandoned: bool = False
@@ -110,10 +112,10 @@ class LeaseGpus(ApiModel):
 
 
 class Leaving(ApiModel):
-    """Nodes that a claim doesn't have any more and that aren't free yet."""
+    """Nodes that a claim doesn't have any more, or was to have, and that aren't free yet."""
 
     sequence: Sequence
-    """The reservation that had them."""
+    """The reservation that had them, or was to."""
     cause: MoveCause
     """Why they were left."""
     bound_time: Instant
@@ -122,9 +124,9 @@ class Leaving(ApiModel):
     """To when it was billed."""
     metered: Annotated[
         tuple[LeaseGpus, ...],
-        Field(min_length=1, max_length=64, json_schema_extra=list_map("leaseUID")),
+        Field(max_length=64, json_schema_extra=list_map("leaseUID")),
     ]
-    """What was billed, by lease."""
+    """What was billed, by lease; nothing of a move that was given up."""
     placements: Annotated[
         tuple[PlacedNode, ...], Field(max_length=4_096, json_schema_extra=atomic_list())
     ]

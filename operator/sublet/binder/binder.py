@@ -64,6 +64,8 @@ class _Run:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: end with this step, and don't wait for a retry."""
     task: asyncio.Task[None] | None = None
+    gave_up: bool = False
+    """A move of it was given up: the book would decide the same again at once."""
 
     async def pause(self, seconds: float) -> None:
         """Wait, but not when asked to stop."""
@@ -193,7 +195,7 @@ class Binder:
     async def _run(self, run: _Run, work: Work) -> None:
         """Work until done, trying again after failures; nothing raised here leaves this task."""
         uid, wait = ClaimUID(run.claim.metadata.uid), _FIRST_WAIT_SECONDS
-        undone = run.claim.status.move is not None and run.claim.status.move.abandoned
+        run.gave_up = run.claim.status.move is not None and run.claim.status.move.abandoned
         try:
             while (pause := await self._try(run, work)) is not None:
                 if _is_put_off(run.claim):
@@ -207,8 +209,8 @@ class Binder:
                 if (again := self._works.asked_for(run.claim)) is None:
                     return
                 work = again
-            if undone and run.claim.status.move is None:
-                self._put_off_for(uid, _BACK_OFF)  # the book would decide the same again at once
+            if run.gave_up and run.claim.status.move is None and _is_put_off(run.claim):
+                self._put_off_for(uid, _BACK_OFF)
             else:
                 self._put_off.pop(uid, None)
             await self._cool_down(run)
@@ -222,6 +224,7 @@ class Binder:
         try:
             self._tell(run.claim, await work(run.claim, self._checkpoint(run)))
         except LostRace as lost:
+            run.gave_up = True
             return await self._try(run, self._beginning_to_give_back(lost))
         except (Interrupted, Outrun, Overtaken) as reason:
             log.debug("stopped", reason=str(reason))

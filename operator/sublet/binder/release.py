@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from sublet.api import claim_status
+from sublet.api import claim_status, rest_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.ids import ClaimUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.kept_status import others_finalizers
+from sublet.api.lease_terms import Term
 from sublet.api.move_status import all_nodes
 from sublet.api.times import MS_PER_SECOND
 from sublet.api.wording import how_many
@@ -32,6 +33,7 @@ from sublet.fleet.isolation import TENANT_ROLE
 from sublet.kube.errors import Conflict, Forbidden, NotFound
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.wire import Pod, PodList
+from sublet.ledger.port import LedgerUnavailable
 
 GRACE_SECONDS: Final = 30
 POD_WAIT_SECONDS: Final = 0.25
@@ -73,7 +75,8 @@ async def release(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
 async def give_back(claim: GpuClaim, tools: Tools) -> GpuClaim:
     """Take off everything that a claim took which can't have all of its nodes, also what an earlier try left.
 
-    The hub must say already that it is giving back. Returns the claim as read last.
+    The hub must say already that it is giving back. Returns the claim as read last. Nodes that the tenant may have used
+    rest like those of a release.
     """
 
     async def still_giving() -> GpuClaim:
@@ -82,10 +85,34 @@ async def give_back(claim: GpuClaim, tools: Tools) -> GpuClaim:
             raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
         return live
 
-    sites = await _vacate(claim, tools, still_giving)
+    used = await may_be_used(claim, tools)
+    sites = await _vacate(claim, tools, still_giving, used=used)
+    if used:
+        await _rest(await still_giving(), sites, tools)
     await still_giving()
     await all_of(free(site, claim, berth) for site in sites for berth in site.berths)
     return await still_giving()
+
+
+async def may_be_used(claim: GpuClaim, tools: Tools) -> bool:
+    """Say whether nodes of a claim must rest before they are free: a lease asks for it, and pods may have run there.
+
+    Before it was bound none can have, unless its access was written, and what is intended is in the ledger before that.
+    """
+    leases = [tools.lease(LeaseUID(p.lease_uid)) for p in all_nodes(claim)]
+    if not any(each is None or _asks_for_rest(each.spec.term) for each in leases):
+        return False
+    allocation = allocation_of(claim)
+    if allocation.bound_time is not None:
+        return True
+    try:
+        return await tools.ledger.was_intended(ClaimUID(claim.metadata.uid), allocation.sequence)
+    except LedgerUnavailable:
+        return True
+
+
+def _asks_for_rest(term: Term) -> bool:
+    return term.quarantine_seconds > 0 or term.clean_label is not None
 
 
 async def finish(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
@@ -102,21 +129,25 @@ async def let_go(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     return await tools.claims.get(claim) if others_finalizers(claim) else None
 
 
-async def _vacate(claim: GpuClaim, tools: Tools, guard: Guard) -> list[Site]:
-    """Shut the tenant out of every cluster and wait for the last pod; ClusterSilent if one can't be asked."""
+async def _vacate(claim: GpuClaim, tools: Tools, guard: Guard, *, used: bool = True) -> list[Site]:
+    """Shut the tenant out of every cluster and wait for the last pod; ClusterSilent if one can't be asked.
+
+    `used`: pods of the tenant may have run there.
+    """
     await guard()
     sites, silent = reachable_sites(claim, tools, all_nodes(claim), leaving=True)
     await all_of(shut_out(site) for site in sites)
     if silent:
         raise ClusterSilent(silent[0])
     await guard()
-    await all_of(_see_empty(site) for site in sites)
+    await all_of(_see_empty(site, used=used) for site in sites)
     return sites
 
 
-async def _see_empty(site: Site) -> None:
+async def _see_empty(site: Site, *, used: bool) -> None:
     await empty(site)
-    await note_vacated(site)
+    if used:
+        await note_vacated(site)
 
 
 async def shut_out(site: Site) -> None:
@@ -216,11 +247,10 @@ async def _rest(claim: GpuClaim, sites: Sequence[Site], tools: Tools) -> None:
 
 async def _quarantine(claim: GpuClaim, seconds: int, tools: Tools) -> None:
     """Record when the last pod was seen gone, once, and wait from then on."""
-    decided = claim.status.release
-    vacated_ms = decided.vacated_time if decided is not None else None
+    vacated_ms = rest_status.vacated_ms(claim)
     if vacated_ms is None:
         vacated_ms = tools.clock.now_ms()
-        await tools.claims.write_status(claim, claim_status.vacated(claim, vacated_ms))
+        await tools.claims.write_status(claim, rest_status.vacated(claim, vacated_ms))
     left = (vacated_ms + seconds * MS_PER_SECOND - tools.clock.now_ms()) / MS_PER_SECOND
     if left > 0:
         raise StillThere(f"the nodes rest for another {how_many(round(left), 'second')}", left)

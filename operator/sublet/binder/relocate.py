@@ -1,12 +1,14 @@
 """The protocol by which a bound claim comes to other nodes: grow, cut over, leave. Every step may be repeated.
 
 1. hub: compare-and-set `status.move` with all nodes that the claim will have; the book holds them from then on
-2. lock the new nodes; make or widen the namespace in each of their clusters; prove it; hand over the kubeconfig
+2. lock the new nodes; say on the hub that they are open; make or widen the namespace in each of their clusters; prove it;
+   hand over the kubeconfig
 3. hub: compare-and-set `readyTime`; at the cutover, which the book decides, the move becomes the allocation in one write
 4. what it leaves is given back: `sublet.binder.leave`
 
 In a cluster where the claim has nodes already its namespace is kept, with quota for both; elsewhere a new one is made.
-Until step 3 the tenant has lost nothing, and a move that can't be had is abandoned: said on the hub first, then undone.
+Until step 3 the tenant has lost nothing, and a move that can't be had is given up, said on the hub first: undone if it
+wasn't open yet, else its new nodes are left like old ones, as pods of the tenant may have run there from then on.
 """
 
 from sublet.api import move_status
@@ -81,6 +83,7 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     new = [s for s in grown if s.home.sequence == move.sequence]
     await lock_all(claim, [(s, b) for s in grown for b in s.berths if b.place.node_uid in fresh])
     checkpoint()
+    await _open(claim, tools)
     await all_of(furnish(site) for site in grown)
     checkpoint()
     await all_of(_see_quota(site) for site in grown if site not in new)
@@ -99,8 +102,17 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     return await tools.claims.write_status(live, status)
 
 
+async def _open(claim: GpuClaim, tools: Tools) -> None:
+    """Say on the hub that pods may come to the new nodes, before a quota lets them."""
+    live = await tools.claims.get(claim)
+    if live is None or not is_same_move(live, claim):
+        raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
+    if move_of(live).opened_time is None:
+        await tools.claims.write_status(live, move_status.opened(live, tools.clock.now_ms()))
+
+
 async def undo(claim: GpuClaim, tools: Tools) -> GpuClaim:
-    """Give back what an abandoned move took; returns the claim as written, where it was before."""
+    """Give back what an abandoned move took, before any pod could use it; returns the claim as written, where it was before."""
     move = move_of(claim)
 
     async def still_undoing() -> GpuClaim:

@@ -54,6 +54,13 @@ async def see_clean(site: Site, berth: Berth) -> None:
         raise StillThere(text, _AGAIN_SECONDS)
 
 
+async def is_held(site: Site, berth: Berth) -> bool:
+    """Look live whether the site's claim is on a node."""
+    async with site.asking(Urgency.RELEASE):
+        node = await _read(berth)
+    return node is not None and is_on(node, ClaimUID(site.home.claim_uid))
+
+
 async def _look(site: Site, berth: Berth) -> tuple[str, str, str] | None:
     """Return a node's clean label, what it says now and what was noted of it, each "" if that isn't "clean".
 

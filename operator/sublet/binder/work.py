@@ -237,7 +237,7 @@ class Works:
         if is_true(live.status.conditions, "Bound"):
             if claim.status.move is None or not is_same_move(live, claim):
                 return live  # by another operator, which saw the nodes fit
-            return await self._write(live, move_status.abandoning(live, str(lost), now))
+            return await self._write(live, move_status.given_up(live, str(lost), now))
         return await self._write(live, claim_status.giving_back(live, str(lost), now))
 
     async def _reserve(self, claim: GpuClaim, decision: Reserve) -> GpuClaim:

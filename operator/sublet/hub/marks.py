@@ -101,6 +101,7 @@ class Marks:
             return [], {}
         uids = {held.tenant_uid, held.class_uid, *held.lease_uids}
         uids |= {x.lease_uid for left in status.leaving for x in left.metered}
+        uids |= {x.lease_uid for left in status.leaving for x in left.placements}
         uids |= {x.lease_uid for x in held.given_up}
         for uid in uids:
             found = (shelf.get(uid) for shelf in self._shelves)

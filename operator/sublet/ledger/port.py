@@ -49,6 +49,9 @@ class LedgerPort(Protocol):
         while one stands, or if by the ledger this reservation was handed over before.
         """
 
+    async def was_intended(self, claim_uid: ClaimUID, sequence: int) -> bool:
+        """Say whether an instant was recorded for a reservation: only then can its access have been handed over."""
+
     async def append(
         self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()
     ) -> int:

@@ -96,6 +96,17 @@ class SqlLedger:
 
         return await self.call(write)
 
+    async def was_intended(self, claim_uid: ClaimUID, sequence: int) -> bool:
+        """Say whether `intend_bound` has recorded an instant for a reservation."""
+
+        def read(connection: Connection) -> bool:
+            found = select(intents.c.at_ms).where(
+                intents.c.claim_uid == claim_uid, intents.c.sequence == sequence
+            )
+            return connection.execute(found).first() is not None
+
+        return await self.call(read)
+
     async def append(
         self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()
     ) -> int:

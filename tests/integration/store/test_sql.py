@@ -89,6 +89,17 @@ async def test_the_first_intent_wins(url: str):
     await other.close()
 
 
+async def test_what_was_intended_is_known_to_every_process(url: str):
+    ledger, other = SqlLedger(url), SqlLedger(url)
+    await ledger.intend_bound(ClaimUID("a"), 1, Millis(100))
+
+    assert await other.was_intended(ClaimUID("a"), 1)
+    assert not await other.was_intended(ClaimUID("a"), 2)
+    assert not await other.was_intended(ClaimUID("b"), 1)
+    await ledger.close()
+    await other.close()
+
+
 async def test_a_clock_that_went_back_bills_no_time_twice(url: str):
     ledger = SqlLedger(url)
     await ledger.append([fact("a", 100), fact("a", 500, type_=EntryType.CLOSE)], {})

@@ -25,6 +25,9 @@ class Book:
     async def intend_bound(self, claim_uid, sequence, at_ms):
         return at_ms
 
+    async def was_intended(self, claim_uid, sequence):
+        return False
+
     async def append(self, facts, terms, records=()):
         known = {e.fact.id for e in self.entries}
         new = [f for f in facts if f.id not in known]

@@ -1,0 +1,290 @@
+"""What becomes of nodes that a claim was to have and didn't get: those that its pods may have used rest first."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sublet.api import claim_status, move_status
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.kinds import RELEASE_FINALIZER
+from sublet.api.relocation import Move, MoveCause, PlacedNode
+from sublet.binder import proof
+from sublet.binder.binder import Binder
+from sublet.binder.claims import Outrun
+from sublet.binder.ports import Overtaken, StillThere
+from sublet.binder.release import give_back
+from sublet.binder.relocate import grow
+from sublet.binder.strays import clear_strays
+from sublet.hub.meter import facts_of
+from sublet.ledger.entry import EntryKind
+from sublet.ledger.port import LedgerUnavailable
+from sublet.verify.lines import lines_of
+from tests.builders.api import NOW, uid_of
+from tests.builders.clusters import CLUSTER, Hub, LiveNodes, tools_of
+from tests.builders.moves import leased, running
+from tests.builders.windows import at
+from tests.builders.wire import our_node
+
+LABEL = "landlord.example/clean"
+
+
+def west(**term: Any):
+    """Return a lease whose cluster is pinned, with this said of its nodes' rest."""
+    each, found = leased("west", term=term)
+    status = each.status.model_copy(update={"cluster_uid": CLUSTER})
+    return each.model_copy(update={"status": status}), found
+
+
+PLAIN, RESTING, WIPING = west(), west(quarantineSeconds=60), west(cleanLabel=LABEL)
+UID = running(PLAIN).metadata.uid
+OLD = "west-0000"
+
+
+def with_status(each: GpuClaim, status: ClaimStatus) -> GpuClaim:
+    return each.model_copy(update={"status": status})
+
+
+class Kept(Hub):
+    """A hub that keeps what is written, and refuses what was decided on an older state."""
+
+    def __init__(self, live: GpuClaim, log: list[str] | None = None) -> None:
+        super().__init__(live)
+        self.log = log if log is not None else []
+
+    async def write_status(self, claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
+        if self.live is None or claim.status != self.live.status:
+            raise Outrun("409")
+        self.live = with_status(self.live, status)
+        self.log.append("HUB")
+        return self.live
+
+
+class Ledger:
+    """A ledger that knows of one intent, or is away."""
+
+    def __init__(self, intended: bool | None) -> None:
+        self._intended = intended
+
+    async def was_intended(self, claim_uid: str, sequence: int) -> bool:
+        if self._intended is None:
+            raise LedgerUnavailable("away")
+        return self._intended and (claim_uid, sequence) == (UID, 1)
+
+
+def tools(
+    hub: Hub, api: LiveNodes, pair=PLAIN, *, now_ms: int = NOW, intended: bool | None = False
+) -> Any:
+    uid = pair[0].metadata.uid
+    found = tools_of(hub, {uid: pair[0]}, {uid: api})
+    found.clock = SimpleNamespace(now_ms=lambda: now_ms)
+    found.ledger = Ledger(intended)
+    return found
+
+
+def moving(pair=PLAIN) -> GpuClaim:
+    """Return a bound claim that is to have another node of the cluster in the place of its own."""
+    busy = running(pair)
+    (place,) = claim_status.allocation_of(busy).placements
+    (*_, other) = pair[1].nodes.values()
+    fresh = place.model_copy(update={"node": other.name, "node_uid": other.uid, "home": 1})
+    move = Move(sequence=2, cause=MoveCause.NODE_FAILED, decided_time=at(1), placements=(fresh,))
+    return with_status(busy, move_status.moving(busy, move, at(1)))
+
+
+def opened(claim: GpuClaim) -> GpuClaim:
+    return with_status(claim, move_status.opened(claim, at(2)))
+
+
+def fresh_of(claim: GpuClaim) -> PlacedNode:
+    (place,) = move_status.move_of(claim).placements
+    return place
+
+
+def locked(claim: GpuClaim, place: PlacedNode, label: str | None = None) -> dict[str, Any]:
+    """Return a node that has the claim's entry, by path."""
+    node = our_node(WIPING[0], f"{claim.metadata.uid}={place.gpus}", uid_of("acme"))
+    node.metadata.name, node.metadata.uid = place.node, place.node_uid
+    node.metadata.annotations["sublet.dev/node"] = place.node_uid
+    node.metadata.labels |= {LABEL: label} if label is not None else {}
+    return {f"/api/v1/nodes/{place.node}": node}
+
+
+class Noted(LiveNodes):
+    """A cluster whose requests are in one log with the hub's writes."""
+
+    def __init__(self, *args: Any, log: list[str]) -> None:
+        super().__init__(*args)
+        self.log = log
+
+    async def create(self, path: str, _: Any) -> None:
+        self.log.append("CREATE")
+
+    async def apply(self, path: str, _: Any) -> None:
+        self.log.append("APPLY")
+
+
+def test_a_move_is_said_to_be_open_before_a_quota_is_widened(monkeypatch: pytest.MonkeyPatch):
+    async def seen(*_: Any) -> None: ...
+
+    monkeypatch.setattr(proof, "see_quota", seen)
+    each, log = moving(), list[str]()
+    api = Noted(UID, locked(each, fresh_of(each)), log=log)
+    hub = Kept(each, log)
+
+    asyncio.run(grow(each, tools(hub, api), lambda: None))
+
+    assert log.index("HUB") < log.index("APPLY")
+    assert hub.live is not None
+    assert move_status.move_of(hub.live).opened_time == NOW
+
+
+def test_nothing_is_opened_for_a_move_that_another_operator_gave_up(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    each, log = moving(), list[str]()
+    api = Noted(UID, locked(each, fresh_of(each)), log=log)
+    hub = Kept(with_status(each, move_status.abandoning(each, "lost", NOW)), log)
+
+    with pytest.raises(Overtaken):
+        asyncio.run(grow(each, tools(hub, api), lambda: None))
+    assert log == []
+
+
+def test_nodes_of_an_open_move_that_is_given_up_are_left_like_old_ones():
+    each = opened(moving())
+
+    after = with_status(each, move_status.given_up(each, "a node is NotReady", at(3)))
+
+    (left,) = after.status.leaving
+    assert (left.sequence, left.placements) == (2, (fresh_of(each),))
+    assert after.status.move is None
+    assert after.status.allocation == each.status.allocation
+    assert is_true(after.status.conditions, "Bound")
+
+
+def test_a_move_that_was_never_open_is_undone_at_once():
+    each = moving()
+
+    after = move_status.given_up(each, "a node is gone", at(3))
+
+    assert after.leaving == ()
+    assert after.move is not None
+    assert after.move.abandoned
+
+
+def test_a_ready_move_that_is_given_up_is_out_of_the_kubeconfig_at_once():
+    each = opened(moving())
+    each = with_status(each, move_status.ready_to_move(each, None, at(3)))
+
+    after = move_status.given_up(each, "the cluster of west is lost", at(4))
+
+    assert after.access is not None
+    assert after.access.renewal_time == at(4)
+
+
+def test_what_was_given_up_is_billed_to_nobody():
+    each = opened(moving())
+    after = with_status(each, move_status.given_up(each, "a node is NotReady", at(3)))
+
+    lines = [f for f in facts_of(after) if f.sequence == 2 and f.kind is not EntryKind.TERMS]
+
+    assert [(f.kind.value, f.type.value, f.gpus) for f in lines] == [("releasing", "open", 8)]
+    assert {x.kind for x in lines_of(after) if x.sequence == 2} == {
+        EntryKind.RELEASING,
+        EntryKind.TERMS,
+    }
+
+
+def test_the_next_move_waits_a_moment_after_one_was_given_up():
+    each = opened(moving())
+    finalized = each.metadata.model_copy(update={"finalizers": (RELEASE_FINALIZER,)})
+    status = each.status.model_copy(update={"access": None})
+    each = each.model_copy(update={"metadata": finalized, "status": status})
+    hub = Kept(each)
+    with_ = tools(hub, LiveNodes(UID))  # its nodes are gone
+
+    async def run() -> bool:
+        idle = asyncio.Event()
+        binder = Binder(
+            with_, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
+        )
+        assert binder.tend(each)
+        await idle.wait()
+        assert hub.live is not None
+        assert len(hub.live.status.leaving) == 1
+        return binder.is_asked_for(hub.live) and not binder.tend(hub.live)
+
+    assert asyncio.run(run())
+
+
+def giving_back(pair) -> GpuClaim:
+    """Return a reserved claim that lost one of its nodes before it was bound."""
+    busy = running(pair)
+    allocation = claim_status.allocation_of(busy).model_copy(update={"bound_time": None})
+    each = with_status(busy, claim_status.reserved(busy, allocation, NOW))
+    return with_status(each, claim_status.giving_back(each, "a node is NotReady", NOW))
+
+
+def given_back(hub: Kept, api: LiveNodes, pair, **world: Any) -> bool:
+    """Try to give a claim's node back, each time with a new operator; return whether it is free then."""
+    assert hub.live is not None
+    try:
+        asyncio.run(give_back(hub.live, tools(hub, api, pair, **world)))
+    except StillThere:
+        return False
+    return api.annotation(OLD, "sublet.dev/allocation") == ""
+
+
+def reserved(pair, label: str | None = None) -> tuple[Kept, LiveNodes]:
+    each = giving_back(pair)
+    (place,) = claim_status.allocation_of(each).placements
+    return Kept(each), LiveNodes(UID, locked(each, place, label))
+
+
+@pytest.mark.parametrize("intended", [True, None], ids=["intended", "ledger away"])
+def test_a_node_whose_access_may_have_been_handed_out_rests_over_restarts(intended: bool | None):
+    hub, api = reserved(RESTING)
+
+    tries = [
+        given_back(hub, api, RESTING, now_ms=NOW + ms, intended=intended)
+        for ms in (0, 59_000, 60_000)
+    ]
+    assert tries == [False, False, True]
+
+
+def test_a_node_whose_access_may_have_been_handed_out_is_wiped_first():
+    hub, api = reserved(WIPING, "true")
+
+    assert not given_back(hub, api, WIPING, intended=True)
+    assert api.annotation(OLD, "sublet.dev/unwiped") == f"{UID}={LABEL}=true"
+
+
+@pytest.mark.parametrize("pair", [RESTING, WIPING, PLAIN], ids=["rest", "wipe", "neither"])
+def test_a_node_that_no_pod_can_have_used_is_given_back_at_once(pair):
+    hub, api = reserved(pair, "true")
+
+    assert given_back(hub, api, pair, intended=False)
+
+
+def test_a_node_that_an_overtaken_operator_locked_rests_if_it_may_have_been_used():
+    each = opened(moving(WIPING))
+    gone = with_status(each, move_status.unmoved(each, NOW))
+    place = fresh_of(each)
+    api = LiveNodes(UID, locked(each, place, "true"))
+
+    with pytest.raises(StillThere, match="rests"):
+        asyncio.run(clear_strays(each, tools(Kept(gone), api, WIPING)))
+    assert api.annotation(place.node, "sublet.dev/allocation") == f"{UID}=8"
+
+
+def test_a_node_that_an_overtaken_operator_locked_is_freed_where_nothing_rests():
+    each = opened(moving())
+    gone = with_status(each, move_status.unmoved(each, NOW))
+    place = fresh_of(each)
+    api = LiveNodes(UID, locked(each, place))
+
+    asyncio.run(clear_strays(each, tools(Kept(gone), api)))
+    assert api.annotation(place.node, "sublet.dev/allocation") == ""
