@@ -161,6 +161,7 @@ def giving_back(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
         ready=(Status.FALSE, LOST_RACE, message),
         progress="Reconciling",
         states={"Bound": (Status.FALSE, LOST_RACE)},
+        messages={"Bound": message},  # Ready says what the giving back waits for, if it must
         update={},
     )
 

@@ -340,7 +340,7 @@ class Works:
     async def _give_back(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         live = await give_back(claim, self._tools)
         self._forget_grants(claim)
-        said = find_condition(live.status.conditions, "Ready")
+        said = find_condition(live.status.conditions, "Bound")
         return await self._unreserve(live, said.message if said is not None else "")
 
     async def _unreserve(self, claim: GpuClaim, message: str) -> GpuClaim:

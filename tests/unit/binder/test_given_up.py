@@ -18,6 +18,7 @@ from sublet.binder.ports import Overtaken, StillThere
 from sublet.binder.release import give_back
 from sublet.binder.relocate import grow
 from sublet.binder.strays import clear_strays
+from sublet.binder.work import Works
 from sublet.hub.meter import facts_of
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.port import LedgerUnavailable
@@ -260,6 +261,21 @@ def test_a_node_whose_access_may_have_been_handed_out_is_wiped_first():
 
     assert not given_back(hub, api, WIPING, intended=True)
     assert api.annotation(OLD, "sublet.dev/unwiped") == f"{UID}={LABEL}=true"
+
+
+def test_a_claim_whose_node_rested_says_afterwards_why_it_lost_it():
+    hub, api = reserved(RESTING)
+    assert hub.live is not None
+    hub.live = with_status(hub.live, claim_status.delayed(hub.live, "the nodes rest", NOW))
+    with_ = tools(hub, api, RESTING)
+    work = Works(with_, hub.write_status).asked_for(hub.live)
+    assert work is not None
+
+    done: GpuClaim | None = asyncio.run(work(hub.live, lambda: None))
+
+    assert done is not None
+    assert done.status.pending is not None
+    assert done.status.pending.message == "a node is NotReady"
 
 
 @pytest.mark.parametrize("pair", [RESTING, WIPING, PLAIN], ids=["rest", "wipe", "neither"])
