@@ -8,8 +8,8 @@ import msgspec
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.binder.claims import Outrun
 from sublet.binder.slots import Slots
-from sublet.kube.session import Endpoint
 from sublet.kube.errors import Invalid, NotFound
+from sublet.kube.session import Endpoint
 from sublet.kube.wire import HasMeta, Meta, Node, Pod, PodList
 from tests.builders.api import NOW
 from tests.simulation.patches import PatchFailed, json_patch
