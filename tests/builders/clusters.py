@@ -7,7 +7,7 @@ import msgspec
 
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.binder.claims import Outrun
-from sublet.binder.slots import Slots
+from sublet.binder.slots import Promises, Slots
 from sublet.kube.errors import Invalid, NotFound
 from sublet.kube.session import Endpoint
 from sublet.kube.wire import HasMeta, Meta, Node, Pod, PodList
@@ -47,6 +47,10 @@ class NotedApi:
     async def patch_as(self, path: str, _: Any, __: type) -> Node:
         self.calls.append(("PATCH", path))
         return self._nodes[path]
+
+    async def create(self, path: str, _: Any, **__: Any) -> dict[str, Any]:
+        self.calls.append(("POST", path))
+        return {}
 
     async def apply(self, path: str, _: Any) -> None:
         self.calls.append(("APPLY", path))
@@ -97,7 +101,9 @@ def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any
         leases=leases.values,
         class_=lambda _: None,
         slots=lambda _: Slots(4),
-        clock=SimpleNamespace(now_ms=lambda: NOW + 10**9),
+        promises=Promises(),
+        steps=SimpleNamespace(took=lambda *_: None),
+        clock=SimpleNamespace(now_ms=lambda: NOW + 10**9, monotonic=lambda: 0.0),
         events=SimpleNamespace(note=lambda *_, **__: None),
         meter=SimpleNamespace(settle=_settled),
         token_life_seconds=3_600,

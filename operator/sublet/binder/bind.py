@@ -1,7 +1,7 @@
 """The bind protocol, from Reserved to Bound. Every step may be repeated; a restart begins at the first one again.
 
-Locks first (the first node by name alone, the rest at once), then each cluster's namespace and contents at once, then
-the proofs, then the token, the Secret, and one compare-and-set that says Bound. The only hard order inside: the
+Locks first (the first node by name alone, the rest at once), then each cluster's namespace and contents at once, and
+a look at the pods of each node; then the proofs, then the token, the Secret, and one compare-and-set that says Bound. The only hard order inside: the
 kubeconfig is handed over after the quota is live and the probe was refused, and only while a live read of the claim
 still shows this very reservation.
 """
@@ -15,17 +15,19 @@ from sublet.api import access_status, claim_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Access, GpuClaim
-from sublet.api.ids import ClaimUID, TenantUID
+from sublet.api.ids import ClaimUID, NodeName, TenantUID
 from sublet.api.move_status import usable_nodes
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder import namespace, proof
 from sublet.binder.access import Grant, request_token, write_secret
 from sublet.binder.locks import UnfitNode, lock_node
+from sublet.binder.nodes import has_foreign_pods
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Overtaken, Tools
 from sublet.binder.revocation import revoke
 from sublet.binder.sites import Berth, Site, reachable_sites, refuse_lost, sites_of
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
+from sublet.book.inventory import Unfit
 from sublet.kube.errors import Conflict
 from sublet.logs import log_about
 
@@ -51,7 +53,7 @@ async def bind(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     await tools.promises.stand_back(*leases)
     checkpoint()
     async with _step(tools, "namespace"):
-        await all_of(furnish(site) for site in sites)
+        await settle_in(sites, [(site, b) for site in sites for b in site.berths])
     checkpoint()
     async with _step(tools, "prove"):
         grants = await all_of(prove(site, tools) for site in sites)
@@ -90,6 +92,22 @@ async def lock_all(claim: GpuClaim, wanted: Iterable[tuple[Site, Berth]]) -> Non
     except LostRace as lost:
         raise LostRace(str(lost), holds_nothing=True) from lost
     await all_of(lock(site, berth) for site, berth in berths[1:])
+
+
+async def settle_in(sites: Iterable[Site], locked: Iterable[tuple[Site, Berth]]) -> None:
+    """Make the namespaces, and see meanwhile that the nodes which were locked just now are nobody's; else UnfitNode."""
+    looks = [_see_vacant(site, berth) for site, berth in locked]
+    await all_of([*looks, *(furnish(site) for site in sites)])
+
+
+async def _see_vacant(site: Site, berth: Berth) -> None:
+    """Look at a locked node's pods, live: the book decided on what was known of them, which a restart forgets."""
+    name = NodeName(berth.place.node)
+    async with site.asking(Urgency.SETUP):
+        is_taken = await has_foreign_pods(berth.cluster, name)
+    if is_taken:
+        berth.cluster.note_foreign(name, foreign=True)
+        raise UnfitNode(f"node {name} can't be sold: {Unfit.FOREIGN_PODS}")
 
 
 async def furnish(site: Site) -> None:

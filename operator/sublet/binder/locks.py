@@ -272,7 +272,7 @@ def _not_leaving(node: Node, claim_uid: ClaimUID) -> JsonPatch:
 
 
 def _recheck(node: Node, lease: GpuLease, place: PlacedNode) -> None:
-    """Look at the locked node once more, live: the book decided on what a cache showed."""
+    """Look at the locked node once more, live: the book decided on what a cache showed. Its pods are seen to after all locks."""
     unfit = node_state(node, lease, before=None, foreign_pods=False).unfit
     if unfit is not None:
         raise UnfitNode(f"node {place.node} can't be sold: {unfit}")

@@ -2,6 +2,7 @@
 
 `sublet.dev` metadata is the only thing of a node that Sublet touches. A node is adopted when no other lease has it
 and no foreign pod holds its GPUs, by a live look; it can be sold only when it was read back and looked at again.
+What was seen of pods is forgotten by a restart, so they are looked at once more before a node is handed over.
 """
 
 import re
@@ -113,6 +114,18 @@ async def foreign_pods(cluster: LeasedCluster, node: Node, holders: Collection[s
         pod.asks_for(GPU) and not _is_at_home(pod.metadata.namespace, node, holders)
         for pod in pods.items
     )
+
+
+async def has_foreign_pods(cluster: LeasedCluster, name: NodeName) -> bool:
+    """Say whether a pod of nobody holds GPUs of a node as it was last seen, and does so too on the node as it is now.
+
+    A claim may have come to the node, with its pods, since it was seen.
+    """
+    seen = cluster.node(name)
+    if seen is not None and not await foreign_pods(cluster, seen):
+        return False
+    node = await _read(cluster, name)
+    return node is not None and await foreign_pods(cluster, node)
 
 
 def _is_at_home(namespace: str, node: Node, holders: Collection[str]) -> bool:

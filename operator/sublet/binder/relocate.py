@@ -19,7 +19,7 @@ from sublet.api.ids import LeaseUID
 from sublet.api.move_status import fresh_nodes, held_nodes, move_of
 from sublet.api.relocation import Move, PlacedNode
 from sublet.binder import namespace, proof
-from sublet.binder.bind import Checkpoint, furnish, hand_out, lock_all, prove
+from sublet.binder.bind import Checkpoint, hand_out, lock_all, prove, settle_in
 from sublet.binder.leave import vacate
 from sublet.binder.ports import ClusterSilent, Overtaken, Tools
 from sublet.binder.release import free
@@ -81,10 +81,11 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
         raise ClusterSilent(min(away))
     grown = [s for s in sites if any(b.place.node_uid in fresh for b in s.berths)]
     new = [s for s in grown if s.home.sequence == move.sequence]
-    await lock_all(claim, [(s, b) for s in grown for b in s.berths if b.place.node_uid in fresh])
+    wanted = [(s, b) for s in grown for b in s.berths if b.place.node_uid in fresh]
+    await lock_all(claim, wanted)
     checkpoint()
     await _open(claim, tools)
-    await all_of(furnish(site) for site in grown)
+    await settle_in(grown, wanted)
     checkpoint()
     await all_of(_see_quota(site) for site in grown if site not in new)
     grants = await all_of(prove(site, tools) for site in new)

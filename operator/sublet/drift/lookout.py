@@ -15,7 +15,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID
 from sublet.binder.namespace import CLAIM_LABEL
-from sublet.binder.nodes import CLAIM_NAMESPACE, foreign_pods
+from sublet.binder.nodes import CLAIM_NAMESPACE, has_foreign_pods
 from sublet.binder.ports import Tools
 from sublet.binder.sites import Site, reachable_sites
 from sublet.book.inventory import Unfit
@@ -194,7 +194,7 @@ class Lookout:
             seen[NodeUID(node.metadata.uid)] = number
             name = NodeName(node.metadata.name)
             # adoption looks again at a node that has some
-            if not place.cluster.is_foreign(name) and await foreign_pods(place.cluster, node):
+            if not place.cluster.is_foreign(name) and await has_foreign_pods(place.cluster, name):
                 place.cluster.note_foreign(name, foreign=True)
 
     async def _is_unwell(self, claim: GpuClaim, cluster_uid: ClusterUID, sight: Sight) -> bool:
