@@ -17,6 +17,7 @@ from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.clock import Clock
 from sublet.fleet.facts import LeaseFacts, Orphans
+from sublet.fleet.foreign import ForeignNodes
 from sublet.fleet.inventory import node_state
 from sublet.fleet.probe import Probe, ProbeTimes
 from sublet.fleet.trouble import words_of
@@ -55,10 +56,12 @@ class LeasedCluster:
         tenant_server: str = "",
         seen_ms: Millis | None = None,
         is_anothers: Callable[[ClusterUID], bool] = lambda _: False,
+        foreign: ForeignNodes | None = None,
     ) -> None:
         """`refuse_address` judges what the server's name resolves to; `hub_uid` is who the cluster may not be.
 
-        `is_anothers` says whether a UID is that of another lease's cluster, which can't be this one.
+        `is_anothers` says whether a UID is that of another lease's cluster, which can't be this one; `foreign` is what
+        connections before this one have seen of foreign pods.
         """
         self.lease_uid = LeaseUID(lease.metadata.uid)
         self.tenant_endpoint = replace(endpoint, server=tenant_server or endpoint.server)
@@ -87,7 +90,7 @@ class LeasedCluster:
         self._states: dict[NodeName, NodeState] = {}  # node name -> as the book sees it
         self._settle_ms = int(times.settle_seconds * MS_PER_SECOND)
         self._settling: set[NodeName] = set()  # nodes that are watched for a while
-        self._foreign: set[NodeName] = set()
+        self._foreign = foreign if foreign is not None else ForeignNodes()
         self._doubtful: set[NodeName] = set()
         self._orphans = Orphans()
         self._gone: set[NodeUID] = set()  # nodes that aren't there any more, by a live look
@@ -216,11 +219,9 @@ class LeasedCluster:
             self._upsert(node)
 
     def note_foreign(self, name: NodeName, *, foreign: bool) -> None:
-        """Remember what a live look at a node's pods showed."""
-        if foreign != (name in self._foreign):
-            self._foreign.symmetric_difference_update({name})
-            if name in self._wire:
-                self._recount(self._wire[name])
+        """Remember what a live look at a node's pods showed; nothing of one that isn't there."""
+        if name in self._wire and self._foreign.note(name, foreign=foreign):
+            self._recount(self._wire[name])
 
     def note_doubt(self, name: NodeName, *, in_doubt: bool) -> None:
         """Quarantine a node whose marks disagree with what claims have, or let it be sold again."""
@@ -322,6 +323,7 @@ class LeasedCluster:
         self._wire.pop(name, None)
         self._kept.drop(name)
         self._settling.discard(name)
+        self._foreign.note(name, foreign=False)
         if self._states.pop(name, None) is not None:
             self._nodes_changed()
 
@@ -342,7 +344,10 @@ class LeasedCluster:
 
     def _confirmed(self) -> None:
         """Go on after a probe that found the right cluster."""
+        self._foreign.begin(self._probe.facts.cluster_uid)
         self._follow_nodes()
+        if self._informer is not None and self._informer.synced:
+            self._foreign.keep(self._wire)
         for name in tuple(self._settling):
             self._recount(self._wire[name])
 

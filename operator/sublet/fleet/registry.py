@@ -17,6 +17,7 @@ from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.credential import Credential
 from sublet.fleet.facts import LeaseFacts
+from sublet.fleet.foreign import ForeignNodes
 from sublet.fleet.kubeconfig import KubeconfigRefused, parse_kubeconfig
 from sublet.fleet.nodebook import LEASE_LABEL
 from sublet.fleet.probe import ProbeTimes
@@ -78,6 +79,7 @@ class Fleet:
             LeaseUID, LeaseInventory
         ] = {}  # lease UID -> nodes before the connection was dropped
         self._seen: dict[LeaseUID, Millis] = {}  # lease UID -> when it was last seen to work, then
+        self._foreign: dict[LeaseUID, ForeignNodes] = {}  # lease UID -> what was seen of pods
 
     async def engage(self, lease: GpuLease, credential: Credential) -> None:
         """Connect a lease to its cluster, or keep the connection if nothing that matters changed."""
@@ -120,6 +122,7 @@ class Fleet:
             tenant_server=credential.tenant_server,
             seen_ms=self._seen.get(uid),
             is_anothers=lambda cluster_uid: self._is_anothers(uid, cluster_uid),
+            foreign=self._foreign.setdefault(uid, ForeignNodes()),
         )
         cluster.credential_version = credential.version
         self._clusters[uid] = cluster
@@ -148,6 +151,7 @@ class Fleet:
         self._refused.pop(uid, None)
         self._last.pop(uid, None)
         self._seen.pop(uid, None)
+        self._foreign.pop(uid, None)
 
     def cluster(self, uid: LeaseUID) -> LeasedCluster | None:
         """Return a lease's connection if there is one and writes may go there."""

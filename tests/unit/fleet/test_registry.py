@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from sublet.api.ids import LeaseUID
-from sublet.book.inventory import Reach
+from sublet.api.ids import LeaseUID, NodeName
+from sublet.book.inventory import Reach, Unfit
 from sublet.clock import SystemClock
+from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.credential import Credential
 from sublet.fleet.probe import ProbeTimes
 from sublet.fleet.registry import REFUSED_RETRY_SECONDS, Fleet
@@ -18,6 +19,7 @@ KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 RIGHTS = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 WEST = as_lease(lease("west"))
 UID = LeaseUID(WEST.metadata.uid)
+N0 = NodeName("n0")
 QUICK = ProbeTimes(every_seconds=0.02, isolation_retry_seconds=0.02)
 SECRET_TEXT = b"apiVersion: v1\nkind: Config\nusers: [{name: u, user: {exec: very-secret-text}}]\n"
 
@@ -114,6 +116,79 @@ async def test_a_refused_credential_is_tried_again_in_a_minute_and_a_changed_one
         await made.engage(WEST, to(other, "8"))
         assert made.facts(UID).credentials_error is None
         assert made.due_ms is None
+
+
+def unfit(made: Fleet) -> object:
+    return made.inventories()[UID].nodes["n0"].unfit
+
+
+def connected(made: Fleet) -> LeasedCluster:
+    found = made.connection(UID)
+    assert found is not None
+    return found
+
+
+async def test_foreign_pods_that_were_seen_are_known_to_the_next_connection():
+    async with cluster() as west, fleet(SystemClock()) as made:
+        await made.engage(WEST, to(west))
+        await eventually("read", lambda: made.facts(UID).synced)
+        before = connected(made)
+        before.note_foreign(N0, foreign=True)
+        assert unfit(made) is Unfit.FOREIGN_PODS
+
+        await made.engage(as_lease(lease("west", nodeSelector={"pool": "a"})), to(west))
+        await eventually("read again", lambda: made.facts(UID).synced)
+
+        assert connected(made) is not before
+        assert unfit(made) is Unfit.FOREIGN_PODS
+
+
+async def test_foreign_pods_in_one_cluster_say_nothing_of_another():
+    async with cluster() as west, cluster() as other, fleet(SystemClock()) as made:
+        other.objects[KUBE_SYSTEM] = {"metadata": {"uid": uid_of("another cluster")}}
+        await made.engage(WEST, to(west))
+        await eventually("read", lambda: made.facts(UID).synced)
+        connected(made).note_foreign(N0, foreign=True)
+
+        await made.engage(WEST, to(other))
+        await eventually("read again", lambda: made.facts(UID).synced)
+
+        assert not connected(made).is_foreign(N0)
+
+
+async def test_foreign_pods_are_forgotten_with_their_node():
+    async with cluster() as west, fleet(SystemClock()) as made:
+        await made.engage(WEST, to(west))
+        await eventually("read", lambda: made.facts(UID).synced)
+        connected(made).note_foreign(N0, foreign=True)
+
+        west.remove("n0")
+        await eventually("gone", lambda: not connected(made).nodes())
+
+        assert not connected(made).is_foreign(N0)
+
+
+async def test_foreign_pods_of_nodes_that_went_between_two_connections_are_forgotten():
+    async with cluster() as west, fleet(SystemClock()) as made:
+        await made.engage(WEST, to(west))
+        await eventually("read", lambda: made.facts(UID).synced)
+        connected(made).note_foreign(N0, foreign=True)
+        west.remove("n0", quietly=True)
+
+        await made.engage(as_lease(lease("west", nodeSelector={"pool": "a"})), to(west))
+        await eventually("read again", lambda: made.facts(UID).synced)
+
+        await eventually("forgotten", lambda: not connected(made).is_foreign(N0))
+
+
+async def test_a_node_that_isnt_there_has_no_foreign_pods():
+    async with cluster() as west, fleet(SystemClock()) as made:
+        await made.engage(WEST, to(west))
+        await eventually("read", lambda: made.facts(UID).synced)
+
+        connected(made).note_foreign(NodeName("n1"), foreign=True)
+
+        assert not connected(made).is_foreign(NodeName("n1"))
 
 
 async def test_a_credential_that_is_junk_or_gone_is_said_by_field_and_never_by_value():
