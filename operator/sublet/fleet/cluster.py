@@ -20,6 +20,7 @@ from sublet.fleet.facts import LeaseFacts, Orphans
 from sublet.fleet.foreign import ForeignNodes
 from sublet.fleet.inventory import node_state
 from sublet.fleet.probe import Probe, ProbeTimes
+from sublet.fleet.selector import is_followed, selector_of
 from sublet.fleet.trouble import words_of
 from sublet.fleet.vetting import Kept
 from sublet.kube.addresses import RefuseAddress
@@ -34,7 +35,6 @@ FIRST_PAGE_SECONDS: Final = 2.0
 """A new connection begins to show nodes sooner than this, or nobody waits for it."""
 LEASED_LIMITS: Final = Limits(body_bytes=32 * 1024 * 1024, bodies_bytes=96 * 1024 * 1024)
 """A page of 500 nodes has 10 MB, 30 with the longest lists of images."""
-GPU_PRESENT: Final = "nvidia.com/gpu.present"
 MOST_LEFT: Final = 20_000
 """Nodes that went and are remembered; more than the largest cluster has."""
 
@@ -69,6 +69,8 @@ class LeasedCluster:
         self.api = ApiServer(endpoint, LEASED_LIMITS, refuse_address=refuse_address)
         self.credential_version = ""
         """resourceVersion of the Secret that the credential is from; set by the registry."""
+        self.strays_touched = 0
+        """How often a node was read or written that the watch doesn't show: one of them may have become free."""
         self._lease = lease
         self._clock = clock
         self._began = clock.monotonic()
@@ -210,8 +212,11 @@ class LeasedCluster:
     def observe(self, node: Node) -> None:
         """Take over the answer of a write, so that the next pass sees it; late events never go back.
 
-        Nor does a late answer bring a node back that the watch has seen go.
+        Nor does one bring a node back that the watch has seen go, or in that it doesn't show: nobody would say when it goes.
         """
+        if not is_followed(node.metadata.labels, self._lease):
+            self.strays_touched += 1
+            return
         if NodeUID(node.metadata.uid) in self._left:
             return
         old = self._wire.get(NodeName(node.metadata.name))
@@ -354,11 +359,9 @@ class LeasedCluster:
     def _follow_nodes(self) -> None:
         if self._informer is not None:
             return
-        selector = {GPU_PRESENT: "true", **self._lease.spec.node_selector}
-        target = Target(
-            "/api/v1/nodes",
-            label_selector=",".join(f"{k}={v}" for k, v in sorted(selector.items())),
-        )
+        selector = sorted(selector_of(self._lease).items())
+        labels = ",".join(f"{k}={v}" for k, v in selector)
+        target = Target("/api/v1/nodes", label_selector=labels)
         self._informer = Informer(
             self.api,
             target,

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from sublet.api.ids import ClusterUID
+from sublet.api.ids import ClusterUID, NodeName
 from sublet.book.inventory import Reach
 from sublet.clock import SystemClock
 from sublet.fleet.cluster import LeasedCluster
@@ -55,6 +55,17 @@ def node(name: str) -> dict[str, Any]:
     body = gpu_node(name)
     body["metadata"]["uid"] = uid_of(name)
     return body
+
+
+async def test_an_answer_brings_no_node_in_that_the_selector_doesnt_ask_for(fake):
+    async with engaged(fake, lease("west", nodeSelector={"pool": "a"})) as cluster:
+        await eventually("read", lambda: cluster.facts.synced)
+        before = cluster.strays_touched
+
+        cluster.observe(msgspec.convert(node("n1"), Node))
+
+        assert cluster.node(NodeName("n1")) is None
+        assert cluster.strays_touched == before + 1
 
 
 async def test_a_cluster_that_is_upgraded_shows_its_new_version(fake):

@@ -9,9 +9,9 @@ from sublet.api.wording import how_many
 from sublet.book.inventory import NodeState, Unfit
 from sublet.cli.onboarding.findings import Finding, error, ok, warning
 from sublet.cli.onboarding.pages import Page, read_all
-from sublet.fleet.cluster import GPU_PRESENT
 from sublet.fleet.inventory import node_state, product_fault
 from sublet.fleet.nodebook import GPU
+from sublet.fleet.selector import GPU_PRESENT
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import Node
 
