@@ -50,6 +50,7 @@ from sublet.hub.observed import Memory
 from sublet.hub.outlets import Outlets
 from sublet.hub.rates import RatesFile
 from sublet.hub.recorder import Recorder
+from sublet.hub.returns import Returns
 from sublet.hub.state import HubState
 from sublet.hub.statements.keeper import Statements
 from sublet.hub.teller import ClaimTeller
@@ -151,6 +152,9 @@ class Operator:
             on_idle=self._idle,
         )
         self.adoption = Adoption(self.fleet.cluster, self.clock, self.batcher.mark)
+        self.returns = Returns(
+            self.fleet.cluster, self.clock, self.batcher.mark, self.adoption.is_adopting
+        )
         self.drift = Drift(
             cluster=self.fleet.cluster,
             claims=self.state.claims.all,
@@ -169,7 +173,14 @@ class Operator:
             self.batcher.mark,
             tenant_server=settings.hub_tenant_server,
         )
-        self.writer = StatusWriter(hub, self.state, self.fleet, self.clock, lived_ms=self._lived_ms)
+        self.writer = StatusWriter(
+            hub,
+            self.state,
+            self.fleet,
+            self.clock,
+            lived_ms=self._lived_ms,
+            marked=self.returns.marked,
+        )
         self.aftermath = Aftermath(
             self.tools, self.state.claims.sought, self.fleet.connection, self.batcher.mark
         )
@@ -193,6 +204,7 @@ class Operator:
             bookkeeper=self.bookkeeper,
             accounts=self.accounts,
             adoption=self.adoption,
+            returns=self.returns,
             drift=self.drift,
             aftermath=self.aftermath,
             held=self.held,
@@ -251,6 +263,7 @@ class Operator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.binder.close(STEP_PATIENCE_SECONDS)
         await self.adoption.close()
+        await self.returns.close()
         await self.drift.close()
         await self.aftermath.close()
         await self.held.close()

@@ -27,7 +27,7 @@ from sublet.fleet.nodebook import (
 )
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import JsonPatch
-from sublet.kube.wire import Node, PodList
+from sublet.kube.wire import Meta, Node, PodList
 
 _TRIES: Final = 10
 CLAIM_NAMESPACE: Final = re.compile(
@@ -37,7 +37,7 @@ CLAIM_NAMESPACE: Final = re.compile(
 
 def wants_adoption(node: Node, lease: GpuLease) -> bool:
     """Say whether a node is the lease's to adopt: nobody's yet, and no claim's either."""
-    return LEASE_LABEL not in node.metadata.labels and _is_bare(node)
+    return LEASE_LABEL not in node.metadata.labels and is_bare(node.metadata)
 
 
 def wants_mending(node: Node, lease: GpuLease) -> bool:
@@ -49,13 +49,13 @@ def wants_mending(node: Node, lease: GpuLease) -> bool:
     uid = LeaseUID(lease.metadata.uid)
     if node.metadata.labels.get(LEASE_LABEL) != uid or is_adopted(node, uid):
         return False
-    return _is_bare(node) or (BOOK in node.metadata.annotations and not brings_marks(node))
+    return is_bare(node.metadata) or (BOOK in node.metadata.annotations and not brings_marks(node))
 
 
-def _is_bare(node: Node) -> bool:
-    """Say whether neither the node's book nor a label names a claim."""
-    named = any(key.startswith(CLAIM_LABEL) for key in node.metadata.labels)
-    return not named and not node.metadata.annotations.get(BOOK)
+def is_bare(meta: Meta) -> bool:
+    """Say whether neither a node's book nor a label of it names a claim."""
+    named = any(key.startswith(CLAIM_LABEL) for key in meta.labels)
+    return not named and not meta.annotations.get(BOOK)
 
 
 async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool:
@@ -87,12 +87,12 @@ async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool
 
 
 async def hand_back(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool:
-    """Take everything of ours off a node whose book is empty on a live read; return whether it is off."""
+    """Take everything of ours off a node on which no claim is by a live read; return whether it is off."""
     for _ in range(_TRIES):
         node = await _read(cluster, name)
         if node is None or node.metadata.labels.get(LEASE_LABEL) != lease.metadata.uid:
             return True
-        if node.metadata.annotations.get(BOOK, ""):
+        if not is_bare(node.metadata):
             return False
         try:
             cluster.observe(await cluster.api.patch_as(node_path(name), _return(node), Node))
@@ -197,7 +197,12 @@ def _taint_patch(node: Node, taint: dict[str, Any]) -> JsonPatch:
 def _return(node: Node) -> JsonPatch:
     patch: JsonPatch = [
         {"op": "test", "path": "/metadata/uid", "value": node.metadata.uid},
-        {"op": "test", "path": _escape("annotations", BOOK), "value": ""},
+        # somebody may have taken the book off; one that names a claim is never wiped
+        {
+            "op": "test",
+            "path": _escape("annotations", BOOK),
+            "value": node.metadata.annotations.get(BOOK),
+        },
         {
             "op": "test",
             "path": _escape("labels", LEASE_LABEL),

@@ -19,7 +19,6 @@ from sublet.fleet.credential import Credential
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.foreign import ForeignNodes
 from sublet.fleet.kubeconfig import KubeconfigRefused, parse_kubeconfig
-from sublet.fleet.nodebook import LEASE_LABEL
 from sublet.fleet.probe import ProbeTimes
 from sublet.kube.addresses import is_local_address
 from sublet.kube.informer import LISTS_AT_ONCE
@@ -198,13 +197,6 @@ class Fleet:
             return True
         silent = cluster.facts.unreachable_since_ms is not None
         return silent or cluster.age_seconds >= FIRST_ANSWER_SECONDS
-
-    def marked_nodes(self, uid: LeaseUID) -> int | None:
-        """Return how many nodes carry the lease's mark; None while that isn't known."""
-        cluster = self._clusters.get(uid)
-        if cluster is None or not cluster.facts.synced or not cluster.writable:
-            return None
-        return sum(n.metadata.labels.get(LEASE_LABEL) == uid for n in cluster.nodes())
 
     async def close(self) -> None:
         """Close all connections."""

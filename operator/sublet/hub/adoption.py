@@ -1,4 +1,4 @@
-"""Keeps nodes in step with leases: adopts what appears, mends what lost its mark, hands back at the end.
+"""Keeps nodes in step with leases while they live: adopts what appears, mends what lost its mark.
 
 Driven by the loop after every pass; each node has one task at a time and each lease a bound, so that thousands of new
 nodes don't crowd out claims.
@@ -12,10 +12,10 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID, NodeName
 from sublet.api.kinds import IN_USE_FINALIZER
 from sublet.api.times import MS_PER_SECOND, Millis
-from sublet.binder.nodes import adopt, hand_back, wants_adoption, wants_mending
+from sublet.binder.nodes import adopt, wants_adoption, wants_mending
 from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
-from sublet.fleet.nodebook import BOOK, LEASE_LABEL
+from sublet.hub.returns import is_over
 from sublet.kube.errors import KubeError
 from sublet.kube.wire import Node
 from sublet.logs import log_about
@@ -27,7 +27,7 @@ _RETRY_SECONDS: Final = 10.0
 
 
 class Adoption:
-    """Adopts and hands back nodes."""
+    """Adopts nodes."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Adoption:
             tuple[LeaseUID, NodeName], float
         ] = {}  # node -> not before (monotonic seconds)
         self.due_ms: Millis | None = None
-        """When to be told again at the latest: a lease ends, or what failed is tried again."""
+        """When to be told again at the latest: what failed is tried again."""
 
     def tend(self, leases: Iterable[GpuLease]) -> None:
         """Start what nodes need that don't have a task yet."""
@@ -58,21 +58,15 @@ class Adoption:
             cluster = self._cluster(uid)
             if cluster is None or not cluster.facts.is_isolated or not _is_guarded(lease):
                 continue
-            end = lease.spec.term.end_time
-            over = lease.metadata.deletion_timestamp is not None or (end is not None and now >= end)
-            over = over or lease.is_lost
-            if end is not None and not over:
-                self._look_again_at(end)
+            if is_over(lease, now):
+                continue
             for node in cluster.nodes():
-                name = NodeName(node.metadata.name)
-                if (
-                    over
-                    and node.metadata.labels.get(LEASE_LABEL) == uid
-                    and not node.metadata.annotations.get(BOOK)
-                ):
-                    self._start(hand_back, cluster, lease, name)
-                elif not over and self._is_wanted(cluster, lease, node):
-                    self._start(adopt, cluster, lease, name)
+                if self._is_wanted(cluster, lease, node):
+                    self._start(adopt, cluster, lease, NodeName(node.metadata.name))
+
+    def is_adopting(self, uid: LeaseUID) -> bool:
+        """Say whether a node is being marked for a lease."""
+        return any(lease_uid == uid for lease_uid, _ in self._tasks)
 
     @staticmethod
     def _is_wanted(cluster: LeasedCluster, lease: GpuLease, node: Node) -> bool:
@@ -127,4 +121,5 @@ class Adoption:
 
 def _is_guarded(lease: GpuLease) -> bool:
     """Say whether the lease can't vanish before its nodes are handed back."""
-    return IN_USE_FINALIZER in lease.metadata.finalizers
+    is_known = lease.status.cluster_uid is not None  # else nobody would look for marks there
+    return is_known and IN_USE_FINALIZER in lease.metadata.finalizers

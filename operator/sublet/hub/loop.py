@@ -36,6 +36,7 @@ from sublet.hub.held import Held
 from sublet.hub.in_cluster import HubIdentity
 from sublet.hub.meter import ClaimMeter, needs_meter
 from sublet.hub.recorder import Recorder
+from sublet.hub.returns import Returns
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller, Saying
 from sublet.hub.unrest import Unrest
@@ -65,6 +66,7 @@ class Loop:
         bookkeeper: Bookkeeper,
         accounts: Accounts,
         adoption: Adoption,
+        returns: Returns,
         drift: Drift,
         aftermath: Aftermath,
         held: Held,
@@ -86,6 +88,7 @@ class Loop:
         self._bookkeeper = bookkeeper
         self._accounts = accounts
         self._adoption = adoption
+        self._returns = returns
         self._drift = drift
         self._aftermath = aftermath
         self._held = held
@@ -141,6 +144,7 @@ class Loop:
                 cluster.look_for(NodeName(place.node), NodeUID(place.node_uid))
         restless = self._tend()
         self._adoption.tend(self._state.leases.all())
+        self._returns.tend(self._state.leases.all())
         self._drift.tend(self._state.leases.all())
         sayings += self._of_drift(made)
         self._aftermath.tend(self._state.leases.all())
@@ -332,6 +336,7 @@ class Loop:
             self._binder.due_ms,
             self._bookkeeper.due_ms,
             self._adoption.due_ms,
+            self._returns.due_ms,
             self._fleet.due_ms,
             self._drift.due_ms,
             self._aftermath.due_ms,

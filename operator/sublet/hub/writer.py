@@ -46,8 +46,13 @@ class StatusWriter:
         clock: Clock,
         *,
         lived_ms: Callable[[], Millis | None] = lambda: None,
+        marked: Callable[[GpuLease], int | None] = lambda _: None,
     ) -> None:
-        """`lived_ms`: until when a leader before us is known to have lived."""
+        """`lived_ms`: until when a leader before us is known to have lived.
+
+        `marked`: how many nodes carry the mark of a lease that is over, by a live list; None while that isn't known.
+        """
+        self._marked = marked
         self._lived_ms = lived_ms
         self._hub = hub
         self._state = state
@@ -93,15 +98,15 @@ class StatusWriter:
     def _has_nodes(self, lease: GpuLease) -> bool:
         """Say whether nodes may carry the lease's mark: always while it lives, else until all are handed back.
 
-        Those of a lost cluster that doesn't answer keep it: no other lease sells a node with a mark that isn't its own.
+        While that isn't known, a cluster that was reached once may have some, whatever the watch shows. Those of a lost one
+        that doesn't answer keep their mark: no other lease sells a node with a mark that isn't its own.
         """
         if lease.metadata.deletion_timestamp is None:
             return True
-        marked = self._fleet.marked_nodes(LeaseUID(lease.metadata.uid))
+        marked = self._marked(lease)
         if marked is None:
-            counts = lease.status.inventory
-            delivers = counts is not None and counts.delivered > 0
-            return not lease.is_lost and (delivers or bool(lease.status.leftovers))
+            was_reached = lease.status.cluster_uid is not None
+            return not lease.is_lost and (was_reached or bool(lease.status.leftovers))
         return marked > 0 or bool(lease.status.leftovers)
 
     async def _class(self, each: GpuClass, now: Millis) -> None:

@@ -71,6 +71,18 @@ def _told() -> GpuLease:
     return as_lease().model_copy(update={"status": LeaseStatus(conditions=(ready,))})
 
 
+def _deleted(**status: Any) -> GpuLease:
+    """Return a lease that is being deleted and waits for our finalizer."""
+    lease = _told()
+    update = {"deletion_timestamp": NOW, "finalizers": (IN_USE_FINALIZER,)}
+    return lease.model_copy(
+        update={
+            "metadata": lease.metadata.model_copy(update=update),
+            "status": lease.status.model_copy(update=status),
+        }
+    )
+
+
 async def test_a_lease_whose_cluster_has_not_answered_yet_keeps_its_status(clock: SteppedClock):
     lease, hub = _told(), Hub()
     fleet = _fleet(clock, lease, LeaseFacts())
@@ -128,25 +140,30 @@ async def test_a_deleted_lease_goes_only_when_what_claims_left_was_seen_gone(
     clock: SteppedClock, has_leftovers: bool
 ):
     left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
-    lease, hub = _told(), Hub()
-    lease = lease.model_copy(
-        update={
-            "metadata": lease.metadata.model_copy(
-                update={"deletion_timestamp": NOW, "finalizers": (IN_USE_FINALIZER,)}
-            ),
-            "status": lease.status.model_copy(
-                update={"leftovers": (left,) if has_leftovers else ()}
-            ),
-        }
-    )
+    hub, lease = Hub(), _deleted(leftovers=(left,) if has_leftovers else ())
     fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
-    fleet.marked_nodes = lambda uid: 0  # type: ignore[method-assign]  # noqa: ARG005  none is listed now
     state = HubState(lambda: None)
     state.leases.put(lease)
 
-    await StatusWriter(hub, state, fleet, clock).write_all()
+    await StatusWriter(hub, state, fleet, clock, marked=lambda _: 0).write_all()
 
     assert (lease.metadata.name in hub.written) is not has_leftovers
+
+
+@pytest.mark.parametrize(("reached", "marked", "goes"), [
+    (False, None, True), (True, None, False), (True, 1, False), (True, 0, True),
+])  # fmt: skip
+async def test_a_deleted_lease_goes_only_when_no_node_carries_its_mark_by_a_live_list(
+    clock: SteppedClock, *, reached: bool, marked: int | None, goes: bool
+):
+    hub, state = Hub(), HubState(lambda: None)
+    lease = _deleted(cluster_uid=uid_of("cluster west") if reached else None)
+    state.leases.put(lease)
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+
+    await StatusWriter(hub, state, fleet, clock, marked=lambda _: marked).write_all()
+
+    assert (lease.metadata.name in hub.written) is goes
 
 
 @pytest.mark.parametrize(("zone", "known"), [("Europe/Atlantis", False), ("Europe/Madrid", True)])

@@ -1,0 +1,56 @@
+"""Which nodes carry a lease's mark, by a live list of the whole cluster, and which of them it has no claim to any more.
+
+Asked for while a lease ends or after its selector may have changed: the watch shows only what the selector asks for, and that a
+node isn't in it says nothing of the node's marks. Read by `sublet.hub.returns`, which hands the nodes back.
+"""
+
+from typing import Final
+
+import msgspec
+
+from sublet.api.gpulease import GpuLease
+from sublet.binder.nodes import is_bare
+from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.nodebook import LEASE_LABEL
+from sublet.fleet.selector import is_asked_for
+from sublet.kube.errors import Unreachable
+from sublet.kube.identity import read_cluster_uid
+from sublet.kube.wire import HasMeta, ListMeta, Meta
+
+_PAGE: Final = "500"
+_MOST_PAGES: Final = 40
+"""20,000 nodes; a server whose list has no end is not believed."""
+
+
+class _Page(msgspec.Struct):
+    """A page of a list of metadata: an empty one has null, and an answer without either is none."""
+
+    metadata: ListMeta
+    items: list[HasMeta] | None
+
+
+async def read_marked(cluster: LeasedCluster) -> list[Meta]:
+    """Return the metadata of all nodes with the lease's label; Unreachable if this is another cluster now."""
+    found: list[Meta] = []
+    params = {"labelSelector": f"{LEASE_LABEL}={cluster.lease_uid}", "limit": _PAGE}
+    for _ in range(_MOST_PAGES):
+        page = await cluster.api.list_metadata("/api/v1/nodes", _Page, **params)
+        found += [item.metadata for item in page.items or ()]
+        if not page.metadata.next:
+            break
+        params["continue"] = page.metadata.next
+    else:
+        raise Unreachable("the list of marked nodes has no end")
+    # an empty list is believed only of the cluster that was confirmed
+    if await read_cluster_uid(cluster.api) != cluster.facts.cluster_uid:
+        raise Unreachable("the kubeconfig leads to another cluster now")
+    return found
+
+
+def wants_return(meta: Meta, lease: GpuLease, *, is_over: bool) -> bool:
+    """Say whether a node with the lease's mark is to be handed back: no claim is on it, and the lease has no use for it.
+
+    While the lease lives that is by the labels of its spec alone: a node without GPU feature discovery's comes back.
+    """
+    is_ours = meta.labels.get(LEASE_LABEL) == lease.metadata.uid
+    return is_ours and is_bare(meta) and (is_over or not is_asked_for(meta.labels, lease))
