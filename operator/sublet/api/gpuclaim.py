@@ -1,7 +1,7 @@
 """`GpuClaim`: a tenant's request for GPUs. Spec is the tenant's, status the operator's alone."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -15,7 +15,8 @@ from sublet.api.origin import Origin, Restorable
 from sublet.api.outage import MOST_OUTAGES, Outage
 from sublet.api.pending import Offer, Pending
 from sublet.api.relocation import MOST_LEAVING, Leaving, Move, PlacedNode, ReleaseCause, Sequence
-from sublet.api.schema import ApiModel, Rule, StatusModel, atomic, atomic_list, list_map
+from sublet.api.schema import ApiModel, Rule, StatusModel, atomic, atomic_list, list_map, rules
+from sublet.api.times import Millis, parse_instant
 from sublet.api.topology import SPREAD_RULES, Placement, Topology
 
 
@@ -26,10 +27,21 @@ class Replacement(StrEnum):
     ON_FAILURE = "OnFailure"
 
 
+FIRST_START_MS: Final = Millis(0)
+NO_START_MS: Final = parse_instant("9000-01-01T00:00:00Z")
+"""Far enough from the calendar's end that any start has an end, however often one claim waits for another."""
+_START: Final = rules(
+    Rule(
+        "self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9000-01-01T00:00:00Z')",
+        "startTime must be in the years 1970 to 8999",
+    )
+)
+
+
 class Schedule(ApiModel):
     """From when, and for how long."""
 
-    start_time: Instant | None = None
+    start_time: Annotated[Instant | None, Field(json_schema_extra=_START)] = None
     """From when the GPUs are needed: they are promised ahead and held in this window only. As soon as possible without."""
     duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
     """Seconds from startTime, or from the reservation, to the end; open-ended without."""

@@ -5,13 +5,17 @@ instant is billed, and accepts any RFC 3339 text.
 """
 
 from datetime import UTC, datetime
-from typing import NewType
+from typing import Final, NewType
 
 Millis = NewType("Millis", int)
 """Milliseconds since 1970-01-01T00:00:00Z."""
 
 MS_PER_SECOND = 1_000
 MS_PER_HOUR = 3_600_000
+FIRST_MS: Final = Millis(-62_135_596_800_000)
+"""0001-01-01T00:00:00Z."""
+LAST_MS: Final = Millis(253_402_300_799_999)
+"""The last millisecond of the year 9999: neither Python nor RFC 3339 has a later one."""
 
 
 def to_millis(instant: datetime) -> Millis:
@@ -21,22 +25,33 @@ def to_millis(instant: datetime) -> Millis:
 
 
 def parse_instant(text: str) -> Millis:
-    """Parse RFC 3339; ValueError on anything else, also on a text without a zone."""
+    """Parse RFC 3339; ValueError on anything else, also on a text without a zone and on years that UTC can't write."""
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone; write it as 2026-11-22T10:00:00Z")
-    return to_millis(instant)
+    at_ms = to_millis(instant)
+    if not FIRST_MS <= at_ms <= LAST_MS:
+        raise ValueError(f"{text!r} is outside of the years 1 to 9999 in UTC")
+    return at_ms
 
 
 def format_instant(at_ms: Millis) -> str:
-    """Write an instant as RFC 3339 UTC; milliseconds only where there are any."""
-    seconds, millis = divmod(at_ms, 1_000)
-    text = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    """Write an instant as RFC 3339 UTC; milliseconds only where there are any.
+
+    One beyond the calendar is written as its first or last: a message about absurd dates must not stop a pass.
+    """
+    text, millis = _parts(at_ms)
     return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
 
 
 def format_micro(at_ms: Millis) -> str:
     """Write an instant as Kubernetes' MicroTime, which wants six decimal places."""
-    seconds, millis = divmod(at_ms, 1_000)
-    text = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text, millis = _parts(at_ms)
     return f"{text}.{millis:03d}000Z"
+
+
+def _parts(at_ms: Millis) -> tuple[str, int]:
+    """Return an instant to the second, and the milliseconds beyond."""
+    seconds, millis = divmod(min(max(at_ms, FIRST_MS), LAST_MS), 1_000)
+    # not strftime: it writes the year 970 with three digits, which nothing reads
+    return datetime.fromtimestamp(seconds, tz=UTC).replace(tzinfo=None).isoformat(), millis

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from sublet.api.gpuclaim import Allocation, ClaimSpec, GpuClaim
+from sublet.api.gpuclaim import FIRST_START_MS, NO_START_MS, Allocation, ClaimSpec, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, TenantUID
@@ -122,7 +122,15 @@ class Rules:
         return sorted(self._classes)
 
     def read(self, claim: GpuClaim) -> Demand | Refuse:
-        """Return the claim's demand, or the claim-wide reason why it has none."""
+        """Return the claim's demand, or the claim-wide reason why it has none. Never fails: other claims wait too."""
+        try:
+            return self._read(claim)
+        except Exception as error:  # noqa: BLE001  one claim must not stop the planning for all others
+            return _misconfigured(
+                claim, f"the claim can't be read: {error}; please report it to the platform team"
+            )
+
+    def _read(self, claim: GpuClaim) -> Demand | Refuse:
         if claim.spec.suspended:
             message = "the claim is suspended and holds nothing"
             return _refuse(claim, PendingReason.SUSPENDED, message)
@@ -243,6 +251,8 @@ class Rules:
                 f"cluster; placement.minClusters is {spread}",
             )
         begin = asked.start_time if asked.start_time is not None else now
+        if not FIRST_START_MS <= begin < NO_START_MS:
+            return _misconfigured(claim, "schedule.startTime must be in the years 1970 to 8999")
         left_ms = left_of(claim)
         if left_ms is not None and left_ms <= 0:
             return _misconfigured(

@@ -66,6 +66,10 @@ def _placed(gpus: int, scope: str | None = None, *, required: bool = True, **spe
     )
 
 
+def _starting(at: str) -> Case:
+    return Case(claim(schedule={"startTime": at, "durationSeconds": 1}))
+
+
 def _append_only(first: Body) -> Examples:
     price = first["spec"]["prices"][0]
     later = {"effectiveTime": LATER, "perGpuHour": "1.50"}
@@ -161,6 +165,25 @@ EXAMPLES: dict[Key, Examples] = {
             ("priorityClassName", "low", "high"),
             ("schedule.startTime", "2026-12-31T00:00:00Z", "2026-12-31T01:00:00Z"),
         )
+    ),
+    (
+        "GpuClaim",
+        ".spec.schedule.startTime",
+        "startTime must be in the years 1970 to 8999",
+    ): Examples(
+        accepted=tuple(
+            _starting(at)
+            for at in ("1970-01-01T00:00:00Z", "1969-12-31T23:00:00-01:00", "8999-12-31T23:59:59Z")
+        ),
+        refused=tuple(
+            _starting(at)
+            for at in (
+                "0001-01-01T00:00:00+14:00",
+                "1970-01-01T00:30:00+01:00",
+                "9000-01-01T00:00:00Z",
+                "9999-12-31T23:59:59-01:00",
+            )
+        ),
     ),
     ("GpuClaim", ".spec", "minGpus must be at most gpus"): Examples(
         accepted=(Case(claim(gpus=8, minGpus=8)), Case(claim(gpus=8))),

@@ -1,14 +1,17 @@
 """Claims that contradict themselves or the fleet are told what is wrong and what to do."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.pending import PendingReason
 from sublet.book.decisions import Reserve
+from sublet.book.demand import Rules
 from sublet.book.plan import plan
 from tests.builders.api import as_claim, as_lease, claim, lease
-from tests.builders.fleet import inventory, nodes, refusal_of, view
+from tests.builders.fleet import inventory, nodes, refusal_of, reserve_of, view
 
 WEST = as_lease()
 
@@ -40,6 +43,16 @@ WEST = as_lease()
             {"schedule": {"startTime": "2026-11-22T07:00:00Z", "durationSeconds": 3600}},
             PendingReason.MISCONFIGURED,
             "its window is over since 2026-11-22T08:00:00Z; choose a later schedule.startTime",
+        ),
+        (
+            {"schedule": {"startTime": "1969-12-31T23:59:59Z", "durationSeconds": 3600}},
+            PendingReason.MISCONFIGURED,
+            "schedule.startTime must be in the years 1970 to 8999",
+        ),
+        (
+            {"schedule": {"startTime": "9999-12-01T00:00:00Z", "durationSeconds": 631_152_000}},
+            PendingReason.MISCONFIGURED,
+            "schedule.startTime must be in the years 1970 to 8999",
         ),
     ],
 )
@@ -77,3 +90,23 @@ def test_a_fleet_without_any_node_is_an_answer_too():
         "no lease that this tenant may use has GPUs of class h100"
         in refusal_of(nothing, asked).message
     )
+
+
+def test_a_claim_that_the_rules_fail_on_is_told_so_and_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    bad, good = as_claim(claim("bad")), as_claim(claim("good"))
+    timed: Any = Rules._timed
+
+    def fails_on_bad(rules: Rules, asked: GpuClaim, *rest: Any) -> Any:
+        if asked.metadata.name == "bad":
+            raise OverflowError("date value out of range")
+        return timed(rules, asked, *rest)
+
+    monkeypatch.setattr(Rules, "_timed", fails_on_bad)
+    made = plan(view([bad, good], [(WEST, inventory(WEST, nodes(WEST, 2)))]))
+
+    assert reserve_of(made, good).placements
+    refused = refusal_of(made, bad)
+    assert refused.reason is PendingReason.MISCONFIGURED
+    assert "can't be read: date value out of range" in refused.message
