@@ -165,9 +165,15 @@ def take_if_due(
     return Take(ClaimUID(claim.metadata.uid), cause, release_ms, charged)
 
 
+def asked_end_ms(claim: GpuClaim, allocation: Allocation) -> Millis:
+    """Return when a claim would end by its own duration alone; FOREVER if it is open-ended."""
+    left_ms = left_of(claim)
+    return _after(claim, allocation, left_ms) if left_ms is not None else FOREVER
+
+
 def own_end_ms(claim: GpuClaim, allocation: Allocation, offer: GpuClass | None) -> Millis:
     """Return when a claim ends by its own duration and its class, whatever its leases say."""
-    asked = _asked_end(claim, allocation)
+    asked = asked_end_ms(claim, allocation)
     promised = promised_end(allocation)
     if not may_shorten(claim, allocation):
         asked = max(asked, promised.at_ms)
@@ -187,7 +193,7 @@ def _end(
     A claim whose notice runs ends with it, or before.
     """
     if promised.cause is ReleaseCause.PREEMPTED:
-        asked = _asked_end(claim, allocation)
+        asked = asked_end_ms(claim, allocation)
         return promised if promised.at_ms <= asked else End(asked, ReleaseCause.COMPLETED)
     own, leases = own_end_ms(claim, allocation, offer), _leases(allocation)
     lease_end = min(_lease_end(supplies.get(uid), promised) for uid in leases)
@@ -206,11 +212,6 @@ def _end(
     cause = end_cause([supplies[lease].lease for lease in leases], at_ms)
     longer = at_ms > promised.at_ms or cause is ReleaseCause.MAINTENANCE
     return End(at_ms, cause) if longer else promised
-
-
-def _asked_end(claim: GpuClaim, allocation: Allocation) -> Millis:
-    left_ms = left_of(claim)
-    return _after(claim, allocation, left_ms) if left_ms is not None else FOREVER
 
 
 def _class_end(

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant, parse_instant
+from sublet.book.expiry import asked_end_ms
 from sublet.cli.connect import Cluster
 from sublet.cli.durations import parse_duration
 from sublet.cli.explain import duration
@@ -15,6 +16,9 @@ from sublet.cli.following import follow, is_seen
 from sublet.cli.guarded import guarded_patch, write_as_shown
 from sublet.cli.objects import with_claim
 from sublet.cli.problems import Problem
+
+_OWN: Final = (None, ReleaseCause.COMPLETED)
+"""Causes of an end that is the claim's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def own_end(claim: GpuClaim) -> Millis | None:
     spec, held = claim.spec.schedule, claim.status.allocation
     if spec.start_time is not None and spec.duration_seconds is not None:
         return Millis(spec.start_time + spec.duration_seconds * MS_PER_SECOND)
-    if held is not None and held.until_cause in (None, ReleaseCause.COMPLETED):
+    if held is not None and held.until_cause in _OWN:
         return held.until_time
     return None
 
@@ -100,6 +104,8 @@ def _granted(before: GpuClaim, seen: GpuClaim | None, seconds: int) -> str:
     if held is None or held.until_time is None:
         return f"it isn't reserved yet and will be for {duration(seconds)}; {see}"
     until = format_instant(held.until_time)
-    if held.until_cause in (None, ReleaseCause.COMPLETED):
+    if held.until_time >= asked_end_ms(seen, held):
         return f"granted: it has its GPUs until {until}"
-    return f"it has its GPUs until {until} only ({held.until_cause}); {see}"
+    # its own duration would have ended it later: that isn't what holds it back
+    because = "" if held.until_cause in _OWN else f" ({held.until_cause})"
+    return f"it has its GPUs until {until} only{because}; {see}"

@@ -86,6 +86,25 @@ def test_what_is_granted_in_part_is_said(person, hub):
     )
 
 
+def test_what_is_not_granted_at_all_is_never_called_granted(person, hub):
+    hub.put(bound_claim())
+    hub.operator = granted("2026-11-22T14:00:00Z")
+    status, out, _ = person.run("extend", "train", "--by", "4h")
+
+    assert (status, out.splitlines()[1]) == (
+        0,
+        "it has its GPUs until 2026-11-22T14:00:00Z only; sublet explain train -n acme says how it stands",
+    )
+
+
+def test_an_end_that_the_class_cuts_short_is_no_grant_of_what_was_asked(person, hub):
+    hub.put(bound_claim())
+    hub.operator = granted("2026-11-22T16:00:00Z")
+    _, out, _ = person.run("extend", "train", "--by", "4h")
+
+    assert "until 2026-11-22T16:00:00Z only" in out
+
+
 def test_without_an_answer_yet_it_says_that(person, hub):
     hub.put(bound_claim())
     status, out, _ = person.run("extend", "train", "--by", "4h", "--wait", "0")
