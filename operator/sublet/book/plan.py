@@ -150,7 +150,6 @@ class Pass:
         self._preemption.spare({d.claim_uid for d in made})
         self._pardons.spare({d.claim_uid for d in made})
         made += self._serve(pending)
-        self._pardons.grant(None)
         made += self._pardons.decisions
         made += self._preemption.decisions
         self.is_settled &= not self._preemption.decisions
@@ -169,7 +168,10 @@ class Pass:
                     yield found
 
     def _serve(self, pending: Iterable[GpuClaim]) -> list[Decision]:
-        """Return a decision for each pending claim: claim-wide refusals by UID, then the others best-ranked first."""
+        """Return a decision for each pending claim: claim-wide refusals by UID, then the others best-ranked first.
+
+        Offers are looked for at last: what those that wait get, and the room kept for them, is no one else's.
+        """
         refused: list[tuple[GpuClaim, Refuse]] = []
         demands: list[Demand] = []
         for claim in pending:
@@ -179,8 +181,9 @@ class Pass:
             else:
                 demands.append(read)
         refused.sort(key=lambda each: each[1].claim_uid)
-        answers = [self._bargain_over(*each) for each in refused]
-        return [*answers, *(self.decide_on(demand) for demand in in_turn(demands, self.shares))]
+        served = [self.decide_on(demand) for demand in in_turn(demands, self.shares)]
+        self._pardons.grant(None)
+        return [*(self._bargain_over(*each) for each in refused), *served]
 
     def _class_gpus(self, class_name: str) -> int:
         """Return the GPUs that stand for a class."""

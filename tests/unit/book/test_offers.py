@@ -117,7 +117,7 @@ def test_no_offer_goes_beyond_the_quota():
 def test_a_suspended_claim_is_a_quote_and_holds_nothing():
     asked, other = lasting(1, suspended=True), as_claim(claim("other", gpus=16))
 
-    made = plan(view([asked, other], fleet()))
+    made = plan(view([asked, other], fleet(4)))
 
     quoted = refusal_of(made, asked)
     assert quoted.reason is PendingReason.SUSPENDED
