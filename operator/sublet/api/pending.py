@@ -12,6 +12,9 @@ from sublet.api.common import Gpus, Instant, ObjectName, Price, Seconds, Word
 from sublet.api.schema import ApiModel, list_set
 from sublet.api.topology import Scope
 
+NOT_LOOKED_AT: Final = " (what it would get is still being worked out)"
+"""At the end of a message: nobody has looked yet what would bind, so that no offers doesn't mean that there are none."""
+
 
 class PendingReason(StrEnum):
     """Why a claim waits or is refused: a closed set that machines may match."""

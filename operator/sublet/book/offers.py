@@ -57,7 +57,22 @@ def as_asked(demand: Demand) -> Offer:
     return _offer(demand, OfferKind.AS_ASKED)
 
 
-def dearer(claim: GpuClaim, rules: Rules, find: Find) -> tuple[Offer, ...]:
+def ways_out(
+    claim: GpuClaim,
+    reason: PendingReason,
+    rules: Rules,
+    supplies: Iterable[LeaseSupply],
+    find: Find,
+) -> tuple[Offer, ...]:
+    """Return what would bind instead of a claim that is refused as a whole."""
+    if reason is PendingReason.PRICE_UNMET:
+        return _dearer(claim, rules, find)
+    if reason is PendingReason.WAITING_FOR_APPROVAL:
+        return _unapproved(claim, rules, supplies, find)
+    return ()
+
+
+def _dearer(claim: GpuClaim, rules: Rules, find: Find) -> tuple[Offer, ...]:
     """Return the offer at the class's price, for a claim that refuses it."""
     read = rules.read(with_spec(claim, max_price_per_gpu_hour=None, suspended=False))
     if isinstance(read, Refuse) or find(read) is None:
@@ -65,7 +80,7 @@ def dearer(claim: GpuClaim, rules: Rules, find: Find) -> tuple[Offer, ...]:
     return (_offer(read, OfferKind.HIGHER_PRICE),)
 
 
-def unapproved(
+def _unapproved(
     claim: GpuClaim, rules: Rules, supplies: Iterable[LeaseSupply], find: Find
 ) -> tuple[Offer, ...]:
     """Return the offer of the largest size that needs no approval, for a claim that waits for one."""

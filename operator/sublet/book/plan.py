@@ -11,10 +11,10 @@ from typing import Final
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
+from sublet.api.ids import LeaseUID, TenantName, TenantUID
 from sublet.api.pending import Offer, PendingReason
 from sublet.api.relocation import PlacedNode
-from sublet.api.times import MS_PER_SECOND
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.across import disputed_nodes, usual_sizes
 from sublet.book.agreed import agreed_on
 from sublet.book.backfill import SHADOWS, Opening, find_opening
@@ -30,13 +30,14 @@ from sublet.book.inventory import LeaseInventory
 from sublet.book.lost import last_words, living
 from sublet.book.maintenance import until_windows
 from sublet.book.notices import notices
-from sublet.book.offers import as_asked, dearer, is_answered, offers_for, unapproved
+from sublet.book.offers import as_asked, offers_for, ways_out
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.pardon import Pardons
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.pools import tiers_of
 from sublet.book.preemption import Preemption
 from sublet.book.promises import Promises, give
+from sublet.book.quotes import answers
 from sublet.book.reasons import quota_refusal, refusal
 from sublet.book.relocation import Relocations
 from sublet.book.standing import Standing, Standings
@@ -68,6 +69,8 @@ def begin(view: View) -> tuple[Plan, "Pass"]:
     work = Pass(view, holders)
     decisions = work.decide(pending)
     due = next_due(view, holders, work.waiting, decisions, work.leaving, work.budgets)
+    if (at_ms := work.quotes_due_ms) is not None:
+        due = min(due, at_ms) if due is not None else at_ms
     return Plan(tuple(decisions), due, work.unseen), work
 
 
@@ -87,7 +90,8 @@ class Pass:
         self._positions: Counter[str] = Counter()  # class -> claims that wait, so far
         self._refused: dict[Hashable, Refuse] = {}
         """What was asked for -> why there is no place, as long as nothing is given or kept."""
-        self._quoted: set[ClaimUID] = set()
+        self.quotes_due_ms: Millis | None = None
+        """When to go on with quotes that nobody had time for."""
         self._view = view
         self.rules = Rules(view)
         rests = {
@@ -170,7 +174,7 @@ class Pass:
     def _serve(self, pending: Iterable[GpuClaim]) -> list[Decision]:
         """Return a decision for each pending claim: claim-wide refusals by UID, then the others best-ranked first.
 
-        Offers are looked for at last: what those that wait get, and the room kept for them, is no one else's.
+        Offers are looked for at last: what those that wait get, and the room that is kept for them, is no one else's.
         """
         refused: list[tuple[GpuClaim, Refuse]] = []
         demands: list[Demand] = []
@@ -180,10 +184,11 @@ class Pass:
                 refused.append((claim, read))
             else:
                 demands.append(read)
-        refused.sort(key=lambda each: each[1].claim_uid)
         served = [self.decide_on(demand) for demand in in_turn(demands, self.shares)]
         self._pardons.grant(None)
-        return [*(self._bargain_over(*each) for each in refused), *served]
+        found = answers(refused, self._view.now_ms, self._bargain_over)
+        self.quotes_due_ms = found.due_ms
+        return [*found.refusals, *served]
 
     def _class_gpus(self, class_name: str) -> int:
         """Return the GPUs that stand for a class."""
@@ -292,15 +297,13 @@ class Pass:
 
     def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
         """Answer a quote, or name the price that the claim refuses."""
-        if not is_answered(claim, refused) or len(self._quoted) >= SHADOWS:
-            return refused
-        self._quoted.add(refused.claim_uid)
+        ways = (self.rules, self._supplies.values(), self._would)
         if not claim.spec.suspended:
-            return replace(refused, offers=self._ways_out(claim, refused.reason))
+            return replace(refused, offers=ways_out(claim, refused.reason, *ways))
         read = self.rules.read(with_spec(claim, suspended=False))
         if isinstance(read, Refuse):
             asked = replace(refused, message=f"{refused.message}; resumed now: {read.message}")
-            return replace(asked, offers=self._ways_out(claim, read.reason))
+            return replace(asked, offers=ways_out(claim, read.reason, *ways))
         found = self._find(read)
         if isinstance(found, Candidate):
             return replace(refused, offers=(as_asked(read),))
@@ -319,14 +322,6 @@ class Pass:
         if refused.reason in (PendingReason.EXCEEDS_BUDGET, PendingReason.MISCONFIGURED):
             return self.budgets.offers(demand, self._would)
         return offers_for(demand, standings, opening, self.rules, self._would)
-
-    def _ways_out(self, claim: GpuClaim, reason: PendingReason) -> tuple[Offer, ...]:
-        """Return what would bind instead of a claim that is refused as a whole."""
-        if reason is PendingReason.PRICE_UNMET:
-            return dearer(claim, self.rules, self._would)
-        if reason is PendingReason.WAITING_FOR_APPROVAL:
-            return unapproved(claim, self.rules, self._supplies.values(), self._would)
-        return ()
 
     def _would(self, demand: Demand) -> Candidate | None:
         """Return the place that a demand would get, if it were asked for."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
-from sublet.api.pending import Offer, PendingReason
+from sublet.api.pending import NOT_LOOKED_AT, Offer, PendingReason
 from sublet.api.times import format_instant
 from sublet.api.wording import how_many
 from sublet.cli.asking import Wish, claim_body, send
@@ -43,9 +43,7 @@ def command(
             finally:
                 await _forget(hub, made)
         if seen is None or not is_answered:
-            raise Problem(
-                f"the operator hasn't answered in {how_many(wait_seconds, 'second')}; is it running? Give --wait to wait longer"
-            )
+            raise Problem(_no_answer(seen, wait_seconds))
         if not show_data(quote_data(seen), output):
             show_quote(seen, wide=output is Format.WIDE)
 
@@ -111,7 +109,19 @@ def _row(claim: GpuClaim, offer: Offer, *, wide: bool) -> tuple[object, ...]:
 
 
 def _is_answered(claim: GpuClaim) -> bool:
-    return is_seen(claim) and claim.status.pending is not None
+    return is_seen(claim) and claim.status.pending is not None and not _is_in_line(claim)
+
+
+def _is_in_line(claim: GpuClaim) -> bool:
+    """Say whether the operator knows the claim and has had no time yet to look what would bind."""
+    pending = claim.status.pending
+    return pending is not None and pending.message.endswith(NOT_LOOKED_AT)
+
+
+def _no_answer(seen: GpuClaim | None, wait_seconds: int) -> str:
+    if seen is not None and _is_in_line(seen):
+        return "the operator has other quotes to answer first; give --wait to wait longer"
+    return f"the operator hasn't answered in {how_many(wait_seconds, 'second')}; is it running? Give --wait to wait longer"
 
 
 async def _forget(hub: Cluster, claim: GpuClaim) -> None:

@@ -1,11 +1,12 @@
 """Refusals where tenants must not learn how large the pool is."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 
-from sublet.api.pending import OfferKind, PendingReason
+from sublet.api.pending import NOT_LOOKED_AT, OfferKind, PendingReason
 from sublet.book.coarse import coarsened
 from sublet.book.decisions import Refuse
 from sublet.book.plan import plan
@@ -57,6 +58,14 @@ def test_a_quote_doesnt_tell_how_much_is_free_either():
     quote = as_claim(claim("quote", gpus=24, suspended=True))
 
     assert told(quote).message == "the claim is suspended and holds nothing"
+
+
+def test_that_nobody_has_looked_yet_is_said_in_coarse_words_too():
+    quote = as_claim(claim("quote", suspended=True))
+    refused = refusal_of(plan(view([quote], west())), quote)
+    waits = replace(refused, message=f"{refused.message}{NOT_LOOKED_AT}")
+
+    assert coarsened(quote, waits).message.endswith(NOT_LOOKED_AT)
 
 
 @settings(deadline=None, max_examples=50)

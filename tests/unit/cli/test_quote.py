@@ -1,9 +1,11 @@
 """`sublet quote`: an answer is shown and nothing is left behind, whatever comes in between."""
 
 import json
+import threading
 
 import pytest
 
+from sublet.api.pending import NOT_LOOKED_AT
 from sublet.cli import following
 from tests.harness.small_hub import failure
 
@@ -64,6 +66,26 @@ def test_a_refusal_says_why(person, hub):
     assert status == 0
     assert "Answer:    namespace acme belongs to no tenant" in out
     assert "nothing that is like it would bind now" in out
+
+
+def test_a_quote_that_nobody_has_looked_at_yet_is_waited_for(person, hub):
+    def operator(made):
+        answers(message=f"the claim is suspended{NOT_LOOKED_AT}")(made)
+        threading.Timer(0.2, answers(OFFER), [made]).start()
+
+    hub.operator = operator
+    status, out, _ = person.run(*ASKED)
+
+    assert status == 0
+    assert "AsAsked" in out
+
+
+def test_no_look_in_time_is_never_called_nothing(person, hub):
+    hub.operator = answers(message=f"the claim is suspended{NOT_LOOKED_AT}")
+    status, out, err = person.run(*ASKED, "--wait", "1")
+
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1] == "sublet: the operator has other quotes to answer first; give --wait to wait longer"  # fmt: skip
 
 
 def test_without_an_answer_it_says_so_and_leaves_nothing(person, hub):
