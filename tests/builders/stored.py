@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID
 from sublet.api.relocation import ReleaseCause
 from sublet.api.schema import ApiModel
 from sublet.api.times import parse_instant
-from tests.builders.api import as_claim, as_lease, claim, lease
-from tests.builders.fleet import bound, held, inventory, nodes
+from sublet.book.decisions import Take
+from tests.builders.api import NOW, as_claim, as_lease, claim, lease
+from tests.builders.fleet import bound, held, inventory, nodes, released
 
 END = "2026-11-22T14:00:00Z"
 """Four hours after NOW."""
@@ -24,6 +27,15 @@ def bound_claim(
     until_ms = parse_instant(until) if until else None
     made = bound(held(as_claim(body), west, places, until_ms=until_ms, cause=cause))
     return {**body, "status": {**status_of(made), "observedGeneration": 1}}
+
+
+def let_go_claim(
+    name: str = "train", cause: ReleaseCause = ReleaseCause.SUSPENDED
+) -> dict[str, Any]:
+    """Return a claim that was bound as that one is, and holds nothing since its release."""
+    body = bound_claim(name)
+    gone = released(GpuClaim.model_validate(body), Take(ClaimUID(""), cause, NOW))
+    return {**body, "status": {**status_of(gone), "observedGeneration": 1}}
 
 
 def status_of(made: ApiModel) -> dict[str, Any]:

@@ -28,6 +28,11 @@ def holds(claim: GpuClaim) -> bool:
     )
 
 
+def held_by(claim: GpuClaim) -> Allocation | None:
+    """Return what a claim holds: its status keeps what it held last, too."""
+    return claim.status.allocation if holds(claim) else None
+
+
 _NEVER: Final = Millis(0)
 RELEASE_MS: Final = 120_000
 """How long a release is given until the last pod is gone; one that takes longer ends when it is seen to."""

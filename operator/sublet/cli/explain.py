@@ -12,6 +12,7 @@ from sublet.api.pending import Offer
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis, format_instant
 from sublet.api.wording import how_many
+from sublet.book.holdings import held_by
 from sublet.cli.choices import Format
 from sublet.cli.connect import Cluster
 from sublet.cli.objects import with_claim
@@ -144,7 +145,7 @@ def _offer(offer: Offer) -> str:
 
 
 def _held(claim: GpuClaim) -> dict[str, object]:
-    allocation = claim.status.allocation
+    allocation = held_by(claim)
     if allocation is None:
         return {}
     nodes = [_named(place) for place in allocation.placements]
@@ -208,7 +209,7 @@ def _way_in(claim: GpuClaim) -> dict[str, object]:
 
 
 def _ends(claim: GpuClaim, now_ms: Millis) -> str:
-    allocation = claim.status.allocation
+    allocation = held_by(claim)
     if allocation is None or allocation.until_time is None:
         return ""
     left = (allocation.until_time - now_ms) // 1_000

@@ -9,6 +9,7 @@ from sublet.api.kinds import CLAIMS
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant, parse_instant
 from sublet.book.expiry import asked_end_ms
+from sublet.book.holdings import held_by
 from sublet.cli.connect import Cluster
 from sublet.cli.durations import parse_duration
 from sublet.cli.explain import duration
@@ -60,7 +61,7 @@ class Later:
 
 def own_end(claim: GpuClaim) -> Millis | None:
     """Return when the claim ends by its own duration, as far as it is known: from its start, or as promised."""
-    spec, held = claim.spec.schedule, claim.status.allocation
+    spec, held = claim.spec.schedule, held_by(claim)
     if spec.start_time is not None and spec.duration_seconds is not None:
         return Millis(spec.start_time + spec.duration_seconds * MS_PER_SECOND)
     if held is not None and held.until_cause in _OWN:
@@ -97,7 +98,7 @@ def _granted(before: GpuClaim, seen: GpuClaim | None, seconds: int) -> str:
     """Say what became of it: granted, granted in part, not yet answered, or gone."""
     if seen is None:
         raise Problem(f"claim {before.metadata.key} was deleted meanwhile")
-    held, meta = seen.status.allocation, seen.metadata
+    held, meta = held_by(seen), seen.metadata
     see = f"sublet explain {meta.name} -n {meta.namespace} says how it stands"
     if not is_seen(seen):
         return f"the operator hasn't answered yet; {see}"

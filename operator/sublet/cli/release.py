@@ -17,6 +17,7 @@ from sublet.api.kinds import CLAIMS
 from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.api.wording import how_many
 from sublet.book.cancellation import given_up
+from sublet.book.holdings import held_by
 from sublet.cli.connect import Cluster
 from sublet.cli.explain import asked, duration
 from sublet.cli.following import follow, is_seen
@@ -61,10 +62,9 @@ def command(
 
 def what_ends(claim: GpuClaim, now_ms: Millis) -> dict[str, object]:
     """Return what a release ends, as lines for the person."""
-    held = claim.status.allocation
-    is_over = is_true(claim.status.conditions, "Ended")
+    held = held_by(claim)
     shown: dict[str, object] = {"Claim": claim.metadata.key, "Asked for": asked(claim)}
-    if held is None or is_over:
+    if held is None:
         return shown | {"Ends": "nothing is held; the claim waits no longer"}
     where = ", ".join(sorted({p.lease for p in held.placements or held.bookings}))
     begun = f", {duration((now_ms - held.bound_time) // 1_000)} so far" if held.bound_time else ""

@@ -9,6 +9,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import CLAIMS, LEASES
 from sublet.api.move_status import all_nodes
 from sublet.api.times import Millis, format_instant
+from sublet.book.holdings import held_by
 from sublet.cli.choices import Format
 from sublet.cli.connect import Cluster, connect, run
 from sublet.cli.objects import list_all
@@ -106,7 +107,7 @@ def _lease_wide(lease: GpuLease, now_ms: Millis) -> tuple[object, ...]:
 
 
 def _claim_wide(claim: GpuClaim) -> tuple[object, ...]:
-    allocation = claim.status.allocation
+    allocation = held_by(claim)
     if allocation is None:
         return ("",) * len(CLAIM_WIDE)
     return (
@@ -118,7 +119,7 @@ def _claim_wide(claim: GpuClaim) -> tuple[object, ...]:
 
 
 def _claim_row(claim: GpuClaim) -> tuple[object, ...]:
-    allocation = claim.status.allocation
+    allocation = held_by(claim)
     places = (allocation.placements or allocation.bookings) if allocation else ()
     where = sorted({p.lease for p in places})
     until = format_instant(allocation.until_time) if allocation and allocation.until_time else ""

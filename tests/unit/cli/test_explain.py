@@ -3,12 +3,13 @@
 import pytest
 
 from sublet.api import bound_status, claim_status
-from sublet.api.gpuclaim import Release
+from sublet.api.gpuclaim import GpuClaim, Release
 from sublet.api.outage import Outage
 from sublet.api.relocation import ReleaseCause
 from sublet.cli.explain import explain
 from tests.builders.api import NOW
 from tests.builders.moves import leased, running
+from tests.builders.stored import let_go_claim
 
 WEST = leased("west")
 
@@ -43,3 +44,14 @@ def test_a_release_that_hangs_says_for_what(capsys: pytest.CaptureFixture[str]):
 
     explain(each.model_copy(update={"status": status}), NOW)
     assert "waiting for west" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("cause", [ReleaseCause.SUSPENDED, ReleaseCause.PREEMPTED, ReleaseCause.COMPLETED])  # fmt: skip
+def test_what_a_claim_held_last_is_not_shown_as_held(
+    capsys: pytest.CaptureFixture[str], cause: ReleaseCause
+):
+    explain(GpuClaim.model_validate(let_go_claim(cause=cause)), NOW)
+
+    said = {line.split(":")[0] for line in capsys.readouterr().out.splitlines()}
+    assert "Asked for" in said
+    assert said.isdisjoint({"Nodes", "Price", "Billed", "Ends"})

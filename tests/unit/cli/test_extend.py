@@ -3,7 +3,7 @@
 import pytest
 
 from sublet.cli import extend, following
-from tests.builders.stored import END, bound_claim
+from tests.builders.stored import END, bound_claim, let_go_claim
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +131,22 @@ def test_what_is_no_extension_is_one_line_and_nothing_is_written(person, hub, ha
     assert (status, out, len(err.splitlines())) == (1, "", 1)
     assert says in err
     assert [r[0] for r in hub.requests] == ["GET"]
+
+
+def test_an_end_that_is_over_is_not_counted_from(person, hub):
+    hub.put(let_go_claim())
+    status, _, err = person.run("extend", "train", "--until", "2026-11-22T18:00:00Z")
+
+    assert status == 1
+    assert "isn't reserved up to its own end" in err
+
+
+def test_nothing_is_granted_to_a_claim_that_holds_nothing(person, hub):
+    hub.put(let_go_claim())
+    hub.operator = granted("2026-11-22T18:00:00Z")
+    _, out, _ = person.run("extend", "train", "--by", "4h")
+
+    assert out.splitlines()[1].startswith("it isn't reserved yet and will be for 8h")
 
 
 def test_a_claim_that_isnt_there_is_said(person):

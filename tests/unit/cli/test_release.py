@@ -8,7 +8,7 @@ import pytest
 from sublet.api.times import parse_instant
 from sublet.cli import following, release
 from tests.builders.api import claim
-from tests.builders.stored import bound_claim
+from tests.builders.stored import bound_claim, let_go_claim
 from tests.harness.fake_api import SteppedClock
 
 NOW = parse_instant("2026-11-22T12:00:00Z")
@@ -181,3 +181,10 @@ def test_it_waits_until_the_gpus_are_free(person, hub):
 
 def test_asking_needs_a_terminal():
     assert release.is_attended() is sys.stdin.isatty()
+
+
+def test_of_what_a_claim_held_last_nothing_ends(person, hub):
+    hub.put(let_go_claim())
+    _, out, _ = person.run("release", "train", "--yes")
+
+    assert out.splitlines()[2] == "Ends:      nothing is held; the claim waits no longer"

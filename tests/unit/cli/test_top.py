@@ -7,7 +7,7 @@ import pytest
 from sublet.cli import top, watching
 from sublet.kube.errors import KubeError
 from tests.builders.api import claim, lease
-from tests.builders.stored import bound_claim
+from tests.builders.stored import bound_claim, let_go_claim
 
 
 class Enough(Exception):
@@ -41,6 +41,13 @@ def test_leases_and_claims_stand_below_each_other(person, hub):
         ["acme", "train", "h100", "8", "Bound", "west", "2026-11-22T14:00:00Z"],
         ["globex", "infer", "h100", "16", "Waiting"],
     ]
+
+
+def test_what_a_claim_held_last_is_not_where_it_is(person, hub):
+    hub.put(let_go_claim())
+    _, out, _ = person.run("top", "-o", "wide")
+
+    assert out.splitlines()[-1].split() == ["acme", "train", "h100", "8", "Waiting"]
 
 
 async def test_watching_shows_what_is_new_each_time(capsys, looks):
