@@ -10,7 +10,7 @@ from typing import Any, Final
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
 from sublet.api.pending import NOT_LOOKED_AT, Offer, PendingReason
-from sublet.api.times import format_instant
+from sublet.api.times import MS_PER_HOUR, MS_PER_SECOND, Millis, format_instant
 from sublet.api.wording import how_many
 from sublet.cli.asking import Wish, claim_body, send
 from sublet.cli.choices import Format
@@ -20,6 +20,7 @@ from sublet.cli.following import follow, is_seen
 from sublet.cli.objects import meant_namespace
 from sublet.cli.output import show_data, show_fields, show_table
 from sublet.cli.problems import Problem, describe
+from sublet.clock import SystemClock
 from sublet.kube.errors import KubeError, NotFound
 
 _COLUMNS: Final = ("change", "class", "gpus", "from", "until", "price/h", "currency", "in-all")
@@ -74,21 +75,31 @@ def show_quote(claim: GpuClaim, *, wide: bool = False) -> None:
         return
     print()
     columns = (*_COLUMNS, *(_WIDE if wide else ()))
-    show_table(columns, [_row(claim, each, wide=wide) for each in offers])
+    now_ms = SystemClock().now_ms()
+    show_table(columns, [_row(claim, each, now_ms, wide=wide) for each in offers])
     print("\nNothing is held for you; sublet claim asks for it")
 
 
-def in_all(claim: GpuClaim, offer: Offer) -> Decimal | None:
+def in_all(claim: GpuClaim, offer: Offer, now_ms: Millis) -> Decimal | None:
     """Return what an offer costs over the whole time, before rounding and minimums of the class; None if it has no end."""
-    seconds = offer.duration_seconds or claim.spec.schedule.duration_seconds
-    if seconds is None:
+    milliseconds = _length_ms(claim, offer, now_ms)
+    if milliseconds is None:
         return None
-    gpu_seconds = offer.claims * offer.gpus * seconds
-    return (offer.price_per_gpu_hour * gpu_seconds / 3_600).quantize(_CENT)
+    gpu_ms = offer.claims * offer.gpus * milliseconds
+    return (offer.price_per_gpu_hour * gpu_ms / MS_PER_HOUR).quantize(_CENT)
 
 
-def _row(claim: GpuClaim, offer: Offer, *, wide: bool) -> tuple[object, ...]:
-    total = in_all(claim, offer)
+def _length_ms(claim: GpuClaim, offer: Offer, now_ms: Millis) -> int | None:
+    """Return how long what is offered lasts: from its start, or now, to its end, else as long as was asked for."""
+    if offer.end_time is not None:
+        begin = offer.start_time if offer.start_time is not None else now_ms
+        return max(0, offer.end_time - begin)
+    seconds = offer.duration_seconds or claim.spec.schedule.duration_seconds
+    return seconds * MS_PER_SECOND if seconds is not None else None
+
+
+def _row(claim: GpuClaim, offer: Offer, now_ms: Millis, *, wide: bool) -> tuple[object, ...]:
+    total = in_all(claim, offer, now_ms)
     more = (
         offer.claims,
         duration(offer.duration_seconds) if offer.duration_seconds else "as asked",

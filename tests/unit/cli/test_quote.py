@@ -6,7 +6,9 @@ import threading
 import pytest
 
 from sublet.api.pending import NOT_LOOKED_AT
-from sublet.cli import following
+from sublet.api.times import parse_instant
+from sublet.cli import following, quote
+from tests.harness.fake_api import SteppedClock
 from tests.harness.small_hub import failure
 
 ASKED = ("quote", "--class", "h100", "--gpus", "64", "--for", "7d")
@@ -57,6 +59,17 @@ def test_what_would_bind_instead_is_one_line_each(person, hub):
     assert later == ["Later", "h100", "64", "2026-12-01T00:00:00Z", "as", "asked", "3.99", "USD", "42900.48", "1", "as", "asked", "EU", "as", "asked"]  # fmt: skip
     assert split[:4] == ["Split", "h100", "4", "x"]
     assert "22579.20" in split
+
+
+def test_an_offer_that_ends_earlier_costs_only_until_then(monkeypatch, person, hub):
+    clock = SteppedClock()
+    clock.seconds = parse_instant("2026-11-22T10:00:00Z") / 1_000
+    monkeypatch.setattr(quote, "SystemClock", lambda: clock)
+    shorter = {**OFFER, "change": "Shorter", "endTime": "2026-11-22T12:30:00Z"}
+    hub.operator = answers(shorter, {**shorter, "startTime": "2026-11-22T11:00:00Z"})
+    _, out, _ = person.run(*ASKED)
+
+    assert [line.split()[-1] for line in out.splitlines()[3:5]] == ["638.40", "383.04"]
 
 
 def test_a_refusal_says_why(person, hub):
