@@ -25,20 +25,18 @@ from sublet.book.plan import plan
 from sublet.cli.main import app
 from sublet.clock import SystemClock
 from sublet.record.passes import Recorded, lines_of, write_pass
-from tests.builders.api import as_claim, as_lease, claim, gpu_class, lease, statement, uid_of
+from tests.builders.api import as_claim, as_lease, gpu_class, lease, statement, uid_of
 from tests.builders.fleet import inventory, nodes, view
 from tests.builders.sold_month import database
 from tests.builders.stored import bound_claim
 from tests.harness.small_hub import SmallHub, small_hub, write_kubeconfig
+from tests.harness.stage_book import DAY_MS, NOON, said_of, waits
 from tests.planes.binaries import ROOT
 
 PAGE: Final = ROOT / "docs" / "cli.md"
-NOW: Final = parse_instant("2026-11-22T12:00:00Z")
 _BLOCK: Final = re.compile(r"```console\n(.*?)```", re.DOTALL)
 ADMIN: Final = "http://127.0.0.1:8081"
 """The operator's endpoint as the page calls it; on the stage the hub answers for it."""
-_DAY: Final = 86_400_000
-_PRICE: Final = {"pricePerGpuHour": "3.99", "currency": "USD", "className": "h100"}
 Json = dict[str, Any]
 
 
@@ -73,7 +71,7 @@ def stage() -> Iterator[Stage]:
         os.chdir(folder)
         try:
             with (
-                patch.object(SystemClock, "now_ms", lambda _: NOW),
+                patch.object(SystemClock, "now_ms", lambda _: NOON),
                 # the library reads KUBECONFIG when it is imported
                 patch.object(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", path),
             ):
@@ -98,11 +96,7 @@ def _fill(hub: SmallHub) -> None:
     hub.put(_counted("east", (8, 8, 8, 0, 0), [(20, 8, 8, 0)]))
     hub.put(gpu_class())
     hub.put(_reachable(bound_claim()))
-    waits = claim("finetune", "globex", gpus=16)
-    pending = {"reason": "WaitingForCapacity", "message": "8 of 16 GPUs are free; the next 8 come free on 2026-11-27T12:00:00Z", "position": 1, "estimatedStartTime": "2026-11-27T12:00:00Z"}  # fmt: skip
-    not_ready = {"type": "Ready", "status": "False", "reason": pending["reason"], "message": pending["message"], "lastTransitionTime": "2026-11-22T11:00:00Z"}  # fmt: skip
-    waits["metadata"] |= {"creationTimestamp": "2026-11-22T11:00:00Z"}
-    hub.put({**waits, "status": {"observedGeneration": 1, "conditions": [not_ready], "pending": pending}})  # fmt: skip
+    hub.put(waits())
     hub.put(_bill())
     hub.operator = _operator
     hub.objects["/api/v1/secrets"] = hub.objects["/api/v1/events"] = {"items": []}
@@ -118,7 +112,7 @@ def _counted(name: str, now: tuple[int, ...], steps: list[tuple[int, int, int, i
     """Return a lease with what the operator says of it; steps: (day, committed, sellable, reserved)."""
     names = ("committed", "delivered", "bound", "reserved", "free")
     coming = [
-        {"time": format_instant(Millis(NOW + day * _DAY)), "committed": c, "sellable": s, "reserved": r, "free": s - r}
+        {"time": format_instant(Millis(NOON + day * DAY_MS)), "committed": c, "sellable": s, "reserved": r, "free": s - r}
         for day, c, s, r in steps
     ]  # fmt: skip
     ready = {"type": "Ready", "status": "True", "reason": "Selling", "message": "the lease can be sold", "lastTransitionTime": "2026-11-20T08:00:00Z"}  # fmt: skip
@@ -161,17 +155,14 @@ def _operator(found: Json) -> None:
         held["untilTime"] = format_instant(Millis(ends))
         return
     found["metadata"] |= {
-        "creationTimestamp": format_instant(NOW),
+        "creationTimestamp": format_instant(NOON),
         "finalizers": [RELEASE_FINALIZER],
     }
     if spec.get("suspended"):
-        later = {**_PRICE, "change": "Later", "gpus": spec["gpus"], "startTime": "2026-12-04T12:00:00Z"}  # fmt: skip
-        split = {**_PRICE, "change": "Shorter", "gpus": spec["gpus"] // 4, "durationSeconds": 432_000}  # fmt: skip
-        said = "the claim is suspended; resumed now: 8 of 32 GPUs are free"
-        status |= {"pending": {"reason": "Suspended", "message": said}, "offers": [later, split]}
+        status |= said_of(found)
         return
     seconds = spec["schedule"]["durationSeconds"]
-    ends, noon = format_instant(Millis(NOW + seconds * 1_000)), format_instant(NOW)
+    ends, noon = format_instant(Millis(NOON + seconds * 1_000)), format_instant(NOON)
     status |= bound_claim(found["metadata"]["name"], until=ends, seconds=seconds)["status"]
     status["allocation"] |= {"decidedTime": noon, "boundTime": noon}
 
