@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     listen_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """Port of /healthz, /readyz and /metrics; 0 picks a free one."""
     admin_port: Annotated[int, Field(ge=0, le=65_535)] = 8081
-    """Port of the admin endpoint, on loopback only; 0 picks a free one."""
+    """Port of the admin endpoint, on loopback only; 0 picks a free one. Port-forwards of the command line lead to 8081."""
     metrics_auth: bool = True
     """/metrics asks the hub who may read it (TokenReview, SubjectAccessReview)."""
     metrics_per_claim: bool = True

@@ -14,18 +14,26 @@ from sublet.settings import PREFIX, Settings
 
 Schema = dict[str, Any]
 
+_ADMIN_PORT: Final = Settings.model_fields["admin_port"].default
 ELSEWHERE: Final = {
     "namespace": "set by the chart: it is the release's namespace",
     "identity": "set by the chart: it is the pod's name",
     "database_url": "say ledger.store, and for PostgreSQL ledger.databaseUrlSecret",
     "rates_file": "give the table itself in rates",
     "events_token_file": "name the Secret in events.tokenSecret",
+    "admin_port": f"always {_ADMIN_PORT} in the pod: port-forwards of the command line lead there",
 }
 """Settings that have values of their own -> which."""
 _NARROWER: Final[dict[str, Schema]] = {
-    # a free one would be found by no probe and no port-forward
-    "listen_port": {"minimum": 1},
-    "admin_port": {"minimum": 1},
+    # a free one would be found by no probe; what no number is says what to do
+    "listen_port": {
+        "minimum": 1,
+        "anyOf": [
+            {"maximum": _ADMIN_PORT - 1},
+            {"minimum": _ADMIN_PORT + 1},
+            {"const": f"{_ADMIN_PORT} is taken by the admin endpoint; choose another"},
+        ],
+    },
 }
 
 

@@ -57,6 +57,14 @@ REFUSED = {
         ("settings.SUBLET_LISTEN_PORT=0",),
         "at '/settings/SUBLET_LISTEN_PORT': minimum: got 0, want 1",
     ),
+    "a port that the command line doesn't look at": (
+        ("settings.SUBLET_ADMIN_PORT=9091",),
+        "always 8081 in the pod: port-forwards of the command line lead there",
+    ),
+    "one port for two endpoints": (
+        ("settings.SUBLET_LISTEN_PORT=8081",),
+        "8081 is taken by the admin endpoint; choose another",
+    ),
     "pods monitored without a token": (
         ("monitoring.monitor=PodMonitor",),
         "at '/monitoring/tokenSecret': missing property 'name'",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sublet.cli.admin import ADMIN_PORT
 from sublet.manifests.chart import write_chart
 from sublet.manifests.readme import values_of, with_tables
 from sublet.manifests.values import ELSEWHERE
@@ -33,6 +34,11 @@ def test_the_chart_takes_no_setting_that_isnt_there():
     assert settings["additionalProperties"] is False
     assert len(settings["properties"]) == len(Settings.model_fields)
     assert ELSEWHERE.keys() <= Settings.model_fields.keys()
+
+
+def test_the_port_that_the_chart_keeps_free_is_the_one_that_the_command_line_forwards_to():
+    assert Settings.model_fields["admin_port"].default == ADMIN_PORT
+    assert str(ADMIN_PORT) in ELSEWHERE["admin_port"]
 
 
 def test_what_is_generated_of_the_chart_is_as_it_was_generated(tmp_path):
