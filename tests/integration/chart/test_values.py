@@ -65,6 +65,10 @@ REFUSED = {
         ("settings.SUBLET_LISTEN_PORT=8081",),
         "8081 is taken by the admin endpoint; choose another",
     ),
+    "a key of no Secret": (
+        ("events.tokenSecret.key=token",),
+        "at '/events/tokenSecret': properties 'name' required, if 'key' exists",
+    ),
     "pods monitored without a token": (
         ("monitoring.monitor=PodMonitor",),
         "at '/monitoring/tokenSecret': missing property 'name'",
