@@ -1,33 +1,12 @@
 """What each CEL rule accepts and refuses, by kind, path and message of the rule."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from tests.builders.api import LONG_AGO, claim, gpu_class, lease, statement, tenant
 from tests.integration.api.asking import Body, change
+from tests.integration.api.rule_case import UID, Case, Examples, Key
 
-Key = tuple[str, str, str]
 LATER = "2027-01-01T00:00:00Z"
-UID = "@UID@"
-"""Stands for the UID of the object that the case changes."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A new object, or a change of one that stands and has these conditions."""
-
-    body: Body
-    first: Body | None = None
-    states: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What one rule lets through and what it stops."""
-
-    accepted: tuple[Case, ...]
-    refused: tuple[Case, ...]
 
 
 def _changes(first: Body, accepted: list[Body], refused: list[Body], **states: str) -> Examples:

@@ -19,7 +19,8 @@ from tests.integration.api.asking import (
     try_create,
 )
 from tests.integration.api.crds import marks, version_of
-from tests.integration.api.rule_examples import EXAMPLES, UID, Case, Key
+from tests.integration.api.rule_case import UID, Case, Key
+from tests.integration.api.rule_examples import EXAMPLES
 
 pytestmark = pytest.mark.planes
 

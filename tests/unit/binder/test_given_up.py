@@ -120,8 +120,9 @@ class Noted(LiveNodes):
         super().__init__(*args)
         self.log = log
 
-    async def create(self, path: str, _: Any) -> None:
+    async def create(self, path: str, _: Any, **__: Any) -> dict[str, Any]:
         self.log.append("CREATE")
+        return {}
 
     async def apply(self, path: str, _: Any) -> None:
         self.log.append("APPLY")
