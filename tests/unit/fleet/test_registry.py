@@ -162,6 +162,7 @@ async def test_foreign_pods_are_forgotten_with_their_node():
         await eventually("read", lambda: made.facts(UID).synced)
         connected(made).note_foreign(N0, foreign=True)
 
+        await eventually("followed", lambda: west.open_watches)
         west.remove("n0")
         await eventually("gone", lambda: not connected(made).nodes())
 
