@@ -27,7 +27,8 @@ Versions = frozenset[tuple[str, str, str, str]]
 
 
 class _Metadata(msgspec.Struct):
-    items: list[HasMeta] = []
+    items: list[HasMeta] | None = None
+    """Null of an empty list of metadata."""
 
 
 class PolicyWatch:
@@ -46,7 +47,7 @@ class PolicyWatch:
                 listed = await self._api.list_metadata(f"{_GROUP}/{plural}", _Metadata)
             except NotFound:  # below 1.36 nothing mutates
                 continue
-            metas = (item.metadata for item in listed.items)
+            metas = (item.metadata for item in listed.items or ())
             found |= {(plural, m.name, m.uid, m.resource_version) for m in metas if m.name in names}
         before, self._seen = self._seen, frozenset(found)
         return before is not None and before != self._seen

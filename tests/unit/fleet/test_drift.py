@@ -120,3 +120,10 @@ async def test_a_proof_that_cant_be_made_again_and_again_is_no_proof(fake: FakeA
         assert "can't be made" in cluster.facts.isolation_message
         assert not cluster.inventory().isolation_ready
         assert not cluster.inventory().isolation_fault, "nobody knows"
+
+
+async def test_policies_that_are_all_gone_were_touched(fake: FakeApi):
+    async with proven(fake):
+        before = proofs(fake)
+        fake.objects[LISTED] = {"items": None}  # an API server's empty list of metadata
+        await eventually("proven anew", lambda: proofs(fake) > before)
