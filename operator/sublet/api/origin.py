@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from sublet.api.common import UID_PATTERN, Instant, ObjectMeta
 from sublet.api.schema import ApiModel
+from sublet.api.times import Millis, parse_instant
 
 RESTORED: Final = "sublet.dev/restored"
 """On a restored object from its creation on, with the UID it had: nothing is planned for it before it has a status."""
@@ -71,6 +72,12 @@ def awaited_uids(raws: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(
         {uid for uid, waits in every if waits} - {u for u, waits in every if not waits}
     )
+
+
+def backup_times(raws: Iterable[Mapping[str, Any]]) -> frozenset[Millis]:
+    """Return when the backups were taken that objects on the wire are from."""
+    origins = ((raw.get("status") or {}).get("origin") or {} for raw in raws)
+    return frozenset(parse_instant(o["backupTime"]) for o in origins if "backupTime" in o)
 
 
 def as_it_was(meta: ObjectMeta, origin: Origin | None) -> ObjectMeta:

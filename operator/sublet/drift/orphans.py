@@ -1,7 +1,9 @@
 """What a cluster holds of claims that, by the hub, don't have it: whose it may be, and what may be done about it. Pure.
 
 Absence alone frees nothing. The ledger is the witness outside the hub: a claim that it saw end is over; one that it
-has open and the hub doesn't know was let go by hand, unless the hub itself was put back to an earlier state.
+has open and the hub doesn't know was let go by hand, unless the hub itself was put back to an earlier state. Versions
+tell of that only where the hub is the same one: a new hub counts from a number of its own, so the time of the backup counts
+beside them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,6 +13,7 @@ from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
+from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.book.holdings import holds
 from sublet.drift.claims import holdings_of, homes_of
@@ -19,6 +22,8 @@ from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import Key
 
 _MASS_PERCENT: Final = 30
+_CLOCKS_APART_MS: Final = 3_600_000
+"""The clock that dates a backup is not the one that dates the ledger's lines: what is nearer than this counts as later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Fate(StrEnum):
     TAKEN_BACK = "TakenBack"
     """Nobody's by two looks at the hub and by the ledger: released."""
     HUB_REWOUND = "HubRewound"
-    """The hub is older than the ledger: it was restored from a backup."""
+    """The hub is older than the ledger, or was restored from a backup that is older than something of the claim."""
     UNKNOWN = "UnknownClaim"
     """Neither the hub nor the ledger knows the claim."""
     TOO_MANY = "TooMany"
@@ -85,6 +90,8 @@ class Witness:
     """The highest resourceVersion of the hub that the ledger's last lines name."""
     awaited: Collection[str] = ()
     """Claims that were restored and wait to be adopted, by the UIDs that they had; none of `hub_claims`."""
+    backup_ms: Millis | None = None
+    """When the earliest backup was taken that the lease, or a claim on the hub, is from; None if none is."""
 
 
 def fate_of(
@@ -105,7 +112,7 @@ def fate_of(
         return Fate.AWAITED if uid in witness.awaited else Fate.NONE
     if released:
         return Fate.TAKEN_BACK if seen_before else Fate.WAITS
-    is_older = witness.hub_version < witness.newest_version
+    is_older = _is_older(witness, facts)
     if lasting is not None or is_older or (live is not None and _is_rewound(live, facts)):
         return lasting or Fate.HUB_REWOUND
     if not seen_before:
@@ -158,7 +165,7 @@ _ADVICE: Final[Mapping[Fate, str]] = {
     Fate.WAITS: "they are looked at once more",
     Fate.TAKEN_BACK: "they are being taken back",
     Fate.HUB_REWOUND: (
-        "the hub is older than the ledger, as after a restored backup, so nothing is taken back; restore or adopt the "
+        "the hub is older than what the ledger has, as after a restored backup, so nothing is taken back; restore or adopt the "
         "claims, or name them in spec.releaseOrphans"
     ),
     Fate.AWAITED: "they were restored from a backup and wait to be adopted; see `sublet adopt --map`",
@@ -181,6 +188,19 @@ def _has(live: GpuClaim, orphan: Orphan) -> bool:
     return bool(
         nodes & {e.node_uid for e in orphan.entries} or homes_of(live) & {*orphan.namespaces}
     )
+
+
+def _is_older(witness: Witness, facts: Sequence[Fact]) -> bool:
+    """Say whether the hub may not know of what the ledger has of a claim.
+
+    Lines after the backup speak for a restored hub for good: whether it was this hub that they are from, or the one that
+    was lost, shows in no number and in no clock that could be relied on.
+    """
+    newest = max((version_number(f.source_version) for f in facts), default=0)
+    if witness.hub_version < max(witness.newest_version, newest):
+        return True
+    backup_ms = witness.backup_ms
+    return backup_ms is not None and any(f.at_ms > backup_ms - _CLOCKS_APART_MS for f in facts)
 
 
 def _is_rewound(live: GpuClaim, facts: Sequence[Fact]) -> bool:

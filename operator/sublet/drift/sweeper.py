@@ -6,7 +6,7 @@ most one taking back is under way per orphan; what is left to do is found again 
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sublet.api.common import find_condition, is_true
@@ -14,7 +14,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.api.kinds import CLAIMS
-from sublet.api.origin import awaited_uids, former_uid, is_awaited
+from sublet.api.origin import awaited_uids, backup_times, former_uid, is_awaited
 from sublet.api.times import Millis
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, StillThere, Tools
 from sublet.drift.claims import Claims
@@ -88,7 +88,7 @@ class Sweeper:
                 del self._cases[key]
         found: dict[Fate, list[Orphan]] = {}
         if orphans:
-            witness = await self._ask({o.claim_uid for o in orphans})
+            witness = await self._ask({o.claim_uid for o in orphans}, places)
             fates = self._fates(cluster, places, orphans, witness)
             known = {c.metadata.uid for p in places for c in claims.of_lease(p.cluster.lease_uid)}
             released = _released(places)
@@ -129,7 +129,7 @@ class Sweeper:
             case = self._cases.get(key)
             fates[orphan.claim_uid] = fate_of(
                 orphan,
-                witness,
+                _but_for_our_own_lines(witness, case),
                 seen_before=case is not None,
                 released=orphan.claim_uid in released,
                 lasting=case.lasting if case is not None else said,
@@ -147,7 +147,7 @@ class Sweeper:
             if case is not None and case.clearing is None and fate in LASTING:
                 case.lasting = fate
 
-    async def _ask(self, uids: set[ClaimUID]) -> Witness:
+    async def _ask(self, uids: set[ClaimUID], places: Sequence[Place]) -> Witness:
         """Ask the ledger for some claims and the hub live for all; the hub must be the hub.
 
         The ledger first: a line of a claim that changes meanwhile would make the hub look older than it.
@@ -167,6 +167,7 @@ class Sweeper:
             awaited=awaited_uids(listing["items"]),
             facts={uid: [f for f in facts if f.claim_uid == uid] for uid in uids},
             newest_version=max((version_number(f.source_version) for f in newest), default=0),
+            backup_ms=min((*_backups(places), *backup_times(listing["items"])), default=None),
         )
 
     def _start(
@@ -196,7 +197,7 @@ class Sweeper:
         log = log_about(claim_uid=orphan.claim_uid, leases=[p.lease for p in places])
 
         async def guard() -> None:
-            witness = await self._ask({orphan.claim_uid})
+            witness = await self._ask({orphan.claim_uid}, places)
             fate = fate_of(orphan, witness, seen_before=True, released=True)
             if fate is not Fate.TAKEN_BACK:
                 raise Overtaken(f"claim {orphan.claim_uid} is on the hub after all")
@@ -218,6 +219,17 @@ class Sweeper:
 def _released(places: Sequence[Place]) -> set[str]:
     """Return the claims of which a person says that the GPUs are to be taken back."""
     return {uid for p in places for uid in p.lease.spec.release_orphans}
+
+
+def _but_for_our_own_lines(witness: Witness, case: _Case | None) -> Witness:
+    """Return what an orphan is judged by: the lines of its own taking back are later than any backup, and no news."""
+    is_begun = case is not None and case.clearing is not None
+    return replace(witness, backup_ms=None) if is_begun else witness
+
+
+def _backups(places: Sequence[Place]) -> list[Millis]:
+    """Return when the backups were taken that leases are from."""
+    return [origin.backup_time for p in places if (origin := p.lease.status.origin) is not None]
 
 
 def lasting_of(lease: GpuLease) -> Fate | None:

@@ -28,6 +28,8 @@ ORPHAN = Orphan(
     (f"sublet-{GONE}-1",),
 )
 
+BACKUP = Millis(10_000_000)
+
 
 def line(
     type_: EntryType = EntryType.OPEN, *, uid: ClaimUID = GONE, version: str = "100", at_ms: int = 5
@@ -75,6 +77,37 @@ def test_a_hub_that_is_older_is_told_at_first_sight_and_its_later_writes_change_
         ORPHAN, witness(line()), seen_before=True, released=False, lasting=Fate.HUB_REWOUND
     )
     assert caught_up is Fate.HUB_REWOUND
+
+
+def test_a_line_of_the_claims_own_counts_among_the_newest_however_far_back_it_is():
+    assert judged(witness(line(version="999999"))) is Fate.HUB_REWOUND
+
+
+def test_on_a_restored_hub_a_claim_that_was_bound_after_the_backup_stays_held():
+    bound = line(at_ms=BACKUP + 1)
+
+    assert judged(witness(bound, backup_ms=BACKUP)) is Fate.HUB_REWOUND
+    assert judged(witness(bound, backup_ms=BACKUP), before=False) is Fate.HUB_REWOUND
+
+
+def test_a_clock_that_was_ahead_when_the_backup_was_taken_costs_no_claim():
+    assert judged(witness(line(at_ms=BACKUP - 60_000), backup_ms=BACKUP)) is Fate.HUB_REWOUND
+
+
+def test_a_claim_that_ended_after_the_backup_stays_held_too_since_another_binding_may_have_no_line():
+    facts = (line(), line(EntryType.CLOSE, at_ms=BACKUP + 1))
+
+    assert judged(witness(*facts, backup_ms=BACKUP)) is Fate.HUB_REWOUND
+
+
+def test_a_claim_of_which_all_was_said_long_before_the_backup_is_taken_back_on_a_restored_hub_too():
+    assert judged(witness(line(), backup_ms=BACKUP)) is Fate.TAKEN_BACK
+
+
+def test_a_persons_word_counts_on_a_restored_hub_too():
+    seen = witness(line(at_ms=BACKUP + 1), backup_ms=BACKUP)
+
+    assert judged(seen, released=True) is Fate.TAKEN_BACK
 
 
 def test_a_claim_that_nobody_knows_waits_for_a_person():

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from sublet.api.common import Condition, Status
+from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID, TenantUID
 from sublet.api.origin import RESTORED
-from sublet.api.times import Millis
+from sublet.api.times import Millis, format_instant
 from sublet.drift.claims import Claims
 from sublet.drift.lookout import Place
 from sublet.drift.orphans import Entry, Orphan
@@ -238,6 +239,45 @@ async def test_a_hub_that_was_put_back_stays_so_when_its_versions_have_caught_up
 
     assert world.said == "HubRewound"
     assert world.api.calls == []
+
+
+@pytest.mark.parametrize("is_adopted", [True, False])
+async def test_a_claim_that_was_bound_after_the_backup_is_held_where_its_lease_was_restored(
+    is_adopted: bool,
+):
+    world = World(OPEN)
+    west = restored(on_the_wire(WEST, "GpuLease"), "west")
+    west["status"]["origin"]["backupTime"] = format_instant(Millis(NOW - 60_000))
+    west = adopted(west) if is_adopted else west
+    world.place = Place(GpuLease.model_validate(west), world.place.cluster)
+    for _ in range(3):
+        await world.look()
+
+    assert world.said == "HubRewound"
+    assert world.api.calls == []
+
+
+async def test_a_claim_that_was_bound_after_the_backup_is_held_where_another_claim_was_restored():
+    world = World(OPEN)
+    other = adopted(restored(on_the_wire(as_claim(claim("other"), uid=uid_of("other")))))
+    other["status"]["origin"]["backupTime"] = format_instant(Millis(NOW - 60_000))
+    world.items.append(other)
+    for _ in range(3):
+        await world.look()
+
+    assert world.said == "HubRewound"
+    assert world.api.calls == []
+
+
+async def test_on_a_restored_hub_what_was_bound_long_before_the_backup_is_still_taken_back():
+    world = World(replace(OPEN, at_ms=Millis(NOW - 10 * 3_600_000)))
+    west = adopted(restored(on_the_wire(WEST, "GpuLease"), "west"))
+    world.place = Place(GpuLease.model_validate(west), world.place.cluster)
+    for _ in range(4):  # its own lines, which are later than any backup, don't stop a taking back
+        await world.look()
+        await world.end()
+
+    assert world.said == "TakenBack"
 
 
 @pytest.mark.parametrize("reason", ["HubRewound", "TooMany"])
