@@ -181,7 +181,7 @@ async def _adopt_some(world: World, count: int) -> None:
     async with Cluster(endpoint, "the hub") as hub:
         rows, *_ = await adopting.read_map(hub, SYSTEM)
         for row in rows[:count]:
-            await adopting.adopt(hub, row, adopting.Word("ann", row.item.metadata.creation_timestamp or 0), set())  # fmt: skip
+            await adopting.adopt(hub, row, adopting.Word("ann", row.item.metadata.creation_timestamp or 0))  # fmt: skip
 
 
 def _everything_is_bound_as_before(world: World, tmp_path: Path) -> None:

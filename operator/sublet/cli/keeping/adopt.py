@@ -5,13 +5,13 @@ Nothing in a leased cluster is written: an adopted object goes by its old UID, b
 ledger know it. Each object is one compare-and-set on the hub, so it may stop anywhere and be run again.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sublet.api import claim_status
 from sublet.api.common import Condition, Status
-from sublet.api.gpuclaim import ClaimStatus, GpuClaim, Release
+from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.gpulease import GpuLease, LeaseStatus
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, LEASES, TENANTS
@@ -51,11 +51,11 @@ async def read_map(
     return make_map(found, seen, terms), found, seen
 
 
-async def adopt(hub: Cluster, row: Row, word: Word, billed: Collection[str]) -> None:
-    """Adopt one object; `billed`: the claims whose meter the ledger still has running."""
+async def adopt(hub: Cluster, row: Row, word: Word) -> None:
+    """Adopt one object."""
     meta = row.item.metadata
     path = f"{row.kind.path(meta.namespace, meta.name)}/status"
-    status = adopted_status(row, word, is_billed=row.old in billed).model_dump(**_DUMP)
+    status = adopted_status(row, word).model_dump(**_DUMP)
     try:
         await hub.patch(
             path,
@@ -71,7 +71,7 @@ async def adopt(hub: Cluster, row: Row, word: Word, billed: Collection[str]) -> 
         ) from error
 
 
-def adopted_status(row: Row, word: Word, *, is_billed: bool) -> Any:
+def adopted_status(row: Row, word: Word) -> Any:
     """Return the whole status with which an object goes on."""
     item: Item = row.item
     origin = item.status.origin
@@ -89,7 +89,7 @@ def adopted_status(row: Row, word: Word, *, is_billed: bool) -> Any:
         status = caught_up(status, row.term.outages, row.term.downtimes)
     claim = item.model_copy(update={"status": status})
     if row.verdict is Verdict.END:
-        return _ended(claim, word.at_ms, row.release_ms, is_billed=is_billed)
+        return _ended(claim, word.at_ms, row.release_ms, row.term)
     if status.access is None:
         return status
     # no Secret is in a backup: the operator writes the tenant's anew at once
@@ -99,16 +99,17 @@ def adopted_status(row: Row, word: Word, *, is_billed: bool) -> Any:
 
 
 def _ended(
-    claim: GpuClaim, now_ms: Millis, release_ms: Millis | None, *, is_billed: bool
+    claim: GpuClaim, now_ms: Millis, release_ms: Millis | None, term: Term | None
 ) -> ClaimStatus:
     """Return the status of a claim that was released after the backup.
 
     If the ledger has its end, nothing of it may be written again; a release that had begun goes on from `release_ms`.
     Else its meter stops where it was last known to be bound, when the backup was taken, and the operator releases what
-    there may be left.
+    there may be left: a ledger that has no line of the reservation is older than it, and gets them all.
     """
     allocation, origin = claim.status.allocation, claim.status.origin
-    if (is_billed or release_ms is not None) and allocation is not None and origin is not None:
+    goes_on = release_ms is not None or _lacks_end(allocation, term)
+    if goes_on and allocation is not None and origin is not None:
         known = Millis(max(origin.backup_time, allocation.bound_time or origin.backup_time))
         at_ms = release_ms if release_ms is not None else known
         release = Release(
@@ -132,6 +133,13 @@ def _ended(
         },
         update={"allocation": None, "access": None, "move": None, "leaving": ()},
     )
+
+
+def _lacks_end(allocation: Allocation | None, term: Term | None) -> bool:
+    """Say whether a reservation was billed and the ledger, of which `term` is the last, hasn't its end."""
+    if allocation is None or allocation.bound_time is None:
+        return False
+    return term is None or term.end_ms is None or term.sequence < allocation.sequence
 
 
 def _conditions(before: tuple[Condition, ...], now_ms: Millis) -> tuple[Condition, ...]:

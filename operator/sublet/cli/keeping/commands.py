@@ -1,7 +1,6 @@
 """What the three commands do, one after the other, and what they print."""
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +112,7 @@ def adopt(place: Place, yes: str | None, *, show_map: bool) -> None:
             if yes is None:
                 _show(rows, found, seen)
                 return
-            await _adopt(hub, rows, yes, {u for u, t in terms.items() if t.end_ms is None})
+            await _adopt(hub, rows, yes)
 
     run(work, what="adoption")
 
@@ -129,7 +128,7 @@ def _show(rows: list[Row], found: Hub, seen: dict[str, Possession]) -> None:
         print(f"\nIf this is right:\n  sublet adopt --yes {digest_of(rows)}")
 
 
-async def _adopt(hub: Cluster, rows: list[Row], yes: str, billed: Collection[str]) -> None:
+async def _adopt(hub: Cluster, rows: list[Row], yes: str) -> None:
     if unfinished := [r.key for r in rows if r.verdict is Verdict.UNFINISHED]:
         raise Problem(
             f"{unfinished[0]} wasn't restored completely; run `sublet restore` again (delete it if no backup has it)"
@@ -141,7 +140,7 @@ async def _adopt(hub: Cluster, rows: list[Row], yes: str, billed: Collection[str
     word = adopting.Word(await own_name(hub), SystemClock().now_ms())
     todo = [r for r in rows if r.verdict in (Verdict.ADOPT, Verdict.END)]
     for row in todo:
-        await adopting.adopt(hub, row, word, billed)
+        await adopting.adopt(hub, row, word)
         print(f"{row.kind.name} {row.key} goes by {row.old}")
     waiting = sum(r.verdict in (Verdict.WAIT, Verdict.DIFFERS) for r in rows)
     left = f"; {waiting} stay held, see `sublet adopt --map`" if waiting else ""

@@ -48,9 +48,12 @@ def held(original: GpuClaim = BOUND, **_: Any) -> GpuClaim:
     return parsed(restored(on_the_wire(original)))
 
 
-def row(books: Any, found: GpuClaim | None = None, **possession: Any) -> Row:
+def row(
+    books: Any, found: GpuClaim | None = None, term: Term | None = None, **possession: Any
+) -> Row:
     seen = {LEASE_UID: Possession(books, NAMES, **possession)}
-    (only,) = make_map(Hub(claims=[found or held()]), seen)
+    terms = {OLD: term} if term is not None else None
+    (only,) = make_map(Hub(claims=[found or held()]), seen, terms)
     return only
 
 
@@ -208,9 +211,9 @@ def test_what_nodes_hold_for_claims_that_nobody_knows_is_named():
     assert list(strangers(Hub(claims=[done]), {LEASE_UID: Possession(FULL, NAMES)})) == []
 
 
-def goes_on(found: Row, *, is_billed: bool = False) -> GpuClaim:
+def goes_on(found: Row) -> GpuClaim:
     """The claim as the operator reads it after its adoption."""
-    status = adopted_status(found, WORD, is_billed=is_billed)
+    status = adopted_status(found, WORD)
     body = on_the_wire(found.item)
     body["status"] = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     return parsed(body)
@@ -298,19 +301,40 @@ def test_a_lease_whose_cluster_answers_is_silent_at_most_from_its_adoption_on(an
     seen = Possession(FULL, NAMES) if answers else Possession(unseen="no answer")
     (made,) = make_map(Hub(leases=[GpuLease.model_validate(body)]), {LEASE_UID: seen})
 
-    status = adopted_status(made, WORD, is_billed=False)
+    status = adopted_status(made, WORD)
     assert status.last_seen_time == (LATER if answers else NOW - 3_600_000)
 
 
-def test_a_claim_that_ended_meanwhile_writes_no_line_twice():
-    after = goes_on(row({}))
+def again(sequence: int) -> GpuClaim:
+    """The claim, bound by its reservation of that number."""
+    allocation = BOUND.status.allocation
+    assert allocation is not None
+    update = {"allocation": allocation.model_copy(update={"sequence": sequence})}
+    return held(BOUND.model_copy(update={"status": BOUND.status.model_copy(update=update)}))
+
+
+@pytest.mark.parametrize("term", [Term(1, LATER), Term(2, LATER)], ids=["the same", "a later one"])
+def test_a_claim_whose_end_the_ledger_has_writes_no_line_twice(term: Term):
+    after = goes_on(row({}, term=term))
 
     assert facts_of(after) == []
     assert is_true(after.status.conditions, "Ended")
 
 
-def test_a_claim_whose_end_the_ledger_lacks_is_billed_to_the_backups_instant():
-    after = goes_on(row({}), is_billed=True)
+@pytest.mark.parametrize(
+    ("sequence", "term"),
+    [(1, Term(1, None)), (1, None), (2, Term(1, LATER)), (2, Term(1, None))],
+    ids=[
+        "it has it running",
+        "it doesn't have it",
+        "it has the end of an earlier one",
+        "it has an earlier one running",
+    ],
+)
+def test_a_claim_whose_end_the_ledger_lacks_is_billed_to_the_backups_instant(
+    sequence: int, term: Term | None
+):
+    after = goes_on(row({}, again(sequence), term=term))
 
     assert after.status.release.release_time == NOW
     assert after.status.release.cause is ReleaseCause.DELETED
