@@ -48,16 +48,17 @@ _REQUESTED_BY: Final = "sublet.dev/requested-by"
 def allocation_for(claim: GpuClaim, decision: Reserve) -> Allocation:
     """Return a decided reservation as the claim's status says it.
 
-    One that gives a promise nodes, or other leases, keeps the promise's tags and approver: the ledger may have lines that
-    carry them.
+    One that gives a promise nodes, or other leases, keeps the promise's tags, approver and asker: the ledger may have lines
+    and terms that carry them, and whoever restored the claim since is stamped on it as its asker.
     """
     held, meta = claim.status.allocation, claim.metadata
     promise = held if is_true(claim.status.conditions, "Reserved") else None
+    asker = meta.annotations.get(_REQUESTED_BY, "")[:1024]
     return Allocation(
         sequence=decision.sequence,
         tenant=decision.tenant,
         tenant_uid=decision.tenant_uid,
-        requested_by=meta.annotations.get(_REQUESTED_BY, "")[:1024],
+        requested_by=promise.requested_by if promise is not None else asker,
         approved_by=promise.approved_by if promise is not None else approver(claim)[:1024],
         price_per_gpu_hour=decision.price_per_gpu_hour,
         currency=decision.currency,

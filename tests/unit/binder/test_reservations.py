@@ -57,3 +57,15 @@ def test_an_approval_that_was_taken_back_stays_with_what_was_promised_on_it():
     meta = each.metadata.model_copy(update={"annotations": {}})
 
     assert allocation_for(each.model_copy(update={"metadata": meta}), decision).approved_by == "ann"
+
+
+def test_a_promise_that_was_restored_keeps_who_asked_for_it_and_the_text_that_the_ledger_has_of_it():
+    each, decision = promised({}, **{"sublet.dev/requested-by": "bob"})
+    written = {f.id: f.content for f in facts_of(each) if f.kind is EntryKind.TERMS}
+    assert written
+    meta = each.metadata.model_copy(update={"annotations": {"sublet.dev/requested-by": "ann"}})
+    by_ann = each.model_copy(update={"metadata": meta})
+
+    again = facts_of(changed(by_ann, allocation_for(by_ann, decision)))
+
+    assert {f.id: f.content for f in again if f.id in written} == written
