@@ -17,6 +17,7 @@ from sublet.api.common import (
     Product,
     Seconds,
 )
+from sublet.api.origin import Origin, Restorable
 from sublet.api.schema import ApiModel, Rule, StatusModel, list_map, list_set, rules
 
 
@@ -141,9 +142,11 @@ class ClassStatus(StatusModel):
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
     """Ready: the class can be claimed. InUse: live claims hold it against deletion."""
+    origin: Origin | None = None
+    """Who it was, if it was restored from a backup: claims whose prices float follow it by that UID."""
 
 
-class GpuClass(ApiModel):
+class GpuClass(Restorable):
     """One retail offer: which GPU products it stands for and what they cost."""
 
     metadata: ObjectMeta

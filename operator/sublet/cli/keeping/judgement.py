@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
+from sublet.api.gpuclass import Pricing
 from sublet.api.kinds import CLASSES
 from sublet.api.origin import ADOPTED, RESTORED, is_awaited
 
@@ -49,23 +50,30 @@ def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
     """Return what is to be done about one object of a backup that was taken at that instant (RFC 3339)."""
     if live is not None and live["metadata"]["uid"] == saved["metadata"]["uid"]:
         return _same(saved, live, taken)
-    if saved["kind"] != CLASSES.name and is_awaited(saved) and not saved.get("status"):
+    if is_awaited(saved) and not saved.get("status"):
         return Step.BARE
     return Step.CREATE if live is None else _namesake(saved, live, taken)
 
 
 def _namesake(saved: Obj, live: Obj, taken: str) -> Step:
-    if saved["kind"] == CLASSES.name:  # known by name alone, and nothing of it is worth a status
-        return Step.KEEP if live.get("spec") == saved.get("spec") else Step.OTHER
     was = (live["metadata"].get("annotations") or {}).get(RESTORED)
+    is_new = not live.get("status")  # what has one is planned, whatever its mark says
+    if is_new and was == identity(saved):
+        return Step.FINISH
+    if saved["kind"] == CLASSES.name:
+        return Step.KEEP if _serves_as(saved, live) else Step.OTHER
     origin = (live.get("status") or {}).get("origin") or {}
     if origin and identity(live) == identity(saved):
         is_held = "adoptedTime" not in origin
         return Step.REFRESH if is_held and origin["backupTime"] < taken else Step.KEEP
-    if origin:
-        return Step.OTHER
-    is_new = not live.get("status")  # what has one is planned, whatever its mark says
-    return Step.FINISH if is_new and was == identity(saved) else Step.OTHER
+    return Step.OTHER
+
+
+def _serves_as(saved: Obj, live: Obj) -> bool:
+    """Say whether a class is as good as the saved one: claims name it, and only those whose prices float know its UID."""
+    floats = (saved.get("spec") or {}).get("pricing") == Pricing.FLOATING
+    is_known = identity(live) == identity(saved)
+    return live.get("spec") == saved.get("spec") and (is_known or not floats)
 
 
 def _same(saved: Obj, live: Obj, taken: str) -> Step:

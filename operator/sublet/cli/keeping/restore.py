@@ -1,7 +1,7 @@
 """`sublet restore FILE`: makes what a backup holds again on the hub, and nothing twice.
 
 Each object gets a mark at its creation by which the operator holds it: a status can't be given with it, and a claim
-without one would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt` goes on from there. An object that is there in an older
+without one would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt` goes on from there; a class goes by its old UID at once. An object that is there in an older
 state is held in the same way: the ledger and the nodes may know more than the backup.
 Every step may be repeated; what was begun is finished by running it again.
 """
@@ -98,7 +98,7 @@ async def restore(hub: Cluster, archive: Archive, orders: list[Order], *, agreed
 
 async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
     saved, path = order.saved, _path(order.saved)
-    is_class = saved["kind"] == CLASSES.name
+    is_class = saved["kind"] == CLASSES.name  # it holds nothing: it never waits to be adopted
     try:
         live = order.live
         if order.step in (Step.UPDATE, Step.BEHIND) and live is not None and not is_class:
@@ -107,11 +107,13 @@ async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
             if order.step is Step.BEHIND:
                 return
         if live is None:
-            live = await hub.create(path.rpartition("/")[0], _newborn(saved, marked=not is_class))
+            live = await hub.create(path.rpartition("/")[0], _newborn(saved))
         elif (spec := _spec_of(saved, live)) != live.get("spec"):  # from an older backup
             live = await hub.replace(path, {**live, "spec": spec})
         if not is_class:
             await _put_status(hub, path, live, restored_status(saved, taken_ms))
+        elif identity(live) != identity(saved):
+            await _put_status(hub, path, live, class_status(saved, taken_ms, live))
     except Conflict as error:
         raise Problem(
             f"{saved['kind']} {key_of(saved)} changed meanwhile; run it again ({error.message})"
@@ -139,12 +141,24 @@ def restored_status(saved: Body, taken_ms: Millis, of: Body | None = None) -> Bo
     return {**status, "origin": origin, "conditions": [*others, condition]}
 
 
-def _newborn(saved: Body, *, marked: bool) -> Body:
+def class_status(saved: Body, taken_ms: Millis, live: Body) -> Body:
+    """Return the status with which a class goes by the UID that it had, from when the hub has it on.
+
+    Claims whose prices float follow it by that UID; nothing in a leased cluster tells more of it, so nothing is waited for.
+    """
+    origin = {
+        "uid": identity(saved),
+        "backupTime": format_instant(taken_ms),
+        "adoptedTime": live["metadata"]["creationTimestamp"],
+    }
+    return {**(saved.get("status") or {}), "origin": origin}
+
+
+def _newborn(saved: Body) -> Body:
     """Return an object as it is made again; who asked for it is stamped by admission, which won't take our word."""
     meta = saved["metadata"]
     annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != _REQUESTED_BY}
-    if marked:
-        annotations[RESTORED] = identity(saved)
+    annotations[RESTORED] = identity(saved)
     kept = {k: meta[k] for k in ("name", "namespace", "labels", "finalizers") if k in meta}
     return {
         "apiVersion": saved["apiVersion"],

@@ -93,6 +93,23 @@ def test_a_class_is_known_by_its_name():
     assert judge(mine, dearer, TAKEN) is Step.OTHER
 
 
+FLOATS = on_the_wire(as_class(gpu_class(pricing="Floating")), "GpuClass")
+NEWBORN = {k: v for k, v in restored(FLOATS).items() if k != "status"}
+
+
+@pytest.mark.parametrize(
+    ("live", "step"),
+    [
+        (adopted(restored(FLOATS)), Step.KEEP),
+        (NEWBORN, Step.FINISH),
+        (on_the_wire(as_class(gpu_class(pricing="Floating"), uid=uid_of("x")), "GpuClass"), Step.OTHER),
+    ],
+    ids=["it goes by the old uid", "a restore broke off", "another one"],
+)  # fmt: skip
+def test_a_class_whose_prices_are_followed_is_known_by_its_uid_as_well(live, step: Step):
+    assert judge(FLOATS, live, TAKEN) is step
+
+
 def test_whoever_was_restored_before_stays_who_it_was_first():
     again = adopted(restored(BOUND))
 

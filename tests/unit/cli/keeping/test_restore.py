@@ -12,7 +12,7 @@ from sublet.cli.keeping.possession import Possession
 from sublet.cli.keeping.restore import Order, _newborn, _spec_of, look, restore
 from sublet.cli.problems import Problem
 from sublet.hub.state import HubState
-from tests.builders.api import NOW, as_claim
+from tests.builders.api import NOW, as_claim, as_class, gpu_class, uid_of
 from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire, parsed, restored
 
@@ -25,7 +25,7 @@ def saved(**spec: Any) -> dict[str, Any]:
 
 
 def test_a_persons_word_for_the_old_object_is_not_said_of_the_new_one():
-    made = _newborn(saved(**WORD), marked=True)
+    made = _newborn(saved(**WORD))
 
     assert "forceRelease" not in made["spec"]
     assert made["spec"]["className"] == saved()["spec"]["className"]
@@ -48,6 +48,15 @@ class Hub:
         assert self.live is not None
         return self.live
 
+    async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.written.append((path.rsplit("/", 1)[1], body))
+        new = {
+            "uid": uid_of("new"),
+            "resourceVersion": "50",
+            "creationTimestamp": "2026-11-23T10:00:00Z",
+        }
+        return {**body, "metadata": {**body["metadata"], **new}}
+
     async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.written.append((path.rsplit("/", 1)[1], body))
         return {**body, "metadata": {**body["metadata"], "resourceVersion": "51"}}
@@ -64,6 +73,37 @@ async def test_a_newer_backup_brings_the_contract_too_and_not_the_status_alone(s
     (_, first), (last, status) = hub.written
     assert first["spec"]["tags"] == {"from": "newer"}
     assert (last, status["metadata"]["resourceVersion"]) == ("status", "51")
+
+
+async def restored_class() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Make a class again on an empty hub; return it as it was, and what the hub shows after each write."""
+    hub: Any = Hub()
+    floats = on_the_wire(as_class(gpu_class(pricing="Floating")), "GpuClass")
+    archive = Archive("hub", Millis(NOW), None, (), (floats,))
+    await restore(hub, archive, [Order(floats, None, Step.CREATE)], agreed=False)
+    (_, made), (_, status) = hub.written
+    new = {"uid": uid_of("new"), "resourceVersion": "50"}
+    newborn = {**made, "metadata": {**made["metadata"], **new}}
+    meta = {**newborn["metadata"], "resourceVersion": "51"}
+    return floats, [newborn, {**newborn, "metadata": meta, "status": status["status"]}]
+
+
+async def test_a_class_goes_by_its_old_uid_at_once_so_that_claims_go_on_following_its_prices():
+    saved, shown = await restored_class()
+
+    state = HubState(lambda: None)
+    for body in shown:
+        state.classes.take(body)
+    (found,) = state.classes.all()
+    assert (found.metadata.uid, found.metadata.own_uid) == (saved["metadata"]["uid"], uid_of("new"))
+
+
+async def test_a_class_is_offered_to_nobody_before_it_goes_by_its_old_uid():
+    _, (newborn, _) = await restored_class()
+
+    state = HubState(lambda: None)
+    state.classes.take(newborn)
+    assert state.classes.all() == ()
 
 
 def rewound() -> tuple[dict[str, Any], dict[str, Any]]:
