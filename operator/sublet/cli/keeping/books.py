@@ -12,6 +12,7 @@ from sublet.cli.admin import fetch, forwarded
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Position
 from sublet.cli.keeping.mapping import Term
+from sublet.cli.problems import Problem
 
 _POSITION: Final = "/admin/v1/ledger/position"
 _OPEN: Final = "/admin/v1/ledger/open"
@@ -50,7 +51,10 @@ async def last_terms(base: str) -> dict[str, Term]:
 
 
 async def compare(base: str, then: Position) -> str:
-    """Say in one line how the ledger stands to its position in a backup."""
+    """Say in one line how the ledger stands to its position in a backup; Problem if it is another one.
+
+    By another one's lines it would be judged which claims ended, and their bills would go on in it.
+    """
     answer = await fetch(base, _POSITION, {"seq": str(then.entries)})
     now = int(answer["entries"])
     if now < then.entries:
@@ -59,5 +63,8 @@ async def compare(base: str, then: Position) -> str:
             "claims that are adopted call for"
         )
     if then.entries and answer["hash"] != then.head:
-        return f"the ledger is another one: line {then.entries} isn't the backup's; stop, and look for the right one"
+        raise Problem(
+            f"the ledger is another one: line {then.entries} isn't the backup's, so nothing was written; look for the right one "
+            "(--admin, or the operator's database), or give --without-ledger if it is lost"
+        )
     return f"the ledger goes on from the backup: {how_many(now, 'line')}, {now - then.entries} of them since"
