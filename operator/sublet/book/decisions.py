@@ -1,6 +1,6 @@
 """The output of one planning pass. Each decision names its claim by UID and can be carried out alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sublet.api.cancellation import CancellationTerms, GivenUp
@@ -151,7 +151,14 @@ class Silence:
     message: str
     """Empty: all answer again."""
     outages: tuple[Outage, ...]
-    """All disputed times of the claim from now on."""
+    """All disputed times of the claim from now on, once the lines of those that it has are in the ledger."""
+    unsettled: tuple[Outage, ...]
+    """The same until then: nothing is dropped."""
+
+    @property
+    def lossless(self) -> "Silence":
+        """Return what may be told while the ledger may lack lines."""
+        return replace(self, outages=self.unsettled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +167,14 @@ class Fail:
 
     claim_uid: ClaimUID
     downtimes: tuple[Downtime, ...]
-    """All downtimes of the claim from now on."""
+    """All downtimes of the claim from now on, once the lines of those that it has are in the ledger."""
+    unsettled: tuple[Downtime, ...]
+    """The same until then: nothing is dropped."""
+
+    @property
+    def lossless(self) -> "Fail":
+        """Return what may be told while the ledger may lack lines."""
+        return replace(self, downtimes=self.unsettled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Of a node that several claims share it isn't known whose GPUs are missing: a cla
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from sublet.api.common import is_true
@@ -18,6 +19,7 @@ from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis
 from sublet.book.decisions import Fail
 from sublet.book.inventory import LeaseInventory, Reach
+from sublet.book.room import fitted
 
 _GRAVEST: Mapping[DowntimeCause, int] = {cause: rank for rank, cause in enumerate(DowntimeCause)}
 
@@ -42,9 +44,9 @@ def downtimes(
         allocation = claim.status.allocation
         if allocation is None or claim.metadata.uid in decided or not _is_billed(claim):
             continue
-        found = _now(claim, allocation, known, now_ms)
+        found, unsettled = _now(claim, allocation, known, now_ms)
         if found != claim.status.downtimes:
-            yield Fail(ClaimUID(claim.metadata.uid), found)
+            yield Fail(ClaimUID(claim.metadata.uid), found, unsettled)
 
 
 def _answering(
@@ -66,8 +68,8 @@ def _is_billed(claim: GpuClaim) -> bool:
 
 def _now(
     claim: GpuClaim, allocation: Allocation, known: Mapping[str, LeaseInventory], now_ms: Millis
-) -> tuple[Downtime, ...]:
-    """Return the claim's downtimes: what is over closed, what began opened."""
+) -> tuple[tuple[Downtime, ...], tuple[Downtime, ...]]:
+    """Return the claim's downtimes, what is over closed, what began opened; and those while its lines aren't written."""
     lacks = {
         uid: _lack(allocation, uid, known[uid]) for uid in allocation.lease_uids & known.keys()
     }
@@ -99,10 +101,8 @@ def _now(
                     from_time=max(begun),
                 )
             )
-    # one that lasts stays: without it nobody would close its line in the ledger
-    over = [i for i, each in enumerate(found) if not _is_open(each, allocation)]
-    dropped = set(over[: max(0, len(found) - MOST_DOWNTIMES)])
-    return tuple(each for i, each in enumerate(found) if i not in dropped)
+    is_open = partial(_is_open, allocation=allocation)
+    return fitted(claim.status.downtimes, found, is_open, MOST_DOWNTIMES)
 
 
 def _is_open(each: Downtime, allocation: Allocation) -> bool:

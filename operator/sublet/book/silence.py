@@ -6,6 +6,7 @@ done, ever. The time in between is disputed: `status.outages`, from which the le
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from sublet.api.common import Status, find_condition, is_true
@@ -15,6 +16,7 @@ from sublet.api.ids import ClaimUID
 from sublet.api.outage import MOST_OUTAGES, Outage
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Silence
+from sublet.book.room import fitted
 
 TOLD_AFTER_MS: Final = 60_000
 ALARM_AFTER_MS: Final = 3_600_000
@@ -45,10 +47,10 @@ def silences(
             continue  # of a lease that isn't there nobody knows whether its cluster answers
         else:
             reason, message = ANSWERS, ""
-        outages = _outages(claim, allocation, silent, there, now_ms)
+        outages, unsettled = _outages(claim, allocation, silent, there, now_ms)
         known = said is not None and (said.reason, said.message) == (reason, message)
         if not known or outages != claim.status.outages:
-            yield Silence(ClaimUID(claim.metadata.uid), reason, message, outages)
+            yield Silence(ClaimUID(claim.metadata.uid), reason, message, outages, unsettled)
 
 
 def silence_dues(holders: Iterable[GpuClaim], leases: Iterable[GpuLease]) -> Iterator[Millis]:
@@ -126,8 +128,11 @@ def _outages(
     silent: Mapping[str, tuple[str, Millis]],
     there: set[str],
     now_ms: Millis,
-) -> tuple[Outage, ...]:
-    """Return the claim's outages: those that are over closed, those that began opened; `there`: leases that can be judged."""
+) -> tuple[tuple[Outage, ...], tuple[Outage, ...]]:
+    """Return the claim's outages, those that are over closed, those that began opened; and those while its lines aren't written.
+
+    `there`: leases that can be judged.
+    """
     found: list[Outage] = []
     is_open: set[str] = set()
     free: dict[str, Millis] = {}  # lease UID -> from when on no outage of it is listed
@@ -153,7 +158,6 @@ def _outages(
                 from_time=max(at for at in begun if at is not None),
             )
         )
-    # one that lasts stays: without it nobody would close its line in the ledger
-    closed = [i for i, each in enumerate(found) if not _is_open(each, allocation)]
-    dropped = set(closed[: max(0, len(found) - MOST_OUTAGES)])
-    return tuple(each for i, each in enumerate(found) if i not in dropped)
+    return fitted(
+        claim.status.outages, found, partial(_is_open, allocation=allocation), MOST_OUTAGES
+    )

@@ -16,7 +16,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
 from sublet.api.times import Millis
 from sublet.binder.binder import Binder
-from sublet.book.decisions import CutOver, Decision, Extend, Plan, Reserve, Take
+from sublet.book.decisions import CutOver, Decision, Extend, Fail, Plan, Reserve, Silence, Take
 from sublet.book.holdings import holds
 from sublet.book.options import next_lapse_ms
 from sublet.book.view import View
@@ -225,7 +225,7 @@ class Loop:
                 self._put_off(decision)
                 continue
             if isinstance(decision, Saying):
-                sayings.append((claim, decision))
+                sayings.append((claim, self._told_now(claim, decision)))
             elif isinstance(decision, Reserve):
                 if self._binder.reserve(claim, decision):
                     self._assumed[decision.claim_uid] = assume(claim, decision)
@@ -238,6 +238,12 @@ class Loop:
             elif self._binder.relocate(claim, decision):
                 self._assumed[decision.claim_uid] = assume_move(claim, decision)
         return sayings
+
+    def _told_now(self, claim: GpuClaim, saying: Saying) -> Saying:
+        """Return what a claim is told in this pass: it forgets no time of which the ledger may lack a line."""
+        if isinstance(saying, Silence | Fail) and not self._meter.is_settled(claim):
+            return saying.lossless
+        return saying
 
     def _of_drift(self, made: Plan) -> list[tuple[GpuClaim, Saying]]:
         """Return what claims are told of drift, where the book has nothing to say and nothing is under way."""

@@ -179,18 +179,58 @@ def test_what_a_move_left_is_ended_there_and_the_new_nodes_work():
     assert move_status.left_behind(moved, 1).downtimes == ()
 
 
-def test_of_many_the_oldest_that_is_over_goes_and_never_one_that_lasts():
-    train = history((DOWN, 5))
-    (lasting,) = train.status.downtimes
+def full(*entries: Downtime, claim):
+    """Return a claim whose list is full: these entries, then old ones of another lease that are over."""
+    (like, *_) = claim.status.downtimes
     over = [
-        Downtime(
-            **{**lasting.model_dump(), "lease_uid": "x", "from_time": at, "until_time": at + 1}
-        )
-        for at in range(MOST_DOWNTIMES)
+        Downtime(**{**like.model_dump(), "lease_uid": "x", "from_time": at, "until_time": at + 1})
+        for at in range(MOST_DOWNTIMES - len(entries))
     ]
-    full = train.status.model_copy(update={"downtimes": (lasting, *over)})
-    train = train.model_copy(update={"status": full})
+    status = claim.status.model_copy(update={"downtimes": (*entries, *over)})
+    return claim.model_copy(update={"status": status})
 
-    worse = history((wounded(WEST, shows=1), 9), claim=train).status.downtimes
-    assert len(worse) == MOST_DOWNTIMES
-    assert [x.until_time for x in worse if x.lease_uid != "x"] == [None]
+
+def failure(claim, pair, ms: int) -> Fail:
+    each, found = pair
+    seen = view([claim], [pair])
+    seen = replace(
+        seen, leases=(each,), inventories={each.metadata.uid: found}, now_ms=Millis(NOW + ms)
+    )
+    (decision,) = (d for d in plan(seen).decisions if isinstance(d, Fail))
+    return decision
+
+
+def test_of_many_the_oldest_that_is_over_goes():
+    train = history((DOWN, 5))
+    train = full(*train.status.downtimes, claim=train)
+
+    said = failure(train, wounded(WEST, shows=1), 9)
+
+    (_, oldest, *others) = train.status.downtimes
+    assert len(said.downtimes) == MOST_DOWNTIMES
+    assert (oldest in said.downtimes, said.downtimes[1:-1]) == (False, tuple(others))
+
+
+def test_one_that_ends_only_now_stays_as_the_ledger_has_no_end_of_it_yet():
+    train = history((DOWN, 5))
+    train = full(*train.status.downtimes, claim=train)
+
+    said = failure(train, wounded(WEST, shows=1), 9)
+
+    assert [x.until_time for x in said.downtimes if x.lease_uid != "x"] == [NOW + 9, None]
+
+
+def test_until_the_ledger_has_all_lines_what_is_over_is_closed_and_nothing_goes():
+    train = history((DOWN, 5))
+    train = full(*train.status.downtimes, claim=train)
+
+    said = failure(train, wounded(WEST, shows=1), 9)
+
+    (ended, *others) = said.unsettled
+    assert (ended.until_time, tuple(others)) == (NOW + 9, train.status.downtimes[1:])
+
+
+def test_where_there_is_room_nothing_waits_for_the_ledger():
+    said = failure(history((DOWN, 5)), wounded(WEST, shows=1), 9)
+
+    assert said.unsettled == said.downtimes

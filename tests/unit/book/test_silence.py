@@ -161,18 +161,35 @@ def test_a_silence_that_ended_by_a_clock_set_back_shares_no_line_with_the_next()
     assert disputed_of(train) == [("open", 0), ("close", 0), ("open", 1)]
 
 
-def test_of_many_outages_the_oldest_that_is_over_goes_and_never_one_that_lasts():
-    west = leased("west")
-    seen = at_(view([running(west)], [silent(west)]), MINUTE)
+def full_of_outages():
+    """Return a view in which west is silent again, and its claim's list is full: one that lasts, and old ones."""
+    west, east = leased("west"), leased("east")
+    train = running(west)
+    seen = at_(view([train], [silent(west)]), MINUTE)
     (train,) = after(seen, plan(seen)).claims
-    (lasting,) = train.status.outages
+    (like,) = train.status.outages
+    lasting = like.model_copy(update={"lease_uid": east[0].metadata.uid})
     over = [
-        lasting.model_copy(update={"lease_uid": "other", "from_time": at, "until_time": at + 1})
-        for at in range(NOW, NOW + MOST_OUTAGES)
+        like.model_copy(update={"from_time": NOW - at, "until_time": NOW - at + 1})
+        for at in range(MOST_OUTAGES, 1, -1)
     ]
     status = train.status.model_copy(update={"outages": (lasting, *over)})
-    train = train.model_copy(update={"status": status})
+    return replace(seen, claims=(train.model_copy(update={"status": status}),))
 
-    (said,) = told(replace(at_(seen, HOUR), claims=(train,)))
 
-    assert said.outages == (lasting, *over[1:])
+def test_of_many_outages_the_oldest_that_is_over_goes_and_never_one_that_lasts():
+    seen = full_of_outages()
+    (lasting, _, *others) = seen.claims[0].status.outages
+
+    (said,) = told(seen)
+
+    assert said.outages[:-1] == (lasting, *others)
+    assert said.outages[-1].until_time is None
+
+
+def test_until_the_ledger_has_all_lines_no_outage_goes():
+    seen = full_of_outages()
+
+    (said,) = told(seen)
+
+    assert said.unsettled == seen.claims[0].status.outages

@@ -1,15 +1,17 @@
 """What the loop does when it may not write, and what it leaves alone when it may."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from sublet.api.downtime import MOST_DOWNTIMES, Downtime, DowntimeCause
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
-from sublet.book.decisions import Plan, Reserve
-from sublet.book.inventory import LeaseInventory
+from sublet.book.decisions import Fail, Plan, Reserve
+from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.book.view import View
 from sublet.fleet.credential import Credential
 from sublet.fleet.registry import Fleet
@@ -18,7 +20,7 @@ from sublet.hub.batcher import Batcher
 from sublet.hub.loop import Loop
 from sublet.hub.state import HubState
 from tests.builders.api import NOW, as_claim, as_class, as_lease, as_tenant, claim
-from tests.builders.fleet import inventory, nodes
+from tests.builders.fleet import bound, held, inventory, nodes
 from tests.harness.fake_api import SteppedClock
 
 
@@ -72,6 +74,8 @@ class Recording:
         self.said: list[tuple[str, str]] = []
         self.tells = True
         self.settled = True
+        self.is_written = True
+        self.downtimes: list[tuple[Downtime, ...]] = []
 
     @property
     def news(self) -> "Recording":
@@ -100,7 +104,7 @@ class Recording:
         return False
 
     def is_settled(self, _: Any) -> bool:
-        return True
+        return self.is_written
 
     def record(self, _: View, __: Plan, *, is_full: bool) -> None:
         self.full.append(is_full)
@@ -108,6 +112,8 @@ class Recording:
     async def tell(self, sayings: Any) -> bool:
         if self.tells:
             self.said += [(c.metadata.name, type(saying).__name__) for c, saying in sayings]
+            failed = [saying for _, saying in sayings if isinstance(saying, Fail)]
+            self.downtimes += [saying.downtimes for saying in failed]
         return self.tells
 
     async def acknowledge(self, _: Any) -> None: ...
@@ -119,12 +125,13 @@ class OneLease(Fleet):
     """A fleet of one lease that is there."""
 
     reads = False
+    nodes: Sequence[NodeState] = ()
 
     def is_being_read(self) -> bool:
         return self.reads
 
     def inventories(self) -> Mapping[LeaseUID, LeaseInventory]:
-        return {LeaseUID(WEST.metadata.uid): inventory(WEST, NODES)}
+        return {LeaseUID(WEST.metadata.uid): inventory(WEST, self.nodes or NODES)}
 
     async def engage(self, lease: GpuLease, credential: Credential) -> None: ...
 
@@ -274,3 +281,36 @@ async def test_a_claim_that_work_is_under_way_for_is_told_when_it_ends():
     loop.idle(ClaimUID(waits.metadata.uid))
     await loop.look()
     assert told.said == [("a", "Refuse")]
+
+
+def with_full_list() -> GpuClaim:
+    """Return a bound claim with as many downtimes as its status has room for, all of them over."""
+    stands = bound(held(as_claim(claim("a")), WEST, NODES[:1]))
+    over = tuple(
+        Downtime(
+            sequence=1,
+            lease_uid=WEST.metadata.uid,
+            gpus=8,
+            cause=DowntimeCause.NODE_GONE,
+            from_time=NOW - 1_000 + at,
+            until_time=NOW - 999 + at,
+        )
+        for at in range(MOST_DOWNTIMES)
+    )
+    status = stands.status.model_copy(update={"downtimes": over, "access": None})
+    return stands.model_copy(update={"status": status})
+
+
+async def test_a_downtime_that_finds_no_room_is_written_down_when_the_ledger_has_the_others():
+    loop, state, told = running()
+    fleet, _ = parts(loop)
+    fleet.nodes = [replace(NODES[0], shows=0), *NODES[1:]]
+    full = with_full_list()
+    state.claims.put(full)
+    told.is_written = False
+    await loop.look()
+    assert told.downtimes == [full.status.downtimes]
+
+    told.is_written = True
+    await loop.look()
+    assert (told.full, told.downtimes[-1][-1].from_time) == ([True, True], NOW)
