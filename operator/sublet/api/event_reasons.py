@@ -85,7 +85,7 @@ EVENTS: Final[Mapping[EventReason, EventKind]] = MappingProxyType(
         EventReason.NAMESPACE_TERMINATING: EventKind("somebody deleted its namespace, which isn't gone yet", "what the message says is in the way must end"),
         EventReason.ACCESS_LOST: EventKind("the name of its Secret is taken by another", "delete or rename that one"),
         EventReason.CLOCK_BEHIND: EventKind("the operator's clock is behind the claim's own begin", "the platform team sets the clock right"),
-        EventReason.RELEASE_OVERDUE: EventKind("its release has hung for a quarter of an hour", "what the message says; [incidents](../incidents.md)"),
+        EventReason.RELEASE_OVERDUE: EventKind("its release hangs, or nodes that it left aren't free two minutes later", "what the message says; [incidents](../incidents.md)"),
         EventReason.RELEASE_FORCED: EventKind("a person ended a release that hung", "nothing"),
     }
 )  # fmt: skip

@@ -138,7 +138,9 @@ class Binder:
 
     def mend(self, claim: GpuClaim, work: Work) -> bool:
         """Start to put right what of a bound claim isn't as it was left; return whether it was started."""
-        return not self._waits(claim) and self._start(claim, work)
+        # old nodes may be waited for for days, and that is no fault of what is put right
+        waits = self._waits(claim) and not claim.status.leaving
+        return not waits and self._start(claim, work)
 
     def tend(self, claim: GpuClaim) -> bool:
         """Start whatever the claim's status asks for, if anything; return whether it was started."""

@@ -39,8 +39,12 @@ def _lasts(claim: GpuClaim, reason: StillThere, tools: Tools) -> bool:
     """Say whether pods stay longer than they should; a rest ends by itself."""
     leaving = find_condition(claim.status.conditions, "Releasing")
     since = leaving.last_transition_time if leaving is not None else tools.clock.now_ms()
-    is_rest = reason.wait_seconds > _POD_WAIT_SECONDS
-    return not is_rest and tools.clock.now_ms() >= since + RELEASE_MS
+    return not is_rest(reason) and tools.clock.now_ms() >= since + RELEASE_MS
+
+
+def is_rest(reason: StillThere) -> bool:
+    """Say whether what is waited for ends by itself, at an instant that is known."""
+    return reason.wait_seconds > _POD_WAIT_SECONDS
 
 
 def _silences(claim: GpuClaim, tools: Tools) -> list[str]:

@@ -23,6 +23,7 @@ from sublet.binder.access import SecretTaken, renewal_ms
 from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
 from sublet.binder.forced import release_by_all_means
 from sublet.binder.leave import leave
+from sublet.binder.overdue import overdue
 from sublet.binder.ports import (
     ClusterRefuses,
     ClusterSilent,
@@ -311,7 +312,7 @@ class Works:
             try:
                 claim = await leave(claim, left, self._tools)
             except _HELD_UP as reason:
-                reasons.append(reason)
+                reasons.append(overdue(claim, left, reason, self._tools))
         if reasons:
             raise reasons[0]
         return claim

@@ -55,15 +55,24 @@ class Claims:
 
 
 def is_steady(claim: GpuClaim) -> bool:
-    """Say whether a claim is bound and nothing of it comes or goes: then all of it must be there."""
+    """Say whether a claim is bound and where it is to be: then all of it must be there, whatever it has left elsewhere."""
     conditions = claim.status.conditions
     return (
         is_bound(claim)
         and not is_giving_back(claim)
         and claim.status.move is None
-        and not claim.status.leaving
         and claim.status.access is not None
         and is_true(conditions, "Reserved")
+    )
+
+
+def is_left_from(claim: GpuClaim, home: int) -> bool:
+    """Say whether pods may run on nodes that a claim leaves, from its namespace of this number."""
+    return any(
+        home == (place.home or left.sequence)
+        for left in claim.status.leaving
+        if left.vacated_time is None and left.freed_time is None
+        for place in left.placements
     )
 
 

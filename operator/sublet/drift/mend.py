@@ -28,7 +28,7 @@ from sublet.binder.ports import ClusterRefuses, Overtaken, Tools
 from sublet.binder.sites import Site, is_share_known, reachable_sites
 from sublet.binder.slots import Urgency
 from sublet.drift.access import SecretState, look_at_secret
-from sublet.drift.claims import is_steady
+from sublet.drift.claims import is_left_from, is_steady
 from sublet.drift.compare import (
     Difference,
     Observed,
@@ -77,10 +77,11 @@ def drifted(claim: GpuClaim, site: Site, seen: Observed, tools: Tools) -> list[D
     """Return what differs in one namespace.
 
     A quota's limits on CPU and memory are those of a part of a node: no quota is called changed while nobody knows
-    whether the claim has such a part, or it would lose them.
+    whether the claim has such a part, or it would lose them. Nor while pods are on nodes that the claim leaves: then it
+    may be that of both, and leaving them makes it that of the others.
     """
     found = differences(site.home, seen)
-    if is_share_known(claim, site, tools):
+    if is_share_known(claim, site, tools) and not is_left_from(claim, site.home.sequence):
         return found
     return [d for d in found if (d.plural, d.what) != ("resourcequotas", What.CHANGED)]
 

@@ -63,10 +63,19 @@ def _releasing_since(claims: Iterable[GpuClaim]) -> dict[str, Millis]:
     """Return lease UID -> when the oldest release that is under way there began."""
     found: dict[str, Millis] = {}
     for claim in claims:
-        leaving = find_condition(claim.status.conditions, "Releasing")
-        if leaving is None or leaving.status is not Status.TRUE or not holds(claim):
-            continue
-        for place in all_nodes(claim):
-            since = found.get(place.lease_uid, leaving.last_transition_time)
-            found[place.lease_uid] = Millis(min(since, leaving.last_transition_time))
+        for lease_uid, began in _releases(claim) if holds(claim) else ():
+            found[lease_uid] = min(began, found.get(lease_uid, began))
     return found
+
+
+def _releases(claim: GpuClaim) -> Iterator[tuple[str, Millis]]:
+    """Yield the leases that have nodes which a claim gives back, and since when; of one that lives on, what it left."""
+    going = find_condition(claim.status.conditions, "Releasing")
+    if going is not None and going.status is Status.TRUE:
+        for place in all_nodes(claim):
+            yield place.lease_uid, going.last_transition_time
+        return
+    for left in claim.status.leaving:
+        if left.vacated_time is None and left.freed_time is None:
+            for place in left.placements:
+                yield place.lease_uid, left.release_time

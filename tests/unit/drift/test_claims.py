@@ -1,9 +1,11 @@
 """Who has what, by the hub."""
 
 from sublet.api import bound_status
+from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.ids import LeaseUID, NodeUID
-from sublet.drift.claims import Claims, homes_of
-from tests.builders.api import as_claim, as_lease
+from sublet.api.relocation import LeaseGpus, Leaving, MoveCause
+from sublet.drift.claims import Claims, homes_of, is_steady
+from tests.builders.api import NOW, as_claim, as_lease
 from tests.builders.fleet import bound, held, nodes
 
 WEST = as_lease()
@@ -43,3 +45,23 @@ def test_a_namespace_that_takes_anothers_place_has_a_number_of_its_own_and_nothi
     assert [p.home for p in after.placements] == [2, None]
     assert (after.sequence, after.bound_time) == (before.sequence, before.bound_time)
     assert status.next_sequence == 3
+
+
+def arrived() -> GpuClaim:
+    """Return a bound claim that has left a node, of which the pods don't end."""
+    left = Leaving(
+        sequence=1,
+        cause=MoveCause.NODE_FAILED,
+        bound_time=NOW - 1_000,
+        release_time=NOW,
+        metered=(LeaseGpus(lease_uid=WEST.metadata.uid, gpus=8),),
+        placements=BOUND.status.allocation.placements,
+    )
+    cluster = ClusterAccess(alias="west", namespace="x", expiration_time=NOW)
+    access = Access(secret_name="x", clusters=(cluster,))
+    update = {"leaving": (left,), "access": access}
+    return BOUND.model_copy(update={"status": BOUND.status.model_copy(update=update)})
+
+
+def test_a_claim_that_has_arrived_is_steady_however_long_what_it_left_is_held():
+    assert is_steady(arrived())

@@ -13,6 +13,7 @@ from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
 from sublet.api.gpuclass import HostShare
 from sublet.api.ids import ClusterUID
 from sublet.api.kinds import RELEASE_FINALIZER
+from sublet.api.relocation import LeaseGpus, Leaving, MoveCause
 from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
 from sublet.binder.ports import ClusterSilent
@@ -177,6 +178,79 @@ def test_a_quota_keeps_its_limits_while_nobody_knows_whether_the_claim_has_a_par
     found = drifted(claim, site, Observed(None, {("resourcequotas", "sublet"): quota}), tools)
 
     assert (Difference("resourcequotas", "sublet", What.CHANGED) in found) is changed
+
+
+def left_behind(claim: GpuClaim, **fields: Any) -> GpuClaim:
+    """Return the claim once it has left a node of the same namespace, of which the pods don't end."""
+    left = Leaving(
+        sequence=1,
+        cause=MoveCause.NODE_FAILED,
+        bound_time=NOW - 1_000,
+        release_time=NOW,
+        metered=(LeaseGpus(lease_uid=LEASE, gpus=8),),
+        placements=tuple(
+            p.model_copy(update={"node": "dead", "node_uid": "dead", "home": 1})
+            for p in allocation_of(claim).placements
+        ),
+        **fields,
+    )
+    status = claim.status.model_copy(update={"leaving": (left,)})
+    return claim.model_copy(update={"status": status})
+
+
+async def test_a_policy_of_a_claim_that_leaves_a_dead_node_is_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async def no_tokens(claim: GpuClaim, _: Any) -> GpuClaim:
+        return claim
+
+    monkeypatch.setattr(mend, "_new_tokens", no_tokens)
+    claim = left_behind(bound_claim())
+    api = Home(claim, labelled(claim))
+
+    await run(claim, api)
+
+    assert any(path.endswith("/networkpolicies") for path in api.sent("POST"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "changed"),
+    [({}, False), ({"vacated_time": NOW}, True), ({"freed_time": NOW}, True)],
+    ids=["pods", "rests", "free"],
+)
+def test_a_quota_may_be_that_of_both_while_pods_are_on_nodes_that_are_left(
+    fields: dict[str, Any], changed: bool
+):
+    claim = left_behind(bound_claim(), **fields)
+    tools = tools_of(Hub(claim), {LEASE: WEST}, {LEASE: NotedApi(claim.metadata.uid)})
+    node = wire_node()
+    node.status.allocatable = {"nvidia.com/gpu": "8"}
+    tools.cluster(LEASE).node = lambda _: node
+    ((site,), _) = reachable_sites(claim, tools, allocation_of(claim).placements)
+    quota = {
+        "metadata": {"labels": labelled(claim)["labels"]},
+        "spec": {"hard": {"requests.nvidia.com/gpu": "16"}},
+    }
+
+    found = drifted(claim, site, Observed(None, {("resourcequotas", "sublet"): quota}), tools)
+
+    assert (Difference("resourcequotas", "sublet", What.CHANGED) in found) is changed
+
+
+async def test_a_claim_is_put_right_while_what_it_left_is_waited_for():
+    claim, idle = left_behind(bound_claim()), asyncio.Event()
+    tools = tools_of(Hub(claim), {LEASE: WEST}, {})
+    binder = Binder(
+        tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
+    )
+    assert binder.tend(claim)  # nobody can be asked whether the node is free
+    await idle.wait()
+    assert not binder.tend(claim)
+
+    async def mended(live: GpuClaim, _: Any) -> GpuClaim:
+        return live
+
+    assert binder.mend(claim, mended)
 
 
 SHARE = {"cpuPerGpu": 8, "memoryMiBPerGpu": 1024}

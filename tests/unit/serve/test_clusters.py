@@ -2,15 +2,19 @@
 
 from typing import Any
 
+import pytest
+
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
+from sublet.api.relocation import LeaseGpus, Leaving, MoveCause
 from sublet.api.times import Millis
 from sublet.fleet.facts import ClusterHealth
 from sublet.serve.clusters import cluster_families
 from tests.builders.api import NOW, as_lease, lease
 from tests.builders.sales import given_back, sold
 
+HOUR_AGO = Millis(NOW - 3_600_000)
 WEST, EAST = as_lease(lease("west")), as_lease(lease("east"))
 
 
@@ -71,3 +75,32 @@ def test_the_oldest_release_of_a_lease_is_shown_and_bound_claims_are_none():
 
     assert found["sublet_lease_releasing_since_timestamp_seconds", "west"] == older / 1000
     assert ("sublet_lease_releasing_since_timestamp_seconds", "east") not in found
+
+
+def leaving(**fields: Any) -> GpuClaim:
+    """Return a bound claim that left a node of west an hour ago."""
+    claim = sold("d", EAST, 8)
+    left = Leaving(
+        sequence=1,
+        cause=MoveCause.NODE_FAILED,
+        bound_time=HOUR_AGO,
+        release_time=HOUR_AGO,
+        metered=(LeaseGpus(lease_uid=WEST.metadata.uid, gpus=8),),
+        placements=sold("d", WEST, 8).status.allocation.placements,
+        **fields,
+    )
+    return claim.model_copy(update={"status": claim.status.model_copy(update={"leaving": (left,)})})
+
+
+def test_nodes_that_a_bound_claim_left_and_that_arent_free_are_a_release_of_their_lease():
+    found = samples(leaving())
+
+    assert found["sublet_lease_releasing_since_timestamp_seconds", "west"] == HOUR_AGO / 1000
+    assert ("sublet_lease_releasing_since_timestamp_seconds", "east") not in found
+
+
+@pytest.mark.parametrize("fields", [{"vacated_time": NOW}, {"freed_time": NOW}])
+def test_nodes_that_rest_or_are_free_are_no_release_that_hangs(fields: dict[str, Millis]):
+    found = samples(leaving(**fields))
+
+    assert ("sublet_lease_releasing_since_timestamp_seconds", "west") not in found

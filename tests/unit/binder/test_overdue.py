@@ -1,0 +1,91 @@
+"""Nodes that a bound claim left and that don't come free in time: said, and asked about less often."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sublet.api.event_reasons import EventReason
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.relocation import LeaseGpus, Leaving, MoveCause
+from sublet.binder import work
+from sublet.binder.overdue import APART_SECONDS, overdue
+from sublet.binder.ports import ClusterSilent, StillThere
+from sublet.binder.work import Works
+from sublet.book.holdings import RELEASE_MS
+from tests.builders.api import NOW, as_lease
+from tests.builders.sales import sold
+
+WEST = as_lease()
+CLAIM = sold("train", WEST, 8)
+LEFT = Leaving(
+    sequence=1,
+    cause=MoveCause.NODE_FAILED,
+    bound_time=NOW - 1_000,
+    release_time=NOW,
+    metered=(LeaseGpus(lease_uid=WEST.metadata.uid, gpus=8),),
+    placements=sold("train", WEST, 8).status.allocation.placements,
+)
+PODS = "waiting for 2 pods of the claim to end at west"
+
+
+class Noting:
+    """The tools at an instant, and the Events that were noted."""
+
+    def __init__(self, ms_later: int) -> None:
+        self.clock = SimpleNamespace(now_ms=lambda: NOW + ms_later)
+        self.events = self
+        self.noted: list[tuple[EventReason, str]] = []
+
+    def note(self, _: GpuClaim, reason: EventReason, message: str) -> None:
+        self.noted.append((reason, message))
+
+
+def waited(reason: Exception, ms_later: int) -> tuple[Any, Noting]:
+    tools: Any = Noting(ms_later)
+    return overdue(CLAIM, LEFT, reason, tools), tools
+
+
+def test_pods_that_end_in_time_are_waited_for_in_silence():
+    reason = StillThere(PODS)
+
+    found, tools = waited(reason, RELEASE_MS - 1)
+
+    assert (found, tools.noted) == (reason, [])
+
+
+@pytest.mark.parametrize("reason", [StillThere(PODS), ClusterSilent("west")])
+def test_a_node_that_isnt_free_in_time_is_said_with_what_it_waits_for(reason: Exception):
+    _, tools = waited(reason, RELEASE_MS)
+
+    ((kind, said),) = tools.noted
+    assert kind is EventReason.RELEASE_OVERDUE
+    assert str(reason) in said
+
+
+def test_pods_that_hang_are_asked_about_less_often_so_that_the_claim_is_free_for_other_work():
+    found, _ = waited(StillThere(PODS), RELEASE_MS)
+
+    assert (str(found), found.wait_seconds) == (PODS, APART_SECONDS)
+
+
+def test_a_node_that_rests_is_not_overdue():
+    _, tools = waited(StillThere("the nodes rest for another 600 seconds", 600.0), RELEASE_MS)
+
+    assert tools.noted == []
+
+
+async def test_each_part_that_a_claim_leaves_is_said_by_itself(monkeypatch: pytest.MonkeyPatch):
+    async def hangs(_: Any, left: Leaving, __: Any) -> GpuClaim:
+        raise StillThere(f"waiting for part {left.sequence}")
+
+    monkeypatch.setattr(work, "leave", hangs)
+    parts = (LEFT, LEFT.model_copy(update={"sequence": 2}))
+    claim = CLAIM.model_copy(update={"status": CLAIM.status.model_copy(update={"leaving": parts})})
+    tools: Any = Noting(RELEASE_MS)
+    works: Any = Works(tools, tools)
+
+    with pytest.raises(StillThere, match="part 1"):
+        await works._leave(claim, lambda: None)
+
+    assert ["part 1" in tools.noted[0][1], "part 2" in tools.noted[1][1]] == [True, True]
