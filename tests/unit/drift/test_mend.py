@@ -9,11 +9,10 @@ import pytest
 
 from sublet.api import bound_status
 from sublet.api.claim_status import allocation_of
-from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
+from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.gpuclass import HostShare
 from sublet.api.ids import ClusterUID
 from sublet.api.kinds import RELEASE_FINALIZER
-from sublet.api.relocation import LeaseGpus, Leaving, MoveCause
 from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
 from sublet.binder.ports import ClusterSilent
@@ -21,87 +20,13 @@ from sublet.binder.sites import reachable_sites
 from sublet.drift import mend
 from sublet.drift.access import SecretState
 from sublet.drift.compare import Difference, Observed, What
-from sublet.drift.finding import Finding, Reason
+from sublet.drift.finding import Reason
 from sublet.drift.mend import drifted, mending
-from sublet.kube.errors import Conflict, NotFound
-from tests.builders.api import NOW, as_claim, as_class, as_lease, gpu_class
+from tests.builders.api import NOW, as_claim, as_class, gpu_class
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
-from tests.builders.fleet import bound, held, nodes
+from tests.builders.fleet import bound, held
+from tests.builders.mending import LEASE, NODES, WEST, Home, Writing, bound_claim, labelled, run
 from tests.builders.wire import wire_node
-
-WEST = as_lease()
-LEASE = WEST.metadata.uid
-NODES = nodes(WEST, 1)
-
-
-def bound_claim(namespace: int = 1) -> GpuClaim:
-    """Return a bound claim whose kubeconfig names its namespace of that number."""
-    found = bound(held(as_claim(), WEST, NODES))
-    name = f"sublet-{found.metadata.uid}-{namespace}"
-    access = Access(
-        secret_name="train-kubeconfig",
-        clusters=(ClusterAccess(alias="west", namespace=name, expiration_time=NOW + 10**7),),
-    )
-    return found.model_copy(update={"status": found.status.model_copy(update={"access": access})})
-
-
-class Home(NotedApi):
-    """A cluster in which the namespace is as `meta` says, None: gone; `taken`: names that are somebody else's."""
-
-    def __init__(
-        self, claim: GpuClaim, meta: dict[str, Any] | None, *, taken: bool = False
-    ) -> None:
-        super().__init__(claim.metadata.uid)
-        self._meta = meta
-        self._taken = taken
-
-    async def get(self, path: str, **params: str) -> dict[str, Any]:
-        if path.endswith("/kube-system"):
-            return {"metadata": {"uid": CLUSTER}}
-        if "/namespaces/sublet-" in path and path.count("/") == 4:
-            if self._meta is None:
-                raise NotFound(404, "NotFound", path)
-            return {"metadata": {"uid": "n1", "name": path.rsplit("/", 1)[1], **self._meta}}
-        if "fieldSelector" in params and self._taken:
-            return {"items": [{"metadata": {"name": "x", "managedFields": [{"manager": "kubectl"}]}}]}  # fmt: skip
-        return {"metadata": {}, "items": []}
-
-    async def request(self, method: str, path: str, **_: Any) -> None:
-        await super().request(method, path)
-        if self._taken:
-            raise Conflict(409, "AlreadyExists", path)
-
-
-class Writing(Hub):
-    """The hub, which keeps what is written."""
-
-    def __init__(self, live: GpuClaim, calls: list[tuple[str, str]]) -> None:
-        super().__init__(live)
-        self._calls = calls
-
-    async def write_status(self, claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
-        self._calls.append(("HUB", ""))
-        self.live = await super().write_status(claim, status)
-        return self.live
-
-    async def replace(self, *_: Any, **__: Any) -> dict[str, Any]:
-        return {}
-
-
-async def run(claim: GpuClaim, api: Home, hub: Writing | None = None) -> tuple[Finding, ...]:
-    """Mend a claim; returns what was found."""
-    hub = hub or Writing(claim, api.calls)
-    tools = tools_of(hub, {LEASE: WEST}, {LEASE: api})
-    tools.hub = hub
-    found: list[Finding] = []
-    work = mending(ClusterUID(CLUSTER), tools, lambda _, __, findings: found.extend(findings))
-    await work(claim, lambda: None)
-    return tuple(found)
-
-
-def labelled(claim: GpuClaim) -> dict[str, Any]:
-    labels = {"sublet.dev/claim": claim.metadata.uid, "pod-security.kubernetes.io/enforce": "restricted"}  # fmt: skip
-    return {"labels": labels, "annotations": {}}
 
 
 async def no_quota(_: Any) -> None: ...
@@ -178,79 +103,6 @@ def test_a_quota_keeps_its_limits_while_nobody_knows_whether_the_claim_has_a_par
     found = drifted(claim, site, Observed(None, {("resourcequotas", "sublet"): quota}), tools)
 
     assert (Difference("resourcequotas", "sublet", What.CHANGED) in found) is changed
-
-
-def left_behind(claim: GpuClaim, **fields: Any) -> GpuClaim:
-    """Return the claim once it has left a node of the same namespace, of which the pods don't end."""
-    left = Leaving(
-        sequence=1,
-        cause=MoveCause.NODE_FAILED,
-        bound_time=NOW - 1_000,
-        release_time=NOW,
-        metered=(LeaseGpus(lease_uid=LEASE, gpus=8),),
-        placements=tuple(
-            p.model_copy(update={"node": "dead", "node_uid": "dead", "home": 1})
-            for p in allocation_of(claim).placements
-        ),
-        **fields,
-    )
-    status = claim.status.model_copy(update={"leaving": (left,)})
-    return claim.model_copy(update={"status": status})
-
-
-async def test_a_policy_of_a_claim_that_leaves_a_dead_node_is_put_back(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    async def no_tokens(claim: GpuClaim, _: Any) -> GpuClaim:
-        return claim
-
-    monkeypatch.setattr(mend, "_new_tokens", no_tokens)
-    claim = left_behind(bound_claim())
-    api = Home(claim, labelled(claim))
-
-    await run(claim, api)
-
-    assert any(path.endswith("/networkpolicies") for path in api.sent("POST"))
-
-
-@pytest.mark.parametrize(
-    ("fields", "changed"),
-    [({}, False), ({"vacated_time": NOW}, True), ({"freed_time": NOW}, True)],
-    ids=["pods", "rests", "free"],
-)
-def test_a_quota_may_be_that_of_both_while_pods_are_on_nodes_that_are_left(
-    fields: dict[str, Any], changed: bool
-):
-    claim = left_behind(bound_claim(), **fields)
-    tools = tools_of(Hub(claim), {LEASE: WEST}, {LEASE: NotedApi(claim.metadata.uid)})
-    node = wire_node()
-    node.status.allocatable = {"nvidia.com/gpu": "8"}
-    tools.cluster(LEASE).node = lambda _: node
-    ((site,), _) = reachable_sites(claim, tools, allocation_of(claim).placements)
-    quota = {
-        "metadata": {"labels": labelled(claim)["labels"]},
-        "spec": {"hard": {"requests.nvidia.com/gpu": "16"}},
-    }
-
-    found = drifted(claim, site, Observed(None, {("resourcequotas", "sublet"): quota}), tools)
-
-    assert (Difference("resourcequotas", "sublet", What.CHANGED) in found) is changed
-
-
-async def test_a_claim_is_put_right_while_what_it_left_is_waited_for():
-    claim, idle = left_behind(bound_claim()), asyncio.Event()
-    tools = tools_of(Hub(claim), {LEASE: WEST}, {})
-    binder = Binder(
-        tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
-    )
-    assert binder.tend(claim)  # nobody can be asked whether the node is free
-    await idle.wait()
-    assert not binder.tend(claim)
-
-    async def mended(live: GpuClaim, _: Any) -> GpuClaim:
-        return live
-
-    assert binder.mend(claim, mended)
 
 
 SHARE = {"cpuPerGpu": 8, "memoryMiBPerGpu": 1024}

@@ -1,7 +1,6 @@
 """Taking orphans back: never at first sight, the ledger first, and not while the hub has the claim after all."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,90 +9,18 @@ import pytest
 
 from sublet.api.common import Condition, Status
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID, TenantUID
+from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.api.origin import RESTORED
 from sublet.api.times import Millis, format_instant
 from sublet.drift.claims import Claims
 from sublet.drift.lookout import Place
-from sublet.drift.orphans import Entry, Orphan
-from sublet.drift.sweeper import Sweeper
-from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import intervals
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
-from tests.builders.clusters import CLUSTER, Hub, LiveNodes, NotedApi, tools_of
+from tests.builders.clusters import CLUSTER, Hub, LiveNodes, tools_of
 from tests.builders.fleet import bound, held, nodes
+from tests.builders.orphans import GONE, NODE, OPEN, ORPHAN, WEST, World
 from tests.builders.restored import adopted, on_the_wire, restored
-from tests.builders.wire import our_node
-from tests.harness.fake_api import eventually
-
-WEST = as_lease()
-LEASE = LeaseUID(WEST.metadata.uid)
-GONE = ClaimUID(uid_of("gone"))
-NODE = our_node(WEST, f"{GONE}=8", uid_of("acme"))
-ORPHAN = Orphan(
-    GONE,
-    (Entry(LEASE, NodeName("n0"), NodeUID(NODE.metadata.uid), 8),),
-    (f"sublet-{GONE}-1",),
-)
-OPEN = Fact(
-    GONE, 1, TenantUID("t"), LEASE, EntryKind.BOUND, EntryType.OPEN, 8, Millis(NOW - 5), "p", "g", "100"
-)  # fmt: skip
-
-HUB_UID = uid_of("hub")
-
-
-class Cluster(NotedApi):
-    """A cluster that notes when the ledger was written between its requests."""
-
-    async def patch_as(self, path: str, _: Any, __: type) -> Node:
-        self.calls.append(("PATCH", path))
-        return NODE
-
-
-class World:
-    """A hub, a ledger and one cluster; claims on the hub and lines of the ledger as a test says."""
-
-    def __init__(self, *facts: Fact, version: str = "200", hub_uid: str = HUB_UID) -> None:
-        self.api = Cluster(GONE, {"/api/v1/nodes/n0": NODE})
-        self.facts, self.items, self.version = [*facts], list[dict[str, Any]](), version
-        tools = tools_of(Hub(None), {LEASE: WEST}, {LEASE: self.api})
-        cluster: Any = tools.cluster(LEASE)
-        cluster.lease_uid, cluster.note_orphans = LEASE, self._said
-        self.place = Place(WEST, cluster)
-        self.said = ""
-        tools.hub, tools.ledger = self, self
-        self.sweeper = Sweeper(tools, self, lambda: ClusterUID(hub_uid))
-
-    async def get(self, path: str, **_: str) -> dict[str, Any]:
-        if path.endswith("/kube-system"):
-            return {"metadata": {"uid": HUB_UID}}
-        return {"metadata": {"resourceVersion": self.version}, "items": self.items}
-
-    async def get_as(self, path: str, type_: type, **_: str) -> Any:
-        return msgspec.convert(await self.get(path), type_)
-
-    async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
-        return [f for f in self.facts if f.claim_uid in claim_uids]
-
-    async def newest_facts(self, count: int) -> list[Fact]:
-        return self.facts[-count:]
-
-    async def append(self, facts, terms, records=()) -> int:
-        self.facts += facts
-        self.api.calls.append(("LEDGER", ""))
-        return 1
-
-    def _said(self, orphans: Any) -> None:
-        self.said = orphans.reason
-
-    async def look(self, *orphans: Orphan) -> None:
-        found = orphans or (ORPHAN,)
-        await self.sweeper.tend(ClusterUID(CLUSTER), [self.place], found, Claims(()))
-
-    async def end(self) -> None:
-        tasks = [c.task for c in self.sweeper._cases.values() if c.task is not None]
-        await eventually("done", lambda: all(t.done() for t in tasks))
 
 
 async def test_an_orphan_is_taken_back_at_second_sight_the_ledger_before_all_else():
