@@ -16,6 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 import aiohttp
 import msgspec
 import structlog
+from aiohttp.http_exceptions import LineTooLong
 
 from sublet.clock import Clock
 from sublet.kube.bodies import decode
@@ -263,8 +264,8 @@ class Informer(Generic[T]):
         try:
             async with asyncio.timeout(self._silence_seconds):
                 return await response.content.readline()
-        except ValueError as error:
-            raise BadAnswer("a watch event is larger than any object may be") from error
+        except (ValueError, LineTooLong):  # without the error, which holds what was read
+            raise BadAnswer("a watch event is larger than any object may be") from None
 
     def _take_line(self, line: bytes) -> None:
         event = decode(line, self._events, self._target.path)

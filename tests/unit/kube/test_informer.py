@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from sublet.kube.errors import Unauthorized, Unreachable
 from sublet.kube.informer import MAX_BACKOFF_SECONDS, NEXT_PAGE_SECONDS, Informer, Target
@@ -300,10 +301,12 @@ async def test_nonsense_in_a_watch_is_a_failure_and_not_an_end(fake):
         await found.watching()
         fake.send_raw(b"nonsense\n")
         await found.watching(2)
-        fake.send_raw(b"x" * 5_000_000 + b"\n")
-        await found.watching(3)
+        with capture_logs() as logs:
+            fake.send_raw(b"x" * 5_000_000 + b"\n")
+            await found.watching(3)
 
     assert not found.deleted
+    assert [(x["event"], x["error"]) for x in logs] == [("watch failed", "BadAnswer")]
 
 
 @pytest.mark.parametrize("answer", [saying(b""), answering(410, "Expired")])
