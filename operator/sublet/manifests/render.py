@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 
 from sublet.fleet.isolation import PROBE_NAMESPACE, PROBE_UID
+from sublet.manifests import devices
 from sublet.settings import LONGEST_TOKEN_SECONDS
 
 Manifest = dict[str, Any]
@@ -48,6 +49,8 @@ class LeasedOptions:
     runtime_classes: Sequence[str] = ("nvidia",)
     priority_classes: Sequence[str] = ()
     """The cluster's global default PriorityClass: the server writes its name into every pod."""
+    device_variables: Sequence[str] = ()
+    """Variables of NVIDIA's toolkit that the cluster's own device plugin sets in every container with a GPU."""
     audit_only: bool = False
     """Other namespaces' pods are warned, not refused, until the landlord has looked."""
 
@@ -80,6 +83,7 @@ def leased_cluster(options: LeasedOptions) -> list[Manifest]:
         "RUNTIME_CLASSES": _cel_list(("", *options.runtime_classes)),
         "PRIORITY_CLASSES": _cel_list(options.priority_classes),
         "TOKEN_SECONDS": str(LONGEST_TOKEN_SECONDS),
+        **devices.words(options.device_variables),
     }
     names = list(_LEASED)
     if options.kubernetes_minor >= MUTATING_SINCE_MINOR:

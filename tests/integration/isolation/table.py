@@ -51,13 +51,15 @@ TABLE: Final = (
         ),
     ),
     Attack(
-        "`NVIDIA_VISIBLE_DEVICES`, CDI annotations and MIG resources past the device plugin",
-        "policies `sublet-claim-pods` and `sublet-claim-env-keys`; `sublet-claim-defaults` sets the variable to `void`",
+        "`NVIDIA_VISIBLE_DEVICES` and the other variables that NVIDIA's toolkit reads (`NVIDIA_IMEX_CHANNELS`, `NVIDIA_MOFED`, …), "
+        "CDI annotations and MIG resources past the device plugin",
+        "policies `sublet-claim-pods` and `sublet-claim-env-keys`; `sublet-claim-defaults` sets the variables off over the image's",
         (
             (_PODS, "test_no_pod_asks_for_devices_past_the_device_plugin"),
             (_PODS, "test_no_pod_holds_its_node_or_asks_for_devices_by_its_metadata"),
-            (_PODS, "test_no_config_holds_the_variable_that_opens_devices"),
+            (_PODS, "test_no_config_holds_a_variable_that_opens_devices"),
             (_PODS, "test_a_container_without_a_gpu_sees_none"),
+            (_PODS, "test_a_container_with_a_gpu_has_no_other_device_by_its_image"),
             (_PODS, "test_a_pod_that_runs_gains_nothing_by_a_change"),
         ),
     ),

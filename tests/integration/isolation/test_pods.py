@@ -19,6 +19,10 @@ Change = dict[str, Any]
 EVERYTHING = "a toleration without a key is refused"
 VISIBLE = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}
 VOID = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
+OFF = [{"name": "NVIDIA_IMEX_CHANNELS", "value": "void"}, *({"name": f"NVIDIA_{x}", "value": "disabled"} for x in ("GDS", "GDRCOPY", "MOFED", "NVSWITCH"))]  # fmt: skip
+"""What nvidia-container-toolkit reads beside it, in every container that has a GPU."""
+CPUS = {"name": "CPUS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}}  # fmt: skip
+ONLY_OFF = "may only be off"
 SELECTOR = "pods of this namespace need nodeSelector claim.sublet.dev/"
 OTHER = "00000000-0000-4000-8000-000000000000"
 
@@ -49,10 +53,17 @@ ELSEWHERE: list[tuple[Change, str]] = [
     ({"terminationGracePeriodSeconds": 315_360_000}, "terminationGracePeriodSeconds may be 600 at most"),
 ]  # fmt: skip
 DEVICES = [
-    (container(env=[VISIBLE]), "NVIDIA_VISIBLE_DEVICES may only be void"),
-    (container(env=[{"name": "NVIDIA_VISIBLE_DEVICES", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}]), "may only be void"),
+    (container(env=[VISIBLE]), ONLY_OFF),
+    (container(env=[{"name": "NVIDIA_VISIBLE_DEVICES", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}]), ONLY_OFF),
     (container(envFrom=[{"prefix": "NVIDIA_", "configMapRef": {"name": "c"}}]), "this envFrom prefix could build"),
-    ({"initContainers": [{"name": "i", "image": "i", "env": [VISIBLE]}]}, "may only be void"),
+    (container(envFrom=[{"prefix": "NVIDIA_MO", "configMapRef": {"name": "c"}}]), "this envFrom prefix could build"),
+    ({"initContainers": [{"name": "i", "image": "i", "env": [VISIBLE]}]}, ONLY_OFF),
+    (container(env=[{"name": "NVIDIA_IMEX_CHANNELS", "value": "0,1,2"}]), ONLY_OFF),
+    (container(env=[{"name": "NVIDIA_MOFED", "value": "enabled"}]), ONLY_OFF),
+    (container(env=[{"name": "NVIDIA_NVSWITCH", "value": "enabled"}]), ONLY_OFF),
+    (container(env=[{"name": "NVIDIA_GDS", "value": "enabled"}]), ONLY_OFF),
+    (container(env=[{"name": "NVIDIA_GDRCOPY", "value": "enabled"}]), ONLY_OFF),
+    ({"initContainers": [{"name": "i", "image": "i", "env": [{"name": "NVIDIA_MOFED", "value": "enabled"}]}]}, ONLY_OFF),
     (container(resources={"limits": {"nvidia.com/mig-1g.10gb": "1"}}), "the only extended resources here"),
     (container(resources={"limits": {"example.com/nic": "1"}}), "the only extended resources here"),
 ]  # fmt: skip
@@ -163,29 +174,35 @@ async def test_a_pod_that_runs_gains_nothing_by_a_change(tenancy: Tenancy):
             await mallory.merges(f"{path}/runs", {"spec": {"tolerations": tolerations}}),
             await mallory.merges(f"{path}/runs", {"metadata": {"finalizers": ["mine.dev/hold"]}}),
             await mallory.merges(f"{path}/runs", {"metadata": {"annotations": {"cdi.k8s.io/x": "y"}}}),
-            await mallory.merges(
-                f"{path}/runs/ephemeralcontainers",
-                {"spec": {"ephemeralContainers": [{"name": "e", "image": "e", "env": [VISIBLE]}]}},
-            ),
+            *[
+                await mallory.merges(
+                    f"{path}/runs/ephemeralcontainers",
+                    {"spec": {"ephemeralContainers": [{"name": "e", "image": "e", "env": [each]}]}},
+                )
+                for each in (VISIBLE, {"name": "NVIDIA_MOFED", "value": "enabled"})
+            ],
         ]  # fmt: skip
         fine = {"spec": {"ephemeralContainers": [{"name": "e", "image": "e"}]}}
         assert await mallory.merges(f"{path}/runs/ephemeralcontainers", fine) == "accepted"
         added = (await mallory.api.get(f"{path}/runs"))["spec"]["ephemeralContainers"]
         assert await mallory.asks("DELETE", f"{path}/runs") == "accepted"
 
-    words = (EVERYTHING, "this finalizer", "cdi.k8s.io annotations", "may only be void")
+    words = (EVERYTHING, "this finalizer", "cdi.k8s.io annotations", ONLY_OFF, ONLY_OFF)
     assert all(word in each for word, each in zip(words, said, strict=True)), said
     assert VOID in added[0]["env"]
 
 
+@pytest.mark.parametrize("key", ["NVIDIA_VISIBLE_DEVICES", "NVIDIA_IMEX_CHANNELS", "NVIDIA_MOFED"])
 @pytest.mark.parametrize(("kind", "field"), [("configmaps", "data"), ("secrets", "stringData")])
-async def test_no_config_holds_the_variable_that_opens_devices(tenancy: Tenancy, kind, field):
+async def test_no_config_holds_a_variable_that_opens_devices(tenancy: Tenancy, kind, field, key):
     path = f"/api/v1/namespaces/{tenancy.home('work')}/{kind}"
     async with tenancy.tenant("work") as mallory:
-        bad = {"metadata": {"name": "c"}, field: {"NVIDIA_VISIBLE_DEVICES": "all"}}
+        bad = {"metadata": {"name": "c"}, field: {key: "all"}}
         good = {"metadata": {"name": "c"}, field: {"LR": "0.1"}}
 
-        assert "NVIDIA_VISIBLE_DEVICES is not allowed as a key" in await mallory.creates(path, bad)
+        assert "variables that open devices are not allowed as keys" in await mallory.creates(
+            path, bad
+        )
         assert await mallory.creates(path, good, dry=True) == "accepted"
 
 
@@ -198,6 +215,29 @@ async def test_a_container_without_a_gpu_sees_none(tenancy: Tenancy, limits):
         made = await mallory.api.create(path, pod, dry_run=True)
 
     assert VOID in made["spec"]["containers"][0]["env"]
+
+
+@pytest.mark.parametrize("env", [None, [{"name": "LR", "value": "0.1"}, CPUS, *OFF[:2]], OFF])
+async def test_a_container_with_a_gpu_has_no_other_device_by_its_image(tenancy: Tenancy, env):
+    """The variable that the device plugin sets is left to it."""
+    path = f"/api/v1/namespaces/{tenancy.home('work')}/pods"
+    pod = changed(container(**({} if env is None else {"env": env})))
+    pod["spec"]["initContainers"] = [{"name": "i", "image": "i"}]
+    async with tenancy.tenant("work") as mallory:
+        made = await mallory.api.create(path, pod, dry_run=True)
+
+    given = [e for e in env or [] if e not in OFF]
+    main = made["spec"]["containers"][0]["env"]
+    assert sorted(main, key=str) == sorted([*given, *OFF], key=str)
+    assert made["spec"]["initContainers"][0]["env"] == [VOID]
+
+
+async def test_what_a_lease_sells_beside_gpus_is_given(tenancy: Tenancy):
+    """Its own device plugin gives it, by a resource in the limits."""
+    path = f"/api/v1/namespaces/{tenancy.home('wide')}/pods"
+    pod = changed(container(resources={"limits": {"nvidia.com/gpu": "1", "rdma/hca": "1"}}))
+    async with tenancy.tenant("wide") as mallory:
+        assert await mallory.creates(path, pod, dry=True) == "accepted"
 
 
 async def test_a_bad_pod_is_refused_to_controllers_too(tenancy: Tenancy):

@@ -40,6 +40,13 @@ def onboard(
     priority_class: Annotated[
         Texts, typer.Option(metavar="NAME", help="Tenants' pods may name it.")
     ] = None,
+    device_variable: Annotated[
+        Texts,
+        typer.Option(
+            metavar="NAME",
+            help="The cluster's device plugin sets it, such as NVIDIA_GDS: it is left on.",
+        ),
+    ] = None,
     audit_only: Annotated[
         bool | None,
         typer.Option(
@@ -89,6 +96,7 @@ def onboard(
         capabilities=_given(capability),
         role_resources=_given(role_resource),
         priority_classes=_given(priority_class),
+        device_variables=_given(device_variable),
         audit_only=audit_only,
     )
     named = commands.Named(context, name, hub_context, namespace, in_cluster)

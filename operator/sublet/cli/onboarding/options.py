@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from sublet.cli.onboarding.cluster import minor_version
 from sublet.cli.onboarding.place import Place
+from sublet.cli.problems import Problem
 from sublet.kube.session import ApiServer
+from sublet.manifests import devices
 from sublet.manifests.render import LeasedOptions
 
 _ALWAYS: Final = ("kube-system", "gpu-operator")
@@ -24,6 +26,7 @@ class Allowed:
     capabilities: tuple[str, ...] | None = None
     role_resources: tuple[str, ...] | None = None
     priority_classes: tuple[str, ...] | None = None
+    device_variables: tuple[str, ...] | None = None
     audit_only: bool | None = None
 
     def over(self, before: dict[str, Any] | None) -> "Allowed":
@@ -47,6 +50,10 @@ class Allowed:
 
 async def leased_options(leased: ApiServer, allowed: Allowed, place: Place) -> LeasedOptions:
     """Return what the manifests are rendered from: the options and what the cluster itself says."""
+    try:
+        devices.words(allowed.device_variables or ())
+    except ValueError as error:
+        raise Problem(f"--device-variable: {error}") from error
     return LeasedOptions(
         namespace=place.namespace,
         account=place.account,
@@ -56,6 +63,7 @@ async def leased_options(leased: ApiServer, allowed: Allowed, place: Place) -> L
         capabilities=allowed.capabilities or (),
         role_resources=allowed.role_resources or (),
         priority_classes=_once(*(allowed.priority_classes or ()), *await _default_class(leased)),
+        device_variables=allowed.device_variables or (),
         audit_only=bool(allowed.audit_only),
     )
 
