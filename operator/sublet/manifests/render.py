@@ -27,7 +27,7 @@ _LEASED: Final = (
     "operator-fence",
     "operator-nodes",
 )
-_HUB: Final = ("metadata", "objects", "requested-by", "secrets", "word")
+_HUB: Final = ("metadata", "newborn", "objects", "requested-by", "secrets", "word")
 
 
 @dataclass(frozen=True, slots=True)

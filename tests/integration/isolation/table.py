@@ -151,11 +151,12 @@ TABLE: Final = (
         ),
     ),
     Attack(
-        "A forged status, a finalizer taken off, our labels and annotations",
-        "`/status` isn't granted; hub policy `sublet-hub-metadata`; the ledger decides, not the status",
+        "A forged status, a finalizer taken off or there from the start, our labels and annotations",
+        "`/status` isn't granted; hub policies `sublet-hub-metadata` and `sublet-hub-newborn`; the ledger decides, not the status",
         (
             (_HUB, "test_a_forged_status_is_not_written"),
             (_HUB, "test_what_is_ours_of_a_claim_stays_as_it_is"),
+            (_HUB, "test_nothing_of_ours_is_on_a_claim_from_its_creation"),
             (_HUB, "test_a_claim_made_again_from_what_is_stored_loses_nothing_of_ours"),
             (_HUB, "test_who_asked_is_who_asked"),
         ),

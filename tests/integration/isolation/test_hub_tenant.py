@@ -15,7 +15,9 @@ pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 CLAIMS = f"/apis/sublet.dev/v1alpha1/namespaces/{ACME}/gpuclaims"
 THEIRS = f"/apis/sublet.dev/v1alpha1/namespaces/{GLOBEX}/gpuclaims"
 WORK = f"{CLAIMS}/work"
+OTHER = "00000000-0000-4000-8000-000000000000"
 OURS = "only the sublet operator changes sublet.dev finalizers, labels and annotations"
+LEFT_OFF = "leave finalizers, labels and annotations of sublet.dev off a new object"
 
 
 def asked(name: str, **spec: Any) -> Object:
@@ -64,6 +66,44 @@ async def test_what_is_ours_of_a_claim_stays_as_it_is(tenancy: Tenancy, meta):
         assert await tess.merges(WORK, {"metadata": {"labels": {"team": "a"}}}) == "accepted"
 
     assert OURS in said
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"finalizers": ["sublet.dev/in-use"]},
+        {"finalizers": ["sublet.dev/release", "sublet.dev/kopf"]},
+        {"finalizers": ["sublet.dev/requested-by"]},
+        {"annotations": {"sublet.dev/restored": OTHER}},
+        {"annotations": {"sublet.dev/approved": f"{OTHER}=8,h100"}},
+        {"labels": {"billing.sublet.dev/free": "true"}},
+    ],
+)
+async def test_nothing_of_ours_is_on_a_claim_from_its_creation(tenancy: Tenancy, meta):
+    """A finalizer that nobody takes off would leave a claim that can't be deleted; so would a mark of restoring."""
+    born = asked("born", suspended=True)
+    born["metadata"].update(meta)
+    again = asked("again", suspended=True)
+    again["metadata"] |= {
+        "finalizers": ["sublet.dev/release", "mine.dev/hold"],
+        "annotations": {"sublet.dev/requested-by": f"system:serviceaccount:{ACME}:editor"},
+        "labels": {"team": "a"},
+    }
+    async with tenancy.hub_user() as tess:
+        said = await tess.creates(CLAIMS, born)
+        assert await tess.creates(CLAIMS, again, dry=True) == "accepted"
+
+    assert said.startswith("403"), said
+    assert LEFT_OFF in said
+
+
+def test_who_writes_statuses_restores_objects_as_they_were(tenancy: Tenancy):
+    """`sublet restore` makes them with a mark, and with the finalizers that they had."""
+    hub = ("create", "--dry-run=server", "-f", "-")
+    marked = {"annotations": {"sublet.dev/restored": OTHER}, "finalizers": ["sublet.dev/in-use"]}
+    for each in (asked("back", suspended=True), lease("back")):
+        each["metadata"].update(marked)
+        assert "created" in tenancy.stack.kubectl("hub", *hub, given=json.dumps(each))
 
 
 async def test_a_claim_made_again_from_what_is_stored_loses_nothing_of_ours(tenancy: Tenancy):
