@@ -24,6 +24,26 @@ TENANT_ACCOUNT: Final = "tenant"
 EXTRA_ROLE: Final = "sublet-tenant-extra"
 QUOTA: Final = "sublet"
 MAX_PODS: Final = 500
+MAX_SOLD: Final = 500
+"""Objects of each kind that a lease's `roleRules` add."""
+_MOST: Final[Mapping[str, str]] = {
+    "pods": str(MAX_PODS),
+    "secrets": "200",
+    "configmaps": "200",
+    "services": "200",
+    "persistentvolumeclaims": "100",
+    "requests.storage": "50Ti",
+    "count/deployments.apps": "50",
+    "count/replicasets.apps": "600",
+    "count/statefulsets.apps": "50",
+    "count/controllerrevisions.apps": "600",
+    "count/jobs.batch": "500",
+    "count/cronjobs.batch": "50",
+}
+"""The most that one namespace takes of what all tenants of a cluster share: its store, its addresses, the landlord's disks.
+
+More than training asks for: a Deployment or StatefulSet keeps its present and its ten last revisions.
+"""
 
 _NEVER_V4: Final = (
     "10.0.0.0/8",
@@ -132,10 +152,12 @@ def contents(home: Home) -> Objects:
 
 
 def quota_hard(home: Home) -> dict[str, str]:
-    """Return the quota: exactly the claim's GPUs, no ways in from outside, no device claims."""
+    """Return the quota: exactly the claim's GPUs, no ways in from outside, no device claims, no more objects than fit."""
+    sold = {f"count/{x}.{r.api_group}" for r in home.access.role_rules for x in r.resources}
     hard = {
         "requests.nvidia.com/gpu": str(home.gpus),
-        "pods": str(MAX_PODS),
+        **{each: str(MAX_SOLD) for each in sorted(sold) if "/" not in each.removeprefix("count/")},
+        **_MOST,
         "services.loadbalancers": "0",
         "services.nodeports": "0",
         "count/resourceclaims.resource.k8s.io": "0",

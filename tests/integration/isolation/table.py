@@ -14,6 +14,7 @@ END: Final = "<!-- the end of the attack table -->"
 
 _PODS, _REACH, _RELEASE = "test_pods.py", "test_reach.py", "test_release.py"
 _HUB, _FENCE, _HUB_FENCE = "test_hub_tenant.py", "test_fence.py", "test_hub_fence.py"
+_LIMITS = "test_limits.py"
 _PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secrets.py"
 _HOSTS = "tests/unit/fleet/test_hosts.py"
 _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
@@ -90,6 +91,14 @@ TABLE: Final = (
             (_REACH, "test_a_tenant_opens_no_way_in_from_outside"),
             (_REACH, "test_a_tenant_takes_no_address_that_others_talk_to"),
             (_FENCE, "test_even_an_admin_doesnt_forge_possession_by_mistake"),
+        ),
+    ),
+    Attack(
+        "A shared cluster's store, addresses and disks filled up",
+        "the quota counts every kind of object that a tenant may make, and the storage that it asks for",
+        (
+            (_LIMITS, "test_a_tenant_fills_no_cluster_that_others_use"),
+            (_LIMITS, "test_a_tenant_orders_no_disk_without_end"),
         ),
     ),
     Attack(

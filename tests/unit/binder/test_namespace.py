@@ -1,0 +1,47 @@
+"""What a claim's namespace is made from: its quota counts whatever a tenant may make."""
+
+from sublet.api.ids import ClaimUID
+from sublet.api.lease_terms import RoleRule, TenantAccess
+from sublet.binder.namespace import Home, quota_hard
+from sublet.manifests.render import LeasedOptions, leased_cluster
+
+CORE = {"pods", "configmaps", "secrets", "services", "persistentvolumeclaims"}
+
+
+def hard(*rules: RoleRule) -> dict[str, str]:
+    """Return the quota of a claim of eight GPUs."""
+    access = TenantAccess(role_rules=rules)
+    return quota_hard(Home(ClaimUID("uid"), 1, 8, access, "https://west", None))
+
+
+def granted() -> set[str]:
+    """Return what the tenants' role lets them make, as a quota names it."""
+    (role,) = (
+        m
+        for m in leased_cluster(LeasedOptions())
+        if (m["kind"], m["metadata"]["name"]) == ("ClusterRole", "sublet-tenant")
+    )
+    return {
+        f"count/{resource}.{group}" if group else resource
+        for rule in role["rules"]
+        if "create" in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        if "/" not in resource
+    }
+
+
+def test_every_kind_that_a_tenant_may_make_is_counted():
+    assert granted() >= CORE
+    assert granted() - {*hard()} == set()
+
+
+def test_every_kind_that_a_lease_sells_is_counted_and_no_part_of_one():
+    rule = RoleRule(api_group="kubeflow.org", resources=("pytorchjobs", "pytorchjobs/status"))
+
+    assert {*hard(rule)} - {*hard()} == {"count/pytorchjobs.kubeflow.org"}
+
+
+def test_no_number_asks_pods_to_say_what_they_need():
+    """A quota on CPU or memory refuses a pod that names neither; it is there with a limit range alone."""
+    assert [k for k in hard() if k.endswith((".cpu", ".memory", ".ephemeral-storage"))] == []
