@@ -14,7 +14,7 @@ END: Final = "<!-- the end of the attack table -->"
 
 _PODS, _REACH, _RELEASE = "test_pods.py", "test_reach.py", "test_release.py"
 _HUB, _FENCE, _HUB_FENCE = "test_hub_tenant.py", "test_fence.py", "test_hub_fence.py"
-_LIMITS = "test_limits.py"
+_LIMITS, _VOLUMES = "test_limits.py", "test_volumes.py"
 _PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secrets.py"
 _HOSTS = "tests/unit/fleet/test_hosts.py"
 _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
@@ -70,6 +70,16 @@ TABLE: Final = (
         (
             (_PODS, "test_no_pod_reaches_the_node_beneath_it"),
             (_PODS, "test_where_no_capability_is_sold_pod_security_refuses_too"),
+        ),
+    ),
+    Attack(
+        "The landlord's own volumes, taken by name or for having no class; drivers that mount what a pod says",
+        "policy `sublet-claim-objects`: no `volumeName`, always a storage class; `sublet-claim-pods`: no inline `csi` volumes",
+        (
+            (_VOLUMES, "test_a_tenant_takes_no_volume_that_is_there"),
+            (_VOLUMES, "test_an_old_annotation_names_no_class_over_the_field"),
+            (_VOLUMES, "test_a_claim_that_waits_is_bound_by_the_clusters_controller_alone"),
+            (_VOLUMES, "test_no_pod_has_a_driver_mount_something_in_its_own_words"),
         ),
     ),
     Attack(

@@ -1,0 +1,120 @@
+"""Volumes by which a tenant would come to what the landlord keeps for others, past the rules on pods."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.isolation.tenancy import Object, Tenancy, plain_pod, runs
+
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
+
+OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
+NO_NAME = "spec.volumeName may not be set"
+A_CLASS = "name a storage class in spec.storageClassName"
+BINDER = "system:serviceaccount:kube-system:persistent-volume-binder"
+
+
+def asked(name: str = "data", **spec: Any) -> Object:
+    """Return a tenant's plain PersistentVolumeClaim with these fields, too."""
+    plain = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "fast",
+    }
+    kept = {k: v for k, v in {**plain, **spec}.items() if v is not None}
+    return {"metadata": {"name": name}, "spec": kept}
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"storageClassName": ""}, A_CLASS),
+        ({"storageClassName": None}, A_CLASS),  # this cluster has no default
+        ({"storageClassName": "", "volumeName": "landlords"}, NO_NAME),
+        ({"volumeName": "landlords"}, NO_NAME),
+    ],
+)
+async def test_a_tenant_takes_no_volume_that_is_there(tenancy: Tenancy, spec, words):
+    path = f"/api/v1/namespaces/{tenancy.home('wide')}/persistentvolumeclaims"
+    async with tenancy.tenant("wide") as mallory:
+        said = await mallory.creates(path, asked(**spec))
+        assert await mallory.creates(path, asked(), dry=True) == "accepted"
+
+    assert said.startswith("403"), said
+    assert words in said
+
+
+async def test_where_the_cluster_has_a_default_class_no_class_need_be_named(tenancy: Tenancy):
+    path = f"/api/v1/namespaces/{tenancy.home('wide')}/persistentvolumeclaims"
+    default = {"storageclass.kubernetes.io/is-default-class": "true"}
+    meta = {"name": "fast", "annotations": default}
+    made = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": meta, "provisioner": "disks.example.com"}  # fmt: skip
+    tenancy.stack.apply("east", made)
+    try:
+        async with tenancy.tenant("wide") as mallory:
+            for _ in range(300):
+                said = await mallory.creates(path, asked(storageClassName=None), dry=True)
+                if said == "accepted":
+                    break
+                await asyncio.sleep(0.1)  # the server hears of the class a little later
+            none = await mallory.creates(path, asked(storageClassName=""))
+    finally:
+        tenancy.stack.kubectl("east", "delete", "storageclass", "fast")
+
+    assert said == "accepted"
+    assert A_CLASS in none
+
+
+async def test_an_old_annotation_names_no_class_over_the_field(tenancy: Tenancy):
+    """The controller believes the annotation first."""
+    path = f"/api/v1/namespaces/{tenancy.home('wide')}/persistentvolumeclaims"
+    born = asked()
+    born["metadata"]["annotations"] = {OLD_CLASS: ""}
+    async with tenancy.tenant("wide") as mallory:
+        said = [await mallory.creates(path, born)]
+        assert await mallory.creates(path, asked()) == "accepted"
+        said.append(await mallory.merges(f"{path}/data", {"metadata": {"annotations": {OLD_CLASS: ""}}}))  # fmt: skip
+        assert await mallory.asks("DELETE", f"{path}/data") == "accepted"
+
+    assert all(OLD_CLASS in each and each.startswith("403") for each in said), said
+
+
+async def test_a_claim_that_waits_is_bound_by_the_clusters_controller_alone(tenancy: Tenancy):
+    home = tenancy.home("wide")
+    path = f"/api/v1/namespaces/{home}/persistentvolumeclaims"
+    chosen = {"spec": {"volumeName": "landlords"}}
+    async with tenancy.tenant("wide") as mallory:
+        assert await mallory.creates(path, asked("waits")) == "accepted"
+        said = await mallory.merges(f"{path}/waits", chosen)
+        assert await mallory.merges(f"{path}/waits", {"metadata": {"labels": {"a": "b"}}}) == "accepted"  # fmt: skip
+        waits = await mallory.api.get(f"{path}/waits")
+        waits["spec"] |= chosen["spec"]
+        tenancy.stack.kubectl("east", "replace", f"--as={BINDER}", "-f", "-", given=json.dumps(waits))  # fmt: skip
+        bound = await mallory.api.get(f"{path}/waits")
+        assert await mallory.merges(f"{path}/waits", {"metadata": {"labels": {"a": "c"}}}) == "accepted"  # fmt: skip
+        assert await mallory.asks("DELETE", f"{path}/waits") == "accepted"
+
+    assert said.startswith("403"), said
+    assert NO_NAME in said
+    assert bound["spec"]["volumeName"] == "landlords"
+
+
+async def test_no_pod_has_a_driver_mount_something_in_its_own_words(tenancy: Tenancy):
+    """An inline volume's attributes go to the driver on the node as they are: a server's address, a path."""
+    path = f"/api/v1/namespaces/{tenancy.home('wide')}/pods"
+    pod = plain_pod("attack")
+    inline = {"driver": "nfs.csi.k8s.io", "volumeAttributes": {"server": "10.0.0.5", "share": "/"}}
+    claimed = plain_pod("fine")
+    pod["spec"]["volumes"] = [{"name": "v", "csi": inline}]
+    claimed["spec"]["volumes"] = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    async with tenancy.tenant("wide") as mallory:
+        said = await mallory.creates(path, pod)
+        assert await mallory.creates(path, claimed, dry=True) == "accepted"
+
+    assert "this kind of volume is not allowed; use a persistentVolumeClaim" in said
+
+
+def test_after_all_that_the_tenants_own_pod_runs_on_its_own_node(tenancy: Tenancy):
+    runs(tenancy, "wide")
