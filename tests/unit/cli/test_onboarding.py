@@ -24,10 +24,10 @@ from sublet.cli.onboarding.lease_draft import draft
 from sublet.cli.onboarding.marks import Install, check_owner
 from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import ADVICE, hardware_findings, some
-from sublet.cli.onboarding.options import Allowed
+from sublet.cli.onboarding.options import Allowed, leased_options
 from sublet.cli.onboarding.place import Pair, Place
 from sublet.cli.problems import Problem
-from sublet.kube.session import Endpoint
+from sublet.kube.session import ApiServer, Endpoint
 from sublet.kube.wire import Node
 from tests.builders.api import uid_of
 from tests.builders.nodes import H200, gpu_node, mig_node
@@ -103,6 +103,13 @@ def test_options_that_are_left_out_stay_and_an_empty_text_clears():
 
 def test_options_that_somebody_garbled_are_forgotten():
     assert Allowed().over({"extra_resources": 7, "unknown": 1}) == Allowed().over(None)
+
+
+async def test_a_variable_that_nvidias_toolkit_doesnt_read_is_refused_before_anything_is_asked():
+    unasked = ApiServer(Endpoint("https://west.example.com"))
+
+    with pytest.raises(Problem, match="--device-variable: NVIDIA_GSD isn't one of"):
+        await leased_options(unasked, Allowed(device_variables=("NVIDIA_GSD",)), WEST)
 
 
 @pytest.mark.parametrize(
