@@ -3,8 +3,10 @@
 from typing import Any
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.kinds import CLAIMS
 from sublet.api.origin import RESTORED
 from sublet.cli.keeping.restore import restored_status
+from sublet.crdgen.crd import custom_resource_definition
 from tests.builders.api import NOW, uid_of
 
 Body = dict[str, Any]
@@ -22,6 +24,14 @@ def restored(saved: Body, new: str = "new", version: str = "50") -> Body:
     meta = {**saved["metadata"], "uid": uid_of(new), "resourceVersion": version}
     meta["annotations"] = {**meta.get("annotations", {}), RESTORED: saved["metadata"]["uid"]}
     return {**saved, "metadata": meta, "status": restored_status(saved, NOW)}
+
+
+def newborn(body: Body) -> Body:
+    """Return an object to which nobody has written a status yet: the API server shows the CRD's default as one."""
+    version = custom_resource_definition(CLAIMS)["spec"]["versions"][0]
+    status = version["schema"]["openAPIV3Schema"]["properties"]["status"]
+    observed = status["properties"]["observedGeneration"]["default"]
+    return {**body, "status": {"observedGeneration": observed, **status["default"]}}
 
 
 def adopted(body: Body, version: str = "60") -> Body:

@@ -6,7 +6,7 @@ from then on it goes by the old UID everywhere but in the hub's own API. Status 
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,8 @@ from sublet.api.times import Millis, parse_instant
 
 RESTORED: Final = "sublet.dev/restored"
 """On a restored object from its creation on, with the UID it had: nothing is planned for it before it has a status."""
+_BY_DEFAULT: Final = frozenset({"conditions", "observedGeneration"})
+"""What the API server shows as the status of an object to which nobody has written one."""
 ADOPTED: Final = "Adopted"
 """Condition of a restored object."""
 
@@ -31,6 +33,14 @@ class Origin(ApiModel):
     """When a person said that it is that object, and goes by its UID; nothing is planned for it before."""
     adopted_by: Annotated[str | None, Field(max_length=1024)] = None
     """Who said so."""
+
+
+class HasStatus(Protocol):
+    """An object with a status."""
+
+    @property
+    def status(self) -> ApiModel:
+        """Return what the operator says of it."""
 
 
 class Restorable(ApiModel):
@@ -50,11 +60,23 @@ class Restorable(ApiModel):
         return {**data, "metadata": {**meta, "uid": origin.get("uid"), "objectUid": meta["uid"]}}
 
 
+def is_bare(raw: Mapping[str, Any]) -> bool:
+    """Say whether nobody has written a status to an object on the wire; the API server shows the CRD's default then."""
+    status = raw.get("status") or {}
+    return _BY_DEFAULT.issuperset(status) and not status.get("observedGeneration")
+
+
+def has_bare_status(item: HasStatus) -> bool:
+    """Say whether nobody has written a status to an object."""
+    status = item.status
+    return status.model_copy(update={"conditions": ()}) == type(status)()
+
+
 def former_uid(raw: Mapping[str, Any]) -> str:
     """Return the UID that an object on the wire goes by, or will once it is adopted."""
     meta, status = raw.get("metadata") or {}, raw.get("status") or {}
     origin = status.get("origin") or {}
-    annotated = (meta.get("annotations") or {}).get(RESTORED) if not status else None
+    annotated = (meta.get("annotations") or {}).get(RESTORED) if is_bare(raw) else None
     return str(origin.get("uid") or annotated or meta.get("uid"))
 
 
@@ -63,7 +85,7 @@ def is_awaited(raw: Mapping[str, Any]) -> bool:
     status = raw.get("status") or {}
     origin = status.get("origin") or {}
     annotated = RESTORED in ((raw.get("metadata") or {}).get("annotations") or {})
-    return bool(origin or (annotated and not status)) and not origin.get("adoptedTime")
+    return bool(origin or (annotated and is_bare(raw))) and not origin.get("adoptedTime")
 
 
 def awaited_uids(raws: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -89,7 +111,7 @@ def as_it_was(meta: ObjectMeta, origin: Origin | None) -> ObjectMeta:
 def awaits_adoption(meta: ObjectMeta, origin: Origin | None, *, is_new: bool) -> bool:
     """Say whether nothing may be planned for an object yet.
 
-    `is_new`: it has no status. The mark counts only until then: on an object that was planned it would let its owner
+    `is_new`: nobody has written a status to it. The mark counts only until then: on an object that was planned it would let its owner
     keep what it holds for ever.
     """
     if origin is None:

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import RELEASE_FINALIZER
-from sublet.api.origin import awaits_adoption
+from sublet.api.origin import awaits_adoption, has_bare_status
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.book.holdings import holds
@@ -29,7 +29,7 @@ def may_go(claim: GpuClaim) -> bool:
     meta, word = claim.metadata, claim.spec.force_release
     if meta.deletion_timestamp is None or RELEASE_FINALIZER not in meta.finalizers:
         return False
-    if not awaits_adoption(meta, claim.status.origin, is_new=claim.status == ClaimStatus()):
+    if not awaits_adoption(meta, claim.status.origin, is_new=has_bare_status(claim)):
         return False
     is_forced = word is not None and word.claim_uid == meta.own_uid
     return is_forced or not (holds(claim) or needs_meter(claim))

@@ -17,7 +17,7 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, CLASSES, LEASES, TENANTS
-from sublet.api.origin import as_it_was, awaits_adoption
+from sublet.api.origin import as_it_was, awaits_adoption, is_bare
 from sublet.logs import log_about_object
 
 K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
@@ -64,8 +64,8 @@ class Shelf(Generic[K]):
             self.broken[key] = fault
             self._changed()
             return None
-        origin, is_new = getattr(item.status, "origin", None), not body.get("status")
-        if awaits_adoption(item.metadata, origin, is_new=is_new):
+        origin = getattr(item.status, "origin", None)
+        if awaits_adoption(item.metadata, origin, is_new=is_bare(body)):
             self._hold(item)
             return item
         self.restored.pop(own_uid, None)

@@ -4,7 +4,7 @@ from sublet.api.approval import APPROVED, approval_text, approved_gpus
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.origin import RESTORED, awaits_adoption, former_uid, is_awaited
 from tests.builders.api import as_claim, uid_of
-from tests.builders.restored import adopted, on_the_wire, parsed, restored
+from tests.builders.restored import adopted, newborn, on_the_wire, parsed, restored
 
 SAVED = on_the_wire(as_claim())
 
@@ -54,3 +54,9 @@ def test_an_approval_counts_for_the_claim_that_it_was_given():
     body["metadata"]["annotations"][APPROVED] = approval_text(as_claim())
 
     assert approved_gpus(parsed(body)) == 8
+
+
+def test_the_mark_counts_on_an_object_as_the_api_server_shows_a_new_one():
+    body = newborn(restored(SAVED))
+
+    assert (former_uid(body), is_awaited(body)) == (SAVED["metadata"]["uid"], True)

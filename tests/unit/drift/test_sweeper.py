@@ -20,7 +20,7 @@ from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.clusters import CLUSTER, Hub, LiveNodes, tools_of
 from tests.builders.fleet import bound, held, nodes
 from tests.builders.orphans import GONE, NODE, OPEN, ORPHAN, WEST, World
-from tests.builders.restored import adopted, on_the_wire, restored
+from tests.builders.restored import adopted, newborn, on_the_wire, restored
 
 
 async def test_an_orphan_is_taken_back_at_second_sight_the_ledger_before_all_else():
@@ -298,7 +298,7 @@ async def test_a_restored_claim_that_waits_to_be_adopted_is_never_taken_back(fin
     world = World(OPEN)
     held_back = restored(on_the_wire(as_claim(claim(), uid=str(GONE))))
     if not finished:  # the restore stopped before its status
-        del held_back["status"]
+        held_back = newborn(held_back)
     world.items.append(held_back)
     world.place = Place(as_lease(lease(releaseOrphans=[str(GONE)])), world.place.cluster)
     for _ in range(3):
@@ -314,8 +314,7 @@ async def test_a_mark_with_the_uid_of_a_claim_that_is_there_hides_nothing_of_it(
     over["status"] = {"lastSequence": 1}
     forged = on_the_wire(as_claim(claim("forged"), uid=uid_of("forged")))
     forged["metadata"]["annotations"] = {RESTORED: str(GONE)}
-    del forged["status"]
-    world.items += [over, forged]
+    world.items += [over, newborn(forged)]
     for _ in range(2):
         await world.look()
     await world.end()

@@ -15,14 +15,14 @@ from sublet.hub.held import Held, may_go
 from tests.builders.api import NOW, as_claim, uid_of
 from tests.builders.fleet import view
 from tests.builders.moves import leased, running
-from tests.builders.restored import Body, adopted, on_the_wire, parsed, restored
+from tests.builders.restored import Body, adopted, newborn, on_the_wire, parsed, restored
 from tests.harness.fake_api import SteppedClock
 from tests.unit.hub.test_meter import done
 
 PENDING = restored(on_the_wire(as_claim()))
 BOUND = restored(on_the_wire(running(leased("west"))))
 ENDED = restored(on_the_wire(done()))
-NEWBORN = {**PENDING, "status": {}}
+NEWBORN = newborn(PENDING)
 
 
 def deleted(body: Body, **spec: Any) -> GpuClaim:

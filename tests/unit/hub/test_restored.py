@@ -3,7 +3,7 @@
 from sublet.api.origin import RESTORED
 from sublet.hub.state import HubState
 from tests.builders.api import as_claim, claim, uid_of
-from tests.builders.restored import adopted, on_the_wire, parsed, restored
+from tests.builders.restored import adopted, newborn, on_the_wire, parsed, restored
 
 SAVED = on_the_wire(as_claim())
 OLD, NEW = SAVED["metadata"]["uid"], uid_of("new")
@@ -23,10 +23,8 @@ def test_a_restored_object_is_held_and_never_planned():
 
 
 def test_it_is_held_from_its_creation_on_before_it_has_a_status():
-    newborn = restored(SAVED)
-    del newborn["status"]
     hub = state()
-    hub.claims.take(newborn)
+    hub.claims.take(newborn(restored(SAVED)))
 
     assert hub.claims.all() == ()
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sublet.api.gpuclass import Pricing
 from sublet.api.kinds import CLASSES
-from sublet.api.origin import ADOPTED, RESTORED, is_awaited
+from sublet.api.origin import ADOPTED, RESTORED, is_awaited, is_bare
 
 Obj = Mapping[str, Any]
 
@@ -50,14 +50,14 @@ def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
     """Return what is to be done about one object of a backup that was taken at that instant (RFC 3339)."""
     if live is not None and live["metadata"]["uid"] == saved["metadata"]["uid"]:
         return _same(saved, live, taken)
-    if is_awaited(saved) and not saved.get("status"):
+    if is_awaited(saved) and is_bare(saved):
         return Step.BARE
     return Step.CREATE if live is None else _namesake(saved, live, taken)
 
 
 def _namesake(saved: Obj, live: Obj, taken: str) -> Step:
     was = (live["metadata"].get("annotations") or {}).get(RESTORED)
-    is_new = not live.get("status")  # what has one is planned, whatever its mark says
+    is_new = is_bare(live)  # what somebody wrote a status to is planned, whatever its mark says
     if is_new and was == identity(saved):
         return Step.FINISH
     if saved["kind"] == CLASSES.name:

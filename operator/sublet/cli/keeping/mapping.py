@@ -18,7 +18,7 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID
 from sublet.api.kinds import CLAIMS, LEASES, TENANTS, Kind
 from sublet.api.move_status import all_nodes
-from sublet.api.origin import RESTORED, Origin
+from sublet.api.origin import RESTORED, Origin, has_bare_status
 from sublet.api.outage import Outage
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis
@@ -145,8 +145,8 @@ def identity_of(meta: ObjectMeta, origin: Origin | None) -> str:
 
 def _is_restored(item: Item) -> bool:
     """Say whether an object is from a backup; the mark alone, which anybody can write, says so only of a new one."""
-    is_new = item.status == type(item.status)()
-    return item.status.origin is not None or (is_new and RESTORED in item.metadata.annotations)
+    is_marked = RESTORED in item.metadata.annotations
+    return item.status.origin is not None or (is_marked and has_bare_status(item))
 
 
 def _plain(kind: Kind, item: Item, origin: Origin | None, note: str = "") -> Row:

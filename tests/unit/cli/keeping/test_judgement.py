@@ -10,7 +10,7 @@ from sublet.cli.keeping.judgement import Step, identity, judge
 from sublet.cli.keeping.restore import restored_status
 from tests.builders.api import NOW, as_claim, as_class, as_lease, gpu_class, uid_of
 from tests.builders.fleet import bound, carried_out, inventory, nodes, reserve_of, view
-from tests.builders.restored import adopted, on_the_wire, restored
+from tests.builders.restored import adopted, newborn, on_the_wire, restored
 
 TAKEN, LATER = format_instant(NOW), "2026-11-23T10:00:00Z"
 
@@ -52,7 +52,7 @@ def taken_back(saved: dict[str, Any]) -> dict[str, Any]:
         (BOUND, at_heart(BOUND, usedMilliseconds=5), Step.NEWER),  # nothing shows which is older
         (BOUND, taken_back(BOUND), Step.KEEP),
         (BOUND, taken_back(PENDING), Step.REFRESH),  # it broke off before the status
-        (BOUND, {**restored(BOUND), "status": {}}, Step.FINISH),
+        (BOUND, newborn(restored(BOUND)), Step.FINISH),
         (BOUND, {**restored(BOUND), "status": {"observedGeneration": 1}}, Step.OTHER),
         (BOUND, restored(BOUND), Step.KEEP),
         (BOUND, adopted(restored(BOUND)), Step.KEEP),
@@ -66,11 +66,11 @@ def test_an_object_is_judged_by_what_is_there(saved, live, step: Step):
 
 @pytest.mark.parametrize("live", [None, on_the_wire(as_claim(uid=uid_of("namesake")))])
 def test_what_was_being_restored_itself_is_not_restored_as_somebody_new(live):
-    newborn = {k: v for k, v in restored(BOUND).items() if k != "status"}
+    bare = newborn(restored(BOUND))
 
-    assert judge(newborn, live, LATER) is Step.BARE
-    assert judge(newborn, newborn, LATER) is Step.KEEP
-    assert judge(newborn, restored(BOUND), LATER) is Step.NEWER
+    assert judge(bare, live, LATER) is Step.BARE
+    assert judge(bare, bare, LATER) is Step.KEEP
+    assert judge(bare, restored(BOUND), LATER) is Step.NEWER
 
 
 def test_what_is_held_from_an_older_backup_is_brought_to_a_newer_one_and_never_back():

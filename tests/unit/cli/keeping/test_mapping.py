@@ -23,7 +23,7 @@ from sublet.hub.meter import facts_of
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.edges import edges_of
 from tests.builders.fleet import bound, carried_out, inventory, nodes, reserve_of, view
-from tests.builders.restored import adopted, on_the_wire, parsed, restored
+from tests.builders.restored import adopted, newborn, on_the_wire, parsed, restored
 
 WEST = as_lease(lease("west"))
 LEASE_UID = WEST.metadata.uid
@@ -164,8 +164,7 @@ def test_a_claim_that_held_nothing_is_adopted_without_asking_anybody():
 
 
 def test_a_claim_without_its_status_is_not_restored_yet():
-    body = restored(on_the_wire(BOUND))
-    del body["status"]
+    body = newborn(restored(on_the_wire(BOUND)))
 
     assert make_map(Hub(claims=[parsed(body)]), {})[0].verdict is Verdict.UNFINISHED
 
