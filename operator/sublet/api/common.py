@@ -99,6 +99,8 @@ class ObjectMeta(ApiModel):
     """Who it is; of an object that was restored from a backup and adopted, who it was before."""
     object_uid: str = ""
     """What the API server calls it, if that is another UID."""
+    fault: str = ""
+    """What of its spec can't be read, if something: nothing is planned by such a spec."""
     resource_version: str = ""
     generation: int = 0
     creation_timestamp: Instant | None = None

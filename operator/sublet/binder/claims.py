@@ -5,12 +5,14 @@ on both. A merge patch with only a UID is no compare-and-set on a custom resourc
 costs the API server a tenth more than a PUT. A write that changes nothing is not sent.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sublet.api.common import API_VERSION
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.kinds import CLAIMS, RELEASE_FINALIZER
-from sublet.kube.errors import Conflict, Invalid, NotFound
+from sublet.api.reading import Unreadable, read_claim
+from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
 from sublet.kube.session import ApiServer, JsonPatch
 
 _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
@@ -18,6 +20,19 @@ _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none"
 
 class Outrun(Exception):
     """The claim changed under us; look at it again."""
+
+
+class Unread(KubeError):
+    """The hub shows a claim of which nobody can tell what it holds: nothing is done for it, and it is read again later."""
+
+
+def read(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim:
+    """Return a claim that the hub shows, with the spec of `last` if its own can't be read."""
+    try:
+        return read_claim(raw, last)
+    except Unreadable as error:
+        meta = raw["metadata"]
+        raise Unread(f"claim {meta['namespace']}/{meta['name']} can't be read: {error}") from error
 
 
 class ClaimWriter:
@@ -30,11 +45,15 @@ class ClaimWriter:
         """Read the claim live; None if it, or this very one of its name, is gone."""
         meta = claim.metadata
         try:
-            live = GpuClaim.model_validate(
-                await self._hub.get(CLAIMS.path(meta.namespace, meta.name))
-            )
+            raw = await self._hub.get(CLAIMS.path(meta.namespace, meta.name))
         except NotFound:
             return None
+        try:
+            live = read(raw, claim)
+        except Unread:
+            if raw["metadata"]["uid"] != meta.own_uid:
+                return None
+            raise
         return live if live.metadata.uid == meta.uid else None
 
     async def write_status(self, claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
@@ -59,7 +78,7 @@ class ClaimWriter:
             raise Outrun(f"claim {meta.key} is gone") from error
         except Conflict as error:
             raise Outrun(f"claim {meta.key} changed meanwhile: {error.message}") from error
-        return GpuClaim.model_validate(answer)
+        return read(answer, claim)
 
     async def add_finalizer(self, claim: GpuClaim) -> GpuClaim:
         """Put the release finalizer on, if admission hasn't."""
@@ -88,7 +107,7 @@ class ClaimWriter:
         except (Invalid, Conflict) as error:
             await self._raise_if_refused(claim, error)
             raise Outrun(f"claim {meta.key} changed meanwhile: {error.message}") from error
-        return GpuClaim.model_validate(answer)
+        return read(answer, claim)
 
     async def _raise_if_refused(self, claim: GpuClaim, error: Invalid | Conflict) -> None:
         """Raise the server's error if the claim is as it was: then the write itself is wrong, not outrun."""

@@ -333,7 +333,16 @@ class Works:
         live = await self._tools.claims.get(claim)
         if live is None or is_true(live.status.conditions, "Reserved"):
             return live
+        if live.metadata.fault and self._is_on_a_node(live):
+            # its status is all that was read of it, and a node knows better
+            raise StillThere("nodes hold something for a claim that can't be read", 5.0)
         return await let_go(live, self._tools)
+
+    def _is_on_a_node(self, claim: GpuClaim) -> bool:
+        """Say whether a node's book, as it was seen last, has an entry of a claim."""
+        found = (self._tools.cluster(LeaseUID(x.metadata.uid)) for x in self._tools.leases())
+        nodes = (n for each in found if each is not None for n in each.inventory().nodes.values())
+        return any(h.claim_uid == claim.metadata.uid for node in nodes for h in node.holdings)
 
     async def _say_kept(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         now = self._tools.clock.now_ms()

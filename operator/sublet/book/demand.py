@@ -126,14 +126,15 @@ class Rules:
         try:
             return self._read(claim)
         except Exception as error:  # noqa: BLE001  one claim must not stop the planning for all others
+            # the kind alone: the text could name what is no business of the tenant's
             return _misconfigured(
-                claim, f"the claim can't be read: {error}; please report it to the platform team"
+                claim,
+                f"the claim can't be read ({type(error).__name__}); please report it to the platform team",
             )
 
     def _read(self, claim: GpuClaim) -> Demand | Refuse:
-        if claim.spec.suspended:
-            message = "the claim is suspended and holds nothing"
-            return _refuse(claim, PendingReason.SUSPENDED, message)
+        if (barred := _barred(claim)) is not None:
+            return barred
         tenant = self._tenant(claim)
         if isinstance(tenant, Refuse):
             return tenant
@@ -338,6 +339,16 @@ def tenants_by_namespace(tenants: Iterable[GpuTenant]) -> dict[str, GpuTenant]:
         for namespace in tenant.spec.namespaces:
             found.setdefault(namespace, tenant)
     return found
+
+
+def _barred(claim: GpuClaim) -> Refuse | None:
+    """Return why a claim asks for nothing now, None if it does."""
+    if claim.metadata.fault:
+        return _misconfigured(claim, f"its spec can't be read: {claim.metadata.fault}")
+    if claim.spec.suspended:
+        message = "the claim is suspended and holds nothing"
+        return _refuse(claim, PendingReason.SUSPENDED, message)
+    return None
 
 
 def _age(tenant: GpuTenant) -> tuple[int, str]:

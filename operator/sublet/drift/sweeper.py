@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sublet.api.common import find_condition, is_true
-from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.api.kinds import CLAIMS
 from sublet.api.origin import awaited_uids, backup_times, former_uid, is_awaited
 from sublet.api.times import Millis
+from sublet.binder.claims import read
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, StillThere, Tools
 from sublet.drift.claims import Claims
 from sublet.drift.clear import Clearing, Ledger
@@ -161,7 +161,7 @@ class Sweeper:
         return Witness(
             hub_version=version_number(listing["metadata"]["resourceVersion"]),
             hub_claims={
-                uid: GpuClaim.model_validate(item) if uid in uids else None
+                uid: read(item) if uid in uids else None
                 for uid, item in ((ClaimUID(former_uid(x)), x) for x in items)
             },
             awaited=awaited_uids(listing["items"]),

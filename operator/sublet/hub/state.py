@@ -2,7 +2,8 @@
 
 Written by the feeders (watch events) and by the answers of our own writes; a newer resourceVersion wins, so a late
 event never takes a state back. Read by the loop's snapshots and by metrics. An object that can't be parsed is kept
-apart with its fault and disturbs nothing.
+apart with its fault and disturbs nothing; a claim of which only the spec can't be is there with what it holds, and its
+fault keeps it from being planned.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, CLASSES, LEASES, TENANTS
 from sublet.api.origin import as_it_was, awaits_adoption, is_bare
+from sublet.api.reading import Unreadable, fault_of, read_claim
+from sublet.book.holdings import holds
 from sublet.logs import log_about_object
 
 K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
@@ -26,8 +29,21 @@ K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
 class Shelf(Generic[K]):
     """The objects of one kind by UID."""
 
-    def __init__(self, model: type[K], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        model: type[K],
+        changed: Callable[[], None],
+        *,
+        read: Callable[[Mapping[str, Any], K | None], K] | None = None,
+        stays: Callable[[K], bool] = lambda _: True,
+    ) -> None:
+        """`read`: parses an object, beside what it was before; `stays`: whether one is kept that can't be parsed any more."""
         self._model: type[K] = model
+        self._read: Callable[[Mapping[str, Any], K | None], K] = read or (
+            lambda body, _: model.model_validate(body)
+        )
+        self._stays: Callable[[K], bool] = stays
+        self._unread: dict[str, str] = {}  # UID of an object that can't be parsed -> its key
         self._changed = changed
         self._items: dict[str, K] = {}  # UID -> object
         self._by_key: dict[str, str] = {}  # namespace/name -> UID
@@ -36,7 +52,7 @@ class Shelf(Generic[K]):
         """The API server's UID -> object that was restored from a backup and waits to be adopted; held, never planned."""
         self._followers: list[set[str]] = []
         self.broken: dict[str, str] = {}
-        """namespace/name -> what is wrong with an object that can't be parsed"""
+        """namespace/name -> what is wrong with an object that can't be parsed, or not whole"""
 
     def take(self, body: Mapping[str, Any]) -> K | None:
         """Take an object from the wire; returns it parsed, None if it can't be."""
@@ -47,22 +63,7 @@ class Shelf(Generic[K]):
             return known  # most events are echoes of our own writes: not parsed again
         if self._is_late(own_uid, str(meta.get("resourceVersion"))):
             return None
-        key = (
-            f"{meta['namespace']}/{meta['name']}"
-            if meta.get("namespace")
-            else str(meta.get("name"))
-        )
-        try:
-            item: K = self._model.model_validate(body)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            fault = f"{where}: {first['msg']}"
-            if self.broken.get(key) != fault:
-                log = log_about_object(self._model.__name__, key)
-                log.warning("object not understood", error=fault)
-            self.broken[key] = fault
-            self._changed()
+        if (item := self._parsed(body, known)) is None:
             return None
         origin = getattr(item.status, "origin", None)
         if awaits_adoption(item.metadata, origin, is_new=is_bare(body)):
@@ -71,9 +72,39 @@ class Shelf(Generic[K]):
         self.restored.pop(own_uid, None)
         if self._is_twin(item):
             return None
-        self.broken.pop(key, None)
         self.put(item)
         return item
+
+    def _parsed(self, body: Mapping[str, Any], known: K | None) -> K | None:
+        """Return an object as it is now; of one that can't be parsed, what is known is kept only if it holds something."""
+        meta = body.get("metadata") or {}
+        own_uid = str(meta.get("uid"))
+        try:
+            return self._read(body, known or self.restored.get(own_uid))
+        except ValidationError as error:
+            fault = fault_of(error)
+        except Unreadable as error:
+            fault = str(error)
+        if known is not None and not self._stays(known):
+            self.drop(own_uid)
+        name = str(meta.get("name"))
+        self._unread[own_uid] = f"{meta['namespace']}/{name}" if meta.get("namespace") else name
+        self._say_broken(self._unread[own_uid], fault)
+        self._changed()
+        return None
+
+    def _say_broken(self, key: str, fault: str) -> None:
+        if self.broken.get(key) != fault:
+            log = log_about_object(self._model.__name__, key)
+            log.warning("object not understood", error=fault)
+        self.broken[key] = fault
+
+    def _note_fault(self, meta: ObjectMeta) -> None:
+        self._unread.pop(meta.own_uid, None)
+        if meta.fault:
+            self._say_broken(meta.key, meta.fault)
+        else:
+            self.broken.pop(meta.key, None)
 
     def _is_twin(self, item: K) -> bool:
         """Say whether another object goes by the same UID already: two can't be the same, and the first stays."""
@@ -104,6 +135,7 @@ class Shelf(Generic[K]):
             self._note(before)
         if meta.object_uid:
             self._known_as[meta.object_uid] = meta.uid
+        self._note_fault(meta)
         self._items[meta.uid] = item
         self._by_key[meta.key] = meta.uid
         self._note(meta.uid)
@@ -120,17 +152,20 @@ class Shelf(Generic[K]):
         was = self._items.get(self._known_as.get(own_uid, own_uid))
         if was is not None and was.metadata.own_uid == own_uid:
             self.drop(own_uid)
+        self._note_fault(item.metadata)
         self.restored[own_uid] = item
         self._changed()
 
     def drop(self, uid: str) -> None:
         """Forget an object that is gone; by its own UID or by the API server's."""
+        self.broken.pop(self._unread.pop(uid, ""), None)
         self.restored.pop(uid, None)
         uid = self._known_as.pop(uid, uid)
         item = self._items.pop(uid, None)
         if item is not None:
             if self._by_key.get(item.metadata.key) == uid:
                 del self._by_key[item.metadata.key]
+                self.broken.pop(item.metadata.key, None)
             self._note(uid)
             self._changed()
 
@@ -149,8 +184,9 @@ class Shelf(Generic[K]):
         )
 
     def object_uids(self) -> set[str]:
-        """Return what the API server calls all of them, those too that wait to be adopted."""
-        return {item.metadata.own_uid for item in self._items.values()} | set(self.restored)
+        """Return what the API server calls all of them, those too that wait to be adopted or can't be parsed."""
+        known = {item.metadata.own_uid for item in self._items.values()}
+        return known | set(self.restored) | set(self._unread)
 
     def follow(self) -> set[str]:
         """Return the UIDs of all objects, to which those that change or go are added; whoever follows takes them out."""
@@ -184,7 +220,7 @@ class HubState:
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
-        self.claims = Shelf(GpuClaim, changed)
+        self.claims = Shelf(GpuClaim, changed, read=read_claim, stays=holds)
         self.leases = Shelf(GpuLease, changed)
         self.classes = Shelf(GpuClass, changed)
         self.tenants = Shelf(GpuTenant, changed)

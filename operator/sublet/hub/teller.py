@@ -4,7 +4,7 @@ Each write is a compare-and-set, only on change; one that is outrun is made agai
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, TypeGuard
 
 from sublet.api import bound_status, claim_status
@@ -51,8 +51,18 @@ class ClaimTeller:
             await asyncio.gather(*(self._say(claim, saying, now) for claim, saying in sayings))
         )
 
-    async def acknowledge(self, claims: Iterable[GpuClaim]) -> None:
-        """Write that the status describes the spec as it is now, where a change of spec called for nothing."""
+    async def acknowledge(self, claims: Collection[GpuClaim]) -> None:
+        """Write that the status describes the spec as it is now, where a change of spec called for nothing.
+
+        A spec that can't be read is never the one that it describes: that is told instead.
+        """
+        for claim in claims:
+            if claim.metadata.fault:
+                self._events.note(
+                    claim,
+                    EventReason.SPEC_UNREAD,
+                    f"its spec can't be read, and it goes on as it was: {claim.metadata.fault}",
+                )
         await asyncio.gather(
             *(
                 self._write(claim, claim_status.acknowledged(claim))

@@ -1,7 +1,18 @@
 """What the hub's state keeps, and what it never takes back."""
 
+import pytest
+
+from sublet.api.pending import PendingReason
+from sublet.api.reading import read_claim
+from sublet.book.decisions import Reserve
+from sublet.book.holdings import holds
+from sublet.book.plan import plan
 from sublet.hub.state import HubState
-from tests.builders.api import claim, uid_of
+from tests.builders.api import as_claim, claim, uid_of
+from tests.builders.fleet import refusal_of, view
+from tests.builders.moves import leased, running
+from tests.builders.restored import on_the_wire
+from tests.builders.unread import senseless, unread
 
 
 def body(version: int, uid: str = "a", **spec):
@@ -41,3 +52,47 @@ def test_an_object_that_cant_be_parsed_is_kept_apart_and_mended_later():
 
     hub.claims.take(body(2))
     assert hub.claims.broken == {}
+
+
+def test_a_claim_that_waits_is_never_planned_by_what_it_said_before_it_became_unreadable():
+    west, hub = leased("west"), state()
+    waits = as_claim(claim())
+    hub.claims.take(on_the_wire(waits))
+    assert isinstance(plan(view(hub.claims.all(), [west])).decisions[0], Reserve)
+
+    hub.claims.take(unread(waits))
+
+    refused = refusal_of(plan(view(hub.claims.all(), [west])), waits)
+    assert refused.reason is PendingReason.MISCONFIGURED
+    assert "startTime" in refused.message
+
+
+def test_one_that_became_unreadable_holds_what_it_holds_and_its_deletion_is_seen():
+    bound, hub = running(leased("west")), state()
+    hub.claims.take(on_the_wire(bound))
+    hub.claims.take(unread(bound, deletionTimestamp="2026-11-22T10:00:00Z"))
+
+    found = hub.claims.get(bound.metadata.uid)
+    assert found is not None
+    assert (holds(found), found.spec) == (True, bound.spec)
+    assert found.metadata.deletion_timestamp is not None
+    assert "startTime" in hub.claims.broken["acme/train"]
+
+
+@pytest.mark.parametrize("holding", [True, False], ids=["holds", "waits"])
+def test_of_one_whose_status_became_unreadable_only_what_it_held_is_kept(holding: bool):
+    each, hub = running(leased("west")) if holding else as_claim(claim()), state()
+    hub.claims.take(on_the_wire(each))
+    hub.claims.take(senseless(each))
+
+    assert len(hub.claims.all()) == int(holding)
+    assert hub.claims.object_uids() == {each.metadata.uid}
+    hub.claims.drop(each.metadata.uid)
+    assert (hub.claims.all(), hub.claims.broken) == ((), {})
+
+
+def test_the_answer_of_a_write_tells_of_a_fault_as_an_event_does():
+    waits, hub = as_claim(claim()), state()
+    hub.claims.put(read_claim(unread(waits), waits))
+
+    assert "startTime" in hub.claims.broken["acme/train"]

@@ -1,0 +1,76 @@
+"""Claims from the wire, those too of which something can't be read. Pure.
+
+An API server takes what its schema allows, and a schema and a parser never agree on every text. Whoever owns a claim
+can write such a text into its spec at any time: the claim must neither be planned by what it said before, nor lose or
+keep for ever what it holds. Its status is the operator's own, so what it holds can be read all the same. Read by the
+hub's state and by whoever reads a claim live.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from sublet.api.common import is_true
+from sublet.api.gpuclaim import GpuClaim
+
+_FAULT_LENGTH: Final = 500
+
+
+class Unreadable(ValueError):
+    """Not even what a claim holds can be read."""
+
+
+def read_claim(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim:
+    """Return a claim; one whose spec can't be read has a fault, and the spec of `last`, as it was read before.
+
+    Without that, what can't be read is left out. Unreadable if something else of it can't be read.
+    """
+    try:
+        return GpuClaim.model_validate(raw)
+    except ValidationError as error:
+        fault = error
+    own = raw.get("metadata") or {}
+    known = last if last is not None and last.metadata.own_uid == own.get("uid") else None
+    spec = known.spec if known is not None else _without(raw.get("spec"), fault)
+    try:
+        found = GpuClaim.model_validate({**raw, "spec": spec})
+    except ValidationError as error:
+        raise Unreadable(fault_of(error)) from error
+    update: dict[str, Any] = {"fault": fault_of(fault)}
+    if _holds(found):
+        # its status describes what was read, and says so to whoever waits for the newest spec
+        seen = found.status.observed_generation
+        update["generation"] = known.metadata.generation if known is not None else seen
+    return found.model_copy(update={"metadata": found.metadata.model_copy(update=update)})
+
+
+def fault_of(error: ValidationError) -> str:
+    """Return what is wrong with an object, by the first thing that is."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}"[:_FAULT_LENGTH]
+
+
+def _holds(claim: GpuClaim) -> bool:
+    conditions = claim.status.conditions
+    return is_true(conditions, "Reserved") or is_true(conditions, "Releasing")
+
+
+def _without(spec: Any, error: ValidationError) -> Any:
+    """Return a spec without the fields that can't be read."""
+    for each in error.errors():
+        if each["loc"][0] == "spec":
+            spec = _dropped(spec, each["loc"][1:])
+    return spec
+
+
+def _dropped(value: Any, path: tuple[int | str, ...]) -> Any:
+    """Return an object without the innermost field that a path leads to."""
+    if not isinstance(value, Mapping) or not path or path[0] not in value:
+        return value
+    name, rest = path[0], path[1:]
+    inner = _dropped(value[name], rest)
+    if inner is value[name]:
+        return {k: v for k, v in value.items() if k != name}
+    return {**value, name: inner}

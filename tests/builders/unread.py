@@ -1,0 +1,24 @@
+"""Claims as an API server shows them once something was written into them that it takes and we can't read."""
+
+from typing import Any
+
+from sublet.api.gpuclaim import GpuClaim
+from tests.builders.restored import Body, on_the_wire
+
+INSTANT = "2026-12-01T00:00:00x5Z"
+"""Kubernetes' pattern of date-time lets any character stand before the fraction."""
+
+
+def unread(claim: GpuClaim, version: str = "999", **meta: Any) -> Body:
+    """Return the claim after its start was made unreadable."""
+    body = on_the_wire(claim)
+    spec = {**body["spec"], "schedule": {**body["spec"].get("schedule", {}), "startTime": INSTANT}}
+    stamp = {"resourceVersion": version, "generation": claim.metadata.generation + 1, **meta}
+    return {**body, "metadata": {**body["metadata"], **stamp}, "spec": spec}
+
+
+def senseless(claim: GpuClaim, version: str = "999") -> Body:
+    """Return the claim with a status of which nobody can tell what it holds."""
+    body = on_the_wire(claim)
+    meta = {**body["metadata"], "resourceVersion": version}
+    return {**body, "metadata": meta, "status": {**body["status"], "usedMilliseconds": "much"}}

@@ -1,0 +1,53 @@
+"""A claim of which something can't be read: what it holds counts, what it asks for doesn't."""
+
+import pytest
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.reading import Unreadable, read_claim
+from tests.builders.api import as_claim, claim, uid_of
+from tests.builders.moves import leased, running
+from tests.builders.restored import on_the_wire
+from tests.builders.unread import senseless, unread
+
+WAITING = as_claim(claim(tags={"a": "b"}))
+BOUND = running(leased("west"), tags={"a": "b"})
+
+
+def test_what_can_be_read_has_no_fault():
+    assert read_claim(on_the_wire(BOUND), WAITING).metadata.fault == ""
+
+
+def test_what_it_asks_for_is_what_was_read_last_and_all_else_is_as_it_is_now():
+    found = read_claim(unread(BOUND, deletionTimestamp="2026-11-22T12:00:00Z"), BOUND)
+
+    assert "schedule.startTime" in found.metadata.fault
+    assert (found.spec, found.status) == (BOUND.spec, BOUND.status)
+    assert found.metadata.resource_version == "999"
+    assert found.metadata.deletion_timestamp is not None
+
+
+def test_of_one_that_was_never_read_whole_the_field_alone_is_left_out():
+    found = read_claim(unread(BOUND))
+
+    assert found.metadata.fault
+    assert found.spec == BOUND.spec
+
+
+def test_anothers_spec_is_nothing_of_it():
+    found = read_claim(unread(WAITING), as_claim(claim(tags={"c": "d"}), uid=uid_of("another")))
+
+    assert found.spec.tags == {"a": "b"}
+
+
+def test_one_that_holds_something_never_says_that_what_it_cant_read_was_seen():
+    last = BOUND.metadata.generation
+
+    assert read_claim(unread(BOUND), BOUND).metadata.generation == last
+    assert read_claim(unread(BOUND)).metadata.generation == BOUND.status.observed_generation
+    assert read_claim(unread(WAITING), WAITING).metadata.generation == last + 1
+
+
+@pytest.mark.parametrize("each", [WAITING, BOUND], ids=["waiting", "bound"])
+def test_without_a_status_that_can_be_read_nothing_is_known(each: GpuClaim):
+    with pytest.raises(Unreadable, match="usedMilliseconds"):
+        read_claim(senseless(each), each)
