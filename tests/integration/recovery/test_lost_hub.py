@@ -17,7 +17,7 @@ from sublet.cli.keeping import adopt as adopting
 from sublet.cli.keeping.archive import from_text, to_text
 from sublet.kube.hub import hub_endpoint
 from sublet.ledger.entry import EntryKind, EntryType
-from tests.builders.api import claim, gpu_class, lease, tenant
+from tests.builders.api import claim, gpu_class, lease, tenant, uid_of
 from tests.builders.nodes import gpu_node
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
@@ -121,6 +121,7 @@ def _says(stack: Stack, name: str, type_: str, field: str = "status") -> str | N
 def test_a_lost_hub_comes_back_and_goes_on_as_it_was(world: World, tmp_path: Path):
     _restored_twice_is_restored_once(world)
     _what_is_restored_is_held(world)
+    _what_has_no_status_yet_is_held_and_can_be_deleted(world)
     _a_yes_to_another_map_is_refused(world)
     _adoption_goes_on_where_it_was_interrupted(world)
     _everything_is_bound_as_before(world, tmp_path)
@@ -152,6 +153,16 @@ def _what_is_restored_is_held(world: World) -> None:
     assert _says(world.new, "whole", "Adopted", "reason") == "AwaitingAdoption"
     assert world.look() == (world.books, world.pods)
     assert not world.new.is_bound(ACME, "newcomer")
+
+
+def _what_has_no_status_yet_is_held_and_can_be_deleted(world: World) -> None:
+    """A restore that ends after it made a claim, before its status."""
+    made = claim("newborn", ACME)
+    made["metadata"]["annotations"] = {RESTORED: uid_of("before")}
+    world.new.apply("hub", made)
+
+    stays("untold", lambda: _says(world.new, "newborn", "Ready", "reason") == "WaitingForOperator", seconds=3)  # fmt: skip
+    world.new.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "newborn", "--timeout=60s")
 
 
 def _a_yes_to_another_map_is_refused(world: World) -> None:
