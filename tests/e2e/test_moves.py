@@ -13,6 +13,7 @@ from sublet.api.times import Millis, format_instant
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.hours import Hours
+from tests.harness.kubelet import HandKubelet
 from tests.harness.ledger import facts_in
 from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition
@@ -44,7 +45,7 @@ def operator(stack: Stack, hours: Hours) -> Iterator[OperatorProcess]:
         gpu_class(moveLeadSeconds=24 * HOUR),
         tenant(),
     )
-    running = hours.operator().start()
+    running = hours.operator(SUBLET_DRIFT_SECONDS="1").start()
     for name, free in (("west", 16), ("east", 24)):
         wait_for(f"{name} sells", lambda n=name, f=free: _free(stack, n) == f)
     yield running
@@ -80,6 +81,11 @@ def _sequence(stack: Stack, name: str) -> int:
 
 def _nodes(stack: Stack, name: str) -> list[str]:
     return sorted(p["node"] for p in _status(stack, name)["allocation"]["placements"])
+
+
+def _news(stack: Stack, uid: str) -> list[str]:
+    found = stack.get("hub", "events", "-n", ACME)["items"]
+    return [e["reason"] for e in found if e["involvedObject"].get("uid") == uid]
 
 
 def _lines(operator: OperatorProcess, uid: str) -> list[tuple[str, str, int, int]]:
@@ -187,6 +193,41 @@ def test_a_node_that_stays_sick_is_replaced_in_the_same_namespace_and_nothing_el
         ("releasing", "close", 1, 8),
     ]
     stack.kubectl("west", "taint", "nodes", sick, f"{SICK}-")
+
+
+def test_a_claim_is_kept_as_it_should_be_while_pods_of_the_node_that_it_left_do_not_end(
+    operator: OperatorProcess, stack: Stack, hours: Hours, tmp_path: Path
+):
+    others = [f"e-{i}" for i in range(3)]
+    stack.kubectl("east", "cordon", *others)
+    HandKubelet(stack, "east").join("unheard")  # nobody there ends a pod
+    bound = _bind(
+        stack, "trains", replacement="OnFailure", placement={"leases": {"allow": ["east"]}}
+    )
+    stack.kubectl("east", "uncordon", *others)
+    uid, (sick,) = bound["metadata"]["uid"], _nodes(stack, "trains")
+    config = write_access(stack, bound, tmp_path / "kubeconfig")
+    stack.kubectl_with(config, "apply", "-f", "-", given=pod("work", 8))
+    path = ("pod", "work", "-n", f"sublet-{uid}-1")
+    wait_for("it has the node", lambda: stack.get("east", *path)["spec"].get("nodeName") == sick)
+    stack.kubectl("east", "taint", "nodes", sick, f"{SICK}=yes:NoSchedule")
+    wait_for(
+        "told",
+        lambda: condition(stack.claim(ACME, "trains") or {}, "Degraded", "reason") == "NodeFailed",
+    )
+    hours.move(0.1)
+    wait_for("replaced", lambda: _sequence(stack, "trains") == 2)
+
+    hours.move(0.2)
+    wait_for("its old node is said to hang", lambda: "ReleaseOverdue" in _news(stack, uid))
+    stack.kubectl("hub", "delete", "secret", "-n", ACME, "trains-kubeconfig")
+    wait_for("access is back", lambda: "AccessRenewed" in _news(stack, uid), seconds=120)
+    assert _contexts(stack, "trains") == {"east": f"sublet-{uid}-1"}
+    assert [x["sequence"] for x in _status(stack, "trains")["leaving"]] == [1]
+
+    stack.kubectl("east", "delete", *path, "--force", "--grace-period=0")
+    wait_for("left", lambda: not _status(stack, "trains").get("leaving"), seconds=120)
+    stack.kubectl("east", "delete", "node", sick)
 
 
 def test_nodes_that_fail_together_are_not_replaced_by_themselves(
