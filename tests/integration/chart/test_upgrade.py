@@ -21,8 +21,7 @@ KEPT = {
 }
 """Kind -> what an API server lets nobody change."""
 NEVER_PLANNED = {
-    "gpuclaims.sublet.dev.spec.schedule.startTime: "
-    + "self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9000-01-01T00:00:00Z')"
+    "gpuclaims.sublet.dev.spec.schedule.startTime: self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9000-01-01T00:00:00Z')"
 }
 """What no object that ever meant anything had."""
 Key = tuple[str, str, str]
