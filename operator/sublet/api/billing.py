@@ -3,13 +3,13 @@
 Part of GpuLease, GpuClass and GpuTenant; the ledger keeps them by content hash, so that an edit never re-rates the past.
 """
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from sublet.api.cancellation import Percent
 from sublet.api.common import Currency, Instant, ObjectName, Price, Seconds
-from sublet.api.schema import ApiModel, Rule
+from sublet.api.schema import ApiModel
 
 ZONE_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$"
 TimeZone = Annotated[str, Field(pattern=ZONE_PATTERN, max_length=64)]
@@ -33,13 +33,6 @@ class LeaseBilling(Cut):
     """PayAsYouGo: each use of GPUs is rounded up to a multiple of this; 0 or 1: not at all."""
     minimum_seconds: Seconds = 0
     """PayAsYouGo: each use counts at least so long."""
-
-    cel_rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "self.timeZone == oldSelf.timeZone && self.dayCutHour == oldSelf.dayCutHour",
-            "timeZone and dayCutHour can't change: months that were metered end by them; make a new lease",
-        ),
-    )
 
 
 class Rounding(ApiModel):

@@ -142,6 +142,13 @@ class LeaseSpec(ApiModel):
         Rule(
             "self.tenantAlias == oldSelf.tenantAlias", "tenantAlias can't change; make a new lease"
         ),
+        Rule(
+            "(has(self.billing) ? self.billing.timeZone : 'UTC') == "
+            "(has(oldSelf.billing) ? oldSelf.billing.timeZone : 'UTC') && "
+            "(has(self.billing) ? self.billing.dayCutHour : 0) == "
+            "(has(oldSelf.billing) ? oldSelf.billing.dayCutHour : 0)",
+            "billing.timeZone and billing.dayCutHour can't change: months that were metered end by them; make a new lease",
+        ),
     )
 
     @property

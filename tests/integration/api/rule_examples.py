@@ -284,10 +284,13 @@ EXAMPLES: dict[Key, Examples] = {
     ),
     (
         "GpuLease",
-        ".spec.billing",
-        "timeZone and dayCutHour can't change: months that were metered end by them; make a new lease",
+        ".spec",
+        "billing.timeZone and billing.dayCutHour can't change: months that were metered end by them; make a new lease",
     ): Examples(
-        accepted=(Case(change(_MADRID, "billing.minimumSeconds", 60), _MADRID),),
+        accepted=(
+            Case(change(_MADRID, "billing.minimumSeconds", 60), _MADRID),
+            Case(change(lease(), "billing.minimumSeconds", 60), lease()),
+        ),
         refused=(
             Case(change(_MADRID, "billing.timeZone", "Asia/Tokyo"), _MADRID),
             Case(change(_MADRID, "billing.dayCutHour", 0), _MADRID),
