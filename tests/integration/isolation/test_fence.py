@@ -156,7 +156,7 @@ def test_a_thief_makes_no_token_that_outlives_the_credential_by_more_than_a_day(
         # two policies refuse it, and the server shows the one that answered first; so it is with the last one
         (("label", "node", "n0", f"claim.sublet.dev/{CLAIM}=true"), "denied request"),
         (("annotate", "node", "n0", "sublet.dev/allocation="), "only the sublet operator"),
-        (("annotate", "node", "n0", "sublet.dev/unwiped=forged"), "denied request"),
+        (("annotate", "node", "n0", "sublet.dev/unwiped=forged", "--overwrite"), "denied request"),
     ],
 )  # fmt: skip
 def test_even_an_admin_doesnt_forge_possession_by_mistake(
