@@ -6,14 +6,23 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
+from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import IN_USE_FINALIZER
 from sublet.hub.adoption import Adoption
 from sublet.kube.errors import Unreachable
-from tests.builders.api import as_lease
+from tests.builders.api import as_lease, uid_of
 from tests.builders.wire import wire_node
 from tests.harness.fake_api import SteppedClock
 
-WEST = as_lease(finalizers=(IN_USE_FINALIZER,))
+
+def west() -> GpuLease:
+    """Return a lease that can't vanish and whose cluster is known: only for such a one nodes are marked."""
+    found = as_lease(finalizers=(IN_USE_FINALIZER,))
+    status = found.status.model_copy(update={"cluster_uid": uid_of("west")})
+    return found.model_copy(update={"status": status})
+
+
+WEST = west()
 
 
 class Liar:
