@@ -80,12 +80,12 @@ def test_a_hub_whose_api_server_restarts_loses_nothing(operator: OperatorProcess
 
 
 def test_a_leased_api_server_that_restarts_loses_nothing(operator: OperatorProcess, stack: Stack):
-    before = _bind(stack, "before")
-    stack.apply("hub", claim("under-way", ACME))
+    before = _bind(stack, "steady")
+    stack.apply("hub", claim("on-the-way", ACME))
     restart_api_server(stack, "west")
 
-    wait_for("goes on", lambda: stack.is_bound(ACME, "under-way"), seconds=90)
-    after = stack.is_bound(ACME, "before")
+    wait_for("goes on", lambda: stack.is_bound(ACME, "on-the-way"), seconds=90)
+    after = stack.is_bound(ACME, "steady")
     assert after is not None
     assert after["status"]["allocation"] == before["status"]["allocation"]
 
