@@ -1,9 +1,9 @@
 """The bind protocol, from Reserved to Bound. Every step may be repeated; a restart begins at the first one again.
 
-Locks first (the first node by name alone, the rest at once), then each cluster's namespace and contents at once, and
-a look at the pods of each node; then the proofs, then the token, the Secret, and one compare-and-set that says Bound. The only hard order inside: the
-kubeconfig is handed over after the quota is live and the probe was refused, and only while a live read of the claim
-still shows this very reservation.
+Locks first (the first node by name alone, the rest at once), then each cluster's namespace and contents at once, and a
+look at the pods of each node; then the proofs, then the token, the Secret, and one compare-and-set that says Bound. The
+only hard order inside: the kubeconfig is handed over after the quota is live and the probe was refused, and only while a
+live read of the claim still shows this very reservation.
 """
 
 import asyncio

@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from traceback import walk_tb
 from typing import Final
 
 from sublet.api.claim_status import allocation_of
@@ -13,6 +11,7 @@ from sublet.api.gpuclass import HostShare
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName
 from sublet.api.relocation import PlacedNode
+from sublet.api.wording import raised_at
 from sublet.binder.namespace import Home, common_access
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Tools
 from sublet.binder.slots import Slots, Urgency
@@ -75,14 +74,8 @@ class Site:
                 raise ClusterRefuses(self.alias, error.message) from error
             except _OTHER_SHAPE as error:
                 log = log_about(claim_uid=self.home.claim_uid, lease=self.cluster.lease)
-                log.warning("an answer of another shape", error=_raised_at(error))
+                log.warning("an answer of another shape", error=raised_at(error))
                 raise ClusterRefuses(self.alias, words_of(BadAnswer())) from error
-
-
-def _raised_at(error: Exception) -> str:
-    """Return where an answer was read in vain, without a word of the cluster's: a fault of ours would look the same."""
-    *_, (frame, line) = walk_tb(error.__traceback__)
-    return f"{type(error).__name__} at {Path(frame.f_code.co_filename).name}:{line}"
 
 
 def sites_of(claim: GpuClaim, tools: Tools, places: Iterable[PlacedNode]) -> list[Site]:

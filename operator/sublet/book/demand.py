@@ -11,7 +11,7 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.pending import PendingReason
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
-from sublet.api.wording import how_many
+from sublet.api.wording import how_many, raised_at
 from sublet.book.approval import approval_refusal
 from sublet.book.decisions import Refuse
 from sublet.book.steps import FOREVER
@@ -126,11 +126,8 @@ class Rules:
         try:
             return self._read(claim)
         except Exception as error:  # noqa: BLE001  one claim must not stop the planning for all others
-            # the kind alone: the text could name what is no business of the tenant's
-            return _misconfigured(
-                claim,
-                f"the claim can't be read ({type(error).__name__}); please report it to the platform team",
-            )
+            message = f"the claim can't be read ({raised_at(error)}); please report it to the platform team"
+            return _misconfigured(claim, message)
 
     def _read(self, claim: GpuClaim) -> Demand | Refuse:
         if (barred := _barred(claim)) is not None:

@@ -149,9 +149,8 @@ def _only(entry: Mapping[str, Any], allowed: set[str], where: str) -> None:
 def _server(cluster: Mapping[str, Any], *, allow_local: bool, hub_servers: Collection[str]) -> str:
     where = "clusters[].cluster.server"
     server = _text(cluster, "server", where).rstrip("/")
-    if not _PLAIN.fullmatch(
-        server
-    ):  # a URL library may drop or replace what isn't, and see another host
+    # a URL library may drop or replace what isn't plain, and see another host
+    if not _PLAIN.fullmatch(server):
         raise KubeconfigRefused(where, "must be https://host[:port] of plain ASCII characters")
     try:
         url = urlsplit(server)

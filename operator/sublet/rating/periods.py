@@ -142,9 +142,8 @@ def as_closed(books: Books, tenancy: Tenancy, text: PeriodText) -> Tenancy:
     """Return a tenancy with the months and the exchange rates by which a period of it was billed, whatever they are now."""
     billed, rates = billed_by(books, text)
     terms = tenancy.terms
-    if (
-        terms is not None and billed is not None
-    ):  # discounts are those of now: a late one is a correction
+    # discounts are those of now: a late one is a correction
+    if terms is not None and billed is not None:
         terms = terms.model_copy(update={"billing": billed.billing})
     return replace(tenancy, terms=terms, exchange_edges=exchange_edges(billed, rates))
 

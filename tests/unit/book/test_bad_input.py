@@ -109,4 +109,4 @@ def test_a_claim_that_the_rules_fail_on_is_told_so_and_holds_nobody_up(
     assert reserve_of(made, good).placements
     refused = refusal_of(made, bad)
     assert refused.reason is PendingReason.MISCONFIGURED
-    assert "can't be read (OverflowError)" in refused.message
+    assert "can't be read (OverflowError at test_bad_input.py:" in refused.message

@@ -1,8 +1,9 @@
 """`sublet restore FILE`: makes what a backup holds again on the hub, and nothing twice.
 
 Each object gets a mark at its creation by which the operator holds it: a status can't be given with it, and a claim
-with none but the CRD's default would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt` goes on from there; a class goes by its old UID at once. An object that is there in an older
-state is held in the same way: the ledger and the nodes may know more than the backup.
+with none but the CRD's default would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt`
+goes on from there; a class goes by its old UID at once. An object that is there in an older state is held in the same way:
+the ledger and the nodes may know more than the backup.
 Every step may be repeated; what was begun is finished by running it again.
 """
 
