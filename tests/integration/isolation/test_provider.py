@@ -4,20 +4,22 @@ import base64
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sublet.fleet.credential import CREDENTIALS_LABEL
+from sublet.kube.informer import MAX_BACKOFF_SECONDS
 from tests.builders.api import claim, gpu_class, lease, tenant, uid_of
 from tests.builders.nodes import gpu_node
+from tests.harness import waiting
 from tests.harness.fake_api import Answer
 from tests.harness.hostile import ANYWHERE, NODES, a_node, blackhole, drip, flood, garbage
 from tests.harness.hostile_cluster import KUBE_SYSTEM, HostileCluster, serving
 from tests.harness.process import OperatorProcess
 from tests.harness.shared import borrow_stack
 from tests.harness.stack import NAMESPACE, Stack, condition
-from tests.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -25,6 +27,8 @@ ACME = "acme"
 NODES_PATH = "/api/v1/nodes"
 MOST_MEMORY_MIB = 500
 """Of the operator's process at its peak; about 150 without liars."""
+wait_for = partial(waiting.wait_for, seconds=MAX_BACKOFF_SECONDS + 60.0)
+"""What an earlier lie left: the lease may be asked again only after the longest back-off."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def _secret(liar: HostileCluster) -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def _honest(landlords: Landlords) -> Iterator[None]:
-    wait_for("east is well", lambda: says(landlords, "Reachable") == "True" and says(landlords, "CapacityMet") != "Unknown", seconds=90)  # fmt: skip
+    wait_for("east is well", lambda: says(landlords, "Reachable") == "True" and says(landlords, "CapacityMet") != "Unknown")  # fmt: skip
     yield
     landlords.liar.calm()
 
