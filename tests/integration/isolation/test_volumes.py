@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.isolation.tenancy import Object, Tenancy, plain_pod, runs
+from tests.integration.isolation.tenancy import Caller, Object, Tenancy, plain_pod, runs
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
@@ -51,32 +51,40 @@ async def test_where_the_cluster_has_a_default_class_no_class_need_be_named(tena
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
     meta = {"name": "fast", "annotations": default}
     made = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": meta, "provisioner": "disks.example.com"}  # fmt: skip
-    tenancy.stack.apply("east", made)
-    try:
-        async with tenancy.tenant("wide") as mallory:
-            for _ in range(300):
-                said = await mallory.creates(path, asked(storageClassName=None), dry=True)
-                if said == "accepted":
-                    break
-                await asyncio.sleep(0.1)  # the server hears of the class a little later
+    async with tenancy.tenant("wide") as mallory:
+        tenancy.stack.apply("east", made)
+        try:
+            said = await _with_no_class(mallory, path, accepted=True)
             none = await mallory.creates(path, asked(storageClassName=""))
-    finally:
-        tenancy.stack.kubectl("east", "delete", "storageclass", "fast")
+        finally:
+            tenancy.stack.kubectl("east", "delete", "storageclass", "fast")
+            after = await _with_no_class(mallory, path, accepted=False)
 
     assert said == "accepted"
     assert A_CLASS in none
+    assert A_CLASS in after
+
+
+async def _with_no_class(mallory: Caller, path: str, *, accepted: bool) -> str:
+    """Name no class until the server accepts it, or doesn't: it hears of a default, and that it is gone, a little later."""
+    for _ in range(300):
+        said = await mallory.creates(path, asked(storageClassName=None), dry=True)
+        if (said == "accepted") is accepted:
+            break
+        await asyncio.sleep(0.1)
+    return said
 
 
 async def test_an_old_annotation_names_no_class_over_the_field(tenancy: Tenancy):
     """The controller believes the annotation first."""
     path = f"/api/v1/namespaces/{tenancy.home('wide')}/persistentvolumeclaims"
-    born = asked()
+    born = asked("old")  # one that is deleted keeps its name for a moment
     born["metadata"]["annotations"] = {OLD_CLASS: ""}
     async with tenancy.tenant("wide") as mallory:
         said = [await mallory.creates(path, born)]
-        assert await mallory.creates(path, asked()) == "accepted"
-        said.append(await mallory.merges(f"{path}/data", {"metadata": {"annotations": {OLD_CLASS: ""}}}))  # fmt: skip
-        assert await mallory.asks("DELETE", f"{path}/data") == "accepted"
+        assert await mallory.creates(path, asked("old")) == "accepted"
+        said.append(await mallory.merges(f"{path}/old", {"metadata": {"annotations": {OLD_CLASS: ""}}}))  # fmt: skip
+        assert await mallory.asks("DELETE", f"{path}/old") == "accepted"
 
     assert all(OLD_CLASS in each and each.startswith("403") for each in said), said
 
