@@ -5,12 +5,27 @@ from typing import Any
 
 import pytest
 
+from tests.harness.waiting import wait_for
 from tests.integration.isolation.tenancy import Tenancy, runs
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 AT_ONCE = 10
 DISK = {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted(tenancy: Tenancy) -> None:
+    """Begin when the quota counts nothing: it hears a little later of what an earlier test took away."""
+    where = ("resourcequota", "-n", tenancy.home("wide"), "sublet")
+
+    kinds = ("secrets", "services", "persistentvolumeclaims")
+
+    def counts() -> set[str | None]:
+        used = tenancy.stack.get("east", *where).get("status", {}).get("used", {})
+        return {used.get(each) for each in kinds}
+
+    wait_for("nothing is counted", lambda: counts() == {"0"})
 
 
 async def _made_until_refused(tenancy: Tenancy, path: str, most: int, **body: Any) -> list[str]:
