@@ -85,7 +85,7 @@ def test_every_column_shows_what_the_object_says(shown: Stack, kind):
 
     assert list(row) == ["NAME", *columns_of(kind, wide=True)]
     assert row.pop("NAME") == "shown"
-    assert re.fullmatch(r"\d+m?\d*s", row.pop("AGE"))
+    assert re.fullmatch(r"\d+[smh](\d+[sm])?", row.pop("AGE"))
     assert row == POPULATED[kind].row
 
 
