@@ -24,9 +24,9 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let modules that wait for control planes begin first: at the end they would leave the cores idle.
+    """Let modules that wait for control planes begin first, and long ones before short ones: at the end cores would idle.
 
-    Those with tenants to attack come last of them, side by side: their planes are set up once.
+    Those with tenants to attack come last of the planes', side by side: their planes are set up once.
     """
     turns: dict[Path, int] = {}  # module -> its turn
     for item in items:
@@ -42,7 +42,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def _turn(item: pytest.Item) -> int:
     if item.get_closest_marker("planes") is None:
-        return 2
+        return 3 if item.get_closest_marker("slow") is None else 2
     return int("tenancy" in getattr(item, "fixturenames", ()))
 
 

@@ -8,6 +8,9 @@ import pytest
 from tests.planes.binaries import ROOT
 
 
+pytestmark = pytest.mark.slow
+
+
 def simulate(*arguments: str) -> tuple[int, str]:
     """Play histories in a process of their own; returns its exit status and what it says."""
     command = [sys.executable, "-m", "tests.simulation", *arguments]
