@@ -20,7 +20,11 @@ _ANNOTATED: Final = (
     "  annotations: {{- toYaml . | nindent 4 }}\n"
     "{{- end }}\n"
 )
-
+_KEPT: Final = (
+    "  {{- if .Values.crds.keep }}\n"
+    '  annotations: {{- include "sublet.kept" . | nindent 4 }}\n'
+    "  {{- end }}\n"
+)
 
 _OPTIONS: Final = HubOptions(operator=_OPERATOR, namespace=_NAMESPACE, argocd_namespace=_ARGOCD)
 
@@ -77,6 +81,5 @@ def _crds(folder: Path) -> str:
     parts = []
     for path in sorted(folder.glob("*.yaml")):
         text = path.read_text().split("\n", 1)[1].replace("{{", '{{ "{{" }}')
-        keep = "  {{- if .Values.crds.keep }}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{- end }}\n"
-        parts.append("---\n" + text.replace("metadata:\n", "metadata:\n" + keep, 1))
+        parts.append("---\n" + text.replace("metadata:\n", "metadata:\n" + _KEPT, 1))
     return "".join(parts)

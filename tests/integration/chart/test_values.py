@@ -11,6 +11,12 @@ from tests.integration.chart.combinations import COMBINATIONS, EVERYTHING, MONIT
 
 Object = dict[str, Any]
 
+KEPT = {
+    "helm.sh/resource-policy": "keep",
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+}
+"""What neither Helm nor Argo CD takes away."""
+
 REFUSED = {
     "two writers of one file": (
         ("replicas=2",),
@@ -127,7 +133,7 @@ def test_sqlite_is_one_pod_on_one_volume_that_stays():
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     volume = one(objects, "PersistentVolumeClaim", "sublet-ledger")
     assert volume["spec"]["accessModes"] == ["ReadWriteOncePod"]
-    assert volume["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert volume["metadata"]["annotations"] == KEPT
     assert named(objects, "PodDisruptionBudget") == []
 
 
@@ -189,11 +195,11 @@ def test_an_image_is_known_by_its_digest_where_there_is_one():
 
 
 def test_crds_stay_unless_somebody_says_otherwise():
-    def policies(*values: str) -> list[str | None]:
+    def policies(*values: str) -> list[dict[str, str] | None]:
         crds = (x for x in rendered(*values) if x["kind"] == "CustomResourceDefinition")
-        return [x["metadata"].get("annotations", {}).get("helm.sh/resource-policy") for x in crds]
+        return [x["metadata"].get("annotations") for x in crds]
 
-    assert policies() == ["keep"] * 5
+    assert policies() == [KEPT] * 5
     assert policies("crds.keep=false") == [None] * 5
     assert policies("crds.enabled=false") == []
 
@@ -231,7 +237,7 @@ def test_the_second_account_is_made_only_where_it_is_asked_for_and_stays():
     account = one(rendered(*EVERYTHING), "ServiceAccount", "sublet-leased")
 
     assert named(rendered(), "ServiceAccount") == ["sublet"]
-    assert account["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert account["metadata"]["annotations"] == KEPT
     assert one(rendered(*EVERYTHING), "ServiceAccount")["metadata"]["annotations"] == {
         "role": "writer"
     }
