@@ -1,13 +1,17 @@
 """What the chart makes of its values, and which values it refuses, with words that say what to do."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from sublet.hub.rates import parse_rates
 from sublet.settings import PREFIX, Settings
 from tests.harness.helm import CHART, NAMESPACE, helm, refusal, rendered
 from tests.integration.chart.combinations import COMBINATIONS, EVERYTHING, MONITORED, POSTGRESQL
+from tests.planes.binaries import ROOT
 
 Object = dict[str, Any]
 
@@ -16,6 +20,12 @@ KEPT = {
     "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
 }
 """What neither Helm nor Argo CD takes away."""
+
+RATE = (
+    "rates.reportingCurrency=EUR",
+    "rates.rates[0].currency=USD",
+    "rates.rates[0].effectiveTime=2026-01-01T00:00:00Z",
+)
 
 REFUSED = {
     "two writers of one file": (
@@ -78,6 +88,14 @@ REFUSED = {
     "pods monitored without a token": (
         ("monitoring.monitor=PodMonitor",),
         "at '/monitoring/tokenSecret': missing property 'name'",
+    ),
+    "a rate that Helm would round": (
+        (*RATE, "rates.rates[0].rate=1"),
+        "at '/rates/rates/0/rate': got number, want string",
+    ),
+    "rates into nothing": (
+        ("rates.rates[0].currency=USD",),
+        "at '/rates': properties 'reportingCurrency' required, if 'rates' exists",
     ),
     "a path of the node": (
         ("extraVolumes[0].name=x", "extraVolumes[0].hostPath.path=/"),
@@ -174,6 +192,18 @@ def test_a_port_is_the_same_everywhere():
     assert port == {"name": "http", "containerPort": 9090}
     assert one(objects, "Service")["spec"]["ports"][0]["targetPort"] == "http"
     assert one(objects, "NetworkPolicy")["spec"]["ingress"][0]["ports"][0]["port"] == "http"
+
+
+def test_rates_are_a_table_that_the_operator_takes(tmp_path: Path):
+    page = (ROOT / "docs/metering.md").read_text()
+    (shown,) = re.findall(r"^    reportingCurrency:.*\n(?:    .*\n)+", page, flags=re.MULTILINE)
+    values = tmp_path / "values.yaml"
+    values.write_text(f"rates:\n{shown}")
+
+    text = helm("template", "x", str(CHART), "-f", str(values), "-s", "templates/rates.yaml")
+
+    written = yaml.safe_load(text)["data"]["rates.yaml"]
+    assert parse_rates(written) == parse_rates(shown)
 
 
 def test_secrets_are_named_and_never_written():
