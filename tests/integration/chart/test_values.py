@@ -97,6 +97,10 @@ REFUSED = {
         ("rates.rates[0].currency=USD",),
         "at '/rates': properties 'reportingCurrency' required, if 'rates' exists",
     ),
+    "an address that is no network": (
+        ("networkPolicy.egressExcept[0]=10.0.0.5",),
+        "at '/networkPolicy/egressExcept/0': '10.0.0.5' does not match pattern",
+    ),
     "a path of the node": (
         ("extraVolumes[0].name=x", "extraVolumes[0].hostPath.path=/"),
         "additional properties 'hostPath' not allowed",
