@@ -101,6 +101,10 @@ REFUSED = {
         ("networkPolicy.egressExcept[0]=10.0.0.5",),
         "at '/networkPolicy/egressExcept/0': '10.0.0.5' does not match pattern",
     ),
+    "an alert that isn't there": (
+        ("monitoring.rules.enabled=true", "monitoring.rules.disabled[0]=SubletDwon"),
+        "monitoring.rules.disabled: there is no alert SubletDwon",
+    ),
     "a path of the node": (
         ("extraVolumes[0].name=x", "extraVolumes[0].hostPath.path=/"),
         "additional properties 'hostPath' not allowed",
