@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     """How many of the last passes that decided something are kept as files for `sublet replay`; 0: none."""
     record_directory: str = "/var/lib/sublet/passes"
     """Where they are kept; they hold names and prices of all parties."""
-    log_format: str = "auto"
+    log_format: Literal["auto", "json", "console"] = "auto"
     """json, console, or auto: console on a terminal."""
 
     @model_validator(mode="after")

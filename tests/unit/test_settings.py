@@ -16,9 +16,12 @@ def test_an_export_target_needs_a_seller_and_says_so_in_one_line(monkeypatch):
     assert load_settings().export_hour == 1
 
 
-def test_a_wrong_value_names_its_variable(monkeypatch):
-    monkeypatch.setenv("SUBLET_EXPORT_FORMATS", "xlsx")
-    with pytest.raises(ValueError, match=r"^SUBLET_EXPORT_FORMATS: "):
+@pytest.mark.parametrize(
+    ("variable", "value"), [("SUBLET_EXPORT_FORMATS", "xlsx"), ("SUBLET_LOG_FORMAT", "text")]
+)
+def test_a_wrong_value_names_its_variable(monkeypatch, variable: str, value: str):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=rf"^{variable}: "):
         load_settings()
 
 
