@@ -62,6 +62,8 @@ class ClassSla(ApiModel):
 class LeaseSla(ClassSla):
     """What the landlord owes for GPUs that didn't work."""
 
+    max_percent: Percent = 100
+    """The most that the landlord owes for a month, in per cent of its bill for that month."""
     claim_within_days: Annotated[int, Field(ge=1, le=3_650, json_schema_extra={"format": "int32"})]
     """How many days after an incident's end it must be claimed at the latest."""
 
