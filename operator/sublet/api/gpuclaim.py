@@ -300,7 +300,7 @@ class ClaimStatus(StatusModel):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
-    """Ready, Reserved, Bound, Reachable, PriceExceeded, Expiring, AccessRenewed, Releasing, Ended; Reconciling and Stalled for kstatus."""
+    """Ready, Reserved, Bound, Releasing, Ended; where there is something to say Degraded, Reachable, PriceExceeded, Expiring, AccessRenewed, Adopted; Reconciling and Stalled for kstatus."""
     pending: Pending | None = None
     """Why the claim isn't reserved."""
     offers: Annotated[tuple[Offer, ...], Field(max_length=8, json_schema_extra=atomic_list())] = ()

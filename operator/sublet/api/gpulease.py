@@ -227,7 +227,7 @@ class LeaseStatus(StatusModel):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
-    """Ready, CredentialsValid, Reachable, IdentityConfirmed, IsolationReady, RightsComplete, ClockSynced, CapacityMet, Expiring, Lost."""
+    """Ready, CredentialsValid, Reachable, IdentityConfirmed, IsolationReady, RightsComplete, ClockSynced, CapacityMet, Expiring, Orphaned, Overcommitted, InUse; where there is something to say OptionsOpen, Lost, TimeZoneUnknown, Adopted."""
     cluster_uid: Annotated[str | None, Field(alias="clusterUID", max_length=36)] = None
     """UID of the cluster's kube-system namespace, pinned at first contact."""
     credential_version: Annotated[str | None, Field(max_length=64)] = None

@@ -152,7 +152,7 @@ class TenantStatus(StatusModel):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))
     ] = ()
-    """Ready: claims of its namespaces are served. InUse: live claims hold it against deletion."""
+    """Ready: claims of its namespaces are served. InUse: live claims hold it against deletion. TimeZoneUnknown: there is no such billing.timeZone. Adopted: False while it waits for adoption after a restore."""
     origin: Origin | None = None
     """Who it was, if it was restored from a backup."""
 

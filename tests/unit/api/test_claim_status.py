@@ -1,16 +1,20 @@
 """The table of Ready and kstatus, state by state."""
 
+import re
+
 import pytest
 
 from sublet.api import bound_status, claim_status
 from sublet.api.common import find_condition, is_true
-from sublet.api.gpuclaim import Access, Booking, ClusterAccess, GpuClaim, Release
+from sublet.api.gpuclaim import Access, Booking, ClaimStatus, ClusterAccess, GpuClaim, Release
+from sublet.api.gpulease import LeaseStatus
 from sublet.api.pending import Pending, PendingReason
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_lease, claim as claim_body
 from tests.builders.fleet import carried_out, inventory, nodes, reserve_of, view
+from tests.builders.states import State, states
 
 LATER = Millis(NOW + 60_000)
 
@@ -174,3 +178,11 @@ def test_a_claim_that_was_taken_back_is_told_of_no_end_any_more():
     assert seen(done)["Expiring"] == "False"
     never = claim_status.released(releasing(), LATER)
     assert "Expiring" not in {c.type for c in never.conditions}
+
+
+@pytest.mark.parametrize("state", states(), ids=lambda s: s.name)
+def test_kubectl_explain_names_every_condition_that_there_is(state: State):
+    status = {"GpuClaim": ClaimStatus, "GpuLease": LeaseStatus}[state.body["kind"]]
+    said = re.findall(r"\w+", status.model_fields["conditions"].description or "")
+
+    assert {c["type"] for c in state.body["status"]["conditions"]} <= {*said}
