@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     namespace: str = "sublet-system"
     """The operator's own namespace on the hub: credentials of leased clusters and the Lease live there."""
     identity: str = Field(default_factory=lambda: f"{socket.gethostname()}_{os.getpid()}")
-    """This replica's name in leader election; the pod's name and a suffix."""
+    """This replica's name in leader election. Up to a `_` it is the pod's name: by that the command line finds the leader."""
     database_url: str = "sqlite:////var/lib/sublet/ledger.sqlite"
     """Where the ledger is: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."""
     kubeconfig: str | None = None
