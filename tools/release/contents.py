@@ -4,7 +4,11 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 SOURCE: Final = "operator/"
-_SCRIPTS: Final = ("sublet = sublet.cli:main", "kubectl-sublet = sublet.cli:main")
+_SCRIPTS: Final = (
+    "sublet = sublet.cli:main",
+    "kubectl-sublet = sublet.cli:main",
+    "kubectl_complete-sublet = sublet.cli:complete",
+)
 
 
 def wheel_faults(names: Collection[str], tracked: Collection[str], version: str) -> Iterator[str]:
