@@ -25,7 +25,11 @@ OBJECT: Final = (
         "sublet_claim_status_condition", "gauge", "1 for each condition of a claim and its status."
     ),
     Family("sublet_claim_gpus", "gauge", "GPUs that a claim asks for."),
-    Family("sublet_claim_end_timestamp_seconds", "gauge", "When a claim ends."),
+    Family(
+        "sublet_claim_end_timestamp_seconds",
+        "gauge",
+        "When a claim that has GPUs, or is promised them, ends.",
+    ),
     Family(
         "sublet_claim_namespace_info",
         "gauge",
@@ -51,7 +55,8 @@ def texts_of(claim: GpuClaim, who: str, leases: Mapping[str, str]) -> Texts:
         for c in claim.status.conditions
     )
     end = ""
-    if held is not None and held.until_time is not None:
+    # the status keeps what was held last: of a claim that waits again its end is past, or isn't one
+    if held is not None and held.until_time is not None and holds(claim):
         end = f"{ends}{{{who}}} {held.until_time / MS_PER_SECOND}\n"
     return (
         f'{info}{{{who},class="{escaped(claim.spec.class_name)}",tenant="{tenant}",pricing="{pricing}"}} 1\n',

@@ -13,7 +13,7 @@ from sublet.serve.claims import ClaimSeries
 from sublet.serve.look import ClaimLook, Look
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease
 from tests.builders.ledgered import Memory
-from tests.builders.sales import sold
+from tests.builders.sales import given_back, sold
 
 WEST = as_lease(lease("west"))
 HOUR = 3_600_000
@@ -63,6 +63,17 @@ def test_a_claim_says_who_it_is_and_where_its_pods_are():
     assert found["claim_status_condition", "acme", "a", "Bound", "True"] == 1
     assert found["claim_namespace_info", "west", "c", "acme", "a", "acme"] == 1
     assert found["node_claim_info", "west", "a-0", "acme", "a", "acme"] == 1
+
+
+def test_only_a_claim_that_holds_gpus_has_an_end():
+    here = sold("a", WEST, 8, until_ms=Millis(NOW + HOUR))
+    gone = given_back(here, Millis(NOW), Millis(NOW))
+
+    ends = [
+        written(each).get(("claim_end_timestamp_seconds", "acme", "a")) for each in (here, gone)
+    ]
+
+    assert ends == [(NOW + HOUR) / 1_000, None]
 
 
 def test_more_claims_than_the_limit_are_counted_and_the_oldest_stay():
