@@ -244,7 +244,7 @@ class TenantAccess(ApiModel):
         tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$", max_length=43)], ...],
         Field(alias="deniedCIDRs", max_length=64, json_schema_extra=list_set()),
     ] = ()
-    """Networks that pods may not reach; cloud metadata (169.254.0.0/16, fe80::/10) is always denied."""
+    """Networks that pods may not reach. Private ones (10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16, fc00::/7), link-local ones (169.254.0.0/16, fe80::/10) and cloud metadata are always denied."""
     pod_security: PodSecurity = PodSecurity.RESTRICTED
     """Pod Security level of claim namespaces."""
     extra_resources: Annotated[

@@ -1,8 +1,10 @@
 """What a claim's namespace is made from: its quota counts whatever a tenant may make."""
 
+import re
+
 from sublet.api.ids import ClaimUID
 from sublet.api.lease_terms import RoleRule, TenantAccess
-from sublet.binder.namespace import Home, quota_hard
+from sublet.binder.namespace import Home, internet, quota_hard
 from sublet.manifests.render import LeasedOptions, leased_cluster
 
 CORE = {"pods", "configmaps", "secrets", "services", "persistentvolumeclaims"}
@@ -45,3 +47,16 @@ def test_every_kind_that_a_lease_sells_is_counted_and_no_part_of_one():
 def test_no_number_asks_pods_to_say_what_they_need():
     """A quota on CPU or memory refuses a pod that names neither; it is there with a limit range alone."""
     assert [k for k in hard() if k.endswith((".cpu", ".memory", ".ephemeral-storage"))] == []
+
+
+def test_what_kubectl_explain_calls_always_denied_is():
+    said = re.findall(
+        r"[0-9a-f.:]+/[0-9]+", TenantAccess.model_fields["denied_cidrs"].description or ""
+    )
+
+    denied = {
+        each for block in internet((), "https://west.example.org") for each in block["except"]
+    }
+
+    assert said
+    assert {*said} <= denied
