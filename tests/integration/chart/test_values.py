@@ -69,6 +69,10 @@ REFUSED = {
         ("settings.SUBLET_EXPORT_TARGET=s3://b",),
         "at '/settings': missing property 'SUBLET_EXPORT_SELLER'",
     ),
+    "exports of somebody without a name": (
+        ("settings.SUBLET_EXPORT_TARGET=s3://b", "settings.SUBLET_EXPORT_SELLER= "),
+        "at '/settings/SUBLET_EXPORT_SELLER': ' ' does not match pattern",
+    ),
     "a port that nobody finds": (
         ("settings.SUBLET_LISTEN_PORT=0",),
         "at '/settings/SUBLET_LISTEN_PORT': minimum: got 0, want 1",
