@@ -105,6 +105,10 @@ REFUSED = {
         ("networkPolicy.egressExcept[0]=10.0.0.5",),
         "at '/networkPolicy/egressExcept/0': '10.0.0.5' does not match pattern",
     ),
+    "a size that Kubernetes doesn't know": (
+        ("ledger.size=8GB",),
+        "at '/ledger/size': '8GB' does not match pattern",
+    ),
     "an alert that isn't there": (
         ("monitoring.rules.enabled=true", "monitoring.rules.disabled[0]=SubletDwon"),
         "monitoring.rules.disabled: there is no alert SubletDwon",
