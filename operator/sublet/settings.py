@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     lease_seconds: Annotated[float, Field(ge=3)] = 15.0
     """Life of the Lease; renewed every 2 seconds (a sixth of it if shorter), given up after two thirds without renewal."""
     listen_host: str = "0.0.0.0"  # noqa: S104  a pod's probes and scrapes come from outside the pod
-    """Address of /healthz, /readyz and /metrics."""
+    """Address of /healthz, /readyz and /metrics; `::` where pods have IPv6 addresses alone."""
     listen_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """Port of /healthz, /readyz and /metrics; 0 picks a free one."""
     admin_port: Annotated[int, Field(ge=0, le=65_535)] = 8081

@@ -25,6 +25,12 @@ ELSEWHERE: Final = {
 }
 """Settings that have values of their own -> which."""
 _NARROWER: Final[dict[str, Schema]] = {
+    "listen_host": {
+        "anyOf": [
+            {"not": {"pattern": r"^(127\.|localhost$|::1$)"}},
+            {"const": "leave it out, or give :: for IPv6; probes come from outside the pod"},
+        ],
+    },
     # a free one would be found by no probe; what no number is says what to do
     "listen_port": {
         "minimum": 1,

@@ -77,6 +77,10 @@ REFUSED = {
         ("settings.SUBLET_LISTEN_PORT=0",),
         "at '/settings/SUBLET_LISTEN_PORT': minimum: got 0, want 1",
     ),
+    "an address that no probe reaches": (
+        ("settings.SUBLET_LISTEN_HOST=127.0.0.1",),
+        "leave it out, or give :: for IPv6; probes come from outside the pod",
+    ),
     "a port that the command line doesn't look at": (
         ("settings.SUBLET_ADMIN_PORT=9091",),
         "always 8081 in the pod: port-forwards of the command line lead there",
