@@ -127,7 +127,7 @@ def _reachable(body: Json) -> Json:
     uid = uid_of("acme/train")
     space = f"sublet-{uid}-1"
     access = {
-        "secretName": "train-access",
+        "secretName": "train-kubeconfig",
         "clusters": [{"alias": "west", "namespace": space, "expirationTime": "2026-11-22T13:00:00Z"}],
     }  # fmt: skip
     meta = {**body["metadata"], "uid": uid, "creationTimestamp": "2026-11-22T09:30:00Z", "finalizers": [RELEASE_FINALIZER]}  # fmt: skip
@@ -188,7 +188,7 @@ def _put_access(hub: SmallHub) -> None:
         "contexts": [{"name": "west", "context": {"cluster": "west", "user": "west", "namespace": f"sublet-{uid_of('acme/train')}-1"}}],
     }  # fmt: skip
     data = base64.b64encode(yaml.safe_dump(config).encode()).decode()
-    hub.objects["/api/v1/namespaces/acme/secrets/train-access"] = {"data": {"value": data}}
+    hub.objects["/api/v1/namespaces/acme/secrets/train-kubeconfig"] = {"data": {"value": data}}
 
 
 if __name__ == "__main__":
