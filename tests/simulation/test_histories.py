@@ -7,7 +7,6 @@ import pytest
 
 from tests.planes.binaries import ROOT
 
-
 pytestmark = pytest.mark.slow
 
 
