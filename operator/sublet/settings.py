@@ -3,11 +3,13 @@
 Read once at start. An unknown `SUBLET_` variable is an error, so that a misspelt one is never silently ignored.
 """
 
+import contextlib
 import os
 import socket
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SUBLET_"
@@ -119,6 +121,13 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """json, console, or auto: console on a terminal."""
 
+    @field_validator("events_url")
+    @classmethod
+    def _has_a_host(cls, url: str) -> str:
+        if url and not host_of(url):
+            raise ValueError("a URL with a host is wanted, as https://events.example.org/sublet")
+        return url
+
     @model_validator(mode="after")
     def _names_the_seller(self) -> Self:
         if self.export_target and not self.export_seller.strip():
@@ -126,6 +135,15 @@ class Settings(BaseSettings):
                 "SUBLET_EXPORT_SELLER must say who sells where there is an export target"
             )
         return self
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL; empty if it has none, or a port that can't be."""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.port != 0:  # looked at, or nobody would say that it is none
+            return parts.hostname or ""
+    return ""
 
 
 def load_settings() -> Settings:
@@ -140,7 +158,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
+        said = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            raise ValueError(first["msg"].removeprefix("Value error, ")) from error
+            raise ValueError(said) from error
         name = f"{PREFIX}{str(first['loc'][0]).upper()}"
-        raise ValueError(f"{name}: {first['msg']}") from error
+        raise ValueError(f"{name}: {said}") from error

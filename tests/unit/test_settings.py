@@ -25,6 +25,17 @@ def test_a_wrong_value_names_its_variable(monkeypatch, variable: str, value: str
         load_settings()
 
 
+@pytest.mark.parametrize("url", ["http://[::1/x", "http://user:secret@host:99999", "http:///x"])
+def test_a_sink_of_events_without_a_host_is_said_in_one_line_and_without_its_secrets(
+    monkeypatch, url
+):
+    monkeypatch.setenv("SUBLET_EVENTS_URL", url)
+    with pytest.raises(ValueError, match=r"^SUBLET_EVENTS_URL: a URL with a host") as said:
+        load_settings()
+
+    assert "secret" not in str(said.value)
+
+
 async def test_a_target_that_is_no_place_for_files_is_said_at_the_start(tmp_path):
     settings = Settings(
         database_url=f"sqlite:///{tmp_path}/ledger.sqlite",

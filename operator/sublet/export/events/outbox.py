@@ -18,6 +18,8 @@ from sublet.ledger.port import LedgerUnavailable
 from sublet.store.outbox import ENTRIES, NOTICES, SqlOutbox
 
 POLL_SECONDS: Final = 2.0
+FAULT_SECONDS: Final = 30.0
+"""After a fault that nothing here expects."""
 _PAGE: Final = 500
 """Events that may be sent again after a crash: the cursor is written so often."""
 _PAUSES: Final = {Outcome.AWAY: (1.0, 60.0), Outcome.REFUSED: (30.0, 600.0)}
@@ -56,8 +58,12 @@ class Outbox:
             return
         try:
             while True:
-                more = await self.step()
-                await asyncio.sleep(0 if more else POLL_SECONDS)
+                try:
+                    wait = 0.0 if await self.step() else POLL_SECONDS
+                except Exception:  # noqa: BLE001  a mistake of ours ends neither this nor what runs beside it
+                    structlog.get_logger().exception("events not sent")
+                    wait = FAULT_SECONDS
+                await asyncio.sleep(wait)
         finally:
             await self._sink.close()
 

@@ -75,6 +75,11 @@ class HttpSink:
             headers = await self._headers(is_batch=is_batch)
         except OSError as error:
             return Answer(Outcome.REFUSED, f"the token can't be read: {error}")
+        except UnicodeError:
+            # what it says of the bytes would be a part of the token
+            return Answer(
+                Outcome.REFUSED, f"the token can't be read: no text in {self._token_file}"
+            )
         body = json.dumps(list(events) if is_batch else events[0], separators=(",", ":"))
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_REQUEST)
@@ -83,6 +88,9 @@ class HttpSink:
                 self._url, data=body.encode(), headers=headers, allow_redirects=False
             ) as got:
                 return _answer(got)
+        except aiohttp.InvalidURL:
+            # it would name the URL, which may hold secrets
+            return Answer(Outcome.REFUSED, "its URL is none")
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
             return Answer(Outcome.AWAY, f"{type(error).__name__} {error}".strip())
 

@@ -10,6 +10,7 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from sublet.api.times import Millis
+from sublet.export.events import outbox as outbox_module
 from sublet.export.events.outbox import Outbox
 from sublet.export.events.sink import Answer, HttpSink, Outcome
 from sublet.ledger.entry import EntryType
@@ -299,6 +300,58 @@ async def test_a_token_that_isnt_there_is_said_and_loses_nothing(world: World, t
     await until(outbox, world, lambda: len(world.sink.events) == 1)
 
     assert "the token can't be read" in logs[0]["error"]
+
+
+async def test_a_token_that_is_no_text_is_said_without_it_and_loses_nothing(
+    world: World, tmp_path: Path
+):
+    token = tmp_path / "token"
+    token.write_bytes(b"secret\xff")
+    outbox = world.operator(token_file=str(token))
+    await world.lines("a")
+
+    with capture_logs() as logs:
+        await outbox.step()
+    token.write_text("one")
+    await until(outbox, world, lambda: len(world.sink.events) == 1)
+
+    assert "no text in" in logs[0]["error"]
+    assert "secret" not in str(logs)
+
+
+async def test_a_url_that_is_none_is_said_without_its_secrets(world: World):
+    outbox = world.operator(url="http://user:secret@host:99999/events?token=secret")
+    await world.lines("a")
+
+    with capture_logs() as logs:
+        await outbox.step()
+
+    assert logs[0]["error"] == "refused: its URL is none; change it or the settings"
+    assert "secret" not in str(logs)
+
+
+async def test_a_mistake_of_ours_is_said_and_ends_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    outbox = world.operator()
+    ids = await world.lines("a")
+    monkeypatch.setattr(outbox_module, "FAULT_SECONDS", 0.01)
+
+    async def broken(*_: Any) -> None:
+        raise KeyError("x")
+
+    with capture_logs() as logs, monkeypatch.context() as then:
+        then.setattr(world.box, "waiting", broken)
+        running = asyncio.create_task(outbox.run())
+        while not logs:  # noqa: ASYNC110  it is a list, not an event
+            await asyncio.sleep(0.01)
+    while not world.sink.ids:  # noqa: ASYNC110  likewise
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert logs[0]["event"] == "events not sent"
+    assert world.sink.ids == ids
 
 
 async def test_a_sink_that_isnt_there_is_away(world: World):
