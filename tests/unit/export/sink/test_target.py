@@ -29,12 +29,28 @@ def test_where_the_server_is_the_environment_may_say():
     assert vars(sink_of("s3://finance", environment={"AWS_REGION": "eu-west-1"}))["_where"] == "bucket finance at AWS eu-west-1"  # fmt: skip
 
 
-@pytest.mark.parametrize("target", ["", " ", "gs://x/y", "s3://", "s3://Bad_Name/x", "file:///x", "https://x"])  # fmt: skip
+@pytest.mark.parametrize("target", ["", " ", "gs://x/y", "s3://", "s3://Bad_Name/x", "s3://finance/a//b", "s3://finance/../b", "file:///x", "https://x"])  # fmt: skip
 def test_anything_else_is_refused_in_words(target):
     with pytest.raises(NoTarget, match="directory, or s3://bucket/prefix"):
         sink_of(target)
 
 
-def test_an_endpoint_must_be_a_url():
-    with pytest.raises(NoTarget, match="no S3 endpoint"):
-        sink_of("s3://finance", endpoint="s3.example.org")
+def test_a_home_that_is_nobodys_is_refused_in_words():
+    with pytest.raises(NoTarget, match="'~nobody-of-that-name/x' is no place for files"):
+        sink_of("~nobody-of-that-name/x")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "s3.example.org",
+        "http://[",
+        "http://s3:99999",
+        "http://s 3",
+        "https://user:secret@s3.example.org",
+    ],
+)
+def test_an_endpoint_must_be_a_url_with_a_host_and_without_a_password(endpoint):
+    with pytest.raises(NoTarget, match="no S3 endpoint") as said:
+        sink_of("s3://finance", endpoint=endpoint)
+    assert "secret" not in str(said.value)
