@@ -92,7 +92,7 @@ class Export:
         try:
             rows = _write(files, parts)
         except OSError as error:
-            raise SinkFailed(f"{drafts[0].parent} can't be written to: {error.strerror}") from error
+            raise _no_room(drafts[0], error) from error
         stem = dataset.lower().replace(" ", "-")
         for draft, file in zip(drafts, files, strict=True):
             entry = describe(draft, stem=stem, dataset=dataset, suffix=file.suffix, rows=rows)
@@ -118,7 +118,10 @@ class Export:
     def _keep_text(self, name: str, text: str) -> None:
         draft = self._sink.draft()
         try:
-            draft.write_text(text)
+            try:
+                draft.write_text(text)
+            except OSError as error:
+                raise _no_room(draft, error) from error
             self._sink.keep(draft, self._path(name))
         finally:
             self._sink.drop(draft)
@@ -135,6 +138,10 @@ class Export:
     def entries(self) -> tuple[FileEntry, ...]:
         """Return what was written."""
         return tuple(entry for _, entry in self._drafts)
+
+
+def _no_room(draft: Path, error: OSError) -> SinkFailed:
+    return SinkFailed(f"{draft.parent} can't be written to: {error.strerror}")
 
 
 def export_tenant(

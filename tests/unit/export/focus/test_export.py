@@ -222,3 +222,17 @@ def test_a_month_without_charges_is_an_export_too(tmp_path):
     manifest = json.loads((folder / "manifest.json").read_bytes())
     assert {f["rows"] for f in manifest["files"] if f["dataset"] == "Cost and Usage"} == {0}
     assert list(audit(folder)) == []
+
+
+def test_a_disk_that_is_full_when_the_manifest_is_due_is_said_and_changes_nothing(
+    tmp_path, monkeypatch
+):
+    before = contents(tenant(tmp_path, layout=Layout()))
+
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(SinkFailed, match="can't be written to: No space left on device"):
+        tenant(tmp_path, [charge(at=0)], layout=Layout())
+    assert contents(tmp_path / FOLDER) == before
