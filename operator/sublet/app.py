@@ -290,8 +290,8 @@ class Operator:
         admin = Admin(
             self.memory, self.ledger, self.books, self.clock, last_pass=self.recorder.last
         )
-        self._spawn(public.run())
         self._runners += await listen_as(settings, public=public.app(), admin=admin.app())
+        self._spawn(public.run())
 
     async def _try_ledger(self) -> None:
         """Open the ledger; one that is away or damaged holds up new binds and nothing else, now as later."""

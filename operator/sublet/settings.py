@@ -129,6 +129,14 @@ class Settings(BaseSettings):
         return url
 
     @model_validator(mode="after")
+    def _has_two_ports(self) -> Self:
+        if self.listen_port == self.admin_port != 0:
+            raise ValueError(
+                f"SUBLET_LISTEN_PORT and SUBLET_ADMIN_PORT must differ: both are {self.admin_port}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_the_seller(self) -> Self:
         if self.export_target and not self.export_seller.strip():
             raise ValueError(

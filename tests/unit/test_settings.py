@@ -36,6 +36,16 @@ def test_a_sink_of_events_without_a_host_is_said_in_one_line_and_without_its_sec
     assert "secret" not in str(said.value)
 
 
+def test_two_servers_cant_have_one_port_which_is_said_in_one_line(monkeypatch):
+    monkeypatch.setenv("SUBLET_LISTEN_PORT", "8081")
+    with pytest.raises(ValueError, match=r"^SUBLET_LISTEN_PORT and SUBLET_ADMIN_PORT must differ"):
+        load_settings()
+
+    monkeypatch.setenv("SUBLET_LISTEN_PORT", "0")
+    monkeypatch.setenv("SUBLET_ADMIN_PORT", "0")
+    assert load_settings().admin_port == 0
+
+
 async def test_a_target_that_is_no_place_for_files_is_said_at_the_start(tmp_path):
     settings = Settings(
         database_url=f"sqlite:///{tmp_path}/ledger.sqlite",

@@ -149,8 +149,11 @@ async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRun
     """Serve an application; return its runner and the port, which is a free one if 0 was asked for."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
-    await site.start()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError:
+        await runner.cleanup()
+        raise
     addresses = runner.addresses
     return runner, int(addresses[0][1])
 
@@ -158,13 +161,21 @@ async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRun
 async def listen_as(
     settings: Settings, *, public: web.Application, admin: web.Application
 ) -> list[web.AppRunner]:
-    """Serve both applications where the settings say, the admin endpoint on loopback alone; return their runners."""
-    runners = []
+    """Serve both applications where the settings say, the admin endpoint on loopback alone; return their runners.
+
+    Both or none: what was left open would be in the way of the next try.
+    """
+    runners: list[web.AppRunner] = []
     for name, app, host, port in (
         ("public", public, settings.listen_host, settings.listen_port),
         ("admin", admin, "127.0.0.1", settings.admin_port),
     ):
-        runner, port_in_use = await listen(app, host, port)
+        try:
+            runner, port_in_use = await listen(app, host, port)
+        except OSError:
+            for other in runners:
+                await other.cleanup()
+            raise
         runners.append(runner)
         structlog.get_logger().info("listening", listener=name, host=host, port=port_in_use)
     return runners

@@ -111,3 +111,17 @@ async def test_the_admin_endpoint_answers_on_loopback_alone_wherever_the_public_
             assert answer.status == 404
         with pytest.raises(ConnectionRefusedError):
             await asyncio.to_thread(socket.create_connection, ("127.0.0.2", admin), 5)
+
+
+async def test_a_port_that_is_taken_leaves_the_other_one_free_for_the_next_try():
+    nothing = web.Application
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("", 0)) as found:
+        public, admin = found.getsockname()[1], taken.getsockname()[1]
+        found.close()
+        settings = Settings(listen_port=public, admin_port=admin)
+        with pytest.raises(OSError, match="address already in use"):
+            await listen_as(settings, public=nothing(), admin=nothing())
+        taken.close()
+
+    for runner in await listen_as(settings, public=nothing(), admin=nothing()):
+        await runner.cleanup()
