@@ -52,8 +52,8 @@ def _wholesale(
     books: Books, tenancies: Tenancies, as_of_ms: Millis, earliest: str, *, with_open: bool
 ) -> Iterator[Wanted]:
     now = month_at(UTC_CUT, as_of_ms)
-    # a lease's own month may end a day and a half later than that of UTC
-    before = month_at(UTC_CUT, Millis(as_of_ms - 2 * _MS_PER_DAY))
+    # a lease's own month may end a day and a half later than that of UTC, and the next day's export shows it whole
+    before = month_at(UTC_CUT, Millis(as_of_ms - 3 * _MS_PER_DAY))
     known = {month for uid in tenancies for month in closed_months(books, uid)}
     for month in sorted({*known, *_months(min(earliest, before), now)}):
         period = wholesale_period(books, tenancies, month, as_of_ms)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sublet.export.focus.months import wholesale_period
 from sublet.export.schedule.due import last_due, wanted
 from sublet.rating.tenancy import tenancies_of
 from tests.builders.closing import close
@@ -74,3 +75,19 @@ def test_a_tenants_month_is_that_of_its_own_zone():
         ("auckland", "2026-09", False),
         ("auckland", "2026-10", False),
     ]
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 3))
+def test_a_lease_whose_month_ends_last_of_all_is_exported_whole_though_nobody_owes_anything(hour):
+    month = sold_month()
+    month.lease("far", billing={"timeZone": "Etc/GMT+12", "dayCutHour": 23})
+    month.facts = [f for f in month.facts if f.kind.value not in ("bound", "downtime")]
+    books = month.books()
+
+    days = (at(f"2026-10-0{day}T{hour:02d}:00:00Z") for day in range(1, 8))
+    exports = (
+        wholesale_period(books, {}, "2026-09", day)
+        for day in days
+        if "2026-09" in [x.month for x in wanted(books, {}, day, with_open=True)]
+    )
+    assert max(period.as_of_ms for period in exports) == at("2026-10-02T11:00:00Z")
