@@ -83,6 +83,8 @@ class Public:
                 await self.carry_on()
             except (LedgerUnavailable, BrokenLedger) as error:
                 structlog.get_logger().warning("ledger not read", what="metrics", error=str(error))
+            except Exception:  # noqa: BLE001  one bad object must not leave all gauges as they are for good
+                structlog.get_logger().exception("metrics not carried on")
             await asyncio.sleep(EVERY_SECONDS)
 
     async def carry_on(self) -> None:

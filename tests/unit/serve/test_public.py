@@ -1,9 +1,12 @@
 """The public listener: what is shown before the hub was read, and while the ledger is away, and when the pod is ready."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from sublet.serve import server
 from sublet.serve.books import LedgerBooks
 from sublet.serve.claims import ClaimSeries
 from sublet.serve.server import Public
@@ -64,6 +67,27 @@ async def test_while_the_ledger_is_away_its_series_are_absent_and_the_others_sta
 
     assert "sublet_leader" in names
     assert not [name for name in names if name.endswith("_total")]
+
+
+async def test_a_fault_that_nothing_expects_is_said_and_the_next_look_is_made_all_the_same(
+    monkeypatch,
+):
+    operator = Operator()
+    monkeypatch.setattr(server, "EVERY_SECONDS", 0.0)
+    claims = operator.memory.claims
+
+    def broken() -> Any:
+        monkeypatch.setattr(operator.memory, "claims", claims)
+        raise KeyError("x")
+
+    monkeypatch.setattr(operator.memory, "claims", broken)
+    with capture_logs() as logs:
+        running = asyncio.create_task(operator.public.run())
+        while operator.public._coverage is None:  # noqa: ASYNC110  it is a list, not an event
+            await asyncio.sleep(0.01)
+    running.cancel()
+
+    assert logs[0]["event"] == "metrics not carried on"
 
 
 @pytest.mark.parametrize("heard_ms", [NOW, None])
