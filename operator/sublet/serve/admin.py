@@ -109,7 +109,8 @@ class Admin:
         """Answer of each claim that was ever billed with which reservation last, and to when; without an end it still is."""
         found = await self._books.intervals()
         causes = {x.price_hash for x in found if x.kind is EntryKind.DOWNTIME}
-        return web.json_response(last_terms(found, await self._ledger.read_terms(sorted(causes))))
+        texts = await self._ledger.read_terms(sorted(causes))
+        return web.json_response(await asyncio.to_thread(last_terms, found, texts))
 
     async def _entries(self, request: web.Request) -> web.Response:
         """Show the lines after one, a page of them, with the texts of their hashes; no line: that was the last."""

@@ -63,8 +63,9 @@ class LedgerBooks:
         return found
 
     async def intervals(self) -> list[Interval]:
-        """Return all intervals, whenever they were."""
-        return list(intervals(await self._ledger.facts()))
+        """Return all intervals, whenever they were; a thread's work, as a big ledger has more of it than a Lease waits for."""
+        facts = await self._ledger.facts()
+        return await asyncio.to_thread(lambda: list(intervals(facts)))
 
     async def _rate(self, found: Look, horizon: Horizon, *, anew: bool) -> None:
         """Take over or rate leases' states; the ledger's books stand still meanwhile."""

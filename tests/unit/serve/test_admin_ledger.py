@@ -1,5 +1,6 @@
 """The ledger's lines on the admin endpoint, and `sublet verify` that reads them page by page."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -14,10 +15,10 @@ from sublet.cli.keeping.books import last_terms
 from sublet.cli.keeping.mapping import Term
 from sublet.cli.problems import Problem
 from sublet.cli.verify_ledger import AdminLedger
-from sublet.ledger.entry import EntryKind
+from sublet.ledger.entry import EntryKind, Fact
 from sublet.ledger.interval import Interval
 from sublet.ledger.texts.evidence import Evidence
-from sublet.serve import admin
+from sublet.serve import admin, books as books_module
 from sublet.serve.admin import Admin
 from tests.builders.worlds import bound_claim, sound_world
 
@@ -58,6 +59,13 @@ class Intervals:
         ]
 
 
+class Facts(Store):
+    """A ledger of no lines."""
+
+    async def facts(self) -> list[Fact]:
+        return []
+
+
 def serving() -> TestServer:
     nobody: Any = None
     return TestServer(Admin(nobody, Store(), nobody, nobody, last_pass=nobody).app())
@@ -87,6 +95,25 @@ async def test_each_claims_last_reservation_is_told_with_its_end():
         "moved": Term(2, None, outages=(silent,)),
         "over": Term(1, Millis(20), downtimes=(down,)),
     }
+
+
+async def test_what_a_big_ledger_has_much_of_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch):
+    threads = []
+
+    def noted(*given: Any) -> Any:
+        threads.append(threading.current_thread())
+        return {}
+
+    monkeypatch.setattr(admin, "last_terms", noted)
+    monkeypatch.setattr(books_module, "intervals", noted)
+    store: Any = Facts()
+    nobody: Any = None
+    app = Admin(nobody, store, books_module.LedgerBooks(store), nobody, last_pass=nobody).app()
+    async with TestServer(app) as server:
+        await fetch(str(server.make_url("/")).rstrip("/"), "/admin/v1/ledger/open", {})
+
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
 
 
 async def test_a_line_number_that_is_none_is_refused():
