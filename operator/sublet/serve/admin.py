@@ -31,6 +31,8 @@ from sublet.store.trail import SqlTrail
 
 _PAGE: Final = 5_000
 """Lines of the ledger in one answer."""
+_DIGITS: Final = 18
+"""Of a line's number, at most."""
 _HOSTS: Final = {"127.0.0.1", "localhost", "[::1]"}
 
 
@@ -99,10 +101,10 @@ class Admin:
         return web.json_response({**asdict(proof), "audit": asdict(trail)})
 
     async def _position(self, request: web.Request) -> web.Response:
-        text = request.query.get("seq", "0")
-        if not text.isdecimal():
-            return _error(400, "seq= must be the number of a line")
-        count, head, that = await self._ledger.position(int(text))
+        seq = _number(request.query.get("seq", "0"))
+        if seq is None:
+            return _error(400, "give seq= as a line's number")
+        count, head, that = await self._ledger.position(seq)
         return web.json_response({"entries": count, "head": head, "hash": that})
 
     async def _open(self, _: web.Request) -> web.Response:
@@ -114,10 +116,10 @@ class Admin:
 
     async def _entries(self, request: web.Request) -> web.Response:
         """Show the lines after one, a page of them, with the texts of their hashes; no line: that was the last."""
-        after = request.query.get("after", "0")
-        if not after.isdecimal():
+        after = _number(request.query.get("after", "0"))
+        if after is None:
             return _error(400, "give after= as a line's number")
-        lines = await self._ledger.read_entries(int(after), _PAGE)
+        lines = await self._ledger.read_entries(after, _PAGE)
         hashes = {h for e in lines for h in (e.fact.price_hash, e.fact.tags_hash) if h}
         terms = await self._ledger.read_terms(sorted(hashes))
         return web.json_response({"items": [write_line(e) for e in lines], "terms": terms})
@@ -125,11 +127,13 @@ class Admin:
     async def _audit(self, request: web.Request) -> web.Response:
         """Show the audit trail's records after one, a page of them, of a claim, a lease, or from an instant on."""
         query = request.query
+        after, since = _number(query.get("after", "0")), query.get("since")
         try:
-            after, since = int(query.get("after", "0")), query.get("since")
             since_ms = parse_instant(since) if since else None
         except ValueError as error:
-            return _error(400, f"give after= as a number and since= as RFC 3339 ({error})")
+            return _error(400, f"give since= as RFC 3339 ({error})")
+        if after is None:
+            return _error(400, "give after= as a record's number")
         lines = await SqlTrail(self._ledger).lines(
             after, _PAGE, subject=query.get("claim"), lease=query.get("lease"), since_ms=since_ms
         )
@@ -147,6 +151,11 @@ class Admin:
         if by is By.TENANT:
             return {t.metadata.uid: t.metadata.name for t in self._observed.tenants()}
         return {x.metadata.uid: x.metadata.name for x in self._observed.leases()}
+
+
+def _number(text: str) -> int | None:
+    """Return the number of a line; None if it is none, or more than a store can count."""
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def _items(line: Usage, names: dict[str, str]) -> list[dict[str, Any]]:

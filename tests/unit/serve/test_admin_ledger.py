@@ -116,8 +116,11 @@ async def test_what_a_big_ledger_has_much_of_holds_up_nothing_else(monkeypatch: 
     assert threading.main_thread() not in threads
 
 
-async def test_a_line_number_that_is_none_is_refused():
+@pytest.mark.parametrize("after", ["-1", "x", "²", "9" * 19, "9" * 5_000])
+@pytest.mark.parametrize("what", ["entries?after", "audit?after", "position?seq"])
+async def test_a_line_number_that_is_none_is_refused(what: str, after: str):
     async with serving() as server:
         base = str(server.make_url("/")).rstrip("/")
-        with pytest.raises(Problem, match="give after="):
-            await fetch(base, "/admin/v1/ledger/entries", {"after": "-1"})
+        path, name = what.split("?")
+        with pytest.raises(Problem, match=f"{name}= "):
+            await fetch(base, f"/admin/v1/ledger/{path}", {name: after})
