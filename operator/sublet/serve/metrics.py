@@ -5,14 +5,13 @@ docs/metrics.md.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from sublet import __version__
-from sublet.api.gpuclaim import GpuClaim
 from sublet.api.times import Millis
 from sublet.serve.budgets import budget_families
 from sublet.serve.clusters import cluster_families
@@ -49,7 +48,7 @@ class Snapshot(Collector):
         yield from cluster_families(self.observed)
         yield from self.coverage
         yield from budget_families(self.observed, self.now_ms)
-        yield _pending(self.observed.claims())
+        yield _pending(self.observed)
         if self.opencost:
             yield from opencost_families(self.observed, self.now_ms)
         if self.look is not None:
@@ -59,11 +58,14 @@ class Snapshot(Collector):
             yield from ledger_families(self.look)
 
 
-def _pending(claims: Iterable[GpuClaim]) -> Metric:
+def _pending(observed: Observed) -> Metric:
+    # whoever may make claims may write any name there: only those of classes become series
+    classes = {each.metadata.name for each in observed.classes()}
     waiting: Counter[tuple[str, ...]] = Counter()
-    for claim in claims:
+    for claim in observed.claims():
         if claim.status.pending is not None:
-            waiting[claim.spec.class_name, claim.status.pending.reason.value] += 1
+            named = claim.spec.class_name if claim.spec.class_name in classes else ""
+            waiting[named, claim.status.pending.reason.value] += 1
     rows = [(k, float(v)) for k, v in waiting.items()]
-    text = "Claims that wait, by reason."
+    text = "Claims that wait, by reason; without a class those whose class isn't there."
     return gauge("sublet_pending_claims", text, ["class", "reason"], rows)
