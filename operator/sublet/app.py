@@ -368,4 +368,15 @@ class Operator:
         )
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        self._tasks.append(asyncio.create_task(work))
+        task = asyncio.create_task(work)
+        task.add_done_callback(_say_fault)
+        self._tasks.append(task)
+
+
+def _say_fault(task: asyncio.Task[Any]) -> None:
+    """Log what ended a part of the operator at once: else nobody heard of it before the operator is stopped, nor then."""
+    try:
+        if not task.cancelled():
+            task.result()
+    except Exception:  # noqa: BLE001  whatever it is
+        structlog.get_logger().exception("a part of the operator ended")

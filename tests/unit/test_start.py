@@ -1,5 +1,6 @@
 """The operator starts whatever state its ledger is in."""
 
+import asyncio
 from pathlib import Path
 
 from structlog.testing import capture_logs
@@ -20,3 +21,23 @@ async def test_a_damaged_ledger_is_said_and_holds_up_nothing_else(tmp_path: Path
     assert [x["event"] for x in logs] == ["ledger"]
     assert "its file is damaged: stop the operator" in logs[0]["error"]
     await operator.close()
+
+
+async def test_a_part_that_ends_by_a_fault_is_said_at_once(tmp_path: Path):
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/ledger.sqlite", leader_election=False)
+    operator = Operator(settings, ApiServer(Endpoint("https://127.0.0.1:9"), Limits()))
+
+    async def broken() -> None:
+        raise KeyError("x")
+
+    with capture_logs() as logs:
+        operator._spawn(broken())
+        operator._spawn(asyncio.sleep(600))
+        while not logs:  # noqa: ASYNC110  it is a list, not an event
+            await asyncio.sleep(0)
+        await operator.close()
+
+    assert [(x["event"], x["log_level"]) for x in logs] == [
+        ("a part of the operator ended", "error"),
+        ("stopped", "info"),
+    ]
