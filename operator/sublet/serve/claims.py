@@ -66,6 +66,7 @@ class ClaimSeries:
         self._limit = limit
         self._retention_ms = retention_seconds * MS_PER_SECOND
         self._known: dict[str, _Lines] = {}  # claim UID -> what its object says
+        self._leases: dict[str, str] = {}  # UID -> name, as they stand in what is known
 
     def write(
         self, observed: Observed, look: Look | None, now_ms: Millis, *, openmetrics: bool
@@ -74,6 +75,8 @@ class ClaimSeries:
         if not self._limit:
             return b""
         leases = {x.metadata.uid: x.metadata.name for x in observed.leases()}
+        if leases != self._leases:  # of a lease that couldn't be read, its UID was written
+            self._known, self._leases = {}, leases
         shown = self._choose(observed.claims(), look, now_ms)
         blocks = [self._block(claim, leases) for claim in shown.objects]
         self._known = {c.metadata.uid: b for c, b in zip(shown.objects, blocks, strict=True)}

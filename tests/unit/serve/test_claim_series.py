@@ -138,6 +138,15 @@ def test_a_claim_is_written_anew_when_its_object_changes():
     assert b"} 16\n" in second
 
 
+def test_a_lease_that_could_be_read_later_is_called_by_its_name():
+    seen: Any = Memory(claims=[sold("a", WEST, 8)])
+    series = ClaimSeries(retention_seconds=3_600)
+    series.write(seen, None, NOW, openmetrics=False)
+    seen.shelves["leases"] = [WEST]
+
+    assert b'cluster="west",node=' in series.write(seen, None, NOW, openmetrics=False)
+
+
 def test_labels_are_written_so_that_nothing_breaks_out_of_them():
     odd = ClaimLook('a"b', "c\\d\ne", Millis(NOW), 1_000, {})
 
