@@ -41,6 +41,7 @@ FIELDS: Final = MappingProxyType(
         **SUBJECTS,
         "error": "Why something failed, or what stands in its way.",
         "reason": "Why a step of a claim waits, or which Event a line is about.",
+        "logger": "Which library says it, in its own words; lines of the operator's own have none.",
         "exception": "Traceback of a fault that nothing in the program expects: report it.",
         "claim_uids": "UIDs of several claims.",
         "node": "Name of the node in the leased cluster.",
@@ -80,23 +81,39 @@ _FIELD_OF: Final = MappingProxyType(
 
 
 def configure_logs(form: str) -> None:
-    """Log JSON in a cluster and coloured lines on a terminal; other libraries' logs from warnings on."""
+    """Log JSON in a cluster and coloured lines on a terminal; other libraries' logs alike, from warnings on."""
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    )
+    timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    ending: list[Any] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ]
+    if console:
+        # plain: the stock traceback shows variables, in which secrets may be
+        plain = structlog.dev.plain_traceback
+        ending = [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
+            timestamp,
+            *ending,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    theirs = logging.StreamHandler(sys.stderr)
+    theirs.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                timestamp,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[theirs])
 
 
 def log_about(

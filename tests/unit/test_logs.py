@@ -1,6 +1,9 @@
 """A field of the log means the same in every line: names and UIDs can't be mixed, and each field is written down."""
 
 import ast
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +17,7 @@ from tests.builders.api import as_claim, as_lease, lease
 from tests.planes.binaries import ROOT
 
 _METHODS = {"debug", "info", "warning", "error", "exception", "critical", "bind"}
-_OF_STRUCTLOG = {"event", "level", "timestamp", "exception"}
+_OF_STRUCTLOG = {"event", "level", "timestamp", "logger", "exception"}
 
 
 class Call(NamedTuple):
@@ -102,3 +105,43 @@ def test_an_object_of_each_kind_has_its_own_field():
 
     found = [set(x) - {"event", "log_level"} for x in lines]
     assert found == [{"lease"}, {"class"}, {"tenant"}, {"claim"}, {"statement"}]
+
+
+PROGRAM = """
+import logging, structlog, sys
+from sublet.logs import configure_logs
+configure_logs(sys.argv[1])
+structlog.get_logger().info("ours")
+log = logging.getLogger("aiohttp.server")
+log.info("too little")
+token = "se" + "cret"
+try:
+    raise KeyError("x")
+except KeyError:
+    log.exception("Error handling request from %s", "somewhere")
+"""
+
+
+def said(form: str) -> list[str]:
+    """Return what a program says on standard error that logs something of its own and of a library's."""
+    command = [sys.executable, "-c", PROGRAM, form]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stderr.splitlines()
+
+
+def test_other_libraries_say_json_too_a_line_each_with_their_tracebacks():
+    ours, theirs = map(json.loads, said("json"))
+
+    assert {**ours, "timestamp": ""} == {"event": "ours", "level": "info", "timestamp": ""}
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == (
+        "Error handling request from somewhere", "error", "aiohttp.server",
+    )  # fmt: skip
+    assert theirs["exception"].endswith("KeyError: 'x'")
+    assert theirs.keys() <= FIELDS.keys()
+
+
+def test_a_traceback_on_a_terminal_shows_no_variables():
+    lines = said("console")
+
+    assert lines[-1] == "KeyError: 'x'"
+    assert "secret" not in str(lines)
+    assert "Warning" not in str(lines)
