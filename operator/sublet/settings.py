@@ -21,12 +21,20 @@ class Settings(BaseSettings):
     """All settings of the operator."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="forbid", frozen=True, use_attribute_docstrings=True
+        env_prefix=PREFIX,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
-    namespace: str = "sublet-system"
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = (
+        "sublet-system"
+    )
     """The operator's own namespace on the hub: credentials of leased clusters and the Lease live there."""
-    identity: str = Field(default_factory=lambda: f"{socket.gethostname()}_{os.getpid()}")
+    identity: Annotated[str, Field(min_length=1)] = Field(
+        default_factory=lambda: f"{socket.gethostname()}_{os.getpid()}"
+    )
     """This replica's name in leader election. Up to a `_` it is the pod's name: by that the command line finds the leader."""
     database_url: str = "sqlite:////var/lib/sublet/ledger.sqlite"
     """Where the ledger is: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."""

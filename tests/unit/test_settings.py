@@ -36,6 +36,25 @@ def test_a_sink_of_events_without_a_host_is_said_in_one_line_and_without_its_sec
     assert "secret" not in str(said.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (
+            "SUBLET_IDENTITY",
+            "",
+        ),  # a Lease that is free has the same holder: every replica would lead
+        ("SUBLET_NAMESPACE", ""),
+        ("SUBLET_NAMESPACE", "kube/system"),
+        ("SUBLET_LEASE_SECONDS", "inf"),
+        ("SUBLET_PROBE_SECONDS", "nan"),
+    ],
+)
+def test_what_no_operator_could_run_with_is_said_at_the_start(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        load_settings()
+
+
 def test_two_servers_cant_have_one_port_which_is_said_in_one_line(monkeypatch):
     monkeypatch.setenv("SUBLET_LISTEN_PORT", "8081")
     with pytest.raises(ValueError, match=r"^SUBLET_LISTEN_PORT and SUBLET_ADMIN_PORT must differ"):
