@@ -5,6 +5,7 @@ Read once at start. An unknown `SUBLET_` variable is an error, so that a misspel
 
 import contextlib
 import os
+import re
 import socket
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SUBLET_"
+_IN_MEMORY = re.compile(r"sqlite:/{0,3}(:memory:)?(\?.*)?")
 LONGEST_TOKEN_SECONDS = 86_400
 """What the policies of leased clusters hold the operator's credential to, whatever it is set to."""
 
@@ -128,6 +130,15 @@ class Settings(BaseSettings):
     """Where they are kept; they hold names and prices of all parties."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """json, console, or auto: console on a terminal."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_a_file(cls, url: str) -> str:
+        if _IN_MEMORY.fullmatch(url):
+            raise ValueError(
+                "without a file the ledger would be lost at the next start; say sqlite:///FILE"
+            )
+        return url
 
     @field_validator("events_url")
     @classmethod

@@ -55,6 +55,13 @@ def test_what_no_operator_could_run_with_is_said_at_the_start(monkeypatch, name,
         load_settings()
 
 
+@pytest.mark.parametrize("url", ["sqlite:", "sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_ledger_that_would_be_lost_at_the_next_start_is_refused(monkeypatch, url):
+    monkeypatch.setenv("SUBLET_DATABASE_URL", url)
+    with pytest.raises(ValueError, match=r"^SUBLET_DATABASE_URL: without a file the ledger would"):
+        load_settings()
+
+
 def test_two_servers_cant_have_one_port_which_is_said_in_one_line(monkeypatch):
     monkeypatch.setenv("SUBLET_LISTEN_PORT", "8081")
     with pytest.raises(ValueError, match=r"^SUBLET_LISTEN_PORT and SUBLET_ADMIN_PORT must differ"):
