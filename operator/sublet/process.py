@@ -41,13 +41,17 @@ async def run(settings: Settings) -> int:
     for each in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(each, operator.stop.set)
-    await kopf.operator(
-        registry=registry,
-        settings=kopf_settings(),
-        standalone=True,
-        clusterwide=True,
-        stop_flag=operator.stop,
-    )
+    try:
+        await kopf.operator(
+            registry=registry,
+            settings=kopf_settings(),
+            standalone=True,
+            clusterwide=True,
+            stop_flag=operator.stop,
+        )
+    except ValueError as error:
+        # no setting is wrong: those were read above
+        raise RuntimeError("the operator broke down") from error
     return 1 if operator.leadership.lost.is_set() else 0
 
 

@@ -1,10 +1,15 @@
 """The operator starts whatever state its ledger is in."""
 
 import asyncio
+import json
 from pathlib import Path
+from typing import Any
 
+import kopf
+import pytest
 from structlog.testing import capture_logs
 
+from sublet import process
 from sublet.app import Operator
 from sublet.kube.session import ApiServer, Endpoint, Limits
 from sublet.settings import Settings
@@ -41,3 +46,20 @@ async def test_a_part_that_ends_by_a_fault_is_said_at_once(tmp_path: Path):
         ("a part of the operator ended", "error"),
         ("stopped", "info"),
     ]
+
+
+async def test_an_operator_that_breaks_down_isnt_taken_for_one_with_a_wrong_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of a wrong setting one line is printed; of a fault its traceback, or nobody could mend it."""
+
+    async def endpoint(**_: Any) -> Endpoint:
+        return Endpoint("https://127.0.0.1:9")
+
+    async def broken(**_: Any) -> None:
+        json.loads("{")
+
+    monkeypatch.setattr(process, "hub_endpoint", endpoint)
+    monkeypatch.setattr(kopf, "operator", broken)
+    with pytest.raises(RuntimeError, match="the operator broke down"):
+        await process.run(Settings(database_url=f"sqlite:///{tmp_path}/ledger.sqlite"))
