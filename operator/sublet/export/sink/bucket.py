@@ -45,7 +45,12 @@ class Bucket:
         self._where = f"bucket {bucket} at {endpoint or 'AWS ' + region}"
         self._prefix, self._spool = prefix.strip("/"), spool or Path(tempfile.gettempdir())
         self._drafts = Drafts(self._spool, _DRAFT)
-        config: S3Config = {"region": region, "virtual_hosted_style_request": endpoint is None}
+        config: S3Config = {
+            "region": region,
+            "virtual_hosted_style_request": endpoint is None,
+            # not every server knows the request that deletes many, and we never delete but one
+            "disable_bulk_delete": True,
+        }
         if endpoint is not None:
             config["endpoint"] = endpoint
         self._store = S3Store(
@@ -85,8 +90,11 @@ class Bucket:
                 return None
 
     def remove(self, name: str) -> None:
-        """Delete an object."""
-        with self._said(name, "can't be deleted"):
+        """Delete an object; some servers say of one that is gone already that it isn't there."""
+        with (
+            self._said(name, "can't be deleted"),
+            contextlib.suppress(NotFoundError, FileNotFoundError),
+        ):
             obstore.delete(self._store, self._key(name))
 
     def _key(self, name: str) -> str:
