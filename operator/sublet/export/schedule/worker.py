@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import IO
 
 from sublet.export.focus.batch import Failed, Months, Style
@@ -24,7 +25,6 @@ from sublet.export.sink.port import Sink, SinkFailed
 from sublet.export.sink.target import sink_of
 from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerUnavailable
-from sublet.rating.books import Books
 from sublet.rating.grid import Grid
 from sublet.store.reading import read_books
 from sublet.store.sql import SqlLedger
@@ -35,22 +35,16 @@ _PATIENCE_SECONDS = 5.0
 
 def perform(task: Task, job: Job) -> Iterator[Done | Fault]:
     """Yield each folder that is as it should be, and what couldn't be done; of the ledger or the sink, that ends it."""
-    try:
-        books = asyncio.run(_books(task.database, job.seq))
-    except (LedgerUnavailable, BrokenLedger) as error:
-        yield Fault("the ledger", str(error))
-        return
-    layout = Layout(Version(task.version), task.formats)
-    style = Style(task.seller, layout, Grid(task.grid), task.shows_host)
-    sink = sink_of(task.target, endpoint=task.endpoint, region=task.region)
-    months = Months(sink, books, style, job.as_of_ms)
-    try:
-        for each in wanted(books, months.tenancies, job.as_of_ms, with_open=job.is_daily):
-            result = _one(months, sink, layout, each, job)
-            if result is not None:
-                yield result
-    except SinkFailed as error:
-        yield Fault("the target", str(error))
+    with asyncio.Runner() as runner:
+        ledger = SqlLedger(task.database, read_only=True)
+        try:
+            yield from _all(task, job, ledger, runner)
+        except (LedgerUnavailable, BrokenLedger) as error:
+            yield Fault("the ledger", str(error))
+        except SinkFailed as error:
+            yield Fault("the target", str(error))
+        finally:
+            runner.run(ledger.close())
 
 
 def main(source: IO[bytes], answers: IO[bytes]) -> int:
@@ -66,12 +60,46 @@ def main(source: IO[bytes], answers: IO[bytes]) -> int:
     return 0
 
 
-def _one(months: Months, sink: Sink, layout: Layout, each: Wanted, job: Job) -> Done | Fault | None:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is there already."""
+
+    sink: Sink
+    layout: Layout
+    hash_of: Callable[[int], str | None]
+    """line of the ledger -> its hash, None if it isn't there"""
+
+    def is_whole(self, folder: str) -> bool:
+        """Say whether a closed period's files are there, made of this ledger, and nothing of an export that broke off before them."""
+        manifest = self.sink.read(f"{folder}/{NAME}")
+        line = _line_of(manifest) if _is_closed(manifest, self.layout) else None
+        # a ledger that was put back to before the closing has other lines by now, and may have closed otherwise
+        return (
+            line is not None
+            and self.hash_of(line[0]) == line[1]
+            and self.sink.read(f"{folder}/{UNFINISHED}") is None
+        )
+
+
+def _all(task: Task, job: Job, ledger: SqlLedger, runner: asyncio.Runner) -> Iterator[Done | Fault]:
+    books = runner.run(read_books(ledger, job.seq))
+    layout = Layout(Version(task.version), task.formats)
+    style = Style(task.seller, layout, Grid(task.grid), task.shows_host)
+    sink = sink_of(task.target, endpoint=task.endpoint, region=task.region)
+    months = Months(sink, books, style, job.as_of_ms)
+    kept = _Kept(sink, layout, lambda seq: runner.run(ledger.position(seq))[2])
+    for each in wanted(books, months.tenancies, job.as_of_ms, with_open=job.is_daily):
+        result = _one(months, kept, each, job)
+        if result is not None:
+            yield result
+
+
+def _one(months: Months, kept: _Kept, each: Wanted, job: Job) -> Done | Fault | None:
     audience = months.audience(each.tenancy)
     if f"{audience} {each.month}" in job.skip:
         return None
     folder = months.folder(each.tenancy, each.month)
-    if each.is_closed and _is_whole(sink, folder, layout):
+    if each.is_closed and kept.is_whole(folder):
         return Done(audience, each.month, is_closed=True)
     if each.tenancy is None:
         made: Manifest | Failed | None = months.wholesale(each.month)
@@ -85,10 +113,13 @@ def _one(months: Months, sink: Sink, layout: Layout, each: Wanted, job: Job) -> 
     return Done(audience, each.month, made.period.is_closed, rows)
 
 
-def _is_whole(sink: Sink, folder: str, layout: Layout) -> bool:
-    """Say whether a closed period's files are there, and nothing of an export that broke off before them."""
-    is_there = _is_closed(sink.read(f"{folder}/{NAME}"), layout)
-    return is_there and sink.read(f"{folder}/{UNFINISHED}") is None
+def _line_of(manifest: bytes | None) -> tuple[int, str] | None:
+    """Return the line of the ledger that a manifest's files were made of, and its hash; None if it says none."""
+    try:
+        said = json.loads(manifest or b"{}")["ledger"]
+        return int(said["seq"]), str(said["hash"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _is_closed(manifest: bytes | None, layout: Layout) -> bool:
@@ -104,14 +135,6 @@ def _is_closed(manifest: bytes | None, layout: Layout) -> bool:
 def _format(suffix: str) -> str:
     """Return what a kind of file is called in settings; files have how they are packed in their names, too."""
     return suffix.partition(".")[0]
-
-
-async def _books(url: str, seq: int) -> Books:
-    ledger = SqlLedger(url, read_only=True)
-    try:
-        return await read_books(ledger, seq)
-    finally:
-        await ledger.close()
 
 
 def _end_with(source: int) -> None:

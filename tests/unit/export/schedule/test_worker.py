@@ -52,8 +52,8 @@ def task_on(url, folder):
     )
 
 
-def closed_month():
-    month = sold_month()
+def closed_month(month=None):
+    month = month or sold_month()
     for tenant in ("acme", "globex"):
         mark, text = closing_of(month.books(), tenant)
         month.facts.append(mark)
@@ -132,6 +132,20 @@ def test_what_a_closed_export_that_broke_off_at_its_end_left_is_cleared_up(tmp_p
     september = tmp_path / "out/tenants/acme/2026-09/focus-1.4"
     named = {f["name"] for f in json.loads((september / NAME).read_text())["files"]}
     assert {p.name for p in september.iterdir()} == named | {NAME}
+
+
+def test_a_closed_month_is_made_anew_when_the_ledger_was_put_back_and_closed_it_otherwise(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    for folder in (first, second):
+        folder.mkdir()
+    month = sold_month()
+    month.held("late", "west", 1, "2026-09-05T00:00:00Z", "2026-09-06T00:00:00Z", tenant="acme")
+    job = Job(LATER, 19, is_daily=False)
+    list(perform(task_on(database(first, closed_month(month)), tmp_path), replace(job, seq=99)))
+    other = task_on(database(second, closed_month()), tmp_path)
+
+    assert all(r.rows for r in perform(other, job))
+    assert [dict(r.rows) for r in perform(other, job)] == [{}, {}, {}]
 
 
 def test_a_format_that_is_asked_for_later_is_made_of_closed_months_too(tmp_path):
