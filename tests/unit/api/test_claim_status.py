@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from pydantic import BaseModel
 
 from sublet.api import bound_status, claim_status
 from sublet.api.common import find_condition, is_true
@@ -182,7 +183,8 @@ def test_a_claim_that_was_taken_back_is_told_of_no_end_any_more():
 
 @pytest.mark.parametrize("state", states(), ids=lambda s: s.name)
 def test_kubectl_explain_names_every_condition_that_there_is(state: State):
-    status = {"GpuClaim": ClaimStatus, "GpuLease": LeaseStatus}[state.body["kind"]]
+    kinds: dict[str, type[BaseModel]] = {"GpuClaim": ClaimStatus, "GpuLease": LeaseStatus}
+    status = kinds[state.body["kind"]]
     said = re.findall(r"\w+", status.model_fields["conditions"].description or "")
 
     assert {c["type"] for c in state.body["status"]["conditions"]} <= {*said}
