@@ -158,14 +158,14 @@ class Loop:
             # neither a lease nor a ledger that was never asked yet is a reason to tell anybody
             sayings = []
             self._book.forget()
-        is_told, *_ = await asyncio.gather(
+        is_told, is_acknowledged, _ = await asyncio.gather(
             self._teller.tell(sayings),
             self._teller.acknowledge(self._left_alone(restless, made)),
             self._writer.write_all(),
         )
         if not is_told:
             self._book.forget()
-        self._batcher.look_at(self._next_due(made, is_told=is_told))
+        self._batcher.look_at(self._next_due(made, is_told=is_told and is_acknowledged))
 
     def _knows_enough(self) -> bool:
         """Say whether the ledger and every leased cluster have answered once, or had their time to."""
@@ -347,6 +347,7 @@ class Loop:
             self._drift.due_ms,
             self._aftermath.due_ms,
             self._held.due_ms,
+            self._writer.due_ms,
             unknown,
             self._unrest.next_renewal_ms(),
             *expiring,

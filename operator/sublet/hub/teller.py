@@ -51,10 +51,10 @@ class ClaimTeller:
             await asyncio.gather(*(self._say(claim, saying, now) for claim, saying in sayings))
         )
 
-    async def acknowledge(self, claims: Collection[GpuClaim]) -> None:
+    async def acknowledge(self, claims: Collection[GpuClaim]) -> bool:
         """Write that the status describes the spec as it is now, where a change of spec called for nothing.
 
-        A spec that can't be read is never the one that it describes: that is told instead.
+        A spec that can't be read is never the one that it describes: that is told instead. Returns whether all is written.
         """
         for claim in claims:
             if claim.metadata.fault:
@@ -63,11 +63,13 @@ class ClaimTeller:
                     EventReason.SPEC_UNREAD,
                     f"its spec can't be read, and it goes on as it was: {claim.metadata.fault}",
                 )
-        await asyncio.gather(
-            *(
-                self._write(claim, claim_status.acknowledged(claim))
-                for claim in claims
-                if claim.status.observed_generation != claim.metadata.generation
+        return all(
+            await asyncio.gather(
+                *(
+                    self._write(claim, claim_status.acknowledged(claim))
+                    for claim in claims
+                    if claim.status.observed_generation != claim.metadata.generation
+                )
             )
         )
 

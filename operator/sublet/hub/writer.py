@@ -1,7 +1,7 @@
 """Writes statuses of leases, classes and tenants, and in-use finalizers. Only on change.
 
 Each write is a compare-and-set by resourceVersion. A write that is outrun is simply made again by the next pass, which
-sees the newer object.
+sees the newer object. After one that the hub didn't take nothing changes, so that it says itself when it is due again.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID
 from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
 from sublet.api.schema import ApiModel
-from sublet.api.times import Millis
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.api.zones import zone_exists
 from sublet.book.demand import tenants_by_namespace
 from sublet.book.inventory import LeaseInventory
@@ -32,6 +32,7 @@ from sublet.logs import log_about_object
 
 K = TypeVar("K", GpuClass, GpuLease, GpuTenant)
 _WRITES_AT_ONCE: Final = 8
+_RETRY_SECONDS: Final = 5
 _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
 
 
@@ -60,10 +61,12 @@ class StatusWriter:
         self._clock = clock
         self._tally = Tally(state.claims)
         self._slots = asyncio.Semaphore(_WRITES_AT_ONCE)
+        self.due_ms: Millis | None = None
+        """When to write again at the latest; None if nothing failed."""
 
     async def write_all(self) -> None:
         """Write the statuses and finalizers of leases, classes and tenants that changed."""
-        now = self._clock.now_ms()
+        now, self.due_ms = self._clock.now_ms(), None
         self._tally.renew()
         inventories = self._fleet.inventories()
         writes = [self._lease(lease, inventories, now) for lease in self._state.leases.all()]
@@ -184,10 +187,14 @@ class StatusWriter:
                     self._state.doubted.set()
                     return
                 except KubeError as error:
-                    _log_failure(kind.name, meta.key, error)
+                    self._put_off(kind.name, meta.key, error)
                     return
             version = answer["metadata"]["resourceVersion"]
             self._state.shelf(kind.plural).take(answer)
+
+    def _put_off(self, kind: str, key: str, error: KubeError) -> None:
+        log_about_object(kind, key).warning("status not written", error=str(error))
+        self.due_ms = Millis(self._clock.now_ms() + _RETRY_SECONDS * MS_PER_SECOND)
 
 
 def _condition(
@@ -216,7 +223,3 @@ def _zone(item: GpuLease | GpuTenant, now: Millis) -> tuple[Condition, ...]:
 
 def _without(conditions: tuple[Condition, ...], type_: str) -> tuple[Condition, ...]:
     return tuple(c for c in conditions if c.type != type_)
-
-
-def _log_failure(kind: str, key: str, error: KubeError) -> None:
-    log_about_object(kind, key).warning("status not written", error=str(error))

@@ -68,11 +68,12 @@ class Recording:
         self.reserved: list[str] = []
         self.forgotten: list[str] = []
         self.busy: frozenset[str] = frozenset()
-        self.due_ms = None
+        self.due_ms: Millis | None = None
         self.known = Known()
         self.full: list[bool] = []
         self.said: list[tuple[str, str]] = []
         self.tells = True
+        self.acknowledges = True
         self.settled = True
         self.is_written = True
         self.downtimes: list[tuple[Downtime, ...]] = []
@@ -116,7 +117,8 @@ class Recording:
             self.downtimes += [saying.downtimes for saying in failed]
         return self.tells
 
-    async def acknowledge(self, _: Any) -> None: ...
+    async def acknowledge(self, _: Any) -> bool:
+        return self.acknowledges
 
     async def write_all(self) -> None: ...
 
@@ -183,6 +185,12 @@ def running() -> tuple[Loop, HubState, Recording]:
 def parts(loop: Any) -> tuple[Any, Any]:
     """Return the loop's fleet and clock."""
     return loop._fleet, loop._clock
+
+
+def due(loop: Any) -> Millis | None:
+    """Return when the loop looks again if nothing happens."""
+    found: Millis | None = loop._batcher._due_ms
+    return found
 
 
 async def test_a_reservation_under_way_is_assumed_and_new_claims_are_decided_beside_it():
@@ -255,6 +263,29 @@ async def test_what_could_not_be_written_is_said_again_soon():
     await loop.look()
     assert told.said == [("a", "Refuse")]
     assert told.full == [True, True, False]
+
+
+async def test_what_could_not_be_acknowledged_is_looked_at_again_soon():
+    loop, _, told = running()
+    _, clock = parts(loop)
+    told.acknowledges = False
+    await loop.look()
+    assert due(loop) == clock.now_ms() + 1_000
+
+    told.acknowledges = True
+    await loop.look()
+    assert due(loop) != clock.now_ms() + 1_000
+
+
+async def test_a_status_that_a_hub_in_trouble_did_not_take_is_looked_at_again():
+    loop, _, _ = running()
+    _, clock = parts(loop)
+    writer = Recording()
+    writer.due_ms = Millis(clock.now_ms() + 5_000)
+    loop._writer = writer  # type: ignore[assignment]  # what is asked of one
+    await loop.look()
+
+    assert due(loop) == clock.now_ms() + 5_000
 
 
 async def test_what_is_not_said_before_all_have_answered_is_said_then():

@@ -7,6 +7,7 @@ from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.reading import read_claim
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller
+from sublet.kube.errors import KubeError, ServerError
 from tests.builders.moves import leased, running
 from tests.builders.unread import unread
 from tests.harness.fake_api import SteppedClock
@@ -20,8 +21,11 @@ class Told:
     def __init__(self) -> None:
         self.written: list[ClaimStatus] = []
         self.events: list[tuple[EventReason, str]] = []
+        self.fault: KubeError | None = None
 
     async def write_status(self, claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
+        if self.fault is not None:
+            raise self.fault
         self.written.append(status)
         return claim.model_copy(update={"status": status})
 
@@ -38,3 +42,16 @@ async def test_a_spec_that_cant_be_read_is_told_and_never_called_seen():
     ((reason, message),) = told.events
     assert (reason, told.written) == (EventReason.SPEC_UNREAD, [])
     assert "schedule.startTime" in message
+
+
+async def test_whoever_has_claims_acknowledged_hears_whether_they_were():
+    told: Any = Told()
+    teller = ClaimTeller(HubState(lambda: None), told, told, SteppedClock())
+    meta = BOUND.metadata.model_copy(update={"generation": BOUND.metadata.generation + 1})
+    changed = BOUND.model_copy(update={"metadata": meta})
+
+    told.fault = ServerError(503, "ServiceUnavailable", "in trouble")
+    assert not await teller.acknowledge([changed])
+    told.fault = None
+    assert await teller.acknowledge([changed])
+    assert [status.observed_generation for status in told.written] == [meta.generation]

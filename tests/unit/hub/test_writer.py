@@ -12,7 +12,7 @@ from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.registry import FIRST_ANSWER_SECONDS, Fleet
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
-from sublet.kube.errors import NotFound
+from sublet.kube.errors import Conflict, KubeError, NotFound, ServerError
 from tests.builders.api import NOW, as_lease, as_tenant, tenant, uid_of
 from tests.harness.fake_api import SteppedClock
 
@@ -23,11 +23,11 @@ class Hub:
     def __init__(self) -> None:
         self.written: list[str] = []
         self.statuses: list[dict[str, Any]] = []
-        self.is_empty = False
+        self.fault: KubeError | None = None
 
     async def patch(self, path: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
-        if self.is_empty:
-            raise NotFound(404, "NotFound", "no such lease")
+        if self.fault is not None:
+            raise self.fault
         self.written.append(path.rsplit("/", 1)[-1])
         self.statuses += [op["value"] for op in operations if op["path"] == "/status"]
         return {
@@ -103,12 +103,40 @@ async def test_an_object_that_a_write_finds_gone_is_doubted(clock: SteppedClock)
 
     await StatusWriter(hub, state, fleet, clock).write_all()
     assert not state.doubted.is_set()
-    hub.is_empty = True
+    hub.fault = NotFound(404, "NotFound", "no such lease")
     clock.seconds += 1
     state.leases.put(_told().model_copy(update={"status": LeaseStatus()}))
     await StatusWriter(hub, state, fleet, clock).write_all()
 
     assert state.doubted.is_set()
+
+
+async def test_what_a_hub_in_trouble_did_not_take_is_due_again_soon(clock: SteppedClock):
+    hub, state = Hub(), HubState(lambda: None)
+    state.tenants.put(as_tenant())
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+    writer = StatusWriter(hub, state, fleet, clock)
+
+    hub.fault = ServerError(503, "ServiceUnavailable", "in trouble")
+    await writer.write_all()
+    assert writer.due_ms == clock.now_ms() + 5_000
+
+    hub.fault = None
+    await writer.write_all()
+    assert len(hub.statuses) == 1
+    assert writer.due_ms is None
+
+
+async def test_what_is_outrun_waits_for_the_event_of_the_newer_object(clock: SteppedClock):
+    hub, state = Hub(), HubState(lambda: None)
+    state.tenants.put(as_tenant())
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+    writer = StatusWriter(hub, state, fleet, clock)
+
+    hub.fault = Conflict(409, "Conflict", "changed meanwhile")
+    await writer.write_all()
+
+    assert writer.due_ms is None
 
 
 @pytest.mark.parametrize(
