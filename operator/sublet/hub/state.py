@@ -43,7 +43,7 @@ class Shelf(Generic[K]):
             lambda body, _: model.model_validate(body)
         )
         self._stays: Callable[[K], bool] = stays
-        self._unread: dict[str, str] = {}  # UID of an object that can't be parsed -> its key
+        self._unread: dict[str, str] = {}  # UID of an object that can't be taken -> its key
         self._changed = changed
         self._items: dict[str, K] = {}  # UID -> object
         self._by_key: dict[str, str] = {}  # namespace/name -> UID
@@ -115,7 +115,7 @@ class Shelf(Generic[K]):
         if self.broken.get(meta.key) != fault:
             log = log_about_object(self._model.__name__, meta.key)
             log.error("object not taken", error=fault)
-        self.broken[meta.key] = fault
+        self._unread[meta.own_uid], self.broken[meta.key] = meta.key, fault
         return True
 
     def put(self, item: K) -> None:
@@ -159,7 +159,9 @@ class Shelf(Generic[K]):
     def drop(self, uid: str) -> None:
         """Forget an object that is gone; by its own UID or by the API server's."""
         self.broken.pop(self._unread.pop(uid, ""), None)
-        self.restored.pop(uid, None)
+        if (held := self.restored.pop(uid, None)) is not None:
+            self.broken.pop(held.metadata.key, None)
+            self._changed()  # a lease that is deleted may wait for it
         uid = self._known_as.pop(uid, uid)
         item = self._items.pop(uid, None)
         if item is not None:
@@ -184,7 +186,7 @@ class Shelf(Generic[K]):
         )
 
     def object_uids(self) -> set[str]:
-        """Return what the API server calls all of them, those too that wait to be adopted or can't be parsed."""
+        """Return what the API server calls all of them, those too that wait to be adopted or can't be taken."""
         known = {item.metadata.own_uid for item in self._items.values()}
         return known | set(self.restored) | set(self._unread)
 

@@ -63,6 +63,16 @@ def test_its_deletion_is_told_by_the_api_servers_uid():
     assert hub.claims.restored == {}
 
 
+def test_the_deletion_of_one_that_is_held_is_a_change():
+    told = list[str]()
+    hub = HubState(lambda: told.append("changed"))
+    hub.claims.take(restored(SAVED))
+    told.clear()
+    hub.claims.drop(NEW)
+
+    assert told == ["changed"]
+
+
 def test_an_echo_of_an_older_version_takes_nothing_back():
     hub = state()
     hub.claims.take(adopted(restored(SAVED), version="70"))
@@ -83,6 +93,9 @@ def test_two_objects_are_never_the_same_one():
 
     assert [c.metadata.name for c in hub.claims.all()] == ["train"]
     assert "goes by the UID of acme/train" in hub.claims.broken["acme/other"]
+
+    hub.claims.drop(uid_of("twin"))
+    assert (hub.claims.broken, len(hub.claims.all())) == ({}, 1)
 
 
 def test_a_namesake_that_is_made_later_is_somebody_new():
