@@ -189,6 +189,7 @@ class Operator:
             lambda: tuple(self.state.claims.restored.values()),
             self.clock,
             self.batcher.mark,
+            self.state.doubted.set,
         )
         self.teller = ClaimTeller(
             self.state, self.claims, self.events, self.clock, Detail(settings.refusal_detail)

@@ -44,12 +44,17 @@ class Held:
         held: Callable[[], Iterable[GpuClaim]],
         clock: Clock,
         changed: Callable[[], None],
+        doubted: Callable[[], None],
     ) -> None:
-        """`held` returns the claims that wait to be adopted, as the API server shows them."""
+        """`held` returns the claims that wait to be adopted, as the API server shows them.
+
+        `doubted` is told of one that is gone: no watch may ever tell it, and it is asked about until it is dropped.
+        """
         self._claims = claims
         self._held = held
         self._clock = clock
         self._changed = changed
+        self._doubted = doubted
         self._task: asyncio.Task[None] | None = None
         self.due_ms: Millis | None = None
         """When to be told again at the latest; None if nothing waits."""
@@ -75,10 +80,13 @@ class Held:
             log = log_about(claim=claim)
             try:
                 live = await self._claims.get(claim)
-                if live is not None and may_go(live):
+                if live is None:
+                    self._doubted()
+                elif may_go(live):
                     await self._claims.remove_finalizer(live)
                     log.info("held claim deleted")
             except (Outrun, KubeError) as error:
                 log.warning("held claim not deleted", error=str(error))
                 self.due_ms = Millis(self._clock.now_ms() + _RETRY_SECONDS * MS_PER_SECOND)
-        self._changed()
+        if self.due_ms is not None:
+            self._changed()  # what went well is told by the watch

@@ -71,8 +71,17 @@ class Claims:
         self.freed.append(claim.metadata.own_uid)
 
 
-async def tended(claims: Any, seen: GpuClaim, clock: SteppedClock | None = None) -> Held:
-    held = Held(claims, lambda: [seen], clock or SteppedClock(), lambda: None)
+async def tended(
+    claims: Any, seen: GpuClaim, clock: SteppedClock | None = None, told: list[str] | None = None
+) -> Held:
+    told = [] if told is None else told
+    held = Held(
+        claims,
+        lambda: [seen],
+        clock or SteppedClock(),
+        changed=lambda: told.append("changed"),
+        doubted=lambda: told.append("doubted"),
+    )
     held.tend()
     for _ in range(5):
         await asyncio.sleep(0)
@@ -87,6 +96,13 @@ async def test_it_is_looked_at_live_before_it_goes():
     now_adopted = Claims(deleted(adopted(PENDING)))
     await tended(now_adopted, seen)
     assert now_adopted.freed == []
+
+
+async def test_one_whose_deletion_no_watch_told_is_doubted_and_asked_about_in_no_loop():
+    told = list[str]()
+    await tended(Claims(None), deleted(PENDING), told=told)
+
+    assert told == ["doubted"]
 
 
 async def test_one_that_changed_meanwhile_is_tried_again_later():
