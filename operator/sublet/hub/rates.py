@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
-from sublet.api.times import format_instant
+from sublet.api.times import Millis, format_instant
 from sublet.clock import Clock
 from sublet.hub.marks import Ledger
 from sublet.ledger.entry import EntryKind, EntryType, Fact
@@ -43,7 +43,7 @@ def parse_rates(text: str) -> Rates:
     try:
         # every scalar as the text that it is: no rate passes through a float
         raw = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506  it makes texts, lists and mappings alone
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise RatesRefused(f"no YAML: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(raw, dict):
         raise RatesRefused("a mapping with reportingCurrency and rates is wanted")
@@ -56,10 +56,11 @@ def parse_rates(text: str) -> Rates:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RatesRefused(f"{where}: {first['msg']}") from None
-    keys = [(r.currency, r.effective_time) for r in found.rates]
+    keys: set[tuple[str, Millis]] = set()
     for index, each in enumerate(found.rates):
-        if keys.index(keys[index]) != index:
+        if (key := (each.currency, each.effective_time)) in keys:
             raise RatesRefused(f"rates.{index}: {each.currency} has two rates of one instant")
+        keys.add(key)
         if each.currency == found.reporting_currency:
             raise RatesRefused(f"rates.{index}: {each.currency} is the reporting currency itself")
     ordered = sorted(found.rates, key=lambda r: (r.effective_time, r.currency))
@@ -112,7 +113,8 @@ class RatesFile:
             if stamp == self._seen:
                 return
             text = await asyncio.to_thread(_read, self._path)
-            await self._take(parse_rates(text))
+            # years of daily rates take seconds, in which the Lease is to be renewed
+            await self._take(await asyncio.to_thread(parse_rates, text))
         except RatesRefused as refused:
             self._seen = stamp
             self._say(f"{self._path}: {refused}")

@@ -1,10 +1,12 @@
 """The file of exchange rates goes into the ledger as it grows; what contradicts it is refused and said once."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from sublet.hub import rates
 from sublet.hub.rates import RatesFile, RatesRefused, follows, parse_rates
 from sublet.rating.books import Books
 from tests.harness.fake_api import SteppedClock
@@ -80,6 +82,7 @@ async def test_a_table_that_grew_is_the_next_line_and_the_same_one_is_none(follo
         (TABLE.replace("2026-01", "2026-02"), "stood in the table and is missing"),
         (TABLE.replace("EUR", "GBP"), "reportingCurrency is EUR and can't change"),
         ("a: [", "no YAML"),
+        ("[" * 10_000, "no YAML"),
         ("[]", "a mapping with reportingCurrency and rates is wanted"),
         (TABLE + "rate: 1\n", "unknown field rate"),
         ("rates: []", "reportingCurrency: Field required"),
@@ -104,6 +107,19 @@ async def test_what_cant_be_the_next_table_is_refused_in_one_line_and_the_last_o
     assert "\n" not in fault
     assert (followed.rates, followed.told) == (["USD 0.90"], [False, True])
     assert await followed.says(GROWN) == ""
+
+
+async def test_years_of_rates_are_read_beside_the_event_loop(followed, monkeypatch):
+    read_in = list[int]()
+
+    def parse(text):
+        read_in.append(threading.get_ident())
+        return parse_rates(text)
+
+    monkeypatch.setattr(rates, "parse_rates", parse)
+    assert await followed.says(TABLE) == ""
+    assert len(read_in) == 1
+    assert read_in[0] != threading.get_ident()
 
 
 async def test_a_store_that_is_away_is_tried_again_though_the_file_stays_as_it_is(followed):
