@@ -24,6 +24,7 @@ from sublet.kube.informer import Informer, Target
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import HasMeta, Meta
 
+_PRIORITIES: Final = "/apis/scheduling.k8s.io/v1/priorityclasses"
 _DOUBT_SECONDS: Final = 2.0
 """Watches tell within milliseconds what is gone; what is still here by then is looked up."""
 
@@ -97,7 +98,7 @@ async def first_list(hub: ApiServer, state: HubState) -> None:
         listing = await hub.get(kind.path())
         for item in listing["items"]:
             state.shelf(kind.plural).take(item)
-    classes = await hub.get("/apis/scheduling.k8s.io/v1/priorityclasses")
+    classes = await hub.get(_PRIORITIES)
     for item in classes["items"]:
         state.set_priority(item["metadata"]["name"], int(item.get("value", 0)))
     state.synced = True
@@ -117,10 +118,20 @@ async def sweep_forever(
         state.doubted.clear()
         for kind in KINDS:
             before = state.shelf(kind.plural).object_uids()
-            try:
-                live = await hub.get_as(kind.path(), _Names)
-            except KubeError as error:
-                structlog.get_logger().warning("sweep failed", kind=kind.name, error=str(error))
-                continue
-            for uid in before - {item.metadata.uid for item in live.items}:
-                state.shelf(kind.plural).drop(uid)
+            if (live := await _live(hub, kind.path())) is not None:
+                for uid in before - {each.uid for each in live}:
+                    state.shelf(kind.plural).drop(uid)
+        names = set(state.priorities)
+        if (live := await _live(hub, _PRIORITIES)) is not None:
+            for name in names - {each.name for each in live}:
+                state.set_priority(name, None)
+
+
+async def _live(hub: ApiServer, path: str) -> list[Meta] | None:
+    """Return the metadata of what a live list shows, None if there is none now."""
+    try:
+        found = await hub.get_as(path, _Names)
+    except KubeError as error:
+        structlog.get_logger().warning("sweep failed", path=path, error=str(error))
+        return None
+    return [item.metadata for item in found.items]

@@ -50,6 +50,15 @@ async def test_an_object_whose_deletion_no_watch_told_is_dropped():
         await asyncio.wait_for(gone.wait(), 10)
 
 
+async def test_a_priority_class_whose_deletion_no_watch_told_counts_no_more():
+    gone = asyncio.Event()
+    state = HubState(lambda: None if state.priorities else gone.set())
+    state.set_priority("urgent", 1_000)
+
+    with sweeping(EmptyHub(), state, 0.01):
+        await asyncio.wait_for(gone.wait(), 10)
+
+
 async def test_an_object_that_a_write_found_gone_is_dropped_soon():
     gone = asyncio.Event()
     state = _state(gone)
