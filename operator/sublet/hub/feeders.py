@@ -22,7 +22,7 @@ from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError
 from sublet.kube.informer import Informer, Target
 from sublet.kube.session import ApiServer
-from sublet.kube.wire import HasMeta, Meta
+from sublet.kube.wire import HasMeta, Meta, Named
 
 _PRIORITIES: Final = "/apis/scheduling.k8s.io/v1/priorityclasses"
 _DOUBT_SECONDS: Final = 2.0
@@ -35,12 +35,12 @@ class Secret(HasMeta):
     data: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class _Named(HasMeta):
-    pass
+class _HasName(msgspec.Struct):
+    metadata: Named
 
 
 class _Names(HasMeta):
-    items: list[_Named] = msgspec.field(default_factory=list)
+    items: list[_HasName] = msgspec.field(default_factory=list)
 
 
 def register_feeders(registry: kopf.OperatorRegistry, state: HubState) -> None:
@@ -127,8 +127,8 @@ async def sweep_forever(
                 state.set_priority(name, None)
 
 
-async def _live(hub: ApiServer, path: str) -> list[Meta] | None:
-    """Return the metadata of what a live list shows, None if there is none now."""
+async def _live(hub: ApiServer, path: str) -> list[Named] | None:
+    """Return the names of what a live list shows, None if there is none now."""
     try:
         found = await hub.get_as(path, _Names)
     except KubeError as error:

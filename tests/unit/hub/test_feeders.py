@@ -9,22 +9,23 @@ import msgspec
 
 from sublet.hub.feeders import sweep_forever
 from sublet.hub.state import HubState
-from tests.builders.api import as_lease
+from tests.builders.api import as_claim, as_lease, uid_of
 
 _NEVER = 3_600.0
 
 
 class EmptyHub:
-    """Lists nothing, and says how often it was asked."""
+    """Lists nothing but the claims that it is given, and says how often it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *claims: dict[str, Any]) -> None:
         self.lists = 0
+        self.claims = claims
 
     async def get_as(self, path: str, model: type[Any]) -> Any:
         self.lists += 1
-        return msgspec.json.decode(
-            b'{"metadata": {"resourceVersion": "9"}, "items": []}', type=model
-        )
+        items = self.claims if path.endswith("gpuclaims") else []
+        body = {"metadata": {"resourceVersion": "9"}, "items": items}
+        return msgspec.json.decode(msgspec.json.encode(body), type=model)
 
 
 @contextmanager
@@ -47,6 +48,17 @@ async def test_an_object_whose_deletion_no_watch_told_is_dropped():
     gone = asyncio.Event()
 
     with sweeping(EmptyHub(), _state(gone), 0.01):
+        await asyncio.wait_for(gone.wait(), 10)
+
+
+async def test_no_labels_of_one_claim_keep_the_list_of_all_from_being_read():
+    gone = asyncio.Event()
+    state = HubState(lambda: None if state.claims.all() else gone.set())
+    state.claims.put(as_claim())
+    labels = {f"label-{i}": "x" for i in range(50_000)}
+    hub = EmptyHub({"metadata": {"name": "other", "uid": uid_of("other"), "labels": labels}})
+
+    with sweeping(hub, state, 0.01):
         await asyncio.wait_for(gone.wait(), 10)
 
 

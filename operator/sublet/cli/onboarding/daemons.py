@@ -15,7 +15,7 @@ from sublet.cli.onboarding.findings import Finding, warning
 from sublet.cli.onboarding.pages import Page, read_all
 from sublet.fleet.nodebook import GPU, POOL_TAINT
 from sublet.kube.session import ApiServer
-from sublet.kube.wire import Meta, Pod, PodSpec
+from sublet.kube.wire import Named, Pod, PodSpec
 
 _OTHER_PODS: Final = (
     "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/sublet-other-pods"
@@ -38,7 +38,7 @@ class _Owner(msgspec.Struct, gc=False):
     name: str = ""
 
 
-class _OwnedMeta(Meta, rename="camel"):
+class _OwnedMeta(Named, rename="camel"):
     owner_references: list[_Owner] = msgspec.field(default_factory=list)
 
 
