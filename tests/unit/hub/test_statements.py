@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sublet.hub.statements import keeper
 from sublet.hub.statements.wanted import Unmade, Wanted, wanted
+from sublet.kube.errors import ServerError
 from sublet.ledger.entry import EntryKind
 from sublet.rating.tenancy import tenancy_of
+from tests.builders.api import uid_of
 from tests.builders.billing import Journal
 from tests.builders.statements import ACME, OCTOBER, SEPTEMBER, Hub, Keeping, sold
 from tests.builders.wholesale import at
@@ -117,6 +120,30 @@ async def test_without_a_rate_nothing_is_closed_and_the_statement_says_which_one
     assert (ready.status, ready.reason) == ("False", "NoRate")
     assert "priced in EUR" in ready.message
     assert not [f for f in await keeping.ledger.facts() if f.kind is EntryKind.PERIOD]
+
+
+async def test_a_statement_on_which_nothing_can_be_said_holds_up_no_other(tmp_path, monkeypatch):
+    journal = sold()
+    journal.tenant("beta", uid=uid_of("beta"))
+    journal.adjusted(SEPTEMBER, "2026-09", "-1.00", tenant=uid_of("beta"), namespace="beta")
+    keeping = Keeping(Hub("acme", "beta"), tmp_path, journal)
+    await keeping.look()
+    journal.tenant("acme", uid=ACME, billing={"currency": "USD"})
+    journal.begins("other", SEPTEMBER, 1, tenant=ACME, price="1", currency="EUR")
+    journal.adjusted(
+        SEPTEMBER, "2026-09", "-1.00", tenant=uid_of("beta"), namespace="beta", number=2
+    )
+
+    async def get(path: str) -> dict[str, Any]:
+        if "/acme/" in path:
+            raise ServerError(500, "InternalError", path)
+        return await Hub.get(keeping.hub, path)
+
+    monkeypatch.setattr(keeping.hub, "get", get)
+    assert not await keeping.look("2026-09-16T00:00:00Z")
+
+    assert keeping.hub.statement("beta-2026-09-usd", "beta").status.total == "-2.00"
+    await keeping.ledger.close()
 
 
 @pytest.mark.parametrize("currency", ["USD", "EUR"])

@@ -6,7 +6,7 @@ namespace that isn't there, and one statement that can't be written, hold up no 
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
 import structlog
@@ -106,13 +106,21 @@ class Statements:
                 await self._mark_unmade(each, live)
                 continue
             self._said.pop((each.spec.tenant, each.spec.month), None)
-            try:
-                await self._keep(each, live.get((each.namespace, each.name)))
-            except KubeError as error:
+            key = (each.namespace, each.name)
+            if not await self._written(key, self._keep(each, live.get(key))):
                 is_whole = False
-                log = log_about_object(STATEMENTS.name, f"{each.namespace}/{each.name}")
-                log.warning("statement not written", error=str(error))
         return is_whole
+
+    @staticmethod
+    async def _written(key: Key, work: Awaitable[None]) -> bool:
+        """Say whether something could be written on one statement; what couldn't holds up no other."""
+        try:
+            await work
+        except KubeError as error:
+            log = log_about_object(STATEMENTS.name, "/".join(key))
+            log.warning("statement not written", error=str(error))
+            return False
+        return True
 
     def _closings(self, books: Books, now_ms: Millis) -> tuple[list[Any], dict[str, str]]:
         """Return the lines that close what is due, one period of each tenant, and their texts."""
@@ -196,14 +204,16 @@ class Statements:
 
     async def _mark_unmade(self, each: Unmade, live: dict[Key, str]) -> None:
         """Say on the month's statements that there are that they aren't up to date, and why."""
-        for namespace, name in live:
-            if not name.startswith(f"{each.tenant}-{each.month}-"):
-                continue
-            body = await self._hub.get(STATEMENTS.path(namespace, name))
-            found = GpuStatement.model_validate(body)
-            said = unready(found.status.conditions, each.why, self._clock.now_ms())
-            if said != found.status.conditions:
-                await self._replace(found, found.status.model_copy(update={"conditions": said}))
+        for key in live:
+            if key[1].startswith(f"{each.tenant}-{each.month}-"):
+                await self._written(key, self._mark(key, each.why))
+
+    async def _mark(self, key: Key, why: str) -> None:
+        body = await self._hub.get(STATEMENTS.path(*key))
+        found = GpuStatement.model_validate(body)
+        said = unready(found.status.conditions, why, self._clock.now_ms())
+        if said != found.status.conditions:
+            await self._replace(found, found.status.model_copy(update={"conditions": said}))
 
     def _note(self, each: Unmade) -> None:
         """Log a fault when it begins, not at each look."""
