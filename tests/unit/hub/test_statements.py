@@ -98,6 +98,14 @@ async def test_a_statement_that_was_changed_by_hand_is_mended(keeping):
     assert keeping.hub.statement("acme-2026-09-usd").status.total == "336.00"
 
 
+async def test_what_is_remembered_of_statements_goes_with_the_months_that_are_kept(keeping):
+    await keeping.look(OCTOBER)
+    await keeping.look("2028-01-05T00:00:00Z")
+
+    months = {name.removeprefix("acme-")[:7] for _, name in keeping.keeper._known}
+    assert (min(months), max(months), len(months)) == ("2026-12", "2028-01", 14)
+
+
 async def test_a_namespace_that_is_not_there_holds_up_no_other(keeping):
     keeping.journal.tenant("acme", uid=ACME, namespaces=["gone", "acme"])
     keeping.journal.adjusted(SEPTEMBER, "2026-09", "-1.00", tenant=ACME, namespace="gone")

@@ -109,6 +109,8 @@ class Statements:
             key = (each.namespace, each.name)
             if not await self._written(key, self._keep(each, live.get(key))):
                 is_whole = False
+        kept = {(each.namespace, each.name) for each in made if isinstance(each, Wanted)}
+        self._known = {key: seen for key, seen in self._known.items() if key in kept}
         return is_whole
 
     @staticmethod
