@@ -22,6 +22,8 @@ AGAIN_SECONDS: Final = (1.0, 2.0, 4.0, 8.0)
 _QUEUE = 1_000
 _SHOWN_MS = 3_600_000
 _REMEMBERED = 10_000
+_NOTE_BYTES = 1_024
+"""So long a note may be: an API server counts bytes and refuses a longer one."""
 
 
 class HubEvents:
@@ -57,14 +59,14 @@ class HubEvents:
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
-                "name": f"{meta.name[:200]}.{now:x}.{self._count:x}",
+                "name": f"{meta.name[:200].rstrip('-.')}.{now:x}.{self._count:x}",
                 "namespace": meta.namespace,
             },
             "eventTime": format_micro(now),
             "type": "Warning" if is_warning else "Normal",
             "reason": reason,
             "action": reason,
-            "note": message[:1_000],
+            "note": message.encode()[:_NOTE_BYTES].decode(errors="ignore"),
             "reportingController": "sublet.dev/operator",
             "reportingInstance": self._identity[:128],
             "regarding": {

@@ -1,10 +1,12 @@
 """Events on claims: each once, its type from the one table, and no warning again while the last one is still shown."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
 
+from sublet.api.common import DNS_NAME
 from sublet.api.event_reasons import EVENTS, EventReason
 from sublet.hub.events import HubEvents
 from sublet.kube.errors import (
@@ -45,6 +47,25 @@ def test_an_event_is_about_its_claim_and_of_the_type_that_the_table_says():
     assert (first["type"], second["type"]) == ("Normal", "Warning")
     assert first["regarding"]["uid"] == as_claim().metadata.uid
     assert (first["reason"], first["note"]) == ("Bound", "so it is")
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "名", "🌍"])
+def test_a_note_is_no_longer_than_an_api_server_lets_it_be_in_bytes(letter):
+    posted = Posted()
+    posted.note(EventReason.NODE_FAILED, letter * 2_000)
+
+    (event,) = posted.all()
+    assert 1_000 < len(event["note"].encode()) <= 1_024
+    assert {*event["note"]} == {letter}
+
+
+def test_the_name_of_an_event_is_one_whatever_its_claims_name_is_cut_to():
+    posted = Posted()
+    posted.note(EventReason.BOUND, each=as_claim(claim("a" * 199 + "-b")))
+
+    (event,) = posted.all()
+    assert re.fullmatch(DNS_NAME, event["metadata"]["name"])
+    assert "-." not in event["metadata"]["name"]
 
 
 def test_a_warning_that_says_the_same_isnt_repeated_while_the_last_one_is_shown():
