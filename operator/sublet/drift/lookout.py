@@ -70,6 +70,10 @@ class Found:
     """Marks of more nodes are to be put back than one look does."""
 
 
+Doubts = dict[NodeUID, tuple[str, frozenset[ClaimUID]]]
+"""node UID -> what the last look doubted, and whom it didn't know there"""
+
+
 class Lookout:
     """Looks at clusters; remembers what it looked at when."""
 
@@ -78,8 +82,7 @@ class Lookout:
         self._news = news
         self._looks: Counter[ClusterUID] = Counter()
         """Each cluster's own: of a number that all share, each might see every fifth alone"""
-        self._doubted: dict[NodeUID, tuple[str, frozenset[ClaimUID]]] = {}
-        """node UID -> what the last look doubted, and whom it didn't know there"""
+        self._doubted: dict[ClusterUID, Doubts] = {}
         self._pods_seen: dict[LeaseUID, dict[NodeUID, int]] = {}
         """lease -> node UID -> look at which its pods were seen"""
 
@@ -99,7 +102,7 @@ class Lookout:
         ]
         findings: dict[ClaimUID, list[Finding]] = defaultdict(list)
         strangers: dict[ClaimUID, list[Entry]] = defaultdict(list)
-        mended = 0
+        doubts, mended = self._doubts(uid, places), 0
 
         def may_mend(holders: Sequence[Holder]) -> bool:
             return mended < _NODES_MENDED and not any(is_busy(h.claim_uid) for h in holders)
@@ -108,7 +111,9 @@ class Lookout:
             for number, node in enumerate(place.cluster.nodes()):
                 if number % _AT_A_STRETCH == 0:
                     await asyncio.sleep(0)
-                mended += await self._node(place, node, claims, here, may_mend, findings, strangers)
+                mended += await self._node(
+                    place, node, claims, here, may_mend, doubts, findings, strangers
+                )
             await self._pods(place, self._looks[uid])
         for claim in here.values():
             claim_uid = ClaimUID(claim.metadata.uid)
@@ -125,6 +130,13 @@ class Lookout:
         orphans = find_orphans(sight, claims, strangers, left)
         return Found(tuple(unwell), orphans, has_more=mended >= _NODES_MENDED)
 
+    def _doubts(self, uid: ClusterUID, places: Sequence[Place]) -> Doubts:
+        """Return what the last look doubted, but for nodes that are gone: a cluster may show new ones without end."""
+        there = {n.metadata.uid for place in places for n in place.cluster.nodes()}
+        kept = {u: said for u, said in self._doubted.get(uid, {}).items() if u in there}
+        self._doubted[uid] = kept
+        return kept
+
     async def _node(
         self,
         place: Place,
@@ -132,6 +144,7 @@ class Lookout:
         claims: Claims,
         here: Mapping[str, GpuClaim],
         may_mend: Callable[[Sequence[Holder]], bool],
+        doubts: Doubts,
         findings: dict[ClaimUID, list[Finding]],
         strangers: dict[ClaimUID, list[Entry]],
     ) -> bool:
@@ -155,11 +168,11 @@ class Lookout:
                     self._tools.events.note(claim, EventReason.REPAIRED, message)
         # what is seen once may be a cache that is behind
         doubted = (doubt, verdict.strangers)
-        is_doubted = bool(doubt) and self._doubted.get(node_uid) == doubted
+        is_doubted = bool(doubt) and doubts.get(node_uid) == doubted
         if doubt:
-            self._doubted[node_uid] = doubted
+            doubts[node_uid] = doubted
         else:
-            self._doubted.pop(node_uid, None)
+            doubts.pop(node_uid, None)
         cluster.note_doubt(name, in_doubt=is_doubted)
         for each in verdict.strangers - left_by(lease):
             strangers[each].append(Entry(cluster.lease_uid, name, node_uid, _gpus(node, each)))

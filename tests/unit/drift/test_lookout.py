@@ -119,3 +119,30 @@ async def test_marks_of_so_many_nodes_are_put_back_in_one_look_and_the_rest_in_t
 
     assert seen == [True, True, False]
     assert mended == ["n0", "n1", "n2", "n3", "n4"]
+
+
+async def test_a_node_that_is_gone_is_doubted_no_more(monkeypatch: pytest.MonkeyPatch):
+    west = as_lease()
+    node = wire_node("n0", labels={f"claim.sublet.dev/{GONE}": "true"})
+    shown = list[Any]()
+    doubts = list[bool]()
+
+    async def look(_: Any) -> Sight:
+        return Sight({}, {})
+
+    monkeypatch.setattr(lookout, "look", look)
+    cluster: Any = SimpleNamespace(
+        lease_uid=west.metadata.uid,
+        nodes=lambda: tuple(shown),
+        note_doubt=lambda _, in_doubt: doubts.append(in_doubt),
+        inventory=lambda: SimpleNamespace(nodes={}),
+        is_foreign=lambda _: False,
+    )
+    looks = Lookout(SimpleNamespace(hub=None), News())
+    for is_there in (True, True, False, True):
+        shown = [node] if is_there else []
+        await looks.look(
+            ClusterUID(uid_of("c")), [Place(west, cluster)], Claims([]), lambda _: False
+        )
+
+    assert doubts == [False, True, False]  # what is seen once may be a cache that is behind
