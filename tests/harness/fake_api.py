@@ -187,10 +187,12 @@ class SteppedClock:
     def __init__(self) -> None:
         self.seconds = 1_000.0
         self.waits: list[float] = []
+        self.set_back_seconds = 0.0
+        """By how much the wall clock was set back since."""
 
     def now_ms(self) -> Millis:
         """Return the wall clock."""
-        return Millis(int(self.seconds * 1_000))
+        return Millis(int((self.seconds - self.set_back_seconds) * 1_000))
 
     def monotonic(self) -> float:
         """Return the monotonic clock."""

@@ -15,12 +15,13 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.last_word import Leftover, LostStatus, count_fitting
 from sublet.api.move_status import all_nodes
-from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.api.times import Millis
 from sublet.binder.forced import leftover_of
 from sublet.binder.leftovers import clear
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
 from sublet.book.holdings import holds
 from sublet.book.inventory import Reach
+from sublet.clock import in_ms
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.facts import Orphans
 from sublet.kube.errors import KubeError
@@ -73,21 +74,25 @@ class Aftermath:
         self._connection = connection
         self._changed = changed
         self._tasks: dict[LeaseUID, asyncio.Task[None]] = {}  # lease UID -> its task
-        self._again_at: dict[LeaseUID, Millis] = {}  # lease UID -> not before
-        self.due_ms: Millis | None = None
-        """When to be told again at the latest; None if nothing is left anywhere that answers."""
+        self._again_at: dict[LeaseUID, float] = {}  # lease UID -> not before (monotonic seconds)
+        self._waits_for: float | None = None
+
+    @property
+    def due_ms(self) -> Millis | None:
+        """Return when to be told again at the latest; None if nothing is left anywhere that answers."""
+        return in_ms(self._waits_for, self._tools.clock)
 
     def tend(self, leases: Iterable[GpuLease]) -> None:
         """Start to clean where something is left, the cluster answers, and nothing is under way."""
-        now, self.due_ms = self._tools.clock.now_ms(), None
+        now, self._waits_for = self._tools.clock.monotonic(), None
+        self._again_at = {uid: at for uid, at in self._again_at.items() if at > now}
         for lease in leases:
             uid = LeaseUID(lease.metadata.uid)
             cluster = self._answering(uid)
             if not lease.status.leftovers or uid in self._tasks or cluster is None:
                 continue
-            again = self._again_at.get(uid, now)
-            if again > now:
-                self.due_ms = min(self.due_ms or again, again)
+            if (again := self._again_at.get(uid)) is not None:
+                self._waits_for = min(self._waits_for or again, again)
             elif ready := [x for x in lease.status.leftovers if not self._is_held(lease, x)]:
                 self._tasks[uid] = asyncio.create_task(self._clean(lease, ready, cluster))
 
@@ -130,10 +135,13 @@ class Aftermath:
                     log.warning("leftovers not cleaned", error=str(error))
                     wait = _RETRY_SECONDS
                     break
+                except Exception:
+                    log.exception("leftovers not cleaned")
+                    wait = _RETRY_SECONDS
+                    break
         finally:
             self._tasks.pop(uid, None)
-            now = self._tools.clock.now_ms()
-            self._again_at[uid] = Millis(now + int(max(wait, 1.0) * MS_PER_SECOND))
+            self._again_at[uid] = self._tools.clock.monotonic() + max(wait, 1.0)
             self._changed()
 
 

@@ -11,8 +11,8 @@ from typing import Final
 import structlog
 
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.times import Millis
-from sublet.clock import Clock
+from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.clock import Clock, in_ms
 from sublet.hub.marks import Marks
 from sublet.hub.meter import ClaimMeter, needs_meter
 from sublet.ledger.port import Disagreement, LedgerConflict, LedgerUnavailable
@@ -42,8 +42,12 @@ class Bookkeeper:
         self._task: asyncio.Task[None] | None = None
         self._fault = ""
         self._conflicts: set[Disagreement] = set()  # that were logged
-        self.due_ms: Millis | None = None
-        """When to be told again at the latest, None if nothing waits."""
+        self._again_at: float | None = None  # what waits is not tried before (monotonic seconds)
+
+    @property
+    def due_ms(self) -> Millis | None:
+        """Return when to be told again at the latest, None if nothing waits."""
+        return in_ms(self._again_at, self._clock)
 
     def tend(self, claims: Collection[GpuClaim]) -> None:
         """Begin to settle what isn't known to be in the ledger, unless that is under way or was tried just now."""
@@ -51,9 +55,9 @@ class Bookkeeper:
         marks_wait = self._marks is not None and self._marks.look()
         if self._task is not None and not self._task.done():
             return
-        if self.due_ms is not None and self._clock.now_ms() < self.due_ms:
+        if self._again_at is not None and self._clock.monotonic() < self._again_at:
             return
-        self.due_ms = None
+        self._again_at = None
         open_claims = [c for c in claims if needs_meter(c) and not self._meter.is_settled(c)]
         if open_claims or marks_wait:
             self._task = asyncio.create_task(self._settle(open_claims), name="bookkeeper")
@@ -77,7 +81,7 @@ class Bookkeeper:
         if faults:
             conflict = any(isinstance(f, LedgerConflict) for f in faults)
             wait = CONFLICT_RETRY_MS if conflict else AWAY_RETRY_MS
-            self.due_ms = Millis(self._clock.now_ms() + wait)
+            self._again_at = self._clock.monotonic() + wait / MS_PER_SECOND
         self._changed()
 
     def _say_conflicts(self, faults: Iterable[Exception]) -> None:

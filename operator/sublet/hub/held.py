@@ -13,15 +13,15 @@ from typing import Final
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.api.origin import awaits_adoption, has_bare_status
-from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.book.holdings import holds
-from sublet.clock import Clock
+from sublet.clock import Clock, in_ms
 from sublet.hub.meter import needs_meter
 from sublet.kube.errors import KubeError
 from sublet.logs import log_about
 
-_RETRY_SECONDS: Final = 10
+_RETRY_SECONDS: Final = 10.0
 
 
 def may_go(claim: GpuClaim) -> bool:
@@ -56,16 +56,20 @@ class Held:
         self._changed = changed
         self._doubted = doubted
         self._task: asyncio.Task[None] | None = None
-        self.due_ms: Millis | None = None
-        """When to be told again at the latest; None if nothing waits."""
+        self._again_at: float | None = None  # what failed is not tried before (monotonic seconds)
+
+    @property
+    def due_ms(self) -> Millis | None:
+        """Return when to be told again at the latest; None if nothing waits."""
+        return in_ms(self._again_at, self._clock)
 
     def tend(self) -> None:
         """Begin to let go of what may go, unless that is under way or failed just now."""
         if self._task is not None and not self._task.done():
             return
-        if self.due_ms is not None and self._clock.now_ms() < self.due_ms:
+        if self._again_at is not None and self._clock.monotonic() < self._again_at:
             return
-        self.due_ms = None
+        self._again_at = None
         if going := [claim for claim in self._held() if may_go(claim)]:
             self._task = asyncio.create_task(self._let_go(going), name="held claims")
 
@@ -87,6 +91,6 @@ class Held:
                     log.info("held claim deleted")
             except (Outrun, KubeError) as error:
                 log.warning("held claim not deleted", error=str(error))
-                self.due_ms = Millis(self._clock.now_ms() + _RETRY_SECONDS * MS_PER_SECOND)
-        if self.due_ms is not None:
+                self._again_at = self._clock.monotonic() + _RETRY_SECONDS
+        if self._again_at is not None:
             self._changed()  # what went well is told by the watch

@@ -84,6 +84,20 @@ async def test_a_store_that_is_away_is_tried_again_when_it_is_due_and_nothing_is
     assert told.keeper.due_ms is None
 
 
+async def test_a_clock_that_is_set_back_holds_no_line_up():
+    told = Told()
+    told.store.fault = LedgerUnavailable("away")
+    await told.tend(bound())
+    told.clock.set_back_seconds = 600
+    assert told.keeper.due_ms == told.clock.now_ms() + AWAY_RETRY_MS
+
+    told.store.fault = None
+    told.clock.seconds += AWAY_RETRY_MS / 1_000
+    await told.tend(bound())
+    assert len(told.store.entries) == 2
+    assert told.keeper.due_ms is None
+
+
 async def test_a_conflict_is_looked_at_again_later_and_not_in_a_loop():
     told = Told()
     told.store.fault = LedgerConflict("two records disagree")

@@ -111,6 +111,8 @@ async def test_one_that_changed_meanwhile_is_tried_again_later():
     held = await tended(claims, seen, clock)
     assert (claims.freed, held.due_ms) == ([], clock.now_ms() + 10_000)
 
+    clock.set_back_seconds = 600
+    assert held.due_ms == clock.now_ms() + 10_000
     clock.seconds += 10
     held.tend()
     await asyncio.sleep(0.01)
