@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -19,6 +20,12 @@ class Reason(StrEnum):
     """MIG, sharing or the product of its node was changed."""
     ACCESS_LOST = "AccessLost"
     """Its kubeconfig is gone and its name is taken by something of somebody else's."""
+
+
+OF_MENDING: Final = frozenset(
+    {Reason.ISOLATION_DEGRADED, Reason.NAMESPACE_TERMINATING, Reason.ACCESS_LOST}
+)
+"""What only putting a claim right finds; a look at its nodes finds the others."""
 
 
 @dataclass(frozen=True, slots=True)

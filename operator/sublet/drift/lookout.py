@@ -5,11 +5,12 @@ Nodes are put right here, under tests of their own; claims that need mending, an
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sublet.api.claim_status import allocation_of
+from sublet.api.common import find_condition
 from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
@@ -82,6 +83,8 @@ class Lookout:
         self._news = news
         self._looks: Counter[ClusterUID] = Counter()
         """Each cluster's own: of a number that all share, each might see every fifth alone"""
+        self._looked: set[ClusterUID] = set()
+        """Clusters at which one whole look was made: before that nobody knows whether what a claim says is over"""
         self._doubted: dict[ClusterUID, Doubts] = {}
         self._pods_seen: dict[LeaseUID, dict[NodeUID, int]] = {}
         """lease -> node UID -> look at which its pods were seen"""
@@ -103,6 +106,7 @@ class Lookout:
         findings: dict[ClaimUID, list[Finding]] = defaultdict(list)
         strangers: dict[ClaimUID, list[Entry]] = defaultdict(list)
         doubts, mended = self._doubts(uid, places), 0
+        foreign = _said_foreign(here.values())
 
         def may_mend(holders: Sequence[Holder]) -> bool:
             return mended < _NODES_MENDED and not any(is_busy(h.claim_uid) for h in holders)
@@ -114,11 +118,12 @@ class Lookout:
                 mended += await self._node(
                     place, node, claims, here, may_mend, doubts, findings, strangers
                 )
-            await self._pods(place, self._looks[uid])
+            await self._pods(place, self._looks[uid], foreign)
         for claim in here.values():
             claim_uid = ClaimUID(claim.metadata.uid)
             self._news.note_nodes(claim_uid, uid, tuple(findings.get(claim_uid, ())))
-            self._news.recall(claim)
+            if uid in self._looked:
+                self._news.recall(claim, uid)
         self._news.keep(uid, here)
         unwell = []
         for number, claim in enumerate(steady):
@@ -128,6 +133,7 @@ class Lookout:
                 unwell.append(claim)
         left = {uid for place in places for uid in left_by(place.lease)}
         orphans = find_orphans(sight, claims, strangers, left)
+        self._looked.add(uid)
         return Found(tuple(unwell), orphans, has_more=mended >= _NODES_MENDED)
 
     def _doubts(self, uid: ClusterUID, places: Sequence[Place]) -> Doubts:
@@ -195,14 +201,17 @@ class Lookout:
             return Reason.FOREIGN_POD
         return Reason.PROFILE_CHANGED if state is not None and state.unfit in _PROFILE else None
 
-    async def _pods(self, place: Place, number: int) -> None:
-        """Look at the pods of a few of the lease's nodes: a foreign one keeps a node from being sold."""
+    async def _pods(self, place: Place, number: int, foreign: Collection[str]) -> None:
+        """Look at the pods of a few of the lease's nodes: a foreign one keeps a node from being sold.
+
+        `foreign`: nodes of claims that say so. This process looks there first.
+        """
         uid = place.lease.metadata.uid
         ours = [n for n in place.cluster.nodes() if n.metadata.labels.get(LEASE_LABEL) == uid]
         before = self._pods_seen.get(place.cluster.lease_uid, {})
         seen = {u: before.get(u, 0) for u in (NodeUID(n.metadata.uid) for n in ours)}
         self._pods_seen[place.cluster.lease_uid] = seen
-        ours.sort(key=lambda n: seen[NodeUID(n.metadata.uid)])
+        ours.sort(key=lambda n: seen[NodeUID(n.metadata.uid)] or -(n.metadata.uid in foreign))
         for node in ours[:_PODS_OF_NODES]:
             seen[NodeUID(node.metadata.uid)] = number
             name = NodeName(node.metadata.name)
@@ -212,7 +221,7 @@ class Lookout:
 
     async def _is_unwell(self, claim: GpuClaim, cluster_uid: ClusterUID, sight: Sight) -> bool:
         """Say whether something of a claim differs here, or did at the last look and may be well now."""
-        if self._news.is_unwell(ClaimUID(claim.metadata.uid), cluster_uid):
+        if self._news.is_unwell(claim, cluster_uid):
             return True
         sites, _ = reachable_sites(claim, self._tools, allocation_of(claim).placements)
         here = [s for s in sites if s.cluster.facts.cluster_uid == cluster_uid]
@@ -234,6 +243,13 @@ class Lookout:
         if any(node is None or node.metadata.uid != uid for uid, node in nodes):
             return False
         return bool(drifted(claim, site, seen, self._tools))
+
+
+def _said_foreign(claims: Iterable[GpuClaim]) -> frozenset[str]:
+    """Return the UIDs of the nodes of claims that say that a foreign pod is on one of them."""
+    found = ((c, find_condition(c.status.conditions, "Degraded")) for c in claims)
+    some = [c for c, said in found if said is not None and said.reason == Reason.FOREIGN_POD]
+    return frozenset(place.node_uid for c in some for place in allocation_of(c).placements)
 
 
 def left_by(lease: GpuLease) -> frozenset[ClaimUID]:

@@ -1,6 +1,7 @@
 """What claims are to be told of drift: kept from looks and mendings, told by the loop until their conditions say it.
 
-One condition, Degraded, is shared with the book: what it says of a failed node stands until it is over.
+One condition, Degraded, is shared with the book: what it says of a failed node stands until it is over. What a process
+before this one said stands until this one has looked for it.
 """
 
 from collections import defaultdict
@@ -11,7 +12,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.book.decisions import Degrade
 from sublet.drift.claims import is_bound
-from sublet.drift.finding import Finding, Reason, worst
+from sublet.drift.finding import OF_MENDING, Finding, Reason, worst
 
 _OURS = frozenset(r.value for r in Reason)
 
@@ -23,9 +24,12 @@ class News:
         self._found: dict[ClaimUID, dict[str, tuple[Finding, ...]]] = defaultdict(dict)
         """claim -> where it was found -> what"""
         self._untold: set[ClaimUID] = set()
+        self._mended: dict[ClusterUID, set[str]] = defaultdict(set)
+        """cluster -> claims that this process has put right there, or tried to"""
 
     def note(self, uid: ClaimUID, cluster: ClusterUID, findings: tuple[Finding, ...]) -> None:
         """Take over what mending a claim in one cluster found, in place of what it found before."""
+        self._mended[cluster].add(uid)
         self._put(uid, f"mend {cluster}", findings)
 
     def note_nodes(self, uid: ClaimUID, cluster: ClusterUID, findings: tuple[Finding, ...]) -> None:
@@ -34,6 +38,7 @@ class News:
 
     def keep(self, cluster: ClusterUID, here: Collection[str]) -> None:
         """Forget what was found in a cluster of claims that have nothing there any more; `here`: those that have, by UID."""
+        self._mended[cluster].intersection_update(here)
         sources = {f"mend {cluster}", f"nodes {cluster}"}
         for uid in [u for u, found in self._found.items() if u not in here and sources & {*found}]:
             kept = {k: v for k, v in self._found[uid].items() if k not in sources}
@@ -43,15 +48,18 @@ class News:
                 del self._found[uid]
             self._untold.add(uid)
 
-    def is_unwell(self, uid: ClaimUID, cluster: ClusterUID) -> bool:
-        """Say whether the last mending left something to say."""
-        return bool(self._found.get(uid, {}).get(f"mend {cluster}"))
+    def is_unwell(self, claim: GpuClaim, cluster: ClusterUID) -> bool:
+        """Say whether the last mending left something to say, or the claim says so and this process hasn't mended it."""
+        uid = ClaimUID(claim.metadata.uid)
+        if self._found.get(uid, {}).get(f"mend {cluster}"):
+            return True
+        return _said(claim) in OF_MENDING and uid not in self._mended[cluster]
 
-    def recall(self, claim: GpuClaim) -> None:
-        """Look again at a claim that says something of drift: another process may have said it."""
-        said = find_condition(claim.status.conditions, "Degraded")
-        if said is not None and said.reason in _OURS:
-            self._untold.add(ClaimUID(claim.metadata.uid))
+    def recall(self, claim: GpuClaim, cluster: ClusterUID) -> None:
+        """Look again at a claim that says something of drift, which another process may have said; once this one looked for it."""
+        said, uid = _said(claim), ClaimUID(claim.metadata.uid)
+        if said in _OURS and (said not in OF_MENDING or uid in self._mended[cluster]):
+            self._untold.add(uid)
 
     def sayings(
         self, claim_of: Callable[[ClaimUID], GpuClaim | None]
@@ -97,3 +105,9 @@ class News:
         found = self._found.get(ClaimUID(claim.metadata.uid), {})
         others = said is not None and said.reason not in _OURS
         return others and any(found.values())
+
+
+def _said(claim: GpuClaim) -> str:
+    """Return the reason for which a claim is Degraded, or was."""
+    found = find_condition(claim.status.conditions, "Degraded")
+    return found.reason if found is not None else ""

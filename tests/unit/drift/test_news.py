@@ -82,10 +82,22 @@ def test_a_failed_node_stands_before_drift_which_is_said_when_that_is_over():
 def test_what_a_process_before_this_one_said_is_looked_at_again():
     news = News()
     stale = told(CLAIM, Degrade(UID, "ForeignPod", "long ago"))
-    news.recall(stale)
-    news.recall(CLAIM)
+    news.recall(stale, HERE)
+    news.recall(CLAIM, HERE)
 
     assert saying(news, stale) == Degrade(UID, "ForeignPod", "")
+
+
+def test_what_putting_right_found_before_stands_until_that_was_tried():
+    news = News()
+    stale = told(CLAIM, Degrade(UID, "NamespaceTerminating", "long ago"))
+    news.recall(stale, HERE)
+    assert (saying(news, stale), news.is_unwell(stale, HERE)) == (None, True)
+
+    news.note(UID, HERE, ())
+    news.recall(stale, HERE)
+    assert saying(news, stale) == Degrade(UID, "NamespaceTerminating", "")
+    assert not news.is_unwell(stale, HERE)
 
 
 def test_the_worst_is_said_first_with_the_number_of_the_others():
