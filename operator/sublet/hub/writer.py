@@ -181,7 +181,11 @@ class StatusWriter:
             async with self._slots:
                 try:
                     answer = await self._hub.patch(kind.path("", meta.name, subresource), patch)
-                except (Invalid, Conflict):
+                except Conflict:
+                    return
+                except Invalid as error:
+                    if error.details.get("name"):  # a test that failed names no object
+                        self._put_off(kind.name, meta.key, error)
                     return
                 except NotFound:
                     self._state.doubted.set()

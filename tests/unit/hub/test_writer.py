@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from sublet.api.common import Condition, Status
 from sublet.api.gpulease import GpuLease, LeaseStatus
@@ -12,7 +13,7 @@ from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.registry import FIRST_ANSWER_SECONDS, Fleet
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
-from sublet.kube.errors import Conflict, KubeError, NotFound, ServerError
+from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound, ServerError
 from tests.builders.api import NOW, as_lease, as_tenant, tenant, uid_of
 from tests.harness.fake_api import SteppedClock
 
@@ -127,16 +128,27 @@ async def test_what_a_hub_in_trouble_did_not_take_is_due_again_soon(clock: Stepp
     assert writer.due_ms is None
 
 
-async def test_what_is_outrun_waits_for_the_event_of_the_newer_object(clock: SteppedClock):
+@pytest.mark.parametrize(
+    ("fault", "is_refused"),
+    [
+        (Conflict(409, "Conflict", "changed meanwhile", {"name": "acme"}), False),
+        (Invalid(422, "Invalid", "a test failed"), False),
+        (Invalid(422, "Invalid", "a policy says no", {"name": "acme"}), True),
+    ],
+)
+async def test_what_is_outrun_waits_for_the_newer_object_and_what_is_refused_is_logged(
+    clock: SteppedClock, fault: KubeError, is_refused: bool
+):
     hub, state = Hub(), HubState(lambda: None)
     state.tenants.put(as_tenant())
     fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
     writer = StatusWriter(hub, state, fleet, clock)
 
-    hub.fault = Conflict(409, "Conflict", "changed meanwhile")
-    await writer.write_all()
+    hub.fault = fault
+    with capture_logs() as logs:
+        await writer.write_all()
 
-    assert writer.due_ms is None
+    assert (writer.due_ms is not None, len(logs)) == (is_refused, int(is_refused))
 
 
 @pytest.mark.parametrize(
