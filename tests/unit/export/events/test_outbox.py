@@ -1,7 +1,6 @@
 """Every line goes to the sink, in order and at least once, whatever the sink and the operator do meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,68 +18,10 @@ from sublet.ledger.port import LedgerUnavailable
 from sublet.serve.timings import Timings
 from sublet.store.outbox import ENTRIES, SqlOutbox
 from sublet.store.sql import SqlLedger
-from tests.builders.lines import PRICE, TEXTS, fact
-from tests.harness.fake_api import SteppedClock
-from tests.harness.sink import RealSink, real_sink
+from tests.builders.lines import PRICE, fact
+from tests.harness.outbox import World, until
 
 HOUR_SECONDS = 3_600
-
-
-class World:
-    """A ledger, a sink, and an operator that sends from one to the other."""
-
-    def __init__(self, ledger: SqlLedger, sink: RealSink) -> None:
-        self.ledger, self.sink = ledger, sink
-        self.box = SqlOutbox(ledger)
-        self.clock = SteppedClock()
-        self.leads = True
-        self.waiting: list[int] = []
-        self._sinks: list[HttpSink] = []
-
-    def operator(
-        self, batch: int = 1, token_file: str | None = None, url: str | None = None
-    ) -> Outbox:
-        """Return an operator that was just started."""
-        http = HttpSink(url or self.sink.url, token_file=token_file)
-        self._sinks.append(http)
-        return Outbox(
-            self.box,
-            http,
-            self.clock,
-            leads=lambda: self.leads,
-            waiting=self.waiting.append,
-            batch=batch,
-        )
-
-    async def lines(self, *claims: str) -> list[str]:
-        """Append a line for each claim; return all lines' ids."""
-        await self.ledger.append([fact(c) for c in claims], TEXTS)
-        return [e.fact.id for e in await self.ledger.read_entries()]
-
-    async def close(self) -> None:
-        """Close what was opened."""
-        for http in self._sinks:
-            await http.close()
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    ledger = SqlLedger(f"sqlite:///{tmp_path}/ledger.sqlite")
-    async with real_sink() as sink:
-        made = World(ledger, sink)
-        yield made
-        await made.close()
-    await ledger.close()
-
-
-async def until(outbox: Outbox, world: World, done: Callable[[], bool]) -> None:
-    """Let the operator go on, as its clock passes, until something is so."""
-    for _ in range(10_000):
-        if done():
-            return
-        await outbox.step()
-        await world.clock.sleep(2.0)
-    raise AssertionError("it never came to be so")
 
 
 async def test_each_line_is_an_event_with_its_own_id_and_without_its_price(world: World):
@@ -275,59 +216,6 @@ class Losing:
 
     async def close(self) -> None:
         pass
-
-
-async def test_the_token_is_read_anew_for_each_request(world: World, tmp_path: Path):
-    token = tmp_path / "token"
-    token.write_text("one\n")
-    outbox = world.operator(token_file=str(token))
-    await world.lines("a")
-    await outbox.step()
-    token.write_text("two\n")
-    await world.lines("b")
-    await outbox.step()
-
-    assert [h["Authorization"] for h in world.sink.headers] == ["Bearer one", "Bearer two"]
-
-
-async def test_a_token_that_isnt_there_is_said_and_loses_nothing(world: World, tmp_path: Path):
-    outbox = world.operator(token_file=str(tmp_path / "token"))
-    await world.lines("a")
-
-    with capture_logs() as logs:
-        await outbox.step()
-    (tmp_path / "token").write_text("one")
-    await until(outbox, world, lambda: len(world.sink.events) == 1)
-
-    assert "the token can't be read" in logs[0]["error"]
-
-
-async def test_a_token_that_is_no_text_is_said_without_it_and_loses_nothing(
-    world: World, tmp_path: Path
-):
-    token = tmp_path / "token"
-    token.write_bytes(b"secret\xff")
-    outbox = world.operator(token_file=str(token))
-    await world.lines("a")
-
-    with capture_logs() as logs:
-        await outbox.step()
-    token.write_text("one")
-    await until(outbox, world, lambda: len(world.sink.events) == 1)
-
-    assert "no text in" in logs[0]["error"]
-    assert "secret" not in str(logs)
-
-
-async def test_a_url_that_is_none_is_said_without_its_secrets(world: World):
-    outbox = world.operator(url="http://user:secret@host:99999/events?token=secret")
-    await world.lines("a")
-
-    with capture_logs() as logs:
-        await outbox.step()
-
-    assert logs[0]["error"] == "refused: its URL is none; change it or the settings"
-    assert "secret" not in str(logs)
 
 
 async def test_a_mistake_of_ours_is_said_and_ends_nothing(
