@@ -8,10 +8,11 @@ import pytest
 from sublet.fleet.kubeconfig import parse_kubeconfig
 from sublet.kube.errors import ApiError, Forbidden, Unauthorized
 from sublet.kube.session import ApiServer
+from sublet.kube.wire import MOST_ENTRIES
 from tests.builders.api import claim
 from tests.harness.tenants import write_access
 from tests.harness.waiting import wait_for
-from tests.integration.isolation.tenancy import ACME, Tenancy, runs
+from tests.integration.isolation.tenancy import ACME, Tenancy, plain_pod, runs
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
@@ -48,6 +49,23 @@ async def test_a_stolen_token_opens_nothing_once_its_claim_is_released(tenancy: 
     assert set(seen) <= {Forbidden, Unauthorized}
     assert seen[-1] is Unauthorized, "the token is still known"
     wait_for("no Secret", lambda: not stack.get("hub", "secret", "-n", ACME, "brief-kubeconfig"))
+
+
+async def test_a_pod_with_thousands_of_labels_ends_with_its_claim_as_any_other(tenancy: Tenancy):
+    stack = tenancy.stack
+    stack.apply("hub", claim("labelled", ACME))
+    bound = wait_for("bound", lambda: stack.is_bound(ACME, "labelled"))
+    home = bound["status"]["access"]["clusters"][0]["namespace"]
+    access = write_access(stack, bound, stack.folder / "labelled.kubeconfig").read_bytes()
+    many = plain_pod("many")
+    many["metadata"]["labels"] = {f"l{i}": "x" for i in range(MOST_ENTRIES + 100)}
+    async with ApiServer(parse_kubeconfig(access, allow_local=True, hub_servers=())) as tenant:
+        await tenant.create(f"/api/v1/namespaces/{home}/pods", many)
+
+    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "labelled", "--timeout=90s")
+
+    assert bound["metadata"]["uid"] not in str(stack.books("west"))
+    assert not stack.get("west", "namespace", home)
 
 
 async def _first_refusal(thief: ApiServer, pods: str) -> type[ApiError]:
