@@ -60,6 +60,9 @@ _NEVER_V6: Final = ("fc00::/7", "fe80::/10")
 Two clouds answer for their machines elsewhere: Azure at 168.63.129.16, Oracle at 192.0.0.192.
 """
 
+_NODE_LOCAL_DNS: Final = "169.254.20.10/32"
+"""Where NodeLocal DNSCache listens. It is on the host's network, which no selector of pods matches; GKE has it from the start."""
+
 Objects = list[tuple[str, dict[str, Any]]]
 """(URL path for server-side apply, object)"""
 
@@ -191,7 +194,8 @@ def _network_policy(home: Home) -> tuple[str, dict[str, Any]]:
     own: dict[str, Any] = {"podSelector": {}}
     dns = {
         "to": [
-            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
+            {"ipBlock": {"cidr": _NODE_LOCAL_DNS}},
         ],
         "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
     }

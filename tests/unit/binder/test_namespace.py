@@ -3,8 +3,8 @@
 import re
 
 from sublet.api.ids import ClaimUID
-from sublet.api.lease_terms import RoleRule, TenantAccess
-from sublet.binder.namespace import Home, internet, quota_hard
+from sublet.api.lease_terms import Egress, RoleRule, TenantAccess
+from sublet.binder.namespace import Home, contents, internet, quota_hard
 from sublet.manifests.render import LeasedOptions, leased_cluster
 
 CORE = {"pods", "configmaps", "secrets", "services", "persistentvolumeclaims"}
@@ -60,3 +60,14 @@ def test_what_kubectl_explain_calls_always_denied_is():
 
     assert said
     assert {*said} <= denied
+
+
+def test_without_the_internet_a_pod_gets_out_to_dns_alone_also_to_one_on_its_own_machine():
+    access = TenantAccess(egress=Egress.NONE)
+    home = Home(ClaimUID("uid"), 1, 8, access, "https://west", None)
+    (policy,) = (body for path, body in contents(home) if "/networkpolicies/" in path)
+
+    ways_out = [rule for rule in policy["spec"]["egress"] if rule["to"] != [{"podSelector": {}}]]
+
+    assert [{p["port"] for p in rule["ports"]} for rule in ways_out] == [{53}]
+    assert {"ipBlock": {"cidr": "169.254.20.10/32"}} in ways_out[0]["to"]
