@@ -48,7 +48,6 @@ FIELDS: Final = MappingProxyType(
         "gpus": "How many GPUs.",
         "word_of": "Who gave the word on which something was cleaned.",
         "month": "Billing period.",
-        "kind": "Kind of object, where all of a kind is meant.",
         "what": "What is waited for, or what the ledger was to be read for.",
         "waiting": "How many lines of the ledger wait.",
         "line": "Which line of the ledger.",
