@@ -65,7 +65,7 @@ async def test_a_pod_with_thousands_of_labels_ends_with_its_claim_as_any_other(t
     stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "labelled", "--timeout=90s")
 
     assert bound["metadata"]["uid"] not in str(stack.books("west"))
-    assert not stack.get("west", "namespace", home)
+    wait_for("the namespace goes", lambda: not stack.get("west", "namespace", home))
 
 
 async def _first_refusal(thief: ApiServer, pods: str) -> type[ApiError]:
