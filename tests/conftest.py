@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Stop the shared planes with the first module that needs none: at rest each costs a tenth of a core."""
+    """Stop the shared planes with the first module that needs none: they would take time and memory from the rest."""
     if item.get_closest_marker("planes") is None:
         stop_shared()
 

@@ -1,6 +1,6 @@
 """What a plane goes without, so that it costs little while nothing happens.
 
-At rest it takes about 10 % of a core instead of 17 %; test_moves and test_budget, by turns with and without, took the machine
+At rest a plane takes some 3 % of a core; test_moves and test_budget, by turns with and without, took the machine
 44 and 53 seconds of processor time. Nothing that the tests look at is left out. Kinds without a watch cache are served and
 watched all the same, straight from etcd.
 """

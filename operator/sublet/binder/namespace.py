@@ -61,7 +61,7 @@ Two clouds answer for their machines elsewhere: Azure at 168.63.129.16, Oracle a
 """
 
 _NODE_LOCAL_DNS: Final = "169.254.20.10/32"
-"""Where NodeLocal DNSCache listens. It is on the host's network, which no selector of pods matches; GKE has it from the start."""
+"""Where NodeLocal DNSCache listens. It is on the host's network, which no selector of pods matches; new GKE clusters have it."""
 
 Objects = list[tuple[str, dict[str, Any]]]
 """(URL path for server-side apply, object)"""
