@@ -7,9 +7,10 @@ import pytest
 
 from sublet.fleet.kubeconfig import parse_kubeconfig
 from sublet.kube.errors import ApiError, Forbidden, Unauthorized
-from sublet.kube.session import ApiServer
+from sublet.kube.session import ApiServer, Endpoint
 from sublet.kube.wire import MOST_ENTRIES
 from tests.builders.api import claim
+from tests.harness.stack import Stack
 from tests.harness.tenants import write_access
 from tests.harness.waiting import wait_for
 from tests.integration.isolation.tenancy import ACME, Tenancy, plain_pod, runs
@@ -28,14 +29,20 @@ async def answer(api: ApiServer, path: str) -> type[ApiError] | None:
     return None
 
 
+def _bind(stack: Stack, name: str) -> tuple[str, Endpoint]:
+    """Bind a claim; return its namespace in the leased cluster and the tenant's way in, as it was handed over."""
+    stack.apply("hub", claim(name, ACME))
+    bound = wait_for("bound", lambda: stack.is_bound(ACME, name))
+    handed = write_access(stack, bound, stack.folder / f"{name}.kubeconfig").read_bytes()
+    home = bound["status"]["access"]["clusters"][0]["namespace"]
+    return home, parse_kubeconfig(handed, allow_local=True, hub_servers=())
+
+
 async def test_a_stolen_token_opens_nothing_once_its_claim_is_released(tenancy: Tenancy):
     stack = tenancy.stack
-    stack.apply("hub", claim("brief", ACME))
-    bound = wait_for("bound", lambda: stack.is_bound(ACME, "brief"))
-    home = bound["status"]["access"]["clusters"][0]["namespace"]
-    stolen = write_access(stack, bound, stack.folder / "stolen.kubeconfig").read_bytes()
+    home, stolen = _bind(stack, "brief")
     pods, review = f"/api/v1/namespaces/{home}/pods", "/api/v1/namespaces"
-    async with ApiServer(parse_kubeconfig(stolen, allow_local=True, hub_servers=())) as thief:
+    async with ApiServer(stolen) as thief:
         assert await answer(thief, pods) is None
         stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "brief", "--wait=false")
         seen = [await _first_refusal(thief, pods)]
@@ -53,18 +60,16 @@ async def test_a_stolen_token_opens_nothing_once_its_claim_is_released(tenancy: 
 
 async def test_a_pod_with_thousands_of_labels_ends_with_its_claim_as_any_other(tenancy: Tenancy):
     stack = tenancy.stack
-    stack.apply("hub", claim("labelled", ACME))
-    bound = wait_for("bound", lambda: stack.is_bound(ACME, "labelled"))
-    home = bound["status"]["access"]["clusters"][0]["namespace"]
-    access = write_access(stack, bound, stack.folder / "labelled.kubeconfig").read_bytes()
+    home, access = _bind(stack, "labelled")
     many = plain_pod("many")
     many["metadata"]["labels"] = {f"l{i}": "x" for i in range(MOST_ENTRIES + 100)}
-    async with ApiServer(parse_kubeconfig(access, allow_local=True, hub_servers=())) as tenant:
+    async with ApiServer(access) as tenant:
         await tenant.create(f"/api/v1/namespaces/{home}/pods", many)
 
     stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "labelled", "--timeout=90s")
 
-    assert bound["metadata"]["uid"] not in str(stack.books("west"))
+    # the namespace is called by the claim's UID and the number of its reservation
+    assert home.removeprefix("sublet-").rsplit("-", 1)[0] not in str(stack.books("west"))
     wait_for("the namespace goes", lambda: not stack.get("west", "namespace", home))
 
 
