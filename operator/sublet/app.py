@@ -376,8 +376,5 @@ class Operator:
 
 def _say_fault(task: asyncio.Task[Any]) -> None:
     """Log what ended a part of the operator at once: else nobody heard of it before the operator is stopped, nor then."""
-    try:
-        if not task.cancelled():
-            task.result()
-    except Exception:  # noqa: BLE001  whatever it is
-        structlog.get_logger().exception("a part of the operator ended")
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        structlog.get_logger().error("a part of the operator ended", exc_info=fault)

@@ -3,15 +3,15 @@
 Read once at start. An unknown `SUBLET_` variable is an error, so that a misspelt one is never silently ignored.
 """
 
-import contextlib
 import os
 import re
 import socket
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sublet.api.urls import host_of
 
 PREFIX = "SUBLET_"
 _IN_MEMORY = re.compile(r"sqlite:/{0,3}(:memory:)?(\?.*)?")
@@ -162,15 +162,6 @@ class Settings(BaseSettings):
                 "SUBLET_EXPORT_SELLER must say who sells where there is an export target"
             )
         return self
-
-
-def host_of(url: str) -> str:
-    """Return the host of a URL; empty if it has none, or a port that can't be."""
-    with contextlib.suppress(ValueError):
-        parts = urlsplit(url)
-        if parts.port != 0:  # looked at, or nobody would say that it is none
-            return parts.hostname or ""
-    return ""
 
 
 def load_settings() -> Settings:

@@ -12,6 +12,11 @@ class Format(StrEnum):
     YAML = "yaml"
     CSV = "csv"
 
+    @property
+    def is_data(self) -> bool:
+        """Say whether it is for programs: objects whole, no rows."""
+        return self in (Format.JSON, Format.YAML)
+
 
 class Shell(StrEnum):
     """What completes."""

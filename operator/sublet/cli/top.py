@@ -35,7 +35,7 @@ def command(context: str | None, output: Format, every_seconds: float | None) ->
             if every_seconds is not None:
                 await watch(lambda: _picture(hub, wide=wide), every_seconds, what="the pool")
             leases, claims = await read(hub)
-        if output in (Format.JSON, Format.YAML):
+        if output.is_data:
             show_data(as_data(leases, claims), output)  # to dump a thousand models takes a while
         else:
             show(leases, claims, wide=wide)

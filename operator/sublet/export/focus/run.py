@@ -92,7 +92,7 @@ class Export:
         try:
             rows = _write(files, parts)
         except OSError as error:
-            raise _no_room(drafts[0], error) from error
+            raise _unwritable(drafts[0], error) from error
         stem = dataset.lower().replace(" ", "-")
         for draft, file in zip(drafts, files, strict=True):
             entry = describe(draft, stem=stem, dataset=dataset, suffix=file.suffix, rows=rows)
@@ -121,7 +121,7 @@ class Export:
             try:
                 draft.write_text(text)
             except OSError as error:
-                raise _no_room(draft, error) from error
+                raise _unwritable(draft, error) from error
             self._sink.keep(draft, self._path(name))
         finally:
             self._sink.drop(draft)
@@ -140,7 +140,7 @@ class Export:
         return tuple(entry for _, entry in self._drafts)
 
 
-def _no_room(draft: Path, error: OSError) -> SinkFailed:
+def _unwritable(draft: Path, error: OSError) -> SinkFailed:
     return SinkFailed(f"{draft.parent} can't be written to: {error.strerror}")
 
 

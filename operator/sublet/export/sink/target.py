@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from sublet.api.urls import host_of
 from sublet.export.sink.bucket import Bucket
 from sublet.export.sink.directory import Directory
 from sublet.export.sink.port import Sink
-from sublet.settings import host_of
 
 _BUCKET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/.*)?")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
