@@ -6,10 +6,9 @@ from typing import Any
 
 import yaml
 
-from sublet.api.kinds import ALL_KINDS, API_VERSION
+from sublet.api.models import MODELS
+from sublet.api.names import API_VERSION
 from tests.planes.binaries import ROOT
-
-MODELS = {kind.name: kind.model for kind in ALL_KINDS}
 
 
 def faults_of(body: dict[str, Any]) -> list[str]:

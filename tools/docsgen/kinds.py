@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sublet.api.kinds import ALL_KINDS, API_VERSION, Kind
+from sublet.api.kinds import ALL_KINDS, Kind
+from sublet.api.names import API_VERSION
 from sublet.crdgen.crd import custom_resource_definition
 from tools.docsgen.tables import code, table
 

@@ -6,8 +6,8 @@ a class that the claim asks for later; `sublet.dev/approved-by` says who wrote i
 
 from typing import Final
 
-from sublet.api.common import GROUP
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.names import GROUP
 
 APPROVED: Final = f"{GROUP}/approved"
 APPROVED_BY: Final = f"{GROUP}/approved-by"

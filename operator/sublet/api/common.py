@@ -7,22 +7,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from sublet.api.names import DNS_LABEL, DNS_NAME, WORD
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis, format_instant, parse_instant
 
-GROUP: Final = "sublet.dev"
-VERSION: Final = "v1alpha1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
-KUBECONFIG_TYPE: Final = f"{GROUP}/kubeconfig"
-"""Type of the Secret that has a claim's kubeconfig."""
-KUBECONFIG_KEY: Final = "value"
-"""The Secret's key of the kubeconfig: the one that Flux and Cluster API read."""
-
-UID_PATTERN: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-DNS_NAME: Final = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
-WORD: Final = r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$"
-"""What a label's value may be: safe in a label, a metric, a file name and a CEL string."""
 PRICE_PATTERN: Final = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$"
 
 Name = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]

@@ -6,16 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from sublet.api.billing import LeaseBilling, LeaseSla
-from sublet.api.common import (
-    UID_PATTERN,
-    Condition,
-    Currency,
-    Instant,
-    ObjectMeta,
-    ObjectName,
-    Product,
-    Word,
-)
+from sublet.api.common import Condition, Currency, Instant, ObjectMeta, ObjectName, Product, Word
 from sublet.api.last_word import MOST_LEFTOVERS, Leftover, Lost, LostStatus
 from sublet.api.lease_terms import (
     PRICES_APPEND_ONLY,
@@ -27,6 +18,7 @@ from sublet.api.lease_terms import (
     TenantAccess,
     Term,
 )
+from sublet.api.names import UID_PATTERN
 from sublet.api.origin import Origin, Restorable
 from sublet.api.schema import ApiModel, Rule, StatusModel, atomic_list, list_map, list_set
 

@@ -8,15 +8,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from sublet.api.common import (
-    UID_PATTERN,
-    Condition,
-    Currency,
-    Instant,
-    ObjectMeta,
-    ObjectName,
-    Word,
-)
+from sublet.api.common import Condition, Currency, Instant, ObjectMeta, ObjectName, Word
+from sublet.api.names import UID_PATTERN
 from sublet.api.schema import ApiModel, Rule, StatusModel, atomic_list, list_map
 
 MOST_LINES = 512

@@ -1,15 +1,9 @@
-"""The kinds, listed once: what the CRD generator, the feeders and the command line go by."""
+"""The kinds, listed once: what the CRD generator, the feeders and the command line go by. Their models: `sublet.api.models`."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from sublet.api.common import API_VERSION, GROUP, VERSION
-from sublet.api.gpuclaim import GpuClaim
-from sublet.api.gpuclass import GpuClass
-from sublet.api.gpulease import GpuLease
-from sublet.api.gpustatement import GpuStatement
-from sublet.api.gputenant import GpuTenant
-from sublet.api.schema import ApiModel
+from sublet.api.names import API_VERSION
 
 RELEASE_FINALIZER: Final = "sublet.dev/release"
 """On claims: nothing is forgotten before it is released and metered."""
@@ -35,7 +29,6 @@ class Kind:
     plural: str
     short_names: tuple[str, ...]
     namespaced: bool
-    model: type[ApiModel]
     columns: tuple[Column, ...]
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
@@ -58,7 +51,6 @@ LEASES: Final = Kind(
     "gpuleases",
     ("glease",),
     namespaced=False,
-    model=GpuLease,
     columns=(
         Column("Product", ".spec.product"),
         Column("Committed", ".status.inventory.committed", "integer"),
@@ -80,7 +72,6 @@ CLASSES: Final = Kind(
     "gpuclasses",
     ("gclass",),
     namespaced=False,
-    model=GpuClass,
     columns=(
         Column("Products", ".spec.products"),
         Column("Currency", ".spec.currency"),
@@ -94,7 +85,6 @@ TENANTS: Final = Kind(
     "gputenants",
     ("gtenant",),
     namespaced=False,
-    model=GpuTenant,
     columns=(
         Column("Account", ".spec.billingAccountId"),
         Column("Ready", _condition("Ready")),
@@ -107,7 +97,6 @@ CLAIMS: Final = Kind(
     "gpuclaims",
     ("gclaim",),
     namespaced=True,
-    model=GpuClaim,
     columns=(
         Column("Class", ".spec.className"),
         Column("GPUs", ".spec.gpus", "integer"),
@@ -125,7 +114,6 @@ STATEMENTS: Final = Kind(
     "gpustatements",
     ("gstatement",),
     namespaced=True,
-    model=GpuStatement,
     columns=(
         Column("Month", ".spec.month"),
         Column("Total", ".status.total"),
@@ -141,20 +129,3 @@ KINDS: Final = (LEASES, CLASSES, TENANTS, CLAIMS)
 """What people write, or ask for: followed, backed up, restored."""
 ALL_KINDS: Final = (*KINDS, STATEMENTS)
 """With what the operator makes of the ledger, and makes again whenever it is gone."""
-
-__all__ = [
-    "ALL_KINDS",
-    "API_VERSION",
-    "CLAIMS",
-    "CLASSES",
-    "GROUP",
-    "IN_USE_FINALIZER",
-    "KINDS",
-    "LEASES",
-    "RELEASE_FINALIZER",
-    "STATEMENTS",
-    "TENANTS",
-    "VERSION",
-    "Column",
-    "Kind",
-]

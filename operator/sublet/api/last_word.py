@@ -10,7 +10,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from sublet.api.common import UID_PATTERN, Instant
+from sublet.api.common import Instant
+from sublet.api.names import UID_PATTERN
 from sublet.api.relocation import Sequence
 from sublet.api.schema import ApiModel, atomic_list
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, Protocol
 
 from pydantic import Field, model_validator
 
-from sublet.api.common import UID_PATTERN, Instant, ObjectMeta
+from sublet.api.common import Instant, ObjectMeta
+from sublet.api.names import UID_PATTERN
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis, parse_instant
 

@@ -31,7 +31,6 @@ class ApiModel(BaseModel):
         populate_by_name=True,
         frozen=True,
         extra="ignore",
-        use_attribute_docstrings=True,
     )
 
     cel_rules: ClassVar[tuple[Rule, ...]] = ()

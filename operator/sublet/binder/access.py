@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import yaml
 
-from sublet.api.common import API_VERSION, KUBECONFIG_KEY, KUBECONFIG_TYPE
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
+from sublet.api.names import API_VERSION, KUBECONFIG_KEY, KUBECONFIG_TYPE
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
 from sublet.binder.argocd import as_cluster
 from sublet.binder.namespace import TENANT_ACCOUNT

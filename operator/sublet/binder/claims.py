@@ -8,9 +8,9 @@ costs the API server a tenth more than a PUT. A write that changes nothing is no
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sublet.api.common import API_VERSION
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.kinds import CLAIMS, RELEASE_FINALIZER
+from sublet.api.names import API_VERSION
 from sublet.api.reading import Unreadable, read_claim
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
 from sublet.kube.session import ApiServer, JsonPatch

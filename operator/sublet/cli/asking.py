@@ -12,7 +12,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from sublet.api.gpuclaim import ClaimSpec
-from sublet.api.kinds import API_VERSION, CLAIMS
+from sublet.api.kinds import CLAIMS
+from sublet.api.names import API_VERSION
 from sublet.api.times import format_instant, parse_instant
 from sublet.cli.connect import Cluster
 from sublet.cli.durations import parse_duration

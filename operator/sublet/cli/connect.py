@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from sublet.api.common import DNS_LABEL, DNS_NAME
+from sublet.api.names import DNS_LABEL, DNS_NAME
 from sublet.cli.contexts import Context, find_context
 from sublet.cli.plain import plain_endpoint
 from sublet.cli.problems import Problem, describe, fail, unexpected

@@ -16,3 +16,14 @@ def parse_duration(text: str, *, option: str) -> int:
     if not seconds or "".join(map("".join, parts)) != text:
         raise Problem(f"{option} {text!r} is no length of time; write it as 90m, 4h, 7d or 1d12h")
     return seconds
+
+
+def duration(seconds: int) -> str:
+    """Write a number of seconds as its two largest units: `1d 4h`, `12m 5s`."""
+    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+    parts = []
+    for unit, size in units:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"

@@ -15,6 +15,7 @@ from sublet.api.wording import how_many
 from sublet.book.holdings import held_by
 from sublet.cli.choices import Format
 from sublet.cli.connect import Cluster
+from sublet.cli.durations import duration
 from sublet.cli.objects import with_claim
 from sublet.cli.output import show_data, show_fields, show_table
 from sublet.clock import SystemClock
@@ -215,17 +216,6 @@ def _ends(claim: GpuClaim, now_ms: Millis) -> str:
     left = (allocation.until_time - now_ms) // 1_000
     when = format_instant(allocation.until_time)
     return f"{when} (in {duration(left)})" if left > 0 else when
-
-
-def duration(seconds: int) -> str:
-    """Write a number of seconds as its two largest units: `1d 4h`, `12m 5s`."""
-    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-    parts = []
-    for unit, size in units:
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return " ".join(parts[:2]) or "0s"
 
 
 def as_data(claim: dict[str, Any]) -> dict[str, Any]:

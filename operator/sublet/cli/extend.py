@@ -11,8 +11,7 @@ from sublet.api.times import MS_PER_SECOND, Millis, format_instant, parse_instan
 from sublet.book.expiry import asked_end_ms
 from sublet.book.holdings import held_by
 from sublet.cli.connect import Cluster
-from sublet.cli.durations import parse_duration
-from sublet.cli.explain import duration
+from sublet.cli.durations import duration, parse_duration
 from sublet.cli.following import follow, is_seen
 from sublet.cli.guarded import guarded_patch, write_as_shown
 from sublet.cli.objects import with_claim

@@ -11,7 +11,7 @@ from sublet.api.kinds import ALL_KINDS, Column, Kind
 from sublet.api.times import Millis, parse_instant
 from sublet.cli.choices import Format
 from sublet.cli.connect import checked_name, connect, run
-from sublet.cli.explain import duration
+from sublet.cli.durations import duration
 from sublet.cli.objects import meant_namespace
 from sublet.cli.output import show_data, show_rows
 from sublet.cli.problems import Problem

@@ -1,18 +1,20 @@
 """Objects of the hub as commands read them: one claim in the namespace that the person means, or all of a kind."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sublet.api.gpuclaim import GpuClaim
-from sublet.api.gpuclass import GpuClass
-from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import CLAIMS, Kind
 from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.contexts import find_context
 from sublet.cli.problems import Problem, describe
 from sublet.kube.errors import KubeError
 
-M = TypeVar("M", GpuClaim, GpuClass, GpuLease)
+if TYPE_CHECKING:  # whoever asks for models has loaded them; the others do without
+    from sublet.api.gpuclaim import GpuClaim
+    from sublet.api.gpuclass import GpuClass
+    from sublet.api.gpulease import GpuLease
+
+M = TypeVar("M", "GpuClaim", "GpuClass", "GpuLease")
 
 
 def with_claim(

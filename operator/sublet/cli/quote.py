@@ -15,7 +15,8 @@ from sublet.api.wording import how_many
 from sublet.cli.asking import Wish, claim_body, send
 from sublet.cli.choices import Format
 from sublet.cli.connect import Cluster, connect, run
-from sublet.cli.explain import asked, duration
+from sublet.cli.durations import duration
+from sublet.cli.explain import asked
 from sublet.cli.following import follow, is_seen
 from sublet.cli.objects import meant_namespace
 from sublet.cli.output import show_data, show_fields, show_table

@@ -19,7 +19,8 @@ from sublet.api.wording import how_many
 from sublet.book.cancellation import given_up
 from sublet.book.holdings import held_by
 from sublet.cli.connect import Cluster
-from sublet.cli.explain import asked, duration
+from sublet.cli.durations import duration
+from sublet.cli.explain import asked
 from sublet.cli.following import follow, is_seen
 from sublet.cli.guarded import guarded_patch, write_as_shown
 from sublet.cli.objects import with_claim

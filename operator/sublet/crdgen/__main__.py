@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from sublet.api.kinds import ALL_KINDS, GROUP
+from sublet.api.kinds import ALL_KINDS
+from sublet.api.names import GROUP
 from sublet.crdgen.crd import custom_resource_definition, to_yaml
 
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import yaml
 
-from sublet.api.kinds import CLAIMS, GROUP, VERSION, Kind
+from sublet.api.kinds import CLAIMS, Kind
+from sublet.api.models import MODELS
+from sublet.api.names import GROUP, VERSION
 from sublet.crdgen.schema import Schema, rule_schema, structural_schema
 
 _WAITING: Schema = {
@@ -64,20 +66,21 @@ def to_yaml(crd: dict[str, Any]) -> str:
 
 
 def _root(kind: Kind) -> Schema:
+    model = MODELS[kind.name]
     root: Schema = {
         "type": "object",
-        "description": (kind.model.__doc__ or "").strip(),
+        "description": (model.__doc__ or "").strip(),
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string", "description": "Version of this object's schema."},
             "kind": {"type": "string", "description": "Kind of this object."},
             "metadata": {"type": "object"},
-            "spec": structural_schema(kind.model, "spec"),
-            "status": {**structural_schema(kind.model, "status"), "default": _WAITING},
+            "spec": structural_schema(model, "spec"),
+            "status": {**structural_schema(model, "status"), "default": _WAITING},
         },
     }
-    if kind.model.cel_rules:
-        root["x-kubernetes-validations"] = [rule_schema(rule) for rule in kind.model.cel_rules]
+    if model.cel_rules:
+        root["x-kubernetes-validations"] = [rule_schema(rule) for rule in model.cel_rules]
     return root
 
 

@@ -5,12 +5,13 @@ exclusive bounds as booleans (OpenAPI 3.0), optional fields absent instead of nu
 raises at generation time rather than being dropped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from sublet.api.schema import ApiModel, Rule
+from sublet.crdgen.docstrings import field_docstrings
 
 Schema = dict[str, Any]
 
@@ -25,8 +26,11 @@ class SchemaError(Exception):
 def structural_schema(model: type[ApiModel], field: str) -> Schema:
     """Return the structural schema of one field (`spec` or `status`) of a kind."""
     raw = model.model_json_schema(by_alias=True, mode="validation")
-    node = raw["properties"][field]
-    return _Rewriter(raw.get("$defs", {}), _rules_by_title(model)).rewrite(node, f".{field}")
+    models = list(_models_of(model))
+    definitions = {model.__name__: raw, **raw.get("$defs", {})}
+    _describe(definitions, models)
+    rules = {each.__name__: each.cel_rules for each in models if each.cel_rules}
+    return _Rewriter(definitions, rules).rewrite(raw["properties"][field], f".{field}")
 
 
 class _Rewriter:
@@ -103,8 +107,12 @@ def rule_schema(rule: Rule) -> Schema:
     return out
 
 
-def _rules_by_title(model: type[ApiModel]) -> dict[str, tuple[Rule, ...]]:
-    return {each.__name__: each.cel_rules for each in _models_of(model) if each.cel_rules}
+def _describe(definitions: dict[str, Schema], models: Iterable[type[ApiModel]]) -> None:
+    """Give each field the text that stands under it."""
+    for model in models:
+        properties = definitions[model.__name__]["properties"]
+        for name, text in field_docstrings(model).items():
+            properties[model.model_fields[name].alias]["description"] = text
 
 
 def _models_of(model: type[BaseModel]) -> Iterator[type[ApiModel]]:

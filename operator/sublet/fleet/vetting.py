@@ -7,7 +7,7 @@ UIDs go on into claims' statuses and into URLs, where nothing but names and UIDs
 import re
 from typing import Final
 
-from sublet.api.common import UID_PATTERN
+from sublet.api.names import UID_PATTERN
 from sublet.kube.errors import BadAnswer
 from sublet.kube.wire import Node
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import structlog
 
-from sublet.api.common import API_VERSION
 from sublet.api.event_reasons import EVENTS, EventReason
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.names import API_VERSION
 from sublet.api.times import Millis, format_micro
 from sublet.clock import Clock
 from sublet.kube.errors import Conflict, KubeError, ServerError, TooManyRequests, Unreachable

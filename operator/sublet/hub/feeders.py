@@ -15,7 +15,8 @@ import kopf
 import msgspec
 import structlog
 
-from sublet.api.kinds import GROUP, KINDS, VERSION
+from sublet.api.kinds import KINDS
+from sublet.api.names import GROUP, VERSION
 from sublet.clock import Clock
 from sublet.fleet.credential import CREDENTIALS_LABEL
 from sublet.hub.state import HubState

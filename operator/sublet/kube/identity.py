@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from sublet.api.common import UID_PATTERN
 from sublet.api.ids import ClusterUID
+from sublet.api.names import UID_PATTERN
 from sublet.kube.errors import BadAnswer
 from sublet.kube.session import ApiServer
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import zip_longest
 from typing import Final
 
-from sublet.api.common import GROUP
+from sublet.api.names import GROUP
 from sublet.book.decisions import Plan
 from sublet.book.plan import plan
 from sublet.book.view import View

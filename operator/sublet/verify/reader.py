@@ -11,11 +11,11 @@ from typing import Any, Final, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from sublet.api.common import KUBECONFIG_TYPE
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.kinds import CLAIMS, LEASES, Kind
+from sublet.api.names import KUBECONFIG_TYPE
 from sublet.api.origin import awaited_uids, former_uid, is_awaited
 from sublet.api.schema import ApiModel
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant

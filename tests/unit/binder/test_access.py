@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sublet.api.common import KUBECONFIG_KEY
+from sublet.api.names import KUBECONFIG_KEY
 from sublet.api.times import Millis
 from sublet.binder.access import Grant, SecretTaken, kubeconfig, secret_of, write_secret
 from sublet.kube.errors import Forbidden, NotFound

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from sublet.api.common import KUBECONFIG_TYPE
+from sublet.api.names import KUBECONFIG_TYPE
 from sublet.api.times import Millis
 from sublet.binder.access import Grant, write_secret
 from sublet.kube.session import ApiServer, Endpoint

@@ -5,6 +5,7 @@ import re
 from sublet.api.ids import ClaimUID
 from sublet.api.lease_terms import Egress, RoleRule, TenantAccess
 from sublet.binder.namespace import Home, contents, internet, quota_hard
+from sublet.crdgen.docstrings import field_docstrings
 from sublet.manifests.render import LeasedOptions, leased_cluster
 
 CORE = {"pods", "configmaps", "secrets", "services", "persistentvolumeclaims"}
@@ -50,9 +51,7 @@ def test_no_number_asks_pods_to_say_what_they_need():
 
 
 def test_what_kubectl_explain_calls_always_denied_is():
-    said = re.findall(
-        r"[0-9a-f.:]+/[0-9]+", TenantAccess.model_fields["denied_cidrs"].description or ""
-    )
+    said = re.findall(r"[0-9a-f.:]+/[0-9]+", field_docstrings(TenantAccess)["denied_cidrs"])
 
     denied = {
         each for block in internet((), "https://west.example.org") for each in block["except"]

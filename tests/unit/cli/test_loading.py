@@ -55,6 +55,15 @@ def test_help_of_each_command_loads_nothing_heavy():
     assert done.returncode == 0, done.stderr
 
 
+def test_objects_are_shown_in_columns_without_a_model_of_their_kind():
+    program = "import sys; import sublet.cli.get; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # fmt: skip
+
+    loaded = set(done.stdout.split())
+    assert "sublet.api.kinds" in loaded
+    assert loaded & {"pydantic", "sublet.api.gpuclaim", "sublet.api.schema"} == set()
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_says_of_a_command_what_it_says_of_itself(name):
     found = load(name)

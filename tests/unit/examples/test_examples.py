@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sublet.api.common import GROUP
+from sublet.api.names import GROUP
 from tests.builders.crds import faults_of
 from tests.planes.binaries import ROOT
 

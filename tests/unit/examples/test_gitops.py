@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sublet.api.common import API_VERSION, GROUP, KUBECONFIG_KEY
 from sublet.api.kinds import ALL_KINDS
+from sublet.api.names import API_VERSION, GROUP, KUBECONFIG_KEY
 from sublet.binder.access import secret_name
 from sublet.binder.argocd import CLAIM_LABEL, NAMESPACE_ANNOTATION
 from tests.builders.api import as_claim, claim

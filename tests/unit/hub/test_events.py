@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sublet.api.common import DNS_NAME
 from sublet.api.event_reasons import EVENTS, EventReason
+from sublet.api.names import DNS_NAME
 from sublet.hub.events import HubEvents
 from sublet.kube.errors import (
     Conflict,

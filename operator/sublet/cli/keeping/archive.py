@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sublet.api.common import UID_PATTERN, Name, ObjectName
+from sublet.api.common import Name, ObjectName
 from sublet.api.kinds import KINDS
+from sublet.api.names import UID_PATTERN
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.cli.problems import Problem
 from sublet.fleet.credential import CREDENTIALS_LABEL

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import yaml
 
-from sublet.api.common import API_VERSION
+from sublet.api.names import API_VERSION
 from sublet.api.wording import how_many
 from sublet.cli.onboarding.nodes import PRODUCT, gpus_of, is_whole
 from sublet.cli.onboarding.place import Place
