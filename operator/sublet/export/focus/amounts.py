@@ -16,6 +16,9 @@ from sublet.export.focus.columns import PRECISION, QUANTITY_SCALE
 _POWERS: Final[tuple[int, ...]] = tuple(10**scale for scale in range(PRECISION))
 _LARGEST: Final = 10**PRECISION - 1
 
+Ratio = tuple[int, int]
+"""Numerator and denominator in lowest terms: an exact number that is looked up faster than a Fraction."""
+
 
 class TooLarge(ValueError):
     """An amount has more digits than a file's decimals have room for."""

@@ -2,20 +2,21 @@
 
 from array import array
 from collections.abc import Hashable, Iterable, Sequence
-from itertools import chain, repeat
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
-def spread(counts: Iterable[int]) -> pa.Array:
-    """Return for each row the number of its group, given how many rows each group has."""
-    return _whole("i", chain.from_iterable(repeat(i, n) for i, n in enumerate(counts)))
+def spread(ends: Sequence[int]) -> pa.Array:
+    """Return for each row the number of its group, given the row after each group's last."""
+    groups = pa.array(range(len(ends)), pa.int32())
+    return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(pa.array(ends, pa.int32()), groups))
 
 
-def whole(numbers: Iterable[int]) -> pa.Array:
-    """Return whole numbers as a column."""
-    return _whole("q", numbers)
+def whole(numbers: "array[int]") -> pa.Array:
+    """Return whole numbers of 64 bits as a column, where they are."""
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def coded(keys: Iterable[Hashable]) -> tuple[pa.Array, list[Any]]:
@@ -39,9 +40,3 @@ def same(value: str | None, rows: int) -> pa.Array:
     index = pa.scalar(None if value is None else 0, pa.int32())
     dictionary = pa.array([] if value is None else [value], pa.string())
     return pa.DictionaryArray.from_arrays(pa.repeat(index, rows), dictionary)
-
-
-def _whole(code: str, numbers: Iterable[int]) -> pa.Array:
-    found = array(code, numbers)
-    kind = pa.int32() if code == "i" else pa.int64()
-    return pa.Array.from_buffers(kind, len(found), [None, pa.py_buffer(found)])

@@ -1,48 +1,31 @@
 """Tenant rows: charges as FOCUS has them. No landlord's price, name or margin comes in here.
 
-What stands the same on many rows (a claim's names, price, tags) is made once per run of them; a row itself is two
-instants, a quantity and two amounts.
+What stands the same on many rows (a class's names, its price, tags) is made once per run, a claim's names once per group of
+rows that follow each other; a row itself is two instants, a quantity and two amounts.
 """
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from itertools import chain, groupby, repeat
-from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from itertools import pairwise
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sublet.export.focus import arrays
 from sublet.export.focus.account import Account
-from sublet.export.focus.amounts import decimals, gpu_hours, unscaled
+from sublet.export.focus.amounts import Ratio, decimals, gpu_hours, unscaled
 from sublet.export.focus.columns import COST_SCALE, PRICE_SCALE, QUANTITY_SCALE, TENANT, TYPES, Kind
-from sublet.export.focus.invoices import Line, Lines
-from sublet.export.focus.runs import Run, kin_of, run_of
+from sublet.export.focus.fields import Fields, fields_of
+from sublet.export.focus.invoices import Lines
+from sublet.export.focus.runs import ONE, Run, run_of
 from sublet.export.focus.said import Sayings
 from sublet.rating.books import Books
 from sublet.rating.model import Category, Charge
-from sublet.rating.money import Rate
 
-_ORDER: Final = attrgetter(
-    "claim_uid", "from_ms", "to_ms", "category", "lease_uid", "class_name", "corrects", "first_seq"
-)
-_amounts: Final = attrgetter(
-    "amount.numerator", "amount.denominator", "list_amount.numerator", "list_amount.denominator"
-)
 _MILLISECOND: Final = 1
-
-
-class Group(NamedTuple):
-    """Rows of one run at one exchange rate."""
-
-    run: Run
-    line: Line
-    rate: Fraction
-    rows: int
-    first_seq: int
 
 
 class TenantRows:
@@ -57,31 +40,38 @@ class TenantRows:
     def table(self, charges: Sequence[Charge]) -> pa.Table:
         """Return charges as rows of FOCUS 1.4, sorted by claim and time; NoRate, TooLarge if they can't be."""
         with _uncollected():
-            return self._table(sorted(charges, key=_ORDER))
+            return self._table(fields_of(charges))
 
-    def _table(self, ordered: Sequence[Charge]) -> pa.Table:
-        groups = list(self._groups(ordered))
-        of_row = arrays.spread(g.rows for g in groups)
+    def _table(self, fields: Fields) -> pa.Table:
+        begins, rates = self._groups(fields)
+        heads = [fields.charges[row] for row in begins]
+        of_row = arrays.spread([*begins[1:], len(fields.charges)] if begins else [])
+        codes, runs = arrays.coded(map(run_of, heads, rates))
+        run_of_row = codes.take(of_row)
         columns = {
-            **self._said(groups, of_row),
-            **_instants(ordered),
-            **_quantities(ordered, groups, of_row),
-            **_prices(groups, of_row),
-            **self._costs(ordered, groups, of_row),
+            **self._said(runs, run_of_row),
+            **{n: arrays.texts(v, of_row) for n, v in self._sayings.of_claims(heads).items()},
+            **_instants(fields),
+            **_quantities(fields, runs, run_of_row),
+            **_prices(runs, run_of_row),
+            **self._costs(fields, runs, run_of_row),
         }
         return pa.table([columns[c.name] for c in TENANT], names=[c.name for c in TENANT])
 
-    def _groups(self, charges: Sequence[Charge]) -> Iterator[Group]:
-        for key, members in groupby(charges, _key(self._rate)):
-            rows, rate = list(members), key[1] if self._rate else _ONE
-            # an adjustment has a reason, a currency and a namespace of its own
-            is_adjusted = rows[0].category is Category.ADJUSTMENT
-            for some in [[row] for row in rows] if is_adjusted else [rows]:
-                run = Run(*run_of(some[0]))
-                yield Group(run, self._sayings.line(run), rate, len(some), some[0].first_seq)
+    def _groups(self, fields: Fields) -> tuple[Sequence[int], Sequence[Ratio]]:
+        """Return the first row of each group of rows at one exchange rate, and that rate."""
+        rate, begins = self._rate, fields.begins
+        if rate is None:
+            return begins, [ONE] * len(begins)
+        asked = [(c.currency, c.from_ms, c.corrects) for c in fields.charges]
+        known = {key: rate(*key).as_integer_ratio() for key in dict.fromkeys(asked)}
+        rates = [known[key] for key in asked]
+        changes = (row for row, two in enumerate(pairwise(rates), 1) if two[0] != two[1])
+        begins = sorted({*begins, *changes})
+        return begins, [rates[row] for row in begins]
 
-    def _said(self, groups: Sequence[Group], of_row: pa.Array) -> dict[str, pa.Array]:
-        said = [self._sayings.of(g.run, g.line, g.first_seq) for g in groups]
+    def _said(self, runs: Sequence[Run], of_row: pa.Array) -> dict[str, pa.Array]:
+        said = [self._sayings.of(run, self._sayings.line(run)) for run in runs]
         columns = {
             name: arrays.texts(values, of_row)
             for name, values in zip(self._sayings.names, _turned(said), strict=True)
@@ -99,27 +89,32 @@ class TenantRows:
         }
 
     def _costs(
-        self, charges: Sequence[Charge], groups: Sequence[Group], of_row: pa.Array
+        self, fields: Fields, runs: Sequence[Run], run_of_row: pa.Array
     ) -> dict[str, pa.Array]:
-        codes, values = arrays.coded(map(_amounts, charges))
-        cost = original = _costs_of(codes, [v[:2] for v in values])
-        if any(g.rate != 1 for g in groups):
-            rates = chain.from_iterable(repeat(g.rate, g.rows) for g in groups)
-            codes, values = arrays.coded(map(_at, charges, rates))
-            cost = _costs_of(codes, [v[:2] for v in values])
-        owed = [v[:2] for v in values]
-        self.lines.add([g.line for g in groups], of_row, owed, codes)
+        of_row = fields.amount_of_row
+        owed = [amount for amount, _ in fields.amounts]
+        listed = [amount for _, amount in fields.amounts]
+        cost = original = _costs_of(of_row, owed)
+        if _is_converted(runs):
+            rate_of_run, rates = arrays.coded(run.rate for run in runs)
+            rate_of_row = rate_of_run.take(run_of_row)
+            of_row, pairs = arrays.coded(
+                zip(of_row.to_pylist(), rate_of_row.to_pylist(), strict=True)
+            )
+            owed = [_times(owed[amount], rates[rate]) for amount, rate in pairs]
+            listed = [_times(listed[amount], rates[rate]) for amount, rate in pairs]
+            cost = _costs_of(of_row, owed)
+        self.lines.add([self._sayings.line(run) for run in runs], run_of_row, owed, of_row)
         return {
             "BilledCost": cost,
             "ContractedCost": cost,
             "EffectiveCost": cost,
-            "ListCost": _costs_of(codes, [v[2:] for v in values]),
+            "ListCost": _costs_of(of_row, listed),
             "PricingCurrencyEffectiveCost": original,
         }
 
 
 Words = tuple[str | None, ...]
-_ONE: Final = Fraction(1)
 
 
 def _turned(said: Sequence[Words]) -> Sequence[Words]:
@@ -139,53 +134,47 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _key(rate: Rate | None) -> Callable[[Charge], Any]:
-    if rate is None:
-        return kin_of
-    return lambda charge: (kin_of(charge), rate(charge.currency, charge.from_ms, charge.corrects))
+def _is_converted(runs: Sequence[Run]) -> bool:
+    return any(run.rate != ONE for run in runs)
 
 
-def _instants(charges: Sequence[Charge]) -> dict[str, pa.Array]:
+def _instants(fields: Fields) -> dict[str, pa.Array]:
     kind = TYPES[Kind.TIME]
-    start = arrays.whole(map(attrgetter("from_ms"), charges))
-    end = arrays.whole(map(attrgetter("to_ms"), charges))
+    start, end = fields.from_ms, fields.to_ms
     # an amount may be of an instant; a period that has no length isn't one
     end = pc.if_else(pc.equal(start, end), pc.add(end, _MILLISECOND), end)
     return {"ChargePeriodStart": start.cast(kind), "ChargePeriodEnd": end.cast(kind)}
 
 
-def _quantities(
-    charges: Sequence[Charge], groups: Sequence[Group], of_row: pa.Array
-) -> dict[str, pa.Array]:
-    milliseconds = arrays.whole(map(attrgetter("gpu_milliseconds"), charges))
-    different = milliseconds.dictionary_encode()
+def _quantities(fields: Fields, runs: Sequence[Run], run_of_row: pa.Array) -> dict[str, pa.Array]:
+    different = fields.gpu_milliseconds.dictionary_encode()
     hours = gpu_hours(different.dictionary.to_pylist()).take(different.indices)
-    is_used = pa.array([g.run.category is Category.USE for g in groups], pa.bool_()).take(of_row)
-    is_priced = pa.array([g.run.is_priced for g in groups], pa.bool_()).take(of_row)
+    is_used = pa.array([r.category is Category.USE for r in runs], pa.bool_()).take(run_of_row)
+    is_priced = pa.array([r.is_priced for r in runs], pa.bool_()).take(run_of_row)
     priced = pc.if_else(is_priced, hours, pa.scalar(None, hours.type))
     zero = decimals([0], QUANTITY_SCALE)[0]
     return {
         "PricingQuantity": priced,
         "ConsumedQuantity": pc.if_else(pc.or_(is_used, pc.invert(is_priced)), priced, zero),
-        "x_GpuMilliseconds": milliseconds,
-        "x_LedgerFirstSeq": arrays.whole(map(attrgetter("first_seq"), charges)),
-        "x_LedgerLastSeq": arrays.whole(map(attrgetter("last_seq"), charges)),
+        "x_GpuMilliseconds": fields.gpu_milliseconds,
+        "x_LedgerFirstSeq": fields.first_seq,
+        "x_LedgerLastSeq": fields.last_seq,
     }
 
 
-def _prices(groups: Sequence[Group], of_row: pa.Array) -> dict[str, pa.Array]:
-    owed = [_ratio(g.run.price) if g.run.is_priced else None for g in groups]
-    listed = [_ratio(g.run.list_price) if g.run.is_priced else None for g in groups]
+def _prices(runs: Sequence[Run], run_of_row: pa.Array) -> dict[str, pa.Array]:
+    owed = [run.price if run.is_priced else None for run in runs]
+    listed = [_ratio(run.list_price) if run.is_priced else None for run in runs]
     columns = {
-        "PricingCurrencyContractedUnitPrice": _price_column(owed, of_row),
-        "PricingCurrencyListUnitPrice": _price_column(listed, of_row),
+        "PricingCurrencyContractedUnitPrice": _price_column(owed, run_of_row),
+        "PricingCurrencyListUnitPrice": _price_column(listed, run_of_row),
     }
-    if any(g.rate != 1 for g in groups):
-        owed = [_times(p, g.rate) for p, g in zip(owed, groups, strict=True)]
-        listed = [_times(p, g.rate) for p, g in zip(listed, groups, strict=True)]
+    if _is_converted(runs):
+        owed = [p and _times(p, run.rate) for p, run in zip(owed, runs, strict=True)]
+        listed = [p and _times(p, run.rate) for p, run in zip(listed, runs, strict=True)]
         return columns | {
-            "ContractedUnitPrice": _price_column(owed, of_row),
-            "ListUnitPrice": _price_column(listed, of_row),
+            "ContractedUnitPrice": _price_column(owed, run_of_row),
+            "ListUnitPrice": _price_column(listed, run_of_row),
         }
     return columns | {
         "ContractedUnitPrice": columns["PricingCurrencyContractedUnitPrice"],
@@ -193,16 +182,13 @@ def _prices(groups: Sequence[Group], of_row: pa.Array) -> dict[str, pa.Array]:
     }
 
 
-Ratio = tuple[int, int]
-
-
 def _ratio(value: Any) -> Ratio:
     ratio: Ratio = value.as_integer_ratio()
     return ratio
 
 
-def _times(price: Ratio | None, rate: Fraction) -> Ratio | None:
-    return None if price is None else _ratio(Fraction(*price) * rate)
+def _times(amount: Ratio, rate: Ratio) -> Ratio:
+    return (Fraction(*amount) * Fraction(*rate)).as_integer_ratio()
 
 
 def _price_column(prices: Sequence[Ratio | None], of_row: pa.Array) -> pa.Array:
@@ -213,11 +199,5 @@ def _price_column(prices: Sequence[Ratio | None], of_row: pa.Array) -> pa.Array:
     return made.take(codes).take(of_row)
 
 
-def _costs_of(codes: pa.Array, values: Sequence[Ratio]) -> pa.Array:
-    return decimals((unscaled(*v, COST_SCALE) for v in values), COST_SCALE).take(codes)
-
-
-def _at(charge: Charge, rate: Fraction) -> tuple[int, int, int, int]:
-    """Return a charge's amounts at a rate of exchange."""
-    owed, listed = charge.amount * rate, charge.list_amount * rate
-    return *owed.as_integer_ratio(), *listed.as_integer_ratio()
+def _costs_of(of_row: pa.Array, amounts: Sequence[Ratio]) -> pa.Array:
+    return decimals((unscaled(*v, COST_SCALE) for v in amounts), COST_SCALE).take(of_row)

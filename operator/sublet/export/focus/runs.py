@@ -1,19 +1,19 @@
-"""Rows that follow each other and differ in time and amount alone. Pure."""
+"""What rows have in common, whatever their claim, time and amount. Pure."""
 
-from fractions import Fraction
-from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.rating.model import Category
+from sublet.api.ids import LeaseUID
+from sublet.export.focus.amounts import Ratio
+from sublet.rating.model import Category, Charge
+
+ONE: Final[Ratio] = (1, 1)
+"""The exchange rate of what is billed in the currency that it is priced in."""
 
 
 class Run(NamedTuple):
-    """What stands the same on rows that follow each other."""
+    """What stands the same on rows that follow each other, and often on those of many claims."""
 
     category: Category
-    claim_uid: ClaimUID
-    claim_name: str
     namespace: str
     class_name: str
     lease_uid: LeaseUID
@@ -21,9 +21,13 @@ class Run(NamedTuple):
     product: str
     tags_hash: str
     list_price: Any
-    price: Fraction | None
+    price: Ratio | None
     currency: str
     corrects: str
+    adjustment_seq: int
+    """The ledger's line that says why money was adjusted; 0 of anything else."""
+    rate: Ratio
+    """The exchange rate."""
 
     @property
     def is_priced(self) -> bool:
@@ -31,17 +35,21 @@ class Run(NamedTuple):
         return self.price is not None and self.list_price is not None
 
 
-run_of: Final = attrgetter(*Run._fields)
-"""Return the fields of a charge's run as a plain tuple."""
-
-kin_of: Final = attrgetter(
-    "claim_uid",
-    "sequence",
-    "lease_uid",
-    "category",
-    "tags_hash",
-    "list_price",
-    "price",
-    "corrects",
-)
-"""Return what tells one run from another: a claim's reservation has one name, class and currency, and on a lease one product."""
+def run_of(charge: Charge, rate: Ratio) -> Run:
+    """Return the run that a charge is of at a rate of exchange."""
+    price = charge.price
+    return Run(
+        charge.category,
+        charge.namespace,
+        charge.class_name,
+        charge.lease_uid,
+        charge.lease_alias,
+        charge.product,
+        charge.tags_hash,
+        charge.list_price,
+        None if price is None else price.as_integer_ratio(),
+        charge.currency,
+        charge.corrects,
+        charge.first_seq if charge.category is Category.ADJUSTMENT else 0,
+        rate,
+    )

@@ -4,6 +4,7 @@ The only place that decides what a tenant may read of a lease: its alias, its co
 """
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -12,7 +13,7 @@ from sublet.export.focus.amounts import plain
 from sublet.export.focus.invoices import Line
 from sublet.export.focus.runs import Run
 from sublet.rating.books import Books
-from sublet.rating.model import Category
+from sublet.rating.model import Category, Charge
 
 UNIT: Final = "GPU-Hours"
 _TEXTS: Final = {
@@ -36,9 +37,6 @@ _NAMES: Final = (
     "PricingUnit",
     "RegionId",
     "RegionName",
-    "ResourceId",
-    "ResourceName",
-    "ResourceType",
     "SkuId",
     "SkuMeter",
     "SkuPriceDetails",
@@ -83,18 +81,17 @@ class Sayings:
             "ServiceSubcategory": "Other (Compute)",
         }
 
-    def of(self, run: Run, line: Line, first_seq: int) -> tuple[str | None, ...]:
+    def of(self, run: Run, line: Line) -> tuple[str | None, ...]:
         """Return the values of `names` for a run that stands on a line."""
         priced = run.is_priced
         unit = UNIT if priced else None
-        claim = run.claim_uid or None
         sku = self._sku(run) if priced else None
         country = self._country(run)
         return (
             line.currency,
             line.category,
             "Correction" if run.corrects else None,
-            self._description(run, first_seq),
+            self._description(run),
             "Usage-Based" if priced else "One-Time",
             unit,
             self._host(run),
@@ -104,9 +101,6 @@ class Sayings:
             unit,
             country,
             country,
-            claim,
-            run.claim_name or None,
-            "GpuClaim" if claim else None,
             run.class_name if priced else None,
             "GPU time" if priced else None,
             self._product(run) if priced else None,
@@ -119,6 +113,16 @@ class Sayings:
             run.corrects or None,
             run.lease_alias or None,
         )
+
+    @staticmethod
+    def of_claims(charges: Sequence[Charge]) -> dict[str, list[str | None]]:
+        """Return the columns that say which claims charges are of."""
+        ids: list[str | None] = [charge.claim_uid or None for charge in charges]
+        return {
+            "ResourceId": ids,
+            "ResourceName": [charge.claim_name or None for charge in charges],
+            "ResourceType": ["GpuClaim" if claim else None for claim in ids],
+        }
 
     def line(self, run: Run) -> Line:
         """Return the invoice line that a run stands on."""
@@ -136,9 +140,9 @@ class Sayings:
             return self._account.seller.credits_as.value
         return "Usage" if run.is_priced else CreditsAs.ADJUSTMENT.value
 
-    def _description(self, run: Run, first_seq: int) -> str:
+    def _description(self, run: Run) -> str:
         if run.category is Category.ADJUSTMENT:
-            return self._reasons.get(first_seq, "Adjustment")
+            return self._reasons.get(run.adjustment_seq, "Adjustment")
         text = _TEXTS[run.category]
         return f"{text}: {run.product}, {run.class_name}" if run.product else text
 

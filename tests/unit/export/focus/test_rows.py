@@ -218,3 +218,35 @@ def test_no_charges_give_the_columns_and_no_rows():
 def test_rows_lie_in_the_period_of_the_account():
     [row] = rows(replace(charge(), from_ms=START, to_ms=END))
     assert (row["ChargePeriodStart"], row["ChargePeriodEnd"]) == (row["BillingPeriodStart"], row["BillingPeriodEnd"])  # fmt: skip
+
+
+def test_claims_that_share_an_offer_each_keep_their_own_names():
+    found = rows(*(charge(at, of=claim) for claim in ("a", "b") for at in range(2)), money(Category.CREDIT, "-1", claim_uid=ClaimUID(""), claim_name=""))  # fmt: skip
+    said = ("ResourceId", "ResourceName", "ResourceType")
+    assert [tuple(row[name] for name in said) for row in found] == [
+        (None, None, None),
+        *[("claim-uid-a", "a", "GpuClaim")] * 2,
+        *[("claim-uid-b", "b", "GpuClaim")] * 2,
+    ]
+
+
+def test_a_rate_that_changes_within_a_run_converts_each_row_by_its_own():
+    changes = {1: "1.25", 2: "1", 4: "2"}
+    given = [("2026-01-01T00:00:00Z", "1")]
+    given += [(f"2026-09-01T0{at}:00:00Z", rate) for at, rate in changes.items()]
+    table = Rates.model_validate(
+        {
+            "reportingCurrency": "USD",
+            "rates": [
+                {"currency": "EUR", "effectiveTime": since, "rate": rate} for since, rate in given
+            ],
+        }
+    )
+    made = TenantRows(books(rates=table), account(currency="EUR"))
+
+    found = made.table([charge(at) for at in range(5)]).to_pylist()
+
+    euros = [Decimal("22.4") / Decimal(rate) for rate in ("1", "1.25", "1", "1", "2")]
+    assert [row["BilledCost"] for row in found] == euros
+    assert {row["PricingCurrencyEffectiveCost"] for row in found} == {Decimal("22.4")}
+    assert made.lines.payable == {"EUR": sum(euros)}
