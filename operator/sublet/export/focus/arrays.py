@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Hashable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -37,6 +38,11 @@ def texts(values: Sequence[str | None], groups: pa.Array) -> pa.Array:
 
 def same(value: str | None, rows: int) -> pa.Array:
     """Return a column that says one thing on so many rows."""
-    index = pa.scalar(None if value is None else 0, pa.int32())
     dictionary = pa.array([] if value is None else [value], pa.string())
-    return pa.DictionaryArray.from_arrays(pa.repeat(index, rows), dictionary)
+    return pa.DictionaryArray.from_arrays(_repeated(None if value is None else 0, rows), dictionary)
+
+
+@lru_cache(maxsize=2)
+def _repeated(index: int | None, rows: int) -> pa.Array:
+    """Return one index many times: a table has dozens of such columns, which share it."""
+    return pa.repeat(pa.scalar(index, pa.int32()), rows)
