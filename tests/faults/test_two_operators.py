@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
 NAMESPACE = "acme"
 NODES = 6
-CLAIMS = 14
+CLAIMS = 4 * NODES
+"""Half of them ask for half a node: enough for each half, whoever comes first, so that in the end every GPU is held."""
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["with the belt", "without the belt"])
