@@ -48,11 +48,13 @@ class World:
             await http.close()
 
 
-async def until(outbox: Outbox, world: World, done: Callable[[], bool]) -> None:
+async def until(
+    outbox: Outbox, world: World, done: Callable[[], bool], *, step_seconds: float = 2.0
+) -> None:
     """Let the operator go on, as its clock passes, until something is so."""
     for _ in range(10_000):
         if done():
             return
         await outbox.step()
-        await world.clock.sleep(2.0)
+        await world.clock.sleep(step_seconds)
     raise AssertionError("it never came to be so")

@@ -5,6 +5,7 @@ needs the operator's memory or ledger comes from its admin endpoint, reached by 
 is RBAC on pods/portforward.
 """
 
+import gc
 import sys
 
 
@@ -17,6 +18,9 @@ def main() -> None:
         program()
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        # the process ends: to look through all that it holds for cycles took an eighth of `sublet top`
+        gc.freeze()
 
 
 def complete() -> None:

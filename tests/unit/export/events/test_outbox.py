@@ -63,7 +63,9 @@ async def test_a_sink_that_answers_500_for_an_hour_loses_nothing_and_is_said_twi
     begun = world.clock.seconds
 
     with capture_logs() as logs:
-        await until(outbox, world, lambda: world.clock.seconds > begun + HOUR_SECONDS)
+        await until(
+            outbox, world, lambda: world.clock.seconds > begun + HOUR_SECONDS, step_seconds=10.0
+        )
         asked, unsent = world.sink.asked, world.waiting[-1]
         ids = await world.lines("d")
         world.sink.status = 204
@@ -86,7 +88,9 @@ async def test_what_is_refused_is_said_tried_again_slowly_and_never_dropped(worl
     begun = world.clock.seconds
 
     with capture_logs() as logs:
-        await until(outbox, world, lambda: world.clock.seconds > begun + HOUR_SECONDS)
+        await until(
+            outbox, world, lambda: world.clock.seconds > begun + HOUR_SECONDS, step_seconds=10.0
+        )
     asked = world.sink.asked
     world.sink.status = 200
     await until(outbox, world, lambda: len(world.sink.events) == 2)
