@@ -19,7 +19,7 @@ from sublet.export.focus.account import Account
 from sublet.export.focus.amounts import Ratio, decimals, gpu_hours, unscaled
 from sublet.export.focus.columns import COST_SCALE, PRICE_SCALE, QUANTITY_SCALE, TENANT, TYPES, Kind
 from sublet.export.focus.fields import Fields, fields_of
-from sublet.export.focus.invoices import Lines
+from sublet.export.focus.invoices import Line, Lines
 from sublet.export.focus.runs import ONE, Run, run_of
 from sublet.export.focus.said import Sayings
 from sublet.rating.books import Books
@@ -48,13 +48,14 @@ class TenantRows:
         of_row = arrays.spread([*begins[1:], len(fields.charges)] if begins else [])
         codes, runs = arrays.coded(map(run_of, heads, rates))
         run_of_row = codes.take(of_row)
+        lines = [self._sayings.line(run) for run in runs]
         columns = {
-            **self._said(runs, run_of_row),
+            **self._said(runs, lines, run_of_row),
             **{n: arrays.texts(v, of_row) for n, v in self._sayings.of_claims(heads).items()},
             **_instants(fields),
             **_quantities(fields, runs, run_of_row),
             **_prices(runs, run_of_row),
-            **self._costs(fields, runs, run_of_row),
+            **self._costs(fields, runs, lines, run_of_row),
         }
         return pa.table([columns[c.name] for c in TENANT], names=[c.name for c in TENANT])
 
@@ -70,8 +71,10 @@ class TenantRows:
         begins = sorted({*begins, *changes})
         return begins, [rates[row] for row in begins]
 
-    def _said(self, runs: Sequence[Run], of_row: pa.Array) -> dict[str, pa.Array]:
-        said = [self._sayings.of(run, self._sayings.line(run)) for run in runs]
+    def _said(
+        self, runs: Sequence[Run], lines: Sequence[Line], of_row: pa.Array
+    ) -> dict[str, pa.Array]:
+        said = list(map(self._sayings.of, runs, lines))
         columns = {
             name: arrays.texts(values, of_row)
             for name, values in zip(self._sayings.names, _turned(said), strict=True)
@@ -89,7 +92,7 @@ class TenantRows:
         }
 
     def _costs(
-        self, fields: Fields, runs: Sequence[Run], run_of_row: pa.Array
+        self, fields: Fields, runs: Sequence[Run], lines: Sequence[Line], run_of_row: pa.Array
     ) -> dict[str, pa.Array]:
         of_row = fields.amount_of_row
         owed = [amount for amount, _ in fields.amounts]
@@ -104,7 +107,7 @@ class TenantRows:
             owed = [_times(owed[amount], rates[rate]) for amount, rate in pairs]
             listed = [_times(listed[amount], rates[rate]) for amount, rate in pairs]
             cost = _costs_of(of_row, owed)
-        self.lines.add([self._sayings.line(run) for run in runs], run_of_row, owed, of_row)
+        self.lines.add(lines, run_of_row, owed, of_row)
         return {
             "BilledCost": cost,
             "ContractedCost": cost,
