@@ -79,7 +79,7 @@ def restore(url: str, path: Path) -> Restored:
 
     def work() -> Restored:
         migrate(engine)
-        with engine.begin() as connection:
+        with begin(engine) as connection:
             return Restored(header, _fill(connection, header, path))
 
     return _told(engine, work)

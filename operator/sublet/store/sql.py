@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Engine, Row, Select, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from sublet.api.ids import ClaimUID
@@ -38,6 +38,8 @@ _ROWS: Final = 2_000
 """Rows that are in memory at once while a table is read."""
 _BEAT: Final = "sublet_beat"
 """The option of a connection that says whom to tell that a read goes on."""
+_READS: Final = "sublet_reads"
+"""What a connection's transaction has read from, in its `info`."""
 
 
 class SqlLedger:
@@ -254,30 +256,42 @@ class SqlLedger:
             check_schema(self._engine)
         else:
             migrate(self._engine)
-            with self._engine.begin() as connection:
+            with begin(self._engine) as connection:
                 check_whole(connection)
         self.opened = True
 
 
 @contextlib.contextmanager
-def begin(engine: Any, *, snapshot: bool = False) -> Iterator[Connection]:
-    """Yield a connection in a transaction; with `snapshot` all that is read is of one state."""
-    if not snapshot:
-        with engine.begin() as connection:
-            yield connection
-        return
+def begin(engine: Engine, *, snapshot: bool = False) -> Iterator[Connection]:
+    """Yield a connection in a transaction, which ends its reads too; with `snapshot` all that is read is of one state."""
     with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
+        if snapshot and connection.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ")
-        with connection.begin():
-            if connection.dialect.name == "sqlite":
+        with connection.begin(), _reads_ended(connection):
+            if snapshot and connection.dialect.name == "sqlite":
                 # the driver begins no transaction for reading by itself
                 connection.exec_driver_sql("BEGIN")
             yield connection
 
 
-def rows(connection: Connection, query: Select[Any]) -> Generator[Row[Any], None, None]:
-    """Yield a query's rows, a few in memory at once."""
+@contextlib.contextmanager
+def _reads_ended(connection: Connection) -> Iterator[None]:
+    """End reads that stopped early: else they ended when memory is collected, on whatever thread, in whatever code."""
+    try:
+        yield
+    finally:
+        for read in connection.info.pop(_READS, ()):
+            read.close()
+
+
+def rows(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
+    """Return a query's rows, a few in memory at once; of a connection that `begin` gave."""
+    read = _rows(connection, query)
+    connection.info.setdefault(_READS, []).append(read)
+    return read
+
+
+def _rows(connection: Connection, query: Select[Any]) -> Generator[Row[Any], None, None]:
     beat = connection.get_execution_options().get(_BEAT)
     with connection.execution_options(yield_per=_ROWS).execute(query) as result:
         for part in result.partitions():
@@ -288,19 +302,13 @@ def rows(connection: Connection, query: Select[Any]) -> Generator[Row[Any], None
 
 def prove(connection: Connection) -> Proof:
     """Prove all lines and texts, as they are within a transaction."""
-    # a proof stops at the first fault: what reads on must end with it, not when memory is collected, on whatever thread
-    with (
-        contextlib.closing(rows(connection, select(terms))) as texts,
-        contextlib.closing(stored(connection)) as lines,
-    ):
-        return verify_lines(lines, texts_fault((r.hash, r.text) for r in texts))
+    texts = rows(connection, select(terms))
+    return verify_lines(stored(connection), texts_fault((r.hash, r.text) for r in texts))
 
 
-def stored(connection: Connection) -> Generator[Stored, None, None]:
-    """Yield all lines as they are stored, in order."""
-    with contextlib.closing(rows(connection, select(entries).order_by(entries.c.seq))) as found:
-        for row in found:
-            yield stored_of(row)
+def stored(connection: Connection) -> Iterator[Stored]:
+    """Return all lines as they are stored, in order."""
+    return map(stored_of, rows(connection, select(entries).order_by(entries.c.seq)))
 
 
 def check_whole(connection: Connection) -> None:

@@ -1,7 +1,6 @@
 """The audit trail in the ledger's database: append, read, prove."""
 
-from collections.abc import Generator, Iterable
-from contextlib import closing
+from collections.abc import Iterable
 
 from sqlalchemy import Connection, or_, select
 
@@ -54,11 +53,5 @@ class SqlTrail:
 
 def prove_trail(connection: Connection) -> Proof:
     """Prove the trail as it is within a transaction."""
-    with closing(_stored(connection)) as lines:
-        return verify_audit(lines)
-
-
-def _stored(connection: Connection) -> Generator[tuple[AuditLine, str, str], None, None]:
-    with closing(rows(connection, select(audit).order_by(audit.c.seq))) as found:
-        for row in found:
-            yield audit_of(row), row.id, row.hash
+    found = rows(connection, select(audit).order_by(audit.c.seq))
+    return verify_audit((audit_of(row), row.id, row.hash) for row in found)
