@@ -130,7 +130,9 @@ class Pass:
         self._pardons = Pardons(
             holders, self.rules.offer, self._supplies, view.busy, view.now_ms, pays
         )
-        self._promises = Promises(self.holdings.promises, self.rules, self._supplies, view.now_ms)
+        self._promises = Promises(
+            self.holdings.promises, self.rules, self._supplies, view.now_ms, pays
+        )
         self._relocations = Relocations(holders, self.rules, self._supplies, view.now_ms, pays)
         for supply in self._supplies.values():
             supply.close_windows()  # after the promises: they are kept through maintenance
@@ -140,7 +142,7 @@ class Pass:
         made: list[Decision] = [*last_words(self.holders, self._view)]
         reviews = (
             self._review(),
-            self._promises.review(self.rules.offer, self.budgets.pays_until),
+            self._promises.review(),
             self.budgets.drains(self.holders, self.rules.offer),
         )
         for review_ in reviews:

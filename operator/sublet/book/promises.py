@@ -6,14 +6,11 @@ possible keep their room, small ones first among equals, and what is left is kep
 to another lease if there is room, and is told if there isn't. A promise is never dropped.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from sublet.api import claim_status
-from sublet.api.gpuclaim import Booking
-from sublet.api.gpuclass import GpuClass
-from sublet.api.ids import ClaimUID, LeaseUID, TenantName
+from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.api.wording import how_many
@@ -28,12 +25,13 @@ from sublet.book.expiry import (
     own_end_ms,
     paid_end,
     promised_end,
+    review,
     take_if_due,
 )
 from sublet.book.holdings import RELEASE_MS, Promise
+from sublet.book.kept import Kept, hold, hold_on, lasts_until, left, room_from
 from sublet.book.maintenance import end_cause
 from sublet.book.placement import Candidate, Place, find_place
-from sublet.book.pools import Pool
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
@@ -41,63 +39,46 @@ from sublet.book.supply import LeaseSupply
 Supplies = Mapping[LeaseUID, LeaseSupply]
 
 
-@dataclass(slots=True)
-class _Kept:
-    """A promise as it lies on the leases."""
-
-    promise: Promise
-    from_ms: Millis
-    """From when room is kept: its start, now if that has passed, or when there will be room."""
-    places: tuple[Place, ...] = ()
-    missing: tuple[str, ...] = ()
-    """Leases by alias that will have too little for it; none: all is well."""
-
-    @property
-    def uid(self) -> ClaimUID:
-        """Return the claim's UID."""
-        return ClaimUID(self.promise.claim.metadata.uid)
-
-
 class Promises:
     """The promises of one pass, in the order in which they are kept if not all can be."""
 
     def __init__(
-        self, promises: Iterable[Promise], rules: Rules, supplies: Supplies, now_ms: Millis
+        self,
+        promises: Iterable[Promise],
+        rules: Rules,
+        supplies: Supplies,
+        now_ms: Millis,
+        pays: Pays,
     ) -> None:
         """Keep room for the promises that can be kept on their own leases, then what is left for the others."""
         self._rules = rules
         self._supplies = supplies
+        self._pays = pays
         self._now_ms = now_ms
         self._kept = [self._keep(each) for each in sorted(promises, key=_order)]
         for kept in self._kept:
             if kept.missing:
                 self._keep_what_is_left(kept)
 
-    def review(
-        self, offer: Callable[[str], GpuClass | None], pays: Pays
-    ) -> Iterator[Take | Extend]:
+    def review(self) -> Iterator[Take | Extend]:
         """Yield what was given up or is over, and ends that moved."""
         for kept in self._kept:
-            promise = kept.promise
-            own = own_end_ms(
-                promise.claim, promise.allocation, offer(promise.claim.spec.class_name)
-            )
-            end = paid_end(promise.claim, promise.allocation, self._end(kept, own), pays)
+            promise, end = kept.promise, self._end(kept)
             taken = take_if_due(promise.claim, promise.allocation, end, self._now_ms)
             if taken is not None:
                 yield taken
             elif end.at_ms != promise.until_ms:
                 if end.at_ms > promise.until_ms:
-                    _hold(kept, -1)
-                    kept.promise = replace(promise, until_ms=end.at_ms)
-                    _hold(kept)
+                    hold_on(kept, end.at_ms)
                 yield moved(promise.claim, promise.allocation, end, self._now_ms)
 
     def decide(self, decided: Collection[ClaimUID]) -> Iterator[Decision]:
         """Yield nodes for windows that have begun, other leases for those that slip, and warnings.
 
-        Claims that something was decided for are left to the next pass. What is well goes first.
+        Claims that something was decided for are left to the next pass. What is well goes first, and nobody is let stay
+        longer before all promises have what there is for them.
         """
+        mended: list[Kept] = []
         for kept in sorted(self._kept, key=lambda k: bool(k.missing)):
             if kept.uid in decided or kept.promise.until_ms <= self._now_ms:
                 continue
@@ -105,15 +86,21 @@ class Promises:
             # a claim that is just leaving its node makes no promise slip: in a moment it is gone
             soon = kept.promise.start_ms - self._now_ms <= RELEASE_MS
             if begun or (kept.missing and not soon):
-                yield from self._mend(kept, begun=begun)
+                if self._mend(kept):
+                    mended.append(kept)
+                else:
+                    yield from self._told(kept, begun=begun)
             elif not kept.missing:
                 yield from _said(kept, "")
+        for kept in mended:
+            self._stay(kept)
+            yield _as_promised(kept.promise)
 
-    def _keep(self, promise: Promise) -> _Kept:
+    def _keep(self, promise: Promise) -> Kept:
         """Keep all of a promise's room, or none of it."""
         places: list[Place] = []
         missing: list[str] = []
-        kept = _Kept(promise, max(promise.start_ms, self._now_ms))
+        kept = Kept(promise, max(promise.start_ms, self._now_ms))
         if promise.until_ms <= self._now_ms:
             return kept
         for booking in promise.allocation.bookings:
@@ -140,10 +127,10 @@ class Promises:
                 missing.append(booking.lease)
         kept.places, kept.missing = tuple(places), tuple(missing)
         if missing:
-            _hold(kept, -1)
+            hold(kept, -1)
         return kept
 
-    def _keep_what_is_left(self, kept: _Kept) -> None:
+    def _keep_what_is_left(self, kept: Kept) -> None:
         """Keep what there is for a promise, so that nobody else gets it: all from later on, else a part of it."""
         until_ms = kept.promise.until_ms
         bookings = [
@@ -151,15 +138,21 @@ class Promises:
             for booking in kept.promise.allocation.bookings
             if (supply := self._supplies.get(LeaseUID(booking.lease_uid))) is not None
         ]
-        later = [_room_from(s, b, kept.from_ms, until_ms) for s, b in bookings]
+        later = [room_from(s, b, kept.from_ms, until_ms) for s, b in bookings]
         if None not in later:
             kept.from_ms = max((at for at in later if at is not None), default=kept.from_ms)
         demand = self._rules.promised(kept.promise.claim, kept.promise.allocation)
         moves = demand is not None and not must_have_domain(demand)
         for supply, booking in bookings:
-            kept.places += tuple(_left(supply, booking, kept.from_ms, until_ms, moves=moves))
+            kept.places += tuple(left(supply, booking, kept.from_ms, until_ms, moves=moves))
 
-    def _end(self, kept: _Kept, own_ms: Millis) -> End:
+    def _end(self, kept: Kept) -> End:
+        """Return a promise's end by its duration, its class, its leases and its money as they are now."""
+        claim, held = kept.promise.claim, kept.promise.allocation
+        own_ms = own_end_ms(claim, held, self._rules.offer(claim.spec.class_name))
+        return paid_end(claim, held, self._end_on_leases(kept, own_ms), self._pays)
+
+    def _end_on_leases(self, kept: Kept, own_ms: Millis) -> End:
         """Return a promise's end by its own duration; a lease ends only what was to run as long as the lease does."""
         promise, before = kept.promise, promised_end(kept.promise.allocation)
         uids = promise.allocation.lease_uids
@@ -174,18 +167,18 @@ class Promises:
             return end if end.at_ms < before.at_ms else before
         if kept.missing:
             return before
-        at_ms = min(_lasts_until(kept, before.at_ms, end.at_ms), default=before.at_ms)
+        at_ms = min(lasts_until(kept, before.at_ms, end.at_ms), default=before.at_ms)
         if at_ms >= end.at_ms:
             return end
         cause = end_cause([s.lease for s in leases], at_ms)
         return End(at_ms, cause) if at_ms > before.at_ms else before
 
-    def _mend(self, kept: _Kept, *, begun: bool) -> Iterator[Decision]:
+    def _mend(self, kept: Kept) -> bool:
+        """Give a promise nodes, or other leases, to the end that was promised; say whether there are any."""
         demand = self._rules.promised(kept.promise.claim, kept.promise.allocation)
         if demand is None:
-            yield from _said(kept, "its class or its tenant is gone; ask the platform team")
-            return
-        _hold(kept, -1)
+            return False
+        hold(kept, -1)
         own = [s for uid, s in self._supplies.items() if uid in kept.promise.allocation.lease_uids]
         for supply in own:
             supply.close_windows(-1)
@@ -193,17 +186,42 @@ class Promises:
         for supply in own:
             supply.close_windows()
         if found is None:
-            _hold(kept)
-            # whoever had the nodes until its start is given the time that a release takes
-            leaving = begun and self._now_ms < kept.promise.start_ms + RELEASE_MS
-            if not leaving or claim_status.is_late(kept.promise.claim):
-                yield from _said(kept, _shortage(kept, begun=begun))
-            return
+            hold(kept)
+            return False
         candidate, end = found
         give(demand, candidate, end.at_ms)
-        yield _as_promised(demand, kept.promise, candidate, end)
+        kept.from_ms, kept.places, kept.missing = demand.start_ms, candidate.places, ()
+        kept.promise = _given(kept.promise, candidate, end, ahead=demand.is_ahead)
+        return True
 
-    def _find(self, demand: Demand, kept: _Kept) -> tuple[Candidate, End] | None:
+    def _told(self, kept: Kept, *, begun: bool) -> Iterator[Warn]:
+        """Yield what a claim is told whose promise found no place."""
+        if self._rules.promised(kept.promise.claim, kept.promise.allocation) is None:
+            yield from _said(kept, "its class or its tenant is gone; ask the platform team")
+            return
+        # whoever had the nodes until its start is given the time that a release takes
+        leaving = begun and self._now_ms < kept.promise.start_ms + RELEASE_MS
+        if not leaving or claim_status.is_late(kept.promise.claim):
+            yield from _said(kept, _shortage(kept, begun=begun))
+
+    def _stay(self, kept: Kept) -> None:
+        """Let what was just mended stay as long as a look at it in the next pass would."""
+        claim, held = kept.promise.claim, kept.promise.allocation
+        if held.is_ahead:
+            end = self._end(kept)
+            if end.at_ms > kept.promise.until_ms:
+                hold_on(kept, end.at_ms)
+        else:
+            status = claim.status.model_copy(update={"allocation": held})
+            holder = claim.model_copy(update={"status": status})
+            offer = self._rules.offer(claim.spec.class_name)
+            found = review(holder, offer, self._supplies, self._now_ms, self._pays)
+            if not isinstance(found, Extend):
+                return
+            end = End(found.until_ms or FOREVER, found.until_cause)
+        kept.promise = _until(kept.promise, end)
+
+    def _find(self, demand: Demand, kept: Kept) -> tuple[Candidate, End] | None:
         """Return a place for a promise and until when: on its own leases if there is one, else on any that serves it.
 
         A window that has begun, whose own leases end before it and that no lease can keep to its end is handed over for
@@ -239,53 +257,6 @@ class Promises:
         return None
 
 
-def _hold(kept: _Kept, sign: int = 1) -> None:
-    """Keep a promise's room, or let it go (-1)."""
-    for place in kept.places:
-        window = (kept.from_ms, kept.promise.until_ms)
-        place.supply.keep(place.pool, sign * place.nodes, place.gpus, *window)
-
-
-def _left(
-    supply: LeaseSupply, booking: Booking, from_ms: Millis, until_ms: Millis, *, moves: bool
-) -> Iterator[Place]:
-    """Keep as many of a promise's nodes as a lease has room for; `moves`: in other NVLink domains too."""
-    gpus, want = booking.gpus_per_node, booking.nodes
-    pools = supply.booked(booking)
-    if moves:
-        pools += [p for p in sorted(supply.pools.all) if p.size >= gpus and p not in pools]
-    for pool in pools:
-        room = min(
-            want,
-            supply.whole.least(pool, from_ms, until_ms),
-            supply.headroom(from_ms, until_ms) // gpus,
-        )
-        if room > 0:
-            supply.keep(pool, room, gpus, from_ms, until_ms)
-            yield Place(supply, gpus, None, room, pool)
-            want -= room
-
-
-def _room_from(
-    supply: LeaseSupply, booking: Booking, from_ms: Millis, until_ms: Millis
-) -> Millis | None:
-    """Return the first instant from which a promise could be kept as it was made, None if there is none."""
-    gpus, nodes = booking.gpus_per_node, booking.nodes
-    pools = supply.booked(booking)
-    found = (supply.room_from(pool, gpus, nodes, from_ms, until_ms) for pool in pools)
-    return min((at for at in found if at is not None), default=None)
-
-
-def _lasts_until(kept: _Kept, before_ms: Millis, until_ms: Millis) -> Iterator[Millis]:
-    """Yield until when each lease can keep its part of a promise longer than it does."""
-    nodes: dict[LeaseUID, Counter[Pool]] = defaultdict(Counter)  # lease -> pool -> nodes
-    for place in kept.places:
-        nodes[place.supply.uid][place.pool] += place.nodes
-    for place in kept.places:
-        mine = nodes[place.supply.uid]
-        yield place.supply.lasts_until(mine, mine.total() * place.gpus, before_ms, until_ms)
-
-
 def give(demand: Demand, found: Candidate, until_ms: Millis) -> None:
     """Take a candidate's nodes, or the room that is promised, out of what is free."""
     for place in found.places:
@@ -308,26 +279,44 @@ def _serves(supply: LeaseSupply, demand: Demand) -> bool:
     return runs and not supply.is_silent and supply.inventory.isolation_ready
 
 
-def _as_promised(demand: Demand, promise: Promise, found: Candidate, end: End) -> Reserve:
+def _given(promise: Promise, found: Candidate, end: End, *, ahead: bool) -> Promise:
+    """Return a promise on other leases, or on nodes once it has begun."""
+    update = (
+        {"bookings": tuple(p.as_booking() for p in found.places)}
+        if ahead
+        else {"placements": tuple(p.as_placement() for p in found.places)}
+    )
+    return _until(replace(promise, allocation=promise.allocation.model_copy(update=update)), end)
+
+
+def _until(promise: Promise, end: End) -> Promise:
+    """Return a promise with another end."""
+    until_ms = end.at_ms if end.at_ms < FOREVER else None
+    update = {"until_time": until_ms, "until_cause": end.cause}
+    return replace(
+        promise, until_ms=end.at_ms, allocation=promise.allocation.model_copy(update=update)
+    )
+
+
+def _as_promised(promise: Promise) -> Reserve:
     """Return the decision that gives a promise nodes, or other leases, on the terms it was made on."""
-    allocation, ahead = promise.allocation, demand.is_ahead
-    places = found.places
+    held = promise.allocation
     return Reserve(
-        claim_uid=demand.uid,
+        claim_uid=ClaimUID(promise.claim.metadata.uid),
         sequence=promise.claim.status.next_sequence,
-        tenant=TenantName(allocation.tenant),
-        tenant_uid=demand.tenant_uid,
-        price_per_gpu_hour=allocation.price_per_gpu_hour,
-        currency=allocation.currency,
-        priority=allocation.priority,
-        decided_ms=allocation.decided_time,
-        until_ms=end.at_ms if end.at_ms < FOREVER else None,
-        until_cause=end.cause,
-        placements=() if ahead else tuple(p.as_placement() for p in places),
-        bookings=tuple(p.as_booking() for p in places) if ahead else allocation.bookings,
-        cancellation=allocation.cancellation,
-        given_up=allocation.given_up,
-        agreed=agreed_before(allocation),
+        tenant=TenantName(held.tenant),
+        tenant_uid=TenantUID(held.tenant_uid),
+        price_per_gpu_hour=held.price_per_gpu_hour,
+        currency=held.currency,
+        priority=held.priority,
+        decided_ms=held.decided_time,
+        until_ms=held.until_time,
+        until_cause=held.until_cause,
+        placements=held.placements,
+        bookings=held.bookings,
+        cancellation=held.cancellation,
+        given_up=held.given_up,
+        agreed=agreed_before(held),
     )
 
 
@@ -337,7 +326,7 @@ def _order(promise: Promise) -> tuple[int, int, Millis, str]:
     return (-held.priority, held.gpus, promise.until_ms, promise.claim.metadata.uid)
 
 
-def _shortage(kept: _Kept, *, begun: bool) -> str:
+def _shortage(kept: Kept, *, begun: bool) -> str:
     bookings = kept.promise.allocation.bookings
     gpus = sum(b.gpus for b in bookings)
     where = ", ".join(sorted(set(kept.missing or (b.lease for b in bookings))))
@@ -353,7 +342,7 @@ def _shortage(kept: _Kept, *, begun: bool) -> str:
     )
 
 
-def _said(kept: _Kept, message: str) -> Iterator[Decision]:
+def _said(kept: Kept, message: str) -> Iterator[Warn]:
     """Yield what a claim is to be told; that all is well only where it was told otherwise."""
     if message or claim_status.is_late(kept.promise.claim):
         yield Warn(kept.uid, message)
