@@ -12,7 +12,7 @@ from sublet.api.times import Millis, parse_instant
 from sublet.cli.choices import Format
 from sublet.cli.connect import checked_name, connect, run
 from sublet.cli.durations import duration
-from sublet.cli.objects import meant_namespace
+from sublet.cli.objects import bare, by_key, meant_namespace
 from sublet.cli.output import show_data, show_rows
 from sublet.cli.problems import Problem
 from sublet.clock import SystemClock
@@ -41,13 +41,13 @@ def command(
         async with connect(context) as hub:
             answer = await hub.get(path)
         items = [answer] if name else answer["items"]
-        bare = sorted(map(_bare, items), key=_key)
-        if not bare and output in (Format.TABLE, Format.WIDE):
+        found = sorted(map(bare, items), key=by_key)
+        if not found and output in (Format.TABLE, Format.WIDE):
             print(f"no {wanted.plural}" + (f" in namespace {where}" if where else ""))
             return
-        if show_data(bare[0] if name else bare, output):
+        if show_data(found[0] if name else found, output):
             return
-        show(wanted, bare, output, SystemClock().now_ms(), with_namespace=wanted.namespaced and not where)  # fmt: skip
+        show(wanted, found, output, SystemClock().now_ms(), with_namespace=wanted.namespaced and not where)  # fmt: skip
 
     run(work, what=f"{kind} {name}" if name else kind)
 
@@ -106,13 +106,3 @@ def _where(kind: Kind, namespace: str | None, context: str | None, *, everywhere
     if not kind.namespaced or everywhere:
         return ""
     return meant_namespace(namespace, context)
-
-
-def _bare(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object without the bookkeeping of the API server."""
-    meta = {k: v for k, v in item["metadata"].items() if k != "managedFields"}
-    return {**item, "metadata": meta}
-
-
-def _key(item: Mapping[str, Any]) -> tuple[str, str]:
-    return item["metadata"].get("namespace", ""), item["metadata"]["name"]

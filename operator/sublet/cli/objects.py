@@ -1,6 +1,6 @@
 """Objects of the hub as commands read them: one claim in the namespace that the person means, or all of a kind."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sublet.api.kinds import CLAIMS, Kind
@@ -52,3 +52,14 @@ async def list_all(hub: Cluster, kind: Kind, model: type[M]) -> list[M]:
         (model.model_validate(item) for item in answer["items"]),
         key=lambda each: str(each.metadata.key),
     )
+
+
+def bare(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object without the bookkeeping of the API server."""
+    meta = {k: v for k, v in item["metadata"].items() if k != "managedFields"}
+    return {**item, "metadata": meta}
+
+
+def by_key(item: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what objects are sorted by: namespace, name."""
+    return item["metadata"].get("namespace", ""), item["metadata"]["name"]

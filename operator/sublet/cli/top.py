@@ -1,22 +1,20 @@
 """`sublet top`: the pool at a glance: leases with their counts, claims with their state. Reads objects only."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
-from sublet.api.common import find_condition
-from sublet.api.gpuclaim import GpuClaim
-from sublet.api.gpulease import GpuLease
-from sublet.api.kinds import CLAIMS, LEASES
-from sublet.api.move_status import all_nodes
-from sublet.api.times import Millis, format_instant
-from sublet.book.holdings import held_by
+from sublet.api.kinds import CLAIMS, LEASES, Kind
+from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.cli.choices import Format
 from sublet.cli.connect import Cluster, connect, run
-from sublet.cli.objects import list_all
+from sublet.cli.objects import bare, by_key
 from sublet.cli.output import show_data, show_table
+from sublet.cli.overview import Booking, Claim, Lease, Listed, Node
 from sublet.cli.problems import Problem
 from sublet.cli.watching import Picture, watch
 from sublet.clock import SystemClock
+
+S = TypeVar("S", Claim, Lease)
 
 LEASE_COLUMNS = ("lease", "product", "committed", "delivered", "bound", "reserved", "free", "ready")
 LEASE_WIDE = ("provider", "region", "price", "healthy", "ends", "kubernetes")
@@ -34,21 +32,34 @@ def command(context: str | None, output: Format, every_seconds: float | None) ->
         async with connect(context) as hub:
             if every_seconds is not None:
                 await watch(lambda: _picture(hub, wide=wide), every_seconds, what="the pool")
-            leases, claims = await read(hub)
-        if output.is_data:
-            show_data(as_data(leases, claims), output)  # to dump a thousand models takes a while
-        else:
-            show(leases, claims, wide=wide)
+            if output.is_data:
+                show_data(await read_data(hub), output)
+            else:
+                show(*await read(hub), wide=wide)
 
     run(work, what="the pool")
 
 
-async def read(hub: Cluster) -> tuple[list[GpuLease], list[GpuClaim]]:
-    """Read all leases and claims."""
-    return await list_all(hub, LEASES, GpuLease), await list_all(hub, CLAIMS, GpuClaim)
+async def read(hub: Cluster) -> tuple[list[Lease], list[Claim]]:
+    """Read what the tables show of all leases and claims."""
+    return await _list(hub, LEASES, Listed[Lease]), await _list(hub, CLAIMS, Listed[Claim])
 
 
-def show(leases: Sequence[GpuLease], claims: Sequence[GpuClaim], *, wide: bool) -> None:
+async def read_data(hub: Cluster) -> dict[str, list[dict[str, Any]]]:
+    """Read all leases and claims, whole."""
+    leases, claims = await hub.get(LEASES.path()), await hub.get(CLAIMS.path())
+    return {
+        "leases": sorted(map(bare, leases["items"]), key=by_key),
+        "claims": sorted(map(bare, claims["items"]), key=by_key),
+    }
+
+
+async def _list(hub: Cluster, kind: Kind, listed: type[Listed[S]]) -> list[S]:
+    answer = await hub.get_as(kind.path(), listed)
+    return sorted(answer.items, key=lambda each: (each.metadata.namespace, each.metadata.name))
+
+
+def show(leases: Sequence[Lease], claims: Sequence[Claim], *, wide: bool) -> None:
     """Print both tables."""
     show_leases(leases, SystemClock().now_ms(), wide=wide)
     print()
@@ -60,7 +71,7 @@ async def _picture(hub: Cluster, *, wide: bool) -> Picture:
     return lambda: show(leases, claims, wide=wide)
 
 
-def show_leases(leases: Sequence[GpuLease], now_ms: Millis, *, wide: bool = False) -> None:
+def show_leases(leases: Sequence[Lease], now_ms: Millis, *, wide: bool = False) -> None:
     """Print one line per lease; `wide` adds what the contract says."""
     columns = (*LEASE_COLUMNS, *(LEASE_WIDE if wide else ()))
     show_table(
@@ -68,15 +79,15 @@ def show_leases(leases: Sequence[GpuLease], now_ms: Millis, *, wide: bool = Fals
     )
 
 
-def show_claims(claims: Sequence[GpuClaim], *, wide: bool = False) -> None:
+def show_claims(claims: Sequence[Claim], *, wide: bool = False) -> None:
     """Print one line per claim; `wide` adds who pays how much for what."""
     columns = (*CLAIM_COLUMNS, *(CLAIM_WIDE if wide else ()))
     show_table(columns, [(*_claim_row(x), *(_claim_wide(x) if wide else ())) for x in claims])
 
 
-def _lease_row(lease: GpuLease) -> tuple[object, ...]:
+def _lease_row(lease: Lease) -> tuple[object, ...]:
     counts = lease.status.inventory
-    ready = find_condition(lease.status.conditions, "Ready")
+    ready = next((c for c in lease.status.conditions if c.type == "Ready"), None)
     state = "Unknown" if ready is None else ready.status
     if ready is not None and ready.status != "True":
         state = f"{ready.status} ({ready.reason})"
@@ -94,64 +105,71 @@ def _lease_row(lease: GpuLease) -> tuple[object, ...]:
     )
 
 
-def _lease_wide(lease: GpuLease, now_ms: Millis) -> tuple[object, ...]:
+def _lease_wide(lease: Lease, now_ms: Millis) -> tuple[object, ...]:
     spec, counts = lease.spec, lease.status.inventory
-    begun = [p for p in spec.prices if p.effective_time <= now_ms]
-    price = max(begun, key=lambda p: p.effective_time).per_gpu_hour if begun else None
+    dated = [(parse_instant(p.effective_time), p.per_gpu_hour) for p in spec.prices]
+    price = max((p for p in dated if p[0] <= now_ms), default=None)
     return (
         spec.provider,
         spec.location.region,
-        f"{price:f} {spec.currency}" if price is not None else "",
+        f"{price[1]} {spec.currency}" if price is not None else "",
         counts.healthy if counts else "?",
-        format_instant(spec.term.end_time) if spec.term.end_time else "",
+        _instant(spec.term.end_time),
         lease.status.kubernetes_version,
     )
 
 
-def _claim_wide(claim: GpuClaim) -> tuple[object, ...]:
-    allocation = held_by(claim)
-    if allocation is None:
+def _claim_wide(claim: Claim) -> tuple[object, ...]:
+    held = claim.held
+    if held is None:
         return ("",) * len(CLAIM_WIDE)
     return (
-        allocation.tenant,
-        f"{allocation.price_per_gpu_hour:f} {allocation.currency}",
-        format_instant(allocation.bound_time) if allocation.bound_time else "",
-        ", ".join(p.node for p in all_nodes(claim)),
+        held.tenant,
+        f"{held.price_per_gpu_hour} {held.currency}",
+        _instant(held.bound_time),
+        ", ".join(claim.nodes),
     )
 
 
-def _claim_row(claim: GpuClaim) -> tuple[object, ...]:
-    allocation = held_by(claim)
-    places = (allocation.placements or allocation.bookings) if allocation else ()
-    where = sorted({p.lease for p in places})
-    until = format_instant(allocation.until_time) if allocation and allocation.until_time else ""
+def _claim_row(claim: Claim) -> tuple[object, ...]:
+    held = claim.held
+    places: Iterable[Node | Booking] = (held.placements or held.bookings) if held else ()
     return (
         claim.metadata.namespace,
         claim.metadata.name,
         claim.spec.class_name,
         claim.spec.gpus,
-        state_of(claim),
-        ", ".join(where),
-        until,
+        state_of(claim.status.conditions, claim.status.pending),
+        ", ".join(sorted({p.lease for p in places})),
+        _instant(held.until_time if held else None),
     )
 
 
-def state_of(claim: GpuClaim) -> str:
+def _instant(text: str | None) -> str:
+    """Return an instant as all instants are shown, however it was written."""
+    return format_instant(parse_instant(text)) if text else ""
+
+
+class _Said(Protocol):
+    """A condition, of a model or of the overview."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+
+
+class _Waits(Protocol):
+    """Why a claim waits, likewise."""
+
+    @property
+    def reason(self) -> str: ...
+
+
+def state_of(conditions: Iterable[_Said], pending: _Waits | None) -> str:
     """Return the one word that says where a claim stands."""
+    true = {c.type for c in conditions if c.status == "True"}
     for type_ in ("Ended", "Releasing", "Bound", "Reserved"):
-        found = find_condition(claim.status.conditions, type_)
-        if found is not None and found.status == "True":
+        if type_ in true:
             return type_
-    return claim.status.pending.reason if claim.status.pending else "Waiting"
-
-
-def as_data(leases: Sequence[GpuLease], claims: Sequence[GpuClaim]) -> dict[str, Any]:
-    """Return the same for programs."""
-    return {
-        "leases": [
-            lease.model_dump(mode="json", by_alias=True, exclude_none=True) for lease in leases
-        ],
-        "claims": [
-            claim.model_dump(mode="json", by_alias=True, exclude_none=True) for claim in claims
-        ],
-    }
+    return pending.reason if pending else "Waiting"

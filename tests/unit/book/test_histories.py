@@ -89,13 +89,15 @@ def test_an_end_never_moves_into_the_past_and_what_is_over_is_taken(history):
 @settings(UNTIMED, max_examples=60)
 @given(histories())
 def test_holders_come_to_rest_at_once_unless_somebody_gave_hours_back(history):
-    """Hours that a shorter or overdue claim gives back are given to others when that is written, one pass later."""
+    """Hours that a claim gives back, as it becomes shorter, is overdue or leaves early, are given to others when that is
+    written, one pass later.
+    """
     for before, made in passes(history):
         held = {c.metadata.uid: c for c in holders(before)}
         gave_back = [
             d
             for d in made.decisions
-            if isinstance(d, Extend) and _gives_back(held[d.claim_uid], d, before.now_ms)
+            if isinstance(d, Extend | Take) and _gives_back(held[d.claim_uid], d, before.now_ms)
         ]
         ahead = {uid for uid, c in held.items() if c.status.allocation.is_ahead}
         moved = [d for d in made.decisions if isinstance(d, Extend) and d.claim_uid in ahead]
@@ -120,8 +122,10 @@ def test_nothing_is_sold_on_a_lost_lease_and_its_claims_end_at_once(history):
         assert still.isdisjoint(lost)
 
 
-def _gives_back(each: GpuClaim, decision: Extend, now: Millis) -> bool:
+def _gives_back(each: GpuClaim, decision: Extend | Take, now: Millis) -> bool:
     old = each.status.allocation.until_time
+    if isinstance(decision, Take):
+        return old is None or old > now
     shorter = decision.until_ms is not None and (old is None or decision.until_ms < old)
     return shorter or (old is not None and old <= now)
 

@@ -55,8 +55,9 @@ def test_help_of_each_command_loads_nothing_heavy():
     assert done.returncode == 0, done.stderr
 
 
-def test_objects_are_shown_in_columns_without_a_model_of_their_kind():
-    program = "import sys; import sublet.cli.get; print(*sys.modules)"
+@pytest.mark.parametrize("module", ["get", "top"])
+def test_a_thousand_objects_are_shown_without_a_model_of_their_kind(module):
+    program = f"import sys; import sublet.cli.{module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # fmt: skip
 
     loaded = set(done.stdout.split())

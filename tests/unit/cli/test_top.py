@@ -1,6 +1,7 @@
 """`sublet top`, once and again and again."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -48,6 +49,35 @@ def test_what_a_claim_held_last_is_not_where_it_is(person, hub):
     _, out, _ = person.run("top", "-o", "wide")
 
     assert out.splitlines()[-1].split() == ["acme", "train", "h100", "8", "Waiting"]
+
+
+def test_programs_get_the_objects_whole_and_sorted(person, hub):
+    hub.put(lease("west"))
+    for name in ("train", "infer"):
+        body = bound_claim(name)
+        body["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+        hub.put(body)
+    _, out, _ = person.run("top", "-o", "json")
+
+    data = json.loads(out)
+    assert [x["metadata"]["name"] for x in data["leases"]] == ["west"]
+    assert [x["metadata"]["name"] for x in data["claims"]] == ["infer", "train"]
+    assert data["claims"][0]["status"]["allocation"]["placements"]
+    assert "managedFields" not in out
+
+
+def test_a_lease_shows_the_price_that_holds_now_and_its_end(person, hub):
+    prices = [
+        {"effectiveTime": "2026-01-01T00:00:00Z", "perGpuHour": "2.10"},
+        {"effectiveTime": "2026-02-01T00:00:00Z", "perGpuHour": "2.35"},
+        {"effectiveTime": "2999-01-01T00:00:00Z", "perGpuHour": "9"},
+    ]
+    hub.put(lease("west", prices=prices, end="2999-01-01T02:00:00+02:00"))
+    _, out, _ = person.run("top", "-o", "wide")
+
+    (line,) = (each for each in out.splitlines() if each.startswith("west"))
+    assert "2.35 USD" in line
+    assert "2999-01-01T00:00:00Z" in line
 
 
 async def test_watching_shows_what_is_new_each_time(capsys, looks):
