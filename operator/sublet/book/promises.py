@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from sublet.api import claim_status
+from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, TenantName, TenantUID
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
@@ -63,14 +64,21 @@ class Promises:
     def review(self) -> Iterator[Take | Extend]:
         """Yield what was given up or is over, and ends that moved."""
         for kept in self._kept:
-            promise, end = kept.promise, self._end(kept)
-            taken = take_if_due(promise.claim, promise.allocation, end, self._now_ms)
-            if taken is not None:
-                yield taken
-            elif end.at_ms != promise.until_ms:
-                if end.at_ms > promise.until_ms:
-                    hold_on(kept, end.at_ms)
-                yield moved(promise.claim, promise.allocation, end, self._now_ms)
+            found = self._review(kept, self._pays)
+            if found is not None:
+                yield found
+
+    def _review(self, kept: Kept, pays: Pays) -> Take | Extend | None:
+        """Return what a promise that has no nodes needs: to be taken back, another end, or nothing."""
+        claim, held = kept.promise.claim, kept.promise.allocation
+        own_ms = own_end_ms(claim, held, self._rules.offer(claim.spec.class_name))
+        end = paid_end(claim, held, self._end_on_leases(kept, own_ms), pays)
+        taken = take_if_due(claim, held, end, self._now_ms)
+        if taken is not None or end.at_ms == kept.promise.until_ms:
+            return taken
+        if end.at_ms > kept.promise.until_ms:
+            hold_on(kept, end.at_ms)
+        return moved(claim, held, end, self._now_ms)
 
     def decide(self, decided: Collection[ClaimUID]) -> Iterator[Decision]:
         """Yield nodes for windows that have begun, other leases for those that slip, and warnings.
@@ -78,7 +86,7 @@ class Promises:
         Claims that something was decided for are left to the next pass. What is well goes first, and nobody is let stay
         longer before all promises have what there is for them.
         """
-        mended: list[Kept] = []
+        mended: list[tuple[Kept, Promise]] = []  # as it lies now, and as it was
         for kept in sorted(self._kept, key=lambda k: bool(k.missing)):
             if kept.uid in decided or kept.promise.until_ms <= self._now_ms:
                 continue
@@ -86,14 +94,15 @@ class Promises:
             # a claim that is just leaving its node makes no promise slip: in a moment it is gone
             soon = kept.promise.start_ms - self._now_ms <= RELEASE_MS
             if begun or (kept.missing and not soon):
+                before = kept.promise
                 if self._mend(kept):
-                    mended.append(kept)
+                    mended.append((kept, before))
                 else:
                     yield from self._told(kept, begun=begun)
             elif not kept.missing:
                 yield from _said(kept, "")
-        for kept in mended:
-            self._stay(kept)
+        for kept, before in mended:
+            self._stay(kept, before)
             yield _as_promised(kept.promise)
 
     def _keep(self, promise: Promise) -> Kept:
@@ -128,6 +137,7 @@ class Promises:
         kept.places, kept.missing = tuple(places), tuple(missing)
         if missing:
             hold(kept, -1)
+            kept.places = ()
         return kept
 
     def _keep_what_is_left(self, kept: Kept) -> None:
@@ -145,12 +155,6 @@ class Promises:
         moves = demand is not None and not must_have_domain(demand)
         for supply, booking in bookings:
             kept.places += tuple(left(supply, booking, kept.from_ms, until_ms, moves=moves))
-
-    def _end(self, kept: Kept) -> End:
-        """Return a promise's end by its duration, its class, its leases and its money as they are now."""
-        claim, held = kept.promise.claim, kept.promise.allocation
-        own_ms = own_end_ms(claim, held, self._rules.offer(claim.spec.class_name))
-        return paid_end(claim, held, self._end_on_leases(kept, own_ms), self._pays)
 
     def _end_on_leases(self, kept: Kept, own_ms: Millis) -> End:
         """Return a promise's end by its own duration; a lease ends only what was to run as long as the lease does."""
@@ -204,22 +208,25 @@ class Promises:
         if not leaving or claim_status.is_late(kept.promise.claim):
             yield from _said(kept, _shortage(kept, begun=begun))
 
-    def _stay(self, kept: Kept) -> None:
-        """Let what was just mended stay as long as a look at it in the next pass would."""
-        claim, held = kept.promise.claim, kept.promise.allocation
-        if held.is_ahead:
-            end = self._end(kept)
-            if end.at_ms > kept.promise.until_ms:
-                hold_on(kept, end.at_ms)
+    def _stay(self, kept: Kept, before: Promise) -> None:
+        """Give what was just mended the end that a look at it in the next pass would, with all that this changes."""
+
+        def pays(claim: GpuClaim, _: Allocation, until_ms: Millis) -> Millis | None:
+            # there is money for all that was promised
+            is_paid = until_ms <= before.until_ms
+            return until_ms if is_paid else self._pays(claim, before.allocation, until_ms)
+
+        holder = _with(kept.promise.claim, kept.promise.allocation)
+        if kept.promise.allocation.is_ahead:
+            found = self._review(kept, pays)
         else:
-            status = claim.status.model_copy(update={"allocation": held})
-            holder = claim.model_copy(update={"status": status})
-            offer = self._rules.offer(claim.spec.class_name)
-            found = review(holder, offer, self._supplies, self._now_ms, self._pays)
-            if not isinstance(found, Extend):
-                return
-            end = End(found.until_ms or FOREVER, found.until_cause)
-        kept.promise = _until(kept.promise, end)
+            offer = self._rules.offer(holder.spec.class_name)
+            found = review(holder, offer, self._supplies, self._now_ms, pays)
+        if isinstance(found, Extend):
+            end = (found.until_ms, found.until_cause)
+            status = claim_status.extended(holder, *end, self._now_ms, found.given_up)
+            if status.allocation is not None:
+                kept.promise = replace(kept.promise, allocation=status.allocation)
 
     def _find(self, demand: Demand, kept: Kept) -> tuple[Candidate, End] | None:
         """Return a place for a promise and until when: on its own leases if there is one, else on any that serves it.
@@ -281,21 +288,23 @@ def _serves(supply: LeaseSupply, demand: Demand) -> bool:
 
 def _given(promise: Promise, found: Candidate, end: End, *, ahead: bool) -> Promise:
     """Return a promise on other leases, or on nodes once it has begun."""
-    update = (
-        {"bookings": tuple(p.as_booking() for p in found.places)}
-        if ahead
-        else {"placements": tuple(p.as_placement() for p in found.places)}
-    )
-    return _until(replace(promise, allocation=promise.allocation.model_copy(update=update)), end)
+    update: dict[str, object] = {
+        "sequence": promise.claim.status.next_sequence,
+        "until_time": end.at_ms if end.at_ms < FOREVER else None,
+        "until_cause": end.cause,
+    }
+    if ahead:
+        update["bookings"] = tuple(p.as_booking() for p in found.places)
+    else:
+        update["placements"] = tuple(p.as_placement() for p in found.places)
+    allocation = promise.allocation.model_copy(update=update)
+    return replace(promise, allocation=allocation, until_ms=end.at_ms)
 
 
-def _until(promise: Promise, end: End) -> Promise:
-    """Return a promise with another end."""
-    until_ms = end.at_ms if end.at_ms < FOREVER else None
-    update = {"until_time": until_ms, "until_cause": end.cause}
-    return replace(
-        promise, until_ms=end.at_ms, allocation=promise.allocation.model_copy(update=update)
-    )
+def _with(claim: GpuClaim, allocation: Allocation) -> GpuClaim:
+    """Return a claim that holds this."""
+    status = claim.status.model_copy(update={"allocation": allocation})
+    return claim.model_copy(update={"status": status})
 
 
 def _as_promised(promise: Promise) -> Reserve:
@@ -303,7 +312,7 @@ def _as_promised(promise: Promise) -> Reserve:
     held = promise.allocation
     return Reserve(
         claim_uid=ClaimUID(promise.claim.metadata.uid),
-        sequence=promise.claim.status.next_sequence,
+        sequence=held.sequence,
         tenant=TenantName(held.tenant),
         tenant_uid=TenantUID(held.tenant_uid),
         price_per_gpu_hour=held.price_per_gpu_hour,

@@ -176,36 +176,6 @@ def test_a_lease_that_ends_before_a_window_moves_its_promise():
     assert ([b.lease for b in moved.bookings], moved.until_ms) == (["east"], at(42))
 
 
-@pytest.mark.parametrize("hour", [20, 30])
-def test_a_promise_that_changes_its_lease_gets_its_longest_end_at_once(hour):
-    """One pass later whoever came in between could have been sold the hours behind the old end."""
-    open_ended = ahead("train", 30, None)
-    claims = with_promises(open_ended, on=[ending(40)])
-    fleet = [ending(30), ending(60, "east")]
-    seen = view(claims, fleet, now_ms=at(hour))
-
-    made = plan(seen)
-
-    moved = reserve_of(made, open_ended)
-    assert moved.lease_uids == {EAST.metadata.uid}
-    assert (moved.until_ms, moved.until_cause) == (at(60), ReleaseCause.LEASE_ENDED)
-    assert plan(after(seen, made)).decisions == ()
-
-
-def test_a_promise_that_changes_its_lease_stays_no_longer_than_another_leaves_room():
-    """All promises are mended before any of them is let stay longer."""
-    first, second = ahead("first", 30, None), ahead("second", 50, 5)
-    claims = with_promises(first, on=[ending(40)]) + with_promises(second, on=[ending(60)])
-    seen = view(claims, [ending(30), ending(60, "east")], now_ms=at(20))
-
-    made = plan(seen)
-
-    assert [(d.lease_uids, d.until_ms) for d in made.decisions if isinstance(d, Reserve)] == [
-        ({EAST.metadata.uid}, at(50)),
-        ({EAST.metadata.uid}, at(55)),
-    ]
-
-
 def test_a_promise_that_no_lease_can_keep_to_its_end_is_told_and_never_dropped():
     claims = with_promises(ahead("train", 40, 2))
 
