@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 from typing import Any
@@ -60,9 +59,6 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logs(settings.log_format)
-        # a big fleet is a million small objects that live on: looking through them for cycles at the stock pace
-        # costs a sixth of the time and stalls the loop for tens of milliseconds
-        gc.set_threshold(50_000, 20, 50)
         import uvloop  # noqa: PLC0415  not on every platform, and only the real process needs it
 
         return uvloop.run(run(settings))

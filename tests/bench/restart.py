@@ -1,4 +1,4 @@
-"""A restart with 12,500 nodes and 5,000 bound claims: from the start of the process to the first correct decision."""
+"""A restart with 12,500 nodes and 5,000 bound claims: from the start of the interpreter to the first correct decision."""
 
 import asyncio
 import json
@@ -132,7 +132,7 @@ def _restart(stack: Stack) -> float:
     books = {name: book for name, book in stack.books("west").items() if book}
     stack.apply("hub", claim("fresh", NAMESPACE))
     begun = time.perf_counter()
-    operator = OperatorProcess(stack, "restart").start(SUBLET_LEADER_ELECTION="false")
+    operator = OperatorProcess(stack, "restart", cold=True).start(SUBLET_LEADER_ELECTION="false")
     fresh = wait_for("decided", lambda: _reserved(stack), seconds=300)
     taken = time.perf_counter() - begun
     operator.kill()

@@ -3,26 +3,39 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from typing import Any
 
 from tests.harness.stack import Stack, operator_kubeconfig
 from tests.harness.zygote import Forked, fork_operator
+from tests.planes.plane import die_with_parent
 
 
 class OperatorProcess:
-    """One operator; several may run side by side with databases of their own."""
+    """One operator; several may run side by side with databases of their own.
+
+    `cold`: a new interpreter that has imported nothing, as in a container; else a fork of one that has.
+    """
 
     def __init__(
-        self, stack: Stack, name: str = "operator", *, module: str = "sublet", **settings: str
+        self,
+        stack: Stack,
+        name: str = "operator",
+        *,
+        module: str = "sublet",
+        cold: bool = False,
+        **settings: str,
     ) -> None:
         self.stack = stack
         self.log = stack.folder / f"{name}.log"
         self.database = f"sqlite:///{stack.folder}/{name}.sqlite"
         self._module = module
+        self._cold = cold
         self._settings = settings
-        self._process: Forked | None = None
+        self._process: Forked | subprocess.Popen[bytes] | None = None
         stack.at_stop(self.kill)
 
     def start(self, **extra: str) -> "OperatorProcess":
@@ -43,7 +56,18 @@ class OperatorProcess:
             **self._settings,
             **extra,
         }
-        self._process = fork_operator(self._module, {**os.environ, **settings}, self.log)
+        environment = {**os.environ, **settings}
+        if self._cold:
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", self._module],
+                    env=environment,
+                    stdout=log,
+                    stderr=log,
+                    preexec_fn=die_with_parent,  # noqa: PLW1509  it calls the kernel alone
+                )
+        else:
+            self._process = fork_operator(self._module, environment, self.log)
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and self._process.poll() is None:
             if b'"started"' in self.log.read_bytes()[begin:]:
