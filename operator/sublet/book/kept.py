@@ -23,6 +23,8 @@ class Kept:
     promise: Promise
     from_ms: Millis
     """From when room is kept: its start, now if that has passed, or when there will be room."""
+    until_ms: Millis
+    """To when room is kept: its end, or that of its leases if it is sooner."""
     places: tuple[Place, ...] = ()
     missing: tuple[str, ...] = ()
     """Leases by alias that will have too little for it; none: all is well."""
@@ -36,14 +38,14 @@ class Kept:
 def hold(kept: Kept, sign: int = 1) -> None:
     """Keep a promise's room, or let it go (-1)."""
     for place in kept.places:
-        window = (kept.from_ms, kept.promise.until_ms)
+        window = (kept.from_ms, kept.until_ms)
         place.supply.keep(place.pool, sign * place.nodes, place.gpus, *window)
 
 
 def hold_on(kept: Kept, until_ms: Millis) -> None:
     """Keep a promise's room to a later end."""
     hold(kept, -1)
-    kept.promise = replace(kept.promise, until_ms=until_ms)
+    kept.promise, kept.until_ms = replace(kept.promise, until_ms=until_ms), until_ms
     hold(kept)
 
 

@@ -109,7 +109,7 @@ class Promises:
         """Keep all of a promise's room, or none of it."""
         places: list[Place] = []
         missing: list[str] = []
-        kept = Kept(promise, max(promise.start_ms, self._now_ms))
+        kept = Kept(promise, max(promise.start_ms, self._now_ms), promise.until_ms)
         if promise.until_ms <= self._now_ms:
             return kept
         for booking in promise.allocation.bookings:
@@ -142,12 +142,14 @@ class Promises:
 
     def _keep_what_is_left(self, kept: Kept) -> None:
         """Keep what there is for a promise, so that nobody else gets it: all from later on, else a part of it."""
-        until_ms = kept.promise.until_ms
         bookings = [
             (supply, booking)
             for booking in kept.promise.allocation.bookings
             if (supply := self._supplies.get(LeaseUID(booking.lease_uid))) is not None
         ]
+        until_ms = kept.until_ms = min([kept.until_ms, *(s.ends_ms for s, _ in bookings)])
+        if until_ms <= kept.from_ms:
+            return
         later = [room_from(s, b, kept.from_ms, until_ms) for s, b in bookings]
         if None not in later:
             kept.from_ms = max((at for at in later if at is not None), default=kept.from_ms)
@@ -194,7 +196,8 @@ class Promises:
             return False
         candidate, end = found
         give(demand, candidate, end.at_ms)
-        kept.from_ms, kept.places, kept.missing = demand.start_ms, candidate.places, ()
+        kept.from_ms, kept.until_ms = demand.start_ms, end.at_ms
+        kept.places, kept.missing = candidate.places, ()
         kept.promise = _given(kept.promise, candidate, end, ahead=demand.is_ahead)
         return True
 

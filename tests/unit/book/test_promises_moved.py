@@ -7,7 +7,7 @@ import pytest
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import format_instant
-from sublet.book.decisions import Reserve
+from sublet.book.decisions import Extend, Refuse, Reserve
 from sublet.book.inventory import Unfit
 from sublet.book.plan import plan
 from tests.builders import money
@@ -63,6 +63,21 @@ def test_it_stays_no_longer_than_another_leaves_room():
         ({EAST.metadata.uid}, at(50)),
         ({EAST.metadata.uid}, at(55)),
     ]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_hours_of_a_promise_whose_lease_ends_sooner_are_kept_for_it_as_far_as_the_lease_goes(names):
+    mover = promised_on(fleet_of(west=14, count=1), ahead(names[0], 4, None, gpus=8))
+    stays = promised_on(fleet_of(east=None, count=1), ahead(names[1], 16, None, gpus=8))
+    newcomer = ahead("newcomer", 17, 2, gpus=8)
+    seen = view([mover, stays, newcomer], fleet_of(west=3, east=20, count=1), now_ms=at(1))
+
+    made = plan(seen)
+
+    assert reserve_of(made, mover).until_ms == at(16)
+    (shorter,) = [d for d in made.decisions if isinstance(d, Extend)]
+    assert (shorter.claim_uid, shorter.until_ms) == (stays.metadata.uid, at(20))
+    assert [d.claim_uid for d in made.decisions if isinstance(d, Refuse)] == [newcomer.metadata.uid]
 
 
 @pytest.mark.parametrize(("west", "hour"), [(42, 30), (30, 35), (42, 40), (30, 40)])
