@@ -14,6 +14,7 @@ _TLS_OBJECT: Final = re.compile(r" ssl:(default|True|False|<[^>]*>)")
 _HUB: Final = "the hub"
 _NOBODY: Final = 'User "system:anonymous"'
 _AWAY: Final = "is its address right, and is it up?"
+_OTHER: Final = "is its address right, and are its CRDs of this version of sublet?"
 _UNTRUSTED: Final = (
     "are certificate-authority-data and the client certificate of the kubeconfig right?"
 )
@@ -27,6 +28,8 @@ def describe(error: Exception, *, what: str) -> str:
     """Say in one line why `what` failed and what to do about it."""
     if isinstance(error, errors.ApiError):
         return f"{what}: {_answered(error)}"
+    if isinstance(error, errors.BadAnswer):
+        return f"{what}: {_where(error)} is asked in vain: {error}; {_OTHER}"
     if isinstance(error, errors.Unreachable):
         text = _TLS_OBJECT.sub("", str(error))
         return f"{what}: {_where(error)} doesn't answer: {text}; {_UNTRUSTED if 'SSL' in text else _AWAY}"

@@ -2,7 +2,7 @@ import pytest
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.cli.problems import describe, fail, unexpected
-from sublet.kube.errors import Unreachable, error_from_status
+from sublet.kube.errors import BadAnswer, Unreachable, error_from_status
 from tests.builders.api import as_claim
 
 
@@ -21,6 +21,7 @@ def answered(status: int, **body) -> Exception:
         (answered(500), "x: the hub answered 500 R: M"),
         (Unreachable("refused ssl:<ssl.SSLContext object at 0x7f>"), "x: the hub doesn't answer: refused; is its address right"),
         (Unreachable("SSLError: no start line"), "are certificate-authority-data and the client certificate"),
+        (BadAnswer("the answer is not what the API promises"), "x: the hub is asked in vain: the answer is not what the API promises; is its address right, and are its CRDs of this version"),
         (OSError(13, "Permission denied", "f"), "x: [Errno 13] Permission denied: 'f'"),
     ],
 )  # fmt: skip
