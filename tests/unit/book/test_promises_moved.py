@@ -119,6 +119,17 @@ def test_money_that_it_was_promised_with_is_not_asked_for_again():
     assert reserve_of(plan(seen), claim).until_ms == at(45)
 
 
+def test_it_ends_for_want_of_money_only_where_that_moves_its_end():
+    """The cause decides what becomes of it when its lease ends sooner."""
+    funds = {"classes": money.CLASSES, "tenants": (money.payer("160"),), "accounts": money.account()}  # fmt: skip
+    claim = promised_on(fleet_of(west=40), ahead("train", 30, None), **funds)  # for all there is
+    fleet = fleet_of(west=30, east=60)
+
+    moved = reserve_of(plan(view([claim], fleet, now_ms=at(20), **funds)), claim)
+
+    assert (moved.until_ms, moved.until_cause) == (at(40), ReleaseCause.LEASE_ENDED)
+
+
 def test_the_room_that_it_leaves_is_sold_once():
     """Its room on a lease that could keep it was let go twice, once it had moved."""
 
