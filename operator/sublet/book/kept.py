@@ -49,10 +49,10 @@ def hold_on(kept: Kept, until_ms: Millis) -> None:
     hold(kept)
 
 
-def left(
+def keep_left(
     supply: LeaseSupply, booking: Booking, from_ms: Millis, until_ms: Millis, *, moves: bool
 ) -> Iterator[Place]:
-    """Keep as many of a promise's nodes as a lease has room for; `moves`: in other NVLink domains too."""
+    """Keep as many of a promise's nodes as a lease has room for, and yield them; `moves`: in other NVLink domains too."""
     gpus, want = booking.gpus_per_node, booking.nodes
     pools = supply.booked(booking)
     if moves:

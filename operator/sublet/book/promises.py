@@ -30,7 +30,7 @@ from sublet.book.expiry import (
     take_if_due,
 )
 from sublet.book.holdings import RELEASE_MS, Promise
-from sublet.book.kept import Kept, hold, hold_on, lasts_until, left, room_from
+from sublet.book.kept import Kept, hold, hold_on, keep_left, lasts_until, room_from
 from sublet.book.maintenance import end_cause
 from sublet.book.placement import Candidate, Place, find_place
 from sublet.book.standing import Standing, Standings
@@ -95,7 +95,10 @@ class Promises:
             soon = kept.promise.start_ms - self._now_ms <= RELEASE_MS
             if begun or (kept.missing and not soon):
                 before = kept.promise
-                if self._mend(kept):
+                demand = self._rules.promised(before.claim, before.allocation)
+                if demand is None:
+                    yield from _said(kept, "its class or its tenant is gone; ask the platform team")
+                elif self._mend(kept, demand):
                     mended.append((kept, before))
                 else:
                     yield from self._told(kept, begun=begun)
@@ -156,7 +159,7 @@ class Promises:
         demand = self._rules.promised(kept.promise.claim, kept.promise.allocation)
         moves = demand is not None and not must_have_domain(demand)
         for supply, booking in bookings:
-            kept.places += tuple(left(supply, booking, kept.from_ms, until_ms, moves=moves))
+            kept.places += tuple(keep_left(supply, booking, kept.from_ms, until_ms, moves=moves))
 
     def _end_on_leases(self, kept: Kept, own_ms: Millis) -> End:
         """Return a promise's end by its own duration; a lease ends only what was to run as long as the lease does."""
@@ -179,11 +182,8 @@ class Promises:
         cause = end_cause([s.lease for s in leases], at_ms)
         return End(at_ms, cause) if at_ms > before.at_ms else before
 
-    def _mend(self, kept: Kept) -> bool:
+    def _mend(self, kept: Kept, demand: Demand) -> bool:
         """Give a promise nodes, or other leases, to the end that was promised; say whether there are any."""
-        demand = self._rules.promised(kept.promise.claim, kept.promise.allocation)
-        if demand is None:
-            return False
         hold(kept, -1)
         own = [s for uid, s in self._supplies.items() if uid in kept.promise.allocation.lease_uids]
         for supply in own:
@@ -203,9 +203,6 @@ class Promises:
 
     def _told(self, kept: Kept, *, begun: bool) -> Iterator[Warn]:
         """Yield what a claim is told whose promise found no place."""
-        if self._rules.promised(kept.promise.claim, kept.promise.allocation) is None:
-            yield from _said(kept, "its class or its tenant is gone; ask the platform team")
-            return
         # whoever had the nodes until its start is given the time that a release takes
         leaving = begun and self._now_ms < kept.promise.start_ms + RELEASE_MS
         if not leaving or claim_status.is_late(kept.promise.claim):
