@@ -9,14 +9,14 @@ import gc
 import sys
 from typing import Final
 
-GARBAGE_AFTER: Final = 500_000
+_GARBAGE_AFTER: Final = 500_000
 """Containers made before garbage is looked for: a command that loads its modules, reads a thousand objects and ends needs
 no such look, and spent a fifth of its time on it; one that runs for long still has them. The operator sets its own."""
 
 
 def main() -> None:
     """Run the command line: the entry point of `sublet` and `kubectl-sublet`."""
-    gc.set_threshold(GARBAGE_AFTER)
+    gc.set_threshold(_GARBAGE_AFTER)
     try:
         # loading takes a moment, in which Ctrl-C must be as quiet as later
         from sublet.cli.main import main as program  # noqa: PLC0415  a broken installation is one line, too

@@ -58,7 +58,7 @@ def state_words(claim: GpuClaim) -> str:
     if claim.status.pending is not None:
         return claim.status.pending.message
     ready = find_condition(claim.status.conditions, "Ready")
-    return (ready.message if ready is not None else "") or state_of(claim.status.conditions, None)
+    return (ready.message if ready is not None else "") or state_of(claim.status.conditions)
 
 
 def is_seen(claim: GpuClaim) -> bool:

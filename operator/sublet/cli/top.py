@@ -1,7 +1,7 @@
 """`sublet top`: the pool at a glance: leases with their counts, claims with their state. Reads objects only."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from sublet.api.kinds import CLAIMS, LEASES, Kind
 from sublet.api.times import Millis, format_instant, parse_instant
@@ -20,6 +20,7 @@ LEASE_COLUMNS = ("lease", "product", "committed", "delivered", "bound", "reserve
 LEASE_WIDE = ("provider", "region", "price", "healthy", "ends", "kubernetes")
 CLAIM_COLUMNS = ("namespace", "claim", "class", "gpus", "state", "where", "until")
 CLAIM_WIDE = ("tenant", "price", "billed-since", "nodes")
+_WAITING: Final = "Waiting"
 
 
 def command(context: str | None, output: Format, every_seconds: float | None) -> None:
@@ -132,14 +133,14 @@ def _claim_wide(claim: Claim) -> tuple[object, ...]:
 
 
 def _claim_row(claim: Claim) -> tuple[object, ...]:
-    held = claim.held
+    held, pending = claim.held, claim.status.pending
     places: Iterable[Node | Booking] = (held.placements or held.bookings) if held else ()
     return (
         claim.metadata.namespace,
         claim.metadata.name,
         claim.spec.class_name,
         claim.spec.gpus,
-        state_of(claim.status.conditions, claim.status.pending),
+        state_of(claim.status.conditions, pending.reason if pending else _WAITING),
         ", ".join(sorted({p.lease for p in places})),
         _instant(held.until_time if held else None),
     )
@@ -159,17 +160,10 @@ class _Said(Protocol):
     def status(self) -> str: ...
 
 
-class _Waits(Protocol):
-    """Why a claim waits, likewise."""
-
-    @property
-    def reason(self) -> str: ...
-
-
-def state_of(conditions: Iterable[_Said], pending: _Waits | None) -> str:
-    """Return the one word that says where a claim stands."""
+def state_of(conditions: Iterable[_Said], waiting: str = _WAITING) -> str:
+    """Return the one word that says where a claim stands; `waiting`: if it holds nothing and has not ended."""
     true = {c.type for c in conditions if c.status == "True"}
     for type_ in ("Ended", "Releasing", "Bound", "Reserved"):
         if type_ in true:
             return type_
-    return pending.reason if pending else "Waiting"
+    return waiting
