@@ -16,7 +16,7 @@ from sublet.api.ids import ClusterUID, LeaseUID, NodeName, NodeUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.clock import Clock
-from sublet.fleet.facts import LeaseFacts, Orphans
+from sublet.fleet.facts import LeaseFacts, Orphans, Seen
 from sublet.fleet.foreign import ForeignNodes
 from sublet.fleet.inventory import node_state
 from sublet.fleet.probe import Probe, ProbeTimes
@@ -103,6 +103,7 @@ class LeasedCluster:
         self._generation = 0
         self._inventory: LeaseInventory | None = None
         self._informer: Informer[Node] | None = None
+        self._facts: tuple[LeaseFacts, Seen, LeaseFacts] | None = None  # the last, after its parts
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -124,14 +125,18 @@ class LeasedCluster:
     @property
     def facts(self) -> LeaseFacts:
         """Return what is known of the cluster now."""
-        informer, known = self._informer, self._probe.facts
-        version = self.credential_version if known.credentials_checked else ""
-        facts = replace(known, orphans=self._orphans, credential_version=version)
-        if informer is None:
-            return facts
-        trouble = informer.trouble
-        synced = informer.synced and trouble is None
-        return replace(facts, synced=synced, nodes_error=words_of(trouble))
+        known, informer = self._probe.facts, self._informer
+        trouble = informer.trouble if informer else None
+        seen = Seen(
+            orphans=self._orphans,
+            credential_version=self.credential_version if known.credentials_checked else "",
+            synced=informer is not None and informer.synced and trouble is None,
+            nodes_error=words_of(trouble),
+        )
+        # a pass asks several times for each lease, and hardly ever has anything changed
+        if self._facts is None or (known, seen) != self._facts[:2]:
+            self._facts = known, seen, known.with_seen(seen)
+        return self._facts[2]
 
     @property
     def is_refused(self) -> bool:

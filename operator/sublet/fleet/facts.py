@@ -1,7 +1,7 @@
 """What is known of one lease's cluster beside its nodes. Written by `LeasedCluster`, read by the conditions."""
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, Self
 
 from sublet.api.ids import ClusterUID
 from sublet.api.times import Millis
@@ -18,6 +18,15 @@ class Orphans:
     """Empty: there is nothing."""
     message: str = ""
     """Empty: it wasn't looked at yet."""
+
+
+class Seen(NamedTuple):
+    """What the sweep, the registry and the node watch have seen; fields of `LeaseFacts`."""
+
+    orphans: Orphans
+    credential_version: str
+    synced: bool
+    nodes_error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,10 @@ class LeaseFacts:
     orphans: Orphans = Orphans()
     nodes_error: str = ""
     """Why the nodes can't be read, though the cluster may answer otherwise."""
+
+    def with_seen(self, seen: Seen) -> Self:
+        """Return them with what the probe doesn't know."""
+        return replace(self, **seen._asdict())
 
     @property
     def is_faulty(self) -> bool:
