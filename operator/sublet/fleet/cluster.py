@@ -294,11 +294,7 @@ class LeasedCluster:
 
     def _upsert(self, node: Node) -> None:
         old = self._wire.get(NodeName(node.metadata.name))
-        if (
-            old is not None
-            and old.metadata.uid == node.metadata.uid
-            and not _is_newer(node.metadata, old.metadata)
-        ):
+        if old is not None and not _supersedes(node, old):
             return
         if old is not None and old.metadata.uid != node.metadata.uid:
             self._note_left(NodeUID(old.metadata.uid))
@@ -383,6 +379,13 @@ class LeasedCluster:
         self._tasks.append(
             asyncio.create_task(self._informer.run(), name=f"nodes {self.lease_uid}")
         )
+
+
+def _supersedes(node: Node, old: Node) -> bool:
+    """Say whether a node is to be taken: it is newer, or a restored server gave its version again to other content."""
+    new, known = node.metadata, old.metadata
+    given_again = new.resource_version == known.resource_version and node != old
+    return given_again or _is_newer(new, known)
 
 
 def _is_newer(new: Meta, old: Meta) -> bool:

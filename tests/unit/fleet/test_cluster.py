@@ -240,3 +240,25 @@ async def test_a_list_counts_whatever_an_answer_of_a_restored_server_once_said(f
         fake.send("ERROR", {"code": 410, "reason": "Expired"})
 
         await eventually("read anew", lambda: "never" not in cluster.nodes()[0].metadata.labels)
+
+
+@pytest.mark.parametrize("by_event", [False, True])
+async def test_a_restored_server_gives_a_version_again_and_what_it_shows_now_counts(
+    fake, by_event: bool
+):
+    told = msgspec.convert({**fake.items["n0"]}, Node)
+    told.metadata.resource_version = "1000"
+    told.metadata.labels["never"] = "was"
+    async with engaged(fake) as cluster:
+        await eventually("watched", lambda: fake.open_watches)
+        cluster.observe(told)
+        assert "never" in cluster.nodes()[0].metadata.labels
+        body = node("n0")
+        body["metadata"] |= {"uid": uid_of("n0"), "resourceVersion": "1000"}
+        if by_event:
+            fake.send("MODIFIED", body)
+        else:
+            fake.items["n0"], fake.version = body, 1_000
+            fake.send("ERROR", {"code": 410, "reason": "Expired"})
+
+        await eventually("as it is", lambda: "never" not in cluster.nodes()[0].metadata.labels)
