@@ -15,6 +15,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
+# compiled once, not by each of the hundreds of processes that tests and benchmarks start
+export PYTHONDONTWRITEBYTECODE :=
 export IMAGE PYTHON_IMAGE PYTHON_DIGEST BUILDER
 SEEDS ?= 10000
 

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from pydantic_core import PydanticUndefined
 
+from sublet.crdgen.docstrings import field_docstrings
 from sublet.settings import PREFIX, Settings
 from tools.docsgen.tables import code, table
 
@@ -35,8 +36,14 @@ isn't allowed: one line that names the variable.
 def settings_page() -> str:
     """Return the whole page."""
     schema = Settings.model_json_schema()["properties"]
+    texts = field_docstrings(Settings)
     rows = [
-        (code(f"{PREFIX}{name.upper()}"), _default(name), _allowed(schema[name]), _meaning(name))
+        (
+            code(f"{PREFIX}{name.upper()}"),
+            _default(name),
+            _allowed(schema[name]),
+            _meaning(name, texts[name]),
+        )
         for name in Settings.model_fields
     ]
     return _HEAD + table(("variable", "default", "allowed", "meaning"), rows)
@@ -51,8 +58,7 @@ def _default(name: str) -> str:
     return "empty" if default == "" else code(str(default))
 
 
-def _meaning(name: str) -> str:
-    text = Settings.model_fields[name].description or ""
+def _meaning(name: str, text: str) -> str:
     see = _SEE.get(name)
     return f"{text.removesuffix('.')} ([{see}]({see}.md))." if see else text
 

@@ -8,19 +8,19 @@ import inspect
 import textwrap
 from itertools import pairwise
 
-from sublet.api.schema import ApiModel
+from pydantic import BaseModel
 
 
-def field_docstrings(model: type[ApiModel]) -> dict[str, str]:
+def field_docstrings(model: type[BaseModel]) -> dict[str, str]:
     """Return field name -> the text under it, its base's where the model has none of its own."""
     found: dict[str, str] = {}
     for each in reversed(model.__mro__):
-        if issubclass(each, ApiModel):
+        if issubclass(each, BaseModel) and each is not BaseModel:
             found |= _own_docstrings(each)
     return found
 
 
-def _own_docstrings(model: type[ApiModel]) -> dict[str, str]:
+def _own_docstrings(model: type[BaseModel]) -> dict[str, str]:
     source = ast.parse(textwrap.dedent(inspect.getsource(model)))
     definition = next(node for node in source.body if isinstance(node, ast.ClassDef))
     return {
