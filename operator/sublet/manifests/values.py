@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import yaml
 
+from sublet.crdgen.docstrings import field_docstrings
 from sublet.settings import PREFIX, Settings
 
 Schema = dict[str, Any]
@@ -48,10 +49,11 @@ def values_schema() -> str:
     schema: Schema = yaml.safe_load(
         files("sublet.manifests").joinpath("values-schema.yaml").read_text()
     )
+    texts = field_docstrings(Settings)
     schema["properties"]["settings"] |= {
         "additionalProperties": False,
         "properties": {
-            f"{PREFIX}{name.upper()}": _setting(name, each)
+            f"{PREFIX}{name.upper()}": _setting(name, {"description": texts[name]} | each)
             for name, each in Settings.model_json_schema()["properties"].items()
         },
     }
