@@ -208,7 +208,8 @@ async def _judge(
     faults += ledger_faults(ledger_rows(world), _bound_times(await world.claims()))
     if reference is not None:
         faults += _nearest(reference.outcomes, result.outcome)
-        faults += count_faults(max(reference.writes, key=len), writes)
+        operators = 2 if plan.action == "overtaken" else 1
+        faults += count_faults(max(reference.writes, key=len), writes, operators=operators)
 
 
 def _nearest(references: list[Outcome], seen: Outcome) -> list[str]:

@@ -29,3 +29,8 @@ def test_applying_the_same_for_ever_is_a_loop():
 def test_applying_something_else_each_time_is_a_loop_soon():
     (fault,) = count_faults(applied(1), applied(*range(1, 7)))
     assert "5 x change" in fault
+
+
+def test_each_of_two_operators_may_write_as_often_as_one():
+    assert count_faults(applied(1), applied(*range(1, 8)), operators=2) == []
+    assert count_faults(applied(1), applied(*range(1, 9)), operators=2) != []
