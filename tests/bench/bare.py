@@ -7,7 +7,7 @@ those that followed an answer follow it here.
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,17 @@ class Bind:
     names: Names
     steps: tuple[tuple[Request, ...], ...]
 
+    @property
+    def locking(self) -> int:
+        """Return how many steps there are until the node is locked, that one with them."""
+        return 1 + next(i for i, step in enumerate(self.steps) if any(map(is_lock, step)))
+
+
+def is_lock(request: Request) -> bool:
+    """Say whether a request locks a node: adopting one says how it is shared."""
+    patched = request.method == "PATCH" and "/api/v1/nodes/" in request.path
+    return patched and "sublet.dev~1sharing" not in request.body
+
 
 def recorded_bind(names: Names, requests: Iterable[Request]) -> Bind:
     """Return one claim's bind from the whole trace of an operator."""
@@ -65,17 +76,23 @@ def _steps(requests: list[Request]) -> Iterator[tuple[Request, ...]]:
 
 async def play(
     binds: list[tuple[Bind, Names, dict[str, Any]]], hub: ApiServer, leased: ApiServer, at_once: int
-) -> float:
-    """Send every bind for its other claim, so many at once; return binds per second. Raises at any refusal."""
-    slots = asyncio.Semaphore(at_once)
+) -> tuple[float, float]:
+    """Send every bind for its other claim, so many at once; return locks and binds per second. Raises at any refusal.
 
-    async def one(bind: Bind, names: Names, claim: dict[str, Any]) -> None:
+    All are locked before the rest of any is sent, as the operator does it: a lock waits for nothing.
+    """
+    slots = asyncio.Semaphore(at_once)
+    players = [_Player(*each, hub, leased) for each in binds]
+
+    async def one(steps: Coroutine[Any, Any, None]) -> None:
         async with slots:
-            await _Player(bind, names, claim, hub, leased).play()
+            await steps
 
     begun = time.perf_counter()
-    await asyncio.gather(*(one(*each) for each in binds))
-    return len(binds) / (time.perf_counter() - begun)
+    await asyncio.gather(*(one(player.lock()) for player in players))
+    locked = time.perf_counter()
+    await asyncio.gather(*(one(player.finish()) for player in players))
+    return len(binds) / (locked - begun), len(binds) / (time.perf_counter() - begun)
 
 
 class _Player:
@@ -91,8 +108,16 @@ class _Player:
         self._tenant: ApiServer | None = None
         self._versions: dict[str, str] = {}  # path -> resourceVersion that was answered last
 
-    async def play(self) -> None:
-        for step in self._bind.steps:
+    async def lock(self) -> None:
+        """Send what is sent until the node is locked."""
+        await self._play(self._bind.steps[: self._bind.locking])
+
+    async def finish(self) -> None:
+        """Send the rest."""
+        await self._play(self._bind.steps[self._bind.locking :])
+
+    async def _play(self, steps: Iterable[tuple[Request, ...]]) -> None:
+        for step in steps:
             await asyncio.gather(*(self._send(request) for request in step))
 
     async def _send(self, request: Request) -> None:
