@@ -16,7 +16,7 @@ from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack, condition
 from tests.harness.waiting import stays, wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 ACME = "acme"
 HOUR = 3_600

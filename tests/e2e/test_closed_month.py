@@ -20,7 +20,7 @@ from tests.harness.stack import Stack, condition
 from tests.harness.waiting import wait_for
 from tests.integration.cli.program import Program
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ACME = "acme"
 CLOSED_AFTER = timedelta(days=4)

@@ -24,7 +24,7 @@ from tests.harness.tenants import pod, write_access
 from tests.harness.waiting import stays, wait_for
 from tests.harness.wounds import OPERATOR, let_go, patch, strip_node, unguarded
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(600)]
 
 ACME = "acme"
 WOUNDED = (

@@ -17,7 +17,7 @@ from tests.harness.stack import NAMESPACE, Stack, condition, operator_kubeconfig
 from tests.harness.tenants import write_access
 from tests.harness.waiting import wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 ACME = "acme"
 

@@ -13,7 +13,7 @@ from tests.harness.shared import borrow_stack
 from tests.harness.stack import Stack, condition
 from tests.harness.waiting import stays, wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 ACME = "acme"
 NODES = ("n0", "n1", "n2", "n3")

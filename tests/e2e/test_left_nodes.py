@@ -14,7 +14,7 @@ from tests.harness.stack import Stack, condition
 from tests.harness.tenants import pod
 from tests.harness.waiting import stays, wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 ACME = "acme"
 RACKS = ("0", "1", "2")

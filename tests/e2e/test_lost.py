@@ -21,7 +21,7 @@ from tests.harness.shared import borrow_stack
 from tests.harness.stack import Stack, condition
 from tests.harness.waiting import stays, wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(600)]
 
 ACME = "acme"
 LONG = 90.0

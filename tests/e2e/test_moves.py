@@ -20,7 +20,7 @@ from tests.harness.stack import Stack, condition
 from tests.harness.tenants import pod, write_access
 from tests.harness.waiting import stays, wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 ACME = "acme"
 HOUR = 3_600

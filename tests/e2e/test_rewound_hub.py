@@ -17,7 +17,7 @@ from tests.harness.stack import Stack, condition
 from tests.harness.waiting import stays, wait_for
 from tests.harness.wounds import let_go, patch
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ACME = "acme"
 

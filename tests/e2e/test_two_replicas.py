@@ -21,7 +21,7 @@ from tests.harness.shared import borrow_stack
 from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig
 from tests.harness.waiting import stays, wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.postgres, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.planes, pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(400)]
 
 ACME = "acme"
 NODES = 8

@@ -17,7 +17,7 @@ from tests.harness.shared import borrow_stack
 from tests.harness.stack import NAMESPACE as SYSTEM, Stack, condition
 from tests.harness.waiting import wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 ACME = "acme"
 STRANGER = uid_of("a claim of another hub")

@@ -14,7 +14,7 @@ from tests.harness.shared import borrow_stack
 from tests.harness.stack import Stack, condition
 from tests.harness.waiting import wait_for
 
-pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 NAMESPACE = "acme"
 NODES = 6
