@@ -27,6 +27,7 @@ from sublet.kube.addresses import RefuseAddress
 from sublet.kube.errors import KubeError, NotFound
 from sublet.kube.informer import Informer, Target
 from sublet.kube.session import ApiServer, Endpoint, Limits
+from sublet.kube.versions import is_newer
 from sublet.kube.wire import Meta, Node
 from sublet.logs import log_about
 
@@ -217,16 +218,16 @@ class LeasedCluster:
     def observe(self, node: Node) -> None:
         """Take over the answer of a write, so that the next pass sees it; late events never go back.
 
-        Nor does one bring a node back that the watch has seen go, or in that it doesn't show: nobody would say when it goes.
+        Nor does one bring a node back that the watch has seen go, or in that it doesn't ask for: nobody would say when it goes.
         """
         if not is_followed(node.metadata.labels, self._lease):
             self.strays_touched += 1
             return
         if NodeUID(node.metadata.uid) in self._left:
             return
-        old = self._wire.get(NodeName(node.metadata.name))
-        if old is None or _is_newer(node.metadata, old.metadata):
-            self._upsert(node)
+        self._upsert(node)
+        if self._informer is not None:
+            self._informer.note(node.metadata)
 
     def note_foreign(self, name: NodeName, *, foreign: bool) -> None:
         """Remember what a live look at a node's pods showed; nothing of one that isn't there."""
@@ -286,19 +287,20 @@ class LeasedCluster:
 
         An answer that was newer than the list comes again as an event.
         """
-        name = NodeName(node.metadata.name)
-        old = self._wire.get(name)
-        if old is not None and _is_newer(old.metadata, node.metadata):
-            del self._wire[name]
-        self._see(node)
+        self._left.pop(NodeUID(node.metadata.uid), None)
+        if self._wire.get(NodeName(node.metadata.name)) != node:
+            self._take(node)
 
     def _upsert(self, node: Node) -> None:
         old = self._wire.get(NodeName(node.metadata.name))
-        if old is not None and not _supersedes(node, old):
-            return
+        if old is None or _supersedes(node, old):
+            self._take(node)
+
+    def _take(self, node: Node) -> None:
+        self._kept.take(node)
+        old = self._wire.get(NodeName(node.metadata.name))
         if old is not None and old.metadata.uid != node.metadata.uid:
             self._note_left(NodeUID(old.metadata.uid))
-        self._kept.take(node)
         self._wire[NodeName(node.metadata.name)] = node
         self._gone.discard(NodeUID(node.metadata.uid))
         self._recount(node)
@@ -326,6 +328,9 @@ class LeasedCluster:
     def _delete(self, meta: Meta) -> None:
         name = NodeName(meta.name)
         self._note_left(NodeUID(meta.uid))
+        known = self._wire.get(name)
+        if known is not None and known.metadata.uid != meta.uid:
+            return  # an answer has shown a node that was made anew since
         self._wire.pop(name, None)
         self._kept.drop(name)
         self._settling.discard(name)
@@ -382,17 +387,9 @@ class LeasedCluster:
 
 
 def _supersedes(node: Node, old: Node) -> bool:
-    """Say whether a node is to be taken: it is newer, or a restored server gave its version again to other content."""
-    new, known = node.metadata, old.metadata
-    given_again = new.resource_version == known.resource_version and node != old
-    return given_again or _is_newer(new, known)
+    """Say whether a node is to be taken: it is newer, or a restored server gave its version again to other content.
 
-
-def _is_newer(new: Meta, old: Meta) -> bool:
-    """Compare resourceVersions, which Kubernetes ≥ 1.35 defines as comparable integers."""
-    if new.uid != old.uid:
-        return True
-    try:
-        return int(new.resource_version) > int(old.resource_version)
-    except ValueError:
-        return new.resource_version != old.resource_version
+    A node that was made anew is newer than its namesake, for versions are those of the whole collection.
+    """
+    version, known = node.metadata.resource_version, old.metadata.resource_version
+    return is_newer(version, known) or (version == known and node != old)

@@ -21,6 +21,7 @@ from sublet.api.kinds import CLAIMS, CLASSES, LEASES, TENANTS
 from sublet.api.origin import as_it_was, awaits_adoption, is_bare
 from sublet.api.reading import Unreadable, fault_of, read_claim
 from sublet.book.holdings import holds
+from sublet.kube.versions import is_newer
 from sublet.logs import log_about_object
 
 K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
@@ -59,7 +60,9 @@ class Shelf(Generic[K]):
         meta = body.get("metadata") or {}
         own_uid = str(meta.get("uid"))
         known = self._items.get(self._known_as.get(own_uid, own_uid))
-        if known is not None and not _is_newer(str(meta.get("resourceVersion")), known.metadata):
+        if known is not None and not is_newer(
+            str(meta.get("resourceVersion")), known.metadata.resource_version
+        ):
             return known  # most events are echoes of our own writes: not parsed again
         if self._is_late(own_uid, str(meta.get("resourceVersion"))):
             return None
@@ -127,7 +130,7 @@ class Shelf(Generic[K]):
             self._hold(item)
             return
         old = self._items.get(meta.uid)
-        if old is not None and not _is_newer(meta.resource_version, old.metadata):
+        if old is not None and not is_newer(meta.resource_version, old.metadata.resource_version):
             return
         before = self._by_key.get(meta.key)
         if before is not None and before != meta.uid:
@@ -144,7 +147,7 @@ class Shelf(Generic[K]):
     def _is_late(self, own_uid: str, version: str) -> bool:
         """Say whether a version of an object is older than the one that waits to be adopted."""
         held = self.restored.get(own_uid)
-        return held is not None and not _is_newer(version, held.metadata)
+        return held is not None and not is_newer(version, held.metadata.resource_version)
 
     def _hold(self, item: K) -> None:
         """Keep an object that waits to be adopted, and let go of what it was planned as, if a restore took it back."""
@@ -266,10 +269,3 @@ class HubState:
             self.credentials[name] = data
             self.credential_versions[name] = version
         self._changed()
-
-
-def _is_newer(version: str, old: ObjectMeta) -> bool:
-    try:
-        return int(version) > int(old.resource_version)
-    except ValueError:
-        return version != old.resource_version

@@ -21,13 +21,11 @@ from aiohttp.http_exceptions import LineTooLong
 from sublet.clock import Clock
 from sublet.kube.bodies import decode
 from sublet.kube.errors import (
-    ApiError,
     BadAnswer,
     Gone,
     KubeError,
     ServerError,
     TooManyRequests,
-    Unauthorized,
     Unreachable,
 )
 from sublet.kube.pace import Pace
@@ -296,6 +294,10 @@ class Informer(Generic[T]):
         self._version = version
         self._newest = max(self._newest, version_number(version))
 
+    def note(self, meta: Meta) -> None:
+        """Take note of an object that an answer showed: a list without it says that it is gone."""
+        self._known.setdefault(meta.key, meta)
+
     def _take(self, item: T, show: Callable[[T], None]) -> None:
         key = item.metadata.key
         if key not in self._known and len(self._known) >= self._max_objects:
@@ -315,8 +317,9 @@ class Informer(Generic[T]):
             self.failing_since = self._clock.monotonic()
             name = type(error).__name__
             self._log.warning("watch failed", path=self._target.path, error=name)
-        if isinstance(error, ApiError) and not isinstance(error, Unauthorized):
-            self._version = ""  # the server's view changed under us; otherwise resume where we were
+        # it may be back from a backup: a watch from a version that it hasn't reached says nothing, and from one that it has passed
+        # leaves out what lies before
+        self._version = ""
         self.error = error
         self._changed()
 

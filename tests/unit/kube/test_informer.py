@@ -2,19 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from sublet.kube.errors import Unauthorized, Unreachable
-from sublet.kube.informer import MAX_BACKOFF_SECONDS, NEXT_PAGE_SECONDS, Informer, Target
-from sublet.kube.session import ApiServer
-from sublet.kube.wire import Meta, Node
+from sublet.kube.informer import MAX_BACKOFF_SECONDS, NEXT_PAGE_SECONDS
+from sublet.kube.wire import Node
 from tests.harness.fake_api import (
     FakeApi,
-    SteppedClock,
     answering,
     dripping,
     eventually,
@@ -22,66 +18,13 @@ from tests.harness.fake_api import (
     saying,
     silence,
 )
-
-
-class Following:
-    """An informer at work and what it told."""
-
-    def __init__(self, fake: FakeApi, api: ApiServer, **options: Any) -> None:
-        self.fake = fake
-        self.clock = SteppedClock()
-        self.seen: dict[str, Node] = {}
-        self.deleted: list[str] = []
-        self.changes = 0
-        self.informer = Informer(
-            api,
-            Target(fake.path),
-            Node,
-            upsert=options.pop("upsert", self.upsert),
-            delete=self.delete,
-            changed=self.change,
-            clock=self.clock,
-            lists=options.pop("lists", asyncio.Semaphore(8)),
-            sleep=self.clock.sleep,
-            **options,
-        )
-
-    def upsert(self, node: Node) -> None:
-        self.seen[node.metadata.name] = node
-
-    def delete(self, meta: Meta) -> None:
-        self.seen.pop(meta.name, None)
-        self.deleted.append(meta.name)
-
-    def change(self) -> None:
-        self.changes += 1
-
-    async def watching(self, times: int = 1) -> None:
-        await eventually("a watch is open", lambda: self.fake.open_watches)
-        await eventually("so many watches", lambda: len(self.fake.watches) >= times)
+from tests.harness.following import following, node
 
 
 @pytest.fixture
 async def fake() -> AsyncIterator[FakeApi]:
     async with fake_api() as running:
         yield running
-
-
-@asynccontextmanager
-async def following(fake: FakeApi, **options: Any) -> AsyncIterator[Following]:
-    async with ApiServer(fake.endpoint) as api:
-        found = Following(fake, api, **options)
-        task = asyncio.create_task(found.informer.run())
-        try:
-            yield found
-            assert not task.done(), "the informer ended by itself"
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-
-def node(name: str) -> dict[str, Any]:
-    return {"metadata": {"name": name, "uid": f"uid-{name}"}}
 
 
 async def test_a_list_of_several_pages_is_read_to_its_end(fake):
@@ -142,20 +85,6 @@ async def test_a_watch_that_ends_is_resumed_from_the_last_bookmark(fake):
     assert (fake.lists, fake.watches[1]["resourceVersion"]) == (1, "77")
 
 
-async def test_a_bookmark_that_goes_back_tells_of_a_restored_backup(fake):
-    fake.put(node("kept"))
-    async with following(fake) as found:
-        await found.watching()
-        fake.put(node("never was"))
-        await eventually("both", lambda: len(found.seen) == 2)
-        fake.remove("never was", quietly=True)
-        fake.version = 2
-        fake.bookmark()
-        await eventually("listed anew", lambda: list(found.seen) == ["kept"])
-
-    assert fake.lists == 2
-
-
 @pytest.mark.parametrize("how", ["status", "event"])
 async def test_a_version_that_is_too_old_means_a_new_list_and_what_is_missing_is_gone(fake, how):
     fake.put(node("a"))
@@ -188,29 +117,6 @@ async def test_what_a_watch_lost_is_found_by_the_list_of_the_next_hour(fake):
         await eventually("a is gone", lambda: found.deleted == ["a"])
 
     assert fake.lists == 2
-
-
-async def test_a_stream_that_is_cut_is_resumed_without_a_list(fake):
-    fake.put(node("a"))
-    async with following(fake) as found:
-        await found.watching()
-
-        async def cut(request):
-            request.transport.abort()
-            raise ConnectionResetError
-
-        fake.next_watch.append(cut)
-        fake.close_watches()
-        await found.watching(3)
-
-    assert (fake.lists, found.deleted) == (1, [])
-
-
-async def test_a_silent_watch_is_cut_and_opened_again(fake):
-    async with following(fake, silence_seconds=0.05) as found:
-        await found.watching(2)
-
-    assert fake.lists == 1
 
 
 async def test_an_error_that_drips_in_is_a_failure_and_holds_up_nothing(fake):
@@ -326,21 +232,6 @@ async def test_more_objects_than_anybody_has_are_a_lie(fake):
 
         assert isinstance(found.informer.error, Unreachable)
         assert not found.informer.synced
-
-
-async def test_a_restored_backup_is_believed_although_its_versions_went_back(fake):
-    fake.version = 1_000
-    fake.put(node("a"))
-    async with following(fake) as found:
-        await found.watching()
-        fake.version = 10
-        fake.items["a"] = {"metadata": {**node("a")["metadata"], "resourceVersion": "9"}}
-        fake.send("ERROR", {"code": 410})
-        await eventually("listed again", lambda: fake.lists == 2)
-        await found.watching(2)
-
-    assert found.deleted == ["a"]
-    assert found.seen["a"].metadata.resource_version == "9"
 
 
 async def test_a_server_that_isnt_confirmed_is_never_read(fake):
