@@ -66,11 +66,13 @@ class Operators:
             await asyncio.to_thread(oldest.terminate, 40.0)
         self._leaving.remove(oldest)
 
-    def only_first(self) -> None:
-        """Kill all but the first."""
-        for operator in self._wanted[1:]:
+    def only_first(self) -> bool:
+        """Kill all but the first; return whether there was another."""
+        others = self._wanted[1:]
+        for operator in others:
             operator.kill()
         del self._wanted[1:]
+        return bool(others)
 
     async def under_clock(self, hours: float | None) -> None:
         """Put another operator in the place of the first: under a clock that is so far ahead, None: under the machine's."""

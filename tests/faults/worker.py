@@ -21,6 +21,7 @@ from tests.faults.workloads import ALL
 from tests.faults.world import World
 from tests.harness.stack import start_stack
 from tests.harness.zygote import warm_up
+from tests.planes.plane import die_with_parent
 
 LEARNING_RUNS: Final = 3
 _LAST_SECONDS: Final = 0.5
@@ -119,6 +120,7 @@ def _report(plan: Plan, result: Result, *, line: str) -> Report:
 
 def work_off(number: int, part: str, todo: "Queue[str]", done: "Queue[Report]") -> None:
     """Do all plans, or the part of them, of each workload that is to do; runs in a process of its own."""
+    die_with_parent()
     first, step = map(int, part.split("/"))
     warm_up()
 
