@@ -40,7 +40,7 @@ planes: setup ## Build the control plane's programs, if they aren't in the cache
 demo: planes ## Bring up a hub and two leased clusters and show Sublet at work. KEEP=1 leaves it running.
 	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
 
-test: planes ## Run the tests, on real control planes. SLOW=1 runs those too that take long.
+test: planes ## Run the tests, on real control planes. SLOW=1 runs those too that take long; SETS=… some alone.
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(if $(SLOW),,-m "not slow") $(SETS)
 
 e2e: planes ## Play the end-to-end story: CLUSTERS=planes (as it is), or CLUSTERS=kind: real kubelets, chart and image. KEEP=1 leaves kind's clusters.
