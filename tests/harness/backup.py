@@ -1,0 +1,57 @@
+"""A plane that is restored from a backup, as an administrator does it: everything stopped, etcd's files replaced, started again."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.harness.stack import Stack
+from tests.harness.waiting import wait_for
+from tests.planes.plane import RESPAWN
+
+
+def back_up(stack: Stack, plane: str) -> Path:
+    """Copy what a plane's etcd holds and return where it is; the plane is down meanwhile."""
+    copy = stack.running.folder / f"{plane}.backup"
+    with _stopped(stack, plane) as data:
+        shutil.copytree(data, copy)
+    return copy
+
+
+def restore(stack: Stack, plane: str, copy: Path) -> None:
+    """Put a backup in the place of what a plane's etcd holds: its versions go back too."""
+    with _stopped(stack, plane) as data:
+        shutil.rmtree(data)
+        shutil.copytree(copy, data)
+
+
+@contextmanager
+def _stopped(stack: Stack, plane: str) -> Iterator[Path]:
+    """End all programs of a plane, give the folder of its etcd, and wait until their successors answer."""
+    folder = stack.running.folder / plane
+    (folder / RESPAWN).touch()
+    os.kill(stack.running.pid, signal.SIGSTOP)  # else it starts them again at once
+    try:
+        for pid in _programs(folder):
+            os.kill(pid, signal.SIGKILL)
+        yield folder / "etcd"
+    finally:
+        os.kill(stack.running.pid, signal.SIGCONT)
+    wait_for(f"{plane} answers", lambda: _answers(stack, plane), seconds=120)
+
+
+def _programs(folder: Path) -> list[int]:
+    """Return the process ids of a plane's programs: they run in its folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and (entry / "cwd").readlink() == folder:
+                found.append(int(entry.name))
+    assert found, f"nothing runs in {folder}"
+    return found
+
+
+def _answers(stack: Stack, plane: str) -> bool:
+    return stack.kubectl(plane, "get", "--raw", "/readyz", check=False).startswith("ok")
