@@ -184,8 +184,9 @@ class LeasedCluster:
 
     def inventory(self) -> LeaseInventory:
         """Return the lease's nodes as the book sees them; the same object while nothing changes."""
-        if self._inventory is None:
-            facts = self.facts
+        facts = self.facts
+        # a failure becomes trouble by time alone: nobody tells of that
+        if self._inventory is None or self._inventory.synced != facts.synced:
             self._inventory = LeaseInventory(
                 lease_uid=self.lease_uid,
                 reach=facts.reach,

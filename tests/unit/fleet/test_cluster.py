@@ -315,3 +315,15 @@ async def test_a_node_that_an_answer_showed_goes_when_a_list_lacks_it(fake):
         fake.send("ERROR", {"code": 410, "reason": "Expired"})
 
         await eventually("gone", lambda: cluster.node(NodeName("n9")) is None)
+
+
+async def test_a_watch_that_has_failed_for_too_long_counts_for_the_book_at_once(fake, monkeypatch):
+    monkeypatch.setattr("sublet.kube.informer.FAILING_SECONDS", 0.2)
+    async with engaged(fake) as cluster:
+        await eventually("synced", lambda: cluster.inventory().synced)
+        fake.next_list.extend([answering(500)] * 50)
+        fake.next_watch.extend([answering(500)] * 50)
+        fake.close_watches()
+        await eventually("in trouble", lambda: cluster.inventory() and not cluster.facts.synced)
+
+        assert not cluster.inventory().synced
