@@ -227,8 +227,7 @@ class LeasedCluster:
         if NodeUID(node.metadata.uid) in self._left:
             return
         self._upsert(node)
-        if self._informer is not None:
-            self._informer.note(node.metadata)
+        self._note(self._wire[NodeName(node.metadata.name)])
 
     def note_foreign(self, name: NodeName, *, foreign: bool) -> None:
         """Remember what a live look at a node's pods showed; nothing of one that isn't there."""
@@ -331,13 +330,19 @@ class LeasedCluster:
         self._note_left(NodeUID(meta.uid))
         known = self._wire.get(name)
         if known is not None and known.metadata.uid != meta.uid:
-            return  # an answer has shown a node that was made anew since
+            self._note(known)  # an answer has shown a node that was made anew since
+            return
         self._wire.pop(name, None)
         self._kept.drop(name)
         self._settling.discard(name)
         self._foreign.note(name, foreign=False)
         if self._states.pop(name, None) is not None:
             self._nodes_changed()
+
+    def _note(self, node: Node) -> None:
+        """Have a list say when a node is gone that an answer showed."""
+        if self._informer is not None:
+            self._informer.note(node.metadata)
 
     def _note_left(self, uid: NodeUID) -> None:
         """Remember a node that is gone until no answer of it can be late any more; a liar shows new ones without end."""
@@ -388,9 +393,6 @@ class LeasedCluster:
 
 
 def _supersedes(node: Node, old: Node) -> bool:
-    """Say whether a node is to be taken: it is newer, or a restored server gave its version again to other content.
-
-    A node that was made anew is newer than its namesake, for versions are those of the whole collection.
-    """
+    """Say whether a node is to be taken: newer, as one made anew is too, or a restored server's at a version given again."""
     version, known = node.metadata.resource_version, old.metadata.resource_version
     return is_newer(version, known) or (version == known and node != old)

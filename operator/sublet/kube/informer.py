@@ -296,7 +296,7 @@ class Informer(Generic[T]):
 
     def note(self, meta: Meta) -> None:
         """Take note of an object that an answer showed: a list without it says that it is gone."""
-        self._known.setdefault(meta.key, meta)
+        self._known[meta.key] = meta
 
     def _take(self, item: T, show: Callable[[T], None]) -> None:
         key = item.metadata.key

@@ -307,14 +307,16 @@ async def test_an_answer_that_comes_after_a_list_brings_no_namesake_back(fake):
         assert cluster.nodes()[0].metadata.uid == uid_of("anew")
 
 
-async def test_a_node_that_an_answer_showed_goes_when_a_list_lacks_it(fake):
+@pytest.mark.parametrize("name", ["n9", "n0"])
+async def test_a_node_that_an_answer_showed_goes_when_a_list_lacks_it(fake, name: str):
     async with engaged(fake) as cluster:
         await eventually("watched", lambda: fake.open_watches)
-        cluster.observe(as_node("n9", fake.version + 1))
+        cluster.observe(as_node(name, fake.version + 1, made="anew"))
+        fake.items.pop(name, None)
         fake.version += 2
         fake.send("ERROR", {"code": 410, "reason": "Expired"})
 
-        await eventually("gone", lambda: cluster.node(NodeName("n9")) is None)
+        await eventually("gone", lambda: cluster.node(NodeName(name)) is None)
 
 
 async def test_a_watch_that_has_failed_for_too_long_counts_for_the_book_at_once(fake, monkeypatch):
