@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.harness.server import answers
 from tests.harness.stack import Stack
 from tests.harness.waiting import wait_for
 from tests.planes.plane import RESPAWN
@@ -39,7 +40,7 @@ def _stopped(stack: Stack, plane: str) -> Iterator[Path]:
         yield folder / "etcd"
     finally:
         os.kill(stack.running.pid, signal.SIGCONT)
-    wait_for(f"{plane} answers", lambda: _answers(stack, plane), seconds=120)
+    wait_for(f"{plane} answers", lambda: answers(stack, plane), seconds=120)
 
 
 def _programs(folder: Path) -> list[int]:
@@ -51,7 +52,3 @@ def _programs(folder: Path) -> list[int]:
                 found.append(int(entry.name))
     assert found, f"nothing runs in {folder}"
     return found
-
-
-def _answers(stack: Stack, plane: str) -> bool:
-    return stack.kubectl(plane, "get", "--raw", "/readyz", check=False).startswith("ok")

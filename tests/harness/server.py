@@ -17,10 +17,10 @@ def restart_api_server(stack: Stack, plane: str) -> None:
     old = api_server_pid(stack, plane)
     os.kill(old, signal.SIGKILL)
     wait_for("another server", lambda: _is_another(stack, plane, old))
-    wait_for("it answers", lambda: _answers(stack, plane))
+    wait_for("it answers", lambda: answers(stack, plane))
 
 
-def _answers(stack: Stack, plane: str) -> bool:
+def answers(stack: Stack, plane: str) -> bool:
     """Say whether it is ready and serves our kinds again, which come a moment later."""
     ready = stack.kubectl(plane, "get", "--raw", "/readyz", check=False).startswith("ok")
     if plane != "hub":

@@ -182,7 +182,6 @@ class Informer(Generic[T]):
             return error
         except Exception as error:  # noqa: BLE001  a callback that chokes on one object must not end the following
             self._log.exception("an object could not be taken", path=self._target.path)
-            self._version = ""
             surprise = BadAnswer(f"{self._target.path}: {type(error).__name__}")
             self._failed(surprise)
             return surprise

@@ -1,7 +1,6 @@
 """The informer against a server that behaves, and against one that doesn't."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from structlog.testing import capture_logs
@@ -10,21 +9,13 @@ from sublet.kube.errors import Unauthorized, Unreachable
 from sublet.kube.informer import MAX_BACKOFF_SECONDS, NEXT_PAGE_SECONDS
 from sublet.kube.wire import Node
 from tests.harness.fake_api import (
-    FakeApi,
     answering,
     dripping,
     eventually,
-    fake_api,
     saying,
     silence,
 )
 from tests.harness.following import following, node
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeApi]:
-    async with fake_api() as running:
-        yield running
 
 
 async def test_a_list_of_several_pages_is_read_to_its_end(fake):

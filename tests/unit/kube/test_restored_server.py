@@ -1,25 +1,15 @@
 """The informer and a server that comes back as it was in a backup: its versions go back, and what it says of that is little."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import msgspec
-import pytest
 from aiohttp import web
 
 from sublet.kube.wire import Meta
 from tests.harness.fake_api import (
-    FakeApi,
     eventually,
-    fake_api,
 )
 from tests.harness.following import following, node
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeApi]:
-    async with fake_api() as running:
-        yield running
 
 
 async def mute(request: web.Request) -> web.StreamResponse:
