@@ -7,7 +7,7 @@ to which server, by which identity, what and with what body. The operator itself
 import hashlib
 import json
 import os
-import sys
+import runpy
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from sublet.kube.session import ApiServer
-from sublet.process import main
 
 
 @dataclass(frozen=True)
@@ -81,4 +80,4 @@ def wrap() -> None:
 
 if __name__ == "__main__":
     wrap()
-    sys.exit(main())
+    runpy.run_module("sublet", run_name="__main__")  # as it is always started

@@ -21,6 +21,8 @@ class Rule:
     message: str
     field_path: str | None = None
     reason: str | None = None
+    message_expression: str | None = None
+    """CEL that says it more exactly, evaluated at a refusal only."""
 
 
 class ApiModel(BaseModel):

@@ -40,8 +40,10 @@ _TOLD: Final = frozenset(
 """Of a claim's status; conditions and allocation are looked at more closely."""
 _OF_THE_BILL: Final = frozenset({"bound_time", "price_hash", "tags", "requested_by", "tenant"})
 """Of an allocation."""
-_STATES: Final = ("Reserved", "Releasing", "Ended")
-"""Conditions by which a claim holds, leaves, or is over."""
+_HOLDS: Final = "Reserved"
+"""The condition by which a claim holds GPUs; since when doesn't matter: a reservation is assumed before it is written."""
+_OVER: Final = ("Releasing", "Ended")
+"""Conditions by which a claim leaves, or is over, and since when."""
 _SAYINGS: Final = ("Degraded",)
 """Conditions by whose words, too, something is decided."""
 _MOVING: Final = frozenset({"now_ms", "claims", "inventories", "busy"})
@@ -170,12 +172,13 @@ def _terms(decision: Reserve, found: Allocation) -> bool:
     )
 
 
-def _states(status: ClaimStatus) -> list[Millis | None]:
-    """Return since when each state is true."""
-    found = (find_condition(status.conditions, type_) for type_ in _STATES)
-    return [
+def _states(status: ClaimStatus) -> tuple[bool, list[Millis | None]]:
+    """Return whether the claim holds GPUs, and since when each other state is true."""
+    found = (find_condition(status.conditions, type_) for type_ in _OVER)
+    since = [
         c.last_transition_time if c is not None and c.status is Status.TRUE else None for c in found
     ]
+    return is_true(status.conditions, _HOLDS), since
 
 
 def _equal(before: ApiModel, after: ApiModel, ignored: Collection[str]) -> bool:

@@ -100,6 +100,8 @@ class _Rewriter:
 def rule_schema(rule: Rule) -> Schema:
     """Return one entry of x-kubernetes-validations."""
     out: Schema = {"rule": rule.rule, "message": rule.message}
+    if rule.message_expression is not None:
+        out["messageExpression"] = rule.message_expression
     if rule.field_path is not None:
         out["fieldPath"] = rule.field_path
     if rule.reason is not None:

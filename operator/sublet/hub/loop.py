@@ -47,7 +47,7 @@ _STANDBY_MS = 1_000
 _READING_MS = 100
 _SURGE_CLAIMS = 100
 """While so many are being bound, another plan can wait: it would only take the loop's time from them."""
-_REST_SHARE = 10
+_REST_SHARE = 20
 _LONGEST_REST_SECONDS = 3.0
 
 

@@ -18,6 +18,8 @@ class Case:
     body: Body
     first: Body | None = None
     states: Mapping[str, str] = field(default_factory=dict)
+    said: str = ""
+    """The words of its refusal, if the rule's message isn't what is said."""
 
 
 @dataclass(frozen=True)

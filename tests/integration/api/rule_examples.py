@@ -7,6 +7,18 @@ from tests.integration.api.asking import Body, change
 from tests.integration.api.rule_case import UID, Case, Examples, Key
 
 LATER = "2027-01-01T00:00:00Z"
+FIXED: tuple[
+    tuple[str, Any, Any], ...
+] = (  # what can't change while a claim is reserved, a value, another
+    ("className", "h100", "h200"),
+    ("gpus", 8, 16),
+    ("gpusPerNode", 4, 8),
+    ("minGpus", 4, 8),
+    ("topology", {"scope": "Node"}, {"scope": "Any"}),
+    ("placement", {"regions": ["r1"]}, {"regions": ["r1", "r9"]}),
+    ("priorityClassName", "low", "high"),
+    ("schedule.startTime", "2026-12-31T00:00:00Z", "2026-12-31T01:00:00Z"),
+)
 
 
 def _changes(first: Body, accepted: list[Body], refused: list[Body], **states: str) -> Examples:
@@ -16,19 +28,26 @@ def _changes(first: Body, accepted: list[Body], refused: list[Body], **states: s
     )
 
 
-def _fixed_while_reserved(name: str, value: Any, other: Any) -> tuple[Key, Examples]:
-    old, new = change(claim(), name, value), change(claim(), name, other)
+def _fixed_while_reserved() -> tuple[Key, Examples]:
     reserved = {"Reserved": "True"}
-    refused = [Case(new, old, reserved)]
-    if name not in claim()["spec"]:
-        refused += [Case(old, claim(), reserved), Case(claim(), old, reserved)]
-    accepted = (
-        Case(change(old, "suspended", True), old, reserved),
-        Case(new, old, {"Reserved": "False"}),
-        Case(new, old),
-    )
-    message = f"{name} is fixed while the claim is reserved; make a new claim"
-    return ("GpuClaim", "", message), Examples(accepted, tuple(refused))
+    cannot = "can't change while the claim is reserved; make a new claim"
+    accepted, refused = [], []
+    for name, value, other in FIXED:
+        old, new = change(claim(), name, value), change(claim(), name, other)
+        accepted += [
+            Case(change(old, "suspended", True), old, reserved),
+            Case(new, old, {"Reserved": "False"}),
+            Case(new, old),
+        ]
+        changes = [(old, new)]
+        if name not in claim()["spec"]:
+            changes += [(claim(), old), (old, claim())]
+        refused += [Case(to, was, reserved, f"{name} {cannot}") for was, to in changes]
+    two = change(change(claim(), "gpus", 16), "className", "h200")
+    refused.append(Case(two, claim(), reserved, f"className gpus {cannot}"))
+    names = [name for name, _, _ in FIXED]
+    message = f"{', '.join(names[:-1])} and {names[-1]} {cannot}"
+    return ("GpuClaim", "", message), Examples(tuple(accepted), tuple(refused))
 
 
 def _placed(gpus: int, scope: str | None = None, *, required: bool = True, **spec: Any) -> Case:
@@ -132,19 +151,7 @@ _LOST = lease(lost={"leaseUID": UID, "time": LONG_AGO, "by": "admin"})
 _LABELLED = {**claim(), "metadata": {**claim()["metadata"], "labels": {"team": "a"}}}
 
 EXAMPLES: dict[Key, Examples] = {
-    **dict(
-        _fixed_while_reserved(name, value, other)
-        for name, value, other in (
-            ("className", "h100", "h200"),
-            ("gpus", 8, 16),
-            ("gpusPerNode", 4, 8),
-            ("minGpus", 4, 8),
-            ("topology", {"scope": "Node"}, {"scope": "Any"}),
-            ("placement", {"regions": ["r1"]}, {"regions": ["r1", "r9"]}),
-            ("priorityClassName", "low", "high"),
-            ("schedule.startTime", "2026-12-31T00:00:00Z", "2026-12-31T01:00:00Z"),
-        )
-    ),
+    **dict([_fixed_while_reserved()]),
     (
         "GpuClaim",
         ".spec.schedule.startTime",

@@ -57,6 +57,24 @@ def test_a_claim_whose_work_ends_and_that_nothing_was_put_off_for_is_no_reason_t
     assert not book.is_full
 
 
+def test_a_reservation_that_is_written_later_than_it_was_decided_is_no_reason_to_plan_anew():
+    seen = view([as_claim(claim("train"))], [leased("west", count=4)])
+    book = Book()
+    assumed = after(seen, book.plan(seen))
+    book.plan(assumed)
+    (train,) = assumed.claims
+    conditions = tuple(
+        c.model_copy(update={"last_transition_time": c.last_transition_time + 400})
+        for c in train.status.conditions
+    )
+    status = train.status.model_copy(update={"conditions": conditions})
+
+    made = book.plan(replace(assumed, claims=(train.model_copy(update={"status": status}),)))
+
+    assert made.decisions == ()
+    assert not book.is_full
+
+
 def test_a_notice_that_nobody_needs_is_taken_back_when_the_work_on_its_claim_ends():
     west = as_lease(lease("west", committed=8))
     found = inventory(west, nodes(west, 1))
