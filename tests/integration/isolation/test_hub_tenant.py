@@ -181,11 +181,11 @@ async def test_a_tenant_reads_nothing_of_others_nor_what_is_paid_for_it(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"gpus": 64}, "gpus is fixed once"),
-        ({"className": "h200"}, "className is fixed"),
-        ({"placement": {"leases": {"allow": ["east"]}}}, "placement is fixed"),
-        ({"priorityClassName": "high"}, "priorityClassName is fixed"),
-        ({"gpusPerNode": 8}, "gpusPerNode is fixed"),
+        ({"gpus": 64}, ": gpus can't change"),
+        ({"className": "h200"}, ": className can't change"),
+        ({"placement": {"leases": {"allow": ["east"]}}}, ": placement can't change"),
+        ({"priorityClassName": "high"}, ": priorityClassName can't change"),
+        ({"gpusPerNode": 8}, ": gpusPerNode can't change"),
     ],
 )
 async def test_what_was_reserved_isnt_changed_afterwards(tenancy: Tenancy, change, words):
@@ -196,7 +196,7 @@ async def test_what_was_reserved_isnt_changed_afterwards(tenancy: Tenancy, chang
 
     for each in (said, with_status):
         assert each.startswith("422"), each
-        assert words.replace(" once", "") in each
+        assert words in each
 
 
 async def test_a_claim_made_again_under_its_name_is_another(tenancy: Tenancy):
