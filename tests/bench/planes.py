@@ -54,7 +54,6 @@ async def _measure(stack: Stack) -> list[Row]:
             [lambda i=i: west.create(NODES_PATH, gpu_node(f"n{i:04d}")) for i in range(NODES)]
         )
         await asyncio.to_thread(wait_for, "every node Ready", lambda: _ready(stack), seconds=300)
-        raw_nodes, raw_status = await _raw_node_patches(west), await _raw_status_patches(hub)
         tenant_body = tenant("bench", namespaces=(NAMESPACE,))
         await asyncio.to_thread(
             stack.apply, "hub", lease("west", committed=NODES * 8), gpu_class(), tenant_body
@@ -64,6 +63,7 @@ async def _measure(stack: Stack) -> list[Row]:
             wait_for, "every node adopted", lambda: _free(stack) == NODES * 8, seconds=300
         )
         operator.kill()
+        raw_nodes, raw_status = await _raw_node_patches(west), await _raw_status_patches(hub)
         await many(
             [lambda i=i: hub.create(CLAIMS_PATH, claim(_name(i), NAMESPACE)) for i in range(CLAIMS)]
         )
