@@ -2,10 +2,12 @@
 
 Each write is a compare-and-set by resourceVersion. A write that is outrun is simply made again by the next pass, which
 sees the newer object. After one that the hub didn't take nothing changes, so that it says itself when it is due again.
+What another operator wrote over our last word stands for a while (see contest).
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Any, Final, TypeVar
 
 from sublet.api.common import Condition, Status
@@ -23,6 +25,7 @@ from sublet.clock import Clock
 from sublet.fleet.conditions import lease_status
 from sublet.fleet.registry import Fleet
 from sublet.hub.aftermath import left_beside, left_there
+from sublet.hub.contest import Contest
 from sublet.hub.in_use import in_use, lease_in_use
 from sublet.hub.state import HubState
 from sublet.hub.tally import Tally
@@ -62,7 +65,8 @@ class StatusWriter:
         self._tally = Tally(state.claims)
         self._slots = asyncio.Semaphore(_WRITES_AT_ONCE)
         self.due_ms: Millis | None = None
-        """When to write again at the latest; None if nothing failed."""
+        """When to write again at the latest; None if nothing failed and nothing waits."""
+        self._contest = Contest(clock)
 
     async def write_all(self) -> None:
         """Write the statuses and finalizers of leases, classes and tenants that changed."""
@@ -73,6 +77,8 @@ class StatusWriter:
         writes += [self._class(each, now) for each in self._state.classes.all()]
         writes += [self._tenant(each, now) for each in self._state.tenants.all()]
         await asyncio.gather(*writes)
+        shelves = (self._state.leases, self._state.classes, self._state.tenants)
+        self._contest.keep({item.metadata.uid for shelf in shelves for item in shelf.all()})
 
     async def _lease(
         self, lease: GpuLease, inventories: Mapping[LeaseUID, LeaseInventory], now: Millis
@@ -165,7 +171,7 @@ class StatusWriter:
         finalizers = [f for f in meta.finalizers if f != IN_USE_FINALIZER]
         finalizers += [IN_USE_FINALIZER] if in_use else []
         patches: list[tuple[str, str, Any]] = []
-        if status != item.status:
+        if status != item.status and not self._must_stand(item):
             patches.append(("status", "/status", status.model_dump(**_DUMP)))
         if sorted(finalizers) != sorted(meta.finalizers) and not (
             in_use and meta.deletion_timestamp
@@ -195,10 +201,23 @@ class StatusWriter:
                     return
             version = answer["metadata"]["resourceVersion"]
             self._state.shelf(kind.plural).take(answer)
+            if subresource:
+                written = type(status).model_validate(answer.get("status") or value)
+                self._contest.wrote(meta.uid, item.status, written)
+
+    def _must_stand(self, item: GpuClass | GpuLease | GpuTenant) -> bool:
+        seconds = self._contest.wait_seconds(item.metadata.uid, item.status)
+        if seconds > 0:
+            self._look_again(seconds)
+        return seconds > 0
 
     def _put_off(self, kind: str, key: str, error: KubeError) -> None:
         log_about_object(kind, key).warning("status not written", error=str(error))
-        self.due_ms = Millis(self._clock.now_ms() + _RETRY_SECONDS * MS_PER_SECOND)
+        self._look_again(_RETRY_SECONDS)
+
+    def _look_again(self, seconds: float) -> None:
+        due_ms = Millis(self._clock.now_ms() + ceil(seconds * MS_PER_SECOND))
+        self.due_ms = due_ms if self.due_ms is None else min(self.due_ms, due_ms)
 
 
 def _condition(

@@ -1,0 +1,56 @@
+"""Whether somebody else writes the statuses that we write, and how long to wait before theirs is overwritten.
+
+Nobody but a leader should write them. Two operators at once (a leader that wakes up, an election that is switched off) undo
+what the other says of a lease for as long as their views differ, and each write wakes the other: without a pause that is
+hundreds of writes. Each waits longer from time to time, so that the one whose view is right stays heard. Owned by the
+status writer.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from sublet.api.schema import ApiModel
+from sublet.clock import Clock
+
+_FIRST_WAIT_SECONDS: Final = 1.0
+_LONGEST_WAIT_SECONDS: Final = 30.0
+_CALM_SECONDS: Final = 300.0
+"""After so long without a write a contest is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What we wrote last, and how often in a row what others had written in between was overwritten."""
+
+    status: ApiModel
+    at_seconds: float
+    overwrites: int
+
+
+class Contest:
+    """Knows our last word on each object."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._words: dict[str, _Word] = {}  # object's UID -> our last word
+
+    def wait_seconds(self, uid: str, found: ApiModel) -> float:
+        """Return how long what is found must still stand: no time, unless another wrote it over our last word."""
+        word = self._words.get(uid)
+        if word is None or word.status == found:
+            return 0.0
+        wait = min(_FIRST_WAIT_SECONDS * 2.0**word.overwrites, _LONGEST_WAIT_SECONDS)
+        return max(0.0, word.at_seconds + wait - self._clock.monotonic())
+
+    def wrote(self, uid: str, found: ApiModel, status: ApiModel) -> None:
+        """Take note that a status was written where another was found."""
+        now, word = self._clock.monotonic(), self._words.get(uid)
+        overwrites = 0
+        if word is not None and word.status != found and now - word.at_seconds < _CALM_SECONDS:
+            overwrites = word.overwrites + 1
+        self._words[uid] = _Word(status, now, overwrites)
+
+    def keep(self, uids: Collection[str]) -> None:
+        """Forget all objects but these."""
+        self._words = {uid: word for uid, word in self._words.items() if uid in uids}
