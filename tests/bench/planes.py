@@ -200,9 +200,13 @@ async def _raw_node_patches(west: ApiServer) -> float:
 
 
 async def _raw_status_patches(hub: ApiServer) -> float:
-    operations = [{"op": "add", "path": "/status/observedGeneration", "value": 1}]
+    body = {"op": "add", "path": "/status/observedGeneration"}
     return await _raw_patches(
-        hub, CLAIMS_PATH, lambda name: claim(name, NAMESPACE), "/status", lambda _: operations
+        hub,
+        CLAIMS_PATH,
+        lambda name: claim(name, NAMESPACE),
+        "/status",
+        lambda i: [{**body, "value": i + 1}],  # what changes nothing isn't written
     )
 
 

@@ -2,30 +2,36 @@
 
 Nobody but a leader should write them. Two operators at once (a leader that wakes up, an election that is switched off) undo
 what the other says of a lease for as long as their views differ, and each write wakes the other: without a pause that is
-hundreds of writes. Each waits longer from time to time, so that the one whose view is right stays heard. Owned by the
+hundreds of writes. So between two words of ours that another's stood between, more time passes each time. Owned by the
 status writer.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sublet.api.schema import ApiModel
 from sublet.clock import Clock
 
 _FIRST_WAIT_SECONDS: Final = 1.0
-_LONGEST_WAIT_SECONDS: Final = 30.0
-_CALM_SECONDS: Final = 300.0
-"""After so long without a write a contest is over."""
+_LONGEST_WAIT_SECONDS: Final = 10.0
+_CALM_SECONDS: Final = 60.0
+"""After so long without an overwrite a contest is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Word:
     """What we wrote last, and how often in a row what others had written in between was overwritten."""
 
-    status: ApiModel
+    status: ApiModel | None
+    """None: we don't know whether it was written."""
     at_seconds: float
     overwrites: int
+    overwrote_seconds: float
+    """When that happened last."""
+
+    def is_changed(self, found: ApiModel) -> bool:
+        return self.status is not None and self.status != found
 
 
 class Contest:
@@ -36,9 +42,9 @@ class Contest:
         self._words: dict[str, _Word] = {}  # object's UID -> our last word
 
     def wait_seconds(self, uid: str, found: ApiModel) -> float:
-        """Return how long what is found must still stand: no time, unless another wrote it over our last word."""
+        """Return how long what is found must still stand: no time, unless another wrote it over a word of ours that is fresh."""
         word = self._words.get(uid)
-        if word is None or word.status == found:
+        if word is None or not word.is_changed(found):
             return 0.0
         wait = min(_FIRST_WAIT_SECONDS * 2.0**word.overwrites, _LONGEST_WAIT_SECONDS)
         return max(0.0, word.at_seconds + wait - self._clock.monotonic())
@@ -46,10 +52,16 @@ class Contest:
     def wrote(self, uid: str, found: ApiModel, status: ApiModel) -> None:
         """Take note that a status was written where another was found."""
         now, word = self._clock.monotonic(), self._words.get(uid)
-        overwrites = 0
-        if word is not None and word.status != found and now - word.at_seconds < _CALM_SECONDS:
-            overwrites = word.overwrites + 1
-        self._words[uid] = _Word(status, now, overwrites)
+        if word is None or now - word.overwrote_seconds >= _CALM_SECONDS:
+            word = _Word(None if word is None else word.status, now, 0, now)
+        if word.is_changed(found):
+            word = replace(word, overwrites=word.overwrites + 1, overwrote_seconds=now)
+        self._words[uid] = replace(word, status=status, at_seconds=now)
+
+    def doubt(self, uid: str) -> None:
+        """Take note that a write got no answer: what is found next may be ours."""
+        if (word := self._words.get(uid)) is not None:
+            self._words[uid] = replace(word, status=None)
 
     def keep(self, uids: Collection[str]) -> None:
         """Forget all objects but these."""

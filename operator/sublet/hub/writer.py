@@ -2,7 +2,7 @@
 
 Each write is a compare-and-set by resourceVersion. A write that is outrun is simply made again by the next pass, which
 sees the newer object. After one that the hub didn't take nothing changes, so that it says itself when it is due again.
-What another operator wrote over our last word stands for a while (see contest).
+Against another operator that writes the same it doesn't write at once (see contest); finalizers don't wait for that.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from sublet.api.common import Condition, Status
 from sublet.api.gpuclass import GpuClass
-from sublet.api.gpulease import GpuLease
+from sublet.api.gpulease import GpuLease, LeaseStatus
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID
 from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
@@ -197,16 +197,17 @@ class StatusWriter:
                     self._state.doubted.set()
                     return
                 except KubeError as error:
+                    self._contest.doubt(meta.uid)
                     self._put_off(kind.name, meta.key, error)
                     return
             version = answer["metadata"]["resourceVersion"]
             self._state.shelf(kind.plural).take(answer)
             if subresource:
                 written = type(status).model_validate(answer.get("status") or value)
-                self._contest.wrote(meta.uid, item.status, written)
+                self._contest.wrote(meta.uid, _ours(item.status), _ours(written))
 
     def _must_stand(self, item: GpuClass | GpuLease | GpuTenant) -> bool:
-        seconds = self._contest.wait_seconds(item.metadata.uid, item.status)
+        seconds = self._contest.wait_seconds(item.metadata.uid, _ours(item.status))
         if seconds > 0:
             self._look_again(seconds)
         return seconds > 0
@@ -218,6 +219,13 @@ class StatusWriter:
     def _look_again(self, seconds: float) -> None:
         due_ms = Millis(self._clock.now_ms() + ceil(seconds * MS_PER_SECOND))
         self.due_ms = due_ms if self.due_ms is None else min(self.due_ms, due_ms)
+
+
+def _ours(status: ApiModel) -> ApiModel:
+    """Return what nobody else in this process writes: what claims left is listed one by one (see lease_lists)."""
+    return (
+        status.model_copy(update={"leftovers": ()}) if isinstance(status, LeaseStatus) else status
+    )
 
 
 def _condition(

@@ -19,6 +19,8 @@ FIXED: tuple[
     ("priorityClassName", "low", "high"),
     ("schedule.startTime", "2026-12-31T00:00:00Z", "2026-12-31T01:00:00Z"),
 )
+_NAMES = [name for name, _, _ in FIXED]
+CANNOT = "can't change while the claim is reserved; make a new claim"
 
 
 def _changes(first: Body, accepted: list[Body], refused: list[Body], **states: str) -> Examples:
@@ -28,9 +30,8 @@ def _changes(first: Body, accepted: list[Body], refused: list[Body], **states: s
     )
 
 
-def _fixed_while_reserved() -> tuple[Key, Examples]:
+def _fixed_while_reserved() -> Examples:
     reserved = {"Reserved": "True"}
-    cannot = "can't change while the claim is reserved; make a new claim"
     accepted, refused = [], []
     for name, value, other in FIXED:
         old, new = change(claim(), name, value), change(claim(), name, other)
@@ -42,12 +43,10 @@ def _fixed_while_reserved() -> tuple[Key, Examples]:
         changes = [(old, new)]
         if name not in claim()["spec"]:
             changes += [(claim(), old), (old, claim())]
-        refused += [Case(to, was, reserved, f"{name} {cannot}") for was, to in changes]
+        refused += [Case(to, was, reserved, f"{name} {CANNOT}") for was, to in changes]
     two = change(change(claim(), "gpus", 16), "className", "h200")
-    refused.append(Case(two, claim(), reserved, f"className gpus {cannot}"))
-    names = [name for name, _, _ in FIXED]
-    message = f"{', '.join(names[:-1])} and {names[-1]} {cannot}"
-    return ("GpuClaim", "", message), Examples(tuple(accepted), tuple(refused))
+    refused.append(Case(two, claim(), reserved, f"className gpus {CANNOT}"))
+    return Examples(tuple(accepted), tuple(refused))
 
 
 def _placed(gpus: int, scope: str | None = None, *, required: bool = True, **spec: Any) -> Case:
@@ -151,7 +150,11 @@ _LOST = lease(lost={"leaseUID": UID, "time": LONG_AGO, "by": "admin"})
 _LABELLED = {**claim(), "metadata": {**claim()["metadata"], "labels": {"team": "a"}}}
 
 EXAMPLES: dict[Key, Examples] = {
-    **dict([_fixed_while_reserved()]),
+    (
+        "GpuClaim",
+        "",
+        f"{', '.join(_NAMES[:-1])} and {_NAMES[-1]} {CANNOT}",
+    ): _fixed_while_reserved(),
     (
         "GpuClaim",
         ".spec.schedule.startTime",

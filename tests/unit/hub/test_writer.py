@@ -1,5 +1,6 @@
 """What the writer says of leases whose clusters haven't answered yet."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -7,14 +8,17 @@ from structlog.testing import capture_logs
 
 from sublet.api.common import Condition, Status
 from sublet.api.gpulease import GpuLease, LeaseStatus
+from sublet.api.gputenant import GpuTenant, TenantStatus
 from sublet.api.kinds import IN_USE_FINALIZER
 from sublet.api.last_word import Leftover
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.registry import FIRST_ANSWER_SECONDS, Fleet
+from sublet.hub.lease_lists import HubLeaseLists
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
-from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound, ServerError
-from tests.builders.api import NOW, as_lease, as_tenant, tenant, uid_of
+from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound, ServerError, Unreachable
+from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, tenant, uid_of
+from tests.builders.fleet import held, nodes
 from tests.harness.fake_api import SteppedClock
 
 
@@ -204,6 +208,77 @@ async def test_a_deleted_lease_goes_only_when_no_node_carries_its_mark_by_a_live
     await StatusWriter(hub, state, fleet, clock, marked=lambda _: marked).write_all()
 
     assert (lease.metadata.name in hub.written) is goes
+
+
+class Store:
+    """Keeps one lease, and notes which paths of it are written."""
+
+    def __init__(self, lease: GpuLease) -> None:
+        self.body = lease.model_dump(mode="json", by_alias=True, exclude_none=True)
+        self.written: list[str] = []
+
+    async def patch(self, _: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
+        for op in (op for op in operations if op["op"] == "add"):
+            *folders, name = op["path"].strip("/").split("/")
+            place = self.body
+            for folder in folders:
+                place = place[folder]
+            place[name] = op["value"]
+            self.written.append(op["path"])
+        meta = self.body["metadata"]
+        meta["resourceVersion"] = str(int(meta["resourceVersion"]) + 1)
+        return deepcopy(self.body)
+
+
+async def test_what_this_operator_lists_itself_is_no_other_operators_word(clock: SteppedClock):
+    store, state = Store(_told()), HubState(lambda: None)
+    state.leases.put(_told())
+    fleet = _fleet(clock, _told(), LeaseFacts(unreachable_since_ms=NOW))
+    fleet.inventories = dict  # type: ignore[method-assign]  # there are none
+    writer = StatusWriter(store, state, fleet, clock)
+    await writer.write_all()
+    left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
+    (lease,) = state.leases.all()
+    await HubLeaseLists(store, state).leave(lease, left)
+
+    (lease,) = state.leases.all()
+    state.claims.put(held(as_claim(claim("a")), lease, nodes(lease, 1)))
+    await writer.write_all()
+
+    assert [x for x in store.written if "finalizers" not in x] == [
+        "/status", "/status/leftovers", "/status",
+    ]  # fmt: skip
+    assert writer.due_ms is None
+
+
+async def test_a_write_without_an_answer_is_no_other_operators_word(clock: SteppedClock):
+    hub, state = Hub(), HubState(lambda: None)
+    state.tenants.put(_changed(1, ()))
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+    writer = StatusWriter(hub, state, fleet, clock)
+    await writer.write_all()
+    first = TenantStatus.model_validate(hub.statuses[0])
+    hub.fault = Unreachable("cut off, but stored")
+    state.tenants.put(_changed(2, first.conditions))
+    await writer.write_all()
+    hub.fault = None
+
+    state.tenants.put(_changed(3, first.conditions, observed=2))
+    await writer.write_all()
+
+    assert [status["observedGeneration"] for status in hub.statuses] == [1, 3]
+
+
+def _changed(generation: int, said: tuple[Condition, ...], observed: int = 1) -> GpuTenant:
+    """Return a tenant whose status was written one generation ago."""
+    body = as_tenant()
+    meta = {"generation": generation, "resource_version": str(generation)}
+    return body.model_copy(
+        update={
+            "metadata": body.metadata.model_copy(update=meta),
+            "status": TenantStatus(observed_generation=observed, conditions=said),
+        }
+    )
 
 
 @pytest.mark.parametrize(("zone", "known"), [("Europe/Atlantis", False), ("Europe/Madrid", True)])
