@@ -1,13 +1,35 @@
 """Which operator sent a request: the process that owns the other end of a loopback connection."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 _ESTABLISHED = "01"
+_LOOKS = 5
+"""The kernel's table of connections isn't read in one piece: while others come and go, a line of it can be missed."""
 
 
-def owner_of(port: int, server_port: int, pids: Iterable[int]) -> int:
+class Owners:
+    """Which process holds each connection, found out once: a connection stays with the process that opened it."""
+
+    def __init__(self, look: Callable[[int, int, Collection[int]], int] | None = None) -> None:
+        self._look = look or owner_of
+        self._known: WeakKeyDictionary[object, int] = WeakKeyDictionary()  # connection -> pid
+
+    def of(self, connection: object, port: int, server_port: int, pids: Collection[int]) -> int:
+        """Return the process among these that holds a connection, 0 if none is found at several looks."""
+        known = self._known.get(connection, 0)
+        if known in pids:
+            return known
+        for _ in range(_LOOKS):
+            if found := self._look(port, server_port, pids):
+                self._known[connection] = found
+                return found
+        return 0
+
+
+def owner_of(port: int, server_port: int, pids: Collection[int]) -> int:
     """Return the process among these that holds the connection from `port` to `server_port`, 0 if none does."""
     inode = _inode(port, server_port)
     if inode is None:

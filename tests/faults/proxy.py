@@ -15,7 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from tests.faults.journal import Entry, Journal, decoded, target_of
-from tests.faults.peers import owner_of
+from tests.faults.peers import Owners
 from tests.faults.trouble import DELAY_SECONDS, RETRY_AFTER_SECONDS, Trouble, kill
 from tests.faults.views import Stream, View
 
@@ -61,6 +61,7 @@ class Proxy:
         self._journal = journal
         self._trouble = trouble
         self._pids = pids
+        self._owners = Owners()
         self._writing = writing
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -231,9 +232,11 @@ class Proxy:
 
     def _owner(self, request: web.Request) -> int:
         pids = self._pids()
-        if len(pids) < 2 or request.transport is None:
+        transport = request.transport
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        if len(pids) < 2 or peer is None:
             return next(iter(pids), 0)
-        return owner_of(request.transport.get_extra_info("peername")[1], self.port, pids)
+        return self._owners.of(request.protocol, peer[1], self.port, pids)
 
 
 def _passed(headers: Mapping[str, str]) -> CIMultiDict[str]:
