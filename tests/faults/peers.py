@@ -10,11 +10,20 @@ _LOOKS = 5
 """The kernel's table of connections isn't read in one piece: while others come and go, a line of it can be missed."""
 
 
+def owner_of(port: int, server_port: int, pids: Collection[int]) -> int:
+    """Return the process among these that holds the connection from `port` to `server_port`, 0 if none does."""
+    inode = _inode(port, server_port)
+    if inode is None:
+        return 0
+    wanted = f"socket:[{inode}]"
+    return next((pid for pid in pids if wanted in _handles(pid)), 0)
+
+
 class Owners:
     """Which process holds each connection, found out once: a connection stays with the process that opened it."""
 
-    def __init__(self, look: Callable[[int, int, Collection[int]], int] | None = None) -> None:
-        self._look = look or owner_of
+    def __init__(self, look: Callable[[int, int, Collection[int]], int] = owner_of) -> None:
+        self._look = look
         self._known: WeakKeyDictionary[object, int] = WeakKeyDictionary()  # connection -> pid
 
     def of(self, connection: object, port: int, server_port: int, pids: Collection[int]) -> int:
@@ -27,15 +36,6 @@ class Owners:
                 self._known[connection] = found
                 return found
         return 0
-
-
-def owner_of(port: int, server_port: int, pids: Collection[int]) -> int:
-    """Return the process among these that holds the connection from `port` to `server_port`, 0 if none does."""
-    inode = _inode(port, server_port)
-    if inode is None:
-        return 0
-    wanted = f"socket:[{inode}]"
-    return next((pid for pid in pids if wanted in _handles(pid)), 0)
 
 
 def _inode(port: int, server_port: int) -> str | None:

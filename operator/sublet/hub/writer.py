@@ -203,6 +203,7 @@ class StatusWriter:
             version = answer["metadata"]["resourceVersion"]
             self._state.shelf(kind.plural).take(answer)
             if subresource:
+                # not what the shelf has now: another's word may have come before the answer
                 written = type(status).model_validate(answer.get("status") or value)
                 self._contest.wrote(meta.uid, _ours(item.status), _ours(written))
 
