@@ -115,6 +115,8 @@ class Journal:
     def __init__(self) -> None:
         self._entries: list[Entry] = []
         self._count = 0
+        self.failures: list[str] = []
+        """What went wrong in the proxy itself; an operator takes it for a server's error, and a plan would prove nothing."""
 
     def note(
         self, cluster: str, target: Target, query: Mapping[str, str], pid: int, body: bytes
@@ -129,6 +131,7 @@ class Journal:
     def forget(self) -> None:
         """Begin anew, with a number that goes on."""
         self._entries = []
+        self.failures = []
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self._entries))

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 _ESTABLISHED = "01"
 _LOOKS = 5
@@ -20,22 +19,20 @@ def owner_of(port: int, server_port: int, pids: Collection[int]) -> int:
 
 
 class Owners:
-    """Which process holds each connection, found out once: a connection stays with the process that opened it."""
+    """Which process holds each connection; what no look finds is who held the port before, if it still runs."""
 
     def __init__(self, look: Callable[[int, int, Collection[int]], int] = owner_of) -> None:
         self._look = look
-        self._known: WeakKeyDictionary[object, int] = WeakKeyDictionary()  # connection -> pid
+        self._known: dict[int, int] = {}  # port of the one who asks -> pid
 
-    def of(self, connection: object, port: int, server_port: int, pids: Collection[int]) -> int:
+    def of(self, port: int, server_port: int, pids: Collection[int]) -> int:
         """Return the process among these that holds a connection, 0 if none is found at several looks."""
-        known = self._known.get(connection, 0)
-        if known in pids:
-            return known
         for _ in range(_LOOKS):
             if found := self._look(port, server_port, pids):
-                self._known[connection] = found
+                self._known[port] = found
                 return found
-        return 0
+        known = self._known.get(port, 0)
+        return known if known in pids else 0
 
 
 def _inode(port: int, server_port: int) -> str | None:

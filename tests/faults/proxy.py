@@ -92,6 +92,16 @@ class Proxy:
             await self._session.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._noted(request)
+        except ConnectionError:  # the operator was killed before it had said all
+            raise
+        except Exception as error:
+            told = f"{request.method} {request.path}: {type(error).__name__}: {error}"
+            self._journal.failures.append(told)
+            raise
+
+    async def _noted(self, request: web.Request) -> web.StreamResponse:
         target = target_of(request.method, request.path, request.content_type, request.query)
         body = await request.read()
         entry = self._journal.note(self.cluster, target, request.query, self._owner(request), body)
@@ -236,7 +246,7 @@ class Proxy:
         peer = transport.get_extra_info("peername") if transport is not None else None
         if len(pids) < 2 or peer is None:
             return next(iter(pids), 0)
-        return self._owners.of(request.protocol, peer[1], self.port, pids)
+        return self._owners.of(peer[1], self.port, pids)
 
 
 def _passed(headers: Mapping[str, str]) -> CIMultiDict[str]:

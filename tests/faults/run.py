@@ -203,6 +203,7 @@ async def _judge(
     result.converged_seconds = max(0.0, last - fired) if fired else 0.0
     result.outcome = await read_outcome(world)
     faults = result.faults
+    faults += [f"the proxy failed: {f}" for f in world.journal.failures]
     faults += [f"at the end: {v}" for v in await invariants.at_rest()]
     faults += broken_rules(journal, bound)
     faults += ledger_faults(ledger_rows(world), _bound_times(await world.claims()))

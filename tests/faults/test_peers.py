@@ -5,38 +5,40 @@ from collections.abc import Collection
 from tests.faults.peers import Owners
 
 
-class Connection:
-    """Stands for one."""
-
-
 class Kernel:
-    """A table of connections in which the first looks miss the line."""
+    """A table of connections that says who holds one, unless it misses the line."""
 
-    def __init__(self, misses: int) -> None:
-        self.looks = 0
-        self._misses = misses
+    def __init__(self, *answers: int) -> None:
+        self._answers = list(answers)
 
-    def look(self, _port: int, _server_port: int, pids: Collection[int]) -> int:
-        self.looks += 1
-        return max(pids) if self.looks > self._misses else 0
+    def look(self, _port: int, _server_port: int, _pids: Collection[int]) -> int:
+        return self._answers.pop(0) if self._answers else 0
 
 
-def test_an_owner_that_a_look_missed_is_looked_for_again_and_then_known():
-    kernel, connection = Kernel(misses=2), Connection()
-    owners = Owners(kernel.look)
-
-    assert owners.of(connection, 1, 2, [3, 4]) == 4
-    assert owners.of(connection, 1, 2, [3, 4]) == 4
-    assert kernel.looks == 3
+def test_an_owner_that_a_look_missed_is_looked_for_again():
+    assert Owners(Kernel(0, 0, 4).look).of(1, 2, [3, 4]) == 4
 
 
-def test_a_connection_of_a_process_that_ended_is_nobodys_known_one():
-    kernel, connection = Kernel(misses=0), Connection()
-    owners = Owners(kernel.look)
-    owners.of(connection, 1, 2, [3, 4])
+def test_an_owner_that_no_look_finds_is_the_one_that_was_seen_last():
+    owners = Owners(Kernel(4).look)
+    owners.of(1, 2, [3, 4])
 
-    assert owners.of(connection, 1, 2, [1, 3]) == 3
+    assert owners.of(1, 2, [3, 4]) == 4
 
 
-def test_an_owner_that_no_look_finds_is_said_to_be_none():
-    assert Owners(Kernel(misses=99).look).of(Connection(), 1, 2, [3, 4]) == 0
+def test_a_port_that_has_gone_to_another_process_is_that_ones():
+    owners = Owners(Kernel(4, 3).look)
+    owners.of(1, 2, [3, 4])
+
+    assert owners.of(1, 2, [3, 4]) == 3
+
+
+def test_a_process_that_has_ended_owns_nothing():
+    owners = Owners(Kernel(4).look)
+    owners.of(1, 2, [3, 4])
+
+    assert owners.of(1, 2, [3, 5]) == 0
+
+
+def test_an_owner_that_was_never_found_is_said_to_be_none():
+    assert Owners(Kernel().look).of(1, 2, [3, 4]) == 0

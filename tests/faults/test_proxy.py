@@ -1,6 +1,7 @@
 """The proxy: what it passes on, what it notes, and each kind of trouble that it makes."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,25 @@ async def test_a_request_goes_through_and_is_noted(way: Way):
 
     noted = list(way.journal)
     assert [(e.key, e.status, e.body) for e in noted] == [("west patch nodes *", 200, PATCH)]
+
+
+async def test_the_one_of_two_processes_that_sent_a_request_is_noted(way: Way):
+    way.proxy._pids = lambda: [1, os.getpid()]
+    await way.api.patch(NODE, PATCH)
+    await way.api.patch(NODE, PATCH)
+
+    assert [e.pid for e in way.journal] == [os.getpid()] * 2
+
+
+async def test_what_fails_in_the_proxy_itself_is_told(way: Way):
+    def broken() -> list[int]:
+        raise ZeroDivisionError("no such table")
+
+    way.proxy._pids = broken
+    with pytest.raises(KubeError):
+        await way.api.patch(NODE, PATCH)
+
+    assert way.journal.failures == ["PATCH /api/v1/nodes/n0: ZeroDivisionError: no such table"]
 
 
 async def test_an_answer_that_is_planned_never_reaches_the_server_and_comes_once(way: Way):
