@@ -31,13 +31,15 @@ NAMESPACE = "bench"
 NODES_PATH = "/api/v1/nodes"
 CLAIMS_PATH = f"/apis/sublet.dev/v1alpha1/namespaces/{NAMESPACE}/gpuclaims"
 RAW = 2_000
+MEMORY = "4GiB"
+"""Heap of each program of the planes: in a plane of tests, its collector would take a tenth of what is measured."""
 RAW_OBJECTS = 200
 """Nodes and claims for the raw writes, deleted before the operator starts: another writer in an object makes it dearer."""
 
 
 def measure() -> list[Row]:
     """Return the rows."""
-    stack = start_stack("bench", leased=("west",))
+    stack = start_stack("bench", leased=("west",), memory=MEMORY)
     try:
         return asyncio.run(_measure(stack))
     finally:
@@ -78,7 +80,7 @@ async def _measure(stack: Stack) -> list[Row]:
             raw_nodes,
             "1/s",
             None,
-            f"one client, {AT_ONCE} at once, planes on the same cores",
+            f"one client, {AT_ONCE} at once, planes on the same cores, heaps of {MEMORY}",
         ),
         Row("raw status patches of a custom resource", raw_status, "1/s", None, "likewise"),
         Row("raw pairs of one patch each", raw_pairs, "1/s", None, "of small objects, as admin"),

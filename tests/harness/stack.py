@@ -23,6 +23,7 @@ from tests.harness.admin import Admin, parse_get
 from tests.harness.waiting import wait_for
 from tests.planes import planes
 from tests.planes.binaries import ROOT, find
+from tests.planes.plane import MEMORY
 
 NAMESPACE = "sublet-system"
 ONBOARDED = LeasedOptions(role_resources=("kubeflow.org/pytorchjobs",))
@@ -135,13 +136,18 @@ def start_stack(
     audited: str = "",
     options: LeasedOptions = ONBOARDED,
     durable: bool = False,
+    memory: str = MEMORY,
 ) -> Stack:
     """Start planes and install everything on them; with `hub_nodes` the hub can be leased too.
 
-    With `durable` their etcd syncs to disk. Requests of `audited` users, joined by commas, are in each plane's audit.log.
+    `memory` is what each program's heap may grow to before it collects more often. With `durable` their etcd syncs to disk. Requests of `audited` users, joined by commas, are in each plane's audit.log.
     """
     hub = "hub+nodes" if hub_nodes else "hub"
-    stack = Stack(planes.start(name, [hub, *leased], keep=False, durable=durable, audited=audited))
+    stack = Stack(
+        planes.start(
+            name, [hub, *leased], keep=False, durable=durable, audited=audited, memory=memory
+        )
+    )
     install(stack, leased, options)
     return stack
 

@@ -6,7 +6,7 @@ import time
 
 from tests.planes import planes
 from tests.planes.binaries import KUBERNETES_VERSION, cache, find_all
-from tests.planes.plane import PlaneError
+from tests.planes.plane import MEMORY, PlaneError
 
 
 def main() -> int:
@@ -17,10 +17,15 @@ def main() -> int:
     parser.add_argument("--set", default="dev", help="several sets can be up at once")
     parser.add_argument("--durable", action="store_true", help="etcd syncs to disk")
     parser.add_argument("--audited", default="", help="users whose requests are logged")
+    parser.add_argument("--memory", default=MEMORY, help="what each program's heap may grow to")
     given = parser.parse_args()
     if given.action == "supervise":
         planes.supervise(
-            given.names[0], given.names[1:], durable=given.durable, audited=given.audited
+            given.names[0],
+            given.names[1:],
+            durable=given.durable,
+            audited=given.audited,
+            memory=given.memory,
         )
         return 0
     if given.action == "build":
@@ -33,7 +38,11 @@ def main() -> int:
     if given.action == "up":
         begun = time.monotonic()
         planes.start(
-            given.set, given.names or ["hub", "west", "east"], keep=True, durable=given.durable
+            given.set,
+            given.names or ["hub", "west", "east"],
+            keep=True,
+            durable=given.durable,
+            memory=given.memory,
         )
         print(f"up in {time.monotonic() - begun:.1f} s")
     return _show(given.set)

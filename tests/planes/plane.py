@@ -22,8 +22,10 @@ from tests.planes.ports import take_ports
 _READY_SECONDS = 180
 _HEARTBEAT_SECONDS = 1_200
 """Life of a simulated node's Lease, renewed at a quarter of it: thousands of nodes must not use the cores up."""
-_GO = {"GOMAXPROCS": "2", "GOGC": "800", "GOMEMLIMIT": "1GiB"}
-"""Fewer garbage collections, which else use a fifth of the cores; the limit bounds what that costs in memory."""
+_GO = {"GOMAXPROCS": "2", "GOGC": "800"}
+"""Fewer garbage collections, which else use a fifth of the cores."""
+MEMORY = "1GiB"
+"""What a program's heap may grow to before it collects more often (GOMEMLIMIT): several sets fit a small machine."""
 STORE = "etcd.url"
 """A file of this name in a plane's folder says where its etcd listens."""
 RESPAWN = "respawn"
@@ -49,6 +51,7 @@ class Plane:
     """etcd syncs to disk, as fault tests need it."""
     audited: str = ""
     """User names, joined by commas, whose every request the API server writes into audit.log."""
+    memory: str = MEMORY
     port: int = 0
     processes: dict[str, subprocess.Popen[bytes]] = field(
         default_factory=dict
@@ -165,7 +168,7 @@ class Plane:
             self.processes[program] = subprocess.Popen(
                 [str(find(program)), *arguments],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,  # noqa: PLW1509  the supervisor has one thread
-                cwd=self.folder, env={**os.environ, "HOME": str(self.folder), **_GO},
+                cwd=self.folder, env={**os.environ, "HOME": str(self.folder), **_GO, "GOMEMLIMIT": self.memory},
             )  # fmt: skip
 
     def _wait_ready(self) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.planes.binaries import ROOT, find_all
-from tests.planes.plane import Plane, PlaneError
+from tests.planes.plane import MEMORY, Plane, PlaneError
 
 _BARE = "hub+bare"
 SETS = ROOT / "build" / "planes"
@@ -36,7 +36,13 @@ class RunningSet:
 
 
 def start(
-    set_name: str, names: list[str], *, keep: bool, durable: bool = False, audited: str = ""
+    set_name: str,
+    names: list[str],
+    *,
+    keep: bool,
+    durable: bool = False,
+    audited: str = "",
+    memory: str = MEMORY,
 ) -> RunningSet:
     """Start planes in a supervisor of their own; with `keep` they outlive the caller.
 
@@ -45,6 +51,7 @@ def start(
     """
     find_all()
     command = [sys.executable, "-m", "tests.planes", "supervise", set_name, *names]
+    command += ["--memory", memory]
     if durable:
         command.append("--durable")
     if audited:
@@ -107,7 +114,9 @@ def _log_path(set_name: str) -> Path:
     return SETS / f"{set_name}.log"
 
 
-def supervise(set_name: str, names: list[str], *, durable: bool, audited: str = "") -> None:
+def supervise(
+    set_name: str, names: list[str], *, durable: bool, audited: str = "", memory: str = MEMORY
+) -> None:
     """Start the planes, say so in state.json, and wait for a signal or for the end of standard input."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
@@ -125,6 +134,7 @@ def supervise(set_name: str, names: list[str], *, durable: bool, audited: str = 
             kinds=asked != _BARE,
             durable=durable,
             audited=audited,
+            memory=memory,
         )
         for name, asked in zip(plain, names, strict=True)
     ]
