@@ -1,17 +1,76 @@
 """Claims as they will be once a write that is under way has answered: what the next pass plans with.
 
-So no GPU is planned twice while the hub is still being told. Nothing here is ever written.
+So no GPU is planned twice, and no second claim is taken back, while the hub is still being told. Written by the loop as
+it hands decisions over. Nothing here is ever written to the hub.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from sublet.api import claim_status, move_status
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.ids import ClaimUID
 from sublet.api.relocation import Move
-from sublet.book.decisions import Relocate, Reserve
+from sublet.api.times import Millis
+from sublet.book.decisions import Extend, Relocate, Reserve
+from sublet.book.holdings import holds
 
 
-def assume(claim: GpuClaim, decision: Reserve) -> GpuClaim:
-    """Return the claim as it will be once its reservation is written."""
+@dataclass(frozen=True, slots=True)
+class _Assumed:
+    claim: GpuClaim
+    is_shown: Callable[[GpuClaim], bool]
+    """Whether the hub shows the claim so already, or otherwise for another reason."""
+
+
+class Assumptions:
+    """What is under way, by claim."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[ClaimUID, _Assumed] = {}
+
+    def reserve(self, claim: GpuClaim, decision: Reserve) -> None:
+        """Assume a reservation."""
+        sequence = decision.sequence
+
+        def is_shown(now: GpuClaim) -> bool:
+            known = now.status.allocation
+            return known is not None and known.sequence >= sequence and holds(now)
+
+        self._under_way[decision.claim_uid] = _Assumed(_reserved(claim, decision), is_shown)
+
+    def extend(self, claim: GpuClaim, decision: Extend, now_ms: Millis) -> None:
+        """Assume another end: until that is seen, the next pass would look for one more to take back."""
+        before = claim.status.allocation
+        status = claim_status.extended(
+            claim, decision.until_ms, decision.until_cause, now_ms, decision.given_up
+        )
+        assumed = claim.model_copy(update={"status": status})
+        self._under_way[decision.claim_uid] = _Assumed(
+            assumed, lambda now: now.status.allocation != before or not holds(now)
+        )
+
+    def relocate(self, claim: GpuClaim, decision: Relocate) -> None:
+        """Assume a move."""
+        assumed = _moving(claim, decision)
+        self._under_way[decision.claim_uid] = _Assumed(
+            assumed, lambda now: not _is_before(now, assumed)
+        )
+
+    def forget(self, uid: ClaimUID) -> None:
+        """Believe what the hub shows: the work on the claim has ended."""
+        self._under_way.pop(uid, None)
+
+    def lay_over(self, claims: dict[ClaimUID, GpuClaim]) -> None:
+        """Put what is assumed in the place of what the hub doesn't show yet."""
+        for uid in self._under_way.keys() & claims.keys():
+            assumed = self._under_way[uid]
+            if not assumed.is_shown(claims[uid]):
+                claims[uid] = assumed.claim
+
+
+def _reserved(claim: GpuClaim, decision: Reserve) -> GpuClaim:
     allocation = Allocation.model_construct(
         sequence=decision.sequence,
         tenant=decision.tenant,
@@ -39,8 +98,7 @@ def assume(claim: GpuClaim, decision: Reserve) -> GpuClaim:
     return claim.model_copy(update={"status": write(claim, allocation, decision.decided_ms)})
 
 
-def assume_move(claim: GpuClaim, decision: Relocate) -> GpuClaim:
-    """Return the claim as it will be once its move is written."""
+def _moving(claim: GpuClaim, decision: Relocate) -> GpuClaim:
     move = Move.model_construct(
         sequence=decision.sequence,
         cause=decision.cause,
@@ -55,7 +113,7 @@ def assume_move(claim: GpuClaim, decision: Relocate) -> GpuClaim:
     return claim.model_copy(update={"status": move_status.moving(claim, move, decision.decided_ms)})
 
 
-def is_before(claim: GpuClaim, assumed: GpuClaim) -> bool:
+def _is_before(claim: GpuClaim, assumed: GpuClaim) -> bool:
     """Say whether a claim doesn't show the move yet that is assumed of it."""
     known, will = claim.status.allocation, assumed.status.allocation
     return (

@@ -1,8 +1,8 @@
 """The loop: wait for changes, snapshot, plan, dispatch. The one place where decisions become work.
 
 Decisions come from the book over a snapshot and never read the API; the binder and the writer carry them out and never
-decide. A reservation that is under way is assumed in the next snapshot until its write has answered, so no GPU is
-planned twice while the hub is still being told.
+decide. A reservation, a move or another end that is under way is assumed in the next snapshot until its write has
+answered, so nothing is planned twice while the hub is still being told.
 """
 
 import asyncio
@@ -16,7 +16,17 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
 from sublet.api.times import Millis
 from sublet.binder.binder import Binder
-from sublet.book.decisions import CutOver, Decision, Extend, Fail, Plan, Reserve, Silence, Take
+from sublet.book.decisions import (
+    CutOver,
+    Decision,
+    Extend,
+    Fail,
+    Plan,
+    Relocate,
+    Reserve,
+    Silence,
+    Take,
+)
 from sublet.book.holdings import holds
 from sublet.book.options import next_lapse_ms
 from sublet.book.view import View
@@ -29,7 +39,7 @@ from sublet.fleet.registry import Fleet
 from sublet.hub.accounts import Accounts
 from sublet.hub.adoption import Adoption
 from sublet.hub.aftermath import Aftermath
-from sublet.hub.assumed import assume, assume_move, is_before
+from sublet.hub.assumed import Assumptions
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
 from sublet.hub.held import Held
@@ -99,9 +109,7 @@ class Loop:
         self._took = took
         self._record = record
         self._default_tenant = default_tenant
-        self._assumed: dict[
-            ClaimUID, GpuClaim
-        ] = {}  # claim UID -> as it will be when its write has answered
+        self._assumed = Assumptions()
         self._book = Book()
         self._untold: set[ClaimUID] = (
             set()
@@ -117,6 +125,7 @@ class Loop:
                 await self.look()
             except Exception:  # noqa: BLE001  one bad pass must not end the operator
                 structlog.get_logger().exception("pass failed")
+                self._book.forget()  # what it decided may not have been begun, or told
                 self._batcher.look_at(Millis(self._clock.now_ms() + 1_000))
             await self._batcher.wait()
 
@@ -177,7 +186,7 @@ class Loop:
 
     def idle(self, uid: ClaimUID) -> None:
         """Take note that the binder is done with a claim."""
-        self._assumed.pop(uid, None)
+        self._assumed.forget(uid)
         if uid in self._untold:
             self._untold.discard(uid)
             self._book.forget()
@@ -186,8 +195,7 @@ class Loop:
 
     def _view(self) -> View:
         claims = self._state.claims.by_uid()
-        for uid in self._assumed.keys() & claims.keys():
-            claims[uid] = self._with_assumed(claims[uid])
+        self._assumed.lay_over(claims)
         return View(
             now_ms=self._clock.now_ms(),
             claims=tuple(claims.values()),
@@ -203,17 +211,6 @@ class Loop:
             default_tenant=self._default_tenant,
         )
 
-    def _with_assumed(self, claim: GpuClaim) -> GpuClaim:
-        """Return the claim as it will be, while the write of its reservation is under way."""
-        assumed = self._assumed.get(ClaimUID(claim.metadata.uid))
-        if assumed is None or assumed.status.allocation is None:
-            return claim
-        if assumed.status.move is not None:
-            return assumed if is_before(claim, assumed) else claim
-        known = claim.status.allocation
-        newer = known is None or known.sequence < assumed.status.allocation.sequence
-        return assumed if newer or not holds(claim) else claim
-
     def _dispatch(self, made: Plan) -> list[tuple[GpuClaim, Saying]]:
         """Hand decisions to the binder; return those that claims are only told."""
         sayings: list[tuple[GpuClaim, Saying]] = []
@@ -226,18 +223,26 @@ class Loop:
                 continue
             if isinstance(decision, Saying):
                 sayings.append((claim, self._told_now(claim, decision)))
-            elif isinstance(decision, Reserve):
-                if self._binder.reserve(claim, decision):
-                    self._assumed[decision.claim_uid] = assume(claim, decision)
-            elif isinstance(decision, Take):
-                self._binder.take(claim, decision)
-            elif isinstance(decision, Extend):
-                self._binder.extend(claim, decision)
-            elif isinstance(decision, CutOver):
-                self._binder.cut_over(claim, decision)
-            elif self._binder.relocate(claim, decision):
-                self._assumed[decision.claim_uid] = assume_move(claim, decision)
+            else:
+                self._begin(claim, decision)
         return sayings
+
+    def _begin(
+        self, claim: GpuClaim, decision: Reserve | Take | Extend | CutOver | Relocate
+    ) -> None:
+        """Start the work of a decision, and assume what will be."""
+        if isinstance(decision, Reserve):
+            if self._binder.reserve(claim, decision):
+                self._assumed.reserve(claim, decision)
+        elif isinstance(decision, Take):
+            self._binder.take(claim, decision)
+        elif isinstance(decision, Extend):
+            if self._binder.extend(claim, decision):
+                self._assumed.extend(claim, decision, self._clock.now_ms())
+        elif isinstance(decision, CutOver):
+            self._binder.cut_over(claim, decision)
+        elif self._binder.relocate(claim, decision):
+            self._assumed.relocate(claim, decision)
 
     def _told_now(self, claim: GpuClaim, saying: Saying) -> Saying:
         """Return what a claim is told in this pass: it forgets no time of which the ledger may lack a line."""

@@ -1,27 +1,22 @@
 """What the loop does when it may not write, and what it leaves alone when it may."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sublet.api.downtime import MOST_DOWNTIMES, Downtime, DowntimeCause
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
-from sublet.book.decisions import Fail, Plan, Reserve
-from sublet.book.inventory import LeaseInventory, NodeState
-from sublet.book.view import View
-from sublet.fleet.credential import Credential
+from sublet.book.inventory import NodeState
 from sublet.fleet.registry import Fleet
-from sublet.hub.accounts import Known
 from sublet.hub.batcher import Batcher
 from sublet.hub.loop import Loop
 from sublet.hub.state import HubState
-from tests.builders.api import NOW, as_claim, as_class, as_lease, as_tenant, claim
-from tests.builders.fleet import bound, held, inventory, nodes
-from tests.harness.fake_api import SteppedClock
+from tests.builders.api import NOW, as_claim, as_class, as_tenant, claim, gpu_class, tenant
+from tests.builders.fleet import bound, held
+from tests.harness.fake_api import SteppedClock, eventually
+from tests.harness.loop import NODES, WEST, Recording, due, parts, recording_loop
 
 
 async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
@@ -60,141 +55,8 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
     await asyncio.wait_for(batcher.wait(), 5)
 
 
-class Recording:
-    """Stands for all that the loop drives, and notes what it is told."""
-
-    def __init__(self) -> None:
-        self.tended: list[str] = []
-        self.reserved: list[str] = []
-        self.forgotten: list[str] = []
-        self.busy: frozenset[str] = frozenset()
-        self.due_ms: Millis | None = None
-        self.known = Known()
-        self.full: list[bool] = []
-        self.said: list[tuple[str, str]] = []
-        self.tells = True
-        self.acknowledges = True
-        self.settled = True
-        self.is_written = True
-        self.downtimes: list[tuple[Downtime, ...]] = []
-
-    @property
-    def news(self) -> "Recording":
-        return self
-
-    def sayings(self, _: Any) -> list[Any]:
-        return []
-
-    def is_asked_for(self, _: GpuClaim) -> bool:
-        return False
-
-    def is_busy(self, uid: str) -> bool:
-        return uid in self.busy
-
-    def reserve(self, claim: GpuClaim, decision: Reserve) -> bool:
-        self.reserved.append(claim.metadata.name)
-        self.busy |= {decision.claim_uid}
-        return True
-
-    def forget(self, uid: str) -> None:
-        self.forgotten.append(uid)
-
-    def tend(self, item: Any = None) -> bool:
-        if isinstance(item, GpuClaim):
-            self.tended.append(item.metadata.name)
-        return False
-
-    def is_settled(self, _: Any) -> bool:
-        return self.is_written
-
-    def record(self, _: View, __: Plan, *, is_full: bool) -> None:
-        self.full.append(is_full)
-
-    async def tell(self, sayings: Any) -> bool:
-        if self.tells:
-            self.said += [(c.metadata.name, type(saying).__name__) for c, saying in sayings]
-            failed = [saying for _, saying in sayings if isinstance(saying, Fail)]
-            self.downtimes += [saying.downtimes for saying in failed]
-        return self.tells
-
-    async def acknowledge(self, _: Any) -> bool:
-        return self.acknowledges
-
-    async def write_all(self) -> None: ...
-
-
-class OneLease(Fleet):
-    """A fleet of one lease that is there."""
-
-    reads = False
-    nodes: Sequence[NodeState] = ()
-
-    def is_being_read(self) -> bool:
-        return self.reads
-
-    def inventories(self) -> Mapping[LeaseUID, LeaseInventory]:
-        return {LeaseUID(WEST.metadata.uid): inventory(WEST, self.nodes or NODES)}
-
-    async def engage(self, lease: GpuLease, credential: Credential) -> None: ...
-
-
-WEST = as_lease()
-NODES = nodes(WEST, 4)
-
-
-def running() -> tuple[Loop, HubState, Recording]:
-    clock = SteppedClock()
-    clock.seconds = NOW / 1_000
-    batcher = Batcher(clock, quiet_seconds=0.01, wait_seconds=0.1)
-    state = HubState(batcher.mark)
-    state.synced = True
-    for shelf, item in (
-        (state.leases, WEST),
-        (state.classes, as_class()),
-        (state.tenants, as_tenant()),
-    ):
-        shelf.put(item)
-    told: Any = Recording()
-    fleet = OneLease(clock=clock, on_change=lambda _: None, allow_local=False, hub_servers=[])
-    loop = Loop(
-        state=state,
-        fleet=fleet,
-        binder=told,
-        teller=told,
-        writer=told,
-        meter=told,
-        bookkeeper=told,
-        accounts=told,
-        adoption=told,
-        returns=told,
-        drift=told,
-        aftermath=told,
-        held=told,
-        own=told,
-        batcher=batcher,
-        clock=clock,
-        leads=lambda: True,
-        took=lambda _: None,
-        record=told.record,
-        default_tenant=None,
-        token_life_seconds=600,
-    )
-    return loop, state, told
-
-
-def parts(loop: Any) -> tuple[Any, Any]:
-    """Return the loop's fleet and clock."""
-    return loop._fleet, loop._clock
-
-
-def due(loop: Any) -> Millis | None:
-    """Return when the loop looks again if nothing happens."""
-    found: Millis | None = loop._batcher._due_ms
-    return found
-
-
 async def test_a_reservation_under_way_is_assumed_and_new_claims_are_decided_beside_it():
-    loop, state, told = running()
+    loop, state, told = recording_loop()
     for name in ("a", "b", "c"):
         state.claims.put(as_claim(claim(name)))
         await loop.look()
@@ -202,8 +64,47 @@ async def test_a_reservation_under_way_is_assumed_and_new_claims_are_decided_bes
     assert told.full == [True, False, False]
 
 
+async def test_while_the_end_of_one_claim_is_being_moved_no_second_one_is_taken_back_for_the_same_room():
+    loop, state, told = recording_loop()
+    fleet, _ = parts(loop)
+    fleet.nodes = NODES[:2]
+    state.priorities = {"high": 10}
+    state.tenants.put(as_tenant(tenant(priorityClasses=["high"]), resourceVersion="5"))
+    spot = gpu_class("spot", guarantee="Preemptible", noticeSeconds=600)
+    state.classes.put(as_class(spot))
+    for name, node in zip("ab", NODES, strict=False):
+        state.claims.put(running_on(node, name, class_name="spot"))
+    state.claims.put(as_claim(claim("urgent", priorityClassName="high")))
+    await loop.look()
+    assert len(told.extended) == 1
+
+    state.claims.put(as_claim(claim("other", suspended=True)))
+    await loop.look()
+    assert len(told.extended) == 1
+
+
+def running_on(node: NodeState, name: str, **spec: Any) -> GpuClaim:
+    """Return a claim bound to one node, whose tokens nobody has to renew."""
+    stands = bound(held(as_claim(claim(name, **spec)), WEST, [node]))
+    return stands.model_copy(update={"status": stands.status.model_copy(update={"access": None})})
+
+
+async def test_a_pass_that_failed_after_it_had_decided_is_made_again():
+    loop, state, told = recording_loop()
+    _, clock = parts(loop)
+    state.claims.put(as_claim(claim("a", suspended=True)))
+    told.fails = RuntimeError("an answer that nobody thought of")
+    task = asyncio.create_task(loop.run())
+    await eventually("the first pass", lambda: told.full)
+
+    told.fails = None
+    clock.seconds += 2
+    await eventually("it is told", lambda: told.said == [("a", "Refuse")])
+    task.cancel()
+
+
 async def test_a_claim_that_went_without_us_is_forgotten_by_those_who_worked_on_it():
-    loop, state, told = running()
+    loop, state, told = recording_loop()
     gone = as_claim(claim("a"))
     state.claims.put(gone)
     await loop.look()
@@ -215,7 +116,7 @@ async def test_a_claim_that_went_without_us_is_forgotten_by_those_who_worked_on_
 
 
 async def test_while_the_first_list_of_a_cluster_comes_nothing_is_decided_but_not_for_long():
-    loop, state, told = running()
+    loop, state, told = recording_loop()
     state.claims.put(as_claim(claim("a")))
     fleet, clock = parts(loop)
     fleet.reads = True
@@ -229,7 +130,7 @@ async def test_while_the_first_list_of_a_cluster_comes_nothing_is_decided_but_no
 
 
 async def test_a_cluster_that_is_read_later_holds_up_nobody():
-    loop, state, told = running()
+    loop, state, told = recording_loop()
     fleet, clock = parts(loop)
     await loop.look()
     clock.seconds += 11
@@ -242,7 +143,7 @@ async def test_a_cluster_that_is_read_later_holds_up_nobody():
 
 
 async def test_a_claim_at_rest_is_left_alone_until_it_changes_or_work_on_it_ends():
-    loop, state, told = running()
+    loop, state, told = recording_loop()
     suspended = as_claim(claim("a", suspended=True))
     state.claims.put(suspended)
     await loop.look()
@@ -254,7 +155,7 @@ async def test_a_claim_at_rest_is_left_alone_until_it_changes_or_work_on_it_ends
 
 
 async def test_what_could_not_be_written_is_said_again_soon():
-    loop, state, told = running()
+    loop, state, told = recording_loop()
     state.claims.put(as_claim(claim("a", suspended=True)))
     told.tells = False
     await loop.look()
@@ -266,7 +167,7 @@ async def test_what_could_not_be_written_is_said_again_soon():
 
 
 async def test_what_could_not_be_acknowledged_is_looked_at_again_soon():
-    loop, _, told = running()
+    loop, _, told = recording_loop()
     _, clock = parts(loop)
     told.acknowledges = False
     await loop.look()
@@ -278,7 +179,7 @@ async def test_what_could_not_be_acknowledged_is_looked_at_again_soon():
 
 
 async def test_a_status_that_a_hub_in_trouble_did_not_take_is_looked_at_again():
-    loop, _, _ = running()
+    loop, _, _ = recording_loop()
     _, clock = parts(loop)
     writer = Recording()
     writer.due_ms = Millis(clock.now_ms() + 5_000)
@@ -289,7 +190,7 @@ async def test_a_status_that_a_hub_in_trouble_did_not_take_is_looked_at_again():
 
 
 async def test_what_is_not_said_before_all_have_answered_is_said_then():
-    loop, state, told = running()
+    loop, state, told = recording_loop()
     state.claims.put(as_claim(claim("a", suspended=True)))
     told.settled = False
     await loop.look()
@@ -300,7 +201,7 @@ async def test_what_is_not_said_before_all_have_answered_is_said_then():
 
 
 async def test_a_claim_that_work_is_under_way_for_is_told_when_it_ends():
-    loop, state, told = running()
+    loop, state, told = recording_loop()
     waits = as_claim(claim("a", suspended=True))
     state.claims.put(waits)
     told.busy = frozenset({waits.metadata.uid})
@@ -333,7 +234,7 @@ def with_full_list() -> GpuClaim:
 
 
 async def test_a_downtime_that_finds_no_room_is_written_down_when_the_ledger_has_the_others():
-    loop, state, told = running()
+    loop, state, told = recording_loop()
     fleet, _ = parts(loop)
     fleet.nodes = [replace(NODES[0], shows=0), *NODES[1:]]
     full = with_full_list()

@@ -1,0 +1,164 @@
+"""A loop whose parts only take note of what they are told: for tests of what it does with which decision."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sublet.api.downtime import Downtime
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import LeaseUID
+from sublet.api.times import Millis
+from sublet.book.decisions import Extend, Fail, Plan, Reserve
+from sublet.book.inventory import LeaseInventory, NodeState
+from sublet.book.view import View
+from sublet.fleet.credential import Credential
+from sublet.fleet.registry import Fleet
+from sublet.hub.accounts import Known
+from sublet.hub.batcher import Batcher
+from sublet.hub.loop import Loop
+from sublet.hub.state import HubState
+from tests.builders.api import NOW, as_class, as_lease, as_tenant
+from tests.builders.fleet import inventory, nodes
+from tests.harness.fake_api import SteppedClock
+
+WEST = as_lease()
+NODES = nodes(WEST, 4)
+
+
+class Recording:
+    """Stands for all that the loop drives, and notes what it is told."""
+
+    def __init__(self) -> None:
+        self.tended: list[str] = []
+        self.reserved: list[str] = []
+        self.extended: list[str] = []
+        self.forgotten: list[str] = []
+        self.busy: frozenset[str] = frozenset()
+        self.due_ms: Millis | None = None
+        self.known = Known()
+        self.full: list[bool] = []
+        self.said: list[tuple[str, str]] = []
+        self.tells = True
+        self.fails: Exception | None = None
+        self.acknowledges = True
+        self.settled = True
+        self.is_written = True
+        self.downtimes: list[tuple[Downtime, ...]] = []
+
+    @property
+    def news(self) -> "Recording":
+        return self
+
+    def sayings(self, _: Any) -> list[Any]:
+        return []
+
+    def is_asked_for(self, _: GpuClaim) -> bool:
+        return False
+
+    def is_busy(self, uid: str) -> bool:
+        return uid in self.busy
+
+    def reserve(self, claim: GpuClaim, decision: Reserve) -> bool:
+        self.reserved.append(claim.metadata.name)
+        self.busy |= {decision.claim_uid}
+        return True
+
+    def extend(self, claim: GpuClaim, decision: Extend) -> bool:
+        self.extended.append(claim.metadata.name)
+        self.busy |= {decision.claim_uid}
+        return True
+
+    def forget(self, uid: str) -> None:
+        self.forgotten.append(uid)
+
+    def tend(self, item: Any = None) -> bool:
+        if self.fails is not None:
+            raise self.fails
+        if isinstance(item, GpuClaim):
+            self.tended.append(item.metadata.name)
+        return False
+
+    def is_settled(self, _: Any) -> bool:
+        return self.is_written
+
+    def record(self, _: View, __: Plan, *, is_full: bool) -> None:
+        self.full.append(is_full)
+
+    async def tell(self, sayings: Any) -> bool:
+        if self.tells:
+            self.said += [(c.metadata.name, type(saying).__name__) for c, saying in sayings]
+            failed = [saying for _, saying in sayings if isinstance(saying, Fail)]
+            self.downtimes += [saying.downtimes for saying in failed]
+        return self.tells
+
+    async def acknowledge(self, _: Any) -> bool:
+        return self.acknowledges
+
+    async def write_all(self) -> None: ...
+
+
+class OneLease(Fleet):
+    """A fleet of one lease that is there."""
+
+    reads = False
+    nodes: Sequence[NodeState] = ()
+
+    def is_being_read(self) -> bool:
+        return self.reads
+
+    def inventories(self) -> Mapping[LeaseUID, LeaseInventory]:
+        return {LeaseUID(WEST.metadata.uid): inventory(WEST, self.nodes or NODES)}
+
+    async def engage(self, lease: GpuLease, credential: Credential) -> None: ...
+
+
+def recording_loop() -> tuple[Loop, HubState, Recording]:
+    """Return a loop with one lease of four nodes, the hub's state behind it, and what notes what it is told."""
+    clock = SteppedClock()
+    clock.seconds = NOW / 1_000
+    batcher = Batcher(clock, quiet_seconds=0.01, wait_seconds=0.1)
+    state = HubState(batcher.mark)
+    state.synced = True
+    for shelf, item in (
+        (state.leases, WEST),
+        (state.classes, as_class()),
+        (state.tenants, as_tenant()),
+    ):
+        shelf.put(item)
+    told: Any = Recording()
+    fleet = OneLease(clock=clock, on_change=lambda _: None, allow_local=False, hub_servers=[])
+    loop = Loop(
+        state=state,
+        fleet=fleet,
+        binder=told,
+        teller=told,
+        writer=told,
+        meter=told,
+        bookkeeper=told,
+        accounts=told,
+        adoption=told,
+        returns=told,
+        drift=told,
+        aftermath=told,
+        held=told,
+        own=told,
+        batcher=batcher,
+        clock=clock,
+        leads=lambda: True,
+        took=lambda _: None,
+        record=told.record,
+        default_tenant=None,
+        token_life_seconds=600,
+    )
+    return loop, state, told
+
+
+def parts(loop: Any) -> tuple[Any, Any]:
+    """Return the loop's fleet and clock."""
+    return loop._fleet, loop._clock
+
+
+def due(loop: Any) -> Millis | None:
+    """Return when the loop looks again if nothing happens."""
+    found: Millis | None = loop._batcher._due_ms
+    return found
