@@ -101,6 +101,7 @@ class OneLease(Fleet):
     """A fleet of one lease that is there."""
 
     reads = False
+    broken = ""
     nodes: Sequence[NodeState] = ()
 
     def is_being_read(self) -> bool:
@@ -109,7 +110,9 @@ class OneLease(Fleet):
     def inventories(self) -> Mapping[LeaseUID, LeaseInventory]:
         return {LeaseUID(WEST.metadata.uid): inventory(WEST, self.nodes or NODES)}
 
-    async def engage(self, lease: GpuLease, credential: Credential) -> None: ...
+    async def engage(self, lease: GpuLease, credential: Credential) -> None:
+        if lease.metadata.name == self.broken:
+            raise KeyError("very-secret")
 
 
 def recording_loop() -> tuple[Loop, HubState, Recording]:

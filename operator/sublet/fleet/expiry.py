@@ -30,7 +30,7 @@ def expires_ms(endpoint: Endpoint) -> Millis | None:
         if endpoint.client_cert_pem is not None:
             return _certificate_ends(ssl.PEM_cert_to_DER_cert(endpoint.client_cert_pem.strip()))
         return _token_ends(endpoint.token()) if endpoint.token is not None else None
-    except (ValueError, IndexError, OverflowError, RecursionError, binascii.Error):
+    except (ValueError, IndexError, OverflowError, OSError, RecursionError, binascii.Error):
         return None
 
 

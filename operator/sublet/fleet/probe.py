@@ -8,7 +8,6 @@ time of its own and its failures never make a cluster unreachable that answers.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID
 from sublet.api.times import Millis
 from sublet.book.inventory import Reach
-from sublet.clock import Clock
+from sublet.clock import Clock, is_set_within
 from sublet.fleet.drift import PolicyWatch
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.isolation import find_isolation_fault, missing_right
@@ -103,8 +102,7 @@ class Probe:
             except Exception:  # noqa: BLE001  one cluster's surprise must not end its task, nor anybody else's
                 log_about(lease=self._lease()).exception("probe failed")
                 self._fail(None)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._doubted.wait(), self._wait_seconds())
+            await is_set_within(self._doubted, self._wait_seconds())
             self._doubted.clear()
 
     def _wait_seconds(self) -> float:

@@ -62,11 +62,10 @@ class Assumptions:
         """Believe what the hub shows: the work on the claim has ended."""
         self._under_way.pop(uid, None)
 
-    def lay_over(self, claims: dict[ClaimUID, GpuClaim]) -> None:
+    def lay_over(self, claims: dict[str, GpuClaim]) -> None:
         """Put what is assumed in the place of what the hub doesn't show yet."""
-        for uid in self._under_way.keys() & claims.keys():
-            assumed = self._under_way[uid]
-            if not assumed.is_shown(claims[uid]):
+        for uid, assumed in self._under_way.items():
+            if uid in claims and not assumed.is_shown(claims[uid]):
                 claims[uid] = assumed.claim
 
 

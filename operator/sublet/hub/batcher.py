@@ -6,7 +6,7 @@ Also keeps the one due time at which the loop looks again if nothing happens.
 import asyncio
 
 from sublet.api.times import MS_PER_SECOND, Millis
-from sublet.clock import Clock
+from sublet.clock import Clock, is_set_within
 
 
 class Batcher:
@@ -39,19 +39,12 @@ class Batcher:
             await asyncio.sleep(left)
 
     async def _collect(self) -> None:
-        try:
-            # not `wait_for`: Python 3.11's loses a cancellation that comes together with a mark
-            async with asyncio.timeout(self._seconds_to_due()):
-                await self._marked.wait()
-        except TimeoutError:
+        if not await is_set_within(self._marked, self._seconds_to_due()):
             return
         begun = self._clock.monotonic()
         while self._clock.monotonic() - begun < self._wait_seconds:
             self._marked.clear()
-            try:
-                async with asyncio.timeout(self._quiet_seconds):
-                    await self._marked.wait()
-            except TimeoutError:
+            if not await is_set_within(self._marked, self._quiet_seconds):
                 return
         self._marked.clear()
 

@@ -8,7 +8,6 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import kopf
@@ -17,7 +16,7 @@ import structlog
 
 from sublet.api.kinds import KINDS
 from sublet.api.names import GROUP, VERSION
-from sublet.clock import Clock
+from sublet.clock import Clock, is_set_within
 from sublet.fleet.credential import CREDENTIALS_LABEL
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError
@@ -113,8 +112,7 @@ async def sweep_forever(
     Soon after a write found an object gone: else every pass would write to it until the next time.
     """
     while True:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(state.doubted.wait(), every_seconds)
+        if await is_set_within(state.doubted, every_seconds):
             await asyncio.sleep(doubt_seconds)
         state.doubted.clear()
         for kind in KINDS:

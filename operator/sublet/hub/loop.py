@@ -51,6 +51,7 @@ from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller, Saying
 from sublet.hub.unrest import Unrest
 from sublet.hub.writer import StatusWriter
+from sublet.logs import log_about_object
 
 _FIRST_ANSWER_SECONDS = 10.0
 _STANDBY_MS = 1_000
@@ -315,7 +316,12 @@ class Loop:
         for lease in self._state.leases.all():
             uid = LeaseUID(lease.metadata.uid)
             wanted.add(uid)
-            await self._fleet.engage(lease, self._credential(lease))
+            try:
+                await self._fleet.engage(lease, self._credential(lease))
+            except Exception as error:  # noqa: BLE001  a stranger's credential must not end the pass for all others
+                # its type alone: the text may quote the credential
+                log = log_about_object("GpuLease", lease.metadata.name)
+                log.warning("lease not engaged", error=type(error).__name__)
         for uid in self._engaged - wanted:
             await self._fleet.disengage(uid)
         self._engaged = wanted

@@ -70,6 +70,16 @@ def test_what_isnt_on_the_list_is_refused_by_name(cluster, user, field):
     assert "secret-token" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "value", ["!!bool MY-SECRET", "!!timestamp x", '!!int ""', "1:" * 200 + "1.5"]
+)
+def test_a_tag_that_the_library_stumbles_over_is_refused_without_its_value(value: str):
+    with pytest.raises(KubeconfigRefused, match="is not YAML") as refused:
+        parse(config().replace(b"secret-token", value.encode()))
+
+    assert refused.value.__suppress_context__  # a traceback would show the value
+
+
 def test_a_client_certificate_with_its_key_is_accepted():
     user = {"client-certificate-data": PEM, "client-key-data": b64(KEY)}
 

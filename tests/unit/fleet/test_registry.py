@@ -1,7 +1,11 @@
 """Connections as credentials come, are refused, change and go."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
 
 from sublet.api.ids import LeaseUID, NodeName
 from sublet.book.inventory import Reach, Unfit
@@ -233,3 +237,25 @@ async def test_a_cluster_that_refuses_a_step_is_looked_at_before_its_time():
         assert connection is not None
         connection.doubt()
         await eventually("refused", said(made))
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_a_connection_that_is_dropped_just_as_it_is_doubted_ends(turns: int):
+    times = ProbeTimes(every_seconds=30.0, isolation_retry_seconds=0.0)
+    async with cluster() as west:
+        made = Fleet(
+            clock=SystemClock(), on_change=lambda _: None, allow_local=True, hub_servers=(), times=times
+        )  # fmt: skip
+        await made.engage(WEST, to(west))
+        found: Any = made.connection(UID)
+        await eventually("its probe waits", lambda: found._probe._doubted._waiters)
+
+        found.doubt()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        ending = asyncio.create_task(made.disengage(UID))
+        _, late = await asyncio.wait({ending}, timeout=5)
+        for task in found._tasks if late else ():
+            task.cancel()
+
+        assert not late

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from sublet.api.downtime import MOST_DOWNTIMES, Downtime, DowntimeCause
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
@@ -13,7 +15,17 @@ from sublet.fleet.registry import Fleet
 from sublet.hub.batcher import Batcher
 from sublet.hub.loop import Loop
 from sublet.hub.state import HubState
-from tests.builders.api import NOW, as_claim, as_class, as_tenant, claim, gpu_class, tenant
+from tests.builders.api import (
+    NOW,
+    as_claim,
+    as_class,
+    as_lease,
+    as_tenant,
+    claim,
+    gpu_class,
+    lease,
+    tenant,
+)
 from tests.builders.fleet import bound, held
 from tests.harness.fake_api import SteppedClock, eventually
 from tests.harness.loop import NODES, WEST, Recording, due, parts, recording_loop
@@ -127,6 +139,20 @@ async def test_while_the_first_list_of_a_cluster_comes_nothing_is_decided_but_no
     clock.seconds += 11  # a list without end holds up nobody for longer
     await loop.look()
     assert told.reserved == ["a"]
+
+
+async def test_a_lease_that_cant_be_engaged_holds_up_no_other():
+    loop, state, told = recording_loop()
+    fleet, _ = parts(loop)
+    state.leases.put(as_lease(lease("broken")))
+    state.claims.put(as_claim(claim("a")))
+    fleet.broken = "broken"
+
+    with capture_logs() as logged:
+        await loop.look()
+
+    assert told.reserved == ["a"]
+    assert "very-secret" not in str(logged)
 
 
 async def test_a_cluster_that_is_read_later_holds_up_nobody():
