@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
 from sublet.api.ids import ClusterUID
 from sublet.drift.finding import Finding
@@ -47,6 +49,11 @@ class Home(NotedApi):
         if "fieldSelector" in params and self._taken:
             return {"items": [{"metadata": {"name": "x", "managedFields": [{"manager": "kubectl"}]}}]}  # fmt: skip
         return {"metadata": {}, "items": []}
+
+    async def get_as(self, path: str, type_: Any, **params: str) -> Any:
+        if "/namespaces/" not in path:
+            return await super().get_as(path, type_, **params)
+        return msgspec.json.decode(msgspec.json.encode(await self.get(path, **params)), type=type_)
 
     async def request(self, method: str, path: str, **_: Any) -> None:
         await super().request(method, path)

@@ -4,11 +4,13 @@ Asked for while a lease ends or after its selector may have changed: the watch s
 node isn't in it says nothing of the node's marks. Read by `sublet.hub.returns`, which hands the nodes back.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from sublet.api.gpulease import GpuLease
+from sublet.api.ids import NodeName
 from sublet.binder.nodes import is_bare
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.nodebook import LEASE_LABEL
@@ -29,13 +31,25 @@ class _Page(msgspec.Struct):
     items: list[HasMeta] | None
 
 
-async def read_marked(cluster: LeasedCluster) -> list[Meta]:
-    """Return the metadata of all nodes with the lease's label; Unreachable if this is another cluster now."""
-    found: list[Meta] = []
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What carries a lease's mark; of each node no more is kept than this, whatever a stranger lists."""
+
+    count: int
+    to_return: tuple[NodeName, ...]
+    """Those to be handed back."""
+
+
+async def read_marked(cluster: LeasedCluster, lease: GpuLease, *, is_over: bool) -> Marked:
+    """Look at all nodes with the lease's label; Unreachable if this is another cluster now."""
+    count, names = 0, list[NodeName]()
     params = {"labelSelector": f"{LEASE_LABEL}={cluster.lease_uid}", "limit": _PAGE}
     for _ in range(_MOST_PAGES):
         page = await cluster.api.list_metadata("/api/v1/nodes", _Page, **params)
-        found += [item.metadata for item in page.items or ()]
+        for item in page.items or ():
+            count += 1
+            if wants_return(item.metadata, lease, is_over=is_over):
+                names.append(NodeName(item.metadata.name))
         if not page.metadata.next:
             break
         params["continue"] = page.metadata.next
@@ -44,7 +58,7 @@ async def read_marked(cluster: LeasedCluster) -> list[Meta]:
     # an empty list is believed only of the cluster that was confirmed
     if await read_cluster_uid(cluster.api) != cluster.facts.cluster_uid:
         raise Unreachable("the kubeconfig leads to another cluster now")
-    return found
+    return Marked(count, tuple(names))
 
 
 def wants_return(meta: Meta, lease: GpuLease, *, is_over: bool) -> bool:

@@ -1,22 +1,65 @@
 """Reads what a leased cluster holds of ours: by our label, page by page, in seven requests however many claims there are.
 
 Nothing is believed of a cluster that isn't the one that the lease is pinned to: it is asked who it is after the lists.
+What it lists stays the text that it came in until somebody compares it, one object at a time: as objects a stranger's
+text could take twenty times as much memory.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from sublet.binder.namespace import CLAIM_LABEL
 from sublet.drift.compare import PLURALS, Obj, Observed, Place
 from sublet.fleet.cluster import LeasedCluster
-from sublet.kube.errors import NotFound, Unreachable
+from sublet.kube.bodies import decode
+from sublet.kube.errors import BadAnswer, NotFound, Unreachable
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.session import ApiServer
+from sublet.kube.wire import ListMeta, Named
 
+K = TypeVar("K")
 _PAGE: Final = "500"
 _MOST_PAGES: Final = 200
 """Of one list; a server whose lists have no end is not believed."""
+MOST_BYTES: Final = 96 * 1024 * 1024
+"""Of all that one look keeps: what stands for a claim has 10 KB. Four clusters are looked at side by side."""
+_MOST_OBJECT_BYTES: Final = 3 * 1024 * 1024
+"""An API server takes no larger request."""
+
+
+class _Page(msgspec.Struct):
+    metadata: ListMeta
+    items: list[msgspec.Raw] | None
+
+
+class _About(msgspec.Struct):
+    metadata: Named
+
+
+_ABOUT: Final = msgspec.json.Decoder(_About)
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+class Packed(Mapping[K, Obj]):
+    """Objects as the text that they came in, each decoded when it is asked for."""
+
+    def __init__(self, texts: Mapping[K, bytes]) -> None:
+        self._texts = texts
+
+    def __getitem__(self, key: K) -> Obj:
+        """Return one object; BadAnswer if it is none."""
+        return decode(self._texts[key], _OBJECT)
+
+    def __iter__(self) -> Iterator[K]:
+        """Yield the keys."""
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +77,15 @@ class Sight:
 
 async def look(cluster: LeasedCluster) -> Sight:
     """List everything under our label; raises the errors of the API, and Unreachable if it is another cluster now."""
-    api = cluster.api
+    lists = _Lists(cluster.api)
     # contents first: what is made meanwhile is then in a namespace that is seen
-    objects: dict[str, dict[Place, Obj]] = {}
+    objects: dict[str, dict[Place, bytes]] = {}
     for plural, group in PLURALS.items():
-        async for item in _items(api, f"{group}/{plural}"):
-            meta = item["metadata"]
-            objects.setdefault(meta["namespace"], {})[plural, meta["name"]] = item
-    namespaces = {n["metadata"]["name"]: n async for n in _items(api, "/api/v1/namespaces")}
+        async for meta, text in lists.items(f"{group}/{plural}"):
+            objects.setdefault(meta.namespace, {})[plural, meta.name] = text
+    namespaces = {meta.name: text async for meta, text in lists.items("/api/v1/namespaces")}
     await confirm(cluster)
-    return Sight(namespaces, objects)
+    return Sight(Packed(namespaces), {name: Packed(texts) for name, texts in objects.items()})
 
 
 async def look_into(cluster: LeasedCluster, name: str) -> Observed:
@@ -54,11 +96,11 @@ async def look_into(cluster: LeasedCluster, name: str) -> Observed:
     except NotFound:
         await confirm(cluster)
         return Observed(None)
-    objects: dict[Place, Obj] = {}
+    lists, objects = _Lists(api), dict[Place, bytes]()
     for plural, group in PLURALS.items():
-        async for item in _items(api, f"{group}/namespaces/{name}/{plural}"):
-            objects[plural, item["metadata"]["name"]] = item
-    return Observed(namespace, objects)
+        async for meta, text in lists.items(f"{group}/namespaces/{name}/{plural}"):
+            objects[plural, meta.name] = text
+    return Observed(namespace, Packed(objects))
 
 
 async def find_named(api: ApiServer, name: str, place: Place) -> Obj | None:
@@ -75,13 +117,28 @@ async def confirm(cluster: LeasedCluster) -> None:
         raise Unreachable("the kubeconfig leads to another cluster now")
 
 
-async def _items(api: ApiServer, path: str) -> AsyncIterator[dict[str, Any]]:
-    params = {"labelSelector": CLAIM_LABEL, "limit": _PAGE}
-    for _ in range(_MOST_PAGES):
-        page = await api.get(path, **params)
-        for item in page.get("items") or ():
-            yield item
-        if not (after := (page.get("metadata") or {}).get("continue")):
-            return
-        params["continue"] = after
-    raise Unreachable(f"the list of {path} has no end")
+@dataclass(slots=True)
+class _Lists:
+    """The lists of one look, which share what it may keep."""
+
+    _api: ApiServer
+    _kept_bytes: int = field(default=0, init=False)
+
+    async def items(self, path: str) -> AsyncIterator[tuple[Named, bytes]]:
+        """Yield name and text of everything under our label; BadAnswer if it is more than one look may keep."""
+        params = {"labelSelector": CLAIM_LABEL, "limit": _PAGE}
+        for _ in range(_MOST_PAGES):
+            page = await self._api.get_as(path, _Page, **params)
+            for item in page.items or ():
+                text = bytes(item)
+                self._count(text, path)
+                yield decode(text, _ABOUT).metadata, text
+            if not page.metadata.next:
+                return
+            params["continue"] = page.metadata.next
+        raise Unreachable(f"the list of {path} has no end")
+
+    def _count(self, text: bytes, path: str) -> None:
+        self._kept_bytes += len(text)
+        if len(text) > _MOST_OBJECT_BYTES or self._kept_bytes > MOST_BYTES:
+            raise BadAnswer(f"the list of {path} holds more than anybody made for claims")

@@ -19,7 +19,6 @@ from sublet.binder.nodes import hand_back
 from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
 from sublet.kube.errors import KubeError
-from sublet.kube.wire import Meta
 from sublet.logs import log_about
 
 _AT_ONCE: Final = 16
@@ -160,23 +159,22 @@ class Returns:
     async def _look(self, look: _Look, lease: GpuLease) -> _Look:
         """List the marked nodes, hand back those that are free, and say what is left."""
         cluster, touched = look.cluster, look.cluster.strays_touched
-        marked = await read_marked(cluster)
-        wanted = [meta for meta in marked if wants_return(meta, lease, is_over=look.is_over)]
-        are_back = all(await self._hand_back(cluster, lease, wanted))
-        if wanted:
+        marked = await read_marked(cluster, lease, is_over=look.is_over)
+        are_back = all(await self._hand_back(cluster, lease, marked.to_return))
+        if marked.to_return:
             touched = cluster.strays_touched
-            marked = await read_marked(cluster)
+            marked = await read_marked(cluster, lease, is_over=look.is_over)
         now = self._clock.monotonic()
         if not are_back:
             again_at = due_at = now + _RETRY_SECONDS
         else:
             again_at = now + _AGAIN_SECONDS
-            due_at = now + _HELD_SECONDS if look.is_over and marked else float("inf")
-        return replace(look, marked=len(marked), touched=touched, again_at=again_at, due_at=due_at)
+            due_at = now + _HELD_SECONDS if look.is_over and marked.count else float("inf")
+        return replace(look, marked=marked.count, touched=touched, again_at=again_at, due_at=due_at)
 
     @staticmethod
     async def _hand_back(
-        cluster: LeasedCluster, lease: GpuLease, wanted: Iterable[Meta]
+        cluster: LeasedCluster, lease: GpuLease, wanted: Iterable[NodeName]
     ) -> list[bool]:
         slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -188,4 +186,4 @@ class Returns:
                 log_about(lease=lease).warning("node not tended", node=name, error=str(error))
                 return False
 
-        return await asyncio.gather(*(back(NodeName(meta.name)) for meta in wanted))
+        return await asyncio.gather(*(back(name) for name in wanted))
