@@ -227,6 +227,9 @@ class Informer(Generic[T]):
         try:
             async with self._lists, asyncio.timeout(PAGE_SECONDS):
                 return await self._api.request("GET", self._target.path, params=params)
+        except Gone as error:
+            # to begin the list anew is all that can be done, and one that never comes to its end is trouble
+            raise ServerError(error.status, error.reason, error.message) from error
         except TimeoutError as error:
             raise Unreachable(
                 f"a page of {self._target.path} took over {PAGE_SECONDS} s"

@@ -28,6 +28,17 @@ async def test_a_list_of_several_pages_is_read_to_its_end(fake):
     assert (len(found.seen), fake.lists) == (1_201, 3)
 
 
+async def test_lists_that_are_always_too_old_are_trouble(fake):
+    fake.put(node("a"))
+    async with following(fake) as found:
+        await found.watching()
+        fake.next_list += [answering(410, "Expired")] * 400
+        found.clock.seconds += 4_000  # the hourly list is due
+        fake.close_watches()
+
+        await eventually("trouble", lambda: found.informer.trouble)
+
+
 async def test_it_is_being_read_while_pages_of_its_first_list_come(fake):
     fake.put(node("a"))
     fake.next_list.append(silence)
