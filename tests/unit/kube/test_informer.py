@@ -28,11 +28,11 @@ async def test_a_list_of_several_pages_is_read_to_its_end(fake):
     assert (len(found.seen), fake.lists) == (1_201, 3)
 
 
-async def test_lists_that_are_always_too_old_are_trouble(fake):
+async def test_lists_that_are_always_too_old_are_trouble(fake, monkeypatch):
     fake.put(node("a"))
     async with following(fake) as found:
         await found.watching()
-        fake.next_list += [answering(410, "Expired")] * 400
+        monkeypatch.setattr(fake, "_list", answering(410, "Expired"))
         found.clock.seconds += 4_000  # the hourly list is due
         fake.close_watches()
 
