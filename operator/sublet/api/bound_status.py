@@ -6,6 +6,7 @@ from sublet.api.claim_status import allocation_of, next_status, ready_of, standi
 from sublet.api.common import Status
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.outage import Outage
+from sublet.api.relocation import PlaceKey
 from sublet.api.times import Millis
 
 
@@ -37,12 +38,12 @@ def degraded(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> Clai
     )
 
 
-def rehomed(claim: GpuClaim, node_uids: Collection[str]) -> ClaimStatus:
+def rehomed(claim: GpuClaim, places: Collection[PlaceKey]) -> ClaimStatus:
     """Its namespace at these nodes is gone: another of a new number takes its place. It holds and pays what it did."""
     sequence = claim.status.next_sequence
     allocation = allocation_of(claim)
     placements = tuple(
-        p.model_copy(update={"home": sequence}) if p.node_uid in node_uids else p
+        p.model_copy(update={"home": sequence}) if p.key in places else p
         for p in allocation.placements
     )
     return claim.status.model_copy(

@@ -163,8 +163,8 @@ def move_of(claim: GpuClaim) -> Move:
 
 def fresh_nodes(allocation: Allocation, move: Move) -> tuple[PlacedNode, ...]:
     """Return the nodes of a move that the claim doesn't have yet."""
-    known = {p.node_uid for p in allocation.placements}
-    return tuple(p for p in move.placements if p.node_uid not in known)
+    known = {p.key for p in allocation.placements}
+    return tuple(p for p in move.placements if p.key not in known)
 
 
 def usable_nodes(claim: GpuClaim) -> tuple[PlacedNode, ...]:
@@ -184,9 +184,9 @@ def held_nodes(claim: GpuClaim) -> tuple[PlacedNode, ...]:
 def all_nodes(claim: GpuClaim) -> tuple[PlacedNode, ...]:
     """Return every node on which the claim may have an entry: those it has, will have, and leaves; each once."""
     allocation, move = claim.status.allocation, claim.status.move
-    found = {p.node_uid: p for x in claim.status.leaving if not x.freed_time for p in x.placements}
-    found |= {p.node_uid: p for p in (move.placements if move is not None else ())}
-    found |= {p.node_uid: p for p in (allocation.placements if allocation is not None else ())}
+    found = {p.key: p for x in claim.status.leaving if not x.freed_time for p in x.placements}
+    found |= {p.key: p for p in (move.placements if move is not None else ())}
+    found |= {p.key: p for p in (allocation.placements if allocation is not None else ())}
     return tuple(found.values())
 
 
@@ -200,11 +200,11 @@ def metered(allocation: Allocation) -> tuple[LeaseGpus, ...]:
 
 def _without(old: Allocation, move: Move) -> tuple[PlacedNode, ...]:
     """Return the nodes that the claim leaves, each with the namespace that it was used from."""
-    kept = {p.node_uid for p in move.placements}
+    kept = {p.key for p in move.placements}
     return tuple(
         p.model_copy(update={"home": p.home or old.sequence})
         for p in old.placements
-        if p.node_uid not in kept
+        if p.key not in kept
     )
 
 

@@ -48,6 +48,10 @@ MOST_LEAVING: Final = 16
 """So many moves may be on their way out of a claim at once; etcd has no room for more."""
 
 
+PlaceKey = tuple[str, str]
+"""(lease UID, node UID)"""
+
+
 class PlacedNode(ApiModel):
     """GPUs of one node that the claim holds."""
 
@@ -65,6 +69,11 @@ class PlacedNode(ApiModel):
     """UID of the node: a re-created namesake is another node."""
     home: Sequence | None = None
     """The reservation that made the claim's namespace in this node's cluster; the allocation's own without."""
+
+    @property
+    def key(self) -> PlaceKey:
+        """Return what tells it from the claim's other nodes: a landlord can show the UIDs of another's nodes."""
+        return (self.lease_uid, self.node_uid)
 
 
 class MoveCause(StrEnum):

@@ -87,9 +87,9 @@ async def _give_back(claim: GpuClaim, left: Leaving, tools: Tools, guard: Guard)
     await _rest(claim, left, [berth for _, berth in berths], tools)
     await all_of(see_clean(site, berth) for site, berth in berths)
     live = await guard()
-    staying = {p.node_uid for p in move_status.held_nodes(live)}
+    staying = {p.key for p in move_status.held_nodes(live)}
     await all_of(
-        free(site, live, berth) for site, berth in berths if berth.place.node_uid not in staying
+        free(site, live, berth) for site, berth in berths if berth.place.key not in staying
     )
     live = await guard()
     entry = next(x for x in live.status.leaving if x.sequence == left.sequence)

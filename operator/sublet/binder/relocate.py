@@ -35,12 +35,12 @@ def move_for(claim: GpuClaim, decision: Relocate, tools: Tools) -> Move:
     homes: dict[str, int] = {}  # cluster UID -> reservation that made the claim's namespace there
     for place in allocation.placements:
         homes[_cluster_of(place, tools)] = place.home or allocation.sequence
-    known = {p.node_uid for p in allocation.placements}
+    known = {p.key for p in allocation.placements}
     placements = tuple(
         place.model_copy(
             update={
                 "home": (place.home or allocation.sequence)
-                if place.node_uid in known
+                if place.key in known
                 else homes.get(_cluster_of(place, tools), decision.sequence)
             }
         )
@@ -74,14 +74,14 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     LostRace: a new node can't be had. Overtaken: the claim was decided otherwise meanwhile. The others: try again later.
     """
     allocation, move = allocation_of(claim), move_of(claim)
-    fresh = {p.node_uid for p in fresh_nodes(allocation, move)}
+    fresh = {p.key for p in fresh_nodes(allocation, move)}
     refuse_lost(tools, fresh_nodes(allocation, move))
     sites, silent = reachable_sites(claim, tools, held_nodes(claim))
     if away := {p.lease for p in fresh_nodes(allocation, move)} & set(silent):
         raise ClusterSilent(min(away))
-    grown = [s for s in sites if any(b.place.node_uid in fresh for b in s.berths)]
+    grown = [s for s in sites if any(b.place.key in fresh for b in s.berths)]
     new = [s for s in grown if s.home.sequence == move.sequence]
-    wanted = [(s, b) for s in grown for b in s.berths if b.place.node_uid in fresh]
+    wanted = [(s, b) for s in grown for b in s.berths if b.place.key in fresh]
     await lock_all(claim, wanted)
     checkpoint()
     await _open(claim, tools)

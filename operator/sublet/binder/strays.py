@@ -20,7 +20,7 @@ from sublet.book.holdings import holds
 def may_have_strays(claim: GpuClaim, live: GpuClaim | None) -> bool:
     """Say whether `claim`, as a piece of work saw it, has nodes that the claim as it is now hasn't."""
     held = all_nodes(live) if live is not None and holds(live) else ()
-    return not {p.node_uid for p in all_nodes(claim)} <= {p.node_uid for p in held}
+    return not {p.key for p in all_nodes(claim)} <= {p.key for p in held}
 
 
 async def clear_strays(claim: GpuClaim, tools: Tools) -> None:
@@ -30,11 +30,11 @@ async def clear_strays(claim: GpuClaim, tools: Tools) -> None:
     """
     live = await tools.claims.get(claim)
     held = all_nodes(live) if live is not None and holds(live) else ()
-    known = {place.node_uid for place in held}
+    known = {place.key for place in held}
 
     async def still_strays() -> GpuClaim:
         now = await tools.claims.get(claim)
-        has = {p.node_uid for p in all_nodes(now)} if now is not None and holds(now) else set()
+        has = {p.key for p in all_nodes(now)} if now is not None and holds(now) else set()
         if not has <= known:
             raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
         return now or claim
@@ -44,7 +44,7 @@ async def clear_strays(claim: GpuClaim, tools: Tools) -> None:
     if unknown or silent:
         raise ClusterSilent((unknown or silent)[0])
     used = await may_be_used(claim, tools)
-    strays = [s.only(lambda b: b.place.node_uid not in known) for s in sites]
+    strays = [s.only(lambda b: b.place.key not in known) for s in sites]
     gone = [s for s in sites if home_of(s, kept) is None]
     going = [*gone, *(s for s in strays if s.berths and home_of(s, kept) is not None)]
     try:

@@ -11,7 +11,7 @@ from typing import Final
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import LeaseUID, NodeName
-from sublet.api.relocation import PlacedNode
+from sublet.api.relocation import PlacedNode, PlaceKey
 from sublet.api.times import Millis
 from sublet.book.inventory import SICK, NodeState, Unfit
 from sublet.book.supply import LeaseSupply
@@ -40,17 +40,17 @@ class Failures:
         self, holders: Iterable[GpuClaim], supplies: Mapping[LeaseUID, LeaseSupply]
     ) -> None:
         self._supplies = supplies
-        absent: dict[str, PlacedNode] = {}  # node UID -> a place on it
+        absent: dict[PlaceKey, PlacedNode] = {}  # lease and node -> a place on it
         for claim in holders:
             allocation = claim.status.allocation
             for place in allocation.placements if allocation is not None else ():
                 if self._is_absent(place):
-                    absent[place.node_uid] = place
+                    absent[place.key] = place
         self._gone = Counter(
             LeaseUID(place.lease_uid) for place in absent.values() if self._is_gone(place)
         )
         """lease -> nodes that claims hold and that its cluster hasn't any more"""
-        self.unseen = tuple(absent[uid] for uid in sorted(absent) if not self._is_gone(absent[uid]))
+        self.unseen = tuple(absent[key] for key in sorted(absent) if not self._is_gone(absent[key]))
         """Nodes that claims hold and that their clusters don't list; a label may be missing, no more."""
 
     def of(self, allocation: Allocation) -> list[PlacedNode]:

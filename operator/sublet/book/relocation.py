@@ -183,8 +183,8 @@ class Relocations:
         if _is_spread(claim, allocation):
             alike = [p for p in alike if self._stands_in(p) == self._stands_in(failed[0])]
         for lost in (alike, alike[:1]) if len(alike) > 1 else (alike,):
-            gone = {p.node_uid for p in lost}
-            kept = [p for p in allocation.placements if p.node_uid not in gone]
+            gone = {p.key for p in lost}
+            kept = [p for p in allocation.placements if p.key not in gone]
             found = self._demand(claim, allocation, offer, FOREVER)
             if found is None:
                 return None

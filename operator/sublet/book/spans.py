@@ -114,8 +114,8 @@ def _to_come(claim: GpuClaim, allocation: Allocation, move: Move, end_ms: Millis
     fresh = fresh_nodes(allocation, move)
     held, paid = (move.decided_time, max(until, move.decided_time)), (over, max(over, until))
     yield from _each(claim, allocation, _by_lease(fresh), held, paid)
-    new = {p.node_uid for p in fresh}
-    kept = [p for p in move.placements if p.node_uid not in new]
+    new = {p.key for p in fresh}
+    kept = [p for p in move.placements if p.key not in new]
     # a move that waits for no instant keeps them without a break
     goes_on = (max(over, end_ms), max(over, end_ms, until))
     yield from _each(claim, allocation, _by_lease(kept), goes_on, goes_on)

@@ -1,54 +1,65 @@
 """Who has what, by the hub: claims by lease, holders by node. Made anew for each look, read by it alone."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from sublet.api.claim_status import allocation_of, is_giving_back
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.move_status import all_nodes
+from sublet.api.relocation import PlacedNode
 from sublet.binder.namespace import namespace_name
 from sublet.book.holdings import holds
 from sublet.drift.marks import Holder
 
-_NOBODY: Final[tuple[Holder, ...]] = ()
+LeaseOf = Callable[[LeaseUID], GpuLease | None]
+_NONE: Final[tuple[tuple[Holder, PlacedNode], ...]] = ()
 
 
 class Claims:
     """The claims that hold nodes."""
 
-    def __init__(self, claims: Iterable[GpuClaim], awaited: Iterable[GpuClaim] = ()) -> None:
+    def __init__(
+        self,
+        claims: Iterable[GpuClaim],
+        awaited: Iterable[GpuClaim] = (),
+        lease_of: LeaseOf = lambda _: None,
+    ) -> None:
         """`awaited`: restored claims that wait to be adopted; what they have is left to them, and nothing is asked of it."""
+        self._lease_of = lease_of
         self._by_lease: dict[LeaseUID, list[GpuClaim]] = defaultdict(list)
-        self._holders: dict[NodeUID, list[Holder]] = defaultdict(list)
+        self._holders: dict[NodeUID, list[tuple[Holder, PlacedNode]]] = defaultdict(list)
         self._homes: set[str] = set()
         for claim in claims:
             if holds(claim):
                 self._add(claim)
         for claim in awaited:
             if holds(claim):
-                for holder, node_uid in holdings_of(claim):
-                    self._holders[node_uid].append(replace(holder, is_bound=False))
+                for holder, place in holdings_of(claim):
+                    unasked = replace(holder, is_bound=False)
+                    self._holders[NodeUID(place.node_uid)].append((unasked, place))
                 self._homes |= homes_of(claim)
 
     def of_lease(self, uid: LeaseUID) -> Sequence[GpuClaim]:
         """Return the claims that stand on a lease."""
         return self._by_lease.get(uid, ())
 
-    def holders(self, uid: NodeUID) -> Sequence[Holder]:
-        """Return the claims that have a node, or come to it, or leave it."""
-        return self._holders.get(uid, _NOBODY)
+    def holders(self, uid: NodeUID, at: ClusterUID) -> Sequence[Holder]:
+        """Return the claims that have a node of a cluster, or come to it, or leave it."""
+        found = self._holders.get(uid, _NONE)
+        return [holder for holder, place in found if may_be_at(place, at, self._lease_of)]
 
     def has_home(self, name: str) -> bool:
         """Say whether a namespace is one that a claim has, will have or leaves."""
         return name in self._homes
 
     def _add(self, claim: GpuClaim) -> None:
-        for holder, node_uid in holdings_of(claim):
-            self._holders[node_uid].append(holder)
+        for holder, place in holdings_of(claim):
+            self._holders[NodeUID(place.node_uid)].append((holder, place))
         for lease in sorted({p.lease_uid for p in all_nodes(claim)}):
             self._by_lease[LeaseUID(lease)].append(claim)
         self._homes |= homes_of(claim)
@@ -83,19 +94,28 @@ def is_bound(claim: GpuClaim) -> bool:
     return is_true(conditions, "Bound") and not is_true(conditions, "Releasing") and not leaving
 
 
-def holdings_of(claim: GpuClaim) -> list[tuple[Holder, NodeUID]]:
+def may_be_at(place: PlacedNode, at: ClusterUID, lease_of: LeaseOf) -> bool:
+    """Say whether a node of a claim may be this cluster's: not if its lease is known to lead to another.
+
+    A landlord can show the UIDs of another's nodes; what isn't known is held against nobody.
+    """
+    lease = lease_of(LeaseUID(place.lease_uid))
+    return lease is None or lease.status.cluster_uid in (None, at)
+
+
+def holdings_of(claim: GpuClaim) -> list[tuple[Holder, PlacedNode]]:
     """Return the nodes that a claim may be in the books of, and whether it must be."""
     allocation = allocation_of(claim)
-    stays = {p.node_uid for p in allocation.placements} if is_bound(claim) else set()
+    stays = {p.key for p in allocation.placements} if is_bound(claim) else set()
     return [
         (
             Holder(
                 ClaimUID(claim.metadata.uid),
                 place.gpus,
                 TenantUID(allocation.tenant_uid),
-                is_bound=place.node_uid in stays,
+                is_bound=place.key in stays,
             ),
-            NodeUID(place.node_uid),
+            place,
         )
         for place in all_nodes(claim)
     ]

@@ -169,7 +169,8 @@ class Drift:
         """Return an index of all claims that isn't old: what it can't know yet is looked at live before anything is done."""
         now = self._tools.clock.monotonic()
         if now - self._indexed_at > min(_APART_SECONDS, self._every_seconds) / 2:
-            self._index, self._indexed_at = Claims(self._claims(), self._awaited()), now
+            self._index = Claims(self._claims(), self._awaited(), self._tools.lease)
+            self._indexed_at = now
         return self._index
 
     def _drop(self, uid: ClusterUID) -> None:

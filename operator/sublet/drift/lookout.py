@@ -116,7 +116,7 @@ class Lookout:
                 if number % _AT_A_STRETCH == 0:
                     await asyncio.sleep(0)
                 mended += await self._node(
-                    place, node, claims, here, may_mend, doubts, findings, strangers
+                    uid, place, node, claims, here, may_mend, doubts, findings, strangers
                 )
             await self._pods(place, self._looks[uid], foreign)
         for claim in here.values():
@@ -145,6 +145,7 @@ class Lookout:
 
     async def _node(
         self,
+        uid: ClusterUID,
         place: Place,
         node: Node,
         claims: Claims,
@@ -160,7 +161,7 @@ class Lookout:
         """
         cluster, lease = place.cluster, place.lease
         name, node_uid = NodeName(node.metadata.name), NodeUID(node.metadata.uid)
-        holders = claims.holders(node_uid)
+        holders = claims.holders(node_uid, uid)
         verdict = judge(node, lease, holders)
         doubt = verdict.doubt
         is_tended = bool(verdict.patches) and may_mend(holders)

@@ -193,11 +193,11 @@ async def _make(site: Site, each: Difference, path: str, wanted: dict[str, objec
 
 async def _make_anew(claim: GpuClaim, site: Site, tools: Tools) -> GpuClaim:
     """Give the claim another namespace in place of one that is gone: said on the hub first, then made and proven."""
-    nodes = {b.place.node_uid for b in site.berths}
+    nodes = {b.place.key for b in site.berths}
     if is_handed_over(claim, site):
         claim = await tools.claims.write_status(claim, bound_status.rehomed(claim, nodes))
     sites, silent = reachable_sites(claim, tools, allocation_of(claim).placements)
-    new = next(s for s in sites if any(b.place.node_uid in nodes for b in s.berths))
+    new = next(s for s in sites if any(b.place.key in nodes for b in s.berths))
     await furnish(new)
     granted = await prove(new, tools)
     live = await tools.claims.get(claim)

@@ -13,7 +13,7 @@ from sublet.api.ids import NodeName
 from sublet.binder.locks import node_path
 from sublet.binder.nodes import foreign_pods
 from sublet.binder.ports import Tools
-from sublet.drift.claims import holdings_of
+from sublet.drift.claims import holdings_of, may_be_at
 from sublet.drift.marks import Holder, Verdict, judge
 from sublet.fleet.cluster import LeasedCluster
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
@@ -46,7 +46,7 @@ async def mend_node(
     except NotFound:
         return Outcome()
     cluster.observe(node)
-    holders = await _holders_now(claims, node, tools)
+    holders = await _holders_now(claims, cluster, node, tools)
     verdict = judge(node, lease, holders)
     if verdict.doubt or not verdict.patches:
         return Outcome(doubt=verdict.doubt)
@@ -73,11 +73,19 @@ async def _put_back(cluster: LeasedCluster, node: Node, verdict: Verdict) -> Out
     return Outcome(is_mended=True)
 
 
-async def _holders_now(claims: Collection[GpuClaim], node: Node, tools: Tools) -> list[Holder]:
+async def _holders_now(
+    claims: Collection[GpuClaim], cluster: LeasedCluster, node: Node, tools: Tools
+) -> list[Holder]:
     """Return who has the node by a live read of each claim: a release that is under way takes its entry off."""
-    found = []
+    at = cluster.facts.cluster_uid
+    found: list[Holder] = []
     for claim in claims:
         live = await tools.claims.get(claim)
         if live is not None and live.status.allocation is not None:
-            found += [h for h, uid in holdings_of(live) if uid == node.metadata.uid]
+            found += [
+                holder
+                for holder, place in holdings_of(live)
+                if place.node_uid == node.metadata.uid
+                and (at is None or may_be_at(place, at, tools.lease))
+            ]
     return found

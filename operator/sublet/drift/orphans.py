@@ -184,7 +184,7 @@ def _has(live: GpuClaim, orphan: Orphan) -> bool:
     """Say whether the claim, as it is on the hub now, has something of it."""
     if not holds(live):
         return False
-    nodes = {uid for _, uid in holdings_of(live)}
+    nodes = {place.node_uid for _, place in holdings_of(live)}
     return bool(
         nodes & {e.node_uid for e in orphan.entries} or homes_of(live) & {*orphan.namespaces}
     )

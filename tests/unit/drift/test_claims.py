@@ -1,11 +1,13 @@
 """Who has what, by the hub."""
 
+import pytest
+
 from sublet.api import bound_status
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
-from sublet.api.ids import LeaseUID, NodeUID
+from sublet.api.ids import ClusterUID, LeaseUID, NodeUID
 from sublet.api.relocation import LeaseGpus, Leaving, MoveCause
 from sublet.drift.claims import Claims, homes_of, is_steady
-from tests.builders.api import NOW, as_claim, as_lease
+from tests.builders.api import NOW, as_claim, as_lease, uid_of
 from tests.builders.fleet import bound, held, nodes
 
 WEST = as_lease()
@@ -13,18 +15,31 @@ NODES = nodes(WEST, 2)
 RESERVED = held(as_claim(), WEST, NODES)
 BOUND = bound(RESERVED)
 UID = BOUND.metadata.uid
+HERE = ClusterUID(uid_of("cluster west"))
 
 
 def test_a_bound_claims_entry_must_be_there_and_a_reserved_ones_may():
-    assert [h.is_bound for h in Claims([BOUND]).holders(NODES[0].uid)] == [True]
-    assert [h.is_bound for h in Claims([RESERVED]).holders(NODES[0].uid)] == [False]
-    assert Claims([BOUND]).holders(NodeUID("another")) == ()
+    assert [h.is_bound for h in Claims([BOUND]).holders(NODES[0].uid, HERE)] == [True]
+    assert [h.is_bound for h in Claims([RESERVED]).holders(NODES[0].uid, HERE)] == [False]
+    assert Claims([BOUND]).holders(NodeUID("another"), HERE) == []
+
+
+@pytest.mark.parametrize(
+    ("known", "counts"), [(uid_of("cluster evil"), False), (str(HERE), True), (None, True)]
+)
+def test_a_node_with_the_uid_of_another_clusters_is_another_node(known: str | None, counts: bool):
+    pinned = WEST.model_copy(
+        update={"status": WEST.status.model_copy(update={"cluster_uid": known})}
+    )
+    claims = Claims([BOUND], (), lambda _: pinned)
+
+    assert bool(claims.holders(NODES[0].uid, HERE)) is counts
 
 
 def test_what_a_restored_claim_had_is_left_to_it_and_nothing_is_asked_of_it():
     claims = Claims((), [BOUND])
 
-    assert [h.is_bound for h in claims.holders(NODES[0].uid)] == [False]
+    assert [h.is_bound for h in claims.holders(NODES[0].uid, HERE)] == [False]
     assert claims.has_home(f"sublet-{UID}-1")
     assert not claims.of_lease(LeaseUID(WEST.metadata.uid))
 
@@ -35,7 +50,7 @@ def test_claims_are_found_by_lease_and_those_that_hold_nothing_arent():
 
 
 def test_a_namespace_that_takes_anothers_place_has_a_number_of_its_own_and_nothing_else_changes():
-    status = bound_status.rehomed(BOUND, {NODES[0].uid})
+    status = bound_status.rehomed(BOUND, {(WEST.metadata.uid, NODES[0].uid)})
     moved = BOUND.model_copy(update={"status": status})
     before, after = BOUND.status.allocation, status.allocation
 

@@ -53,7 +53,7 @@ def drift(
         claim={c.metadata.uid: c for c in claims}.get,
         awaited=lambda: (),
         binder=binder or SimpleNamespace(is_busy=lambda _: False, mend=lambda *_: False),
-        tools=SimpleNamespace(clock=clock),
+        tools=SimpleNamespace(clock=clock, lease=lambda _: None),
         sweeper=SimpleNamespace(recall=lambda _: None, tend=nobodys),
         changed=lambda: None,
         every_seconds=EVERY_SECONDS,

@@ -186,7 +186,7 @@ async def test_a_successor_is_said_on_the_hub_before_it_is_made_and_only_once(
 ):
     claim = bound_claim()
     if begun:  # an operator that ended in the middle
-        status = bound_status.rehomed(claim, {NODES[0].uid})
+        status = bound_status.rehomed(claim, {(LEASE, NODES[0].uid)})
         claim = claim.model_copy(update={"status": status})
     api = Home(claim, labelled(claim) if begun else None)
     made: list[str] = []
