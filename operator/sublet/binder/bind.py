@@ -50,6 +50,9 @@ async def bind(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     leases = {b.place.lease_uid for site in sites for b in site.berths}
     async with tools.promises.under_way(*leases), _step(tools, "lock"):
         await lock_all(claim, [(site, b) for site in sites for b in site.berths])
+    sites = sites_of(
+        claim, tools, allocation_of(claim).placements
+    )  # the locks have shown the nodes
     await tools.promises.stand_back(*leases)
     checkpoint()
     async with _step(tools, "namespace"):
@@ -112,6 +115,7 @@ async def _see_vacant(site: Site, berth: Berth) -> None:
 
 async def furnish(site: Site) -> None:
     """Make the namespace if it isn't there, then everything in it at once."""
+    site.see_share()
     api, home = site.cluster.api, site.home
     async with site.asking(Urgency.SETUP):
         with suppress(Conflict):  # a repeated step, or the other operator's

@@ -115,6 +115,7 @@ async def _shut_off(site: Site, kept: Site | None) -> None:
     if kept is None:
         await shut_out(site)
         return
+    kept.see_share()
     uid = ClaimUID(site.home.claim_uid)
     async with site.asking(Urgency.RELEASE):
         await all_of(shun_node(b.cluster, b.place, uid) for b in site.berths)

@@ -76,13 +76,12 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     allocation, move = allocation_of(claim), move_of(claim)
     fresh = {p.key for p in fresh_nodes(allocation, move)}
     refuse_lost(tools, fresh_nodes(allocation, move))
-    sites, silent = reachable_sites(claim, tools, held_nodes(claim))
-    if away := {p.lease for p in fresh_nodes(allocation, move)} & set(silent):
-        raise ClusterSilent(min(away))
+    sites, _ = _where_it_grows(claim, tools)
+    await lock_all(claim, [(s, b) for s in sites for b in s.berths if b.place.key in fresh])
+    sites, silent = _where_it_grows(claim, tools)  # the locks have shown the nodes
     grown = [s for s in sites if any(b.place.key in fresh for b in s.berths)]
     new = [s for s in grown if s.home.sequence == move.sequence]
     wanted = [(s, b) for s in grown for b in s.berths if b.place.key in fresh]
-    await lock_all(claim, wanted)
     checkpoint()
     await _open(claim, tools)
     await settle_in(grown, wanted)
@@ -101,6 +100,15 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
         access, _ = await hand_out(live, grants, others, silent, tools)
     status = move_status.ready_to_move(live, access, tools.clock.now_ms())
     return await tools.claims.write_status(live, status)
+
+
+def _where_it_grows(claim: GpuClaim, tools: Tools) -> tuple[list[Site], list[str]]:
+    """Return the sites of old and new nodes, and the aliases of silent leases; ClusterSilent if a new node is at one."""
+    sites, silent = reachable_sites(claim, tools, held_nodes(claim))
+    fresh = fresh_nodes(allocation_of(claim), move_of(claim))
+    if away := {p.lease for p in fresh} & set(silent):
+        raise ClusterSilent(min(away))
+    return sites, silent
 
 
 async def _open(claim: GpuClaim, tools: Tools) -> None:

@@ -51,6 +51,13 @@ class Site:
     slots: Slots
     berths: tuple[Berth, ...]
     home: Home
+    has_unseen: bool = False
+    """A node of it isn't seen, so that nobody knows whether CPU and memory are limited with its GPUs."""
+
+    def see_share(self) -> None:
+        """Raise ClusterSilent while the home's `host_share` can't be told: a quota without it is one without limits."""
+        if self.has_unseen:
+            raise ClusterSilent(self.alias)
 
     def only(self, wanted: Callable[[Berth], bool]) -> "Site":
         """Return the site with some of its nodes; its namespace is the same."""
@@ -151,7 +158,7 @@ def _shows(cluster: LeasedCluster, place: PlacedNode) -> bool:
 
 
 def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> Site:
-    first = berths[0]
+    first, share = berths[0], _share_of(claim, tools)
     is_part = any(_is_part(b) for b in berths)
     return Site(
         alias=first.place.lease,
@@ -164,8 +171,9 @@ def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> 
             gpus=sum(b.place.gpus for b in berths),
             access=common_access([b.lease.spec.tenant_access for b in berths]),
             server=first.cluster.tenant_endpoint.server,
-            host_share=_share_of(claim, tools) if is_part else None,
+            host_share=share if is_part else None,
         ),
+        has_unseen=share is not None and not all(_is_seen(b) for b in berths),
     )
 
 
@@ -186,7 +194,7 @@ def is_share_known(claim: GpuClaim, site: Site, tools: Tools) -> bool:
     agreed, class_ = allocation_of(claim).host_share, tools.class_(claim.spec.class_name)
     if agreed is None and class_ is not None and class_.spec.host_share is None:
         return True
-    are_seen = all(_shown(b) >= b.place.gpus for b in site.berths)
+    are_seen = all(_is_seen(b) for b in site.berths)
     is_said = agreed is not None or class_ is not None
     return are_seen and (is_said or not any(_is_part(b) for b in site.berths))
 
@@ -194,6 +202,10 @@ def is_share_known(claim: GpuClaim, site: Site, tools: Tools) -> bool:
 def _is_part(berth: Berth) -> bool:
     """Say whether the claim has some of a node's GPUs only, by what the node was last seen with."""
     return berth.place.gpus < _shown(berth)
+
+
+def _is_seen(berth: Berth) -> bool:
+    return _shown(berth) >= berth.place.gpus
 
 
 def _shown(berth: Berth) -> int:

@@ -1,0 +1,104 @@
+"""What comes with a part of a node in CPU and memory is never left out because the node isn't seen."""
+
+from typing import Any
+
+import pytest
+
+from sublet.api.claim_status import allocation_of
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import HostShare
+from sublet.binder import bind as binding
+from sublet.binder.bind import bind, furnish
+from sublet.binder.leave import vacate
+from sublet.binder.ports import ClusterSilent, Tools
+from sublet.binder.sites import Site, sites_of
+from sublet.kube.wire import Node
+from tests.builders.clusters import Hub, NotedApi, tools_of
+from tests.builders.moves import leased, running
+from tests.builders.wire import wire_node
+
+WEST = leased("west")
+UID = WEST[0].metadata.uid
+SHARE = HostShare.model_validate({"cpuPerGpu": 8, "memoryMiBPerGpu": 1024})
+
+
+def part(share: HostShare | None = SHARE) -> GpuClaim:
+    """Return a claim with two GPUs of a node, and what was agreed to come with each."""
+    each = running(WEST)
+    (place,) = allocation_of(each).placements
+    update = {"placements": (place.model_copy(update={"gpus": 2}),), "host_share": share}
+    allocation = allocation_of(each).model_copy(update=update)
+    return each.model_copy(
+        update={"status": each.status.model_copy(update={"allocation": allocation})}
+    )
+
+
+class West:
+    """The claim's cluster, of which no node is seen yet."""
+
+    def __init__(self, claim: GpuClaim) -> None:
+        self.claim, self.api = claim, NotedApi(claim.metadata.uid)
+        self.tools: Tools = tools_of(Hub(claim), {UID: WEST[0]}, {UID: self.api})
+        self._seen: dict[str, Node] = {}
+        cluster: Any = self.tools.cluster(UID)
+        cluster.node = self._seen.get
+
+    def see(self) -> None:
+        (place,) = allocation_of(self.claim).placements
+        self._seen[place.node] = wire_node(place.node)
+
+    @property
+    def site(self) -> Site:
+        (found,) = sites_of(self.claim, self.tools, allocation_of(self.claim).placements)
+        return found
+
+
+async def test_no_quota_is_written_while_the_node_isnt_seen():
+    west = West(part())
+    with pytest.raises(ClusterSilent):
+        await furnish(west.site)
+    assert west.api.calls == []
+
+    west.see()
+    await furnish(west.site)
+    assert west.site.home.host_share == SHARE
+    assert west.api.calls
+
+
+async def test_nothing_is_waited_for_where_nothing_comes_with_a_gpu():
+    west = West(part(share=None))
+    await furnish(west.site)
+    assert west.api.calls
+
+
+async def test_the_quota_of_a_namespace_that_stays_keeps_its_limits_too():
+    west = West(part())
+
+    async def guard() -> GpuClaim:
+        return west.claim
+
+    with pytest.raises(ClusterSilent):
+        await vacate([west.site.only(lambda _: False)], [west.site], guard)
+    assert west.api.calls == []
+
+
+async def test_a_bind_furnishes_by_what_its_lock_has_shown(monkeypatch: pytest.MonkeyPatch):
+    west = West(part())
+    furnished: list[Site] = []
+
+    async def lock_all(*_: object) -> None:
+        west.see()
+
+    async def settle_in(sites: list[Site], _: object) -> None:
+        furnished.extend(sites)
+
+    monkeypatch.setattr(binding, "lock_all", lock_all)
+    monkeypatch.setattr(binding, "settle_in", settle_in)
+
+    def stop_after_furnishing() -> None:
+        if furnished:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await bind(west.claim, west.tools, stop_after_furnishing)
+    assert [s.home.host_share for s in furnished] == [SHARE]
