@@ -18,7 +18,7 @@ from sublet.api.common import find_condition, is_true
 from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID
-from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.api.times import Millis
 from sublet.binder.access import SecretTaken
 from sublet.binder.blockers import words
 from sublet.binder.claims import Outrun
@@ -35,6 +35,7 @@ from sublet.binder.proof import IsolationFault
 from sublet.binder.strays import clear_strays, may_have_strays
 from sublet.binder.work import Work, Works
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
+from sublet.clock import in_ms
 from sublet.kube.errors import KubeError
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.logs import log_about
@@ -78,7 +79,8 @@ class _Run:
 class _PutOff:
     """Work on a bound claim that must wait."""
 
-    due_ms: Millis
+    due_at: float
+    """Monotonic seconds: a wall clock that is set back would put it off for so much longer."""
     wait_seconds: float
 
 
@@ -155,7 +157,7 @@ class Binder:
     def _waits(self, claim: GpuClaim) -> bool:
         """Say whether work on a bound claim was put off to a later instant."""
         put_off = self._put_off.get(ClaimUID(claim.metadata.uid))
-        return put_off is not None and self._tools.clock.now_ms() < put_off.due_ms
+        return put_off is not None and self._tools.clock.monotonic() < put_off.due_at
 
     def is_asked_for(self, claim: GpuClaim) -> bool:
         """Say whether a claim's status asks for work, now or when what was put off is due."""
@@ -171,7 +173,8 @@ class Binder:
     @property
     def due_ms(self) -> Millis | None:
         """Return when work that was put off is due, None if there is none."""
-        return min((each.due_ms for each in self._put_off.values()), default=None)
+        due_at = min((each.due_at for each in self._put_off.values()), default=None)
+        return in_ms(due_at, self._tools.clock)
 
     async def close(self, patience_seconds: float) -> None:
         """Take no more work; let every step under way end, then stop."""
@@ -285,8 +288,7 @@ class Binder:
         before = self._put_off.get(uid)
         wait = self._longer(before.wait_seconds if before is not None else _FIRST_WAIT_SECONDS)
         seconds = wait if pause == _BACK_OFF else min(pause, _LONGEST_WAIT_SECONDS)
-        due_ms = Millis(self._tools.clock.now_ms() + int(seconds * MS_PER_SECOND))
-        self._put_off[uid] = _PutOff(due_ms, wait)
+        self._put_off[uid] = _PutOff(self._tools.clock.monotonic() + seconds, wait)
 
     def _longer(self, wait: float) -> float:
         return min(_LONGEST_WAIT_SECONDS, random.uniform(_FIRST_WAIT_SECONDS, wait * 3))

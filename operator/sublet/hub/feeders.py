@@ -8,6 +8,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import kopf
@@ -27,6 +28,10 @@ from sublet.kube.wire import HasMeta, Meta, Named
 _PRIORITIES: Final = "/apis/scheduling.k8s.io/v1/priorityclasses"
 _DOUBT_SECONDS: Final = 2.0
 """Watches tell within milliseconds what is gone; what is still here by then is looked up."""
+
+
+_MOST_UNKNOWN: Final = 100
+"""Objects of which no watch has told that one sweep reads; there are none as a rule."""
 
 
 class Secret(HasMeta):
@@ -107,7 +112,7 @@ async def first_list(hub: ApiServer, state: HubState) -> None:
 async def sweep_forever(
     hub: ApiServer, state: HubState, every_seconds: float, *, doubt_seconds: float = _DOUBT_SECONDS
 ) -> None:
-    """Compare the hub's objects with ours now and then; what a live list doesn't show is gone.
+    """Compare the hub's objects with ours now and then: what a live list doesn't show is gone, what we don't know is read.
 
     Soon after a write found an object gone: else every pass would write to it until the next time.
     """
@@ -120,6 +125,11 @@ async def sweep_forever(
             if (live := await _live(hub, kind.path())) is not None:
                 for uid in before - {each.uid for each in live}:
                     state.shelf(kind.plural).drop(uid)
+                known = state.shelf(kind.plural).object_uids()
+                for each in [x for x in live if x.uid not in known][:_MOST_UNKNOWN]:
+                    with suppress(KubeError):
+                        path = kind.path(each.namespace, each.name)
+                        state.shelf(kind.plural).take(await hub.get(path))
         names = set(state.priorities)
         if (live := await _live(hub, _PRIORITIES)) is not None:
             for name in names - {each.name for each in live}:

@@ -129,10 +129,11 @@ class Shelf(Generic[K]):
         if origin is not None and awaits_adoption(meta, origin, is_new=False):
             self._hold(item)
             return
-        old = self._items.get(meta.uid)
-        if old is not None and not is_newer(meta.resource_version, old.metadata.resource_version):
-            return
         before = self._by_key.get(meta.key)
+        # of a namesake too: the answer to a write of an object that was made anew since may come late
+        for known in (self._items.get(meta.uid), self._items.get(before or "")):
+            if known and not is_newer(meta.resource_version, known.metadata.resource_version):
+                return
         if before is not None and before != meta.uid:
             self._items.pop(before, None)  # a namesake was made anew
             self._note(before)

@@ -10,6 +10,7 @@ import msgspec
 from sublet.hub.feeders import sweep_forever
 from sublet.hub.state import HubState
 from tests.builders.api import as_claim, as_lease, uid_of
+from tests.builders.restored import on_the_wire
 
 _NEVER = 3_600.0
 
@@ -26,6 +27,9 @@ class EmptyHub:
         items = self.claims if path.endswith("gpuclaims") else []
         body = {"metadata": {"resourceVersion": "9"}, "items": items}
         return msgspec.json.decode(msgspec.json.encode(body), type=model)
+
+    async def get(self, path: str) -> Any:
+        return next(c for c in self.claims if path.endswith("/" + c["metadata"]["name"]))
 
 
 @contextmanager
@@ -49,6 +53,16 @@ async def test_an_object_whose_deletion_no_watch_told_is_dropped():
 
     with sweeping(EmptyHub(), _state(gone), 0.01):
         await asyncio.wait_for(gone.wait(), 10)
+
+
+async def test_an_object_of_which_no_watch_told_is_read():
+    taken = asyncio.Event()
+    state = HubState(taken.set)
+
+    with sweeping(EmptyHub(on_the_wire(as_claim())), state, 0.01):
+        await asyncio.wait_for(taken.wait(), 10)
+
+    assert [c.metadata.uid for c in state.claims.all()] == [as_claim().metadata.uid]
 
 
 async def test_no_labels_of_one_claim_keep_the_list_of_all_from_being_read():

@@ -43,6 +43,16 @@ def test_a_namesake_made_anew_replaces_the_old_one():
     assert hub.claims.named("acme/train") is not None
 
 
+def test_a_late_answer_about_the_old_one_of_a_name_never_displaces_the_new_one():
+    hub = state()
+    hub.claims.take(body(10, "old"))
+    hub.claims.drop(uid_of("old"))
+    hub.claims.take(body(13, "new"))
+    hub.claims.take(body(11, "old"))  # the answer to our own write, slower than the watch
+
+    assert [c.metadata.uid for c in hub.claims.all()] == [uid_of("new")]
+
+
 def test_an_object_that_cant_be_parsed_is_kept_apart_and_mended_later():
     hub = state()
     broken = body(1)
