@@ -80,7 +80,7 @@ def tools(
 ) -> Any:
     uid = pair[0].metadata.uid
     found = tools_of(hub, {uid: pair[0]}, {uid: api})
-    found.clock = SimpleNamespace(now_ms=lambda: now_ms)
+    found.clock = SimpleNamespace(now_ms=lambda: now_ms, monotonic=lambda: 0.0)
     found.ledger = Ledger(intended)
     return found
 

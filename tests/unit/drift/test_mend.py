@@ -223,13 +223,13 @@ async def test_a_mending_that_must_wait_is_looked_at_when_it_is_due_and_then_for
     async def silent(*_: Any) -> None:
         raise ClusterSilent("west")
 
-    tools.clock.now_ms = lambda: NOW
+    tools.clock.monotonic = lambda: 0.0
     assert binder.mend(claim, silent)
     await idle.wait()
     assert binder.is_asked_for(claim)
     assert not binder.tend(claim)
 
-    tools.clock.now_ms = lambda: NOW + 60_000
+    tools.clock.monotonic = lambda: 60.0
     assert not binder.tend(claim)
     assert binder.due_ms is None
     assert not binder.is_asked_for(claim)
