@@ -39,6 +39,7 @@ class Recording:
         self.full: list[bool] = []
         self.said: list[tuple[str, str]] = []
         self.tells = True
+        self.stumbles_over = ""
         self.fails: Exception | None = None
         self.acknowledges = True
         self.settled = True
@@ -76,6 +77,8 @@ class Recording:
             raise self.fails
         if isinstance(item, GpuClaim):
             self.tended.append(item.metadata.name)
+            if item.metadata.name == self.stumbles_over:
+                raise ValueError("a status that nobody wrote")
         return False
 
     def is_settled(self, _: Any) -> bool:

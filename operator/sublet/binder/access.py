@@ -201,7 +201,9 @@ def renewal_ms(claim: GpuClaim, life_seconds: int) -> Millis | None:
         return None
     if access.renewal_time is not None:
         return access.renewal_time
-    first = min(c.expiration_time for c in access.clusters)
+    first = min((c.expiration_time for c in access.clusters), default=None)
+    if first is None:
+        return None
     return Millis(first - max(MIN_TOKEN_SECONDS, life_seconds) * MS_PER_SECOND // 2)
 
 

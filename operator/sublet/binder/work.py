@@ -36,6 +36,7 @@ from sublet.binder.proof import IsolationFault
 from sublet.binder.release import finish, give_back, let_go
 from sublet.binder.relocate import grow, is_same_move, move_for, undo
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
+from sublet.book.holdings import holds
 from sublet.ledger.terms import PriceTerms
 
 Work = Callable[[GpuClaim, Checkpoint], Awaitable[GpuClaim | None]]
@@ -98,7 +99,7 @@ class Works:
             return self._finish if held_back else self._asked_for_kept(claim)
         if is_true(conditions, "Releasing"):
             return self._release
-        if not is_true(conditions, "Reserved"):
+        if not holds(claim):  # also where somebody took the allocation off its status
             return self._let_go if held_back else self._asked_for_kept(claim)
         return self._asked_for_reserved(claim, leaving=leaving)
 
@@ -331,11 +332,12 @@ class Works:
     async def _let_go(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         """Let a deleted claim go that holds nothing, by a live look."""
         live = await self._tools.claims.get(claim)
-        if live is None or is_true(live.status.conditions, "Reserved"):
+        if live is None or holds(live):
             return live
-        if live.metadata.fault and self._is_on_a_node(live):
-            # its status is all that was read of it, and a node knows better
-            raise StillThere("nodes hold something for a claim that can't be read", 5.0)
+        is_doubtful = live.metadata.fault or is_true(live.status.conditions, "Reserved")
+        if is_doubtful and self._is_on_a_node(live):
+            # its status isn't as it was written, and a node knows better
+            raise StillThere("nodes hold something for a claim whose status doesn't say what", 5.0)
         return await let_go(live, self._tools)
 
     def _is_on_a_node(self, claim: GpuClaim) -> bool:

@@ -51,7 +51,7 @@ from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller, Saying
 from sublet.hub.unrest import Unrest
 from sublet.hub.writer import StatusWriter
-from sublet.logs import log_about_object
+from sublet.logs import log_about, log_about_object
 
 _FIRST_ANSWER_SECONDS = 10.0
 _STANDBY_MS = 1_000
@@ -282,13 +282,20 @@ class Loop:
         restless = self._unrest.claims(self._clock.now_ms())
         for uid in self._unrest.gone():
             self._binder.forget(uid)
-        started = {
-            c.metadata.uid
-            for c in restless
-            if not self._binder.is_busy(ClaimUID(c.metadata.uid)) and self._binder.tend(c)
-        }
+        started = {c.metadata.uid for c in restless if self._is_started(c)}
         self._unrest.settle(lambda c: c.metadata.uid not in started and self._is_at_rest(c))
         return restless
+
+    def _is_started(self, claim: GpuClaim) -> bool:
+        """Start what one claim asks for; return whether anything was. What goes wrong with it holds up no other."""
+        if self._binder.is_busy(ClaimUID(claim.metadata.uid)):
+            return False
+        try:
+            return self._binder.tend(claim)
+        except Exception:  # noqa: BLE001  whatever somebody wrote into its status
+            log_about(claim=claim).exception("claim not tended")
+            self._unrest.look_at(claim.metadata.uid)
+            return True  # as one at which something is left to do
 
     def _is_at_rest(self, claim: GpuClaim) -> bool:
         """Say whether nothing is under way for a claim, its lines are in the ledger, and its status is up to date."""

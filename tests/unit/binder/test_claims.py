@@ -18,7 +18,7 @@ from tests.builders.api import as_claim, uid_of
 from tests.builders.clusters import NotedApi, tools_of
 from tests.builders.fleet import inventory, nodes, reserve_of, view
 from tests.builders.moves import leased, running
-from tests.builders.restored import Body
+from tests.builders.restored import Body, on_the_wire
 from tests.builders.unread import senseless, unread
 
 WEST = leased("west")
@@ -121,6 +121,30 @@ async def test_a_node_that_holds_something_for_it_keeps_it():
     await asyncio.sleep(0.1)
 
     assert hub.patches == []
+    await binder.close(1.0)
+
+
+def without_allocation() -> GpuClaim:
+    """Return a deleted claim that was bound, and of whose status somebody took away what it holds."""
+    each = running(WEST)
+    meta = {"deletion_timestamp": 1, "finalizers": (RELEASE_FINALIZER,)}
+    return each.model_copy(
+        update={
+            "metadata": each.metadata.model_copy(update=meta),
+            "status": each.status.model_copy(update={"allocation": None, "access": None}),
+        }
+    )
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+async def test_one_without_its_allocation_goes_once_no_node_names_it(is_held: bool):
+    claim = without_allocation()
+    hub, told = Raw(on_the_wire(claim)), list[GpuClaim | None]()
+    binder = binder_of(hub, told, held_by=claim.metadata.uid if is_held else None)
+    assert binder.tend(claim)
+    await asyncio.sleep(0.1)
+
+    assert bool(hub.patches) is not is_held
     await binder.close(1.0)
 
 

@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 
 from sublet.api.common import find_condition
+from sublet.api.gpuclaim import Access
+from sublet.binder.access import renewal_ms
+from tests.builders.moves import leased, running
 from tests.builders.renewals import Setup, minted
 
 
@@ -38,3 +41,10 @@ async def test_a_token_that_is_none_leaves_out_its_own_cluster_alone(answer: Any
     assert "access to west" not in said.message
     assert [c.alias for c in access.clusters] == ["west", "east"]
     assert [alias for _, alias in setup.grants] == ["west"]
+
+
+def test_a_kubeconfig_of_no_cluster_has_nothing_to_renew():
+    claim = running(leased("west"))
+    access = Access.model_construct(secret_name="x", clusters=(), renewal_time=None)
+    status = claim.status.model_copy(update={"access": access})
+    assert renewal_ms(claim.model_copy(update={"status": status}), 600) is None

@@ -223,7 +223,7 @@ async def test_a_mending_that_must_wait_is_looked_at_when_it_is_due_and_then_for
     async def silent(*_: Any) -> None:
         raise ClusterSilent("west")
 
-    tools.clock.monotonic = lambda: 0.0
+    tools.clock.now_ms = lambda: NOW
     assert binder.mend(claim, silent)
     await idle.wait()
     assert binder.is_asked_for(claim)

@@ -115,6 +115,18 @@ async def test_a_pass_that_failed_after_it_had_decided_is_made_again():
     task.cancel()
 
 
+async def test_a_claim_that_cant_be_tended_holds_up_no_other_and_is_looked_at_again():
+    loop, state, told = recording_loop()
+    state.claims.put(as_claim(claim("odd", suspended=True)))
+    state.claims.put(as_claim(claim("other", suspended=True)))
+    told.stumbles_over = "odd"
+    await loop.look()
+    await loop.look()
+
+    assert sorted(told.said) == [("odd", "Refuse"), ("other", "Refuse")]
+    assert sorted(told.tended) == ["odd", "odd", "other"]
+
+
 async def test_a_claim_that_went_without_us_is_forgotten_by_those_who_worked_on_it():
     loop, state, told = recording_loop()
     gone = as_claim(claim("a"))
