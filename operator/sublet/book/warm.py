@@ -16,7 +16,6 @@ from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand
-from sublet.book.downtime import downtimes
 from sublet.book.due import next_due
 from sublet.book.holdings import holds
 from sublet.book.newcomers import NEVER_TAKEN_BACK, Line
@@ -157,10 +156,10 @@ class _Kept:
             elif holds(claim):
                 if self._work.is_to_move(claim) or self._is_costlier(before, claim):
                     return None
-                if any(downtimes((claim,), view.leases, view.inventories, (), view.now_ms)):
-                    return None
                 found.held.append(claim)
             self._take(before, claim)
+        if troubles(found.held, (), view):
+            return None  # one that isn't bound yet is told of none
         return found if len(self._claims) == len(view.claims) or self._forget(view) else None
 
     def _is_the_same(self, before: GpuClaim, claim: GpuClaim) -> bool:

@@ -137,6 +137,7 @@ class Loop:
         await self._engage()
         if not self._leads():
             # what was marked must not be forgotten: this replica may lead again in a moment
+            self._book.forget()  # meanwhile another one decides, and tells claims otherwise
             self._batcher.look_at(Millis(self._clock.now_ms() + _STANDBY_MS))
             return
         if self._fleet.is_being_read() and not self._is_late():

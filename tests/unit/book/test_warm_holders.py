@@ -1,19 +1,45 @@
 """A book that decides only what is new puts nothing off for claims that hold GPUs: moves, pardons, money."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import LeaseUID
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
-from sublet.book.decisions import Degrade, Extend, Silence, Take
+from sublet.book.decisions import Dearer, Decision, Degrade, Extend, Silence, Take
+from sublet.book.inventory import LeaseInventory
 from sublet.book.plan import plan
 from sublet.book.view import View
 from sublet.book.warm import Book
-from tests.builders.api import NOW, as_claim, as_class, as_lease, claim, gpu_class, lease
+from tests.builders.api import LONG_AGO, NOW, as_claim, as_class, as_lease, claim, gpu_class, lease
 from tests.builders.fleet import after, bound, held, inventory, nodes, released, reserve_of, view
 from tests.builders.money import CLASSES, account, payer
 from tests.builders.moves import leased, on_sick_node, running
 from tests.builders.windows import at
+
+RISING = as_class(
+    gpu_class(
+        pricing="Floating",
+        prices=[
+            {"effectiveTime": LONG_AGO, "perGpuHour": "3"},
+            {"effectiveTime": format_instant(Millis(NOW + 60_000)), "perGpuHour": "9"},
+        ],
+    )
+)
+"""Dearer a minute from now."""
+
+
+def unproven(pair: tuple[GpuLease, LeaseInventory]) -> tuple[GpuLease, LeaseInventory]:
+    return pair[0], replace(pair[1], isolation_ready=False, isolation_fault=True)
+
+
+def silent(pair: tuple[GpuLease, LeaseInventory]) -> tuple[GpuLease, LeaseInventory]:
+    status = pair[0].status.model_copy(update={"last_seen_time": NOW})
+    return pair[0].model_copy(update={"status": status}), pair[1]
 
 
 def busy_with(seen: View, *claims: GpuClaim) -> View:
@@ -45,6 +71,34 @@ def test_a_silent_cluster_of_a_claim_that_work_was_under_way_for_is_told_when_th
     (said,) = book.plan(seen).decisions
 
     assert isinstance(said, Silence)
+
+
+@pytest.mark.parametrize(
+    ("pair", "spec", "said"),
+    [
+        (leased("west", count=4), {"maxPricePerGpuHour": "4"}, Dearer),
+        (unproven(leased("west", count=4)), {}, Degrade),
+        (silent(leased("west", count=4)), {}, Silence),
+    ],
+    ids=["dearer", "unproven", "silent"],
+)
+def test_what_became_wrong_before_a_claim_was_bound_is_told_when_it_is(
+    pair: tuple[GpuLease, LeaseInventory], spec: dict[str, Any], said: type[Decision]
+):
+    later = Millis(NOW + 62_000)
+    seen = view([as_claim(claim("train", **spec))], [leased("west", count=4)], classes=(RISING,))
+    book = Book()
+    seen = after(seen, book.plan(seen))
+    book.plan(seen)
+    lease_, found = pair
+    seen = replace(
+        seen, now_ms=later, leases=(lease_,), inventories={LeaseUID(lease_.metadata.uid): found}
+    )
+    book.plan(seen)  # a full pass, which has nothing to say to a claim that isn't bound
+    (train,) = seen.claims
+    bound_now = replace(seen, claims=(bound(train, later),))
+
+    assert [type(d) for d in book.plan(bound_now).decisions] == [said]
 
 
 def test_a_claim_whose_work_ends_and_that_nothing_was_put_off_for_is_no_reason_to_plan_anew():

@@ -101,6 +101,19 @@ def running_on(node: NodeState, name: str, **spec: Any) -> GpuClaim:
     return stands.model_copy(update={"status": stands.status.model_copy(update={"access": None})})
 
 
+async def test_a_replica_that_leads_again_plans_anew_what_another_decided_meanwhile():
+    loop, state, told = recording_loop()
+    state.claims.put(as_claim(claim("a", suspended=True)))
+    await loop.look()
+    leading: Any = loop
+    leading._leads = lambda: False
+    await loop.look()
+    leading._leads = lambda: True
+    await loop.look()
+
+    assert told.full == [True, True]
+
+
 async def test_a_pass_that_failed_after_it_had_decided_is_made_again():
     loop, state, told = recording_loop()
     _, clock = parts(loop)
