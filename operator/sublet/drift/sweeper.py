@@ -38,6 +38,8 @@ from sublet.logs import log_about
 
 _NEWEST: Final = 200
 """Lines of the ledger from which the hub's newest known version is read."""
+_MOST_CASES: Final = 10_000
+"""So many are remembered though they aren't shown any more; a cluster could name new ones for ever."""
 _Key = tuple[ClusterUID, ClaimUID]
 
 
@@ -83,8 +85,9 @@ class Sweeper:
         """Judge what a look found; raises the hub's errors and LedgerUnavailable."""
         there = {(cluster, o.claim_uid) for o in orphans}
         for key in [k for k in self._cases if k[0] == cluster and k not in there]:
-            case = self._cases[key]
-            if case.task is None or case.task.done():
+            case, is_full = self._cases[key], len(self._cases) > _MOST_CASES
+            # what only a person ends isn't ended by a look that doesn't show it
+            if (case.lasting is None or is_full) and (case.task is None or case.task.done()):
                 del self._cases[key]
         found: dict[Fate, list[Orphan]] = {}
         if orphans:
@@ -103,7 +106,7 @@ class Sweeper:
                     self._start(cluster, places, orphan, witness)
         reason, message = words(found)
         for place in places:
-            if not LASTING & found.keys():
+            if found and not LASTING & found.keys():
                 self._said[place.lease.metadata.uid] = None
             place.cluster.note_orphans(Orphans(reason, message))
 

@@ -207,6 +207,21 @@ async def test_on_a_restored_hub_what_was_bound_long_before_the_backup_is_still_
     assert world.said == "TakenBack"
 
 
+async def test_a_look_that_doesnt_show_it_ends_nothing_that_only_a_person_ends():
+    world = World(OPEN, version="99")
+    await world.look()
+    assert world.said == "HubRewound"
+    world.version = "101"  # the hub goes on writing
+
+    await world.sweeper.tend(ClusterUID(CLUSTER), [world.place], [], Claims(()))
+    for _ in range(3):
+        await world.look()
+        await world.end()
+
+    assert world.said == "HubRewound"
+    assert world.api.calls == []
+
+
 @pytest.mark.parametrize("reason", ["HubRewound", "TooMany"])
 async def test_what_only_a_person_ends_outlives_the_process(reason: str):
     world = World(OPEN)
@@ -216,6 +231,7 @@ async def test_what_only_a_person_ends_outlives_the_process(reason: str):
     status = WEST.status.model_copy(update={"conditions": (said,)})
     world.sweeper.recall([WEST.model_copy(update={"status": status})])
     world.sweeper.recall([WEST])  # as this process says it until it has looked
+    await world.sweeper.tend(ClusterUID(CLUSTER), [world.place], [], Claims(()))
     for _ in range(3):
         await world.look()
 
