@@ -6,7 +6,6 @@ Owns the one place where the wall clock is read. Logic takes a `Clock` (or plain
 floats are not.
 """
 
-import asyncio
 import math
 import time
 from typing import Protocol
@@ -34,20 +33,6 @@ def in_ms(at_seconds: float | None, clock: Clock) -> Millis | None:
         return None
     left = max(0.0, at_seconds - clock.monotonic())
     return Millis(clock.now_ms() + math.ceil(left * MS_PER_SECOND))
-
-
-async def is_set_within(event: asyncio.Event, seconds: float | None) -> bool:
-    """Wait until an event is set, or for so long; say whether it is. None: however long it takes.
-
-    Not `asyncio.wait_for`: Python 3.11's loses a cancellation that comes together with the event, and whoever waits for the
-    task to end waits for ever.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 class SystemClock:

@@ -15,7 +15,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID
 from sublet.api.times import Millis
 from sublet.book.inventory import Reach
-from sublet.clock import Clock, is_set_within
+from sublet.clock import Clock
 from sublet.fleet.drift import PolicyWatch
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.isolation import find_isolation_fault, missing_right
@@ -25,6 +25,7 @@ from sublet.kube.errors import BadAnswer, Forbidden, KubeError, Unauthorized, Un
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.session import ApiServer
 from sublet.kube.skew import ahead_seconds, settled
+from sublet.kube.waiting import is_set_within
 from sublet.kube.wire import Version
 from sublet.logs import log_about
 

@@ -6,7 +6,8 @@ Also keeps the one due time at which the loop looks again if nothing happens.
 import asyncio
 
 from sublet.api.times import MS_PER_SECOND, Millis
-from sublet.clock import Clock, is_set_within
+from sublet.clock import Clock
+from sublet.kube.waiting import is_set_within
 
 
 class Batcher:

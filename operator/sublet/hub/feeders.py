@@ -17,12 +17,13 @@ import structlog
 
 from sublet.api.kinds import KINDS
 from sublet.api.names import GROUP, VERSION
-from sublet.clock import Clock, is_set_within
+from sublet.clock import Clock
 from sublet.fleet.credential import CREDENTIALS_LABEL
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError
 from sublet.kube.informer import Informer, Target
 from sublet.kube.session import ApiServer
+from sublet.kube.waiting import is_set_within
 from sublet.kube.wire import HasMeta, Meta, Named
 
 _PRIORITIES: Final = "/apis/scheduling.k8s.io/v1/priorityclasses"

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sublet.clock import is_set_within
+from sublet.kube.waiting import is_set_within
 
 
 async def test_an_event_that_comes_in_time_and_one_that_doesnt():
