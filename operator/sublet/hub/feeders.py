@@ -8,14 +8,13 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import kopf
 import msgspec
 import structlog
 
-from sublet.api.kinds import KINDS
+from sublet.api.kinds import KINDS, Kind
 from sublet.api.names import GROUP, VERSION
 from sublet.clock import Clock
 from sublet.fleet.credential import CREDENTIALS_LABEL
@@ -128,13 +127,23 @@ async def sweep_forever(
                     state.shelf(kind.plural).drop(uid)
                 known = state.shelf(kind.plural).object_uids()
                 for each in [x for x in live if x.uid not in known][:_MOST_UNKNOWN]:
-                    with suppress(KubeError):
-                        path = kind.path(each.namespace, each.name)
-                        state.shelf(kind.plural).take(await hub.get(path))
+                    await _read_unknown(hub, state, kind, each)
         names = set(state.priorities)
         if (live := await _live(hub, _PRIORITIES)) is not None:
             for name in names - {each.name for each in live}:
                 state.set_priority(name, None)
+
+
+async def _read_unknown(hub: ApiServer, state: HubState, kind: Kind, each: Named) -> None:
+    """Take an object of which no watch has told; by a list, which needs no right of its own."""
+    path = kind.path(each.namespace)
+    try:
+        listing = await hub.get(path, fieldSelector=f"metadata.name={each.name}")
+    except KubeError as error:
+        structlog.get_logger().warning("sweep failed", path=path, error=str(error))
+        return
+    for item in listing["items"]:
+        state.shelf(kind.plural).take(item)
 
 
 async def _live(hub: ApiServer, path: str) -> list[Named] | None:

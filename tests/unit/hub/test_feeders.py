@@ -28,8 +28,9 @@ class EmptyHub:
         body = {"metadata": {"resourceVersion": "9"}, "items": items}
         return msgspec.json.decode(msgspec.json.encode(body), type=model)
 
-    async def get(self, path: str) -> Any:
-        return next(c for c in self.claims if path.endswith("/" + c["metadata"]["name"]))
+    async def get(self, _: str, **params: str) -> Any:
+        wanted = params["fieldSelector"].removeprefix("metadata.name=")
+        return {"items": [c for c in self.claims if c["metadata"]["name"] == wanted]}
 
 
 @contextmanager
