@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from sublet.cli.problems import Problem
+from sublet.kube.documents import read_yaml
 
 _DEFAULT_NAMESPACE: Final = "default"
 
@@ -76,8 +75,8 @@ def _configs() -> Iterator[dict[str, Any]]:
         if not path.exists():
             continue
         try:
-            config = yaml.safe_load(path.read_text())
-        except (OSError, ValueError, yaml.YAMLError, RecursionError):
+            config = read_yaml(path.read_text())
+        except (OSError, ValueError):
             raise Problem(f"{path} can't be read as a kubeconfig; set KUBECONFIG") from None
         if config is not None and not isinstance(config, dict):
             raise Problem(f"{path} is not a kubeconfig; set KUBECONFIG")

@@ -9,7 +9,7 @@ import base64
 import binascii
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.cli.connect import Cluster
 from sublet.cli.objects import with_claim
 from sublet.cli.problems import Problem
+from sublet.kube.documents import read_yaml
 from sublet.kube.errors import NotFound
 
 _SECTIONS: Final = ("clusters", "users", "contexts")
@@ -58,8 +59,8 @@ async def read_access(hub: Cluster, claim: GpuClaim) -> dict[str, Any]:
         ) from None
     try:
         text = base64.b64decode((secret.get("data") or {})[_KEY], validate=True)
-        config = yaml.safe_load(text)
-    except (KeyError, binascii.Error, ValueError, yaml.YAMLError):
+        config = read_yaml(text)
+    except (KeyError, binascii.Error, ValueError):
         config = None
     if not _is_kubeconfig(config):
         raise Problem(f"{where} holds no kubeconfig; ask the platform team")
@@ -71,7 +72,9 @@ def merge_into_file(path: Path, access: dict[str, Any], claim: ObjectMeta) -> li
     """Merge the claim's entries into a kubeconfig file, made if it isn't there; return its contexts' names."""
     path = path.resolve()  # a link stays a link
     into = _read(path)
-    names = {entry["name"]: _free_name(into, entry["name"], claim) for entry in access["contexts"]}
+    names: dict[str, str] = {}
+    for entry in access["contexts"]:
+        names[entry["name"]] = _free_name(into, entry["name"], claim, names.values())
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kubeconfig-")
     try:
@@ -112,8 +115,8 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError):
+        found = read_yaml(path.read_text())
+    except (OSError, ValueError):
         raise Problem(
             f"{path} can't be read as a kubeconfig; name another file with --into"
         ) from None
@@ -125,10 +128,10 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _free_name(into: dict[str, Any], alias: str, claim: ObjectMeta) -> str:
-    """Return the first name for a context that is free, or this claim's already."""
+def _free_name(into: dict[str, Any], alias: str, claim: ObjectMeta, given: Collection[str]) -> str:
+    """Return the first name for a context that is free, or this claim's already, and given to no other one of it."""
     candidates = (alias, f"{alias}-{claim.name}", f"{alias}-{claim.namespace}-{claim.name}")
-    for name in candidates:
+    for name in (each for each in candidates if each not in given):
         contexts = [c for c in into.get("contexts") or [] if c["name"] == name]
         taken = any(e["name"] == name for s in _SECTIONS for e in into.get(s) or [])
         if not taken or any(_is_claims(c, claim) for c in contexts):
@@ -138,7 +141,9 @@ def _free_name(into: dict[str, Any], alias: str, claim: ObjectMeta) -> str:
 
 def _is_claims(context: dict[str, Any], claim: ObjectMeta) -> bool:
     """Say whether a context leads into a namespace of this claim: sublet-<claim UID>-<sequence>."""
-    inner = context.get("context") or {}
+    inner = context.get("context")
+    if not isinstance(inner, dict):
+        return False
     return str(inner.get("namespace", "")).startswith(f"sublet-{claim.uid}-")
 
 

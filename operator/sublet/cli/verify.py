@@ -14,7 +14,7 @@ from sublet.api.wording import how_many
 from sublet.cli.choices import Format
 from sublet.cli.connect import checked_name, connect, run
 from sublet.cli.output import show_data
-from sublet.cli.problems import Problem, describe, fail
+from sublet.cli.problems import Problem, describe, fail, unexpected
 from sublet.cli.verify_ledger import open_ledger
 from sublet.cli.ways import leased_clusters, parse_contexts
 from sublet.kube.errors import KubeError
@@ -79,6 +79,8 @@ def command(ways: Ways, patience_seconds: float, output: Format) -> None:
             fail(str(problem), status=UNREAD)
         except (KubeError, OSError, ValueError) as error:
             fail(describe(error, what="the hub"), status=UNREAD)
+        except Exception as error:  # noqa: BLE001  what couldn't be read is never "something is wrong"
+            fail(unexpected(error, what="the system"), status=UNREAD)
         if not show_data(as_data(verdict), output):
             show(verdict)
         if verdict.status != WELL:
@@ -107,7 +109,7 @@ def as_data(verdict: Verdict) -> Json:
     """Return the verdict for programs."""
     return {
         "violations": [
-            {"id": v.id, "subject": v.subject, "message": v.message} for v in verdict.violations
+            {"id": v.id, "subject": v.subject, "message": v.words} for v in verdict.violations
         ],
         "unknown": [asdict(each) for each in verdict.world.unknown],
         "unchecked": dict(verdict.world.unchecked),

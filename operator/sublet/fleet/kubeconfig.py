@@ -16,10 +16,9 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import yaml
-
 from sublet.fleet.hosts import fault_of
 from sublet.kube.addresses import is_local_address
+from sublet.kube.documents import read_yaml
 from sublet.kube.session import Endpoint, tls_context
 
 MAX_BYTES: Final = 64 * 1024
@@ -117,8 +116,8 @@ def _load(data: bytes) -> Mapping[str, Any]:
     if b"&" in data or b"*" in data:
         raise KubeconfigRefused("", "YAML anchors and aliases aren't allowed")
     try:
-        config = yaml.safe_load(data)
-    except Exception:  # noqa: BLE001  a tag like !!bool makes the library raise whatever its own code stumbles over
+        config = read_yaml(data)
+    except ValueError:
         raise KubeconfigRefused("", "is not YAML") from None
     if not isinstance(config, dict) or config.get("kind") != "Config":
         raise KubeconfigRefused("kind", "must be Config")

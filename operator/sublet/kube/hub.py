@@ -35,6 +35,10 @@ async def hub_endpoint(*, kubeconfig: str | None = None, context: str | None = N
         )
     except (ConfigException, OSError, TypeError) as error:
         raise ValueError(f"no usable kubeconfig: {error}; {_MEND}") from error
+    except Exception as error:  # noqa: BLE001  what the library stumbles over may hold the file's own words
+        raise ValueError(
+            f"no usable kubeconfig: {type(error).__name__} in {given}; {_MEND}"
+        ) from None
     bearer = settings.api_key.get("BearerToken", "") or settings.api_key.get("authorization", "")
     token = bearer.removeprefix("Bearer ")
     return Endpoint(

@@ -48,7 +48,7 @@ def leases_are_not_oversold(index: Index) -> Iterator[Violation]:
                     f"got its nodes, of {committed} that are committed; end a claim, or commit more"
                 )
                 everyone = about(*(h.claim for h in holders))
-                yield Violation("S3", f"lease {lease.metadata.name}", text, everyone)
+                yield Violation("S3", f"lease {lease.metadata.name}", text, about=everyone)
 
 
 def _holders(index: Index) -> dict[LeaseUID, list[_Held]]:
@@ -87,8 +87,9 @@ def sold_time_is_bought(index: Index) -> Iterator[Violation]:
             bought += level * max(0, upto - last)
             last, level = Millis(max(last, upto)), level + change
         if sold > bought:
-            text = f"{sold} GPU-milliseconds were billed to tenants, of {bought} that the landlord is paid for; compare the ledger with the contract"
-            yield Violation("A3", subject, text)
+            text = "more was billed to tenants than the landlord is paid for; compare the ledger with the contract"
+            figures = f"{sold} GPU-milliseconds of {bought}"
+            yield Violation("A3", subject, text, figures=figures)
         since = index.world.spec_changed.get(lease_uid)
         for at_ms, together in _beginnings(billed):
             committed = committed_at(lease, at_ms)

@@ -17,7 +17,14 @@ class Violation:
     """What is wrong, and what to do."""
     about: frozenset[ClaimUID] = field(default=frozenset(), compare=False)
     """The claims whose status was compared with another plane: if one was written meanwhile, nothing can be said."""
+    figures: str = field(default="", compare=False)
+    """What of it grows with time: the same fault has other figures when it is looked at again."""
 
     def __str__(self) -> str:
         """Return it as one line."""
-        return f"{self.id} {self.subject}: {self.message}"
+        return f"{self.id} {self.subject}: {self.words}"
+
+    @property
+    def words(self) -> str:
+        """Return the message with its figures."""
+        return f"{self.message} ({self.figures})" if self.figures else self.message

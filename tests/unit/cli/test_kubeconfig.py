@@ -88,6 +88,31 @@ def test_the_users_own_cluster_of_that_name_is_never_replaced(tmp_path):
     assert servers(path) == {"eu-west": "https://my-own", "eu-west-train": "https://b"}
 
 
+def test_two_contexts_of_one_claim_never_get_one_name(tmp_path):
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config("eu-west", "https://my-own")))
+    two = access(TRAIN, "https://b")
+    for section, entries in access(TRAIN, "https://c").items():
+        if isinstance(entries, list):
+            two[section] += [{**e, "name": "eu-west-train"} for e in entries]
+
+    names = merge_into_file(path, two, TRAIN)
+
+    assert len(set(names)) == 2
+    assert sorted(servers(path).values()) == ["https://b", "https://c", "https://my-own"]
+
+
+def test_a_context_of_another_shape_is_nobodys(tmp_path):
+    path = tmp_path / "config"
+    odd = {
+        **config("eu-west", "https://my-own"),
+        "contexts": [{"name": "eu-west", "context": "text"}],
+    }
+    path.write_text(yaml.safe_dump(odd))
+
+    assert merge_into_file(path, access(TRAIN, "https://b"), TRAIN) == ["eu-west-train"]
+
+
 def test_a_new_file_is_the_users_alone_and_gets_the_claims_context_as_current(tmp_path):
     path = tmp_path / "deep" / "config"
 
@@ -108,7 +133,15 @@ def test_a_link_stays_a_link(path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["- just\n- a list\n", "contexts: 7\n", "clusters: [a]\n", "{ junk: ["]
+    "text",
+    [
+        "- just\n- a list\n",
+        "contexts: 7\n",
+        "clusters: [a]\n",
+        "{ junk: [",
+        "a: !!bool x\n",
+        "[" * 5_000,
+    ],
 )
 def test_a_file_that_is_no_kubeconfig_is_left_alone(tmp_path, text):
     path = tmp_path / "notes.txt"

@@ -6,13 +6,15 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from sublet.api.times import Millis
 from sublet.cli import verify as verifying
 from sublet.cli.problems import Problem
 from sublet.cli.verify import UNREAD, VIOLATED, WELL, Verdict, as_data, judge, show
 from sublet.cli.ways import _endpoint, parse_contexts
 from sublet.verify.find import find_violations
 from sublet.verify.world import Unknown
-from tests.builders.worlds import bound_claim, changed_node, sound_world
+from tests.builders.api import as_lease, lease
+from tests.builders.worlds import NODES, bound_claim, changed_node, sound_world
 
 SOUND = sound_world(bound_claim())
 UNLOCKED = changed_node(SOUND, book="", claim_labels=frozenset(), tenant_uid=None)
@@ -52,6 +54,14 @@ async def test_a_sound_system_is_read_once():
 async def test_what_is_seen_once_only_doesnt_count():
     assert await judged(UNLOCKED, SOUND) == (WELL, [])
     assert await judged(UNLOCKED, UNLOCKED) == (VIOLATED, ["S1"])
+
+
+async def test_a_fault_whose_figures_grow_while_it_is_looked_at_again_counts():
+    begun = as_lease(lease("west", committed=8, term={"startTime": "2026-11-22T10:30:00Z"}))
+    sold = replace(sound_world(bound_claim(), fleet=((begun, NODES),)), spec_changed={})
+    later = replace(sold, now_ms=Millis(sold.now_ms + 1_000))
+
+    assert await judged(sold, later) == (VIOLATED, ["A3"])
 
 
 async def test_what_must_always_hold_counts_though_it_is_mended_later():

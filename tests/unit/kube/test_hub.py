@@ -22,6 +22,18 @@ async def test_without_a_kubeconfig_our_one_line_says_where_it_was_looked_for(
     assert caplog.messages == []
 
 
+async def test_a_kubeconfig_that_the_library_stumbles_over_is_our_one_line_too(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "odd").write_text("kind: Config\na: !!bool MY-SECRET\n")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/odd")
+
+    with pytest.raises(ValueError, match="no usable kubeconfig") as said:
+        await hub_endpoint()
+
+    assert "secret" not in str(said.value).lower()
+
+
 async def test_an_empty_variable_means_the_usual_place(monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", "")
     monkeypatch.setenv("HOME", str(tmp_path))

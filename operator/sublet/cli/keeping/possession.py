@@ -36,7 +36,10 @@ class Possession:
 
 async def read_possession(hub: Cluster, lease: GpuLease, uid: str, namespace: str) -> Possession:
     """Return what a lease's nodes say, which carry its UID as it was."""
-    found = await credential_of(hub, lease, namespace)
+    try:
+        found = await credential_of(hub, lease, namespace)
+    except (KubeError, OSError) as error:
+        return Possession(unseen=f"there is no credential for it ({type(error).__name__})")
     if isinstance(found, Finding):
         return Possession(unseen=found.text)
     try:

@@ -8,9 +8,12 @@ import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
+from pydantic import ValidationError
+
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import LEASES
+from sublet.api.reading import fault_of
 from sublet.cli.connect import LIMITS, Cluster, connect
 from sublet.cli.onboarding import daemons
 from sublet.cli.onboarding.apply import read_or_none
@@ -32,16 +35,20 @@ async def diagnose_all(name: str | None, *, hub_context: str | None, namespace: 
     """Check one lease or all; print what was found; return whether nothing must be mended."""
     async with connect(hub_context) as hub:
         if name is not None:
-            leases = [GpuLease.model_validate(await hub.get(LEASES.path(name=name)))]
+            items = [await hub.get(LEASES.path(name=name))]
         else:
             items = (await hub.get(LEASES.path()))["items"]
-            leases = [GpuLease.model_validate(item) for item in items]
-        if not leases:
+        if not items:
             raise Problem("the hub has no GpuLease yet; `sublet onboard` prints one to edit")
         hub_uid = await read_cluster_uid(hub)
         good = True
-        for lease in leases:
-            print(f"lease {lease.metadata.name}")
+        for item in items:
+            print(f"lease {item['metadata']['name']}")
+            try:
+                lease = GpuLease.model_validate(item)
+            except ValidationError as fault:
+                good = show([error(f"this version of sublet can't read it: {fault_of(fault)}")])
+                continue
             async for finding in _diagnose(hub, lease, namespace=namespace, hub_uid=hub_uid):
                 good = show([finding]) and good
     return good
@@ -51,7 +58,10 @@ async def _diagnose(
     hub: Cluster, lease: GpuLease, *, namespace: str, hub_uid: str
 ) -> AsyncIterator[Finding]:
     """Yield findings from the credential to the nodes; an error that hides the rest is the last but one."""
-    found = await credential_of(hub, lease, namespace)
+    try:
+        found = await credential_of(hub, lease, namespace)
+    except (KubeError, OSError) as trouble:  # what this person may not do, or the hub can't
+        found = error(f"no credential: {describe(trouble, what='the hub')}")
     if isinstance(found, Finding):
         yield found
     else:

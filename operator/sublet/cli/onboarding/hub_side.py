@@ -7,8 +7,6 @@ import base64
 import binascii
 from typing import Any
 
-import yaml
-
 from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import LEASES
 from sublet.cli.connect import Cluster
@@ -17,6 +15,7 @@ from sublet.cli.onboarding.credential import CLUSTER_UID
 from sublet.cli.onboarding.place import Pair, Place
 from sublet.cli.problems import Problem
 from sublet.fleet.credential import CREDENTIALS_LABEL
+from sublet.kube.documents import read_yaml
 from sublet.kube.errors import NotFound
 
 
@@ -79,6 +78,6 @@ def server_of(secret: dict[str, Any]) -> str:
     """Return the address in a Secret's kubeconfig; empty if there is none to be read."""
     try:
         text = base64.b64decode((secret.get("data") or {}).get("kubeconfig", ""))
-        return str(yaml.safe_load(text)["clusters"][0]["cluster"]["server"])
-    except (binascii.Error, ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
+        return str(read_yaml(text)["clusters"][0]["cluster"]["server"])
+    except (binascii.Error, ValueError, KeyError, IndexError, TypeError):
         return ""

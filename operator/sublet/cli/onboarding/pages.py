@@ -4,6 +4,8 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from sublet.kube.errors import BadAnswer
+from sublet.kube.informer import MAX_OBJECTS, MAX_PAGES
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import ListMeta
 
@@ -22,12 +24,15 @@ class Page(msgspec.Struct, Generic[T]):
 async def read_all(
     api: ApiServer, path: str, page: type[Page[T]], *, label_selector: str = ""
 ) -> list[T]:
-    """Return all objects of a collection, decoded as the page's type says."""
+    """Return all objects of a collection, decoded as the page's type says; BadAnswer if they have no end."""
     params = {"limit": _PAGE, **({"labelSelector": label_selector} if label_selector else {})}
     items: list[T] = []
-    while True:
+    for _ in range(MAX_PAGES):
         got = await api.get_as(path, page, **params)
         items += got.items
         if not got.metadata.next:
             return items
+        if len(items) > MAX_OBJECTS:
+            break
         params["continue"] = got.metadata.next
+    raise BadAnswer(f"the list of {path} has no end")
