@@ -19,7 +19,7 @@ from sublet.api.ids import ClaimUID, NodeName, TenantUID
 from sublet.api.move_status import usable_nodes
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder import namespace, proof
-from sublet.binder.access import Grant, request_token, write_secret
+from sublet.binder.access import Grant, has_secret, request_token, write_secret
 from sublet.binder.locks import UnfitNode, lock_node
 from sublet.binder.nodes import has_foreign_pods
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Overtaken, Tools
@@ -155,7 +155,11 @@ async def grant(site: Site, tools: Tools) -> Grant:
 async def _hand_over(claim: GpuClaim, grants: list[Grant], tools: Tools) -> GpuClaim:
     """Choose boundTime (durable before anything shows it), write the Secret, say Bound."""
     uid, sequence = ClaimUID(claim.metadata.uid), allocation_of(claim).sequence
-    bound_ms = await tools.ledger.intend_bound(uid, sequence, tools.clock.now_ms())
+    now = tools.clock.now_ms()
+    bound_ms = await tools.ledger.intend_bound(uid, sequence, now)
+    if bound_ms < now and not await has_secret(tools.hub, claim):
+        # an earlier try came no further: nobody is billed for the time until this one
+        bound_ms = await tools.ledger.intend_bound(uid, sequence, now, anew=True)
     # an operator that slept through the claim's release must not hand anything over
     live = await tools.claims.get(claim)
     if live is None or not is_same_reservation(live, claim):

@@ -41,11 +41,14 @@ class LedgerConflict(Exception):
 class LedgerPort(Protocol):
     """The store as the binder and the meter use it. Every call is durable when it returns."""
 
-    async def intend_bound(self, claim_uid: ClaimUID, sequence: int, at_ms: Millis) -> Millis:
+    async def intend_bound(
+        self, claim_uid: ClaimUID, sequence: int, at_ms: Millis, *, anew: bool = False
+    ) -> Millis:
         """Record from when a claim will be billed and return that instant, no earlier than its last bill ended.
 
         The first writer wins: a later call for the same claim and sequence returns the first instant, so that a
-        restart (or a second operator on the same store) reuses it. Raises LedgerUnavailable, and LedgerConflict
+        restart (or a second operator on the same store) reuses it. `anew`: earlier tries have handed out nothing, and a
+        later instant takes the place of theirs. Raises LedgerUnavailable, and LedgerConflict
         while one stands, or if by the ledger this reservation was handed over before.
         """
 

@@ -75,8 +75,10 @@ class SqlLedger:
         self._worker.close()
         self._reader.close()
 
-    async def intend_bound(self, claim_uid: ClaimUID, sequence: int, at_ms: Millis) -> Millis:
-        """Record from when a claim will be billed; the first writer's instant is returned to all.
+    async def intend_bound(
+        self, claim_uid: ClaimUID, sequence: int, at_ms: Millis, *, anew: bool = False
+    ) -> Millis:
+        """Record from when a claim will be billed; the first writer's instant is returned to all, until one begins `anew`.
 
         Never before the claim's last bill ended: a clock that went back would bill that time twice. Raises LedgerConflict while a conflict stands: what can't be billed must not begin;
         and for a reservation that was handed over by the ledger, which a hub that was put back to an older state would bind again.
@@ -84,19 +86,27 @@ class SqlLedger:
         if self.conflict is not None:
             raise LedgerConflict(f"no new binds until the ledger is looked at: {self.conflict}")
 
-        def write(connection: Connection) -> Millis:
+        def intend(connection: Connection) -> Millis:
             ended, last = connection.execute(last_bill(claim_uid)).one()
             if last is not None and sequence <= last:
                 raise LedgerConflict(_handed_over(claim_uid, sequence, last))
             begins = max(at_ms, ended if ended is not None else at_ms)
             row = {"claim_uid": claim_uid, "sequence": sequence, "at_ms": begins}
-            connection.execute(insert(connection, intents).values(row).on_conflict_do_nothing())
+            first = insert(connection, intents).values(row)
+            if anew:
+                key = [intents.c.claim_uid, intents.c.sequence]
+                write = first.on_conflict_do_update(
+                    index_elements=key, set_={"at_ms": begins}, where=intents.c.at_ms < begins
+                )
+            else:
+                write = first.on_conflict_do_nothing()
+            connection.execute(write)
             found = select(intents.c.at_ms).where(
                 intents.c.claim_uid == claim_uid, intents.c.sequence == sequence
             )
             return Millis(connection.execute(found).scalar_one())
 
-        return await self.call(write)
+        return await self.call(intend)
 
     async def was_intended(self, claim_uid: ClaimUID, sequence: int) -> bool:
         """Say whether `intend_bound` has recorded an instant for a reservation."""

@@ -89,6 +89,22 @@ async def test_the_first_intent_wins(url: str):
     await other.close()
 
 
+async def test_a_try_that_handed_out_nothing_gives_way_to_a_later_one_and_never_to_an_earlier(
+    url: str,
+):
+    ledger = SqlLedger(url)
+    await ledger.intend_bound(ClaimUID("a"), 1, Millis(100))
+
+    assert await ledger.intend_bound(ClaimUID("a"), 1, Millis(200), anew=True) == 200
+    assert await ledger.intend_bound(ClaimUID("a"), 1, Millis(150), anew=True) == 200
+    assert await ledger.intend_bound(ClaimUID("a"), 1, Millis(300)) == 200
+    assert await ledger.intend_bound(ClaimUID("a"), 2, Millis(300), anew=True) == 300
+    await ledger.append([fact("a", 200)], {})
+    with pytest.raises(LedgerConflict, match="the hub is older than the ledger"):
+        await ledger.intend_bound(ClaimUID("a"), 1, Millis(900), anew=True)
+    await ledger.close()
+
+
 async def test_what_was_intended_is_known_to_every_process(url: str):
     ledger, other = SqlLedger(url), SqlLedger(url)
     await ledger.intend_bound(ClaimUID("a"), 1, Millis(100))

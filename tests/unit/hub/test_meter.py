@@ -22,7 +22,7 @@ class Book:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
 
-    async def intend_bound(self, claim_uid, sequence, at_ms):
+    async def intend_bound(self, claim_uid, sequence, at_ms, *, anew=False):
         return at_ms
 
     async def was_intended(self, claim_uid, sequence):
