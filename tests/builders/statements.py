@@ -1,6 +1,7 @@
 """A keeper of statements over a hub in memory and a ledger on disk, and a first story for it."""
 
 import asyncio
+from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,8 @@ class Hub:
         self.namespaces = {*namespaces}
         self.objects: dict[str, dict[str, Any]] = {}  # path -> object
         self.writes: list[str] = []
+        self.date = ""
+        """What its answers say that the time is."""
         self._version = 0
 
     async def list_metadata(self, _: str, type_: Any) -> Any:
@@ -90,9 +93,20 @@ class Keeping:
             failing=self.said.put_nowait,
         )  # fmt: skip
 
-    async def look(self, when: str | None = None, keeper: Statements | None = None) -> bool:
-        """Write what is new in the journal, and look; return whether everything could be made and written."""
+    async def look(
+        self,
+        when: str | None = None,
+        keeper: Statements | None = None,
+        *,
+        by_hub: str | None = None,
+    ) -> bool:
+        """Write what is new in the journal, and look; return whether everything could be made and written.
+
+        `by_hub`: what the hub's clock says, if it isn't the same.
+        """
         self.now_ms = Millis(at(when)) if when else self.now_ms
+        hub_ms = at(by_hub) if by_hub else self.now_ms
+        self.hub.date = formatdate(hub_ms / 1_000, usegmt=True)
         new = self.journal.entries[self._written :]
         self._written = len(self.journal.entries)
         await self.ledger.append([e.fact for e in new], self.journal.texts)

@@ -1,7 +1,8 @@
 """An operator whose clock can be moved: `python -m tests.harness.shifting`, by the hours in the file `CLOCK_SHIFT`.
 
 Only the time of day moves; what the operator waits for on its event loop it waits for in real time, so a test moves the
-clock and then changes some object, and the next pass sees the later hour. The operator knows nothing of this.
+clock and then changes some object, and the next pass sees the later hour. The hub's clock goes along, where two clocks are
+asked. The operator knows nothing of this.
 """
 
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from sublet.api.times import Millis
 from sublet.clock import SystemClock
+from sublet.hub.statements import keeper
+from sublet.kube.skew import ahead_seconds
 from sublet.process import main
 
 _MS_PER_HOUR = 3_600_000
@@ -19,11 +22,18 @@ def wrap() -> None:
     """Add the hours that the file says to every instant."""
     file, now_ms = Path(os.environ["CLOCK_SHIFT"]), SystemClock.now_ms
 
-    def shifted(self: SystemClock) -> Millis:
+    def shift_ms() -> int:
         hours = float(file.read_text() or 0) if file.exists() else 0.0
-        return Millis(now_ms(self) + int(hours * _MS_PER_HOUR))
+        return int(hours * _MS_PER_HOUR)
+
+    def shifted(self: SystemClock) -> Millis:
+        return Millis(now_ms(self) + shift_ms())
+
+    def gone_along(date: str, now_ms: Millis) -> int | None:
+        return ahead_seconds(date, Millis(now_ms - shift_ms()))
 
     SystemClock.now_ms = shifted  # type: ignore[method-assign]  # that is the point
+    keeper.ahead_seconds = gone_along  # type: ignore[attr-defined]  # likewise
 
 
 if __name__ == "__main__":

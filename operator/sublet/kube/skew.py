@@ -1,6 +1,6 @@
-"""How far a server's clock is from ours, by the Date of its answers. Pure; read for the conditions and metrics alone.
+"""How far a server's clock is from ours, by the Date of its answers. Pure; read for conditions and metrics, and for one thing more.
 
-Nothing is decided from it: instants that are billed are ours, and waits are measured on our own monotonic clock. It is
+Nothing is decided from it but that a billing period isn't closed before it is over by the hub's clock too: instants that are billed are ours, and waits are measured on our own monotonic clock. It is
 said because tokens end by the server's clock, and because people compare the logs of both.
 """
 

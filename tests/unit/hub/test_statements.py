@@ -25,6 +25,34 @@ async def keeping(tmp_path: Path) -> AsyncIterator[Keeping]:
     await found.ledger.close()
 
 
+async def test_a_clock_that_is_ahead_for_a_moment_closes_nothing(keeping: Keeping):
+    await keeping.look(SEPTEMBER)
+    assert await keeping.look("2027-03-10T00:00:00Z", by_hub=SEPTEMBER)
+    assert await closed(keeping) == []
+
+    await keeping.look(OCTOBER)
+    assert await closed(keeping) == [202609]
+
+
+async def test_a_hub_whose_clock_is_ahead_closes_nothing_either(keeping: Keeping):
+    await keeping.look(SEPTEMBER, by_hub="2027-03-10T00:00:00Z")
+    assert await closed(keeping) == []
+
+
+async def test_nothing_is_closed_and_that_is_said_while_the_hub_doesnt_say_the_time(
+    keeping: Keeping,
+):
+    await keeping.look(SEPTEMBER)
+    keeping.now_ms, keeping.hub.date = at(OCTOBER), ""
+
+    assert not await keeping.keeper.look()
+    assert await closed(keeping) == []
+
+
+async def closed(keeping: Keeping) -> list[int]:
+    return [f.sequence for f in await keeping.ledger.facts() if f.kind is EntryKind.PERIOD]
+
+
 async def test_an_open_period_has_a_statement_that_follows_the_ledger(keeping):
     await keeping.look()
     await keeping.look("2026-09-16T00:00:00Z")

@@ -13,11 +13,12 @@ import structlog
 
 from sublet.api.gpustatement import GpuStatement, StatementStatus
 from sublet.api.kinds import STATEMENTS, TENANTS
-from sublet.api.times import Millis
+from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.clock import Clock
 from sublet.hub.statements.wanted import Key, Unmade, Wanted, conditions, unready, wanted
 from sublet.kube.errors import Conflict, KubeError, NotFound
 from sublet.kube.session import ApiServer
+from sublet.kube.skew import ahead_seconds
 from sublet.kube.wire import HasMeta
 from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
@@ -88,17 +89,14 @@ class Statements:
 
     async def look(self) -> bool:
         """Close what is due, and write what differs; return whether all of it was made and written."""
-        books = await self._carried.read_on()
-        now_ms = self._clock.now_ms()
-        for _ in range(_MOST_CLOSED):
-            facts, texts = await asyncio.to_thread(self._closings, books, now_ms)
-            if not facts:
-                break
-            await self._ledger.append(facts, texts)
-            books = await self._carried.read_on()
         live = await self._live()
+        now_ms = self._clock.now_ms()
+        over_ms = self._over_by_both_clocks(now_ms)
+        books = await self._carried.read_on()
+        if over_ms is not None:
+            books = await self._close(books, over_ms)
         made = await asyncio.to_thread(_all_wanted, books, now_ms, live)
-        is_whole = True
+        is_whole = over_ms is not None
         for each in made:
             if isinstance(each, Unmade):
                 is_whole = False
@@ -112,6 +110,24 @@ class Statements:
         kept = {(each.namespace, each.name) for each in made if isinstance(each, Wanted)}
         self._known = {key: seen for key, seen in self._known.items() if key in kept}
         return is_whole
+
+    async def _close(self, books: Books, over_ms: Millis) -> Books:
+        """Close what is due, and return the books with that."""
+        for _ in range(_MOST_CLOSED):
+            facts, texts = await asyncio.to_thread(self._closings, books, over_ms)
+            if not facts:
+                break
+            await self._ledger.append(facts, texts)
+            books = await self._carried.read_on()
+        return books
+
+    def _over_by_both_clocks(self, now_ms: Millis) -> Millis | None:
+        """Return until when time is over by our clock and by the hub's; None while the hub doesn't say.
+
+        What is closed stays closed: one clock that is ahead for a moment would close months to come.
+        """
+        ahead = ahead_seconds(self._hub.date, now_ms)
+        return None if ahead is None else Millis(now_ms + min(0, ahead) * MS_PER_SECOND)
 
     @staticmethod
     async def _written(key: Key, work: Awaitable[None]) -> bool:
