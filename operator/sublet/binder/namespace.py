@@ -14,6 +14,7 @@ from sublet.api.gpuclass import HostShare
 from sublet.api.ids import ClaimUID
 from sublet.api.lease_terms import Egress, PodSecurity, TenantAccess
 from sublet.fleet.isolation import TENANT_ROLE
+from sublet.fleet.networks import NEVER_V4, NEVER_V6, NODE_LOCAL_DNS, TRANSLATED_V6
 
 T = TypeVar("T")
 
@@ -24,10 +25,13 @@ TENANT_ACCOUNT: Final = "tenant"
 EXTRA_ROLE: Final = "sublet-tenant-extra"
 QUOTA: Final = "sublet"
 MAX_PODS: Final = 500
+PODS_PER_GPU: Final = 12
+"""Where other claims may be on the nodes: a kubelet runs 110 pods, eight GPUs' tenants and the landlord's own DaemonSets."""
 MAX_SOLD: Final = 500
 """Objects of each kind that a lease's `roleRules` add."""
 _MOST: Final[Mapping[str, str]] = {
     "pods": str(MAX_PODS),
+    "count/pods": "1000",
     "secrets": "200",
     "configmaps": "200",
     "services": "200",
@@ -42,26 +46,9 @@ _MOST: Final[Mapping[str, str]] = {
 }
 """The most that one namespace takes of what all tenants of a cluster share: its store, its addresses, the landlord's disks.
 
+Pods are counted twice: those that run, and all, since those that ended are in the store too.
 More than training asks for: a Deployment or StatefulSet keeps its present and its ten last revisions.
 """
-
-_NEVER_V4: Final = (
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "169.254.0.0/16",
-    "168.63.129.16/32",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.168.0.0/16",
-)
-_NEVER_V6: Final = ("fc00::/7", "fe80::/10")
-"""Private and link-local networks hold nodes, API servers and cloud metadata; "Internet" is none of them.
-
-Two clouds answer for their machines elsewhere: Azure at 168.63.129.16, Oracle at 192.0.0.192.
-"""
-
-_NODE_LOCAL_DNS: Final = "169.254.20.10/32"
-"""Where NodeLocal DNSCache listens. It is on the host's network, which no selector of pods matches; new GKE clusters have it."""
 
 Objects = list[tuple[str, dict[str, Any]]]
 """(URL path for server-side apply, object)"""
@@ -78,6 +65,8 @@ class Home:
     server: str
     host_share: HostShare | None
     """Set where the claim has a part of a node, so that CPU and memory are limited too."""
+    is_beside_others: bool = False
+    """Other claims may be on one of its nodes, and want some of its slots for pods."""
 
     @property
     def name(self) -> str:
@@ -166,6 +155,8 @@ def quota_hard(home: Home) -> dict[str, str]:
         "count/resourceclaims.resource.k8s.io": "0",
         "count/resourceclaimtemplates.resource.k8s.io": "0",
     }
+    if home.is_beside_others:
+        hard["pods"] = str(PODS_PER_GPU * home.gpus)
     share = home.host_share
     if share is not None:
         cpu, memory = (
@@ -195,7 +186,7 @@ def _network_policy(home: Home) -> tuple[str, dict[str, Any]]:
     dns = {
         "to": [
             {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
-            {"ipBlock": {"cidr": _NODE_LOCAL_DNS}},
+            {"ipBlock": {"cidr": NODE_LOCAL_DNS}},
         ],
         "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
     }
@@ -215,7 +206,10 @@ def _network_policy(home: Home) -> tuple[str, dict[str, Any]]:
 
 def internet(denied: Sequence[str], server: str) -> list[dict[str, Any]]:
     """Return the IP blocks of the Internet without what is always denied, what the lease denies, and the API."""
-    never: dict[int, set[str]] = {4: set(_NEVER_V4), 6: set(_NEVER_V6)}  # IP version -> networks
+    never: dict[int, set[str]] = {
+        4: set(NEVER_V4),
+        6: {*NEVER_V6, *TRANSLATED_V6},
+    }  # IP version -> networks
     for text in (*denied, urlsplit(server).hostname or ""):
         try:
             network = ipaddress.ip_network(text, strict=False)

@@ -8,7 +8,7 @@ from typing import Final
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import HostShare
-from sublet.api.gpulease import GpuLease
+from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName
 from sublet.api.relocation import PlacedNode
 from sublet.api.wording import raised_at
@@ -52,10 +52,10 @@ class Site:
     berths: tuple[Berth, ...]
     home: Home
     has_unseen: bool = False
-    """A node of it isn't seen, so that nobody knows whether CPU and memory are limited with its GPUs."""
+    """A node of it isn't seen, so that nobody knows whether what comes with its GPUs is limited."""
 
     def see_share(self) -> None:
-        """Raise ClusterSilent while the home's `host_share` can't be told: a quota without it is one without limits."""
+        """Raise ClusterSilent while it can't be told whether the home is on a part of a node: a quota would have no limits."""
         if self.has_unseen:
             raise ClusterSilent(self.alias)
 
@@ -172,8 +172,9 @@ def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> 
             access=common_access([b.lease.spec.tenant_access for b in berths]),
             server=first.cluster.tenant_endpoint.server,
             host_share=share if is_part else None,
+            is_beside_others=any(_is_part(b) and _is_for_any(b) for b in berths),
         ),
-        has_unseen=share is not None and not all(_is_seen(b) for b in berths),
+        has_unseen=any(not _is_seen(b) and (share is not None or _is_for_any(b)) for b in berths),
     )
 
 
@@ -192,6 +193,8 @@ def is_share_known(claim: GpuClaim, site: Site, tools: Tools) -> bool:
     Also where the class is gone and the reservation doesn't say itself what comes with a GPU.
     """
     agreed, class_ = allocation_of(claim).host_share, tools.class_(claim.spec.class_name)
+    if site.has_unseen:
+        return False
     if agreed is None and class_ is not None and class_.spec.host_share is None:
         return True
     are_seen = all(_is_seen(b) for b in site.berths)
@@ -202,6 +205,10 @@ def is_share_known(claim: GpuClaim, site: Site, tools: Tools) -> bool:
 def _is_part(berth: Berth) -> bool:
     """Say whether the claim has some of a node's GPUs only, by what the node was last seen with."""
     return berth.place.gpus < _shown(berth)
+
+
+def _is_for_any(berth: Berth) -> bool:
+    return berth.lease.spec.node_sharing is NodeSharing.ANY_TENANT
 
 
 def _is_seen(berth: Berth) -> bool:

@@ -1,6 +1,7 @@
 """Fills the manifests in for one cluster. Pure but for reading the package's own files."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -9,10 +10,13 @@ from typing import Any, Final
 import yaml
 
 from sublet.fleet.isolation import PROBE_NAMESPACE, PROBE_UID
+from sublet.fleet.networks import NEVER_V4, NEVER_V6, NODE_LOCAL_DNS
 from sublet.manifests import devices
 from sublet.settings import LONGEST_TOKEN_SECONDS
 
 Manifest = dict[str, Any]
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9/*._:-]*")
 
 MUTATING_SINCE_MINOR: Final = 36
 """MutatingAdmissionPolicy is GA since Kubernetes 1.36."""
@@ -83,6 +87,9 @@ def leased_cluster(options: LeasedOptions) -> list[Manifest]:
         "RUNTIME_CLASSES": _cel_list(("", *options.runtime_classes)),
         "PRIORITY_CLASSES": _cel_list(options.priority_classes),
         "TOKEN_SECONDS": str(LONGEST_TOKEN_SECONDS),
+        "NEVER_V4": _cel_list(NEVER_V4),
+        "NEVER_V6": _cel_list(NEVER_V6),
+        "NODE_LOCAL_DNS": NODE_LOCAL_DNS,
         **devices.words(options.device_variables),
     }
     names = list(_LEASED)
@@ -161,14 +168,6 @@ def _fill_namespaces(policy: Manifest, namespaces: Sequence[str]) -> None:
 def _cel_list(items: Sequence[str]) -> str:
     """Write texts as a CEL list; JSON strings with single quotes would break on quotes, so they are checked."""
     for item in items:
-        if (
-            not item.replace("/", "")
-            .replace("*", "")
-            .replace("-", "")
-            .replace("_", "")
-            .replace(".", "")
-            .isalnum()
-            and item
-        ):
+        if _PLAIN.fullmatch(item) is None:
             raise ValueError(f"{item!r} can't stand in a policy")
     return json.dumps(list(items)).replace('"', "'")

@@ -109,6 +109,7 @@ TABLE: Final = (
         (
             (_LIMITS, "test_a_tenant_fills_no_cluster_that_others_use"),
             (_LIMITS, "test_a_tenant_orders_no_disk_without_end"),
+            (_LIMITS, "test_pods_that_ended_are_counted_too"),
         ),
     ),
     Attack(
@@ -118,6 +119,14 @@ TABLE: Final = (
             (_REACH, "test_a_tenant_gives_itself_no_right_and_no_token"),
             (_REACH, "test_a_tenant_has_no_token_made_by_a_secret"),
             (_REACH, "test_a_tenant_impersonates_nobody"),
+        ),
+    ),
+    Attack(
+        "Affinity to others' pods: it keeps them from being scheduled, and tells whether they are there",
+        "policy `sublet-claim-pods`: no namespace selector, no namespace but the own one",
+        (
+            (_PODS, "test_no_pod_keeps_others_from_being_scheduled_or_asks_for_them"),
+            (_PODS, "test_a_pod_keeps_away_from_its_own_namespaces_pods"),
         ),
     ),
     Attack(
@@ -228,6 +237,7 @@ TABLE: Final = (
             (_FENCE, "test_a_thief_of_the_credential_can_change_nothing_else"),
             (_FENCE, "test_a_thief_makes_no_token_that_outlives_the_credential_by_more_than_a_day"),
             (_FENCE, "test_the_extra_role_names_nothing_that_the_cluster_doesnt_sell"),
+            (_FENCE, "test_a_thief_opens_nobodys_network"),
         ),
     ),
     Attack(

@@ -130,6 +130,45 @@ def test_a_thief_of_the_credential_can_change_nothing_else(
     assert words in tried(stack, thief, *arguments)
 
 
+def network(name: str = "sublet", **spec: Any) -> dict[str, Any]:
+    """Return the claim's own network policy with something else in it."""
+    home = Home(CLAIM, 1, 8, TenantAccess(), "https://west", None)
+    (policy,) = (each for path, each in contents(home) if "/networkpolicies/" in path)
+    meta = {**policy["metadata"], "name": name}
+    return {**policy, "metadata": meta, "spec": {**policy["spec"], **spec}}
+
+
+OWN: dict[str, Any] = {"to": [{"podSelector": {}}]}
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        network("open", ingress=[{}], egress=[{}]),
+        network("another"),
+        network(ingress=[{}]),
+        network(ingress=[{"from": [{"namespaceSelector": {}}]}]),
+        network(ingress=[{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]),
+        network(podSelector={"matchLabels": {"a": "b"}}),
+        network(policyTypes=["Ingress"]),
+        network(egress=[{}]),
+        network(egress=[OWN, {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]),
+        network(egress=[OWN, {"to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}]}]),
+        network(egress=[OWN, {"to": [{"ipBlock": {"cidr": "::/0"}}]}]),
+        network(egress=[OWN, {"to": [{"namespaceSelector": {}}]}]),
+        network(egress=[{"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]}]),
+        network(egress=[{"to": [{"ipBlock": {"cidr": "169.254.20.10/32"}}], "ports": [{"port": 53, "endPort": 9_000}]}]),
+    ],
+)  # fmt: skip
+def test_a_thief_opens_nobodys_network(stack: Stack, thief: Path, policy: dict[str, Any]):
+    said = tried(
+        stack, thief, "apply", "--server-side", "--force-conflicts", "--field-manager=sublet", "-f", "-", given=policy
+    )  # fmt: skip
+
+    assert "sublet-operator-fence" in said
+    assert "the only network policy is sublet" in said or "get out to each other" in said
+
+
 @pytest.mark.parametrize(
     ("duration", "is_refused"),
     [("8760h", True), ("24h1s", True), ("24h", False), ("6h", False)],

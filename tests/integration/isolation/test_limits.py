@@ -61,6 +61,14 @@ async def test_a_tenant_fills_no_cluster_that_others_use(tenancy: Tenancy, plura
     assert f"exceeded quota: sublet, requested: {plural}=1" in said[-1]
 
 
+def test_pods_that_ended_are_counted_too(tenancy: Tenancy):
+    quota = tenancy.stack.get("east", "resourcequota", "-n", tenancy.home("wide"), "sublet")
+    hard = quota["status"]["hard"]
+
+    assert (hard["pods"], hard["count/pods"]) == ("500", "1k")
+    assert "count/pods" in quota["status"]["used"]
+
+
 async def test_a_tenant_orders_no_disk_without_end(tenancy: Tenancy):
     path = f"/api/v1/namespaces/{tenancy.home('wide')}/persistentvolumeclaims"
     huge = {"metadata": {"name": "d"}, "spec": {**DISK, "resources": {"requests": {"storage": "51Ti"}}}}  # fmt: skip

@@ -83,6 +83,34 @@ HOST = [
     (container(livenessProbe={"tcpSocket": {"host": "169.254.169.254", "port": 80}}), "may not name a host"),
     ({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}, "sysctl"),
 ]  # fmt: skip
+TERM = {"topologyKey": "kubernetes.io/os", "labelSelector": {}}
+
+
+def near(kind: str, **term: Any) -> Change:
+    """Return an affinity that the scheduler must keep."""
+    return {
+        "affinity": {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [{**TERM, **term}]}}
+    }
+
+
+def rather(kind: str, **term: Any) -> Change:
+    """Return one that it would like to keep."""
+    weighted = {"weight": 1, "podAffinityTerm": {**TERM, **term}}
+    return {"affinity": {kind: {"preferredDuringSchedulingIgnoredDuringExecution": [weighted]}}}
+
+
+STRANGERS = "affinity to pods of other namespaces"
+ELSEWHERES: list[Change] = [
+    {"namespaceSelector": {}},
+    {"namespaceSelector": {"matchLabels": {"sublet.dev/claim": OTHER}}},
+    {"namespaces": ["kube-system"]},
+]
+NEIGHBOURS = [
+    (each(kind, **term), STRANGERS)
+    for each in (near, rather)
+    for kind in ("podAffinity", "podAntiAffinity")
+    for term in ELSEWHERES
+]
 ATTACKS = [*TOLERATIONS, *ELSEWHERE, *DEVICES, *HOST]
 
 
@@ -129,6 +157,23 @@ async def test_no_pod_reaches_the_node_beneath_it(tenancy: Tenancy, change, word
     await _refused_with(tenancy, change, words)
 
 
+@pytest.mark.parametrize(("change", "words"), NEIGHBOURS)
+async def test_no_pod_keeps_others_from_being_scheduled_or_asks_for_them(
+    tenancy: Tenancy, change, words
+):
+    await _refused_with(tenancy, change, words)
+
+
+async def test_a_pod_keeps_away_from_its_own_namespaces_pods(tenancy: Tenancy):
+    path = f"/api/v1/namespaces/{tenancy.home('wide')}/pods"
+    async with tenancy.tenant("wide") as tenant:
+        for change in (
+            near("podAntiAffinity"),
+            rather("podAffinity", namespaces=[tenancy.home("wide")]),
+        ):
+            assert await tenant.creates(path, changed(change), dry=True) == "accepted"
+
+
 @pytest.mark.parametrize("change", [secure(privileged=True), {"hostPID": True}, *[c for c, _ in HOST[4:6]]])  # fmt: skip
 async def test_where_no_capability_is_sold_pod_security_refuses_too(tenancy: Tenancy, change):
     said = await refusal(tenancy, "work", changed(change))
@@ -152,6 +197,10 @@ async def test_no_pod_selects_the_neighbours_nodes(tenancy: Tenancy):
     ("meta", "words"),
     [
         ({"finalizers": ["mine.dev/hold"]}, "this finalizer is not allowed on pods"),
+        ({"finalizers": ["batch.kubernetes.io/job-tracking"]}, "this finalizer is the job controller's own"),
+        ({"finalizers": ["batch.kubernetes.io/job-tracking"], "ownerReferences": [
+            {"apiVersion": "batch/v1", "kind": "Job", "name": "none", "uid": OTHER, "controller": True}
+        ]}, "this finalizer is the job controller's own"),
         ({"annotations": {"cdi.k8s.io/gpu": "nvidia.com/gpu=all"}}, "cdi.k8s.io annotations are not allowed"),
         ({"annotations": {"container.apparmor.security.beta.kubernetes.io/main": "unconfined"}}, "AppArmor"),
     ],

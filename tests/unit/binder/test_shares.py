@@ -7,10 +7,12 @@ import pytest
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import HostShare
+from sublet.api.gpulease import NodeSharing
 from sublet.binder import bind as binding
 from sublet.binder.bind import bind, furnish
 from sublet.binder.leave import vacate
-from sublet.binder.ports import ClusterSilent, Tools
+from sublet.binder.namespace import quota_hard
+from sublet.binder.ports import ClusterSilent
 from sublet.binder.sites import Site, sites_of
 from sublet.kube.wire import Node
 from tests.builders.clusters import Hub, NotedApi, tools_of
@@ -38,7 +40,7 @@ class West:
 
     def __init__(self, claim: GpuClaim) -> None:
         self.claim, self.api = claim, NotedApi(claim.metadata.uid)
-        self.tools: Tools = tools_of(Hub(claim), {UID: WEST[0]}, {UID: self.api})
+        self.tools: Any = tools_of(Hub(claim), {UID: WEST[0]}, {UID: self.api})
         self._seen: dict[str, Node] = {}
         cluster: Any = self.tools.cluster(UID)
         cluster.node = self._seen.get
@@ -69,6 +71,32 @@ async def test_nothing_is_waited_for_where_nothing_comes_with_a_gpu():
     west = West(part(share=None))
     await furnish(west.site)
     assert west.api.calls
+
+
+def beside_others(west: West) -> West:
+    """Let other tenants on the lease's nodes, too."""
+    spec = WEST[0].spec.model_copy(update={"node_sharing": NodeSharing.ANY_TENANT})
+    west.tools.lease = {UID: WEST[0].model_copy(update={"spec": spec})}.get
+    return west
+
+
+async def test_where_others_may_be_on_the_node_pods_are_limited_too_and_the_node_must_be_seen():
+    west = beside_others(West(part(share=None)))
+    with pytest.raises(ClusterSilent):
+        await furnish(west.site)
+
+    west.see()
+    assert quota_hard(west.site.home)["pods"] == "24"
+
+
+def test_a_whole_node_and_one_of_the_own_tenant_alone_have_all_their_slots():
+    alone = West(part())
+    alone.see()
+    assert quota_hard(alone.site.home)["pods"] == "500"
+
+    whole = beside_others(West(running(WEST)))
+    whole.see()
+    assert quota_hard(whole.site.home)["pods"] == "500"
 
 
 async def test_the_quota_of_a_namespace_that_stays_keeps_its_limits_too():
