@@ -21,6 +21,7 @@ from sublet.api.times import MS_PER_SECOND
 from sublet.api.wording import how_many
 from sublet.binder import namespace
 from sublet.binder.locks import node_path, shun_node
+from sublet.binder.pods import list_pods
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
 from sublet.binder.release import (
     GRACE_SECONDS,
@@ -35,8 +36,8 @@ from sublet.binder.sites import Berth, Site, reachable_sites, sites_of
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.binder.wiped import note_vacated, see_clean
-from sublet.kube.errors import NotFound
-from sublet.kube.wire import Node, PodList
+from sublet.kube.errors import BadAnswer, NotFound
+from sublet.kube.wire import Node
 
 _SETTLED_SECONDS: Final = 2.0
 """A scheduler that didn't know of the taint yet has shown its pod by then."""
@@ -157,11 +158,14 @@ async def _pods_on(site: Site, berth: Berth, *, delete: bool) -> int:
     path = f"/api/v1/namespaces/{site.home.name}/pods"
     here = {"fieldSelector": f"spec.nodeName={berth.place.node}"}
     async with site.asking(Urgency.RELEASE):
-        pods = (await site.cluster.api.get_as(path, PodList, **here)).items
+        pods = await list_pods(site.cluster.api, path, **here)
         if pods and delete:
             options = {"apiVersion": "v1", "kind": "DeleteOptions"}
             body = msgspec.json.encode({**options, "gracePeriodSeconds": GRACE_SECONDS})
-            await site.cluster.api.request("DELETE", path, params=here, body=body)
+            with suppress(
+                BadAnswer
+            ):  # what was deleted is in the answer, and may be more than one may have
+                await site.cluster.api.request("DELETE", path, params=here, body=body)
     return len(pods)
 
 

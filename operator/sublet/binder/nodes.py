@@ -12,6 +12,7 @@ from typing import Any, Final
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID, NodeName
 from sublet.binder.locks import node_path, without_taint
+from sublet.binder.pods import list_pods
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.inventory import brings_marks, is_adopted
 from sublet.fleet.nodebook import (
@@ -27,7 +28,7 @@ from sublet.fleet.nodebook import (
 )
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import JsonPatch
-from sublet.kube.wire import Meta, Node, PodList
+from sublet.kube.wire import Meta, Node
 
 _TRIES: Final = 10
 CLAIM_NAMESPACE: Final = re.compile(
@@ -109,10 +110,9 @@ async def foreign_pods(cluster: LeasedCluster, node: Node, holders: Collection[s
     was another by UID, as when a machine joins its cluster anew under its running pods.
     """
     name = node.metadata.name
-    pods = await cluster.api.get_as("/api/v1/pods", PodList, fieldSelector=f"spec.nodeName={name}")
+    pods = await list_pods(cluster.api, "/api/v1/pods", fieldSelector=f"spec.nodeName={name}")
     return any(
-        pod.asks_for(GPU) and not _is_at_home(pod.metadata.namespace, node, holders)
-        for pod in pods.items
+        pod.asks_for(GPU) and not _is_at_home(pod.metadata.namespace, node, holders) for pod in pods
     )
 
 

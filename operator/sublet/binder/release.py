@@ -24,15 +24,16 @@ from sublet.api.times import MS_PER_SECOND
 from sublet.api.wording import how_many
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import CLAIM_LABEL, EXTRA_ROLE, TENANT_ACCOUNT
+from sublet.binder.pods import list_pods
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
 from sublet.binder.sites import Berth, Site, reachable_sites
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.binder.wiped import note_vacated, see_clean
 from sublet.fleet.isolation import TENANT_ROLE
-from sublet.kube.errors import Conflict, Forbidden, NotFound
+from sublet.kube.errors import BadAnswer, Conflict, Forbidden, NotFound
 from sublet.kube.identity import read_cluster_uid
-from sublet.kube.wire import Pod, PodList
+from sublet.kube.wire import Pod
 from sublet.ledger.port import LedgerUnavailable
 
 GRACE_SECONDS: Final = 30
@@ -203,7 +204,7 @@ async def empty(site: Site) -> None:
     )
     for attempt in range(POD_TRIES):
         async with site.asking(Urgency.RELEASE):
-            pods = (await api.get_as(path, PodList)).items
+            pods = await list_pods(api, path)
             if pods and await _own_namespace(site) is None:
                 pods = _on_nodes(site, pods)
                 if pods:  # somebody took the namespace's label off: nothing is written there, and nothing is free
@@ -216,7 +217,8 @@ async def empty(site: Site) -> None:
                 await confirm_identity(site)
                 return
             if attempt == 0:
-                with suppress(NotFound, Forbidden):
+                # what was deleted is in the answer, and may be more than one may have
+                with suppress(NotFound, Forbidden, BadAnswer):
                     await api.request("DELETE", path, body=options)
         await asyncio.sleep(POD_WAIT_SECONDS)
     raise StillThere(

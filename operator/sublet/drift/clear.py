@@ -17,6 +17,7 @@ from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.api.wording import how_many
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import Home
+from sublet.binder.pods import list_pods
 from sublet.binder.ports import StillThere, Tools
 from sublet.binder.release import confirm_identity, empty, shut_out
 from sublet.binder.sites import Berth, Site
@@ -24,7 +25,6 @@ from sublet.binder.slots import Urgency
 from sublet.binder.wiped import note_vacated, see_clean
 from sublet.drift.orphans import Orphan, open_lines
 from sublet.fleet.cluster import LeasedCluster
-from sublet.kube.wire import PodList
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 
 Guard = Callable[[], Awaitable[None]]
@@ -125,7 +125,7 @@ class Clearing:
         for berth in site.berths:
             async with site.asking(Urgency.RELEASE):
                 here = {"fieldSelector": f"spec.nodeName={berth.place.node}"}
-                pods = (await site.cluster.api.get_as("/api/v1/pods", PodList, **here)).items
+                pods = await list_pods(site.cluster.api, "/api/v1/pods", **here)
                 await confirm_identity(site)
             theirs = f"sublet-{self._orphan.claim_uid}-"
             left = sum(p.metadata.namespace.startswith(theirs) for p in pods)

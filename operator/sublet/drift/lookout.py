@@ -32,7 +32,9 @@ from sublet.drift.orphans import Entry, Orphan
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.isolation import PROBE_UID
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL, BookError, parse_book
+from sublet.kube.errors import BadAnswer
 from sublet.kube.wire import Node
+from sublet.logs import log_about
 
 _SECRETS_IN: Final = 5
 """Each kubeconfig is asked about in every fifth look: a dry run on the hub costs more than a line of a list."""
@@ -217,7 +219,7 @@ class Lookout:
             seen[NodeUID(node.metadata.uid)] = number
             name = NodeName(node.metadata.name)
             # adoption looks again at a node that has some
-            if not place.cluster.is_foreign(name) and await has_foreign_pods(place.cluster, name):
+            if not place.cluster.is_foreign(name) and await _has_foreign_pods(place, name):
                 place.cluster.note_foreign(name, foreign=True)
 
     async def _is_unwell(self, claim: GpuClaim, cluster_uid: ClusterUID, sight: Sight) -> bool:
@@ -244,6 +246,15 @@ class Lookout:
         if any(node is None or node.metadata.uid != uid for uid, node in nodes):
             return False
         return bool(drifted(claim, site, seen, self._tools))
+
+
+async def _has_foreign_pods(place: Place, name: NodeName) -> bool:
+    """Look at one node's pods; an answer that can't be read is no reason to look at nothing else of the cluster."""
+    try:
+        return await has_foreign_pods(place.cluster, name)
+    except BadAnswer as error:
+        log_about(lease=place.lease).warning("node not tended", node=name, error=str(error))
+        return False
 
 
 def _said_foreign(claims: Iterable[GpuClaim]) -> frozenset[str]:

@@ -8,7 +8,7 @@ import pytest
 from sublet.api import bound_status
 from sublet.api.gpuclaim import Access, ClusterAccess
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, ClusterUID
+from sublet.api.ids import ClaimUID, ClusterUID, NodeName
 from sublet.api.last_word import Leftover
 from sublet.drift import lookout
 from sublet.drift.access import SecretState
@@ -19,6 +19,7 @@ from sublet.drift.lookout import Lookout, Place, find_orphans, left_by
 from sublet.drift.news import News
 from sublet.drift.nodes import Outcome
 from sublet.fleet.nodebook import LEASE_LABEL
+from sublet.kube.errors import BadAnswer
 from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
 from tests.builders.fleet import bound, held, nodes
 from tests.builders.wire import wire_node
@@ -242,3 +243,15 @@ async def test_what_is_over_after_a_restart_is_taken_back_by_the_second_look(mon
     await world.look()
     await world.look()
     assert world.said == [""]
+
+
+async def test_pods_that_cant_be_read_hide_nothing_else_of_the_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async def too_much(*_: Any) -> bool:
+        raise BadAnswer("the answer is larger than 33554432 bytes")
+
+    monkeypatch.setattr(lookout, "has_foreign_pods", too_much)
+    nobody: Any = None
+
+    assert not await lookout._has_foreign_pods(Place(as_lease(), nobody), NodeName("n0"))
