@@ -22,6 +22,7 @@ from sublet.verify.world import (
     NamespaceSeen,
     NodeSeen,
     SecretSeen,
+    Unknown,
     World,
 )
 from tests.builders.api import LONG_AGO, NOW, as_claim, as_lease, claim, lease, uid_of
@@ -123,6 +124,14 @@ def changed_namespace(world: World, **fields: Any) -> World:
     namespace, *rest = first.namespaces or ()
     seen = (replace(namespace, **fields), *rest)
     return replace(world, clusters=(replace(first, namespaces=seen), *others))
+
+
+def read_as(world: World, name: str) -> World:
+    """Return the world with its first cluster read by another lease alone: its own lease has no credential."""
+    other = as_lease(lease(name))
+    seen = changed_cluster(world, lease_uids=frozenset({LeaseUID(other.metadata.uid)}))
+    unknown = tuple(Unknown(f"lease {x.metadata.name}", "no credential") for x in world.leases)
+    return replace(seen, leases=(*world.leases, other), unknown=unknown)
 
 
 def changed_cluster(world: World, **fields: Any) -> World:

@@ -1,6 +1,6 @@
 """What the outbox keeps in the ledger's database: how far it has sent, and notices. Read and written by `sublet.export.events`.
 
-The cursor only moves forward, so that of two senders the slower one takes nothing back.
+A sender's cursor only moves forward, so that of two senders the slower one takes nothing back.
 """
 
 import json
@@ -39,6 +39,14 @@ class SqlOutbox:
 
         def write(connection: Connection) -> None:
             forward(connection, name, position)
+
+        await self._ledger.call(write)
+
+    async def put(self, name: str, position: int) -> None:
+        """Set a cursor, also back: one that says an instant may be from a clock that was ahead."""
+
+        def write(connection: Connection) -> None:
+            put(connection, name, position)
 
         await self._ledger.call(write)
 
@@ -102,6 +110,14 @@ def forward(connection: Connection, name: str, position: int) -> None:
     connection.execute(insert(connection, cursors).values(row).on_conflict_do_nothing())
     behind = (cursors.c.name == name) & (cursors.c.position < position)
     connection.execute(update(cursors).where(behind).values(position=position))
+
+
+def put(connection: Connection, name: str, position: int) -> None:
+    """Set a cursor, also back."""
+    row = insert(connection, cursors).values(name=name, position=position)
+    connection.execute(
+        row.on_conflict_do_update(index_elements=["name"], set_={"position": position})
+    )
 
 
 def news_of(row: Any) -> News:

@@ -16,6 +16,7 @@ def bound_namespaces_are_complete(index: Index) -> Iterator[Violation]:
         allocation = claim.status.allocation
         needed = index.sites(claim, allocation.placements if allocation else ())
         most = index.sites(claim, places_of(claim).values())
+        unplaced = index.unplaced(claim)
         for (cluster_uid, name), gpus in needed.items():
             cluster = next(c for c in index.world.clusters if str(c.uid) == cluster_uid)
             if cluster.namespaces is None:
@@ -27,11 +28,14 @@ def bound_namespaces_are_complete(index: Index) -> Iterator[Violation]:
                 text = f"claim {claim.metadata.key} is bound, but its namespace is {state}; end the claim, or make it anew"
                 yield Violation("S4", subject, text, about(claim))
                 continue
-            for fault in _faults(claim, found, gpus, most[cluster_uid, name]):
+            for fault in _faults(claim, found):
+                yield Violation("S4", subject, fault, about(claim))
+            fault = _fault_of_quota(claim, found, gpus, most[cluster_uid, name])
+            if fault and name not in unplaced:
                 yield Violation("S4", subject, fault, about(claim))
 
 
-def _faults(claim: GpuClaim, found: NamespaceSeen, least: int, most: int) -> Iterator[str]:
+def _faults(claim: GpuClaim, found: NamespaceSeen) -> Iterator[str]:
     key = claim.metadata.key
     if found.claim_uid != claim.metadata.uid:
         yield f"claim {key} uses it, but its label sublet.dev/claim is {found.claim_uid}; put {claim.metadata.uid} back"
@@ -43,9 +47,14 @@ def _faults(claim: GpuClaim, found: NamespaceSeen, least: int, most: int) -> Ite
     for kind, there in parts.items():
         if there is False:
             yield f"claim {key} is bound, but the {kind} is missing; the operator must make it anew"
-    if found.has_quota and not least <= (found.quota_gpus or 0) <= most:
-        between = str(least) if least == most else f"between {least} and {most}"
-        yield f"the quota allows {found.quota_gpus} GPUs, not {between} as claim {key} holds; the operator must mend it"
+
+
+def _fault_of_quota(claim: GpuClaim, found: NamespaceSeen, least: int, most: int) -> str:
+    """Return what is wrong with a quota that is there, "" if nothing is."""
+    if not found.has_quota or least <= (found.quota_gpus or 0) <= most:
+        return ""
+    between = str(least) if least == most else f"between {least} and {most}"
+    return f"the quota allows {found.quota_gpus} GPUs, not {between} as claim {claim.metadata.key} holds; the operator must mend it"
 
 
 def bound_tenants_have_accounts(index: Index) -> Iterator[Violation]:

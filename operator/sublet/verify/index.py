@@ -100,6 +100,15 @@ class Index:
         """Return claims of which a lease says that something of theirs is still in its cluster, by a person's word."""
         return {ClaimUID(x.claim_uid) for each in self.world.leases for x in each.status.leftovers}
 
+    def unplaced(self, claim: GpuClaim) -> frozenset[str]:
+        """Return the namespaces from which nodes of a claim are used whose lease wasn't read: they may be in any cluster."""
+        allocation, places = claim.status.allocation, places_of(claim).values()
+        return frozenset(
+            namespace_name(claim.metadata.uid, place.home or allocation.sequence)
+            for place in places
+            if allocation is not None and self.key_of(place) is None
+        )
+
     def bound(self) -> Iterator[GpuClaim]:
         """Yield the claims that are Bound and show nodes."""
         return (c for c in self.world.claims if is_bound(c))

@@ -118,9 +118,11 @@ def namespaces_have_claims(index: Index) -> Iterator[Violation]:
         for claim in index.world.claims
         for site in index.sites(claim, places_of(claim).values())
     }
+    unplaced = {name for claim in index.world.claims for name in index.unplaced(claim)}
     for cluster in index.world.clusters:
         for found in cluster.namespaces or ():
-            is_used = (str(cluster.uid), found.name) in used or found.claim_uid in index.left
+            is_used = (str(cluster.uid), found.name) in used or found.name in unplaced
+            is_used = is_used or found.claim_uid in index.left
             if found.is_ending or found.claim_uid is None or is_used:
                 continue
             subject = f"namespace {cluster.name}/{found.name}"

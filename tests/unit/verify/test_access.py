@@ -4,20 +4,25 @@ from dataclasses import replace
 
 import pytest
 
-from sublet.api.ids import ClaimUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
 from sublet.verify.find import find_violations
 from sublet.verify.world import Leak, SecretSeen
-from tests.builders.api import uid_of
-from tests.builders.fleet import released
+from tests.builders.api import as_lease, lease, uid_of
+from tests.builders.fleet import bound, held, released
 from tests.builders.worlds import (
+    NODES,
+    WEST,
     bound_claim,
     changed_cluster,
     changed_namespace,
+    guarded,
+    read_as,
     reserved_claim,
     sound_world,
     take,
     uid,
+    with_access,
     with_status,
 )
 
@@ -47,6 +52,31 @@ def test_a_bound_claims_namespace_that_lacks_something_is_named(wound, words):
 
     assert (wrong.id, wrong.subject) == ("S4", HOME)
     assert words in wrong.message
+
+
+def _by_two_leases():
+    """Return a claim with a node by west and one by east, which are leases of one cluster."""
+    both = with_access(bound(held(guarded(), WEST, NODES[:2])))
+    allocation = both.status.allocation
+    first, second = allocation.placements
+    east = second.model_copy(update={"lease_uid": as_lease(lease("east")).metadata.uid})
+    placed = allocation.model_copy(update={"placements": (first, east)})
+    return sound_world(both), with_status(both, allocation=placed)
+
+
+def _of_quotas(world):
+    return [v.subject for v in find_violations(world, settled=False) if "quota" in v.message]
+
+
+def test_a_quota_isnt_compared_where_a_place_of_its_namespace_may_be_in_any_cluster():
+    sound, spread = _by_two_leases()
+    partly = read_as(replace(sound, claims=(spread,)), "east")
+    uids = {LeaseUID(x.metadata.uid) for x in partly.leases}
+    wholly = changed_cluster(partly, lease_uids=frozenset(uids))
+
+    assert _of_quotas(wholly) == _of_quotas(partly) == []
+    assert _of_quotas(changed_namespace(wholly, quota_gpus=24)) == [HOME]
+    assert _of_quotas(changed_namespace(partly, quota_gpus=24)) == []
 
 
 def test_an_account_may_be_away_for_a_moment_as_where_a_kubeconfig_was_lost_but_not_at_rest():

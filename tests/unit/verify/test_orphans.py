@@ -19,6 +19,7 @@ from tests.builders.worlds import (
     changed_cluster,
     changed_node,
     guarded,
+    read_as,
     reserved_claim,
     sound_world,
     take,
@@ -142,6 +143,16 @@ def test_an_earlier_reservations_namespace_is_named():
     old = replace(home, name=f"sublet-{uid(TRAIN)}-7")
 
     assert found(changed_cluster(SOUND, namespaces=(home, old))) == [
+        ("L3", f"namespace west/sublet-{uid(TRAIN)}-7")
+    ]
+
+
+def test_a_namespace_may_be_used_from_a_place_whose_cluster_cant_be_told():
+    (home,) = SOUND.clusters[0].namespaces
+    old = replace(home, name=f"sublet-{uid(TRAIN)}-7")
+
+    assert found(read_as(SOUND, "east")) == []
+    assert found(read_as(changed_cluster(SOUND, namespaces=(home, old)), "east")) == [
         ("L3", f"namespace west/sublet-{uid(TRAIN)}-7")
     ]
 

@@ -15,12 +15,23 @@ from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.gpulease import GpuLease, LeaseStatus
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, LEASES, TENANTS
-from sublet.api.origin import ADOPTED
+from sublet.api.origin import ADOPTED, former_uid, is_awaited
+from sublet.api.reading import Unreadable, read_claim
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.cli.connect import Cluster
+from sublet.cli.keeping.archive import Body, key_of
 from sublet.cli.keeping.catching_up import caught_up
-from sublet.cli.keeping.mapping import Hub, Item, Row, Term, Verdict, identity_of, make_map
+from sublet.cli.keeping.mapping import (
+    Hub,
+    Item,
+    Row,
+    Term,
+    Unread,
+    Verdict,
+    identity_of,
+    make_map,
+)
 from sublet.cli.keeping.possession import Possession, read_possession
 from sublet.cli.problems import Problem
 from sublet.kube.errors import Conflict, Invalid
@@ -41,14 +52,29 @@ async def read_map(
 ) -> tuple[list[Row], Hub, dict[str, Possession]]:
     """Read the hub and the leased clusters; return the map, by them and what the ledger has, and what it was made from."""
     tenants = [GpuTenant.model_validate(x) for x in (await hub.get(TENANTS.path()))["items"]]
-    claims = [GpuClaim.model_validate(x) for x in (await hub.get(CLAIMS.path()))["items"]]
+    claims = [_read(x) for x in (await hub.get(CLAIMS.path()))["items"]]
     leases = [GpuLease.model_validate(x) for x in (await hub.get(LEASES.path()))["items"]]
-    found = Hub(sorted(tenants, key=_key), sorted(claims, key=_key), sorted(leases, key=_key))
+    found = Hub(
+        sorted(tenants, key=_key),
+        sorted((c for c in claims if isinstance(c, GpuClaim)), key=_key),
+        sorted(leases, key=_key),
+        sorted((c for c in claims if isinstance(c, Unread)), key=lambda c: c.key),
+    )
     seen = {}
     for lease in found.leases:
         uid = identity_of(lease.metadata, lease.status.origin)
         seen[uid] = await read_possession(hub, lease, uid, namespace)
     return make_map(found, seen, terms), found, seen
+
+
+def _read(raw: Body) -> GpuClaim | Unread:
+    """Return a claim, by what it holds if its spec can't be read; one tenant's claim is no other's trouble."""
+    try:
+        return read_claim(raw)
+    except Unreadable as error:
+        meta = raw["metadata"]
+        why = f"it can't be read, and stays held: {error}"
+        return Unread(key_of(raw), former_uid(raw), meta["uid"], why, is_awaited(raw))
 
 
 async def adopt(hub: Cluster, row: Row, word: Word) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from sublet.api.kinds import CLAIMS
 from sublet.api.times import format_instant
 from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster, checked_name, connect, run
@@ -107,19 +108,21 @@ def adopt(place: Place, yes: str | None, *, show_map: bool) -> None:
             async with books.endpoint(hub, place.context, where, place.admin) as base:
                 terms = await books.last_terms(base)
             rows, found, seen = await adopting.read_map(hub, where, terms)
-            if not rows:
+            if not rows and not found.held_unread:
                 raise Problem("nothing on this hub was restored: there is nothing to adopt")
             if yes is None:
                 _show(rows, found, seen)
                 return
-            await _adopt(hub, rows, yes)
+            await _adopt(hub, rows, yes, found)
 
     run(work, what="adoption")
 
 
 def _show(rows: list[Row], found: Hub, seen: dict[str, Possession]) -> None:
     columns = ("kind", "name", "old uid", "new uid", "verdict", "why")
-    show_table(columns, [[r.kind.name, r.key, r.old, r.new, r.verdict.value, r.note] for r in rows])
+    lines = [[r.kind.name, r.key, r.old, r.new, r.verdict.value, r.note] for r in rows]
+    lines += [[CLAIMS.name, u.key, u.old, u.new, "unread", u.why] for u in found.held_unread]
+    show_table(columns, lines)
     for node, uid, gpus in strangers(found, seen):
         print(
             f"node {node} holds {how_many(gpus, 'GPU')} for claim {uid}, which the hub doesn't know: they stay held"
@@ -128,7 +131,7 @@ def _show(rows: list[Row], found: Hub, seen: dict[str, Possession]) -> None:
         print(f"\nIf this is right:\n  sublet adopt --yes {digest_of(rows)}")
 
 
-async def _adopt(hub: Cluster, rows: list[Row], yes: str) -> None:
+async def _adopt(hub: Cluster, rows: list[Row], yes: str, found: Hub) -> None:
     if unfinished := [r.key for r in rows if r.verdict is Verdict.UNFINISHED]:
         raise Problem(
             f"{unfinished[0]} wasn't restored completely; run `sublet restore` again (delete it if no backup has it)"
@@ -143,6 +146,7 @@ async def _adopt(hub: Cluster, rows: list[Row], yes: str) -> None:
         await adopting.adopt(hub, row, word)
         print(f"{row.kind.name} {row.key} goes by {row.old}")
     waiting = sum(r.verdict in (Verdict.WAIT, Verdict.DIFFERS) for r in rows)
+    waiting += len(found.held_unread)
     left = f"; {waiting} stay held, see `sublet adopt --map`" if waiting else ""
     print(f"{how_many(len(todo), 'object')} adopted{left}")
 

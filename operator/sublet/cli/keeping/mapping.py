@@ -82,12 +82,30 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A claim of which nobody can tell what it holds: it is in no row, and stays as it is."""
+
+    key: str
+    old: str
+    new: str
+    why: str
+    is_held: bool
+    """It was restored, and isn't adopted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """What the hub has."""
 
     tenants: Sequence[GpuTenant] = ()
     claims: Sequence[GpuClaim] = ()
     leases: Sequence[GpuLease] = ()
+    unread: Sequence[Unread] = ()
+
+    @property
+    def held_unread(self) -> list[Unread]:
+        """Return the restored claims that can't be adopted before they can be read."""
+        return [each for each in self.unread if each.is_held]
 
 
 def make_map(
@@ -116,6 +134,7 @@ def is_behind(claim: GpuClaim, term: Term) -> bool:
 def strangers(hub: Hub, seen: Mapping[str, Possession]) -> Iterator[tuple[str, str, int]]:
     """Yield what nodes hold for claims that the hub doesn't know, as (node, claim UID, GPUs): it stays held."""
     known = {identity_of(c.metadata, c.status.origin) for c in hub.claims}
+    known |= {each.old for each in hub.unread}
     for possession in seen.values():
         for node, book in possession.books.items():
             for uid, gpus in book.items():

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS, CLASSES, KINDS
 from sublet.api.origin import ADOPTED, RESTORED, former_uid, is_awaited
+from sublet.api.reading import Unreadable, read_claim
 from sublet.api.times import Millis, format_instant
 from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster
@@ -72,7 +72,12 @@ def _is_behind(live: Body | None, terms: Mapping[str, Term]) -> bool:
     if live is None or live["kind"] != CLAIMS.name or is_awaited(live):
         return False
     term = terms.get(former_uid(live))
-    return term is not None and is_behind(GpuClaim.model_validate(live), term)
+    if term is None:
+        return False
+    try:
+        return is_behind(read_claim(live), term)
+    except Unreadable:
+        return False  # nobody can tell: it stays as it is
 
 
 def show(orders: list[Order]) -> None:

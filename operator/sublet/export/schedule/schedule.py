@@ -91,11 +91,17 @@ class Schedule:
             self._later([Fault("the ledger", str(error))])
 
     async def _look(self) -> None:
-        """Say what is to be exported: a new day takes the place of an older one that failed."""
-        day = last_due(self._clock.now_ms(), self._hour)
-        if self._job is not None and self._job.is_daily and self._job.as_of_ms >= day:
+        """Say what is to be exported: a new day takes the place of an older one that failed, or of one that is to come.
+
+        An instant to come is from a clock that was ahead: what was made for it, or of it in part, is made again of today.
+        """
+        now_ms = self._clock.now_ms()
+        day = last_due(now_ms, self._hour)
+        if self._job is not None and self._job.is_daily and day <= self._job.as_of_ms <= now_ms:
             return
-        is_daily = day > (await self._box.positions()).get(self._cursor, 0)
+        done_ms = (await self._box.positions()).get(self._cursor, 0)
+        was_ahead = done_ms > now_ms or (self._job is not None and self._job.as_of_ms > now_ms)
+        is_daily = was_ahead or day > done_ms
         if self._job is not None and not is_daily:
             return
         seq, _, _ = await self._ledger.position(0)
@@ -129,7 +135,7 @@ class Schedule:
             self._later(faults)
             return
         if job.is_daily:
-            await self._box.advance(self._cursor, job.as_of_ms)
+            await self._box.put(self._cursor, job.as_of_ms)
         self._job, self._seen = None, job.seq
         self._say("")
 

@@ -15,6 +15,7 @@ from sublet.hub.state import HubState
 from tests.builders.api import NOW, as_claim, as_class, gpu_class, uid_of
 from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire, parsed, restored
+from tests.builders.unread import senseless, unread
 
 WORD = {"forceRelease": {"claimUID": "old", "by": "ann"}}
 
@@ -185,3 +186,16 @@ async def test_a_claim_of_which_the_ledger_knows_more_than_hub_and_backup_is_hel
         assert [o.step for o in await look(hub, archive, {uid: term} if term else {})] == [
             Step.KEEP
         ]
+
+
+@pytest.mark.parametrize(
+    ("live", "step"),
+    [(unread(running(WEST)), Step.BEHIND), (senseless(running(WEST)), Step.NEWER)],
+    ids=["what it asks for", "what it holds"],
+)
+async def test_a_claim_that_cant_be_read_ends_no_restore(live: dict[str, Any], step: Step):
+    hub: Any = Hub(live)
+    archive = Archive("hub", LATER, None, (), (rewound()[0],))
+    orders = await look(hub, archive, {live["metadata"]["uid"]: Term(1, LATER)})
+
+    assert [o.step for o in orders] == [step]

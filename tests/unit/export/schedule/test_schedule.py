@@ -43,11 +43,15 @@ class Stage:
         self.answers, self.jobs, self.leads = [], [], True
         self.begin()
 
-    def begin(self):
+    def begin(self, hour=4):
         """Begin anew, as after a restart."""
         self.schedule = Schedule(
-            self.ledger, self.clock, self.work, leads=lambda: self.leads, told=self.heard, hour=4, place="x"
+            self.ledger, self.clock, self.work, leads=lambda: self.leads, told=self.heard, hour=hour, place="x"
         )  # fmt: skip
+
+    def set_ahead(self, seconds):
+        """Set the wall clock ahead of the right time by so much."""
+        self.clock.set_back_seconds = -seconds
 
     async def work(self, job):
         self.jobs.append(job)
@@ -140,6 +144,47 @@ async def test_a_new_day_takes_the_place_of_one_that_failed(stage):
     (job,) = await stage.step([DONE], after=DAY)
     assert job.as_of_ms == at("2026-10-03T04:00:00Z")
     assert job.skip == frozenset()
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["it goes on", "it restarts"])
+async def test_a_clock_that_was_ahead_for_one_step_keeps_no_later_day_from_its_export(
+    stage, restarts
+):
+    await stage.step([DONE])
+    stage.set_ahead(180 * DAY)
+    await stage.step([DONE])
+    stage.set_ahead(0)
+    if restarts:
+        stage.begin()
+
+    (again,) = await stage.step([DONE])
+    assert (again.as_of_ms, again.is_daily) == (at("2026-10-02T04:00:00Z"), True)
+    assert await stage.step() == []
+    (job,) = await stage.step([DONE], after=DAY)
+    assert job.as_of_ms == at("2026-10-03T04:00:00Z")
+
+
+@pytest.mark.parametrize("is_failing", [False, True], ids=["it goes well", "it fails too"])
+async def test_what_failed_while_the_clock_was_ahead_is_not_tried_again_for_that_day(
+    stage, is_failing
+):
+    await stage.step([DONE])
+    stage.set_ahead(180 * DAY)
+    await stage.step([DONE, AWAY])
+    stage.set_ahead(0)
+
+    (job,) = await stage.step([AWAY] if is_failing else [DONE])
+    assert (job.as_of_ms, job.skip) == (at("2026-10-02T04:00:00Z"), frozenset())
+    assert stage.heard.is_failing is is_failing
+
+
+async def test_an_earlier_hour_of_the_day_is_no_reason_to_export_the_day_again(stage):
+    await stage.step([DONE])
+    stage.begin(hour=2)
+
+    assert [job.is_daily for job in await stage.step([DONE])] == [False]
+    (job,) = await stage.step([DONE], after=DAY)
+    assert job.as_of_ms == at("2026-10-03T02:00:00Z")
 
 
 async def test_a_period_that_is_closed_is_exported_at_once(stage):
