@@ -144,8 +144,8 @@ def _cluster(each: GpuLease, found: list[NodeState], claims: tuple[GpuClaim, ...
     lease_uid = LeaseUID(each.metadata.uid)
     books: dict[NodeUID, list[tuple[GpuClaim, int]]] = defaultdict(list)
     for claim_ in claims:
-        for node_uid, place in places_of(claim_).items():
-            books[node_uid].append((claim_, place.gpus))
+        for place in places_of(claim_).values():
+            books[NodeUID(place.node_uid)].append((claim_, place.gpus))
     return ClusterSeen(
         uid=ClusterUID(uid_of(f"cluster of {each.metadata.name}")),
         name=each.metadata.name,

@@ -5,6 +5,7 @@ composition root waits for. Correctness never rests on this: two leaders are set
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -59,6 +60,9 @@ class Leadership:
                 why = str(error) or f"no answer within {self._lease_seconds:g} s"
                 structlog.get_logger().warning("lease not renewed", error=why)
                 held = None
+            except Exception:  # noqa: BLE001  whatever somebody wrote into the Lease: who never tries again never leads again
+                structlog.get_logger().exception("lease not renewed")
+                held = None
             if held is not None:
                 self.hub_ahead_seconds = ahead_seconds(self._hub.date, self._clock.now_ms())
             if held:
@@ -102,7 +106,8 @@ class Leadership:
         if holder not in ("", self._identity) and not expired:
             return False
         if not self.gained.is_set() and spec.get("renewTime"):
-            self.lived_ms = parse_instant(str(spec["renewTime"]))
+            with suppress(ValueError):  # an instant that is none is no word of anybody before us
+                self.lived_ms = parse_instant(str(spec["renewTime"]))
         spec |= self._spec()
         try:
             await self._hub.replace(f"{self._path}/{LEASE_NAME}", lease)

@@ -12,7 +12,7 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID
-from sublet.api.relocation import PlacedNode
+from sublet.api.relocation import PlacedNode, PlaceKey
 from sublet.book.inventory import Holding
 from sublet.fleet.isolation import PROBE_UID
 from sublet.fleet.nodebook import BookError, parse_book
@@ -153,14 +153,14 @@ def holds(claim: GpuClaim) -> bool:
     )
 
 
-def places_of(claim: GpuClaim) -> dict[NodeUID, PlacedNode]:
-    """Return every node on which a claim may have an entry: those it has, will have and leaves."""
+def places_of(claim: GpuClaim) -> dict[PlaceKey, PlacedNode]:
+    """Return every node on which a claim may have an entry, by lease and UID: those it has, will have and leaves."""
     status = claim.status
     if not holds(claim) or status.allocation is None:
         return {}
     leaving = [p for x in status.leaving if x.freed_time is None for p in x.placements]
     coming = status.move.placements if status.move is not None else ()
-    return {NodeUID(p.node_uid): p for p in (*leaving, *coming, *status.allocation.placements)}
+    return {p.key: p for p in (*leaving, *coming, *status.allocation.placements)}
 
 
 def about(*claims: GpuClaim | str) -> frozenset[ClaimUID]:

@@ -45,8 +45,8 @@ def entries_have_claims(index: Index) -> Iterator[Violation]:
 
 
 def _has_place(index: Index, claim: GpuClaim, key: NodeKey) -> bool:
-    place = places_of(claim).get(key[1])
-    return place is not None and index.key_of(place) in (None, key)
+    places = (p for p in places_of(claim).values() if p.node_uid == key[1])
+    return any(index.key_of(place) in (None, key) for place in places)
 
 
 def marks_have_leases(index: Index) -> Iterator[Violation]:
@@ -94,7 +94,7 @@ def leaving_marks_have_claims(index: Index) -> Iterator[Violation]:
 def _left(claim: GpuClaim) -> set[NodeUID]:
     """Return the nodes that a claim leaves; all of them while it is being released."""
     if is_true(claim.status.conditions, "Releasing"):
-        return set(places_of(claim))
+        return {NodeUID(place.node_uid) for place in places_of(claim).values()}
     left = [p for x in claim.status.leaving if x.freed_time is None for p in x.placements]
     move = claim.status.move
     return {

@@ -38,6 +38,33 @@ async def test_the_last_renewal_of_the_leader_before_is_known_once_we_lead():
     assert leadership.lived_ms == lived
 
 
+async def test_an_instant_that_is_none_keeps_nobody_from_leading():
+    hub: Any = Hub(holderIdentity="", renewTime="0000-01-01T00:00:00.000000Z")
+    leadership = Leadership(hub, SteppedClock(), namespace="n", identity="new", lease_seconds=15)
+
+    assert await leadership._try()
+    assert leadership.lived_ms is None
+
+
+async def test_who_stumbles_once_tries_again():
+    class Stumbling(Hub):
+        falls = 1
+
+        async def get(self, path: str) -> dict[str, Any]:
+            self.falls -= 1
+            if self.falls >= 0:
+                raise AttributeError("an answer that nobody thought of")
+            return await super().get(path)
+
+    hub: Any = Stumbling(holderIdentity="")
+    hub.date = ""
+    leadership = Leadership(hub, SystemClock(), namespace="n", identity="new", lease_seconds=0.3)
+    running = asyncio.create_task(leadership.run())
+    await asyncio.wait_for(leadership.gained.wait(), 5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_renewal_counts_from_when_it_was_asked_for():
     """A standby counts from when it was stored, however late we hear of that."""
     clock = SteppedClock()
