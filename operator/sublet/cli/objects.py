@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sublet.api.kinds import CLAIMS, Kind
 from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.contexts import find_context
-from sublet.cli.problems import Problem, describe
+from sublet.cli.problems import Problem, describe, note
 from sublet.kube.errors import KubeError
 
 if TYPE_CHECKING:  # whoever asks for models has loaded them; the others do without
@@ -46,12 +46,16 @@ def meant_namespace(namespace: str | None, context: str | None) -> str:
 
 
 async def list_all(hub: Cluster, kind: Kind, model: type[M]) -> list[M]:
-    """Read all objects of a kind, sorted by key."""
+    """Read all objects of a kind, sorted by key; one that can't be read is named and left out."""
     answer: dict[str, Any] = await hub.get(kind.path())
-    return sorted(
-        (model.model_validate(item) for item in answer["items"]),
-        key=lambda each: str(each.metadata.key),
-    )
+    found: list[M] = []
+    for item in answer["items"]:
+        try:
+            found.append(model.model_validate(item))
+        except ValueError as fault:  # of the model
+            name = "/".join(part for part in by_key(item) if part)
+            note(describe(fault, what=f"{kind.name} {name} is left out"))
+    return sorted(found, key=lambda each: str(each.metadata.key))
 
 
 def bare(item: Mapping[str, Any]) -> dict[str, Any]:

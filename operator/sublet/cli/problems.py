@@ -49,8 +49,13 @@ def unexpected(error: Exception, *, what: str) -> str:
 
 def fail(message: str, *, status: int = 1) -> NoReturn:
     """Print one line on standard error and end with an exit status."""
-    print(f"sublet: {' '.join(message.split())}", file=sys.stderr)
+    note(message)
     raise SystemExit(status)
+
+
+def note(message: str) -> None:
+    """Print one line on standard error and go on."""
+    print(f"sublet: {' '.join(message.split())}", file=sys.stderr)
 
 
 def _invalid(error: Exception) -> "ValidationError | None":
