@@ -105,7 +105,7 @@ class Operator:
             ),
         )
         self.ledger = ledger or SqlLedger(settings.database_url)
-        self.marks = Marks(self.ledger, self.state)
+        self.marks = Marks(self.ledger, self.state, self.clock, self._is_read)
         self.chronicle = Chronicle(
             self.ledger, self.clock, leases=self.state.leases.all, tenants=self.state.tenants.all
         )
@@ -314,6 +314,11 @@ class Operator:
     async def _read_hub(self) -> None:
         self.fleet.hub_uid = await read_cluster_uid(self.hub)
         await first_list(self.hub, self.state)
+
+    def _is_read(self, lease_uid: LeaseUID) -> bool:
+        """Say whether a lease's nodes were read, and can be."""
+        found = self.fleet.connection(lease_uid)
+        return found is not None and found.facts.synced
 
     async def _until_synced(self, secrets: Informer[Secret]) -> None:
         while not secrets.synced and not self.stop.is_set():  # noqa: ASYNC110  it is a property, not an event

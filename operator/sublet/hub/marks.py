@@ -2,11 +2,12 @@
 
 Looked at in each pass and written by the bookkeeper, apart from planning; a claim's own lines go with the marks that they
 need, in one append. What waits while the store is away is kept in its order. What the ledger has of an object is read
-before the first mark of it is written, so that a restart, or a newer version of this program, says nothing twice.
+before the first mark of it is written, so that a restart, or a newer version of this program, says nothing twice. A hub
+whose etcd was restored goes back, and the ledger doesn't: what such a hub says otherwise is written after all that is there.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -19,8 +20,11 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
+from sublet.clock import Clock
+from sublet.hub.rewound import agree, is_later, made_later, made_next
 from sublet.hub.state import HubState, Shelf
 from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.port import LedgerConflict
 from sublet.ledger.texts.base import Text
 from sublet.ledger.texts.lease import LeaseTerms
 from sublet.ledger.texts.offer import ClassTerms
@@ -43,6 +47,9 @@ class Ledger(Protocol):
     async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
         """Return all facts of some subjects in ledger order."""
 
+    async def read_terms(self, hashes: Sequence[str]) -> dict[str, str]:
+        """Return the texts behind hashes: hash -> text."""
+
 
 @dataclass(slots=True)
 class _Subject:
@@ -56,15 +63,29 @@ class _Subject:
     gpus: int | None = None
     is_known: bool = False
     """What the ledger has of it was read."""
+    numbered: Fact | None = None
+    """Its terms with the highest number, written or, once it is known, waiting."""
+    level: Fact | None = None
+    """The level that holds last, as `numbered`."""
+
     waiting: dict[str, tuple[Fact, str]] = field(default_factory=dict)
     """id -> mark and its text, in order"""
+
+    def has_reached(self, terms: Fact) -> bool:
+        """Say whether the ledger has terms of that generation, or of a later one."""
+        return self.numbered is not None and terms.sequence <= self.numbered.sequence
 
 
 class Marks:
     """Brings what objects say of money into the ledger."""
 
-    def __init__(self, ledger: Ledger, state: HubState) -> None:
+    def __init__(
+        self, ledger: Ledger, state: HubState, clock: Clock, is_read: Callable[[LeaseUID], bool]
+    ) -> None:
+        """`is_read` says whether a lease's nodes were read since we started, and can be."""
         self._ledger = ledger
+        self._clock = clock
+        self._is_read = is_read
         self._shelves: tuple[Shelf[Any], ...] = (state.leases, state.classes, state.tenants)
         self._learning = asyncio.Lock()
         self._subjects: dict[str, _Subject] = {}  # UID -> what was said
@@ -82,9 +103,15 @@ class Marks:
     async def write(self) -> None:
         """Append everything that waits; raises LedgerUnavailable and LedgerConflict."""
         facts, texts = await self.waiting(list(self._subjects))
-        if facts:
+        if not facts:
+            return
+        try:
             await self._ledger.append(facts, texts)
-            self.written(facts)
+        except LedgerConflict:
+            for uid in {f.claim_uid for f in facts} & self._subjects.keys():
+                self._subjects[uid].is_known = False  # another operator wrote meanwhile: read again
+            raise
+        self.written(facts)
 
     async def waiting(self, uids: Collection[str]) -> Batch:
         """Return the marks of some objects that aren't known to be written; raises LedgerUnavailable."""
@@ -122,21 +149,43 @@ class Marks:
         facts = await self._ledger.facts_of(sorted(subjects))
         for uid, subject in subjects.items():
             mine = [f for f in facts if f.claim_uid == uid]
-            ids = {f.id for f in mine}
-            terms = [f.price_hash for f in mine if f.kind is EntryKind.TERMS]
-            levels = [f.gpus for f in mine if f.kind is EntryKind.CAPACITY]
-            said: dict[EntryKind, str | int | None] = {
-                EntryKind.TERMS: terms[-1] if terms else None,
-                EntryKind.CAPACITY: levels[-1] if levels else None,
-            }
-            for fact, _ in list(subject.waiting.values()):
-                says = fact.gpus if fact.kind is EntryKind.CAPACITY else fact.price_hash
-                # of one generation there is one text: that of the version of this program that wrote it
-                if fact.id in ids or said[fact.kind] == says:
-                    del subject.waiting[fact.id]
-                else:
-                    said[fact.kind] = says
-            subject.is_known = True
+            terms = [f for f in mine if f.kind is EntryKind.TERMS]
+            levels = [f for f in mine if f.kind is EntryKind.CAPACITY]
+            subject.numbered = max(terms, key=lambda f: f.sequence, default=None)
+            subject.level = max(levels, key=lambda f: (f.at_ms, f.sequence), default=None)
+            said = terms[-1].price_hash if terms else ""
+            text = await self._text_before(subject, said)
+            waiting, subject.waiting, subject.is_known = subject.waiting, {}, True
+            for fact, now in waiting.values():
+                if fact.kind is EntryKind.CAPACITY:
+                    self._say(subject, fact, now)
+                elif fact.price_hash != said and not self._is_upgrade(subject, fact, text, now):
+                    self._say(subject, fact, now)
+                    said, text = fact.price_hash, now
+
+    async def _text_before(self, subject: _Subject, said: str) -> str:
+        """Return the newest text that the ledger has of an object, empty unless something that waits contradicts it."""
+        waiting = [f for f, _ in subject.waiting.values() if f.kind is EntryKind.TERMS]
+        if any(f.price_hash != said and subject.has_reached(f) for f in waiting):
+            return (await self._ledger.read_terms([said])).get(said, "")
+        return ""
+
+    @staticmethod
+    def _is_upgrade(subject: _Subject, fact: Fact, before: str, now: str) -> bool:
+        """Say whether terms of a generation that the ledger has, or is beyond, differ by the program's version alone.
+
+        Of one generation there is one text: that of the version of this program that wrote it.
+        """
+        if not subject.has_reached(fact):
+            return False
+        if not before or agree(before, now):
+            return True
+        structlog.get_logger().warning(
+            "terms of a hub that went back are written after what the ledger has of it",
+            uid=fact.claim_uid,
+            generation=fact.sequence,
+        )
+        return False
 
     def _look_at(self, each: Object) -> None:
         meta = each.metadata
@@ -149,11 +198,36 @@ class Marks:
             text = _text_of(each)
             if text.hash != subject.terms:
                 subject.terms = text.hash
-                self._wait(subject, _terms(each, text.hash), text.text)
+                self._say(subject, _terms(each, text.hash), text.text)
         level = _capacity(each) if isinstance(each, GpuLease) else None
         if level is not None and level.gpus != subject.gpus:
             subject.gpus = level.gpus
-            self._wait(subject, level, "")
+            self._say(subject, level, "")
+
+    def _say(self, subject: _Subject, fact: Fact, text: str) -> None:
+        """Let a mark wait to be written, as the next of its object once what the ledger has of that is known."""
+        if not subject.is_known:
+            self._wait(subject, fact, text)
+        elif fact.kind is EntryKind.CAPACITY:
+            self._say_level(subject, fact)
+        else:
+            if subject.numbered is not None and subject.has_reached(fact):
+                fact = made_next(fact, subject.numbered)
+            subject.numbered = fact
+            self._wait(subject, fact, text)
+
+    def _say_level(self, subject: _Subject, level: Fact) -> None:
+        last = subject.level
+        if last is not None and level.gpus == last.gpus:
+            return
+        if last is not None and not is_later(level, last):
+            if not self._is_read(level.lease_uid):
+                # nobody has seen it yet, and the last that was seen holds: looked at again
+                subject.version, subject.gpus = "", None
+                return
+            level = made_later(level, last, self._clock.now_ms())
+        subject.level = level
+        self._wait(subject, level, "")
 
     def _wait(self, subject: _Subject, fact: Fact, text: str) -> None:
         subject.waiting[fact.id] = (fact, text)

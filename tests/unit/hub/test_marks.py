@@ -1,5 +1,8 @@
 """What objects say of money is said once in the ledger, before the lines that need it, and in its order after an absence."""
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from sublet.hub.meter import ClaimMeter
 from sublet.hub.state import HubState
 from sublet.ledger.entry import EntryKind, Fact
 from sublet.ledger.port import LedgerUnavailable
+from sublet.ledger.terms import content_hash
 from sublet.ledger.texts.lease import LeaseTerms
 from sublet.ledger.texts.offer import ClassTerms
 from sublet.ledger.texts.tenant import TenantTerms
@@ -20,6 +24,7 @@ from sublet.rating.books import Books
 from tests.builders.api import CREATED, NOW, as_claim, as_class, as_lease, as_tenant, lease
 from tests.builders.fleet import bound, carried_out, reserve_of, view
 from tests.builders.moves import leased
+from tests.harness.fake_api import SteppedClock
 from tests.unit.hub.test_meter import Book
 
 WEST = leased("west")[0]
@@ -43,6 +48,9 @@ class Store(Book):
         if self.is_away:
             raise LedgerUnavailable("away")
         return [e.fact for e in self.entries if e.fact.claim_uid in claim_uids]
+
+    async def read_terms(self, hashes):
+        return {h: self.texts[h] for h in hashes if h in self.texts}
 
     @property
     def facts(self) -> list[Fact]:
@@ -77,8 +85,20 @@ def counted(version: str, generation: int, healthy: int, at_ms: int) -> Any:
     return changed(WEST, version).model_copy(update={"status": status})
 
 
+def marks_of(
+    store: Store,
+    state: HubState,
+    now_ms: int = NOW,
+    is_read: Callable[[], bool] = lambda: True,
+) -> Marks:
+    """Return the marks of an operator that has just started; `is_read`: it has read the lease's nodes."""
+    clock = SteppedClock()
+    clock.seconds = now_ms / 1_000
+    return Marks(store, state, clock, lambda _: is_read())
+
+
 async def written(store: Store, state: HubState) -> Marks:
-    found = Marks(store, state)
+    found = marks_of(store, state)
     found.look()
     await found.write()
     return found
@@ -132,7 +152,7 @@ async def test_a_newer_version_of_the_program_never_contradicts_what_an_older_on
 ):
     await written(store, state)
     store.entries = [
-        type(e)(e.seq, type(e.fact)(**{**fields(e.fact), "price_hash": "0" * 64}), e.previous_hash)
+        replace(e, fact=replace(e.fact, price_hash=as_before(store, e.fact.price_hash)))
         for e in store.entries
     ]
     before = list(store.entries)
@@ -141,8 +161,13 @@ async def test_a_newer_version_of_the_program_never_contradicts_what_an_older_on
     assert store.entries == before
 
 
-def fields(fact: Fact) -> dict[str, Any]:
-    return {name: getattr(fact, name) for name in Fact.__dataclass_fields__}
+def as_before(store: Store, price_hash: str) -> str:
+    """Keep a text as an older version wrote it, that didn't know how tenants and landlords are billed; return its hash."""
+    fields = json.loads(store.texts[price_hash])
+    fields.pop("billing", None)
+    text = json.dumps({**fields, "sinceDropped": "by the new one"}, sort_keys=True)
+    store.texts[content_hash(text)] = text
+    return content_hash(text)
 
 
 def levels(store: Store) -> list[tuple[int, int]]:
@@ -178,7 +203,7 @@ async def test_of_more_changes_than_are_kept_the_oldest_levels_are_lost_and_neve
     store, state, monkeypatch
 ):
     monkeypatch.setattr(marks, "MOST_WAITING", 3)
-    found = Marks(store, state)
+    found = marks_of(store, state)
     for version in range(2, 9):
         state.leases.put(counted(str(version), version, version, NOW + version))
         found.look()
@@ -189,7 +214,7 @@ async def test_of_more_changes_than_are_kept_the_oldest_levels_are_lost_and_neve
 
 
 async def test_an_object_that_is_gone_is_forgotten_once_all_of_it_is_written(store, state):
-    found = Marks(store, state)
+    found = marks_of(store, state)
     found.look()
     state.leases.drop(WEST.metadata.uid)
     assert found.look()
@@ -202,7 +227,7 @@ async def test_an_object_that_is_gone_is_forgotten_once_all_of_it_is_written(sto
 async def test_a_claims_lines_come_after_what_its_lease_its_class_and_its_tenant_say(store, state):
     seen = view([as_claim()], [leased("west")])
     train = bound(carried_out(seen.claims[0], reserve_of(plan(seen), seen.claims[0])))
-    await ClaimMeter(store, Marks(store, state)).settle(train)
+    await ClaimMeter(store, marks_of(store, state)).settle(train)
 
     assert [f.kind.value for f in store.facts] == ["terms"] * 4 + ["bound"]
     books = Books.of(store.entries, store.texts)
@@ -213,7 +238,7 @@ async def test_a_claims_lines_come_after_what_its_lease_its_class_and_its_tenant
 async def test_while_the_store_is_away_neither_is_written_and_both_are_afterwards(store, state):
     seen = view([as_claim()], [leased("west")])
     train = bound(carried_out(seen.claims[0], reserve_of(plan(seen), seen.claims[0])))
-    meter = ClaimMeter(store, Marks(store, state))
+    meter = ClaimMeter(store, marks_of(store, state))
     store.is_away = True
     with pytest.raises(LedgerUnavailable):
         await meter.settle(train)
@@ -226,7 +251,7 @@ async def test_while_the_store_is_away_neither_is_written_and_both_are_afterward
 async def test_a_claim_whose_lease_is_gone_is_billed_all_the_same(store):
     seen = view([as_claim()], [leased("west")])
     train = bound(carried_out(seen.claims[0], reserve_of(plan(seen), seen.claims[0])))
-    await ClaimMeter(store, Marks(store, HubState(lambda: None))).settle(train)
+    await ClaimMeter(store, marks_of(store, HubState(lambda: None))).settle(train)
 
     assert [f.kind.value for f in store.facts] == ["terms", "bound"]
 

@@ -10,7 +10,7 @@ from sublet.hub import rates
 from sublet.hub.rates import RatesFile, RatesRefused, follows, parse_rates
 from sublet.rating.books import Books
 from tests.harness.fake_api import SteppedClock
-from tests.unit.hub.test_marks import Store as Marked
+from tests.unit.hub.test_marks import Store
 
 TABLE = """
 reportingCurrency: EUR
@@ -18,13 +18,6 @@ rates:
 - {currency: USD, effectiveTime: 2026-01-01T00:00:00Z, rate: 0.90}
 """
 GROWN = TABLE + "- {currency: USD, effectiveTime: 2026-06-01T00:00:00Z, rate: '0.85'}\n"
-
-
-class Store(Marked):
-    """A ledger in memory whose texts can be read."""
-
-    async def read_terms(self, hashes):
-        return {h: self.texts[h] for h in hashes}
 
 
 class Followed:

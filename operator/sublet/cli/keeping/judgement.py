@@ -28,6 +28,8 @@ class Step(StrEnum):
     """It was restored from an older backup, or not completely, and isn't adopted yet."""
     KEEP = "keep"
     """It is there, and as it was or restored already."""
+    DELETE = "delete"
+    """It was restored, and somebody had deleted what it was: an earlier restore didn't come to that."""
     UPDATE = "update"
     """The hub has the same object in an older state: a person decides, and it is held like all that is restored."""
     NEWER = "newer"
@@ -46,6 +48,12 @@ def identity(obj: Obj) -> str:
     return str(origin.get("uid") or obj["metadata"]["uid"])
 
 
+def lacks_deletion(saved: Obj, live: Obj) -> bool:
+    """Say whether somebody had deleted an object when the backup was taken, and the hub knows nothing of it."""
+    was, is_now = (o["metadata"].get("deletionTimestamp") for o in (saved, live))
+    return bool(was) and not is_now
+
+
 def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
     """Return what is to be done about one object of a backup that was taken at that instant (RFC 3339)."""
     if live is not None and live["metadata"]["uid"] == saved["metadata"]["uid"]:
@@ -61,11 +69,16 @@ def _namesake(saved: Obj, live: Obj, taken: str) -> Step:
     if is_new and was == identity(saved):
         return Step.FINISH
     if saved["kind"] == CLASSES.name:
-        return Step.KEEP if _serves_as(saved, live) else Step.OTHER
+        if not _serves_as(saved, live):
+            return Step.OTHER
+        is_it = identity(live) == identity(saved)
+        return Step.DELETE if is_it and lacks_deletion(saved, live) else Step.KEEP
     origin = (live.get("status") or {}).get("origin") or {}
     if origin and identity(live) == identity(saved):
         is_held = "adoptedTime" not in origin
-        return Step.REFRESH if is_held and origin["backupTime"] < taken else Step.KEEP
+        if is_held and origin["backupTime"] < taken:
+            return Step.REFRESH
+        return Step.DELETE if is_held and lacks_deletion(saved, live) else Step.KEEP
     return Step.OTHER
 
 
@@ -77,7 +90,8 @@ def _serves_as(saved: Obj, live: Obj) -> bool:
 
 
 def _same(saved: Obj, live: Obj, taken: str) -> Step:
-    if all(live.get(part) == saved.get(part) for part in ("spec", "status")):
+    is_undeleted = lacks_deletion(saved, live)
+    if not is_undeleted and all(live.get(p) == saved.get(p) for p in ("spec", "status")):
         return Step.KEEP
     ours, theirs = _age(live), _age(saved)
     if ours[0] > theirs[0] or ours[1] > theirs[1] or ours[2] > theirs[2]:
@@ -85,9 +99,11 @@ def _same(saved: Obj, live: Obj, taken: str) -> Step:
     origin = (live.get("status") or {}).get("origin") or {}
     if origin and is_awaited(live):
         is_done = origin["backupTime"] > taken or _is_as_saved(saved, live)
-        return Step.KEEP if is_done else Step.REFRESH
+        if not is_done:
+            return Step.REFRESH
+        return Step.DELETE if is_undeleted else Step.KEEP
     # much of a status changes without a mark of its age: of two that look the same age the hub's is believed
-    return Step.UPDATE if ours != theirs else Step.NEWER
+    return Step.UPDATE if ours != theirs or is_undeleted else Step.NEWER
 
 
 def _is_as_saved(saved: Obj, live: Obj) -> bool:

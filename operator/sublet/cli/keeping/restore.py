@@ -3,11 +3,12 @@
 Each object gets a mark at its creation by which the operator holds it: a status can't be given with it, and a claim
 with none but the CRD's default would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt`
 goes on from there; a class goes by its old UID at once. An object that is there in an older state is held in the same way:
-the ledger and the nodes may know more than the backup.
+the ledger and the nodes may know more than the backup. What somebody had deleted is deleted again at last.
 Every step may be repeated; what was begun is finished by running it again.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,7 @@ from sublet.api.times import Millis, format_instant
 from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Archive, Body, key_of
-from sublet.cli.keeping.judgement import Step, identity, judge
+from sublet.cli.keeping.judgement import Step, identity, judge, lacks_deletion
 from sublet.cli.keeping.mapping import Term, is_behind
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
@@ -27,13 +28,15 @@ from sublet.kube.errors import ApiError, Conflict, NotFound
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
 _WORDS_OF_PERSONS: Final = frozenset({"lost", "forceRelease"})
 _KINDS: Final = {kind.name: kind for kind in KINDS}
-_TOUCHES: Final = (Step.CREATE, Step.FINISH, Step.REFRESH, Step.UPDATE, Step.BEHIND)
+_MAKES: Final = (Step.CREATE, Step.FINISH, Step.REFRESH, Step.UPDATE)
+_TOUCHES: Final = (*_MAKES, Step.BEHIND, Step.DELETE)
 _DIFFERS: Final = (Step.UPDATE, Step.BEHIND, Step.NEWER, Step.OTHER)
 _WORDS: Final[Mapping[Step, str]] = {
     Step.CREATE: "isn't there: it is made again",
     Step.FINISH: "was made by an earlier restore: it gets its status",
     Step.REFRESH: "was restored from an older backup, or not completely: it is brought to this one",
     Step.KEEP: "is there, and stays as it is",
+    Step.DELETE: "was being deleted when the backup was taken: deleted again",
     Step.UPDATE: "is there in an older state: it is brought to the backup's, and held",
     Step.NEWER: "is there in a newer state, or nothing shows that it is older: it stays as it is",
     Step.BEHIND: "is there, and the ledger knows more of it: it is held as it is",
@@ -82,8 +85,13 @@ def _is_behind(live: Body | None, terms: Mapping[str, Term]) -> bool:
 
 def show(orders: list[Order]) -> None:
     """Print what is done about each object."""
-    rows = [[o.saved["kind"], key_of(o.saved), o.step.value, _WORDS[o.step]] for o in orders]
+    rows = [[o.saved["kind"], key_of(o.saved), o.step.value, _why(o)] for o in orders]
     show_table(("kind", "name", "step", "why"), rows)
+
+
+def _why(order: Order) -> str:
+    is_deleted = order.step in _MAKES and "deletionTimestamp" in order.saved["metadata"]
+    return _WORDS[order.step] + (", and deleted again, as it was" if is_deleted else "")
 
 
 async def restore(hub: Cluster, archive: Archive, orders: list[Order], *, agreed: bool) -> int:
@@ -104,22 +112,13 @@ async def restore(hub: Cluster, archive: Archive, orders: list[Order], *, agreed
 
 async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
     saved, path = order.saved, _path(order.saved)
-    is_class = saved["kind"] == CLASSES.name  # it holds nothing: it never waits to be adopted
     try:
         live = order.live
-        if order.step in (Step.UPDATE, Step.BEHIND) and live is not None and not is_class:
-            # held first: with a spec and a status of two times nothing may be planned
-            live = await _put_status(hub, path, live, restored_status(saved, taken_ms, of=live))
-            if order.step is Step.BEHIND:
-                return
-        if live is None:
-            live = await hub.create(path.rpartition("/")[0], _newborn(saved))
-        elif (spec := _spec_of(saved, live)) != live.get("spec"):  # from an older backup
-            live = await hub.replace(path, {**live, "spec": spec})
-        if not is_class:
-            await _put_status(hub, path, live, restored_status(saved, taken_ms))
-        elif identity(live) != identity(saved):
-            await _put_status(hub, path, live, class_status(saved, taken_ms, live))
+        if live is None or order.step is not Step.DELETE:
+            live = await _make(hub, order, taken_ms)
+        if order.step is not Step.BEHIND and lacks_deletion(saved, live):
+            with suppress(NotFound):
+                await hub.delete(path, uid=live["metadata"]["uid"])
     except Conflict as error:
         raise Problem(
             f"{saved['kind']} {key_of(saved)} changed meanwhile; run it again ({error.message})"
@@ -128,6 +127,26 @@ async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
         raise Problem(
             f"{saved['kind']} {key_of(saved)} isn't accepted: {error.message}; run it again when that is mended"
         ) from error
+
+
+async def _make(hub: Cluster, order: Order, taken_ms: Millis) -> Body:
+    """Bring an object to the backup's state, held, or hold it as it is; return it as the hub has it."""
+    saved, live, path = order.saved, order.live, _path(order.saved)
+    is_class = saved["kind"] == CLASSES.name  # it holds nothing: it never waits to be adopted
+    if order.step in (Step.UPDATE, Step.BEHIND) and live is not None and not is_class:
+        # held first: with a spec and a status of two times nothing may be planned
+        live = await _put_status(hub, path, live, restored_status(saved, taken_ms, of=live))
+        if order.step is Step.BEHIND:
+            return live
+    if live is None:
+        live = await hub.create(path.rpartition("/")[0], _newborn(saved))
+    elif (spec := _spec_of(saved, live)) != live.get("spec"):  # from an older backup
+        live = await hub.replace(path, {**live, "spec": spec})
+    if not is_class:
+        await _put_status(hub, path, live, restored_status(saved, taken_ms))
+    elif identity(live) != identity(saved):
+        await _put_status(hub, path, live, class_status(saved, taken_ms, live))
+    return live
 
 
 def restored_status(saved: Body, taken_ms: Millis, of: Body | None = None) -> Body:

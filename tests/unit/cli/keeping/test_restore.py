@@ -44,6 +44,7 @@ class Hub:
     def __init__(self, live: dict[str, Any] | None = None) -> None:
         self.live = live
         self.written: list[tuple[str, dict[str, Any]]] = []
+        self.deleted: list[str | None] = []
 
     async def get(self, _: str) -> dict[str, Any]:
         assert self.live is not None
@@ -60,7 +61,11 @@ class Hub:
 
     async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.written.append((path.rsplit("/", 1)[1], body))
-        return {**body, "metadata": {**body["metadata"], "resourceVersion": "51"}}
+        meta = {**(self.live or body)["metadata"], **body["metadata"], "resourceVersion": "51"}
+        return {**(self.live or {}), **body, "metadata": meta}
+
+    async def delete(self, _: str, *, uid: str | None = None) -> None:
+        self.deleted.append(uid)
 
 
 @pytest.mark.parametrize("step", [Step.REFRESH, Step.FINISH])
