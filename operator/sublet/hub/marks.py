@@ -182,8 +182,7 @@ class Marks:
             return True
         structlog.get_logger().warning(
             "terms of a hub that went back are written after what the ledger has of it",
-            uid=fact.claim_uid,
-            generation=fact.sequence,
+            error=f"{fact.claim_uid} has another text of generation {fact.sequence}",
         )
         return False
 
