@@ -22,16 +22,22 @@ def unguarded(stack: Stack, plane: str) -> Iterator[None]:
     """Take the policies off that guard marks of nodes and namespaces, and put them back: as a restored backup has it."""
     kind = "validatingadmissionpolicybinding"
     stack.kubectl(plane, "delete", kind, *_GUARDS)
-    wait_for("the policies are off", lambda: not _refuses(stack, plane))
+    wait_for("the policies are off", lambda: not any(_refuse(stack, plane)))
     yield
     asyncio.run(_guard(stack, plane))
-    wait_for("the policies act", lambda: _refuses(stack, plane))
+    wait_for("the policies act", lambda: all(_refuse(stack, plane)))
 
 
-def _refuses(stack: Stack, plane: str) -> bool:
+def _refuse(stack: Stack, plane: str) -> list[bool]:
+    """Say whether marks are refused, of nodes and of namespaces: the server forgets the policies one after the other."""
     node = stack.get(plane, "nodes")["items"][0]["metadata"]["name"]
-    mark = ("annotate", "node", node, "sublet.dev/x=y", "--overwrite", "--dry-run=server")
-    return "only the sublet operator" in stack.kubectl(plane, *mark, check=False)
+    marks = (
+        ("node", node, "sublet.dev/x=y"),
+        ("namespace", "default", "sublet.dev/capabilities=X"),
+    )
+    asked = (("annotate", *mark, "--overwrite", "--dry-run=server") for mark in marks)
+    said = [stack.kubectl(plane, *each, check=False) for each in asked]
+    return ["only the sublet operator" in each for each in said]
 
 
 async def _guard(stack: Stack, plane: str) -> None:

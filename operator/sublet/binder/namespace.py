@@ -31,7 +31,7 @@ MAX_SOLD: Final = 500
 """Objects of each kind that a lease's `roleRules` add."""
 _MOST: Final[Mapping[str, str]] = {
     "pods": str(MAX_PODS),
-    "count/pods": "1000",
+    "count/pods": "1k",
     "secrets": "200",
     "configmaps": "200",
     "services": "200",
