@@ -5,6 +5,7 @@ hostile server could send credentials elsewhere), keep no cookies, use no proxy 
 Nothing is retried here: whether a step may be repeated is its caller's knowledge.
 """
 
+import asyncio
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -119,6 +120,7 @@ class ApiServer:
         session, self._session = self._session, None
         if session is not None and self._shared_with is None:
             await session.close()
+            await asyncio.sleep(0)  # its sockets close in the loop's next turn
 
     def with_token(self, token: str) -> "ApiServer":
         """Return the same server under another identity, over the same connections where that is safe.
