@@ -50,9 +50,8 @@ async def bind(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     leases = {b.place.lease_uid for site in sites for b in site.berths}
     async with tools.promises.under_way(*leases), _step(tools, "lock"):
         await lock_all(claim, [(site, b) for site in sites for b in site.berths])
-    sites = sites_of(
-        claim, tools, allocation_of(claim).placements
-    )  # the locks have shown the nodes
+    # anew, as the locks have shown the nodes
+    sites = sites_of(claim, tools, allocation_of(claim).placements)
     await tools.promises.stand_back(*leases)
     checkpoint()
     async with _step(tools, "namespace"):

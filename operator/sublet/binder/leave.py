@@ -162,9 +162,8 @@ async def _pods_on(site: Site, berth: Berth, *, delete: bool) -> int:
         if pods and delete:
             options = {"apiVersion": "v1", "kind": "DeleteOptions"}
             body = msgspec.json.encode({**options, "gracePeriodSeconds": GRACE_SECONDS})
-            with suppress(
-                BadAnswer
-            ):  # what was deleted is in the answer, and may be more than one may have
+            # what was deleted is in the answer, and may be more than one may have
+            with suppress(BadAnswer):
                 await site.cluster.api.request("DELETE", path, params=here, body=body)
     return len(pods)
 

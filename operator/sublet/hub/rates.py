@@ -6,9 +6,9 @@ and the newest one of the ledger holds on.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 import yaml
@@ -29,13 +29,6 @@ _MOST_BYTES: Final = 1_048_576
 
 class RatesRefused(ValueError):
     """The file can't be the next table; one line says why."""
-
-
-class RatesLedger(Ledger, Protocol):
-    """What is asked of the ledger."""
-
-    async def read_terms(self, hashes: Sequence[str]) -> dict[str, str]:
-        """Return the texts behind hashes: hash -> text."""
 
 
 def parse_rates(text: str) -> Rates:
@@ -83,7 +76,7 @@ class RatesFile:
     def __init__(
         self,
         path: str,
-        ledger: RatesLedger,
+        ledger: Ledger,
         clock: Clock,
         told: Callable[[bool], None] = lambda _: None,
     ) -> None:

@@ -46,7 +46,9 @@ class SqlOutbox:
         """Set a cursor, also back: one that says an instant may be from a clock that was ahead."""
 
         def write(connection: Connection) -> None:
-            put(connection, name, position)
+            row = insert(connection, cursors).values(name=name, position=position)
+            to = {"position": position}
+            connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=to))
 
         await self._ledger.call(write)
 
@@ -110,14 +112,6 @@ def forward(connection: Connection, name: str, position: int) -> None:
     connection.execute(insert(connection, cursors).values(row).on_conflict_do_nothing())
     behind = (cursors.c.name == name) & (cursors.c.position < position)
     connection.execute(update(cursors).where(behind).values(position=position))
-
-
-def put(connection: Connection, name: str, position: int) -> None:
-    """Set a cursor, also back."""
-    row = insert(connection, cursors).values(name=name, position=position)
-    connection.execute(
-        row.on_conflict_do_update(index_elements=["name"], set_={"position": position})
-    )
 
 
 def news_of(row: Any) -> News:
