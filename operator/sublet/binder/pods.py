@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from sublet.kube.errors import BadAnswer
+from sublet.kube.paging import pages
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import ListMeta, Pod, PodList
 
@@ -27,16 +28,8 @@ async def list_pods(api: ApiServer, path: str, **selector: str) -> list[Pod]:
     try:
         return (await api.get_as(path, PodList, **selector)).items
     except BadAnswer:
-        return await _in_pages(api, path, selector)
-
-
-async def _in_pages(api: ApiServer, path: str, selector: dict[str, str]) -> list[Pod]:
-    found: list[Pod] = []
-    params = {**selector, "limit": _PAGE}
-    for _ in range(_MOST_PAGES):
-        page = await api.get_as(path, _Page, **params)
-        found += page.items or ()
-        if not page.metadata.next:
-            return found
-        params["continue"] = page.metadata.next
-    raise BadAnswer(f"the list of {path} has no end")
+        return [
+            pod
+            async for page in pages(api, path, _Page, most=_MOST_PAGES, limit=_PAGE, **selector)
+            for pod in page.items or ()
+        ]

@@ -17,13 +17,14 @@ from sublet.fleet.cluster import LeasedCluster
 from sublet.kube.bodies import decode
 from sublet.kube.errors import BadAnswer, NotFound, Unreachable
 from sublet.kube.identity import read_cluster_uid
+from sublet.kube.paging import pages
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import ListMeta, Named
 
 K = TypeVar("K")
 _PAGE: Final = "500"
 _MOST_PAGES: Final = 200
-"""Of one list; a server whose lists have no end is not believed."""
+"""Of one list."""
 MOST_BYTES: Final = 96 * 1024 * 1024
 """Of all that one look keeps: what stands for a claim has 10 KB. Four clusters are looked at side by side."""
 _MOST_OBJECT_BYTES: Final = 3 * 1024 * 1024
@@ -127,16 +128,11 @@ class _Lists:
     async def items(self, path: str) -> AsyncIterator[tuple[Named, bytes]]:
         """Yield name and text of everything under our label; BadAnswer if it is more than one look may keep."""
         params = {"labelSelector": CLAIM_LABEL, "limit": _PAGE}
-        for _ in range(_MOST_PAGES):
-            page = await self._api.get_as(path, _Page, **params)
+        async for page in pages(self._api, path, _Page, most=_MOST_PAGES, **params):
             for item in page.items or ():
                 text = bytes(item)
                 self._count(text, path)
                 yield decode(text, _ABOUT).metadata, text
-            if not page.metadata.next:
-                return
-            params["continue"] = page.metadata.next
-        raise Unreachable(f"the list of {path} has no end")
 
     def _count(self, text: bytes, path: str) -> None:
         self._kept_bytes += len(text)

@@ -6,6 +6,7 @@ import msgspec
 
 from sublet.kube.errors import BadAnswer
 from sublet.kube.informer import MAX_OBJECTS, MAX_PAGES
+from sublet.kube.paging import pages
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import ListMeta
 
@@ -27,12 +28,8 @@ async def read_all(
     """Return all objects of a collection, decoded as the page's type says; BadAnswer if they have no end."""
     params = {"limit": _PAGE, **({"labelSelector": label_selector} if label_selector else {})}
     items: list[T] = []
-    for _ in range(MAX_PAGES):
-        got = await api.get_as(path, page, **params)
+    async for got in pages(api, path, page, most=MAX_PAGES, **params):
         items += got.items
-        if not got.metadata.next:
-            return items
         if len(items) > MAX_OBJECTS:
-            break
-        params["continue"] = got.metadata.next
-    raise BadAnswer(f"the list of {path} has no end")
+            raise BadAnswer(f"the list of {path} has no end")
+    return items
