@@ -2,7 +2,7 @@
 
 Nothing is believed of a cluster that isn't the one that the lease is pinned to: it is asked who it is after the lists.
 What it lists stays the text that it came in until somebody compares it, one object at a time: as objects a stranger's
-text could take twenty times as much memory.
+text can take twenty times as much memory and more.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -26,7 +26,7 @@ _PAGE: Final = "500"
 _MOST_PAGES: Final = 200
 """Of one list."""
 MOST_BYTES: Final = 96 * 1024 * 1024
-"""Of all that one look keeps: what stands for a claim has 10 KB. Four clusters are looked at side by side."""
+"""Of all that one look keeps; what is written for a claim has 3 KB, before the server adds its own. Four are made side by side."""
 _MOST_OBJECT_BYTES: Final = 3 * 1024 * 1024
 """An API server takes no larger request."""
 
