@@ -10,10 +10,10 @@ from typing import Any
 
 from tests.builders.nodes import H100, H200, gpu_node
 from tests.harness.process import OperatorProcess
-from tests.harness.stack import Stack, condition
+from tests.harness.stack import Stack, condition, person_kubeconfig
 from tests.harness.tenants import pod, write_access
 from tests.harness.waiting import wait_for
-from tests.planes.binaries import ROOT
+from tests.planes.binaries import ROOT, find
 
 ACME, GLOBEX = "acme-research", "globex-ml"
 SUBLET = Path(sys.executable).parent / "sublet"
@@ -54,20 +54,15 @@ def see_claims(stack: Stack) -> str:
     return f"3 claims Bound; bargain is refused: {refused['message']}"
 
 
-def show_top(stack: Stack) -> str:
-    """Show what `sublet top` prints."""
-    return run_cli(stack, "top").rstrip()
-
-
-def run_pod(stack: Stack) -> str:
-    """Run a pod with the tenant's own kubeconfig; it must land on a node of its claim."""
-    config = access(stack, ACME, "train")
-    stack.kubectl_with(config, "apply", "-f", "-", given=pod("work", 8))
-    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/work", "--timeout=90s")
+def check_pod(stack: Stack) -> str:
+    """Look where the pod runs that README makes: on a node of its claim; take it away, as somebody may play README again."""
+    config = claims_kubeconfig(stack)
     found = json.loads(stack.kubectl_with(config, "get", "pod", "work", "-o", "json"))
     claim = stack.claim(ACME, "train") or {}
     nodes = {p["node"] for p in claim["status"]["allocation"]["placements"]}
     assert found["spec"]["nodeName"] in nodes
+    stack.kubectl_with(config, "delete", "pod", "work", "--timeout=60s")
+    config.unlink()
     return (
         f"pod work of {ACME}/train is Running on {found['spec']['nodeName']}, one of its own nodes"
     )
@@ -91,27 +86,55 @@ def refuse_attack(stack: Stack) -> str:
 
 
 def release(stack: Stack) -> str:
-    """Delete the claim; its pod must be gone and its nodes free."""
-    claim = stack.claim(ACME, "train") or {}
+    """Give a claim GPUs and take them back; its pod must be gone, its node free and its kubeconfig worth nothing."""
+    run_cli(stack, "claim", "infer", "-n", GLOBEX, "--class", "h200", "--gpus", "8", "--wait", "60")
+    config = access(stack, GLOBEX, "infer")
+    stack.kubectl_with(config, "apply", "-f", "-", given=pod("work", 8))
+    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/work", "--timeout=90s")
+    claim = stack.claim(GLOBEX, "infer") or {}
     nodes = sorted(p["node"] for p in claim["status"]["allocation"]["placements"])
     begun = time.monotonic()
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "train", "--timeout=60s")
-    books = stack.books("west")
+    run_cli(stack, "release", "infer", "-n", GLOBEX, "--yes", "--wait", "60")
+    wait_for("infer gone", lambda: stack.claim(GLOBEX, "infer") is None)
+    books = stack.books("east")
     assert all(books[node] == "" for node in nodes), books
-    answer = stack.kubectl_with(stack.folder / "tenant.kubeconfig", "get", "pods", check=False)
+    answer = stack.kubectl_with(config, "get", "pods", check=False)
     assert "forbidden" in answer.lower() or "unauthorized" in answer.lower(), answer
     took = time.monotonic() - begun
-    return f"{', '.join(nodes)} are free again after {took:.1f} s; the tenant's kubeconfig opens nothing any more"
+    return f"infer, made for this: {', '.join(nodes)} is free again after {took:.1f} s; the tenant's kubeconfig opens nothing any more"
 
 
-def show_usage(stack: Stack, operator: OperatorProcess) -> str:
-    """Show usage and check that every line is exact."""
+def check_usage(stack: Stack, operator: OperatorProcess) -> str:
+    """Check that each claim that was bound is billed, and that the ledger is whole."""
     url = f"http://127.0.0.1:{operator.port('admin')}"
     answer = json.loads(run_cli(stack, "usage", "--admin", url, "-o", "json"))
     billed = [i for i in answer["items"] if i["kind"] == "bound"]
-    assert len(billed) == 3, billed
+    assert len(billed) == 4, billed
     assert operator.admin("/admin/v1/ledger/verify")["fault"] is None
-    return run_cli(stack, "usage", "--admin", url).rstrip()
+    return "4 claims are billed; the ledger is whole"
+
+
+def write_settings(stack: Stack, operator: OperatorProcess) -> Path:
+    """Write what gives a terminal all that README needs, and return its path from the repository's root."""
+    config = person_kubeconfig(stack, "hub", "west", "east")
+    path = settings_file(stack)
+    (ROOT / path).write_text(
+        f'export PATH="{SUBLET.parent}:{find("kubectl").parent}:$PATH"\n'
+        f'export KUBECONFIG="{config}"\n'
+        f'export CLAIMS="{claims_kubeconfig(stack).relative_to(ROOT)}"\n'
+        f'export ADMIN="http://127.0.0.1:{operator.port("admin")}"\n'
+    )
+    return path
+
+
+def settings_file(stack: Stack) -> Path:
+    """Return the file's path from the repository's root."""
+    return (stack.folder / "env").relative_to(ROOT)
+
+
+def claims_kubeconfig(stack: Stack) -> Path:
+    """Return the file into which README merges claims' kubeconfigs."""
+    return stack.folder / "claims"
 
 
 def run_cli(stack: Stack, *arguments: str) -> str:

@@ -135,7 +135,7 @@ def _reachable(body: Json) -> Json:
 
 
 def _bill() -> Json:
-    lines = [{"category": "Usage", "className": "h100", "gpuMilliseconds": 57_600_000, "gpuHours": "16.000000", "unitPrice": "3.99", "listAmount": "63.84", "amount": "63.84"}]  # fmt: skip
+    lines = [{"category": "Use", "className": "h100", "gpuMilliseconds": 57_600_000, "gpuHours": "16.000000", "unitPrice": "3.99", "listAmount": "63.84", "amount": "63.84"}]  # fmt: skip
     status = {"lines": lines, "total": "63.84", "asOfTime": "2026-11-22T12:00:00Z", "ledgerSeq": 12, "ledgerHead": "5f70" * 16}  # fmt: skip
     return {**statement(), "status": status}
 

@@ -1,6 +1,6 @@
 """A loop whose parts only take note of what they are told: for tests of what it does with which decision."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sublet.api.downtime import Downtime
@@ -33,6 +33,7 @@ class Recording:
         self.reserved: list[str] = []
         self.extended: list[str] = []
         self.forgotten: list[str] = []
+        self.followed = 0
         self.busy: frozenset[str] = frozenset()
         self.due_ms: Millis | None = None
         self.known = Known()
@@ -68,6 +69,9 @@ class Recording:
         self.extended.append(claim.metadata.name)
         self.busy |= {decision.claim_uid}
         return True
+
+    def follow(self) -> None:
+        self.followed += 1
 
     def forget(self, uid: str) -> None:
         self.forgotten.append(uid)
@@ -118,7 +122,7 @@ class OneLease(Fleet):
             raise KeyError("very-secret")
 
 
-def recording_loop() -> tuple[Loop, HubState, Recording]:
+def recording_loop(leads: Callable[[], bool] = lambda: True) -> tuple[Loop, HubState, Recording]:
     """Return a loop with one lease of four nodes, the hub's state behind it, and what notes what it is told."""
     clock = SteppedClock()
     clock.seconds = NOW / 1_000
@@ -150,7 +154,7 @@ def recording_loop() -> tuple[Loop, HubState, Recording]:
         own=told,
         batcher=batcher,
         clock=clock,
-        leads=lambda: True,
+        leads=leads,
         took=lambda _: None,
         record=told.record,
         default_tenant=None,

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -103,11 +103,9 @@ class SmallHub:
             return 201, {"status": {"userInfo": {"username": "jo"}}}
         if self.refusal is not None:
             return failure(*self.refusal)
-        meta = dict(body["metadata"])
-        meta.setdefault("name", meta.pop("generateName", "") + "x7f2q")
-        made = {**body, "metadata": meta, "status": {}}
+        made = {**body, "status": {}}
         if path_of(made) in self.objects:
-            return failure(409, "AlreadyExists", f"{meta['name']} already exists")
+            return failure(409, "AlreadyExists", f"{body['metadata']['name']} already exists")
         if query.get("dryRun"):
             return 201, made
         made = self.put(made)
@@ -173,8 +171,9 @@ def small_hub(*, tls: bool = False) -> Iterator[SmallHub]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            with suppress(ConnectionError):  # whoever asked has broken off
+                self.end_headers()
+                self.wfile.write(data)
 
         do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815  as the library calls them
 

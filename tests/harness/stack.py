@@ -236,6 +236,18 @@ def write_operator_kubeconfig(stack: Stack, token: str) -> None:
     operator_kubeconfig(stack).write_text(yaml.safe_dump(config))
 
 
+def person_kubeconfig(stack: Stack, *names: str) -> Path:
+    """Write a kubeconfig with a context of each plane's admin, the first of them current, and return its path."""
+    whole: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", "current-context": names[0]}
+    for name in names:
+        config = yaml.safe_load(stack.running.kubeconfig(name).read_text())
+        for section in ("clusters", "users", "contexts"):
+            whole[section] = [*whole.get(section, []), *config[section]]
+    path = stack.folder / "person.kubeconfig"
+    path.write_text(yaml.safe_dump(whole))
+    return path
+
+
 def condition(obj: dict[str, Any], type_: str, field: str = "status") -> str | None:
     """Return a condition's field, None if it isn't set."""
     found = [c for c in obj.get("status", {}).get("conditions", []) if c["type"] == type_]

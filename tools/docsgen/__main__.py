@@ -9,6 +9,7 @@ from tools.docsgen.events import events_page
 from tools.docsgen.kinds import api_page
 from tools.docsgen.logs import logs_page
 from tools.docsgen.readme import limits_page, quickstart_page
+from tools.docsgen.reasons import reasons_page
 from tools.docsgen.settings import settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,7 @@ def pages() -> dict[str, str]:
         "docs/reference/alerts.md": alerts_page(ROOT / "charts" / "sublet" / "rules"),
         "docs/reference/events.md": events_page(),
         "docs/reference/logs.md": logs_page(),
+        "docs/reference/reasons.md": reasons_page(),
         "docs/settings.md": settings_page(),
     }
 

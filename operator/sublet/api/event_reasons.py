@@ -41,6 +41,7 @@ class EventReason(StrEnum):
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     ACCESS_LOST = "AccessLost"
     UNREACHABLE_FOR_1_HOUR = "UnreachableFor1Hour"
+    LEASE_MISSING = "LeaseMissing"
     CLOCK_BEHIND = "ClockBehind"
     ABOVE_MAX_PRICE = "AboveMaxPrice"
     SPEC_UNREAD = "SpecUnread"
@@ -73,6 +74,7 @@ EVENTS: Final[Mapping[EventReason, EventKind]] = MappingProxyType(
         EventReason.BUDGET_EXHAUSTED: EventKind("its tenant's budget pays for no more", "save the work, or ask for a larger budget"),
         EventReason.NODE_FAILED: EventKind("nodes of it can't be used", "what the message says: they are replaced, or `replacement: OnFailure` is to be set"),
         EventReason.UNREACHABLE_FOR_1_HOUR: EventKind("a cluster of it hasn't answered for an hour, or its access there is about to end", "ask the platform team"),
+        EventReason.LEASE_MISSING: EventKind("the lease of its nodes isn't on the hub, or can't be read", "ask the platform team"),
         EventReason.ABOVE_MAX_PRICE: EventKind("its floating price rose above its `maxPricePerGpuHour`", "suspend or delete it, or raise the limit"),
         EventReason.SPEC_UNREAD: EventKind("it holds GPUs, and its spec was changed to something that can't be read", "write it as it should be; until then it goes on as it was"),
         EventReason.LOST_RACE: EventKind("a node that it was to get was gone", "nothing: others are looked for"),

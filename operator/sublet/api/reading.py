@@ -1,24 +1,49 @@
-"""Claims from the wire, those too of which something can't be read. Pure.
+"""Objects from the wire, those too of which something can't be read. Pure.
 
 An API server takes what its schema allows, and a schema and a parser never agree on every text. Whoever owns a claim
 can write such a text into its spec at any time: the claim must neither be planned by what it said before, nor lose or
-keep for ever what it holds. Its status is the operator's own, so what it holds can be read all the same. Read by the
-hub's state and by whoever reads a claim live.
+keep for ever what it holds. Its status is the operator's own, so what it holds can be read all the same. A lease, a
+class or a tenant goes on as it was. Read by the hub's state and by whoever reads a claim live.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclass import GpuClass
+from sublet.api.gpulease import GpuLease
+from sublet.api.gputenant import GpuTenant
 
+K = TypeVar("K", GpuClass, GpuLease, GpuTenant)
+SPEC_UNREAD: Final = "SpecUnread"
 _FAULT_LENGTH: Final = 500
 
 
 class Unreadable(ValueError):
-    """Not even what a claim holds can be read."""
+    """Not even what a claim holds can be read, or the object was never read before."""
+
+
+def read_terms(model: type[K], raw: Mapping[str, Any], last: K | None = None) -> K:
+    """Return a lease, class or tenant; one whose spec can't be read has a fault, and goes on by the spec of `last`.
+
+    Nothing is left out of it: a lease without its denied networks is another lease. Unreadable if there is no `last`.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        fault = fault_of(error)
+    if last is None or last.metadata.own_uid != (raw.get("metadata") or {}).get("uid"):
+        raise Unreadable(fault)
+    try:
+        found = model.model_validate({**raw, "spec": last.spec})
+    except ValidationError as error:
+        raise Unreadable(fault_of(error)) from error
+    # its status describes what was read, and says so to whoever waits for the newest spec
+    update = {"fault": fault, "generation": last.metadata.generation}
+    return found.model_copy(update={"metadata": found.metadata.model_copy(update=update)})
 
 
 def read_claim(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim:
@@ -43,6 +68,11 @@ def read_claim(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim
         seen = found.status.observed_generation
         update["generation"] = known.metadata.generation if known is not None else seen
     return found.model_copy(update={"metadata": found.metadata.model_copy(update=update)})
+
+
+def goes_on(fault: str) -> str:
+    """Say of an object whose spec became unreadable how it goes on."""
+    return f"its spec can't be read, and it goes on as it was: {fault}"
 
 
 def fault_of(error: ValidationError) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
+from sublet.api.ids import ClaimUID
 from sublet.api.names import API_VERSION, KUBECONFIG_KEY, KUBECONFIG_TYPE
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
 from sublet.binder.argocd import as_cluster
@@ -202,6 +203,12 @@ def kubeconfig(grants: Sequence[Grant]) -> str:
         "current-context": grants[0].alias,
     }
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def forget_grants(grants: dict[tuple[ClaimUID, str], Grant], uid: str) -> None:
+    """Let go of a claim's tokens."""
+    for key in [k for k in grants if k[0] == uid]:
+        del grants[key]
 
 
 def renewal_ms(claim: GpuClaim, life_seconds: int) -> Millis | None:

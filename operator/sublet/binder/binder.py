@@ -19,7 +19,7 @@ from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
-from sublet.binder.access import SecretTaken
+from sublet.binder.access import SecretTaken, forget_grants
 from sublet.binder.blockers import words
 from sublet.binder.claims import Outrun
 from sublet.binder.ports import (
@@ -169,6 +169,7 @@ class Binder:
         """Let go of what is known of a claim that is gone, also where it went without us."""
         self._put_off.pop(uid, None)
         self._losses.pop(uid, None)
+        forget_grants(self._tools.grants, uid)
 
     @property
     def due_ms(self) -> Millis | None:

@@ -30,7 +30,7 @@ def words(claim: GpuClaim, reason: Exception, tools: Tools) -> str:
         return text
     billed = allocation_of(claim).bound_time is not None
     stopped = f"; the meter stopped at {format_instant(release.release_time)}" if billed else ""
-    lost = [f"its GpuLease, {uid}, isn't on the hub" for uid in gone]
+    lost = [f"its GpuLease, {uid}, isn't on the hub, or can't be read" for uid in gone]
     since = f" ({', '.join([*silent, *lost])})" if silent or lost else ""
     return f"{text}{since}{stopped}; {_way_out(claim, gone)}"
 

@@ -8,7 +8,6 @@ stand, so that nothing is sold until a live look has shown the nodes clean (`sub
 
 from typing import Final
 
-from sublet.api import claim_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
 from sublet.api.event_reasons import EventReason
@@ -21,7 +20,7 @@ from sublet.api.origin import former_uid
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
-from sublet.binder.release import finish, release
+from sublet.binder.release import conclude, release
 from sublet.binder.sites import successors_of
 from sublet.book.inventory import Reach
 
@@ -90,8 +89,7 @@ async def _let_go(claim: GpuClaim, why: str, tools: Tools) -> GpuClaim | None:
         elif await _is_on_hub(uid, tools):
             raise ClusterSilent(held[uid])
     tools.events.note(claim, EventReason.RELEASE_FORCED, _words(claim, by, why))
-    claim = await tools.claims.write_status(claim, claim_status.released(claim, now))
-    return await finish(claim, tools)
+    return await conclude(claim, tools)
 
 
 async def _is_on_hub(lease_uid: str, tools: Tools) -> bool:

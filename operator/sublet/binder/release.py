@@ -15,6 +15,7 @@ import msgspec
 from sublet.api import claim_status, rest_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
+from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.kept_status import others_finalizers
@@ -22,6 +23,7 @@ from sublet.api.lease_terms import Term
 from sublet.api.move_status import all_nodes
 from sublet.api.times import MS_PER_SECOND
 from sublet.api.wording import how_many
+from sublet.binder.access import forget_grants
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import CLAIM_LABEL, EXTRA_ROLE, TENANT_ACCOUNT
 from sublet.binder.pods import list_pods
@@ -68,8 +70,16 @@ async def release(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     await _rest(claim, sites, tools)
     claim = await still_releasing()
     await all_of(free(site, claim, berth) for site in sites for berth in site.berths)
+    return await conclude(claim, tools)
+
+
+async def conclude(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
+    """Write that a claim holds nothing any more and say so; then do what else its end needs, which may have to wait."""
+    cause = claim.status.release.cause if claim.status.release else ""
     now = tools.clock.now_ms()
     claim = await tools.claims.write_status(claim, claim_status.released(claim, now))
+    forget_grants(tools.grants, claim.metadata.uid)
+    tools.events.note(claim, EventReason.RELEASED, f"the GPUs were taken back ({cause})")
     return await finish(claim, tools)
 
 

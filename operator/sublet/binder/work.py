@@ -19,7 +19,7 @@ from sublet.api.move_status import fresh_nodes
 from sublet.api.relocation import Move
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
-from sublet.binder.access import SecretTaken, renewal_ms
+from sublet.binder.access import SecretTaken, forget_grants, renewal_ms
 from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
 from sublet.binder.forced import release_by_all_means
 from sublet.binder.leave import leave
@@ -319,11 +319,7 @@ class Works:
         return claim
 
     async def _release(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
-        done = await release_by_all_means(claim, self._tools)
-        self._forget_grants(claim)
-        cause = claim.status.release.cause if claim.status.release else ""
-        self._tools.events.note(claim, EventReason.RELEASED, f"the GPUs were taken back ({cause})")
-        return done
+        return await release_by_all_means(claim, self._tools)
 
     async def _finish(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         live = await self._tools.claims.get(claim)
@@ -352,7 +348,7 @@ class Works:
 
     async def _give_back(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         live = await give_back(claim, self._tools)
-        self._forget_grants(claim)
+        forget_grants(self._tools.grants, claim.metadata.uid)
         said = find_condition(live.status.conditions, "Bound")
         return await self._unreserve(live, said.message if said is not None else "")
 
@@ -361,7 +357,3 @@ class Works:
         written = await self._write(claim, claim_status.unreserved(claim, message, now))
         self._tools.events.note(written, EventReason.LOST_RACE, f"{message}; others are looked for")
         return written
-
-    def _forget_grants(self, claim: GpuClaim) -> None:
-        for key in [k for k in self._tools.grants if k[0] == claim.metadata.uid]:
-            del self._tools.grants[key]

@@ -2,7 +2,8 @@
 
 A cluster's silence begins when it was last seen to work (`status.lastSeenTime` of its leases). A claim is told after a
 minute, which spares everybody a hiccup, and again after an hour and when its tokens are about to end; nothing else is
-done, ever. The time in between is disputed: `status.outages`, from which the ledger gets its lines.
+done, ever. The time in between is disputed: `status.outages`, from which the ledger gets its lines. Where the lease itself
+isn't there, nobody looks after its claims and nobody knows since when: they are told, and nothing is disputed.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ ALARM_AFTER_MS: Final = 3_600_000
 TOKEN_WARNING_MS: Final = 3_600_000
 UNREACHABLE: Final = "Unreachable"
 UNREACHABLE_FOR_1_HOUR: Final = "UnreachableFor1Hour"
+LEASE_MISSING: Final = "LeaseMissing"
 ANSWERS: Final = "Answers"
 
 
@@ -35,13 +37,17 @@ def silences(
     """Yield what bound claims are to be told of clusters that don't answer, or answer again, and weren't told yet."""
     leases = tuple(leases)
     since, there = _silent(leases), {x.metadata.uid for x in leases if not x.is_lost}
+    on_hub = {x.metadata.uid for x in leases}
     for claim in holders:
         allocation = claim.status.allocation
         if allocation is None or claim.metadata.uid in decided or not _is_billed(claim):
             continue
         said = find_condition(claim.status.conditions, "Reachable")
         silent = _told(claim, allocation, since, now_ms)
-        if silent:
+        missing = sorted({p.lease for p in allocation.placements if p.lease_uid not in on_hub})
+        if missing:
+            reason, message = LEASE_MISSING, _missing_words(missing)
+        elif silent:
             reason, message = _words(claim, silent, now_ms)
         elif said is None or said.status is Status.TRUE or not allocation.lease_uids <= there:
             continue  # of a lease that isn't there nobody knows whether its cluster answers
@@ -109,6 +115,13 @@ def _words(
     return (
         UNREACHABLE_FOR_1_HOUR if now_ms >= first + ALARM_AFTER_MS else UNREACHABLE,
         text + _access_words(claim, {alias for alias, _ in silent.values()}, now_ms),
+    )
+
+
+def _missing_words(aliases: Collection[str]) -> str:
+    return (
+        f"the GpuLease of {' and '.join(aliases)} isn't on the hub, or can't be read: nothing is known of its cluster, and "
+        "access there isn't renewed; the claim stays bound and its meter runs on"
     )
 
 

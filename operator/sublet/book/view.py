@@ -39,3 +39,5 @@ class View:
     """tenant -> lease -> decayed average of the GPUs that it held in the past, in thousandths of a GPU"""
     default_tenant: str | None = None
     """Tenant of namespaces that no tenant names (single-team installs)."""
+    unread_tenants: Mapping[str, str] = field(default_factory=dict)
+    """namespace -> name of a tenant that names it and can't be read: nobody else pays for it"""

@@ -22,7 +22,11 @@ _FORWARDING: Final = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+)")
 _FORWARD_SECONDS: Final = 15.0
 _LONGEST: Final = 300
 """Of another program's words."""
-_ANSWER: Final = aiohttp.ClientTimeout(total=60.0)
+_CONNECT_SECONDS: Final = 10.0
+_ANSWER_SECONDS: Final = 60.0
+_LEDGER_SECONDS: Final = 3_600.0
+_WHOLE_LEDGER: Final = ("/admin/v1/usage", "/admin/v1/ledger/open", "/admin/v1/ledger/verify")
+"""What may be read from the first line to the last before a word of the answer comes."""
 
 
 @asynccontextmanager
@@ -48,9 +52,11 @@ async def forwarded(hub: Cluster, namespace: str, context: str | None) -> AsyncI
 
 async def fetch(base: str, path: str, params: Mapping[str, str]) -> dict[str, Any]:
     """GET a JSON document from the endpoint; its own error text becomes the Problem."""
+    seconds = _LEDGER_SECONDS if path in _WHOLE_LEDGER else _ANSWER_SECONDS
+    limits = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
     try:
         async with (
-            aiohttp.ClientSession(timeout=_ANSWER) as session,
+            aiohttp.ClientSession(timeout=limits) as session,
             session.get(base + path, params=params) as got,
         ):
             if got.content_type != "application/json":
@@ -64,9 +70,18 @@ async def fetch(base: str, path: str, params: Mapping[str, str]) -> dict[str, An
                 raise Problem(f"the operator says: {answer.get('error', got.reason)}")
             return answer
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise Problem(
-            f"the operator's admin endpoint at {base} doesn't answer ({error}); is the operator running?"
-        ) from error
+        raise _unanswered(base, error, seconds) from error
+
+
+def _unanswered(base: str, error: Exception, seconds: float) -> Problem:
+    """Return what became of a request: a deadline that isn't the client's own to connect is that of the answer."""
+    endpoint = f"the operator's admin endpoint at {base}"
+    if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
+        return Problem(
+            f"{endpoint} hasn't answered in {seconds:g} seconds; see what the operator is at, or read the database itself "
+            "(--database) where the command can"
+        )
+    return Problem(f"{endpoint} doesn't answer ({error}); is the operator running?")
 
 
 async def _leader(hub: Cluster, namespace: str) -> str:

@@ -85,7 +85,7 @@ def claim_body(spec: dict[str, Any], **metadata: str) -> dict[str, Any]:
 async def send(hub: Cluster, body: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
     """Create a claim, validated strictly by the hub; Problem with the hub's own words if it refuses."""
     meta = body["metadata"]
-    key = f"{meta['namespace']}/{meta.get('name') or meta['generateName']}"
+    key = f"{meta['namespace']}/{meta['name']}"
     params = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
     try:
         answer = await hub.request(
@@ -94,9 +94,11 @@ async def send(hub: Cluster, body: dict[str, Any], *, dry_run: bool = False) -> 
             params=params | ({"dryRun": "All"} if dry_run else {}),
             body=json.dumps(body).encode(),
         )
-    except Conflict:
+    except Conflict as error:
+        if error.reason != "AlreadyExists":
+            raise  # as of a quota that somebody else wrote just now
         raise Problem(
-            f"claim {key} is there already; `sublet explain {meta.get('name', '')} -n {meta['namespace']}` shows it"
+            f"claim {key} is there already; `sublet explain {meta['name']} -n {meta['namespace']}` shows it"
         ) from None
     except Invalid as error:
         raise Problem(f"the hub refuses claim {key}: {error.message}") from error

@@ -61,8 +61,8 @@ async def _read(context: Context | None) -> Endpoint:
     return await hub_endpoint(context=context.name if context else None)
 
 
-def run(work: Callable[[], Awaitable[None]], *, what: str) -> None:
-    """Run a command; each failure becomes one line on standard error and exit status 1."""
+def run(work: Callable[[], Awaitable[None]], *, what: str, status: int = 1) -> None:
+    """Run a command; each failure becomes one line on standard error and an exit status."""
 
     async def all_of_it() -> None:
         await work()
@@ -70,13 +70,13 @@ def run(work: Callable[[], Awaitable[None]], *, what: str) -> None:
     try:
         asyncio.run(all_of_it())
     except Problem as problem:
-        fail(str(problem))
+        fail(str(problem), status=status)
     except BrokenPipeError:
         raise  # whoever read our output has seen enough
     except (KubeError, OSError, ValueError, yaml.YAMLError) as error:
-        fail(describe(error, what=what))
+        fail(describe(error, what=what), status=status)
     except Exception as error:  # noqa: BLE001  the last net: a mistake of ours is one line, too
-        fail(unexpected(error, what=what))
+        fail(unexpected(error, what=what), status=status)
 
 
 def checked_name(name: str, *, what: str, label: bool = False) -> str:

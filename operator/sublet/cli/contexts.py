@@ -75,7 +75,7 @@ def _configs() -> Iterator[dict[str, Any]]:
         if not path.exists():
             continue
         try:
-            config = read_yaml(path.read_text())
+            config = read_yaml(path.read_bytes())
         except (OSError, ValueError):
             raise Problem(f"{path} can't be read as a kubeconfig; set KUBECONFIG") from None
         if config is not None and not isinstance(config, dict):

@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
+from rich.text import Text
 
 from sublet.api.common import find_condition
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
 from sublet.cli.connect import Cluster
+from sublet.cli.lines import one_line
 from sublet.cli.top import state_of
 from sublet.kube.errors import NotFound, Unreachable
 
@@ -72,11 +74,14 @@ def progress() -> Iterator[Say]:
     screen = Console(stderr=True, highlight=False)
     if screen.is_terminal:
         with screen.status("waiting") as status:
-            yield status.update
+            yield lambda text: status.update(
+                Text(one_line(text))
+            )  # not as markup: names have brackets
         return
     said: list[str] = []
 
     def say(text: str) -> None:
+        text = one_line(text)
         if text not in said[-1:]:
             print(f"  {text}", file=sys.stderr, flush=True)
             said.append(text)

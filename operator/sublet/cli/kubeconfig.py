@@ -7,8 +7,6 @@ the user's own cluster of the same name.
 
 import base64
 import binascii
-import os
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +16,7 @@ import yaml
 from sublet.api.common import ObjectMeta
 from sublet.api.gpuclaim import GpuClaim
 from sublet.cli.connect import Cluster
+from sublet.cli.files import write_whole
 from sublet.cli.objects import with_claim
 from sublet.cli.problems import Problem
 from sublet.kube.documents import read_yaml
@@ -70,20 +69,12 @@ async def read_access(hub: Cluster, claim: GpuClaim) -> dict[str, Any]:
 
 def merge_into_file(path: Path, access: dict[str, Any], claim: ObjectMeta) -> list[str]:
     """Merge the claim's entries into a kubeconfig file, made if it isn't there; return its contexts' names."""
-    path = path.resolve()  # a link stays a link
     into = _read(path)
     names: dict[str, str] = {}
     for entry in access["contexts"]:
         names[entry["name"]] = _free_name(into, entry["name"], claim, names.values())
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kubeconfig-")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(to_text(_merge(into, access, names)))
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, to_text(_merge(into, access, names)))
     return list(names.values())
 
 
@@ -115,7 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found = read_yaml(path.read_text())
+        found = read_yaml(path.read_bytes())
     except (OSError, ValueError):
         raise Problem(
             f"{path} can't be read as a kubeconfig; name another file with --into"

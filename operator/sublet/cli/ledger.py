@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sublet.api.times import format_instant, parse_instant
+from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.api.wording import how_many
 from sublet.cli.choices import Format
 from sublet.cli.connect import run
 from sublet.cli.ledger_source import AuditQuery, Place, Source, open_source
 from sublet.cli.output import show_data, show_rows
-from sublet.cli.problems import Problem, fail
+from sublet.cli.problems import Problem
 from sublet.ledger.chain import Proof
 from sublet.ledger.entry import GENESIS_HASH
 from sublet.ledger.line import write_line
@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 BROKEN: Final = 1
 UNREAD: Final = 2
+_MOST: Final = 2**63 - 1
+"""Lines that a database can count."""
 
 
 def verify(place: Place, head: str | None, output: Format) -> None:
@@ -35,7 +37,7 @@ def verify(place: Place, head: str | None, output: Format) -> None:
         if fault is None and wanted is not None:
             line, hash_ = wanted
             # before the first line stands what every ledger begins with
-            found = (await source.position(line))[2] if line else GENESIS_HASH
+            found = (await source.position(min(line, _MOST)))[2] if line else GENESIS_HASH
             if found != hash_:
                 fault = f"line {line} isn't the one that was published"
         if not show_data(_as_data(proof, trail, fault), output):
@@ -64,8 +66,8 @@ def show(place: Place, first: int | None, count: int, output: Format) -> None:
     """Show lines of the ledger: from `first` on, or the last ones."""
 
     async def work(source: Source) -> None:
-        after = first - 1 if first else max(0, (await source.position())[0] - count)
-        lines = await source.lines(after, count)
+        after = min(first, _MOST) - 1 if first else max(0, (await source.position())[0] - count)
+        lines = await source.lines(after, min(count, _MOST))
         columns = ["line", "at", "kind", "type", "gpus", "subject", "lease uid", "tenant uid"]
         is_wide = output in (Format.WIDE, Format.CSV)
         more = ["price hash", "tags hash", "id"] if is_wide else []
@@ -86,7 +88,7 @@ def audit(
     """Show records of the audit trail."""
 
     async def work(source: Source) -> None:
-        since_ms = parse_instant(since) if since else None
+        since_ms = _instant(since) if since else None
         found = await source.audit(AuditQuery(claim, lease, since_ms))
         data = [{"seq": x.seq, **asdict(x.record)} for x in found]
         columns = ("what", "who", "subject", "lease", "before", "after", "reason")
@@ -137,13 +139,10 @@ def _read(work: Callable[[Source], Awaitable[None]], place: Place) -> None:
     """Run a command that reads the ledger; what can't be read is one line and exit status 2."""
 
     async def all_of_it() -> None:
-        try:
-            async with open_source(place) as source:
-                await work(source)
-        except (Problem, LedgerUnavailable, ValueError) as error:
-            fail(str(error), status=UNREAD)
+        async with open_source(place) as source:
+            await work(source)
 
-    run(all_of_it, what="the ledger")
+    run(all_of_it, what="the ledger", status=UNREAD)
 
 
 def given(database: str | None) -> str:
@@ -160,6 +159,13 @@ def _parse_head(text: str | None) -> tuple[int, str] | None:
     if not (line.isascii() and line.isdecimal() and hash_):
         raise Problem("give --head as LINE:HASH, as `sublet ledger head` prints it")
     return int(line), hash_
+
+
+def _instant(text: str) -> Millis:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise Problem(f"--since: {error}; give instants as 2026-11-22T10:00:00Z") from None
 
 
 def _as_data(proof: Proof, trail: Proof, fault: str | None) -> dict[str, Any]:

@@ -168,6 +168,8 @@ async def open_source(place: Place) -> AsyncIterator[Source]:
         else:
             async with connect(context) as hub, forwarded(hub, namespace, context) as base:
                 yield AdminSource(base)
+    except LedgerUnavailable as error:
+        raise Problem(str(error)) from error
     except (KeyError, TypeError) as error:
         raise Problem(
             f"the admin endpoint doesn't answer as this version of sublet knows it ({error})"
@@ -179,5 +181,5 @@ async def open_books(place: Place) -> Books:
     try:
         async with open_source(place) as source:
             return await source.books()
-    except (LedgerUnavailable, BrokenLedger) as error:
+    except BrokenLedger as error:
         raise Problem(str(error)) from error

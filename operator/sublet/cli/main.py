@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,9 @@ from sublet.cli.problems import fail
 
 _INTERRUPTED: Final = 130
 """What shells expect of a program that Ctrl-C ended."""
+
+_UNWRITTEN: Final = 2
+"""1 would be a verdict of `verify`, which nobody could read."""
 
 COMPLETE: Final = "_SUBLET_COMPLETE"
 """The variable in which a shell says that it wants completions."""
@@ -34,6 +38,10 @@ def main() -> None:
     """Run the command line to its end, which is a process's end."""
     logging.getLogger().addHandler(logging.NullHandler())  # libraries' words aren't for the user
     program = Path(sys.argv[0]).name.replace("kubectl-", "kubectl ")
+    if sys.stdout is None:
+        fail("standard output is closed: there is nowhere to write to", status=_UNWRITTEN)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal knows every character
     if COMPLETE in os.environ:
         completion_init()
     try:
@@ -53,7 +61,15 @@ def main() -> None:
     except typer.Abort:
         status = _INTERRUPTED
     except BrokenPipeError:
-        # whoever read our output has seen enough; what is left goes nowhere, and quietly
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # whoever read our output has seen enough
+        _write_no_more()
         status = 1
+    except OSError as error:
+        _write_no_more()
+        fail(f"the output can't be written: {error.strerror or error}", status=_UNWRITTEN)
     sys.exit(status)
+
+
+def _write_no_more() -> None:
+    """Let what is left go nowhere, and quietly."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sublet.cli.choices import Format
+from sublet.cli.lines import one_line
 
 _GAP: Final = "   "
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -61,7 +62,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table as kubectl does: no lines, columns in capitals; bold on a terminal, and never cut."""
     # laid out here: the library weighs each cell's styles, which takes most of a second for a thousand claims
-    cells = [["" if cell is None else _one_line(str(cell)) for cell in row] for row in rows]
+    cells = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
     head = [column.upper() for column in columns]
     widths = [max(map(cell_len, column)) for column in zip(head, *cells, strict=True)]
     screen = Console(highlight=False)
@@ -75,17 +76,13 @@ def show_fields(fields: Mapping[str, object]) -> None:
     shown = {name: value for name, value in fields.items() if value not in (None, "")}
     width = max((len(name) for name in shown), default=0) + 2
     for name, value in shown.items():
-        print(f"{name + ':':<{width}}" + str(value).replace("\n", "\n" + " " * width))
+        lines = map(one_line, str(value).split("\n"))
+        print(f"{name + ':':<{width}}" + ("\n" + " " * width).join(lines))
 
 
 def _laid_out(cells: Sequence[str], widths: Sequence[int]) -> str:
     parts = (c + " " * (w - cell_len(c)) for c, w in zip(cells, widths, strict=True))
     return _GAP.join(parts).rstrip()
-
-
-def _one_line(text: str) -> str:
-    """Return a text without what would break its row, or drive the terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def _plain(cell: object) -> object:

@@ -5,6 +5,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from sublet.cli.lines import one_line
 from sublet.kube import errors
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def fail(message: str, *, status: int = 1) -> NoReturn:
 
 def note(message: str) -> None:
     """Print one line on standard error and go on."""
-    print(f"sublet: {' '.join(message.split())}", file=sys.stderr)
+    print(f"sublet: {one_line(' '.join(message.split()))}", file=sys.stderr)
 
 
 def _invalid(error: Exception) -> "ValidationError | None":

@@ -5,6 +5,7 @@ when the person breaks off.
 """
 
 from decimal import Decimal
+from secrets import token_hex
 from typing import Any, Final
 
 from sublet.api.gpuclaim import GpuClaim
@@ -22,7 +23,7 @@ from sublet.cli.objects import meant_namespace
 from sublet.cli.output import show_data, show_fields, show_table
 from sublet.cli.problems import Problem, describe
 from sublet.clock import SystemClock
-from sublet.kube.errors import KubeError, NotFound
+from sublet.kube.errors import ApiError, KubeError, NotFound, ServerError
 
 _COLUMNS: Final = ("change", "class", "gpus", "from", "until", "price/h", "currency", "in-all")
 _WIDE: Final = ("claims", "duration", "jurisdictions", "scope")
@@ -38,18 +39,31 @@ def command(
         spec = {**wish.spec(), "suspended": True}
         meant = meant_namespace(namespace, context)
         async with connect(context) as hub:
-            body = claim_body(spec, generateName="quote-", namespace=meant)
-            made = GpuClaim.model_validate(await send(hub, body))
-            try:
-                seen, is_answered = await follow(hub, made, _is_answered, wait_seconds)
-            finally:
-                await _forget(hub, made)
+            body = claim_body(spec, name=f"quote-{token_hex(4)}", namespace=meant)
+            seen, is_answered = await ask(hub, body, wait_seconds)
         if seen is None or not is_answered:
             raise Problem(_no_answer(seen, wait_seconds))
         if not show_data(quote_data(seen), output):
             show_quote(seen, wide=output is Format.WIDE)
 
     run(work, what="the quote")
+
+
+async def ask(hub: Cluster, body: dict[str, Any], seconds: float) -> tuple[GpuClaim | None, bool]:
+    """Make a quote's claim, wait for the answer and delete it again; return it as last seen, and whether it is answered."""
+    uid, is_refused = None, False
+    try:
+        try:
+            made = GpuClaim.model_validate(await send(hub, body))
+        except (Problem, ApiError) as error:
+            is_refused = not isinstance(error, ServerError)
+            raise
+        uid = made.metadata.own_uid
+        return await follow(hub, made, _is_answered, seconds)
+    finally:
+        # without an answer nobody knows whether it was made; its name was chosen here and is no other's
+        if not is_refused:
+            await _forget(hub, body["metadata"], uid)
 
 
 def quote_data(claim: GpuClaim) -> dict[str, Any]:
@@ -136,13 +150,11 @@ def _no_answer(seen: GpuClaim | None, wait_seconds: int) -> str:
     return f"the operator hasn't answered in {how_many(wait_seconds, 'second')}; is it running? Give --wait to wait longer"
 
 
-async def _forget(hub: Cluster, claim: GpuClaim) -> None:
-    meta = claim.metadata
+async def _forget(hub: Cluster, meta: dict[str, str], uid: str | None) -> None:
     try:
-        await hub.delete(CLAIMS.path(meta.namespace, meta.name), uid=meta.own_uid)
+        await hub.delete(CLAIMS.path(meta["namespace"], meta["name"]), uid=uid)
     except NotFound:
         return
     except KubeError as error:
-        raise Problem(
-            f"the quote's claim {meta.key} could not be deleted; delete it yourself: {describe(error, what=meta.key)}"
-        ) from error
+        said = describe(error, what=f"the quote's claim {meta['namespace']}/{meta['name']}")
+        raise Problem(f"{said}; delete it yourself if it is there") from error

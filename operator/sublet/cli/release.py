@@ -56,7 +56,7 @@ def command(
         await write_as_shown(hub, claim, shows, write, "look at what ends and say it again")
         print(f"{key} is {'suspended' if keep else 'deleted'}; its GPUs are taken back")
         if wait_seconds:
-            await _wait(hub, claim, wait_seconds, keep=keep)
+            await _wait(hub, claim, wait_seconds)
 
     with_claim(work, name, namespace, context)
 
@@ -123,8 +123,9 @@ async def _suspend(hub: Cluster, claim: GpuClaim) -> None:
     await hub.patch(CLAIMS.path(meta.namespace, meta.name), patch)
 
 
-async def _wait(hub: Cluster, claim: GpuClaim, seconds: int, *, keep: bool) -> None:
-    seen, is_free = await follow(hub, claim, _holds_nothing if keep else _never, seconds)
+async def _wait(hub: Cluster, claim: GpuClaim, seconds: int) -> None:
+    # others' finalizers may keep the object of a deleted claim
+    seen, is_free = await follow(hub, claim, _holds_nothing, seconds)
     if seen is not None and not is_free:
         raise Problem(
             f"the GPUs of {claim.metadata.key} aren't free after {how_many(seconds, 'second')}; they aren't billed to you any more"
@@ -135,7 +136,3 @@ async def _wait(hub: Cluster, claim: GpuClaim, seconds: int, *, keep: bool) -> N
 def _holds_nothing(claim: GpuClaim) -> bool:
     held = ("Reserved", "Bound", "Releasing")
     return is_seen(claim) and not any(is_true(claim.status.conditions, each) for each in held)
-
-
-def _never(_: GpuClaim) -> bool:
-    return False

@@ -13,11 +13,10 @@ from typing import Any, Final
 from sublet.api.wording import how_many
 from sublet.cli.choices import Format
 from sublet.cli.connect import checked_name, connect, run
+from sublet.cli.lines import one_line
 from sublet.cli.output import show_data
-from sublet.cli.problems import Problem, describe, fail, unexpected
 from sublet.cli.verify_ledger import open_ledger
 from sublet.cli.ways import leased_clusters, parse_contexts
-from sublet.kube.errors import KubeError
 from sublet.verify.find import find_violations
 from sublet.verify.reader import WorldReader
 from sublet.verify.violation import Violation
@@ -73,20 +72,13 @@ def command(ways: Ways, patience_seconds: float, output: Format) -> None:
             return await judge(reader, patience_seconds)
 
     async def all_of_it() -> None:
-        try:
-            verdict = await work()
-        except Problem as problem:
-            fail(str(problem), status=UNREAD)
-        except (KubeError, OSError, ValueError) as error:
-            fail(describe(error, what="the hub"), status=UNREAD)
-        except Exception as error:  # noqa: BLE001  what couldn't be read is never "something is wrong"
-            fail(unexpected(error, what="the system"), status=UNREAD)
+        verdict = await work()
         if not show_data(as_data(verdict), output):
             show(verdict)
         if verdict.status != WELL:
             raise SystemExit(verdict.status)
 
-    run(all_of_it, what="the system")
+    run(all_of_it, what="the system", status=UNREAD)
 
 
 async def judge(reader: WorldReader, patience_seconds: float) -> Verdict:
@@ -120,11 +112,11 @@ def as_data(verdict: Verdict) -> Json:
 def show(verdict: Verdict) -> None:
     """Print one line for each violation, then what is unknown, what wasn't looked at, and how much was."""
     for violation in verdict.violations:
-        print(violation)
+        print(one_line(str(violation)))
     for each in verdict.world.unknown:
-        print(f"unknown: {each.subject}: {each.message}")
+        print(one_line(f"unknown: {each.subject}: {each.message}"))
     for what, why in sorted(verdict.world.unchecked.items()):
-        print(f"not checked: {what}: {why}")
+        print(one_line(f"not checked: {what}: {why}"))
     looked = ", ".join(f"{count} {what}" for what, count in counts(verdict.world).items())
     wrong, unknown = len(verdict.violations), len(verdict.world.unknown)
     print(f"checked {looked}: {how_many(wrong, 'violation')}, {unknown} unknown")

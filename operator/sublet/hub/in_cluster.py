@@ -1,7 +1,7 @@
 """The operator's second identity on the hub: for leases of the hub's own nodes, never the hub identity itself.
 
-A token of the ServiceAccount `sublet-leased`, asked of the hub and renewed at half its life. Nothing is asked before a
-lease says `inCluster`.
+A token of the ServiceAccount `sublet-leased`, asked of the hub and renewed at half the life that was granted, or once the
+hub doesn't take it any more (the account was made anew). Nothing is asked before a lease says `inCluster`.
 """
 
 import asyncio
@@ -11,11 +11,10 @@ from typing import Final
 
 import structlog
 
-from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
-from sublet.clock import Clock
 from sublet.fleet.credential import HUB_ACCOUNT, Credential
 from sublet.kube.errors import KubeError, NotFound
 from sublet.kube.session import ApiServer
+from sublet.kube.waiting import is_set_within
 
 TOKEN_SECONDS: Final = 3_600
 _RETRY_SECONDS: Final = 10.0
@@ -32,17 +31,16 @@ class HubIdentity:
         self,
         hub: ApiServer,
         namespace: str,
-        clock: Clock,
         changed: Callable[[], None],
         *,
         tenant_server: str = "",
     ) -> None:
         self._hub = hub
         self._path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{HUB_ACCOUNT}/token"
-        self._clock = clock
         self._changed = changed
         self._tenant_server = tenant_server
         self._token = ""
+        self._is_refused = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def credential(self) -> Credential:
@@ -59,6 +57,10 @@ class HubIdentity:
         )
         return Credential(endpoint=endpoint, tenant_server=self._tenant_server)
 
+    def refused(self) -> None:
+        """Ask for another token soon: the hub doesn't take this one."""
+        self._is_refused.set()
+
     async def close(self) -> None:
         """Stop renewing."""
         if self._task is not None:
@@ -74,11 +76,12 @@ class HubIdentity:
             except KubeError as error:
                 structlog.get_logger().warning("no token of our own", error=str(error))
                 seconds = _RETRY_SECONDS
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(min(seconds, _RETRY_SECONDS))
+            await is_set_within(self._is_refused, max(0.0, seconds - _RETRY_SECONDS))
+            self._is_refused.clear()
 
     async def _renew(self) -> float:
         """Take a new token; return in how many seconds the next one is due."""
-        asked_ms = self._clock.now_ms()
         answer = await self._hub.create(
             self._path,
             {
@@ -91,5 +94,6 @@ class HubIdentity:
         self._token = str(answer["status"]["token"])
         if first:
             self._changed()
-        ends_ms = parse_instant(answer["status"]["expirationTimestamp"])
-        return max(_RETRY_SECONDS, Millis(ends_ms - asked_ms) / MS_PER_SECOND / 2)
+        # no instant of the hub's: our clock may be another
+        granted = (answer.get("spec") or {}).get("expirationSeconds", TOKEN_SECONDS)
+        return max(_RETRY_SECONDS, min(granted, TOKEN_SECONDS) / 2)

@@ -12,7 +12,6 @@ import structlog
 
 from sublet.api.approval import approved_gpus
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
 from sublet.api.times import Millis
 from sublet.binder.binder import Binder
@@ -34,7 +33,6 @@ from sublet.book.warm import Book
 from sublet.clock import Clock
 from sublet.drift.engine import Drift
 from sublet.fleet.conditions import expiring_from_ms
-from sublet.fleet.credential import CREDENTIALS_LABEL, Credential
 from sublet.fleet.registry import Fleet
 from sublet.hub.accounts import Accounts
 from sublet.hub.adoption import Adoption
@@ -42,6 +40,7 @@ from sublet.hub.aftermath import Aftermath
 from sublet.hub.assumed import Assumptions
 from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
+from sublet.hub.connections import Connections
 from sublet.hub.held import Held
 from sublet.hub.in_cluster import HubIdentity
 from sublet.hub.meter import ClaimMeter, needs_meter
@@ -49,9 +48,10 @@ from sublet.hub.recorder import Recorder
 from sublet.hub.returns import Returns
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller, Saying
+from sublet.hub.unread import namespaces_of_unread
 from sublet.hub.unrest import Unrest
 from sublet.hub.writer import StatusWriter
-from sublet.logs import log_about, log_about_object
+from sublet.logs import log_about
 
 _FIRST_ANSWER_SECONDS = 10.0
 _STANDBY_MS = 1_000
@@ -103,7 +103,6 @@ class Loop:
         self._drift = drift
         self._aftermath = aftermath
         self._held = held
-        self._own = own
         self._batcher = batcher
         self._clock = clock
         self._leads = leads
@@ -116,8 +115,8 @@ class Loop:
             set()
         )  # claims that were to be told something while work on them was under way
         self._unrest = Unrest(state.claims, token_life_seconds)
-        self._began = clock.monotonic()
-        self._engaged: set[LeaseUID] = set()
+        self._began: float | None = None
+        self._connections = Connections(state, fleet, own)
 
     async def run(self) -> None:
         """Look whenever something changed or is due, for ever; a pass that fails is logged and made again."""
@@ -134,8 +133,12 @@ class Loop:
         """Make one pass."""
         if not self._state.synced:
             return
-        await self._engage()
+        if self._began is None:
+            self._began = self._clock.monotonic()
+        await self._connections.keep()
         if not self._leads():
+            self._let_go()
+            self._writer.follow()
             # what was marked must not be forgotten: this replica may lead again in a moment
             self._book.forget()  # meanwhile another one decides, and tells claims otherwise
             self._batcher.look_at(Millis(self._clock.now_ms() + _STANDBY_MS))
@@ -183,8 +186,9 @@ class Loop:
         return self._is_late() or (self._accounts.settled and self._fleet.is_settled())
 
     def _is_late(self) -> bool:
-        """Say whether what was never heard since the start had its time to be."""
-        return self._clock.monotonic() - self._began > _FIRST_ANSWER_SECONDS
+        """Say whether what was never heard since the first look had its time to be."""
+        now = self._clock.monotonic()
+        return self._began is not None and now - self._began > _FIRST_ANSWER_SECONDS
 
     def idle(self, uid: ClaimUID) -> None:
         """Take note that the binder is done with a claim."""
@@ -211,6 +215,7 @@ class Loop:
             accounts=self._accounts.known.accounts,
             usage=self._accounts.known.usage,
             default_tenant=self._default_tenant,
+            unread_tenants=namespaces_of_unread(self._state.tenants.unread()),
         )
 
     def _dispatch(self, made: Plan) -> list[tuple[GpuClaim, Saying]]:
@@ -281,11 +286,15 @@ class Loop:
     def _tend(self) -> list[GpuClaim]:
         """Start what claims ask for; return those that may need something more."""
         restless = self._unrest.claims(self._clock.now_ms())
-        for uid in self._unrest.gone():
-            self._binder.forget(uid)
+        self._let_go()
         started = {c.metadata.uid for c in restless if self._is_started(c)}
         self._unrest.settle(lambda c: c.metadata.uid not in started and self._is_at_rest(c))
         return restless
+
+    def _let_go(self) -> None:
+        """Forget claims that are gone, also while another replica leads."""
+        for uid in self._unrest.let_go():
+            self._binder.forget(uid)
 
     def _is_started(self, claim: GpuClaim) -> bool:
         """Start what one claim asks for; return whether anything was. What goes wrong with it holds up no other."""
@@ -317,34 +326,6 @@ class Loop:
             and c.metadata.uid not in decided
             and not self._binder.is_busy(ClaimUID(c.metadata.uid))
         ]
-
-    async def _engage(self) -> None:
-        """Keep one connection per lease; a lease that is gone is let go when its nodes are handed back."""
-        wanted: set[LeaseUID] = set()
-        for lease in self._state.leases.all():
-            uid = LeaseUID(lease.metadata.uid)
-            wanted.add(uid)
-            try:
-                await self._fleet.engage(lease, self._credential(lease))
-            except Exception as error:  # noqa: BLE001  a stranger's credential must not end the pass for all others
-                # its type alone: the text may quote the credential
-                log = log_about_object("GpuLease", lease.metadata.name)
-                log.warning("lease not engaged", error=type(error).__name__)
-        for uid in self._engaged - wanted:
-            await self._fleet.disengage(uid)
-        self._engaged = wanted
-
-    def _credential(self, lease: GpuLease) -> Credential:
-        ref = lease.spec.cluster_ref.kubeconfig_secret_ref
-        if ref is None:
-            return self._own.credential()
-        data = self._state.credentials.get(ref.name, {}).get(ref.key)
-        missing = (
-            f"Secret {ref.name!r} with key {ref.key!r} and label {CREDENTIALS_LABEL} isn't in the operator's "
-            "namespace; `sublet onboard` makes it"
-        )
-        version = self._state.credential_versions.get(ref.name, "")
-        return Credential(kubeconfig=data, missing=missing, version=version)
 
     def _next_due(self, made: Plan, *, is_told: bool) -> Millis | None:
         now = self._clock.now_ms()

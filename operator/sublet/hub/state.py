@@ -3,11 +3,13 @@
 Written by the feeders (watch events) and by the answers of our own writes; a newer resourceVersion wins, so a late
 event never takes a state back. Read by the loop's snapshots and by metrics. An object that can't be parsed is kept
 apart with its fault and disturbs nothing; a claim of which only the spec can't be is there with what it holds, and its
-fault keeps it from being planned.
+fault keeps it from being planned. A lease, class or tenant goes on by the spec that was read before, if there is one.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -19,12 +21,21 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, CLASSES, LEASES, TENANTS
 from sublet.api.origin import as_it_was, awaits_adoption, is_bare
-from sublet.api.reading import Unreadable, fault_of, read_claim
+from sublet.api.reading import Unreadable, fault_of, read_claim, read_terms
 from sublet.book.holdings import holds
 from sublet.kube.versions import is_newer
 from sublet.logs import log_about_object
 
 K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An object that can't be taken, as it is on the wire."""
+
+    key: str
+    fault: str
+    body: Mapping[str, Any]
 
 
 class Shelf(Generic[K]):
@@ -44,7 +55,7 @@ class Shelf(Generic[K]):
             lambda body, _: model.model_validate(body)
         )
         self._stays: Callable[[K], bool] = stays
-        self._unread: dict[str, str] = {}  # UID of an object that can't be taken -> its key
+        self._unread: dict[str, Unread] = {}  # the API server's UID -> object that can't be taken
         self._changed = changed
         self._items: dict[str, K] = {}  # UID -> object
         self._by_key: dict[str, str] = {}  # namespace/name -> UID
@@ -73,7 +84,7 @@ class Shelf(Generic[K]):
             self._hold(item)
             return item
         self.restored.pop(own_uid, None)
-        if self._is_twin(item):
+        if self._is_twin(item, body):
             return None
         self.put(item)
         return item
@@ -91,8 +102,9 @@ class Shelf(Generic[K]):
         if known is not None and not self._stays(known):
             self.drop(own_uid)
         name = str(meta.get("name"))
-        self._unread[own_uid] = f"{meta['namespace']}/{name}" if meta.get("namespace") else name
-        self._say_broken(self._unread[own_uid], fault)
+        key = f"{meta['namespace']}/{name}" if meta.get("namespace") else name
+        self._unread[own_uid] = Unread(key, fault, body)
+        self._say_broken(key, fault)
         self._changed()
         return None
 
@@ -109,7 +121,7 @@ class Shelf(Generic[K]):
         else:
             self.broken.pop(meta.key, None)
 
-    def _is_twin(self, item: K) -> bool:
+    def _is_twin(self, item: K, body: Mapping[str, Any]) -> bool:
         """Say whether another object goes by the same UID already: two can't be the same, and the first stays."""
         first, meta = self._items.get(item.metadata.uid), item.metadata
         if first is None or first.metadata.own_uid == meta.own_uid:
@@ -118,7 +130,8 @@ class Shelf(Generic[K]):
         if self.broken.get(meta.key) != fault:
             log = log_about_object(self._model.__name__, meta.key)
             log.error("object not taken", error=fault)
-        self._unread[meta.own_uid], self.broken[meta.key] = meta.key, fault
+        self._unread[meta.own_uid] = Unread(meta.key, fault, body)
+        self.broken[meta.key] = fault
         return True
 
     def put(self, item: K) -> None:
@@ -162,7 +175,8 @@ class Shelf(Generic[K]):
 
     def drop(self, uid: str) -> None:
         """Forget an object that is gone; by its own UID or by the API server's."""
-        self.broken.pop(self._unread.pop(uid, ""), None)
+        if (unread := self._unread.pop(uid, None)) is not None:
+            self.broken.pop(unread.key, None)
         if (held := self.restored.pop(uid, None)) is not None:
             self.broken.pop(held.metadata.key, None)
             self._changed()  # a lease that is deleted may wait for it
@@ -193,6 +207,14 @@ class Shelf(Generic[K]):
         """Return what the API server calls all of them, those too that wait to be adopted or can't be taken."""
         known = {item.metadata.own_uid for item in self._items.values()}
         return known | set(self.restored) | set(self._unread)
+
+    def unread(self) -> tuple[Unread, ...]:
+        """Return the objects that can't be taken and aren't there by what they said before."""
+        return tuple(
+            each
+            for uid, each in self._unread.items()
+            if self._known_as.get(uid, uid) not in self._items
+        )
 
     def follow(self) -> set[str]:
         """Return the UIDs of all objects, to which those that change or go are added; whoever follows takes them out."""
@@ -227,9 +249,9 @@ class HubState:
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
         self.claims = Shelf(GpuClaim, changed, read=read_claim, stays=holds)
-        self.leases = Shelf(GpuLease, changed)
-        self.classes = Shelf(GpuClass, changed)
-        self.tenants = Shelf(GpuTenant, changed)
+        self.leases = Shelf(GpuLease, changed, read=partial(read_terms, GpuLease))
+        self.classes = Shelf(GpuClass, changed, read=partial(read_terms, GpuClass))
+        self.tenants = Shelf(GpuTenant, changed, read=partial(read_terms, GpuTenant))
         self.priorities: dict[str, int] = {}
         """PriorityClass name -> value"""
         self.credentials: dict[str, Mapping[str, bytes]] = {}

@@ -11,6 +11,7 @@ from sublet.api import bound_status, claim_status
 from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.pending import Pending, coarse
+from sublet.api.reading import goes_on
 from sublet.api.times import Millis
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.ports import Events
@@ -58,11 +59,7 @@ class ClaimTeller:
         """
         for claim in claims:
             if claim.metadata.fault:
-                self._events.note(
-                    claim,
-                    EventReason.SPEC_UNREAD,
-                    f"its spec can't be read, and it goes on as it was: {claim.metadata.fault}",
-                )
+                self._events.note(claim, EventReason.SPEC_UNREAD, goes_on(claim.metadata.fault))
         return all(
             await asyncio.gather(
                 *(

@@ -29,16 +29,16 @@ class Unrest:
 
     def claims(self, now_ms: Millis) -> list[GpuClaim]:
         """Return the claims to look at, in the order in which the hub's are known."""
-        due = {uid for uid, at in self._renewals.items() if at <= now_ms}
-        self._open |= {*self._changed, *due}
-        for uid in self._changed:
-            self._note_renewal(uid)
-        self._changed.clear()
+        self._open |= {uid for uid, at in self._renewals.items() if at <= now_ms}
+        self._note_changes()
         return list(self._known())
 
-    def gone(self) -> list[ClaimUID]:
-        """Return the claims to look at that aren't there any more, until `settle`."""
-        return [ClaimUID(uid) for uid in sorted(self._open) if self._claims.get(uid) is None]
+    def let_go(self) -> list[ClaimUID]:
+        """Return the claims that aren't there any more, and forget them; asked too while another replica leads."""
+        self._note_changes()
+        gone = {uid for uid in self._open if self._claims.get(uid) is None}
+        self._open -= gone
+        return [ClaimUID(uid) for uid in sorted(gone)]
 
     def settle(self, is_at_rest: Callable[[GpuClaim], bool]) -> None:
         """Let go of claims at which nothing is left to do."""
@@ -51,6 +51,12 @@ class Unrest:
     def _known(self) -> Iterator[GpuClaim]:
         found = ((uid, self._claims.get(uid)) for uid in sorted(self._open))
         return (claim for _, claim in found if claim is not None)
+
+    def _note_changes(self) -> None:
+        self._open |= self._changed
+        for uid in self._changed:
+            self._note_renewal(uid)
+        self._changed.clear()
 
     def _note_renewal(self, uid: str) -> None:
         claim = self._claims.get(uid)

@@ -7,6 +7,7 @@ Against another operator that writes the same it doesn't write at once (see cont
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from math import ceil
 from typing import Any, Final, TypeVar
 
@@ -16,6 +17,7 @@ from sublet.api.gpulease import GpuLease, LeaseStatus
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID
 from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
+from sublet.api.reading import SPEC_UNREAD, goes_on
 from sublet.api.schema import ApiModel
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.api.zones import zone_exists
@@ -27,8 +29,9 @@ from sublet.fleet.registry import Fleet
 from sublet.hub.aftermath import left_beside, left_there
 from sublet.hub.contest import Contest
 from sublet.hub.in_use import in_use, lease_in_use
-from sublet.hub.state import HubState
+from sublet.hub.state import HubState, Unread
 from sublet.hub.tally import Tally
+from sublet.hub.unread import told_patch
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
 from sublet.kube.session import ApiServer, JsonPatch
 from sublet.logs import log_about_object
@@ -68,6 +71,10 @@ class StatusWriter:
         """When to write again at the latest; None if nothing failed and nothing waits."""
         self._contest = Contest(clock)
 
+    def follow(self) -> None:
+        """Count what changed, also while another replica leads: what came and went isn't kept."""
+        self._tally.renew()
+
     async def write_all(self) -> None:
         """Write the statuses and finalizers of leases, classes and tenants that changed."""
         now, self.due_ms = self._clock.now_ms(), None
@@ -76,6 +83,11 @@ class StatusWriter:
         writes = [self._lease(lease, inventories, now) for lease in self._state.leases.all()]
         writes += [self._class(each, now) for each in self._state.classes.all()]
         writes += [self._tenant(each, now) for each in self._state.tenants.all()]
+        writes += [
+            self._unread(kind, each, now)
+            for kind in (LEASES, CLASSES, TENANTS)
+            for each in self._state.shelf(kind.plural).unread()
+        ]
         await asyncio.gather(*writes)
         shelves = (self._state.leases, self._state.classes, self._state.tenants)
         self._contest.keep({item.metadata.uid for shelf in shelves for item in shelf.all()})
@@ -155,6 +167,8 @@ class StatusWriter:
         using: int,
         now: Millis,
     ) -> None:
+        if item.metadata.fault:
+            ready = (Status.FALSE, SPEC_UNREAD, goes_on(item.metadata.fault))
         conditions = (
             _condition(item, "Ready", ready, now),
             _condition(item, "InUse", in_use(using), now),
@@ -184,28 +198,49 @@ class StatusWriter:
                 {"op": "test", "path": "/metadata/resourceVersion", "value": version},
                 {"op": "add", "path": path, "value": value},
             ]
-            async with self._slots:
-                try:
-                    answer = await self._hub.patch(kind.path("", meta.name, subresource), patch)
-                except Conflict:
-                    return
-                except Invalid as error:
-                    if error.details.get("name"):  # a test that failed names no object
-                        self._put_off(kind.name, meta.key, error)
-                    return
-                except NotFound:
-                    self._state.doubted.set()
-                    return
-                except KubeError as error:
-                    self._contest.doubt(meta.uid)
-                    self._put_off(kind.name, meta.key, error)
-                    return
+            try:
+                answer = await self._send(kind, meta.name, subresource, patch)
+            except KubeError:
+                self._contest.doubt(meta.uid)
+                return
+            if answer is None:
+                return
             version = answer["metadata"]["resourceVersion"]
             self._state.shelf(kind.plural).take(answer)
             if subresource:
                 # not what the shelf has now: another's word may have come before the answer
                 written = type(status).model_validate(answer.get("status") or value)
                 self._contest.wrote(meta.uid, _ours(item.status), _ours(written))
+
+    async def _unread(self, kind: Kind, each: Unread, now: Millis) -> None:
+        """Tell an object that can't be read what is wrong with it."""
+        patch = told_patch(each, now)
+        if patch is None:
+            return
+        with suppress(KubeError):
+            answer = await self._send(kind, each.key, "status", patch)
+            if answer is not None:
+                self._state.shelf(kind.plural).take(answer)
+
+    async def _send(
+        self, kind: Kind, name: str, subresource: str, patch: JsonPatch
+    ) -> Mapping[str, Any] | None:
+        """Send a compare-and-set; None if it was outrun or refused. KubeError if nobody knows; what failed is due again."""
+        async with self._slots:
+            try:
+                return await self._hub.patch(kind.path("", name, subresource), patch)
+            except Conflict:
+                return None
+            except Invalid as error:
+                if error.details.get("name"):  # a test that failed names no object
+                    self._put_off(kind.name, name, error)
+                return None
+            except NotFound:
+                self._state.doubted.set()
+                return None
+            except KubeError as error:
+                self._put_off(kind.name, name, error)
+                raise
 
     def _must_stand(self, item: GpuClass | GpuLease | GpuTenant) -> bool:
         seconds = self._contest.wait_seconds(item.metadata.uid, _ours(item.status))

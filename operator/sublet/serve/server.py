@@ -1,9 +1,10 @@
-"""The public listener: /healthz (the event loop lives), /readyz (the hub was read and the ledger opened, once), /metrics.
+"""The public listener: /healthz (the event loop lives), /readyz (the hub was read and followed, the ledger opened, once), /metrics.
 
 A ledger that goes away later makes no pod unready: releases go on, and alerts need the scrape. One that was never there is a
 release that is set up wrongly, and a roll-out must not go on to the next pod.
 
-The text of a scrape is made in a thread and kept for a moment, so that a scrape never holds up the event loop.
+The text of a scrape is made in a thread and kept for a moment, so that a scrape never holds up the event loop. A ledger that
+doesn't answer within a moment is left out of it: all else is told all the same.
 """
 
 import asyncio
@@ -38,6 +39,8 @@ from sublet.settings import Settings
 EVERY_SECONDS: Final = 30.0
 """How often the ledger's books are carried on, and what takes longer is worked out, without anybody asking."""
 _KEEP_SECONDS: Final = 1.0
+_LEDGER_SECONDS: Final = 2.0
+"""How long a scrape waits for what is new in the ledger; Prometheus gives up after ten."""
 _END: Final = b"# EOF\n"
 
 
@@ -52,6 +55,7 @@ class Public:
         clock: Clock,
         *,
         opened: Callable[[], bool],
+        followed: Callable[[], bool],
         gate: MetricsGate | None,
         claims: ClaimSeries,
         opencost: bool = False,
@@ -60,13 +64,14 @@ class Public:
         self._books = books
         self._timings = timings
         self._clock = clock
-        self._opened = opened
+        self._opened, self._followed = opened, followed
         self._gate = gate
         self._claims = claims
         self._opencost = opencost
         self._coverage: list[Metric] | None = None
         self._made: dict[bool, tuple[float, bytes]] = {}  # as OpenMetrics -> (when, text)
         self._making = asyncio.Lock()
+        self._late: asyncio.Task[Look] | None = None
 
     def app(self) -> web.Application:
         """Return the web application."""
@@ -104,6 +109,8 @@ class Public:
     async def _ready(self, request: web.Request) -> web.Response:
         if not self._observed.ready:
             return web.Response(text="the hub hasn't been read yet\n", status=503)
+        if not self._followed():
+            return web.Response(text="the hub isn't followed yet: see the log\n", status=503)
         if not self._opened():
             return web.Response(text="the ledger hasn't been opened yet: see the log\n", status=503)
         return web.Response(text="ok\n")
@@ -124,18 +131,31 @@ class Public:
 
     async def _make(self, *, openmetrics: bool) -> bytes:
         now = self._clock.now_ms()
-        look = None
-        try:
-            if (
-                self._observed.ready
-            ):  # before that no lease is there, and none would seem to be silent
-                look = await self._books.look(horizon(self._observed, now))
-        except (LedgerUnavailable, BrokenLedger) as error:
-            structlog.get_logger().error("ledger not shown", error=str(error))
+        # before the hub is read no lease is there, and none would seem to be silent
+        look = await self._look(now) if self._observed.ready else None
         if self._coverage is None:
             self._coverage = await asyncio.to_thread(self._cover, now)
         snapshot = Snapshot(self._observed, now, look, self._coverage, opencost=self._opencost)
         return await asyncio.to_thread(self._write, snapshot, look, openmetrics=openmetrics)
+
+    async def _look(self, now: Millis) -> Look | None:
+        """Return the ledger as it is now, None if it can't be read, or not within a moment."""
+        if self._late is None or await self._is_done(self._late):
+            look = asyncio.create_task(self._books.look(horizon(self._observed, now)))
+            if await self._is_done(look):
+                try:
+                    return look.result()
+                except (LedgerUnavailable, BrokenLedger) as error:
+                    structlog.get_logger().error("ledger not shown", error=str(error))
+                    return None
+        structlog.get_logger().error("ledger not shown", error="it doesn't answer")
+        return None
+
+    async def _is_done(self, look: asyncio.Task[Look]) -> bool:
+        """Wait a moment for a look; one that is late goes on in its thread, and what it says is old by then."""
+        await asyncio.wait({look}, timeout=_LEDGER_SECONDS)
+        self._late = None if look.done() else look
+        return look.done()
 
     def _write(self, snapshot: Snapshot, look: Look | None, *, openmetrics: bool) -> bytes:
         registry = CollectorRegistry()

@@ -5,8 +5,8 @@ only into a ledger that is a beginning of the backup, such as an empty one: line
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import ColumnElement, Connection, Engine, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from sublet.files import replaced
 from sublet.ledger.audit import read_audit, write_audit
 from sublet.ledger.chain import texts_fault, walk
 from sublet.ledger.line import read_line, write_line
@@ -55,18 +56,11 @@ def backup(url: str, path: Path) -> Header:
 
     def work() -> Header:
         check_schema(engine)
-        handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=".ledger-backup-")
-        try:
-            with os.fdopen(handle, "wb") as file, begin(engine, snapshot=True) as connection:
+        with replaced(path) as draft:
+            with draft.open("wb") as file, begin(engine, snapshot=True) as connection:
                 header = _header(connection)
                 write_archive(file, header, _items(connection, header))
-                file.flush()
-                os.fsync(file.fileno())
-            check_archive(Path(name))
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            check_archive(draft)
         return header
 
     return _told(engine, work)
@@ -78,11 +72,20 @@ def restore(url: str, path: Path) -> Restored:
     engine = open_engine(url)
 
     def work() -> Restored:
+        _make_private(engine)
         migrate(engine)
         with begin(engine) as connection:
             return Restored(header, _fill(connection, header, path))
 
     return _told(engine, work)
+
+
+def _make_private(engine: Engine) -> None:
+    """Make a SQLite file that isn't there yet for its owner's eyes, as the backup is; its log gets the same mode."""
+    name = engine.url.database or ""
+    if engine.dialect.name == "sqlite" and not name.startswith((":", "file:")):
+        with suppress(OSError):  # it is there, or the library says what is wrong with it
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode=0o600))
 
 
 def _told(engine: Engine, work: Callable[[], T]) -> T:

@@ -9,11 +9,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import yaml
-
-from tests.harness.stack import NAMESPACE, Stack
+from tests.harness.stack import NAMESPACE, Stack, person_kubeconfig
 from tests.harness.zygote import fork_script
 from tests.planes.binaries import find
 
@@ -83,15 +80,10 @@ class Program:
     def kubeconfig(self) -> Path:
         """Return the person's kubeconfig: contexts hub, which is current, and west."""
         path = self.stack.folder / "person.kubeconfig"
-        if not path.exists():
-            whole: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", "current-context": "hub"}
-            running = self.stack.running
-            for plane in [name for name in ("hub", "west") if name in running.names]:
-                config = yaml.safe_load(running.kubeconfig(plane).read_text())
-                for section in ("clusters", "users", "contexts"):
-                    whole[section] = [*whole.get(section, []), *config[section]]
-            path.write_text(yaml.safe_dump(whole))
-        return path
+        if path.exists():
+            return path
+        planes = [name for name in ("hub", "west") if name in self.stack.running.names]
+        return person_kubeconfig(self.stack, *planes)
 
 
 def operator_kubeconfig_for(stack: Stack, name: str, path: Path) -> Path:

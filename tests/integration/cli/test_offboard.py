@@ -171,6 +171,19 @@ def test_the_hub_keeps_its_own_account_when_its_nodes_are_no_longer_leased(
     assert stack.get("hub", "clusterrole", "sublet-hub")
 
 
+def test_the_charts_account_stays_the_charts(sublet: Program, stack: Stack):
+    labels = {"app.kubernetes.io/managed-by": "Helm"}
+    meta = {"name": "sublet-leased", "namespace": NAMESPACE, "labels": labels}
+    stack.apply("hub", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+    sublet.onboard("--in-cluster", context="hub", name="own")
+    done = sublet.offboard("--in-cluster", context="hub", name="own")
+
+    assert done.line("kept      ServiceAccount sublet-leased: onboarding didn't make it")
+    kept = stack.get("hub", "serviceaccount", "-n", NAMESPACE, "sublet-leased")
+    assert kept["metadata"]["labels"] == labels
+    stack.kubectl("hub", "delete", "serviceaccount", "-n", NAMESPACE, "sublet-leased")
+
+
 def test_a_lease_lives_from_onboarding_to_offboarding(sublet: Program, stack: Stack):
     running = OperatorProcess(stack, "life").start()
     try:

@@ -265,35 +265,41 @@ def test_two_backups_of_the_same_hub_differ_in_their_time_alone(world: World, tm
 def test_where_the_same_objects_are_there_only_older_ones_change_and_only_with_a_yes(
     world: World, tmp_path: Path
 ):
-    """The old hub, as if its etcd had been restored: `part` is older than the backup says, `whole` newer."""
+    """The old hub, as if its etcd had been restored: `part` is older than the backup says, `whole` newer.
+
+    Between the two `part` was suspended, made larger and resumed: of what is reserved the server keeps the size.
+    """
     sublet, file = Program(world.old), tmp_path / "backup"
     sublet.works("backup", str(file), "--without-ledger")
     archive = from_text(file.read_text())
-    objects = [_with_tag(o) if o["metadata"]["name"] == "part" else o for o in archive.objects]
+    objects = [_larger(o) if o["metadata"]["name"] == "part" else o for o in archive.objects]
     file.write_text(to_text(replace(archive, objects=tuple(objects))))
     newer = ("--type=merge", "-p", '{"spec": {"tags": {"by": "hand"}}}')
     world.old.kubectl("hub", "patch", "gpuclaim", "-n", ACME, "whole", *newer)
     order = ("restore", str(file), "--without-ledger")
 
     assert "2 objects differing from the backup, and nothing was written" in sublet.refuses(*order)
-    assert _tags(world.old, "part") == {}
+    assert _spec(world.old, "part")["gpus"] == 2
     done = sublet.works(*order, "--yes")
     assert (
         "is there in a newer state, or nothing shows that it is older: it stays as it is"
         in done.said
     )
     assert "1 object written" in done.said
-    assert _tags(world.old, "part") == {"from": "backup"}
-    assert _tags(world.old, "whole") == {"by": "hand"}
-    assert _says(world.old, "part", "Bound") == "True"
+    assert _spec(world.old, "part")["gpus"] == 4
+    assert _spec(world.old, "whole")["tags"] == {"by": "hand"}
+    assert _says(world.old, "part", "Adopted", "reason") == "AwaitingAdoption"
+    for type_ in ("Reserved", "Bound"):
+        assert _says(world.old, "part", type_) == "True"
 
 
-def _with_tag(saved: dict[str, Any]) -> dict[str, Any]:
-    meta = {**saved["metadata"], "generation": saved["metadata"]["generation"] + 1}
-    return {**saved, "metadata": meta, "spec": {**saved["spec"], "tags": {"from": "backup"}}}
+def _larger(saved: dict[str, Any]) -> dict[str, Any]:
+    meta = {**saved["metadata"], "generation": saved["metadata"]["generation"] + 3}
+    return {**saved, "metadata": meta, "spec": {**saved["spec"], "gpus": 4}}
 
 
-def _tags(stack: Stack, name: str) -> dict[str, str]:
+def _spec(stack: Stack, name: str) -> dict[str, Any]:
     found = stack.claim(ACME, name)
     assert found is not None
-    return found["spec"].get("tags") or {}
+    spec: dict[str, Any] = found["spec"]
+    return spec

@@ -1,13 +1,14 @@
-"""A claim of which something can't be read: what it holds counts, what it asks for doesn't."""
+"""A claim of which something can't be read: what it holds counts, what it asks for doesn't. A lease goes on as it was."""
 
 import pytest
 
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.reading import Unreadable, read_claim
+from sublet.api.gpulease import GpuLease
+from sublet.api.reading import Unreadable, read_claim, read_terms
 from tests.builders.api import as_claim, claim, uid_of
 from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire
-from tests.builders.unread import senseless, unread
+from tests.builders.unread import senseless, unread, unread_lease
 
 WAITING = as_claim(claim(tags={"a": "b"}))
 BOUND = running(leased("west"), tags={"a": "b"})
@@ -51,3 +52,18 @@ def test_one_that_holds_something_never_says_that_what_it_cant_read_was_seen():
 def test_without_a_status_that_can_be_read_nothing_is_known(each: GpuClaim):
     with pytest.raises(Unreadable, match="usedMilliseconds"):
         read_claim(senseless(each), each)
+
+
+def test_a_lease_goes_on_by_the_terms_that_were_read_last_and_says_that_it_does():
+    west, _ = leased("west")
+    found = read_terms(GpuLease, unread_lease(west), west)
+
+    assert "term.startTime" in found.metadata.fault
+    assert (found.spec, found.metadata.generation) == (west.spec, west.metadata.generation)
+    assert found.metadata.resource_version == "999"
+
+
+@pytest.mark.parametrize("last", [None, leased("east")[0]], ids=["none", "another's"])
+def test_of_a_lease_that_was_never_read_nothing_is_made_up(last: GpuLease | None):
+    with pytest.raises(Unreadable, match=r"term\.startTime"):
+        read_terms(GpuLease, unread_lease(leased("west")[0]), last)

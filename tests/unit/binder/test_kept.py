@@ -1,6 +1,7 @@
 """A deleted claim whose object others hold back: released and billed as any other, and it says whom it waits for."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from sublet.book.decisions import Take
 from sublet.book.holdings import holds
 from sublet.book.plan import plan
 from sublet.hub.meter import facts_of
+from sublet.ledger.port import LedgerUnavailable
 from tests.builders.api import NOW, as_claim
 from tests.builders.clusters import Hub, NotedApi, tools_of
 from tests.builders.fleet import inventory, nodes, view
@@ -151,3 +153,28 @@ def test_of_many_finalizers_some_are_named():
 
 def test_a_claim_that_nobody_else_holds_back_is_gone():
     assert settled(releasing()) is None
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["ledger there", "ledger away once"])
+def test_of_a_claim_that_was_released_no_token_is_kept_and_it_is_said_once(away: bool):
+    claim = releasing()
+    uid, hub = claim.metadata.uid, Keeping(claim)
+    tools = tools_of(hub, {LEASE_UID: WEST[0]}, {LEASE_UID: NotedApi(uid)})
+    said: list[str] = []
+    tools.events.note = lambda _, reason, __: said.append(reason)
+    tools.grants[uid, "west"] = object()
+    tries = [away, False, False]
+
+    async def settle(_: GpuClaim) -> None:
+        if tries.pop(0):
+            raise LedgerUnavailable("away")
+
+    tools.meter.settle = settle
+    engine = Works(tools, hub.write_status)
+
+    for _ in range(3):
+        if hub.live is not None and (work := engine.asked_for(hub.live)) is not None:
+            with suppress(LedgerUnavailable):
+                asyncio.run(work(hub.live, lambda: None))
+
+    assert (hub.live, tools.grants, said) == (None, {}, ["Released"])

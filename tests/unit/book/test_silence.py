@@ -136,7 +136,10 @@ def test_a_lease_that_is_not_there_is_no_answer_of_its_cluster():
     seen = at_(view([running(leased("west"))], [silent(leased("west"))]), MINUTE)
     seen = after(seen, plan(seen))
 
-    assert told(replace(at_(seen, HOUR), leases=())) == []
+    gone = replace(at_(seen, HOUR), leases=(), inventories={})
+    (train,) = after(gone, plan(gone)).claims
+
+    assert disputed_of(train) == disputed_of(seen.claims[0]) == [("open", 0)]
 
 
 def test_no_instant_is_disputed_twice_though_an_answer_was_seen_late():
@@ -193,3 +196,19 @@ def test_until_the_ledger_has_all_lines_no_outage_goes():
     (said,) = told(seen)
 
     assert said.unsettled == seen.claims[0].status.outages
+
+
+def test_a_claim_whose_lease_isnt_there_is_told_and_stays_bound_until_it_is_again():
+    gone = at_(view([running(leased("west"))], []), HOUR)
+
+    seen = after(gone, plan(gone))
+
+    said = find_condition(seen.claims[0].status.conditions, "Reachable")
+    assert (said.status, said.reason) == ("Unknown", "LeaseMissing")
+    assert "the GpuLease of west isn't on the hub, or can't be read" in said.message
+    assert is_true(seen.claims[0].status.conditions, "Bound")
+    assert (plan(seen).decisions, disputed_of(seen.claims[0])) == ((), [])
+    west, found = leased("west")
+    seen = replace(seen, leases=(west,), inventories={west.metadata.uid: found})
+    (train,) = after(seen, plan(seen)).claims
+    assert is_true(train.status.conditions, "Reachable")

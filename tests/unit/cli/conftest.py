@@ -1,6 +1,7 @@
 """The command line on a hub of a test's own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,11 @@ class Person:
 
     def __init__(self, hub: SmallHub, kubeconfig: str) -> None:
         self.hub, self._kubeconfig = hub, kubeconfig
+
+    def leads_to(self, url: str) -> None:
+        """Let the kubeconfig lead to another address."""
+        path = Path(self._kubeconfig)
+        path.write_text(path.read_text().replace(self.hub.url, url))
 
     def run(self, *arguments: Any) -> tuple[int, str, str]:
         """Return exit status, what was printed, and what was said on standard error."""

@@ -87,6 +87,15 @@ def test_a_claim_that_is_there_already_is_said(person, hub):
     assert "claim acme/train is there already; `sublet explain train -n acme` shows it" in err
 
 
+def test_a_conflict_of_something_else_isnt_taken_for_a_claim_that_is_there(person, hub):
+    hub.refusal = (409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "claims"')
+    status, _, err = person.run(*ASKED)
+
+    assert status == 1
+    assert "the hub answered 409 Conflict: Operation cannot be fulfilled on resourcequotas" in err
+    assert "is there already" not in err
+
+
 def test_without_rights_it_says_so(person, hub):
     hub.refusal = (403, "Forbidden", 'User "jo" cannot create resource "gpuclaims"')
     status, _, err = person.run(*ASKED)

@@ -1,5 +1,7 @@
 """One lease's trouble hides no other's, and a list without an end has one."""
 
+import base64
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,9 +10,11 @@ import pytest
 
 from sublet.cli.onboarding import doctor
 from sublet.cli.onboarding.pages import Page, read_all
+from sublet.fleet.credential import CREDENTIALS_LABEL
 from sublet.kube.errors import BadAnswer, Forbidden, NotFound
 from sublet.kube.wire import Node
 from tests.builders.api import lease, uid_of
+from tests.harness.small_hub import small_hub
 
 OWN = lease("hub-own", clusterRef={"inCluster": {}})
 ODD = lease("odd", term={"startTime": "2026-12-01T00:00:00x5Z"})
@@ -56,6 +60,80 @@ async def test_one_leases_trouble_hides_no_others(
     assert words in said
     assert "lease west\n" in said
     assert "isn't on the hub" in said
+
+
+_POLICIES = "/apis/admissionregistration.k8s.io/v1"
+_OTHER_PODS = f"{_POLICIES}/validatingadmissionpolicies/sublet-other-pods"
+
+
+@pytest.fixture
+def cluster(hub: Any) -> Iterator[Any]:
+    """A leased cluster, whose lease is the first of two on the hub."""
+    with small_hub(tls=True) as found:
+        _onboard(hub, found)
+        yield found
+
+
+def _onboard(hub: Any, cluster: Any) -> None:
+    for name in ("aaa", "zzz"):
+        hub.put(lease(name))
+    hub.objects["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": uid_of("hub")}}
+    text = base64.b64encode(cluster.kubeconfig().encode()).decode()
+    secret = {
+        "metadata": {"labels": {CREDENTIALS_LABEL: "true"}},
+        "data": {"kubeconfig": text},
+    }
+    hub.objects["/api/v1/namespaces/sublet-system/secrets/aaa"] = secret
+    cluster.objects["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": uid_of("aaa")}}
+    cluster.objects["/version"] = {"minor": "31+"}
+    cluster.objects[_POLICIES] = {"resources": []}
+    cluster.objects["/api/v1/pods"] = cluster.objects["/api/v1/nodes"] = {"items": []}
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/version", {"minor": "²"}),
+        ("/version", {"minor": "9" * 5_000}),
+        ("/version", {"minor": ["31"]}),
+        (_OTHER_PODS, {"metadata": {}, "spec": None}),
+        (_OTHER_PODS, {"metadata": {}, "spec": {"matchConstraints": [1]}}),
+    ],
+)
+def test_an_answer_that_no_api_server_gives_is_one_leases_trouble(
+    cluster: Any, person: Any, path: str, answer: dict[str, Any]
+):
+    assert "Kubernetes 1.31" in person.run("doctor")[1]
+    cluster.objects[path] = answer
+    status, said, complained = person.run("doctor")
+
+    assert (status, complained) == (1, "")
+    assert "the cluster is asked in vain: " in said
+    assert said.index("lease aaa") < said.index("lease zzz")
+    assert said.count("the operator hasn't looked at this lease yet") == 2
+
+
+def test_a_mistake_of_ours_is_said_of_its_lease_and_hides_no_other(
+    cluster: Any, person: Any, monkeypatch: pytest.MonkeyPatch
+):
+    def stumble(*_: Any) -> None:
+        raise TypeError("a list is no mapping")
+
+    monkeypatch.setattr(doctor, "lease_findings", stumble)
+    status, said, _ = person.run("doctor")
+
+    assert status == 1
+    assert "error     lease aaa: unexpected TypeError: a list is no mapping at " in said
+    assert "lease zzz\n" in said
+
+
+def test_what_a_landlord_calls_a_daemon_set_drives_no_terminal(cluster: Any, person: Any):
+    owner = {"kind": "DaemonSet", "name": "nvidia\x1b[1A\x1b[2K"}
+    meta = {"name": "p", "namespace": "kube-system", "ownerReferences": [owner]}
+    cluster.objects["/api/v1/pods"] = {"items": [{"metadata": meta, "spec": {}}]}
+    said = person.run("doctor")[1]
+
+    assert "DaemonSet kube-system/nvidia [1A [2K doesn't tolerate" in said
 
 
 async def test_a_list_that_has_no_end_isnt_believed():

@@ -1,5 +1,6 @@
 """Waiting for a claim: what is shown meanwhile, and what ends it."""
 
+import time
 from functools import partial
 
 import pytest
@@ -70,3 +71,21 @@ async def test_a_hub_that_is_silent_for_a_moment_doesnt(capsys):
 async def test_a_hub_that_stays_silent_does_in_the_end():
     with pytest.raises(Unreachable):
         await follow(Hub(Unreachable("away")), seconds=0.0)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_a_claim_says_is_shown_as_text_whatever_is_in_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, terminal: bool
+):
+    def screen(**_: object) -> Console:
+        return Console(stderr=True, force_terminal=terminal, width=80)
+
+    monkeypatch.setattr(following, "Console", screen)
+
+    with following.progress() as say:
+        say("waits for pods of [/x]\x1b[2J")
+        time.sleep(0.2 if terminal else 0)  # a spinner draws by itself
+
+    shown = capsys.readouterr().err
+    assert "pods of [/x]" in shown
+    assert "\x1b[2J" not in shown

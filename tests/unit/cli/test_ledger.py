@@ -19,6 +19,7 @@ from sublet.store.sql import SqlLedger
 from sublet.store.trail import SqlTrail
 from tests.builders.lines import TEXTS, execute, fact, record
 from tests.harness.fake_api import SteppedClock
+from tests.harness.small_hub import failure
 
 
 class Program:
@@ -114,6 +115,53 @@ def test_a_ledger_that_cant_be_read_is_one_line_and_exit_status_2(program: Progr
 
     assert status == 2
     assert text == "sublet: the ledger's store is away: unable to open database file"
+
+
+@pytest.mark.parametrize("command", ["verify", "head", "show", "audit"])
+@pytest.mark.parametrize(("status", "says"), [(401, "doesn't accept your credentials"), (403, "refuses: no")])  # fmt: skip
+def test_a_hub_that_refuses_is_no_broken_ledger(person, hub, command: str, status: int, says: str):
+    hub._read = lambda _: failure(status, "No", "no")
+
+    ended, out, err = person.run("ledger", command)
+
+    assert (ended, out, len(err.splitlines())) == (2, "", 1)
+    assert says in err
+
+
+@pytest.mark.parametrize("command", ["verify", "head", "show", "audit"])
+def test_a_hub_that_doesnt_answer_is_no_broken_ledger(person, command: str):
+    person.leads_to("http://127.0.0.1:9")
+
+    status, out, err = person.run("ledger", command)
+
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "the hub doesn't answer" in err
+
+
+def test_a_line_that_no_database_can_count_isnt_there(program: Program):
+    line = 10**20
+
+    assert program.run("verify", "--head", f"{line}:ab") == (
+        1,
+        f"line {line} isn't the one that was published",
+    )
+    assert program.run("show", "--from", line, "--count", line, "-o", "json") == (0, "[]")
+    assert len(json.loads(program.run("show", "--count", line, "-o", "json")[1])) == 3
+
+
+def test_an_instant_that_is_none_is_one_line_with_an_example(program: Program):
+    status, text = program.run("audit", "--since", "yesterday")
+
+    assert (status, len(text.splitlines())) == (2, 1)
+    assert text.startswith("sublet: --since: ")
+
+
+def test_of_a_database_url_that_cant_be_read_no_part_is_said(program: Program):
+    status, text = program.run("head", url="postgresql://u:p@ss:Secret7@db.example/ledger")
+
+    assert (status, len(text.splitlines())) == (2, 1)
+    assert "SUBLET_DATABASE_URL can't be read" in text
+    assert "Secret7" not in text
 
 
 def test_a_file_that_is_no_database_says_what_to_do(program: Program):

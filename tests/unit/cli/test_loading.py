@@ -74,6 +74,19 @@ def test_the_table_says_of_a_command_what_it_says_of_itself(name):
     assert isinstance(found, TyperGroup) or found.callback is not None
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_operators_namespace_has_the_same_two_names_everywhere(name):
+    found = load(name)
+    named = [
+        param.opts
+        for command in (found, *getattr(found, "commands", {}).values())
+        for param in command.params
+        if param.name in ("namespace", "operator_namespace") and "-n" not in param.opts
+    ]
+
+    assert all(opts == ["--operator-namespace", "--namespace"] for opts in named)
+
+
 def test_a_command_that_is_mistyped_is_answered_with_those_like_it():
     program = "import sys; sys.argv = ['sublet', 'verfy']; from sublet.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # fmt: skip

@@ -21,14 +21,16 @@ from sublet.cli.onboarding.daemons import (
 )
 from sublet.cli.onboarding.findings import Level, show
 from sublet.cli.onboarding.lease_draft import draft
-from sublet.cli.onboarding.marks import Install, check_owner
+from sublet.cli.onboarding.marks import MADE_BY, ONBOARDING, Install, check_owner
 from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import ADVICE, hardware_findings, some
 from sublet.cli.onboarding.options import Allowed, leased_options
 from sublet.cli.onboarding.place import Pair, Place
 from sublet.cli.problems import Problem
+from sublet.kube.errors import NotFound
 from sublet.kube.session import ApiServer, Endpoint
 from sublet.kube.wire import Node
+from sublet.manifests.render import LeasedOptions, leased_cluster
 from tests.builders.api import uid_of
 from tests.builders.nodes import H200, gpu_node, mig_node
 
@@ -220,3 +222,39 @@ def test_whether_network_policies_are_enforced_is_said_as_far_as_it_can_be_seen(
 def test_what_is_unknown_is_nothing_to_be_mended_here(capsys: pytest.CaptureFixture[str]):
     assert show([network_finding(())])
     assert capsys.readouterr().out.startswith("  unknown   whether NetworkPolicies")
+
+
+HELM = {"app.kubernetes.io/managed-by": "Helm"}
+OURS = {MADE_BY: ONBOARDING}
+
+
+class Showing:
+    """A cluster in which every object is there, with these labels; or none is."""
+
+    def __init__(self, labels: dict[str, str] | None) -> None:
+        self.labels = labels
+
+    async def get(self, path: str) -> dict[str, Any]:
+        if self.labels is None:
+            raise NotFound(404, "NotFound", path)
+        return {"metadata": {"labels": self.labels}}
+
+
+@pytest.mark.parametrize(
+    ("labels", "left_out"),
+    [
+        (None, set()),
+        (OURS, {"Namespace"}),
+        (HELM, {"Namespace", "ServiceAccount"}),
+        ({}, {"Namespace", "ServiceAccount"}),
+    ],
+    ids=["nothing is there", "onboarding made it", "the chart made it", "somebody made it"],
+)
+async def test_an_account_that_others_made_is_never_marked_as_onboardings(
+    labels: dict[str, str] | None, left_out: set[str]
+):
+    cluster: Any = Showing(labels)
+    manifests = leased_cluster(LeasedOptions(account="sublet-leased"))
+
+    found = {m["kind"] for m in manifests if await onboard._has_owner(cluster, m)}
+    assert found == left_out

@@ -21,6 +21,12 @@ def test_fields_without_a_value_are_left_out(capsys):
     assert capsys.readouterr().out == "Claim: acme/train\nGPUs:  0\n"
 
 
+def test_fields_keep_their_lines_and_drive_no_terminal(capsys):
+    show_fields({"Because": "one\ntwo\x1b[2J\rthree"})
+
+    assert capsys.readouterr().out == "Because: one\n         two [2J three\n"
+
+
 def test_usage_says_more_when_wide(capsys):
     line = {
         "name": "acme/train", "uid": "u-1", "kind": "bound", "gpuMilliseconds": 3_600_000,

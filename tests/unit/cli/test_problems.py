@@ -1,7 +1,7 @@
 import pytest
 
 from sublet.api.gpuclaim import GpuClaim
-from sublet.cli.problems import describe, fail, unexpected
+from sublet.cli.problems import describe, fail, note, unexpected
 from sublet.kube.errors import BadAnswer, Unreachable, error_from_status
 from tests.builders.api import as_claim
 
@@ -58,3 +58,9 @@ def test_a_mistake_of_ours_is_one_line_with_its_place(capsys):
     assert complained.startswith("sublet: x: unexpected KeyError: ")
     assert "test_problems.py:" in complained
     assert complained.count("\n") == 1
+
+
+def test_what_a_cluster_says_drives_no_terminal(capsys):
+    note("the cluster answered 500: \x1b]0;x\x07 \x9b2J")
+
+    assert capsys.readouterr().err == "sublet: the cluster answered 500:  ]0;x   2J\n"

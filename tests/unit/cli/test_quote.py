@@ -1,6 +1,8 @@
 """`sublet quote`: an answer is shown and nothing is left behind, whatever comes in between."""
 
+import asyncio
 import json
+import re
 import threading
 
 import pytest
@@ -8,6 +10,9 @@ import pytest
 from sublet.api.pending import NOT_LOOKED_AT
 from sublet.api.times import parse_instant
 from sublet.cli import following, quote
+from sublet.cli.asking import claim_body
+from sublet.cli.connect import Cluster
+from sublet.kube.session import Endpoint
 from tests.harness.fake_api import SteppedClock
 from tests.harness.small_hub import failure
 
@@ -37,7 +42,8 @@ def test_the_quote_is_a_suspended_claim_that_is_deleted_by_its_uid(person, hub):
     assert status == 0
     sent = hub.bodies[0]
     assert sent["spec"] == {"className": "h100", "gpus": 64, "schedule": {"durationSeconds": 604_800}, "suspended": True}  # fmt: skip
-    assert sent["metadata"] == {"generateName": "quote-", "namespace": "acme"}
+    assert re.fullmatch(r"quote-[0-9a-f]{8}", sent["metadata"]["name"])
+    assert sent["metadata"]["namespace"] == "acme"
     assert [r[0] for r in hub.requests] == ["POST", "GET", "DELETE"]
     assert hub.bodies[-1]["preconditions"]["uid"]
     assert hub.objects == {}
@@ -124,4 +130,57 @@ def test_a_claim_that_cant_be_deleted_is_named(person, hub, monkeypatch):
     status, _, err = person.run(*ASKED)
 
     assert status == 1
-    assert "the quote's claim acme/quote-x7f2q could not be deleted; delete it yourself" in err
+    assert re.search(r"the quote's claim acme/quote-\w+: the hub refuses: no", err)
+    assert "delete it yourself" in err
+
+
+@pytest.fixture
+def made(hub, monkeypatch):
+    """Return what says what becomes of the answer to the request that made the claim."""
+    create = hub._create
+
+    def lost(answer):
+        def creates(*asked):
+            create(*asked)
+            return answer()
+
+        monkeypatch.setattr(hub, "_create", creates)
+
+    return lost
+
+
+def test_a_claim_whose_making_wasnt_answered_well_is_deleted_too(person, hub, made):
+    made(lambda: failure(504, "Timeout", "it took too long"))
+    status, _, err = person.run(*ASKED)
+
+    assert status == 1
+    assert "504 Timeout" in err
+    assert hub.objects == {}
+
+
+async def test_whoever_breaks_off_before_the_answer_leaves_nothing(hub, made):
+    asked, answered = threading.Event(), threading.Event()
+
+    def late():
+        asked.set()
+        answered.wait()
+        return 201, {}
+
+    made(late)
+    async with Cluster(Endpoint(hub.url), "the hub") as cluster:
+        asking = asyncio.create_task(quote.ask(cluster, claim_body({}, name="quote-1", namespace="acme"), 5))  # fmt: skip
+        await asyncio.to_thread(asked.wait)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    answered.set()
+
+    assert hub.objects == {}
+
+
+def test_of_what_the_hub_refused_nothing_is_deleted(person, hub):
+    hub.refusal = (403, "Forbidden", "no")
+    status, _, err = person.run(*ASKED)
+
+    assert (status, [r[0] for r in hub.requests]) == (1, ["POST"])
+    assert "the hub refuses: no" in err

@@ -5,10 +5,12 @@ import sys
 
 import pytest
 
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.kept_status import kept
 from sublet.api.times import parse_instant
 from sublet.cli import following, release
 from tests.builders.api import claim
-from tests.builders.stored import bound_claim, let_go_claim
+from tests.builders.stored import bound_claim, let_go_claim, status_of
 from tests.harness.fake_api import SteppedClock
 
 NOW = parse_instant("2026-11-22T12:00:00Z")
@@ -177,6 +179,33 @@ def test_it_waits_until_the_gpus_are_free(person, hub):
     _, out, _ = person.run("release", "train", "--yes", "--wait", "5")
 
     assert out.splitlines()[-1] == "its GPUs are free"
+
+
+def test_gpus_are_free_though_the_object_is_held_back_by_anothers_finalizer(
+    person, hub, monkeypatch
+):
+    hub.put(bound_claim())
+
+    def held_back(path, found, body):
+        found["metadata"] |= {"deletionTimestamp": "2026-11-22T12:00:00Z", "finalizers": ["foregroundDeletion"], "generation": 2}  # fmt: skip
+        claim = GpuClaim.model_validate(found)
+        found["status"] = status_of(claim.model_copy(update={"status": kept(claim, NOW)}))
+        return 200, {"kind": "Status", "status": "Success"}
+
+    monkeypatch.setattr(hub, "_delete", held_back)
+    status, out, _ = person.run("release", "train", "--yes", "--wait", "1")
+
+    assert status == 0
+    assert out.splitlines()[-1] == "its GPUs are free"
+
+
+def test_gpus_that_nobody_has_taken_back_yet_arent_free(person, hub, monkeypatch):
+    hub.put(bound_claim())
+    monkeypatch.setattr(hub, "_delete", lambda *_: (200, {"kind": "Status", "status": "Success"}))
+    status, _, err = person.run("release", "train", "--yes", "--wait", "1")
+
+    assert status == 1
+    assert "the GPUs of acme/train aren't free after 1 second" in err
 
 
 def test_asking_needs_a_terminal():

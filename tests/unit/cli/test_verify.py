@@ -145,3 +145,10 @@ def test_a_kubeconfig_that_would_run_a_program_is_refused():
 
     assert isinstance(found, str)
     assert "users[].user.exec: it would run a program" in found
+
+
+def test_what_a_landlord_calls_things_drives_no_terminal(capsys):
+    unread = (Unknown("lease east", "it answered \x1b[2J"),)
+    show(Verdict(replace(SOUND, unknown=unread, unchecked={"x": "\x1b[1m"}), []))
+
+    assert "\x1b" not in capsys.readouterr().out

@@ -15,11 +15,15 @@ _DEMO = "tests/demo/steps.py"
 _CHART = "tests/integration/chart/test_life.py"
 _WORDS = "tests/integration/rights/test_words.py"
 
-PLAYED: Final = {"docs/cli.md": "tests/unit/cli/test_page.py"}
+PLAYED: Final = {
+    "README.md": "tests/e2e/test_demo.py",
+    "docs/quickstart.md": "tests/e2e/test_demo.py",  # is made of README
+    "docs/cli.md": "tests/unit/cli/test_page.py",
+}
 """page -> the test that runs every command of it and compares what it prints"""
 
 RUN: Final[dict[str, tuple[str, ...]]] = {
-    "sublet top": (_DEMO, _COMMANDS),
+    "sublet top": (_COMMANDS,),
     "sublet explain": (_COMMANDS,),
     "sublet kubeconfig": (_COMMANDS,),
     "sublet usage": (_DEMO, _COMMANDS),

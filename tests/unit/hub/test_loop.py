@@ -42,7 +42,7 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
         fleet=Fleet(clock=clock, on_change=lambda _: None, allow_local=False, hub_servers=[]),
         binder=nobody,
         teller=nobody,
-        writer=nobody,
+        writer=Recording(),
         meter=nobody,
         bookkeeper=nobody,
         accounts=nobody,
@@ -119,12 +119,13 @@ async def test_a_pass_that_failed_after_it_had_decided_is_made_again():
     _, clock = parts(loop)
     state.claims.put(as_claim(claim("a", suspended=True)))
     told.fails = RuntimeError("an answer that nobody thought of")
-    task = asyncio.create_task(loop.run())
-    await eventually("the first pass", lambda: told.full)
+    with capture_logs():
+        task = asyncio.create_task(loop.run())
+        await eventually("the first pass", lambda: told.full)
 
-    told.fails = None
-    clock.seconds += 2
-    await eventually("it is told", lambda: told.said == [("a", "Refuse")])
+        told.fails = None
+        clock.seconds += 2
+        await eventually("it is told", lambda: told.said == [("a", "Refuse")])
     task.cancel()
 
 
@@ -150,6 +151,32 @@ async def test_a_claim_that_went_without_us_is_forgotten_by_those_who_worked_on_
     await loop.look()
 
     assert told.forgotten == [gone.metadata.uid]
+
+
+async def test_while_another_replica_leads_claims_that_are_gone_are_forgotten():
+    loop, state, told = recording_loop(leads=lambda: False)
+    gone = as_claim(claim("a"))
+    state.claims.put(gone)
+    state.claims.drop(gone.metadata.uid)
+
+    await loop.look()
+
+    assert (told.forgotten, told.followed) == ([gone.metadata.uid], 1)
+
+
+async def test_a_hub_that_was_read_late_leaves_clusters_their_time_to_answer():
+    loop, state, told = recording_loop()
+    state.claims.put(as_claim(claim("a", suspended=True)))
+    _, clock = parts(loop)
+    told.settled = False
+    clock.seconds += 60
+
+    await loop.look()
+    assert told.said == []
+
+    clock.seconds += 11
+    await loop.look()
+    assert told.said == [("a", "Refuse")]
 
 
 async def test_while_the_first_list_of_a_cluster_comes_nothing_is_decided_but_not_for_long():

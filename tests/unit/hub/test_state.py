@@ -12,7 +12,7 @@ from tests.builders.api import as_claim, claim, uid_of
 from tests.builders.fleet import refusal_of, view
 from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire
-from tests.builders.unread import senseless, unread
+from tests.builders.unread import senseless, unread, unread_lease
 
 
 def body(version: int, uid: str = "a", **spec):
@@ -106,3 +106,26 @@ def test_the_answer_of_a_write_tells_of_a_fault_as_an_event_does():
     hub.claims.put(read_claim(unread(waits), waits))
 
     assert "startTime" in hub.claims.broken["acme/train"]
+
+
+def test_a_lease_that_becomes_unreadable_goes_on_as_it_was_and_is_written_to_as_it_is():
+    (west, _), hub = leased("west"), state()
+    hub.leases.take(on_the_wire(west, "GpuLease"))
+    hub.leases.take(unread_lease(west))
+
+    (found,) = hub.leases.all()
+    assert (found.spec, found.metadata.resource_version) == (west.spec, "999")
+    assert hub.leases.unread() == ()
+
+
+def test_one_that_was_never_read_is_kept_as_it_is_on_the_wire_until_it_can_be():
+    (west, _), hub = leased("west"), state()
+    hub.leases.take(unread_lease(west))
+
+    (each,) = hub.leases.unread()
+    assert (each.key, each.body) == ("west", unread_lease(west))
+    assert hub.leases.all() == ()
+    mended = on_the_wire(west, "GpuLease")
+    mended["metadata"]["resourceVersion"] = "1000"
+    hub.leases.take(mended)
+    assert (hub.leases.unread(), len(hub.leases.all())) == ((), 1)

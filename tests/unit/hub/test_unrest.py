@@ -91,7 +91,17 @@ def test_a_claim_that_is_gone_is_forgotten():
     unrest = Unrest(claims, LIFE_SECONDS)
     claims.drop(first.metadata.uid)
     assert names(unrest) == []
-    assert unrest.gone() == [first.metadata.uid]
-    unrest.settle(lambda _: True)
-    assert unrest.gone() == []
+    assert unrest.let_go() == [first.metadata.uid]
+    assert unrest.let_go() == []
     assert unrest.next_renewal_ms() is None
+
+
+def test_of_claims_that_come_and_go_while_another_replica_leads_nothing_is_kept():
+    claims = shelf()
+    unrest = Unrest(claims, LIFE_SECONDS)
+    for number in range(20):
+        each = as_claim(claim(f"c{number}"))
+        claims.put(each)
+        claims.drop(each.metadata.uid)
+        unrest.let_go()
+    assert (unrest._changed, unrest._open, unrest._renewals) == (set(), set(), {})

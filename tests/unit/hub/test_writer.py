@@ -19,6 +19,8 @@ from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound, ServerError, Unreachable
 from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, tenant, uid_of
 from tests.builders.fleet import held, nodes
+from tests.builders.restored import on_the_wire
+from tests.builders.unread import unread_tenant
 from tests.harness.fake_api import SteppedClock
 
 
@@ -35,9 +37,13 @@ class Hub:
             raise self.fault
         self.written.append(path.rsplit("/", 1)[-1])
         self.statuses += [op["value"] for op in operations if op["path"] == "/status"]
+        item = as_tenant() if "/gputenants/" in path else as_lease()
         return {
-            "metadata": {**as_lease().metadata.model_dump(by_alias=True), "resourceVersion": "2"},
-            "spec": {},
+            **on_the_wire(item),
+            "metadata": {
+                **item.metadata.model_dump(by_alias=True, mode="json"),
+                "resourceVersion": "2",
+            },
         }
 
 
@@ -297,3 +303,29 @@ async def test_a_time_zone_that_doesnt_exist_is_said_on_its_tenant(
     assert (
         known or "there is no time zone Europe/Atlantis: days and months are cut in UTC" in said[0]
     )
+
+
+async def test_one_whose_spec_became_unreadable_says_so_and_that_it_goes_on(clock: SteppedClock):
+    hub, state = Hub(), HubState(lambda: None)
+    state.tenants.put(as_tenant())
+    state.tenants.take(unread_tenant(as_tenant()))
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+
+    await StatusWriter(hub, state, fleet, clock).write_all()
+
+    (status,) = hub.statuses
+    (ready,) = [c for c in status["conditions"] if c["type"] == "Ready"]
+    assert (ready["status"], ready["reason"]) == ("False", "SpecUnread")
+    assert "it goes on as it was: spec.suspended" in ready["message"]
+    assert status["observedGeneration"] == as_tenant().metadata.generation
+
+
+async def test_one_that_was_never_read_is_told_too(clock: SteppedClock):
+    hub, state = Hub(), HubState(lambda: None)
+    state.tenants.take(unread_tenant(as_tenant()))
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+
+    await StatusWriter(hub, state, fleet, clock).write_all()
+
+    (status,) = hub.statuses
+    assert "nothing is done by it until it is mended" in status["conditions"][0]["message"]

@@ -26,13 +26,13 @@ class Operator:
         scribe.held("a", "west", 8, NOW - 3_600_000)
         self.lines, self.clock = Lines(scribe), SteppedClock()
         self.clock.seconds = NOW / 1_000
-        self.opened = True
+        self.opened = self.followed = True
         self.memory = Memory(leases=[as_lease(lease("west"), uid="west")], seen_ms=NOW)
         seen: Any = self.memory
         ledger: Any = self.lines
         self.public = Public(
             seen, LedgerBooks(ledger), Timings(), self.clock,
-            opened=lambda: self.opened, gate=None, claims=ClaimSeries(retention_seconds=60),
+            opened=lambda: self.opened, followed=lambda: self.followed, gate=None, claims=ClaimSeries(retention_seconds=60),
         )  # fmt: skip
 
     async def readiness(self) -> tuple[int, str]:
@@ -123,3 +123,25 @@ async def test_a_pod_stays_ready_while_a_ledger_that_was_opened_is_away():
     operator.lines.away = True
 
     assert await operator.readiness() == (200, "ok\n")
+
+
+async def test_a_ledger_that_doesnt_answer_is_left_out_of_a_scrape_and_is_there_once_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(server, "_LEDGER_SECONDS", 0.01)
+    operator, answers = Operator(), asyncio.Event()
+    read = operator.lines.read_entries
+
+    async def slowly(*args: Any) -> Any:
+        await answers.wait()
+        return await read(*args)
+
+    operator.lines.read_entries = slowly  # type: ignore[assignment,method-assign]  # a volume that hangs
+
+    for _ in range(2):
+        names = await operator.names()
+        assert "sublet_leader" in names
+        assert "sublet_lease_gpu_seconds_total" not in names
+    answers.set()
+    monkeypatch.setattr(server, "_LEDGER_SECONDS", 5.0)
+    assert "sublet_lease_gpu_seconds_total" in await operator.names()

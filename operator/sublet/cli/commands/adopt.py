@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sublet.cli.commands.options import Admin, Context, SystemNamespace
+from sublet.cli.commands.options import Admin, Context, OperatorNamespace
 
 
 def adopt(
@@ -18,7 +18,7 @@ def adopt(
         ),
     ] = None,
     context: Context = None,
-    namespace: SystemNamespace = "sublet-system",
+    namespace: OperatorNamespace = "sublet-system",
     admin: Admin = None,
 ) -> None:
     """Say that restored objects are the ones they were before.

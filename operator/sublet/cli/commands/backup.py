@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from sublet.cli.commands.options import Admin, Context, NoLedger, SystemNamespace
+from sublet.cli.commands.options import Admin, Context, NoLedger, OperatorNamespace
 
 
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
     context: Context = None,
-    namespace: SystemNamespace = "sublet-system",
+    namespace: OperatorNamespace = "sublet-system",
     admin: Admin = None,
     without_ledger: NoLedger = False,
     with_credentials: Annotated[

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sublet.cli.commands.options import HubContext, SystemNamespace
+from sublet.cli.commands.options import HubContext, OperatorNamespace
 
 
 def doctor(
@@ -12,7 +12,7 @@ def doctor(
         str | None, typer.Argument(metavar="LEASE", help="A GpuLease; all if left out.")
     ] = None,
     hub_context: HubContext = None,
-    namespace: SystemNamespace = "sublet-system",
+    namespace: OperatorNamespace = "sublet-system",
 ) -> None:
     """Check leased clusters and say what to mend.
 

@@ -5,7 +5,7 @@ from sublet.cli.commands.options import (
     HubContext,
     InCluster,
     LeasedContext,
-    SystemNamespace,
+    OperatorNamespace,
 )
 
 
@@ -13,7 +13,7 @@ def offboard(
     context: LeasedContext,
     name: ClusterName,
     hub_context: HubContext = None,
-    namespace: SystemNamespace = "sublet-system",
+    namespace: OperatorNamespace = "sublet-system",
     in_cluster: InCluster = False,
 ) -> None:
     """Take everything back from a leased cluster.

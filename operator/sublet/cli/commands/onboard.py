@@ -9,7 +9,7 @@ from sublet.cli.commands.options import (
     HubContext,
     InCluster,
     LeasedContext,
-    SystemNamespace,
+    OperatorNamespace,
 )
 
 Texts = list[str] | None
@@ -20,7 +20,7 @@ def onboard(
     context: LeasedContext,
     name: ClusterName,
     hub_context: HubContext = None,
-    namespace: SystemNamespace = "sublet-system",
+    namespace: OperatorNamespace = "sublet-system",
     system_namespace: Annotated[
         Texts,
         typer.Option(metavar="NAME", help="Its pods may run on leased nodes, as DaemonSets must."),

@@ -17,10 +17,12 @@ Namespace = Annotated[
         "-n", "--namespace", metavar="NAME", help="The claim's namespace, if not your context's."
     ),
 ]
-OperatorNamespace = Annotated[str, typer.Option(metavar="NAME", help="Where the operator runs.")]
-SystemNamespace = Annotated[str, typer.Option(metavar="NAME", help="The operator's namespace.")]
-"""The same, of commands that have no other namespace to be told from."""
-
+OperatorNamespace = Annotated[
+    str,
+    typer.Option(
+        "--operator-namespace", "--namespace", metavar="NAME", help="Where the operator runs."
+    ),
+]
 Admin = Annotated[
     str | None,
     typer.Option(

@@ -4,9 +4,6 @@ The ledger itself is in a database and backed up as databases are; its position 
 two belong together. Tenants' kubeconfigs aren't in it: the operator makes them anew.
 """
 
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from sublet.api.kinds import KINDS
@@ -33,20 +30,6 @@ async def collect(
         objects=tuple(items),
         credentials=tuple(await _credentials(hub, secrets_of) if secrets_of else ()),
     )
-
-
-def write(path: Path, text: str) -> None:
-    """Write the file with mode 0600 and by rename: a break leaves the old one whole. Names and prices are in it."""
-    handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=".backup-")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 async def _list(hub: Cluster, path: str, kind: str) -> list[dict[str, Any]]:

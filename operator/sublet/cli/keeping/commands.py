@@ -8,11 +8,13 @@ from sublet.api.kinds import CLAIMS
 from sublet.api.times import format_instant
 from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster, checked_name, connect, run
+from sublet.cli.files import write_whole
 from sublet.cli.identity import own_name
 from sublet.cli.keeping import adopt as adopting, backup as saving, books, restore as restoring
 from sublet.cli.keeping.archive import Archive, Position, from_text, to_text
 from sublet.cli.keeping.mapping import Hub, Row, Verdict, digest_of, strangers
 from sublet.cli.keeping.possession import Possession
+from sublet.cli.lines import one_line
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem
 from sublet.clock import SystemClock
@@ -50,7 +52,7 @@ def backup(file: Path, place: Place, *, with_credentials: bool) -> None:
                 ledger,
                 secrets_of=where if with_credentials else None,
             )
-        await asyncio.to_thread(saving.write, path, to_text(archive))
+        await asyncio.to_thread(write_whole, path, to_text(archive))
         print(f"{how_many(len(archive.objects), 'object')} saved in {file}{_and_ledger(ledger)}")
         if archive.credentials:
             print(
@@ -66,10 +68,11 @@ def restore(file: Path, place: Place, *, dry_run: bool, agreed: bool) -> None:
 
     async def work() -> None:
         where = place.operator_namespace
-        text = await asyncio.to_thread(path.read_text)
-        archive = from_text(text)
+        raw = await asyncio.to_thread(path.read_bytes)
+        archive = from_text(raw.decode(errors="replace"))  # its digest tells what isn't as it was
         async with connect(place.context) as hub:
-            print(f"backup of {format_instant(archive.taken_ms)}, of hub {archive.hub_uid}")
+            taken = format_instant(archive.taken_ms)
+            print(one_line(f"backup of {taken}, of hub {archive.hub_uid}"))
             terms = None
             if archive.ledger is not None and not place.without_ledger:
                 async with books.endpoint(hub, place.context, where, place.admin) as base:
@@ -124,9 +127,8 @@ def _show(rows: list[Row], found: Hub, seen: dict[str, Possession]) -> None:
     lines += [[CLAIMS.name, u.key, u.old, u.new, "unread", u.why] for u in found.held_unread]
     show_table(columns, lines)
     for node, uid, gpus in strangers(found, seen):
-        print(
-            f"node {node} holds {how_many(gpus, 'GPU')} for claim {uid}, which the hub doesn't know: they stay held"
-        )
+        held = f"node {node} holds {how_many(gpus, 'GPU')} for claim {uid}"
+        print(one_line(f"{held}, which the hub doesn't know: they stay held"))
     if any(r.verdict in (Verdict.ADOPT, Verdict.END) for r in rows):
         print(f"\nIf this is right:\n  sublet adopt --yes {digest_of(rows)}")
 

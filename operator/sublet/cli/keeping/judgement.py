@@ -14,6 +14,8 @@ from sublet.api.origin import ADOPTED, RESTORED, is_awaited, is_bare
 
 Obj = Mapping[str, Any]
 
+HALFWAY: Final = "RestoreUnfinished"
+"""Reason of the condition `Adopted` while spec and status of an object are of two times: nobody may say yes to it."""
 _NEVER: Final = ""
 
 
@@ -37,7 +39,7 @@ class Step(StrEnum):
     BEHIND = "behind"
     """The hub has the same claim, not older than the backup, and the ledger knows more of it: it is held as it is."""
     BARE = "bare"
-    """A restore was making it when the backup was taken, and it had no status: nothing says who it was but a mark."""
+    """A restore was making it when the backup was taken, and it had no status, or one of another time than its spec."""
     OTHER = "other"
     """The hub has another object of that name: never overwritten."""
 
@@ -48,6 +50,12 @@ def identity(obj: Obj) -> str:
     return str(origin.get("uid") or obj["metadata"]["uid"])
 
 
+def _is_halfway(obj: Obj) -> bool:
+    """Say whether a restore broke off after it had begun to change an object's spec."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == ADOPTED and c.get("reason") == HALFWAY for c in conditions)
+
+
 def lacks_deletion(saved: Obj, live: Obj) -> bool:
     """Say whether somebody had deleted an object when the backup was taken, and the hub knows nothing of it."""
     was, is_now = (o["metadata"].get("deletionTimestamp") for o in (saved, live))
@@ -56,6 +64,8 @@ def lacks_deletion(saved: Obj, live: Obj) -> bool:
 
 def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
     """Return what is to be done about one object of a backup that was taken at that instant (RFC 3339)."""
+    if _is_halfway(saved):
+        return Step.BARE
     if live is not None and live["metadata"]["uid"] == saved["metadata"]["uid"]:
         return _same(saved, live, taken)
     if is_awaited(saved) and is_bare(saved):
@@ -76,7 +86,7 @@ def _namesake(saved: Obj, live: Obj, taken: str) -> Step:
     origin = (live.get("status") or {}).get("origin") or {}
     if origin and identity(live) == identity(saved):
         is_held = "adoptedTime" not in origin
-        if is_held and origin["backupTime"] < taken:
+        if is_held and (origin["backupTime"] < taken or _is_halfway(live)):
             return Step.REFRESH
         return Step.DELETE if is_held and lacks_deletion(saved, live) else Step.KEEP
     return Step.OTHER
@@ -99,7 +109,7 @@ def _same(saved: Obj, live: Obj, taken: str) -> Step:
     origin = (live.get("status") or {}).get("origin") or {}
     if origin and is_awaited(live):
         is_done = origin["backupTime"] > taken or _is_as_saved(saved, live)
-        if not is_done:
+        if _is_halfway(live) or not is_done:
             return Step.REFRESH
         return Step.DELETE if is_undeleted else Step.KEEP
     # much of a status changes without a mark of its age: of two that look the same age the hub's is believed

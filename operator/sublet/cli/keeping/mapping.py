@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sublet.api.common import ObjectMeta, is_true
+from sublet.api.common import ObjectMeta, find_condition, is_true
 from sublet.api.downtime import Downtime
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
@@ -18,12 +18,13 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID
 from sublet.api.kinds import CLAIMS, LEASES, TENANTS, Kind
 from sublet.api.move_status import all_nodes
-from sublet.api.origin import RESTORED, Origin, has_bare_status
+from sublet.api.origin import ADOPTED, RESTORED, Origin, has_bare_status
 from sublet.api.outage import Outage
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.book.holdings import holds
+from sublet.cli.keeping.judgement import HALFWAY
 from sublet.cli.keeping.possession import Possession
 
 Item = GpuTenant | GpuClaim | GpuLease
@@ -41,7 +42,7 @@ class Verdict(StrEnum):
     DIFFERS = "differs"
     """Nodes hold it otherwise than the backup says: it was bound or moved after that, and stays held."""
     UNFINISHED = "unfinished"
-    """The restore didn't come to its status."""
+    """The restore didn't come to its status, or to the backup's."""
     DONE = "done"
     """It was adopted before."""
 
@@ -170,9 +171,11 @@ def _is_restored(item: Item) -> bool:
 
 def _plain(kind: Kind, item: Item, origin: Origin | None, note: str = "") -> Row:
     """Return the row of an object that has nothing to compare."""
-    if origin is None:
-        old, verdict = item.metadata.annotations[RESTORED], Verdict.UNFINISHED
-        return Row(kind, item, old, item.metadata.own_uid, verdict, "run `sublet restore` again")
+    said = find_condition(item.status.conditions, ADOPTED)
+    if origin is None or (said is not None and said.reason == HALFWAY):
+        old = origin.uid if origin is not None else item.metadata.annotations[RESTORED]
+        note = "run `sublet restore` again"
+        return Row(kind, item, old, item.metadata.own_uid, Verdict.UNFINISHED, note)
     verdict = Verdict.ADOPT if origin.adopted_time is None else Verdict.DONE
     return Row(kind, item, origin.uid, item.metadata.own_uid, verdict, note)
 

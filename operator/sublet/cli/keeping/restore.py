@@ -4,12 +4,13 @@ Each object gets a mark at its creation by which the operator holds it: a status
 with none but the CRD's default would be planned as new. Then it gets its status, with the UID that it had. `sublet adopt`
 goes on from there; a class goes by its old UID at once. An object that is there in an older state is held in the same way:
 the ledger and the nodes may know more than the backup. What somebody had deleted is deleted again at last.
-Every step may be repeated; what was begun is finished by running it again.
+Every step may be repeated; what was begun is finished by running it again. What the hub refuses keeps nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from sublet.api.kinds import CLAIMS, CLASSES, KINDS
@@ -19,11 +20,11 @@ from sublet.api.times import Millis, format_instant
 from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Archive, Body, key_of
-from sublet.cli.keeping.judgement import Step, identity, judge, lacks_deletion
+from sublet.cli.keeping.judgement import HALFWAY, Step, identity, judge, lacks_deletion
 from sublet.cli.keeping.mapping import Term, is_behind
 from sublet.cli.output import show_table
-from sublet.cli.problems import Problem
-from sublet.kube.errors import ApiError, Conflict, NotFound
+from sublet.cli.problems import Problem, note
+from sublet.kube.errors import ApiError, Conflict, NotFound, Unauthorized
 
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
 _WORDS_OF_PERSONS: Final = frozenset({"lost", "forceRelease"})
@@ -102,51 +103,76 @@ async def restore(hub: Cluster, archive: Archive, orders: list[Order], *, agreed
             f"{how_many(len(differing), 'object')} differing from the backup, and nothing was written; look at them above, and give "
             "--yes to bring older ones to the backup's state (newer and other ones always stay)"
         )
-    await _make_namespaces(hub, archive)
-    await _make_credentials(hub, archive)
     touched = [o for o in orders if o.step in _TOUCHES]
-    for order in touched:
-        await _carry_out(hub, order, archive.taken_ms)
+    works = [
+        *((each, partial(_make_namespace, hub, each)) for each in archive.namespaces),
+        *((each, partial(_make_credential, hub, each)) for each in archive.credentials),
+        *((order.saved, partial(_carry_out, hub, order, archive.taken_ms)) for order in touched),
+    ]
+    missing = [saved for saved, work in works if not await _is_taken(saved, work)]
+    if missing:
+        count = how_many(len(missing), "object", "isn't", "aren't")
+        raise Problem(f"{count} written, as said above; run it again when that is mended")
     return len(touched)
 
 
-async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
-    saved, path = order.saved, _path(order.saved)
+async def _is_taken(saved: Body, work: Callable[[], Awaitable[None]]) -> bool:
+    """Do one object's work; say what the hub has against it, so that it keeps no other one."""
+    name = f"{saved['kind']} {key_of(saved)}"
     try:
-        live = order.live
-        if live is None or order.step is not Step.DELETE:
-            live = await _make(hub, order, taken_ms)
-        if order.step is not Step.BEHIND and lacks_deletion(saved, live):
-            with suppress(NotFound):
-                await hub.delete(path, uid=live["metadata"]["uid"])
+        await work()
+    except Unauthorized:  # the hub has something against us, not against this object
+        raise
     except Conflict as error:
-        raise Problem(
-            f"{saved['kind']} {key_of(saved)} changed meanwhile; run it again ({error.message})"
-        ) from error
+        note(f"{name} changed meanwhile ({error.message})")
     except ApiError as error:
-        raise Problem(
-            f"{saved['kind']} {key_of(saved)} isn't accepted: {error.message}; run it again when that is mended"
-        ) from error
+        note(f"{name} isn't accepted: {error.message}")
+    else:
+        return True
+    return False
+
+
+async def _carry_out(hub: Cluster, order: Order, taken_ms: Millis) -> None:
+    saved, live = order.saved, order.live
+    if live is None or order.step is not Step.DELETE:
+        live = await _make(hub, order, taken_ms)
+    if order.step is not Step.BEHIND and lacks_deletion(saved, live):
+        with suppress(NotFound):
+            await hub.delete(_path(saved), uid=live["metadata"]["uid"])
 
 
 async def _make(hub: Cluster, order: Order, taken_ms: Millis) -> Body:
     """Bring an object to the backup's state, held, or hold it as it is; return it as the hub has it."""
     saved, live, path = order.saved, order.live, _path(order.saved)
     is_class = saved["kind"] == CLASSES.name  # it holds nothing: it never waits to be adopted
-    if order.step in (Step.UPDATE, Step.BEHIND) and live is not None and not is_class:
-        # held first: with a spec and a status of two times nothing may be planned
-        live = await _put_status(hub, path, live, restored_status(saved, taken_ms, of=live))
-        if order.step is Step.BEHIND:
-            return live
     if live is None:
         live = await hub.create(path.rpartition("/")[0], _newborn(saved))
-    elif (spec := _spec_of(saved, live)) != live.get("spec"):  # from an older backup
+    elif order.step is Step.BEHIND:
+        return await _put_status(hub, path, live, restored_status(saved, taken_ms, of=live))
+    elif (spec := _spec_of(saved, live)) != live.get("spec"):
+        if not is_class and order.step is not Step.FINISH:
+            live = await _put_status(hub, path, live, _halfway_status(saved, taken_ms, live))
         live = await hub.replace(path, {**live, "spec": spec})
     if not is_class:
         await _put_status(hub, path, live, restored_status(saved, taken_ms))
     elif identity(live) != identity(saved):
         await _put_status(hub, path, live, class_status(saved, taken_ms, live))
     return live
+
+
+def _halfway_status(saved: Body, taken_ms: Millis, live: Body) -> Body:
+    """Return the status with which an object is held while its spec is changed to the backup's.
+
+    The API server keeps what a claim is reserved by, so it counts as leaving instead: what it holds stays held, and with
+    a spec and a status of two times nothing is planned and nothing adopted.
+    """
+    status = restored_status(saved, taken_ms, of=live)
+    *before, adopted = status["conditions"]
+    reserved = [c for c in before if (c["type"], c["status"]) == ("Reserved", "True")]
+    loosened = {"Reserved", "Ended"} | ({"Releasing"} if reserved else set())
+    leaving = [{**c, "type": "Releasing"} for c in reserved]
+    others = [c for c in before if c["type"] not in loosened]
+    return {**status, "conditions": [*others, *leaving, {**adopted, "reason": HALFWAY}]}
 
 
 def restored_status(saved: Body, taken_ms: Millis, of: Body | None = None) -> Body:
@@ -211,19 +237,17 @@ async def _put_status(hub: Cluster, path: str, live: Body, status: Body) -> Body
     return written
 
 
-async def _make_namespaces(hub: Cluster, archive: Archive) -> None:
-    for each in archive.namespaces:
-        if await _read(hub, f"/api/v1/namespaces/{each['metadata']['name']}") is None:
-            await hub.create("/api/v1/namespaces", each)
+async def _make_namespace(hub: Cluster, saved: Body) -> None:
+    if await _read(hub, f"/api/v1/namespaces/{saved['metadata']['name']}") is None:
+        await hub.create("/api/v1/namespaces", saved)
 
 
-async def _make_credentials(hub: Cluster, archive: Archive) -> None:
-    """Make the leased clusters' Secrets that aren't there; those that are may be newer, and stay."""
-    for each in archive.credentials:
-        path = f"/api/v1/namespaces/{each['metadata']['namespace']}/secrets"
-        if await _read(hub, f"{path}/{each['metadata']['name']}") is None:
-            meta = {k: v for k, v in each["metadata"].items() if k in _OF_SECRETS}
-            await hub.create(path, {**each, "metadata": meta})
+async def _make_credential(hub: Cluster, saved: Body) -> None:
+    """Make a leased cluster's Secret if it isn't there; one that is may be newer, and stays."""
+    path = f"/api/v1/namespaces/{saved['metadata']['namespace']}/secrets"
+    if await _read(hub, f"{path}/{saved['metadata']['name']}") is None:
+        meta = {k: v for k, v in saved["metadata"].items() if k in _OF_SECRETS}
+        await hub.create(path, {**saved, "metadata": meta})
 
 
 _OF_SECRETS: Final = ("name", "namespace", "labels", "annotations")

@@ -1,6 +1,9 @@
 """What can be seen of a cluster as a whole: how old it is, and whether isolation acts."""
 
-from typing import Final
+import re
+from typing import Annotated, Final
+
+import msgspec
 
 from sublet.cli.onboarding.findings import Finding, error, ok
 from sublet.fleet.isolation import find_isolation_fault
@@ -10,10 +13,16 @@ OLDEST_MINOR: Final = 30
 """ValidatingAdmissionPolicy is GA since Kubernetes 1.30."""
 
 
+class _Version(msgspec.Struct):
+    """What a server says that it is; some write 31+."""
+
+    minor: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,4}([^0-9]|$)")]
+
+
 async def minor_version(api: ApiServer) -> int:
-    """Return the API server's minor version."""
-    version = await api.get("/version")
-    return int("".join(c for c in str(version.get("minor", "0")) if c.isdigit()) or 0)
+    """Return the API server's minor version; BadAnswer if it doesn't say."""
+    minor = (await api.get_as("/version", _Version)).minor
+    return int(re.split("[^0-9]", minor, maxsplit=1)[0])
 
 
 def version_finding(minor: int) -> Finding:

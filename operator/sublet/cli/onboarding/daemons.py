@@ -6,14 +6,14 @@ by its pods, which carry its tolerations.
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from sublet.cli.onboarding.apply import read_or_none
 from sublet.cli.onboarding.findings import Finding, warning
 from sublet.cli.onboarding.pages import Page, read_all
-from sublet.fleet.nodebook import GPU, POOL_TAINT
+from sublet.fleet.nodebook import POOL_TAINT
+from sublet.kube.errors import NotFound
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import Named, Pod, PodSpec
 
@@ -53,16 +53,44 @@ class RunningPod(Pod):
     spec: _TolerantSpec = msgspec.field(default_factory=_TolerantSpec)
 
 
+class _Template(msgspec.Struct):
+    spec: _TolerantSpec = msgspec.field(default_factory=_TolerantSpec)
+
+
+class _DaemonSetSpec(msgspec.Struct):
+    template: _Template = msgspec.field(default_factory=_Template)
+
+
+class _DaemonSet(msgspec.Struct):
+    metadata: Named
+    spec: _DaemonSetSpec = msgspec.field(default_factory=_DaemonSetSpec)
+
+
+class _Expression(msgspec.Struct):
+    operator: str = ""
+    values: list[str] = []
+
+
+class _Selector(msgspec.Struct, rename="camel"):
+    match_expressions: list[_Expression] = []
+
+
+class _Constraints(msgspec.Struct, rename="camel"):
+    namespace_selector: _Selector = msgspec.field(default_factory=_Selector)
+
+
+class _PolicySpec(msgspec.Struct, rename="camel"):
+    match_constraints: _Constraints = msgspec.field(default_factory=_Constraints)
+
+
+class _Policy(msgspec.Struct):
+    spec: _PolicySpec = msgspec.field(default_factory=_PolicySpec)
+
+
 async def daemon_sets(api: ApiServer) -> dict[str, list[Toleration]]:
     """Return the tolerations of all DaemonSets (namespace/name), for somebody who may list them."""
-    answer = await api.get("/apis/apps/v1/daemonsets")
-    return {
-        f"{item['metadata']['namespace']}/{item['metadata']['name']}": [
-            msgspec.convert(t, Toleration)
-            for t in item["spec"]["template"]["spec"].get("tolerations") or ()
-        ]
-        for item in answer["items"]
-    }
+    items = await read_all(api, "/apis/apps/v1/daemonsets", Page[_DaemonSet])
+    return {each.metadata.key: each.spec.template.spec.tolerations for each in items}
 
 
 async def running_pods(api: ApiServer) -> list[RunningPod]:
@@ -86,17 +114,19 @@ def foreign_nodes(pods: Iterable[RunningPod]) -> set[str]:
         pod.spec.node_name
         for pod in pods
         if pod.spec.node_name
-        and pod.asks_for(GPU)
+        and pod.asks_for_gpus
         and not _CLAIM_NAMESPACE.fullmatch(pod.metadata.namespace)
     }
 
 
 async def open_namespaces(api: ApiServer) -> tuple[str, ...]:
     """Return the namespaces whose pods may tolerate the pool taint, as the installed policy lists them."""
-    policy: dict[str, Any] = await read_or_none(api, _OTHER_PODS) or {}
-    constraints = policy.get("spec", {}).get("matchConstraints", {})
-    expressions = constraints.get("namespaceSelector", {}).get("matchExpressions", ())
-    listed = [e.get("values") or () for e in expressions if e.get("operator") == "NotIn"]
+    try:
+        policy = await api.get_as(_OTHER_PODS, _Policy)
+    except NotFound:
+        return ()
+    selector = policy.spec.match_constraints.namespace_selector
+    listed = [each.values for each in selector.match_expressions if each.operator == "NotIn"]
     return tuple(name for names in listed for name in names)
 
 

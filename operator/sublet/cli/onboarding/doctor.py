@@ -23,7 +23,7 @@ from sublet.cli.onboarding.findings import Finding, error, ok, show, warning
 from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import gpu_nodes, lease_findings
 from sublet.cli.onboarding.reach import LOCAL, is_local, read_endpoint
-from sublet.cli.problems import Problem, describe
+from sublet.cli.problems import Problem, describe, unexpected
 from sublet.fleet.credential import CREDENTIALS_LABEL, HUB_ACCOUNT
 from sublet.fleet.kubeconfig import KubeconfigRefused
 from sublet.kube.errors import Forbidden, KubeError, NotFound, Unauthorized
@@ -59,6 +59,18 @@ async def _diagnose(
 ) -> AsyncIterator[Finding]:
     """Yield findings from the credential to the nodes; an error that hides the rest is the last but one."""
     try:
+        async for finding in _reach(hub, lease, namespace, hub_uid):
+            yield finding
+    except Exception as fault:  # noqa: BLE001  whatever a landlord's words make of our code is that lease's alone
+        yield error(unexpected(fault, what=f"lease {lease.metadata.name}"))
+    yield _operators_word(lease)
+
+
+async def _reach(
+    hub: Cluster, lease: GpuLease, namespace: str, hub_uid: str
+) -> AsyncIterator[Finding]:
+    """Yield what is seen from the credential on, or why nothing is."""
+    try:
         found = await credential_of(hub, lease, namespace)
     except (KubeError, OSError) as trouble:  # what this person may not do, or the hub can't
         found = error(f"no credential: {describe(trouble, what='the hub')}")
@@ -80,7 +92,6 @@ async def _diagnose(
         except (KubeError, OSError) as trouble:
             trouble.add_note("the cluster")
             yield error(describe(trouble, what=found.server))
-    yield _operators_word(lease)
 
 
 async def _look(leased: ApiServer, lease: GpuLease, hub_uid: str) -> AsyncIterator[Finding]:

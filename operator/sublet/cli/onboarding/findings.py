@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sublet.cli.lines import one_line
 from sublet.cli.problems import Problem
 
 
@@ -61,4 +62,4 @@ def show_or_stop(findings: Iterable[Finding]) -> None:
 
 def say(word: str, text: str) -> None:
     """Print one line of a command that works step by step."""
-    print(f"  {word:<9} {' '.join(text.split())}", flush=True)
+    print(f"  {word:<9} {one_line(' '.join(text.split()))}", flush=True)

@@ -25,7 +25,14 @@ from sublet.cli.onboarding.credential import (
 from sublet.cli.onboarding.findings import Finding, Level, say, show_or_stop
 from sublet.cli.onboarding.hub_side import require_namespace, require_secret_fits
 from sublet.cli.onboarding.lease_draft import draft
-from sublet.cli.onboarding.marks import Install, check_owner, marked, read_install, signed
+from sublet.cli.onboarding.marks import (
+    Install,
+    check_owner,
+    is_ours,
+    marked,
+    read_install,
+    signed,
+)
 from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import gpu_nodes, hardware_findings
 from sublet.cli.onboarding.options import Allowed, leased_options
@@ -126,10 +133,7 @@ async def _install(order: Order, pair: Pair, manifests: list[Manifest]) -> str:
     """Bring the manifests in and return the operator's token."""
     leased, place = pair.leased, order.place
     probe = next(m for m in manifests if m["metadata"]["name"] == PROBE_NAMESPACE)
-    others = [m for m in manifests if m is not probe]
-    if await applying.read_or_none(leased, f"/api/v1/namespaces/{place.namespace}") is not None:
-        # a namespace that was there keeps its owner, or offboarding would delete what isn't ours
-        others = [m for m in others if m["kind"] != "Namespace"]
+    others = [m for m in manifests if m is not probe and not await _has_owner(leased, m)]
     changed = await applying.apply_all(leased, others)
     if place.in_cluster:
         token = await ask_token(leased, place.namespace, place.account)
@@ -140,6 +144,14 @@ async def _install(order: Order, pair: Pair, manifests: list[Manifest]) -> str:
     changed += await _make_probe_namespace(leased, token, probe)
     say("applied", f"{len(manifests)} objects, {changed} of them changed")
     return token
+
+
+async def _has_owner(leased: ApiServer, manifest: Manifest) -> bool:
+    """Say whether it is there and stays its owner's, such as the chart's account: offboarding would delete what we marked."""
+    if manifest["kind"] not in ("Namespace", "ServiceAccount"):
+        return False
+    live = await applying.read_or_none(leased, applying.path_of(manifest))
+    return live is not None and (manifest["kind"] == "Namespace" or not is_ours(live))
 
 
 async def _hand_over(order: Order, pair: Pair, token: str) -> None:

@@ -93,6 +93,13 @@ async def test_a_claim_that_cant_be_read_and_wasnt_restored_is_in_no_map(
     assert "acme/other" not in capsys.readouterr().out
 
 
+def test_what_a_landlord_calls_a_node_drives_no_terminal(capsys: pytest.CaptureFixture[str]):
+    uid = ClaimUID(OTHER.metadata.uid)
+    _show([], Map(), {"west": Possession({"n": {uid: 8}}, {"n": "n0\x1b[2J"})})
+
+    assert f"node n0 [2J holds 8 GPUs for claim {uid}" in capsys.readouterr().out
+
+
 def _senseless() -> Body:
     """Return the other claim as it was restored with a status that can't be read."""
     return restored(senseless(OTHER), "new2")

@@ -76,7 +76,7 @@ async def test_a_newer_backup_brings_the_contract_too_and_not_the_status_alone(s
     archive = Archive("hub", Millis(NOW + 1), None, (), (newer,))
     await restore(hub, archive, [order], agreed=False)
 
-    (_, first), (last, status) = hub.written
+    *_, (_, first), (last, status) = hub.written
     assert first["spec"]["tags"] == {"from": "newer"}
     assert (last, status["metadata"]["resourceVersion"]) == ("status", "51")
 
