@@ -1,14 +1,15 @@
 """The composition root: every part of the operator and how they are joined, on one page.
 
-Life: settings -> hub -> ledger -> kopf (feeds our state on every replica, writes nothing) -> fleet -> wait for the
-Lease -> the loop may dispatch. SIGTERM: stop planning, let the steps under way end, flush the ledger, give the Lease
+Life: settings -> ledger -> all of the hub is read -> wait for the Lease, while kopf feeds our state on every replica and
+writes nothing -> the loop may dispatch. SIGTERM: stop planning, let the steps under way end, flush the ledger, give the Lease
 up. Losing the Lease ends the process; whatever starts it again begins anew.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import structlog
 from aiohttp import web
@@ -41,7 +42,7 @@ from sublet.hub.feeders import (
 )
 from sublet.hub.held import Held
 from sublet.hub.in_cluster import HubIdentity
-from sublet.hub.leader import Leadership
+from sublet.hub.leader import LONGEST_TRY_SECONDS, Leadership
 from sublet.hub.lease_lists import HubLeaseLists
 from sublet.hub.loop import Loop
 from sublet.hub.marks import Marks
@@ -53,12 +54,13 @@ from sublet.hub.recorder import Recorder
 from sublet.hub.returns import Returns
 from sublet.hub.state import HubState
 from sublet.hub.statements.keeper import Statements
+from sublet.hub.statements.owners import owners_of
 from sublet.hub.teller import ClaimTeller
 from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import KubeError
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.informer import Informer
-from sublet.kube.session import ApiServer
+from sublet.kube.session import ApiServer, Limits
 from sublet.ledger.port import LedgerUnavailable
 from sublet.serve.admin import Admin
 from sublet.serve.auth import MetricsGate
@@ -133,11 +135,16 @@ class Operator:
             self.clock,
             every_seconds=settings.statement_seconds,
             close_after_days=settings.close_after_days,
+            owners=lambda: owners_of(self.state.tenants, settings.default_tenant),
             failing=self.timings.statements_failing,
         )
         self.events = HubEvents(hub, self.clock, settings.identity)
+        # a connection of its own: of many that lead to a server that went dark each would cost a try
+        self.election = ApiServer(
+            hub.endpoint, Limits(connections=1, request_seconds=LONGEST_TRY_SECONDS)
+        )
         self.leadership = Leadership(
-            hub,
+            self.election,
             self.clock,
             namespace=settings.namespace,
             identity=settings.identity,
@@ -169,7 +176,6 @@ class Operator:
         self.own = HubIdentity(
             hub,
             settings.namespace,
-            self.clock,
             self.batcher.mark,
             tenant_server=settings.hub_tenant_server,
         )
@@ -246,14 +252,16 @@ class Operator:
         self._spawn(self.events.run())
         self._spawn(self.accounts.run())
         self._spawn(self.rates.run(self.leads))
-        self._spawn(self.statements.run(self.leads))
+        # whose a namespace is isn't known before all tenants were read
+        self._spawn(self.statements.run(lambda: self.state.synced and self.leads()))
         self._spawn(self.chronicle.run())
         self._spawn(self.outlets.run())
         self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
+        await _until_synced(secrets)
+        # not before: whoever holds the Lease and can't plan keeps everybody else from it
         if self.settings.leader_election:
             self._spawn(self.leadership.run())
             self._spawn(self._follow_leadership())
-        await self._until_synced(secrets)
         self._spawn(self.loop.run())
         structlog.get_logger().info("started", identity=self.settings.identity)
 
@@ -277,16 +285,17 @@ class Operator:
         await self.fleet.close()
         for runner in self._runners:
             await runner.cleanup()
+        await self.election.close()
         await self.hub.close()
         structlog.get_logger().info("stopped")
 
-    async def listen(self) -> None:
-        """Open the listeners."""
+    async def listen(self, *, followed: Callable[[], bool]) -> None:
+        """Open the listeners; `followed`: whether what changes on the hub is heard of."""
         settings = self.settings
         gate = MetricsGate(self.hub, self.clock) if settings.metrics_auth else None
         public = Public(
             self.memory, self.books, self.timings, self.clock,
-            opened=lambda: self.ledger.opened, gate=gate, claims=claims_of(settings), opencost=settings.metrics_opencost,
+            opened=lambda: self.ledger.opened, followed=followed, gate=gate, claims=claims_of(settings), opencost=settings.metrics_opencost,
         )  # fmt: skip
         admin = Admin(
             self.memory, self.ledger, self.books, self.clock, last_pass=self.recorder.last
@@ -303,26 +312,18 @@ class Operator:
 
     async def _until_read(self) -> None:
         """Try until it works: an API server that is late is no reason to end."""
-        while not self.stop.is_set():
+        while True:
             try:
-                return await self._read_hub()
+                self.fleet.hub_uid = await read_cluster_uid(self.hub)
+                return await first_list(self.hub, self.state)
             except KubeError as error:
                 structlog.get_logger().warning("waiting", what="hub", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
-        return None
-
-    async def _read_hub(self) -> None:
-        self.fleet.hub_uid = await read_cluster_uid(self.hub)
-        await first_list(self.hub, self.state)
 
     def _is_read(self, lease_uid: LeaseUID) -> bool:
         """Say whether a lease's nodes were read, and can be."""
         found = self.fleet.connection(lease_uid)
         return found is not None and found.facts.synced
-
-    async def _until_synced(self, secrets: Informer[Secret]) -> None:
-        while not secrets.synced and not self.stop.is_set():  # noqa: ASYNC110  it is a property, not an event
-            await asyncio.sleep(0.02)
 
     async def _follow_leadership(self) -> None:
         await self.leadership.gained.wait()
@@ -349,7 +350,8 @@ class Operator:
         self.meter.forget(claim.metadata.uid)
 
     def _tools(self) -> Tools:
-        slots: dict[LeaseUID, Slots] = {}  # lease UID -> bound on requests under way
+        # lease UID -> bound on requests under way; whose lease is gone has none, and nobody holds its bound
+        slots = WeakValueDictionary[LeaseUID, Slots]()
 
         def slots_of(uid: LeaseUID) -> Slots:
             return slots.setdefault(uid, Slots(self.settings.requests_per_cluster))
@@ -377,6 +379,11 @@ class Operator:
         task = asyncio.create_task(work)
         task.add_done_callback(_say_fault)
         self._tasks.append(task)
+
+
+async def _until_synced(secrets: Informer[Secret]) -> None:
+    while not secrets.synced:  # noqa: ASYNC110  it is a property, not an event
+        await asyncio.sleep(0.02)
 
 
 def _say_fault(task: asyncio.Task[Any]) -> None:

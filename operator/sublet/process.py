@@ -1,20 +1,21 @@
-"""The operator as a process: kopf around it, signals, exit status. What it is made of stands in `sublet.app`."""
+"""The operator as a process: kopf beside it, signals, exit status. What it is made of stands in `sublet.app`."""
 
 import asyncio
 import contextlib
 import signal
 import sys
-from typing import Any
-
-import kopf
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from sublet.app import Operator
-from sublet.hub.feeders import register_feeders
-from sublet.hub.kopf_settings import kopf_settings, register_login
+from sublet.hub.feed import Feed
 from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer, Limits
 from sublet.logs import configure_logs
 from sublet.settings import Settings, load_settings
+
+_END_SECONDS: Final = 25.0
+"""What hasn't ended by then never would; a pod has 40."""
 
 
 async def run(settings: Settings) -> int:
@@ -22,36 +23,50 @@ async def run(settings: Settings) -> int:
     endpoint = await hub_endpoint(kubeconfig=settings.kubeconfig)
     hub = ApiServer(endpoint, Limits(connections=128))
     operator = Operator(settings, hub)
-    registry = kopf.OperatorRegistry()
-    register_feeders(registry, operator.state)
-    register_login(registry, endpoint)
-
-    # tasks that live with kopf must begin and end inside its own hooks: it cancels whatever is younger than itself
-    @kopf.on.startup(registry=registry)
-    async def start(**_: Any) -> None:
-        await operator.listen()
-        await operator.start()
-
-    @kopf.on.cleanup(registry=registry)
-    async def close(**_: Any) -> None:
-        await operator.close()
-
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(each, operator.stop.set)
+    feed = Feed(operator.state, endpoint, begun=lambda: _stop_at_signals(operator.stop))
     try:
-        await kopf.operator(
-            registry=registry,
-            settings=kopf_settings(),
-            standalone=True,
-            clusterwide=True,
-            stop_flag=operator.stop,
-        )
+        await operator.listen(followed=lambda: feed.stands)
+    except OSError as error:
+        await operator.close()
+        raise ValueError(
+            f"SUBLET_LISTEN_HOST, SUBLET_LISTEN_PORT or SUBLET_ADMIN_PORT: can't listen at {settings.listen_host} port "
+            f"{settings.listen_port} and on loopback port {settings.admin_port}: {error.strerror or error}"
+        ) from error  # fmt: skip
+    _stop_at_signals(operator.stop)
+    try:
+        await _until(operator.stop, _live(operator, feed))
     except ValueError as error:
         # no setting is wrong: those were read above
         raise RuntimeError("the operator broke down") from error
+    finally:
+        await operator.close()
     return 1 if operator.leadership.lost.is_set() else 0
+
+
+async def _live(operator: Operator, feed: Feed) -> None:
+    await operator.start()
+    await feed.run()
+
+
+async def _until(told: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Work until told to stop, and see that the process ends some time after that; raises what the work does."""
+    tasks = asyncio.create_task(work), asyncio.create_task(told.wait())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        loop = asyncio.get_running_loop()
+        loop.call_later(_END_SECONDS, signal.raise_signal, signal.SIGKILL)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    if not tasks[0].cancelled():
+        tasks[0].result()
+
+
+def _stop_at_signals(stop: asyncio.Event) -> None:
+    for each in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(each, stop.set)
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sublet.api.urls import host_of
 
 PREFIX = "SUBLET_"
+_URL = r"^(https?://\S+)?$"
 _IN_MEMORY = re.compile(r"sqlite:/{0,3}(:memory:)?(\?.*)?")
 LONGEST_TOKEN_SECONDS = 86_400
 """What the policies of leased clusters hold the operator's credential to, whatever it is set to."""
@@ -41,7 +42,7 @@ class Settings(BaseSettings):
     """Where the ledger is: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."""
     kubeconfig: str | None = None
     """The hub's kubeconfig; without it the pod's own ServiceAccount, else KUBECONFIG."""
-    hub_tenant_server: str = ""
+    hub_tenant_server: Annotated[str, Field(pattern=_URL)] = ""
     """The hub's URL as tenants reach it, for leases of the hub's own nodes; without it the operator's own way."""
     default_tenant: str | None = None
     """GpuTenant of namespaces that no tenant names (single-team installs)."""
@@ -99,7 +100,7 @@ class Settings(BaseSettings):
     """How long the series of a claim stay after its end; longer than two scrapes."""
     metrics_opencost: bool = False
     """Export node_gpu_count and node_gpu_hourly_cost too, as OpenCost names them."""
-    events_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    events_url: Annotated[str, Field(pattern=_URL)] = ""
     """Where each line of the ledger goes as a CloudEvent, by POST; nowhere without. It names leases: the platform team's, no tenant's."""
     events_token_file: str | None = None
     """File with the bearer token for it; read at each request."""
@@ -107,7 +108,7 @@ class Settings(BaseSettings):
     """Above 1: so many events in one request, in CloudEvents' batch mode."""
     export_target: str = ""
     """Where FOCUS files go by themselves: a directory, or s3://bucket/prefix; nowhere without."""
-    export_endpoint: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    export_endpoint: Annotated[str, Field(pattern=_URL)] = ""
     """The S3 server's URL, if it isn't AWS."""
     export_region: str = ""
     """The bucket's region; without it AWS_REGION, else us-east-1."""
@@ -139,11 +140,11 @@ class Settings(BaseSettings):
             )
         return url
 
-    @field_validator("events_url")
+    @field_validator("events_url", "export_endpoint", "hub_tenant_server")
     @classmethod
     def _has_a_host(cls, url: str) -> str:
         if url and not host_of(url):
-            raise ValueError("a URL with a host is wanted, as https://events.example.org/sublet")
+            raise ValueError("a URL with a host is wanted, as https://host.example.org")
         return url
 
     @model_validator(mode="after")

@@ -52,7 +52,7 @@ async def _measure() -> list[Row]:
     seen: Any = memory
     public = Public(
         seen, LedgerBooks(ledger), Timings(), clock,
-        opened=lambda: True, gate=None, claims=ClaimSeries(retention_seconds=3_600),
+        opened=lambda: True, followed=lambda: True, gate=None, claims=ClaimSeries(retention_seconds=3_600),
     )  # fmt: skip
     first, _ = await _scrape(public, openmetrics=False)
     seconds, cpu, text = 0.0, 0.0, b""

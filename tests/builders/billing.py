@@ -50,9 +50,28 @@ class Journal:
             TenantTerms.model_validate({"kind": "tenant"} | given), uid or name, tenant=uid or name
         )
 
-    def lease(self, name: str = "west", **spec: Any) -> None:
-        """Write the terms of a lease; `spec` as for `tests.builders.api.lease`."""
-        self._said(LeaseTerms.of(as_lease(lease(name, **spec))), name, lease_uid=name)
+    def lease(self, name: str = "west", *, when: When = 0, **spec: Any) -> None:
+        """Write what a lease's spec says since then; `spec` as for `tests.builders.api.lease`."""
+        self._said(LeaseTerms.of(as_lease(lease(name, **spec))), name, lease_uid=name, when=when)
+
+    def capacity(self, when: When, gpus: int, lease_uid: str = "west") -> None:
+        """Write how many GPUs of a lease could be used from an instant on."""
+        said = sum(e.fact.kind is EntryKind.CAPACITY for e in self.entries)
+        self.append(
+            Fact(
+                claim_uid=ClaimUID(lease_uid),
+                sequence=1 + said,
+                tenant_uid=TenantUID(""),
+                lease_uid=LeaseUID(lease_uid),
+                kind=EntryKind.CAPACITY,
+                type=EntryType.SET,
+                gpus=gpus,
+                at_ms=at(when),
+                price_hash="",
+                tags_hash="",
+                source_version="1",
+            )
+        )
 
     def offer(self, name: str, *prices: tuple[str, When], currency: str = "USD") -> None:
         """Write the dated prices of a class."""

@@ -1,5 +1,6 @@
 """A leased cluster that notes what it is asked, for tests of protocols without an API server."""
 
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,9 +10,11 @@ from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.binder.claims import Outrun
 from sublet.binder.slots import Promises, Slots
 from sublet.kube.errors import Invalid, NotFound
+from sublet.kube.lists import ListPage
 from sublet.kube.session import Endpoint
-from sublet.kube.wire import HasMeta, Meta, Node, Pod, PodList
+from sublet.kube.wire import Named, Node, Pod
 from tests.builders.api import NOW
+from tests.builders.wire import page
 from tests.simulation.patches import PatchFailed, json_patch
 
 CLUSTER = "00000000-0000-4000-8000-00000000c1c1"
@@ -36,13 +39,18 @@ class NotedApi:
         return {"metadata": {"uid": uid, "labels": {"sublet.dev/claim": self._claim_uid}}}
 
     async def get_as(self, path: str, type_: type, **_: str) -> Any:
-        if type_ is PodList:
-            return PodList(Meta(), items=[Pod(Meta())] * self._pods)
-        if type_ is HasMeta:
-            return msgspec.convert(await self.get(path), HasMeta)
+        if not issubclass(type_, Node):
+            return msgspec.convert(await self.get(path), type_)
         if path not in self._nodes:
             raise NotFound(404, "NotFound", path)
         return self._nodes[path]
+
+    def listed(self, path: str, params: Mapping[str, str]) -> Iterable[object]:
+        """Return what a list shows."""
+        return [Pod(Named())] * self._pods if path.endswith("/pods") else self._nodes.values()
+
+    async def list_page(self, path: str, params: Mapping[str, str], **_: Any) -> ListPage:
+        return page(*self.listed(path, params))
 
     async def patch_as(self, path: str, _: Any, __: type) -> Node:
         self.calls.append(("PATCH", path))
@@ -89,6 +97,7 @@ def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any
             lease=leases.get(uid),
             facts=SimpleNamespace(cluster_uid=CLUSTER),
             tenant_endpoint=Endpoint("https://west.example:6443"),
+            inventory=lambda: SimpleNamespace(gone=frozenset()),
             node=lambda _: None,
             observe=lambda _: None,
         )

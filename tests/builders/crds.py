@@ -51,3 +51,21 @@ def _unknown(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
     elif isinstance(value, list) and "items" in schema:
         for number, each in enumerate(value):
             yield from _unknown(each, schema["items"], f"{path}[{number}]")
+
+
+def twins_in(kind: str, status: dict[str, Any]) -> list[str]:
+    """Return the lists of a status that have two entries of one key, for which an API server refuses all of it."""
+    return list(_twins(status, _schemas()[kind]["status"], "status"))
+
+
+def _twins(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _twins(each, schema.get("properties", {}).get(name, {}), f"{path}.{name}")
+    elif isinstance(value, list):
+        keys = schema.get("x-kubernetes-list-map-keys", ())
+        found = [tuple(each.get(key) for key in keys) for each in value if keys]
+        if len(set(found)) < len(found):
+            yield path
+        for each in value:
+            yield from _twins(each, schema.get("items", {}), path)

@@ -27,6 +27,7 @@ from sublet.book.decisions import (
     Take,
     Warn,
 )
+from sublet.book.holdings import held_by
 from sublet.book.inventory import Holding, LeaseInventory, NodeState, Reach, Unfit
 from sublet.book.view import View
 from sublet.ledger.terms import PriceTerms
@@ -258,3 +259,39 @@ def released(
     if not done:
         return going
     return going.model_copy(update={"status": claim_status.released(going, now_ms)})
+
+
+def vacated(claim: GpuClaim, at_ms: Millis) -> GpuClaim:
+    """Return a claim that is being released once its last pod is gone: its nodes rest from then on."""
+    release = claim.status.release
+    assert release is not None
+    rests = release.model_copy(update={"vacated_time": at_ms})
+    return claim.model_copy(update={"status": claim.status.model_copy(update={"release": rests})})
+
+
+def with_books(seen: View) -> View:
+    """Return the view with each node's own book as its claims' allocations are."""
+    held = {
+        (place.lease_uid, place.node_uid): (claim, allocation, place)
+        for claim in seen.claims
+        if (allocation := held_by(claim)) is not None
+        for place in allocation.placements
+    }
+    return replace(
+        seen,
+        inventories={
+            uid: replace(
+                found,
+                nodes={n.name: _booked(n, held.get((uid, n.uid))) for n in found.nodes.values()},
+            )
+            for uid, found in seen.inventories.items()
+        },
+    )
+
+
+def _booked(node: NodeState, held: tuple[GpuClaim, Allocation, PlacedNode] | None) -> NodeState:
+    if held is None:
+        return node
+    claim, allocation, place = held
+    entry = Holding(ClaimUID(claim.metadata.uid), place.gpus)
+    return replace(node, holdings=(entry,), tenant_uid=TenantUID(allocation.tenant_uid))

@@ -1,17 +1,18 @@
 """Mending of a bound claim against a hub and one cluster in memory, which answer as a test says."""
 
+from collections.abc import Mapping
 from typing import Any
-
-import msgspec
 
 from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
 from sublet.api.ids import ClusterUID
 from sublet.drift.finding import Finding
 from sublet.drift.mend import mending
 from sublet.kube.errors import Conflict, NotFound
+from sublet.kube.lists import ListPage
 from tests.builders.api import NOW, as_claim, as_lease
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.fleet import bound, held, nodes
+from tests.builders.wire import page
 
 WEST = as_lease()
 LEASE = WEST.metadata.uid
@@ -50,10 +51,8 @@ class Home(NotedApi):
             return {"items": [{"metadata": {"name": "x", "managedFields": [{"manager": "kubectl"}]}}]}  # fmt: skip
         return {"metadata": {}, "items": []}
 
-    async def get_as(self, path: str, type_: Any, **params: str) -> Any:
-        if "/namespaces/" not in path:
-            return await super().get_as(path, type_, **params)
-        return msgspec.json.decode(msgspec.json.encode(await self.get(path, **params)), type=type_)
+    async def list_page(self, path: str, params: Mapping[str, str], **_: Any) -> ListPage:
+        return page(*(await self.get(path, **params))["items"])
 
     async def request(self, method: str, path: str, **_: Any) -> None:
         await super().request(method, path)

@@ -6,6 +6,7 @@ from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.times import Millis
 from sublet.binder import bind
 from sublet.binder.access import Grant
+from sublet.kube.errors import NotFound
 from tests.builders.api import NOW
 from tests.builders.clusters import Hub, NotedApi, tools_of
 from tests.builders.moves import leased, running
@@ -39,8 +40,19 @@ class Secrets(Hub):
         self.live = await super().write_status(claim, status)
         return self.live
 
+    def __init__(self, live: GpuClaim) -> None:
+        super().__init__(live)
+        self.is_there = False
+
     async def create(self, *_: Any, **__: Any) -> dict[str, Any]:
+        self.is_there = True
         return {"metadata": {"resourceVersion": "9"}}
+
+    async def replace(self, path: str, secret: Any, *, dry_run: bool) -> dict[str, Any]:
+        assert dry_run
+        if not self.is_there:
+            raise NotFound(404, "NotFound", path)
+        return dict(secret)
 
 
 def claim_on_both() -> GpuClaim:
@@ -60,10 +72,10 @@ def claim_on_both() -> GpuClaim:
     return each.model_copy(update={"status": status})
 
 
-def lost(each: GpuClaim) -> GpuClaim:
-    """Return a claim whose Secret was found deleted."""
+def with_access(each: GpuClaim, **fields: Any) -> GpuClaim:
+    """Return a claim of whose way in something else is said."""
     assert each.status.access is not None
-    access = each.status.access.model_copy(update={"lost_time": DUE})
+    access = each.status.access.model_copy(update=fields)
     return each.model_copy(update={"status": each.status.model_copy(update={"access": access})})
 
 
@@ -81,7 +93,7 @@ class Setup:
     @classmethod
     def of_lost(cls, *answering: str) -> "Setup":
         """Return the same of a claim whose Secret was lost."""
-        return cls(*answering, claim=lost(claim_on_both()))
+        return cls(*answering, claim=with_access(claim_on_both(), lost_time=DUE))
 
     def api(self, name: str) -> Cluster:
         """Return one cluster."""

@@ -9,6 +9,7 @@ from typing import Any
 from sublet.api.gpustatement import GpuStatement
 from sublet.api.times import Millis
 from sublet.hub.statements.keeper import Statements
+from sublet.hub.statements.owners import Owners
 from sublet.kube.errors import Conflict, NotFound
 from sublet.store.sql import SqlLedger
 from tests.builders.api import uid_of
@@ -29,12 +30,13 @@ class Hub:
         self.writes: list[str] = []
         self.date = ""
         """What its answers say that the time is."""
+        self.owners = Owners()
         self._version = 0
 
     async def list_metadata(self, _: str, type_: Any) -> Any:
         items = [SimpleNamespace(metadata=SimpleNamespace(
             namespace=o["metadata"]["namespace"], name=o["metadata"]["name"],
-            resource_version=o["metadata"]["resourceVersion"],
+            uid=o["metadata"]["uid"], resource_version=o["metadata"]["resourceVersion"],
         )) for o in self.objects.values()]  # fmt: skip
         return SimpleNamespace(items=items)
 
@@ -58,6 +60,11 @@ class Hub:
         if live["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
             raise Conflict(409, "Conflict", path)
         return self._store(path, body)
+
+    async def delete(self, path: str, *, uid: str) -> None:
+        if (await self.get(path))["metadata"]["uid"] != uid:
+            raise Conflict(409, "Conflict", path)
+        del self.objects[path]
 
     def statement(self, name: str, namespace: str = "acme") -> GpuStatement:
         path = f"/apis/sublet.dev/v1alpha1/namespaces/{namespace}/gpustatements/{name}"
@@ -89,7 +96,7 @@ class Keeping:
         kept: Any = hub
         ticks: Any = clock
         return Statements(
-            kept, self.ledger, ticks, every_seconds=3_600, close_after_days=3,
+            kept, self.ledger, ticks, every_seconds=3_600, close_after_days=3, owners=lambda: hub.owners,
             failing=self.said.put_nowait,
         )  # fmt: skip
 

@@ -196,11 +196,10 @@ class Timetable:
         as_promise: bool,
     ) -> bool:
         last = min(s.last for s, _ in chosen)
-        if lasts is None:
-            own = begin + self.longest * 1000 if self.longest is not None else EVER
-            end = min(own, last)
-        else:
-            end = begin + lasts
+        longest = self.longest * 1000 if self.longest is not None else EVER
+        # a quota must be enough for an open-ended claim's own time, whichever lease ends it sooner
+        own = min(begin + (lasts if lasts is not None else longest), EVER)
+        end = own if lasts is not None else min(own, last)
         if (
             begin >= end
             or end > last
@@ -208,11 +207,12 @@ class Timetable:
         ):
             return False
         total = sum(n for _, n in chosen) * gpus
-        return self._is_within_quota(total, begin, end) and all(
+        return self.is_within_quota(total, begin, own) and all(
             self._has_room(s, Window(begin, end, n, gpus), as_promise) for s, n in chosen
         )
 
-    def _is_within_quota(self, gpus: int, begin: int, end: int) -> bool:
+    def is_within_quota(self, gpus: int, begin: int, end: int) -> bool:
+        """Say whether the tenant may have so many GPUs more from one instant to another."""
         if self.quota is None:
             return True
         instants = {begin, *(w.begin for w in self.mine if begin <= w.begin < end)}

@@ -1,4 +1,4 @@
-"""Nodes as the informer decodes them, with our marks on or without."""
+"""Nodes as the informer decodes them, with our marks on or without; pods, and pages of lists."""
 
 from typing import Any
 
@@ -6,7 +6,18 @@ import msgspec
 
 from sublet.api.gpulease import GpuLease
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL, NODE, POOL_TAINT, SHARING, TENANT
-from sublet.kube.wire import Node, Taint
+from sublet.kube.lists import ListPage
+from sublet.kube.wire import (
+    Amounts,
+    Container,
+    ListMeta,
+    Named,
+    Node,
+    Pod,
+    PodSpec,
+    ResourceList,
+    Taint,
+)
 from tests.builders.api import uid_of
 from tests.builders.nodes import gpu_node
 
@@ -29,3 +40,15 @@ def our_node(lease: GpuLease, book: str = "", tenant: str = "", name: str = "n0"
         meta.annotations[TENANT] = tenant
     node.spec.taints = [Taint(key=POOL_TAINT, value=uid, effect="NoSchedule")]
     return node
+
+
+def gpu_pod(namespace: str) -> Pod:
+    """Return a pod that asks for a GPU."""
+    container = Container(ResourceList(limits=Amounts("1")))
+    return Pod(Named(name="p", namespace=namespace), spec=PodSpec(containers=[container]))
+
+
+def page(*items: object) -> ListPage:
+    """Return a list's only page."""
+    texts = [msgspec.json.encode(item) for item in items]
+    return ListPage(ListMeta(), tuple(map(msgspec.Raw, texts)), sum(map(len, texts)))

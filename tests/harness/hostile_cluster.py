@@ -104,7 +104,7 @@ def policies_of() -> dict[str, Any]:
     """Return path -> what an onboarded cluster without mutating policies shows of its policies."""
     found: dict[str, Any] = {_POLICIES: {"resources": []}}
     for plural in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
-        found[f"{_POLICIES}/{plural}"] = {"items": []}
+        found[f"{_POLICIES}/{plural}"] = {"metadata": {}, "items": []}
         for name in VALIDATING:
             notes = {DIGEST: spec_digest({"spec": {}})}
             policy = {"metadata": {"name": name, "annotations": notes}, "spec": {}}

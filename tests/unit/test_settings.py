@@ -25,12 +25,11 @@ def test_a_wrong_value_names_its_variable(monkeypatch, variable: str, value: str
         load_settings()
 
 
+@pytest.mark.parametrize("name", ["SUBLET_EVENTS_URL", "SUBLET_EXPORT_ENDPOINT", "SUBLET_HUB_TENANT_SERVER"])  # fmt: skip
 @pytest.mark.parametrize("url", ["http://[::1/x", "http://user:secret@host:99999", "http:///x"])
-def test_a_sink_of_events_without_a_host_is_said_in_one_line_and_without_its_secrets(
-    monkeypatch, url
-):
-    monkeypatch.setenv("SUBLET_EVENTS_URL", url)
-    with pytest.raises(ValueError, match=r"^SUBLET_EVENTS_URL: a URL with a host") as said:
+def test_a_url_without_a_host_is_said_in_one_line_and_without_its_secrets(monkeypatch, name, url):
+    monkeypatch.setenv(name, url)
+    with pytest.raises(ValueError, match=rf"^{name}: a URL with a host") as said:
         load_settings()
 
     assert "secret" not in str(said.value)
@@ -45,6 +44,8 @@ def test_a_sink_of_events_without_a_host_is_said_in_one_line_and_without_its_sec
         ),  # a Lease that is free has the same holder: every replica would lead
         ("SUBLET_NAMESPACE", ""),
         ("SUBLET_NAMESPACE", "kube/system"),
+        ("SUBLET_HUB_TENANT_SERVER", "htps:/nowhere"),
+        ("SUBLET_HUB_TENANT_SERVER", "203.0.113.7:6443"),
         ("SUBLET_LEASE_SECONDS", "inf"),
         ("SUBLET_PROBE_SECONDS", "nan"),
     ],

@@ -1,18 +1,26 @@
 """The operator starts whatever state its ledger is in."""
 
 import asyncio
+import gc
 import json
+import socket
+import weakref
 from pathlib import Path
 from typing import Any
 
-import kopf
 import pytest
 from structlog.testing import capture_logs
 
 from sublet import process
+from sublet.api.ids import LeaseUID
 from sublet.app import Operator
 from sublet.kube.session import ApiServer, Endpoint, Limits
 from sublet.settings import Settings
+
+
+async def nowhere(**_: Any) -> Endpoint:
+    """Return where no hub is."""
+    return Endpoint("https://127.0.0.1:9")
 
 
 async def test_a_damaged_ledger_is_said_and_holds_up_nothing_else(tmp_path: Path):
@@ -25,6 +33,21 @@ async def test_a_damaged_ledger_is_said_and_holds_up_nothing_else(tmp_path: Path
 
     assert [x["event"] for x in logs] == ["ledger"]
     assert "its file is damaged: stop the operator" in logs[0]["error"]
+    await operator.close()
+
+
+async def test_the_bound_on_a_leases_requests_is_kept_while_somebody_holds_it(tmp_path: Path):
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/ledger.sqlite", leader_election=False)
+    operator = Operator(settings, ApiServer(Endpoint("https://127.0.0.1:9"), Limits()))
+    uid = LeaseUID("west")
+
+    held = operator.tools.slots(uid)
+    assert operator.tools.slots(uid) is held
+    left = weakref.ref(held)
+    del held
+    gc.collect()
+
+    assert left() is None
     await operator.close()
 
 
@@ -53,13 +76,35 @@ async def test_an_operator_that_breaks_down_isnt_taken_for_one_with_a_wrong_sett
 ):
     """Of a wrong setting one line is printed; of a fault its traceback, or nobody could mend it."""
 
-    async def endpoint(**_: Any) -> Endpoint:
-        return Endpoint("https://127.0.0.1:9")
-
-    async def broken(**_: Any) -> None:
+    async def broken(_: Operator) -> None:
         json.loads("{")
 
-    monkeypatch.setattr(process, "hub_endpoint", endpoint)
-    monkeypatch.setattr(kopf, "operator", broken)
+    monkeypatch.setattr(process, "hub_endpoint", nowhere)
+    monkeypatch.setattr(Operator, "start", broken)
     with pytest.raises(RuntimeError, match="the operator broke down"):
-        await process.run(Settings(database_url=f"sqlite:///{tmp_path}/ledger.sqlite"))
+        await process.run(
+            Settings(
+                database_url=f"sqlite:///{tmp_path}/ledger.sqlite", listen_port=0, admin_port=0
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "why"),
+    [("listen_host", "999.1.1.1", r"999\.1\.1\.1"), ("listen_port", 0, "in use")],
+)
+async def test_a_place_where_it_cant_listen_is_a_wrong_setting_and_isnt_tried_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: Any, why: str
+):
+    monkeypatch.setattr(process, "hub_endpoint", nowhere)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(
+            database_url=f"sqlite:///{tmp_path}/ledger.sqlite",
+            admin_port=0,
+            **{"listen_host": "127.0.0.1", "listen_port": taken.getsockname()[1]}
+            | ({setting: value} if value else {}),
+        )
+        with pytest.raises(ValueError, match=rf"^SUBLET_LISTEN_HOST, .*{why}") as said:
+            await process.run(settings)
+
+    assert "\n" not in str(said.value)

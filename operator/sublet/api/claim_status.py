@@ -233,8 +233,15 @@ def extended(
     now_ms: Millis,
     given_up: tuple[GivenUp, ...] = (),
 ) -> ClaimStatus:
-    """Its end moved; what was given up by that too late is charged."""
-    allocation = allocation_of(claim)
+    """Its end moved; what was given up by that too late is charged.
+
+    A move that doesn't change its end goes along, but for an end that somebody else brings nearer: it may be spared.
+    """
+    allocation, move = allocation_of(claim), claim.status.move
+    later = until_ms is None or until_ms > (allocation.until_time or until_ms)
+    chosen = later or cause is ReleaseCause.COMPLETED
+    if move is not None and chosen and move.end == allocation.end:
+        move = move.model_copy(update={"until_time": until_ms, "until_cause": cause})
     update: dict[str, object] = {"until_time": until_ms, "until_cause": cause}
     terms = allocation.cancellation
     if terms is not None and until_ms is not None and claim.spec.schedule.duration_seconds:
@@ -243,7 +250,7 @@ def extended(
         update["cancellation"] = terms.model_copy(update={"until_time": asked})
     update["given_up"] = (*allocation.given_up, *given_up)
     allocation = allocation.model_copy(update=update)
-    return acknowledged(claim).model_copy(update={"allocation": allocation})
+    return acknowledged(claim).model_copy(update={"allocation": allocation, "move": move})
 
 
 def acknowledged(claim: GpuClaim) -> ClaimStatus:
@@ -259,6 +266,8 @@ def releasing(
     """The GPUs are being taken back; the tenant's meter has stopped. They stay held until they are free."""
     charged = (*allocation_of(claim).given_up, *given_up)
     allocation = allocation_of(claim).model_copy(update={"given_up": charged})
+    # of a reservation that was never bound nobody knows in which version it leaves the Secret
+    access, earlier = claim.status.access, claim.status.earlier_secret_version
     message = f"the GPUs are being taken back ({release.cause})"
     return next_status(
         claim,
@@ -274,6 +283,7 @@ def releasing(
             **_NOT_PENDING,
             "release": release,
             "access": None,
+            "earlier_secret_version": access.secret_version if access is not None else earlier,
             "allocation": allocation,
         },
     )

@@ -1,24 +1,30 @@
 """Types that several kinds share: names, money, instants, conditions, metadata."""
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from sublet.api.names import DNS_LABEL, DNS_NAME, WORD
+from sublet.api.names import DNS_LABEL, DNS_NAME, GROUP, WORD
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis, format_instant, parse_instant
 
 PRICE_PATTERN: Final = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$"
+_INSTANT_PATTERN: Final = (
+    r"^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
+    r"T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+"""Beside `date-time`, of which API servers take more than RFC 3339 has: small letters, the year 0, any sign for a dot."""
 
 Name = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
 ObjectName = Annotated[str, Field(pattern=DNS_NAME, min_length=1, max_length=253)]
 Word = Annotated[str, Field(pattern=WORD, min_length=1, max_length=63)]
 Product = Annotated[str, Field(pattern=WORD, min_length=1, max_length=63)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", max_length=3)]
-Gpus = Annotated[int, Field(ge=1, le=32_768, json_schema_extra={"format": "int32"})]
+Gpus = Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
 LONGEST_SECONDS: Final = 631_152_000
 """Twenty years."""
 Seconds = Annotated[int, Field(ge=0, le=LONGEST_SECONDS, json_schema_extra={"format": "int64"})]
@@ -40,7 +46,9 @@ Instant = Annotated[
     Millis,
     BeforeValidator(_instant),
     PlainSerializer(format_instant, when_used="json-unless-none"),
-    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 64}),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "pattern": _INSTANT_PATTERN, "maxLength": 64}
+    ),
 ]
 """RFC 3339 on the wire, integer milliseconds inside."""
 
@@ -51,6 +59,12 @@ Price = Annotated[
     WithJsonSchema({"type": "string", "pattern": PRICE_PATTERN, "maxLength": 16}),
 ]
 """A decimal string on the wire, never a float; `Decimal` inside."""
+
+
+def _ours(annotations: Any) -> Any:
+    if not isinstance(annotations, Mapping):
+        return annotations
+    return {key: text for key, text in annotations.items() if GROUP in key}
 
 
 class Status(StrEnum):
@@ -94,8 +108,8 @@ class ObjectMeta(ApiModel):
     creation_timestamp: Instant | None = None
     deletion_timestamp: Instant | None = None
     finalizers: tuple[str, ...] = ()
-    labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: Annotated[dict[str, str], BeforeValidator(_ours)] = Field(default_factory=dict)
+    """Sublet's own; all others are whoever's the object is, and of any size."""
 
     @property
     def own_uid(self) -> str:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from sublet.api.billing import ClassSla, Rounding
 from sublet.api.cancellation import CancellationTerms, GivenUp
-from sublet.api.common import Condition, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
+from sublet.api.common import Condition, Gpus, Instant, ObjectMeta, ObjectName, Price, Seconds, Word
 from sublet.api.downtime import MOST_DOWNTIMES, Downtime
 from sublet.api.gpuclass import HostShare, Pricing
 from sublet.api.last_word import ForceRelease
@@ -101,15 +101,13 @@ class ClaimSpec(ApiModel):
 
     class_name: ObjectName
     """Name of the GpuClass."""
-    gpus: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
+    gpus: Gpus
     """How many GPUs in all; more than 4,096 nodes are refused with an offer that splits them."""
     gpus_per_node: Annotated[
         int | None, Field(ge=1, le=64, json_schema_extra={"format": "int32"})
     ] = None
     """Take exactly this many GPUs of each node; `gpus` must be a multiple of it."""
-    min_gpus: Annotated[
-        int | None, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})
-    ] = None
+    min_gpus: Gpus | None = None
     """Take as many GPUs as there are, but not fewer than this; all of `gpus` or nothing without."""
     topology: Topology = Topology()
     """How close together the GPUs must be."""
@@ -251,6 +249,11 @@ class Allocation(StatusModel):
         return sum(p.gpus for p in self.placements)
 
     @property
+    def end(self) -> tuple[Millis | None, ReleaseCause | None]:
+        """Return when it ends at the latest, and what ends it then."""
+        return (self.until_time, self.until_cause)
+
+    @property
     def domain(self) -> str | None:
         """Return the NVLink domain that it is promised in, None if it is several or not known."""
         found = {b.domain for b in self.bookings}
@@ -347,6 +350,8 @@ class ClaimStatus(StatusModel):
     """When GPUs of it were known not to work while it was billed: downtime intervals in the ledger."""
     access: Access | None = None
     """How the tenant gets in."""
+    earlier_secret_version: Annotated[str | None, Field(max_length=64)] = None
+    """resourceVersion of the Secret as an earlier reservation left it: while it stays so, no later one has handed anything over."""
     origin: Origin | None = None
     """Who it was, if it was restored from a backup."""
 

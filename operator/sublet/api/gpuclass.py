@@ -17,6 +17,7 @@ from sublet.api.common import (
     Product,
     Seconds,
 )
+from sublet.api.dated import ONE_PRICE_AT_A_TIME
 from sublet.api.origin import Origin, Restorable
 from sublet.api.schema import ApiModel, Rule, StatusModel, list_map, list_set, rules
 
@@ -91,7 +92,8 @@ class ClassSpec(ApiModel):
                     "oldSelf.all(o, self.exists(n, n.effectiveTime == o.effectiveTime && "
                     "n.perGpuHour == o.perGpuHour))",
                     "prices are append-only: add an entry with a later effectiveTime",
-                )
+                ),
+                ONE_PRICE_AT_A_TIME,
             ),
         ),
     ]

@@ -9,7 +9,7 @@ from sublet.api.billing import LeaseBilling, LeaseSla
 from sublet.api.common import Condition, Currency, Instant, ObjectMeta, ObjectName, Product, Word
 from sublet.api.last_word import MOST_LEFTOVERS, Leftover, Lost, LostStatus
 from sublet.api.lease_terms import (
-    PRICES_APPEND_ONLY,
+    PRICE_RULES,
     BuyPrice,
     Commitment,
     Contract,
@@ -100,7 +100,7 @@ class LeaseSpec(ApiModel):
         Field(
             min_length=1,
             max_length=128,
-            json_schema_extra=list_map("effectiveTime") | PRICES_APPEND_ONLY,
+            json_schema_extra=list_map("effectiveTime") | PRICE_RULES,
         ),
     ]
     """Dated prices; the latest one that is not in the future holds. Entries are added, never changed."""

@@ -46,7 +46,7 @@ class StatementLine(ApiModel):
     class_name: ObjectName | None = None
     """Name of the GpuClass; none of what is no class's."""
     corrects: Month | None = None
-    """The closed period that it restates; none of the period's own."""
+    """The closed period that it restates, the first one of several; none of the period's own."""
     tags: Annotated[dict[str, Annotated[str, Field(max_length=128)]], Field(max_length=32)] = Field(
         default_factory=dict
     )
@@ -85,9 +85,11 @@ class StatementStatus(StatusModel):
     lines: Annotated[
         tuple[StatementLine, ...], Field(max_length=MOST_LINES, json_schema_extra=atomic_list())
     ] = ()
-    """By class and kind; they add up to the total."""
+    """By class and kind, as finely as there is room for; they add up to the total."""
     tags_omitted: bool | None = None
     """True: there would be too many lines with tags, so they stand without."""
+    lines_folded: bool | None = None
+    """True: there would be too many lines all the same, so those of several classes, and of several corrected months, stand as one."""
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=8, json_schema_extra=list_map("type"))
     ] = ()

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from sublet.api.billing import Discount, TenantBilling
-from sublet.api.common import Condition, Currency, Name, ObjectMeta, ObjectName, Price, Word
+from sublet.api.common import Condition, Currency, Gpus, Name, ObjectMeta, ObjectName, Price, Word
 from sublet.api.origin import Origin, Restorable
 from sublet.api.periods import BudgetPeriod
 from sublet.api.schema import (
@@ -34,7 +34,7 @@ class ProtectedGpus(ApiModel):
 
     class_name: ObjectName
     """Name of the GpuClass."""
-    gpus: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
+    gpus: Gpus
     """Up to how many GPUs held at once."""
 
 
@@ -73,12 +73,17 @@ class Budget(ApiModel):
 
 
 _APPEND_ONLY = "discounts are append-only: add an entry with a later effectiveTime"
-DISCOUNTS_APPEND_ONLY = rules(
+DISCOUNT_RULES = rules(
     Rule(
         "oldSelf.all(o, self.exists(n, n.effectiveTime == o.effectiveTime && n.percent == o.percent && "
         "has(n.className) == has(o.className) && (!has(o.className) || n.className == o.className)))",
         _APPEND_ONLY,
-    )
+    ),
+    Rule(
+        "self.all(a, self.exists_one(b, b.effectiveTime == a.effectiveTime && "
+        "has(b.className) == has(a.className) && (!has(a.className) || b.className == a.className)))",
+        "two discounts of the same class have the same effectiveTime; only one can hold",
+    ),
 )
 
 
@@ -95,7 +100,7 @@ class TenantSpec(ApiModel):
     """When its billing periods begin, and in what it is billed."""
     discounts: Annotated[
         tuple[Discount, ...],
-        Field(max_length=128, json_schema_extra=atomic_list() | DISCOUNTS_APPEND_ONLY),
+        Field(max_length=128, json_schema_extra=atomic_list() | DISCOUNT_RULES),
     ] = ()
     """Dated discounts; the latest one that is not in the future holds. Entries are added, never changed."""
     quotas: Annotated[

@@ -8,8 +8,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from sublet.api.common import Instant, Price, Seconds, Word
-from sublet.api.schema import ApiModel, Rule, list_map, list_set, rules
+from sublet.api.common import Gpus, Instant, Price, Seconds, Word
+from sublet.api.dated import ONE_PRICE_AT_A_TIME
+from sublet.api.networks import NETWORK, network_of
+from sublet.api.schema import ApiModel, Rule, list_map, list_set, one_at_a_time, rules
 from sublet.api.times import MS_PER_SECOND, Millis
 
 
@@ -111,7 +113,7 @@ class Option(ApiModel):
     """Until when it can be exercised."""
     start_time: Instant
     """From when its GPUs are committed, if it was exercised."""
-    gpus: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
+    gpus: Gpus
     """How many GPUs more, beside the phases."""
     exercised: bool = False
     """True: it was exercised; this can't be taken back."""
@@ -129,15 +131,21 @@ class Commitment(ApiModel):
     """How many GPUs are paid for, as a step function of time."""
 
     mode: CommitmentMode = CommitmentMode.TAKE_OR_PAY
-    """TakeOrPay: paid whether used or not. PayAsYouGo: paid only while bound."""
+    """TakeOrPay: paid whether used or not. PayAsYouGo: paid only while bound. It can't change."""
     phases: Annotated[
         tuple[Phase, ...],
         Field(min_length=1, max_length=256, json_schema_extra=list_map("commitmentId")),
     ]
-    """The steps, in any order."""
+    """The steps, in any order. One that is changed or goes was so until then; one that is added counts from its startTime, also if that is past."""
     options: Annotated[
         tuple[Option, ...],
-        Field(max_length=64, json_schema_extra=list_map("startTime")),
+        Field(
+            max_length=64,
+            json_schema_extra=list_map("startTime")
+            | rules(
+                one_at_a_time("startTime", "two options have the same startTime; make them one")
+            ),
+        ),
     ] = ()
     """Rights to commit more; what is exercised is committed beside the phases."""
 
@@ -147,6 +155,9 @@ class Commitment(ApiModel):
             "self.phases.all(a, self.phases.exists_one(b, b.startTime == a.startTime))",
             "two phases have the same startTime; the one that doesn't hold must go",
             field_path=".phases",
+        ),
+        Rule(
+            "self.mode == oldSelf.mode", "mode can't change; make a new lease", field_path=".mode"
         ),
     )
 
@@ -169,9 +180,7 @@ class Maintenance(ApiModel):
     """First instant of the window."""
     end_time: Instant
     """First instant after it."""
-    gpus: Annotated[
-        int | None, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})
-    ] = None
+    gpus: Gpus | None = None
     """How many GPUs are away; the whole lease without."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
@@ -196,7 +205,7 @@ class BuyPrice(ApiModel):
     """What a GPU beyond the commitment costs; perGpuHour without."""
 
 
-PRICES_APPEND_ONLY = rules(
+PRICE_RULES = rules(
     Rule(
         "oldSelf.all(o, self.exists(n, n.effectiveTime == o.effectiveTime && "
         "n.perGpuHour == o.perGpuHour && "
@@ -205,7 +214,8 @@ PRICES_APPEND_ONLY = rules(
         "has(n.overagePerGpuHour) == has(o.overagePerGpuHour) && "
         "(!has(o.overagePerGpuHour) || n.overagePerGpuHour == o.overagePerGpuHour)))",
         "prices are append-only: add an entry with a later effectiveTime",
-    )
+    ),
+    ONE_PRICE_AT_A_TIME,
 )
 
 
@@ -235,13 +245,21 @@ class RoleRule(ApiModel):
     """Plural names, such as pytorchjobs."""
 
 
+_IS_NETWORK = rules(
+    Rule(
+        f"self.matches('{NETWORK}')",
+        "this is no network; write it as 203.0.113.0/24 or 2001:db8::/32",
+    )
+)
+
+
 class TenantAccess(ApiModel):
     """What pods of tenants may do on this lease; onboarding's policies are the upper bound."""
 
     egress: Egress = Egress.INTERNET
     """Internet: anything but `deniedCIDRs` and what is always denied. None: only their own namespace and DNS."""
     denied_cidrs: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$", max_length=43)], ...],
+        tuple[Annotated[str, Field(max_length=43, json_schema_extra=_IS_NETWORK)], ...],
         Field(alias="deniedCIDRs", max_length=64, json_schema_extra=list_set()),
     ] = ()
     """Networks that pods may not reach. Private ones (10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16, fc00::/7), link-local ones (169.254.0.0/16, fe80::/10) and cloud metadata are always denied."""
@@ -264,3 +282,8 @@ class TenantAccess(ApiModel):
         tuple[RoleRule, ...], Field(max_length=32, json_schema_extra=list_map("apiGroup"))
     ] = ()
     """Further API groups that the tenant may use in its claim namespace, such as training CRDs."""
+
+    @property
+    def misspelt_networks(self) -> tuple[str, ...]:
+        """Return what of `deniedCIDRs` is no network: older schemas took it, and it stays until the list changes."""
+        return tuple(each for each in self.denied_cidrs if network_of(each) is None)

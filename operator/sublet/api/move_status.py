@@ -52,8 +52,7 @@ def advice(move: Move) -> str:
 
 def given_up(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
     """The new nodes can't all be had; written before anything of them is given back."""
-    move = move_of(claim)
-    if move.opened_time is None and move.ready_time is None:
+    if not move_of(claim).is_open:
         return abandoning(claim, message, now_ms)
     return dropped(claim, now_ms)
 
@@ -173,6 +172,13 @@ def usable_nodes(claim: GpuClaim) -> tuple[PlacedNode, ...]:
     if move is None or move.ready_time is None:
         return allocation.placements
     return (*allocation.placements, *fresh_nodes(allocation, move))
+
+
+def open_nodes(claim: GpuClaim) -> tuple[PlacedNode, ...]:
+    """Return the nodes that a quota is for: those that the claim has, and those of a move that is open."""
+    if claim.status.move is None or not claim.status.move.is_open:
+        return allocation_of(claim).placements
+    return held_nodes(claim)
 
 
 def held_nodes(claim: GpuClaim) -> tuple[PlacedNode, ...]:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from sublet.api.common import Gpus, Instant, ObjectName, Word
 from sublet.api.schema import ApiModel, StatusModel, atomic_list, list_map
+from sublet.api.times import Millis
 
 Sequence = Annotated[int, Field(ge=1, le=999_999, json_schema_extra={"format": "int32"})]
 
@@ -110,13 +111,23 @@ class Move(StatusModel):
     abandoned: bool = False
     """The new nodes couldn't all be had; what was taken of them is being given back."""
 
+    @property
+    def end(self) -> tuple[Millis | None, ReleaseCause | None]:
+        """Return when the claim ends on its new nodes at the latest, and what ends it then."""
+        return (self.until_time, self.until_cause)
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether pods of the tenant may have run on the new nodes."""
+        return self.opened_time is not None or self.ready_time is not None
+
 
 class LeaseGpus(ApiModel):
     """GPUs of one lease."""
 
     lease_uid: Annotated[str, Field(alias="leaseUID", max_length=36)]
     """UID of the GpuLease."""
-    gpus: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra={"format": "int32"})]
+    gpus: Gpus
     """How many."""
 
 

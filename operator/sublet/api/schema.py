@@ -68,3 +68,8 @@ def atomic_list() -> Extra:
 def rules(*items: Rule) -> Extra:
     """Mark one field with CEL rules of its own; `self` is the field's value."""
     return {"cel_rules": [asdict(item) for item in items]}
+
+
+def one_at_a_time(field: str, message: str) -> Rule:
+    """Return the rule that no two entries of a list have one instant: a list map takes it in two spellings."""
+    return Rule(f"self.all(a, self.exists_one(b, b.{field} == a.{field}))", message)

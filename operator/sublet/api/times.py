@@ -25,14 +25,14 @@ def to_millis(instant: datetime) -> Millis:
 
 
 def parse_instant(text: str) -> Millis:
-    """Parse RFC 3339; ValueError on anything else, also on a text without a zone and on years that UTC can't write."""
+    """Parse RFC 3339; ValueError on anything else, also on a text without a zone.
+
+    An instant that only its zone puts beyond the calendar is the calendar's first or last: an API server takes it.
+    """
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone; write it as 2026-11-22T10:00:00Z")
-    at_ms = to_millis(instant)
-    if not FIRST_MS <= at_ms <= LAST_MS:
-        raise ValueError(f"{text!r} is outside of the years 1 to 9999 in UTC")
-    return at_ms
+    return _in_calendar(to_millis(instant))
 
 
 def format_instant(at_ms: Millis) -> str:
@@ -52,6 +52,10 @@ def format_micro(at_ms: Millis) -> str:
 
 def _parts(at_ms: Millis) -> tuple[str, int]:
     """Return an instant to the second, and the milliseconds beyond."""
-    seconds, millis = divmod(min(max(at_ms, FIRST_MS), LAST_MS), 1_000)
+    seconds, millis = divmod(_in_calendar(at_ms), 1_000)
     # not strftime: it writes the year 970 with three digits, which nothing reads
     return datetime.fromtimestamp(seconds, tz=UTC).replace(tzinfo=None).isoformat(), millis
+
+
+def _in_calendar(at_ms: Millis) -> Millis:
+    return min(max(at_ms, FIRST_MS), LAST_MS)

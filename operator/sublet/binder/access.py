@@ -127,16 +127,6 @@ async def write_secret(
     )
 
 
-async def has_secret(hub: ApiServer, claim: GpuClaim) -> bool:
-    """Say whether the claim's Secret stands, by a dry run of overwriting it: the operator may not read Secrets."""
-    try:
-        path = f"{secrets_path(claim)}/{secret_name(claim)}"
-        await hub.replace(path, secret_of(claim, ""), dry_run=True)
-    except (NotFound, Forbidden, Invalid):  # there is none, or it is somebody else's
-        return False
-    return True
-
-
 def secrets_path(claim: GpuClaim) -> str:
     """Return the path of the Secrets beside a claim."""
     return f"/api/v1/namespaces/{claim.metadata.namespace}/secrets"

@@ -19,11 +19,12 @@ from sublet.api.ids import ClaimUID, NodeName, TenantUID
 from sublet.api.move_status import usable_nodes
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder import namespace, proof
-from sublet.binder.access import Grant, has_secret, request_token, write_secret
+from sublet.binder.access import Grant, request_token, write_secret
 from sublet.binder.locks import UnfitNode, lock_node
 from sublet.binder.nodes import has_foreign_pods
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Overtaken, Tools
 from sublet.binder.revocation import revoke
+from sublet.binder.secret import has_written, see_lost
 from sublet.binder.sites import Berth, Site, reachable_sites, refuse_lost, sites_of
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
@@ -114,7 +115,7 @@ async def _see_vacant(site: Site, berth: Berth) -> None:
 
 async def furnish(site: Site) -> None:
     """Make the namespace if it isn't there, then everything in it at once."""
-    site.see_share()
+    site.see_whole()
     api, home = site.cluster.api, site.home
     async with site.asking(Urgency.SETUP):
         with suppress(Conflict):  # a repeated step, or the other operator's
@@ -156,7 +157,7 @@ async def _hand_over(claim: GpuClaim, grants: list[Grant], tools: Tools) -> GpuC
     uid, sequence = ClaimUID(claim.metadata.uid), allocation_of(claim).sequence
     now = tools.clock.now_ms()
     bound_ms = await tools.ledger.intend_bound(uid, sequence, now)
-    if bound_ms < now and not await has_secret(tools.hub, claim):
+    if bound_ms < now and not await has_written(tools.hub, claim):
         # an earlier try came no further: nobody is billed for the time until this one
         bound_ms = await tools.ledger.intend_bound(uid, sequence, now, anew=True)
     # an operator that slept through the claim's release must not hand anything over
@@ -183,6 +184,7 @@ async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     sites, silent = reachable_sites(live, tools, usable_nodes(live))
     if not sites and not silent:
         return live  # all of it is lost, and the claim about to end
+    live = await see_lost(live, tools)
     try:
         access, behind = await hand_out(live, [], sites, silent, tools)
     except ClusterSilent:
@@ -195,7 +197,7 @@ async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     return await tools.claims.write_status(live, status)
 
 
-def grants_of(claim: GpuClaim, tools: Tools) -> list[Grant]:
+def _grants_of(claim: GpuClaim, tools: Tools) -> list[Grant]:
     """Return the tokens that a claim was given last."""
     return [g for (uid, _), g in tools.grants.items() if uid == claim.metadata.uid]
 
@@ -206,11 +208,12 @@ async def hand_out(
     """Write the kubeconfig with tokens that were minted just now and new ones for these sites.
 
     A cluster that can't be asked keeps its last token, or is left out for so long; returned beside the access. If the
-    Secret was lost, the older tokens are revoked first; that is over when it was done everywhere.
+    claim says that the Secret was lost (`see_lost`, which is asked before), the older tokens are revoked first; that is
+    over when it was done everywhere.
     """
     old = live.status.access
     if old is not None and old.lost_time is not None:
-        sites, refusing = await revoke(sites, grants_of(live, tools), old.lost_time)
+        sites, refusing = await revoke(sites, _grants_of(live, tools), old.lost_time)
         silent = [*silent, *refusing]
     results = await asyncio.gather(*(_renewed(site, tools) for site in sites))
     fresh = [*(granted for granted in results if granted is not None), *new]

@@ -140,9 +140,8 @@ class Binder:
 
     def mend(self, claim: GpuClaim, work: Work) -> bool:
         """Start to put right what of a bound claim isn't as it was left; return whether it was started."""
-        # old nodes may be waited for for days, and that is no fault of what is put right
-        waits = self._waits(claim) and not claim.status.leaving
-        return not waits and self._start(claim, work)
+        # whatever was put off may wait for this, as tokens do whose namespace is gone; the looks keep their own pace
+        return self._start(claim, work)
 
     def tend(self, claim: GpuClaim) -> bool:
         """Start whatever the claim's status asks for, if anything; return whether it was started."""

@@ -6,7 +6,7 @@ Like a release it waits for what can't be seen: a node that doesn't answer keeps
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -16,7 +16,7 @@ from sublet.api import move_status
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
-from sublet.api.relocation import Leaving
+from sublet.api.relocation import Leaving, PlacedNode
 from sublet.api.times import MS_PER_SECOND
 from sublet.api.wording import how_many
 from sublet.binder import namespace
@@ -32,7 +32,7 @@ from sublet.binder.release import (
     free,
     shut_out,
 )
-from sublet.binder.sites import Berth, Site, reachable_sites, sites_of
+from sublet.binder.sites import Berth, Site, reachable_sites, silent_in
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.binder.wiped import note_vacated, see_clean
@@ -67,6 +67,21 @@ async def leave(claim: GpuClaim, left: Leaving, tools: Tools) -> GpuClaim:
     return await tools.claims.write_status(live, move_status.left_behind(live, left.sequence))
 
 
+def split(
+    claim: GpuClaim, tools: Tools, going: Iterable[PlacedNode], staying: Collection[PlacedNode]
+) -> tuple[list[Site], list[Site], list[str]]:
+    """Return the sites of nodes that go, those of nodes that stay, and the aliases of leases to wait for first.
+
+    That is a lease whose nodes go, and one whose nodes may stay in a namespace from which others go: it is neither known
+    whether that namespace is kept nor what is left of it. Any other lease of the claim may be silent as long as it likes.
+    """
+    kept, _ = reachable_sites(claim, tools, staying)
+    sites, silent = reachable_sites(claim, tools, going, leaving=True)
+    beside = [silent_in(site, claim, tools, staying) for site in sites]
+    known = [site for site, alias in zip(sites, beside, strict=True) if alias is None]
+    return known, kept, [*silent, *(alias for alias in beside if alias is not None)]
+
+
 async def vacate(sites: Sequence[Site], kept: Sequence[Site], guard: Guard) -> None:
     """Empty what is left of a claim at these sites; of a namespace that it keeps, these nodes alone."""
     await guard()
@@ -78,8 +93,7 @@ async def vacate(sites: Sequence[Site], kept: Sequence[Site], guard: Guard) -> N
 
 
 async def _give_back(claim: GpuClaim, left: Leaving, tools: Tools, guard: Guard) -> GpuClaim:
-    kept = sites_of(claim, tools, move_status.held_nodes(claim))
-    sites, silent = reachable_sites(claim, tools, left.placements, leaving=True)
+    sites, kept, silent = split(claim, tools, left.placements, move_status.held_nodes(claim))
     await vacate(sites, kept, guard)
     await all_of(note_vacated(site) for site in sites)
     if silent:
@@ -116,7 +130,7 @@ async def _shut_off(site: Site, kept: Site | None) -> None:
     if kept is None:
         await shut_out(site)
         return
-    kept.see_share()
+    kept.see_whole()
     uid = ClaimUID(site.home.claim_uid)
     async with site.asking(Urgency.RELEASE):
         await all_of(shun_node(b.cluster, b.place, uid) for b in site.berths)

@@ -7,6 +7,7 @@ namespaces are named by its UID, and only what carries that UID is touched.
 """
 
 from dataclasses import replace
+from typing import Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
@@ -25,7 +26,11 @@ from sublet.binder.together import all_of
 from sublet.binder.wiped import note_vacated, see_clean
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.nodebook import CLAIM_LABEL, GPU, LEASE_LABEL
-from sublet.kube.wire import NodeList
+from sublet.kube.paging import items
+from sublet.kube.wire import Node
+
+_MOST_PAGES: Final = 40
+"""20,000 nodes; a server whose list has no end is not believed."""
 
 
 async def clear(lease: GpuLease, left: Leftover, cluster: LeasedCluster, tools: Tools) -> None:
@@ -62,27 +67,29 @@ def _site(lease: GpuLease, left: Leftover, home: int, cluster: LeasedCluster, to
 
 async def _berths(lease: GpuLease, left: Leftover, site: Site) -> list[Berth]:
     """Return the nodes that carry the claim's label, by a live list of the right cluster."""
-    label = f"{CLAIM_LABEL}{left.claim_uid}=true"
+    of_claim = {"labelSelector": f"{CLAIM_LABEL}{left.claim_uid}=true"}
     async with site.asking(Urgency.RELEASE):
-        found = await site.cluster.api.get_as("/api/v1/nodes", NodeList, labelSelector=label)
-        await confirm_identity(site)
-    return [
-        Berth(
-            PlacedNode(
-                lease=lease.spec.tenant_alias,
-                lease_uid=lease.metadata.uid,
-                product=lease.spec.product,
-                gpus=_gpus(node.status.allocatable.get(GPU)),
-                node=node.metadata.name,
-                node_uid=node.metadata.uid,
-            ),
-            lease,
-            site.cluster,
-        )
-        for node in found.items
+        api = site.cluster.api
+        found = items(api, "/api/v1/nodes", Node, of_claim, most=_MOST_PAGES)
         # of two leases in one cluster each sees to its own nodes; one that lost its mark is whoever's asks
-        if node.metadata.labels.get(LEASE_LABEL) in (lease.metadata.uid, None)
-    ]
+        places = [
+            _place(lease, node)
+            async for node in found
+            if node.metadata.labels.get(LEASE_LABEL) in (lease.metadata.uid, None)
+        ]
+        await confirm_identity(site)
+    return [Berth(place, lease, site.cluster) for place in places]
+
+
+def _place(lease: GpuLease, node: Node) -> PlacedNode:
+    return PlacedNode(
+        lease=lease.spec.tenant_alias,
+        lease_uid=lease.metadata.uid,
+        product=lease.spec.product,
+        gpus=_gpus(node.status.allocatable.get(GPU)),
+        node=node.metadata.name,
+        node_uid=node.metadata.uid,
+    )
 
 
 def _gpus(shown: str | None) -> int:

@@ -7,8 +7,6 @@ node isn't in it says nothing of the node's marks. Read by `sublet.hub.returns`,
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import NodeName
 from sublet.binder.nodes import is_bare
@@ -17,18 +15,11 @@ from sublet.fleet.nodebook import LEASE_LABEL
 from sublet.fleet.selector import is_asked_for
 from sublet.kube.errors import Unreachable
 from sublet.kube.identity import read_cluster_uid
-from sublet.kube.wire import HasMeta, ListMeta, Meta
+from sublet.kube.paging import items
+from sublet.kube.wire import HasMeta, Meta
 
-_PAGE: Final = "500"
 _MOST_PAGES: Final = 40
 """20,000 nodes; a server whose list has no end is not believed."""
-
-
-class _Page(msgspec.Struct):
-    """A page of a list of metadata: an empty one has null, and an answer without either is none."""
-
-    metadata: ListMeta
-    items: list[HasMeta] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +34,14 @@ class Marked:
 async def read_marked(cluster: LeasedCluster, lease: GpuLease, *, is_over: bool) -> Marked:
     """Look at all nodes with the lease's label; Unreachable if this is another cluster now."""
     count, names = 0, list[NodeName]()
-    params = {"labelSelector": f"{LEASE_LABEL}={cluster.lease_uid}", "limit": _PAGE}
-    for _ in range(_MOST_PAGES):
-        page = await cluster.api.list_metadata("/api/v1/nodes", _Page, **params)
-        for item in page.items or ():
-            count += 1
-            if wants_return(item.metadata, lease, is_over=is_over):
-                names.append(NodeName(item.metadata.name))
-        if not page.metadata.next:
-            break
-        params["continue"] = page.metadata.next
-    else:
-        raise Unreachable("the list of marked nodes has no end")
+    of_lease = {"labelSelector": f"{LEASE_LABEL}={cluster.lease_uid}"}
+    found = items(
+        cluster.api, "/api/v1/nodes", HasMeta, of_lease, most=_MOST_PAGES, metadata_only=True
+    )
+    async for node in found:
+        count += 1
+        if wants_return(node.metadata, lease, is_over=is_over):
+            names.append(NodeName(node.metadata.name))
     # an empty list is believed only of the cluster that was confirmed
     if await read_cluster_uid(cluster.api) != cluster.facts.cluster_uid:
         raise Unreachable("the kubeconfig leads to another cluster now")

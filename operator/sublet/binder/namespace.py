@@ -4,7 +4,6 @@
 the lease's `tenantAccess` sells is in its annotations, where the pod policy reads it.
 """
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from sublet.api.gpuclass import HostShare
 from sublet.api.ids import ClaimUID
 from sublet.api.lease_terms import Egress, PodSecurity, TenantAccess
+from sublet.api.networks import network_of
 from sublet.fleet.isolation import TENANT_ROLE
 from sublet.fleet.networks import NEVER_V4, NEVER_V6, NODE_LOCAL_DNS, TRANSLATED_V6
 
@@ -205,17 +205,21 @@ def _network_policy(home: Home) -> tuple[str, dict[str, Any]]:
 
 
 def internet(denied: Sequence[str], server: str) -> list[dict[str, Any]]:
-    """Return the IP blocks of the Internet without what is always denied, what the lease denies, and the API."""
+    """Return the IP blocks of the Internet without what is always denied, what the lease denies, and the API.
+
+    There is no block where a network that the lease denies can't be read: nobody knows what else would be open.
+    """
+    networks = [network_of(text) for text in denied]
+    if None in networks:
+        return []
     never: dict[int, set[str]] = {
         4: set(NEVER_V4),
         6: {*NEVER_V6, *TRANSLATED_V6},
     }  # IP version -> networks
-    for text in (*denied, urlsplit(server).hostname or ""):
-        try:
-            network = ipaddress.ip_network(text, strict=False)
-        except ValueError:
-            continue  # a host name: its address is not known here
-        never[network.version].add(str(network))
+    # of a host name the address is not known here
+    for network in (*networks, network_of(urlsplit(server).hostname or "")):
+        if network is not None:
+            never[network.version].add(str(network))
     # the API takes no exception as large as the block itself: then there is no block
     return [
         {"cidr": whole, "except": sorted(never[version])}

@@ -18,7 +18,6 @@ from sublet.fleet.inventory import brings_marks, is_adopted
 from sublet.fleet.nodebook import (
     BOOK,
     CLAIM_LABEL,
-    GPU,
     LEASE_LABEL,
     NODE,
     POOL_TAINT,
@@ -112,7 +111,7 @@ async def foreign_pods(cluster: LeasedCluster, node: Node, holders: Collection[s
     name = node.metadata.name
     pods = await list_pods(cluster.api, "/api/v1/pods", fieldSelector=f"spec.nodeName={name}")
     return any(
-        pod.asks_for(GPU) and not _is_at_home(pod.metadata.namespace, node, holders) for pod in pods
+        pod.asks_for_gpus and not _is_at_home(pod.metadata.namespace, node, holders) for pod in pods
     )
 
 

@@ -80,8 +80,8 @@ class Tools:
 class ClusterSilent(Exception):
     """A step can't be done because a leased cluster can't be written to now; try again later."""
 
-    def __init__(self, alias: str) -> None:
-        super().__init__(f"waiting for {alias}: it can't be reached now")
+    def __init__(self, alias: str, why: str = "it can't be reached now") -> None:
+        super().__init__(f"waiting for {alias}: {why}")
 
 
 class ClusterRefuses(Exception):

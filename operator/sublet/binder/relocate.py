@@ -20,10 +20,11 @@ from sublet.api.move_status import fresh_nodes, held_nodes, move_of
 from sublet.api.relocation import Move, PlacedNode
 from sublet.binder import namespace, proof
 from sublet.binder.bind import Checkpoint, hand_out, lock_all, prove, settle_in
-from sublet.binder.leave import vacate
+from sublet.binder.leave import split, vacate
 from sublet.binder.ports import ClusterSilent, Overtaken, Tools
 from sublet.binder.release import free
-from sublet.binder.sites import Site, reachable_sites, refuse_lost, sites_of
+from sublet.binder.secret import see_lost
+from sublet.binder.sites import Site, reachable_sites, refuse_lost
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.book.decisions import Relocate
@@ -76,14 +77,13 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     allocation, move = allocation_of(claim), move_of(claim)
     fresh = {p.key for p in fresh_nodes(allocation, move)}
     refuse_lost(tools, fresh_nodes(allocation, move))
-    sites, _ = _where_it_grows(claim, tools)
-    await lock_all(claim, [(s, b) for s in sites for b in s.berths if b.place.key in fresh])
-    sites, silent = _where_it_grows(claim, tools)  # the locks have shown the nodes
-    grown = [s for s in sites if any(b.place.key in fresh for b in s.berths)]
+    _, grown, _ = _where_it_grows(claim, tools)
+    await lock_all(claim, [(s, b) for s in grown for b in s.berths if b.place.key in fresh])
+    checkpoint()
+    claim = await _open(claim, tools)
+    sites, grown, silent = _where_it_grows(claim, tools)  # the locks have shown the nodes
     new = [s for s in grown if s.home.sequence == move.sequence]
     wanted = [(s, b) for s in grown for b in s.berths if b.place.key in fresh]
-    checkpoint()
-    await _open(claim, tools)
     await settle_in(grown, wanted)
     checkpoint()
     await all_of(_see_quota(site) for site in grown if site not in new)
@@ -97,27 +97,34 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     access = None
     if grants:
         others = [site for site in sites if site not in new]
+        live = await see_lost(live, tools)
         access, _ = await hand_out(live, grants, others, silent, tools)
     status = move_status.ready_to_move(live, access, tools.clock.now_ms())
     return await tools.claims.write_status(live, status)
 
 
-def _where_it_grows(claim: GpuClaim, tools: Tools) -> tuple[list[Site], list[str]]:
-    """Return the sites of old and new nodes, and the aliases of silent leases; ClusterSilent if a new node is at one."""
+def _where_it_grows(claim: GpuClaim, tools: Tools) -> tuple[list[Site], list[Site], list[str]]:
+    """Return the sites of old and new nodes, those of them with new ones, and the aliases of silent leases.
+
+    ClusterSilent if a new node is at a silent lease, or comes into a namespace in which one may have nodes.
+    """
     sites, silent = reachable_sites(claim, tools, held_nodes(claim))
-    fresh = fresh_nodes(allocation_of(claim), move_of(claim))
-    if away := {p.lease for p in fresh} & set(silent):
+    fresh = {p.key: p.lease for p in fresh_nodes(allocation_of(claim), move_of(claim))}
+    grown = [s for s in sites if any(b.place.key in fresh for b in s.berths)]
+    beside = {s.silent_beside for s in grown if s.silent_beside is not None}
+    if away := ({*fresh.values()} & {*silent}) | beside:
         raise ClusterSilent(min(away))
-    return sites, silent
+    return sites, grown, silent
 
 
-async def _open(claim: GpuClaim, tools: Tools) -> None:
-    """Say on the hub that pods may come to the new nodes, before a quota lets them."""
+async def _open(claim: GpuClaim, tools: Tools) -> GpuClaim:
+    """Say on the hub that pods may come to the new nodes, before a quota lets them; returns the claim as written."""
     live = await tools.claims.get(claim)
     if live is None or not is_same_move(live, claim):
         raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
-    if move_of(live).opened_time is None:
-        await tools.claims.write_status(live, move_status.opened(live, tools.clock.now_ms()))
+    if move_of(live).opened_time is not None:
+        return live
+    return await tools.claims.write_status(live, move_status.opened(live, tools.clock.now_ms()))
 
 
 async def undo(claim: GpuClaim, tools: Tools) -> GpuClaim:
@@ -131,8 +138,7 @@ async def undo(claim: GpuClaim, tools: Tools) -> GpuClaim:
         return live
 
     fresh = fresh_nodes(allocation_of(claim), move)
-    kept = sites_of(claim, tools, allocation_of(claim).placements)
-    sites, silent = reachable_sites(claim, tools, fresh)
+    sites, kept, silent = split(claim, tools, fresh, allocation_of(claim).placements)
     if silent:
         raise ClusterSilent(silent[0])
     await vacate(sites, kept, still_undoing)

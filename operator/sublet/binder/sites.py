@@ -9,7 +9,8 @@ from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import HostShare
 from sublet.api.gpulease import GpuLease, NodeSharing
-from sublet.api.ids import ClaimUID, LeaseUID, NodeName
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID
+from sublet.api.move_status import open_nodes
 from sublet.api.relocation import PlacedNode
 from sublet.api.wording import raised_at
 from sublet.binder.namespace import Home, common_access
@@ -28,6 +29,8 @@ from sublet.kube.errors import (
     Unreachable,
 )
 from sublet.logs import log_about
+
+LeaseOf = Callable[[LeaseUID], GpuLease | None]
 
 _OTHER_SHAPE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading an answer may raise that is JSON, and not what the API promises."""
@@ -51,13 +54,17 @@ class Site:
     slots: Slots
     berths: tuple[Berth, ...]
     home: Home
-    has_unseen: bool = False
-    """A node of it isn't seen, so that nobody knows whether what comes with its GPUs is limited."""
+    unseen: str | None = None
+    """A node of it that isn't seen, so that nobody knows whether what comes with its GPUs is limited."""
+    silent_beside: str | None = None
+    """A lease that can't be written to now and may have nodes in the same namespace, so that the home isn't all of it."""
 
-    def see_share(self) -> None:
-        """Raise ClusterSilent while it can't be told whether the home is on a part of a node: a quota would have no limits."""
-        if self.has_unseen:
-            raise ClusterSilent(self.alias)
+    def see_whole(self) -> None:
+        """Raise ClusterSilent while the home can't be told: its quota might have no limits, or be that of some nodes alone."""
+        if self.silent_beside is not None:
+            raise ClusterSilent(self.silent_beside)
+        if self.unseen is not None:
+            raise ClusterSilent(self.alias, f"the claim's node {self.unseen} isn't seen there now")
 
     def only(self, wanted: Callable[[Berth], bool]) -> "Site":
         """Return the site with some of its nodes; its namespace is the same."""
@@ -110,7 +117,7 @@ def reachable_sites(
     """
     sequence = allocation_of(claim).sequence
     by_home: dict[tuple[str, int], list[Berth]] = {}  # (cluster UID, reservation) -> nodes
-    silent: list[str] = []
+    away: list[PlacedNode] = []
     places = sorted(places, key=lambda p: (p.lease, p.node))
     successors = successors_of(places, tools) if leaving else {}
     for place in places:
@@ -119,12 +126,38 @@ def reachable_sites(
         if lease is not None and lease.is_lost:
             continue  # nobody waits for it; what is left there is cleaned if it comes back
         if cluster is None or lease is None:
-            silent.append(place.lease)
+            away.append(place)
         else:
             key = (str(cluster.facts.cluster_uid), place.home or sequence)
             by_home.setdefault(key, []).append(Berth(place, lease, cluster))
     sites = [_site(claim, home, tools, berths) for (_, home), berths in by_home.items()]
-    return sites, silent
+    sites = [replace(s, silent_beside=silent_in(s, claim, tools, away)) for s in sites]
+    return sites, [place.lease for place in away]
+
+
+def silent_in(
+    site: Site, claim: GpuClaim, tools: Tools, places: Iterable[PlacedNode]
+) -> str | None:
+    """Return a lease that can't be written to now and may have one of these nodes in the site's namespace, None without."""
+    sequence, at = allocation_of(claim).sequence, site.cluster.facts.cluster_uid
+    for place in places:
+        uid = LeaseUID(place.lease_uid)
+        cluster, lease = tools.cluster(uid), tools.lease(uid)
+        is_silent = lease is None or (cluster is None and not lease.is_lost)
+        is_in = (place.home or sequence) == site.home.sequence
+        if is_silent and is_in and (at is None or may_be_at(place, at, tools.lease)):
+            return place.lease
+    return None
+
+
+def may_be_at(place: PlacedNode, at: ClusterUID, lease_of: LeaseOf) -> bool:
+    """Say whether a node of a claim may be this cluster's: not if its lease is known to lead to another.
+
+    A landlord can show the UIDs of another's nodes; what isn't known is held against nobody.
+    """
+    lease = lease_of(LeaseUID(place.lease_uid))
+    pins = {lease.spec.cluster_ref.cluster_uid, lease.status.cluster_uid} if lease else set()
+    return at in pins or pins <= {None}
 
 
 def successors_of(
@@ -159,7 +192,12 @@ def _shows(cluster: LeasedCluster, place: PlacedNode) -> bool:
 
 def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> Site:
     first, share = berths[0], _share_of(claim, tools)
-    is_part = any(_is_part(b) for b in berths)
+    # a namespace that the claim keeps is for what it has and for an open move alone; of others nothing but the name matters
+    opened = {p.key for p in open_nodes(claim)}
+    used = [b for b in berths if b.place.key in opened] or berths
+    is_part = any(_is_part(b) for b in used)
+    told = (b for b in used if share is not None or _is_for_any(b))
+    unseen = (b.place.node for b in told if not _is_seen(b) and not _is_gone(b))
     return Site(
         alias=first.place.lease,
         cluster=first.cluster,
@@ -168,22 +206,22 @@ def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> 
         home=Home(
             claim_uid=ClaimUID(claim.metadata.uid),
             sequence=sequence,
-            gpus=sum(b.place.gpus for b in berths),
-            access=common_access([b.lease.spec.tenant_access for b in berths]),
+            gpus=sum(b.place.gpus for b in used),
+            access=common_access([b.lease.spec.tenant_access for b in used]),
             server=first.cluster.tenant_endpoint.server,
             host_share=share if is_part else None,
-            is_beside_others=any(_is_part(b) and _is_for_any(b) for b in berths),
+            is_beside_others=any(_is_part(b) and _is_for_any(b) for b in used),
         ),
-        has_unseen=any(not _is_seen(b) and (share is not None or _is_for_any(b)) for b in berths),
+        unseen=next(unseen, None),
     )
 
 
 def _share_of(claim: GpuClaim, tools: Tools) -> HostShare | None:
-    """Return the CPU and memory of each GPU as agreed; where the reservation is older than that field, as the class says."""
-    agreed = allocation_of(claim).host_share
+    """Return the CPU and memory of each GPU as agreed; of a reservation that notes no class, as its class says now."""
+    held = allocation_of(claim)
     class_ = tools.class_(claim.spec.class_name)
-    if agreed is not None or class_ is None:
-        return agreed
+    if held.host_share is not None or held.class_name or class_ is None:
+        return held.host_share
     return class_.spec.host_share
 
 
@@ -192,14 +230,12 @@ def is_share_known(claim: GpuClaim, site: Site, tools: Tools) -> bool:
 
     Also where the class is gone and the reservation doesn't say itself what comes with a GPU.
     """
-    agreed, class_ = allocation_of(claim).host_share, tools.class_(claim.spec.class_name)
-    if site.has_unseen:
-        return False
-    if agreed is None and class_ is not None and class_.spec.host_share is None:
-        return True
-    are_seen = all(_is_seen(b) for b in site.berths)
-    is_said = agreed is not None or class_ is not None
-    return are_seen and (is_said or not any(_is_part(b) for b in site.berths))
+    held, share = allocation_of(claim), _share_of(claim, tools)
+    unseen = [b for b in site.berths if not _is_seen(b)]
+    is_said = bool(held.class_name or share) or tools.class_(claim.spec.class_name) is not None
+    if is_said and share is None:
+        return not any(_is_for_any(b) for b in unseen)
+    return not unseen and (is_said or not any(_is_part(b) for b in site.berths))
 
 
 def _is_part(berth: Berth) -> bool:
@@ -213,6 +249,11 @@ def _is_for_any(berth: Berth) -> bool:
 
 def _is_seen(berth: Berth) -> bool:
     return _shown(berth) >= berth.place.gpus
+
+
+def _is_gone(berth: Berth) -> bool:
+    """Say whether the node isn't there any more, by a live look: no pod can be on it, so it limits nothing."""
+    return NodeUID(berth.place.node_uid) in berth.cluster.inventory().gone
 
 
 def _shown(berth: Berth) -> int:

@@ -16,7 +16,7 @@ from sublet.api.gpuclaim import Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.ids import LeaseUID
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.api.move_status import fresh_nodes
-from sublet.api.relocation import Move
+from sublet.api.relocation import Move, ReleaseCause
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.binder.access import SecretTaken, forget_grants, renewal_ms
@@ -44,6 +44,8 @@ Write = Callable[[GpuClaim, ClaimStatus], Awaitable[GpuClaim]]
 
 _HELD_UP: Final = (StillThere, ClusterSilent, ClusterRefuses, SecretTaken, IsolationFault)
 """What one step may have to wait for."""
+_BY_SPEC: Final = frozenset({ReleaseCause.COMPLETED, ReleaseCause.SUSPENDED})
+"""Causes that a claim's own spec is read for."""
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
 
 
@@ -173,6 +175,9 @@ class Works:
                 return live
             if allocation_of(live).sequence != allocation_of(claim).sequence:
                 return live  # another reservation by now: it was not the one that is to end
+            is_another = live.metadata.generation != claim.metadata.generation
+            if is_another and decision.cause in _BY_SPEC:
+                return live  # its tenant asks for something else by now: the book decides again
             if not is_true(live.status.conditions, "Releasing"):
                 held = allocation_of(live)
                 decided = Release(

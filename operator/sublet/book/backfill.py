@@ -48,13 +48,15 @@ def find_opening(demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis
     """
     by_lease = () if demand.claim.spec.placement.is_spread else supplies
     alone = {at for s in by_lease for at in _alone(demand, s) if at > now_ms}
-    found = next((o for at in sorted(alone) if (o := _at(demand, supplies, at))), None)
+    found = next((o for at in sorted(alone) if (o := opening_at(demand, supplies, at))), None)
     before_ms = found.at_ms if found is not None else FOREVER
-    together = (_at(demand, supplies, at) for at in _instants(demand, supplies, now_ms, before_ms))
+    instants = _instants(demand, supplies, now_ms, before_ms)
+    together = (opening_at(demand, supplies, at) for at in instants)
     return next((opening for opening in together if opening is not None), found)
 
 
-def _at(demand: Demand, supplies: Sequence[LeaseSupply], at_ms: Millis) -> Opening | None:
+def opening_at(demand: Demand, supplies: Sequence[LeaseSupply], at_ms: Millis) -> Opening | None:
+    """Return the start at an instant to come, None if these leases have no room for it then."""
     later = replace(demand.at(at_ms), is_ahead=True)
     begun = [s for s in supplies if s.begins_ms <= at_ms < s.ends_ms]
     begun = [s for s in begun if at_ms < later.until_on(s.ends_ms) <= s.ends_ms]
@@ -74,7 +76,7 @@ def _alone(demand: Demand, supply: LeaseSupply) -> Iterable[Millis]:
                 continue
             for steps, length_ms in product(_steps(demand, supply, shape, size), lengths):
                 at_ms = supply.first_window(
-                    steps, shape.nodes, shape.gpus, demand.start_ms, length_ms, demand.stops_ms
+                    steps, shape.nodes, shape.gpus, demand.start_ms, length_ms
                 )
                 if at_ms is not None:
                     yield at_ms

@@ -5,6 +5,7 @@ Nothing is committed outside the term, whatever the phases say. Read by coverage
 
 from decimal import Decimal
 
+from sublet.api.dated import holding, in_order
 from sublet.api.gpulease import GpuLease
 from sublet.api.lease_terms import BuyPrice, CommitmentMode
 from sublet.api.times import Millis
@@ -45,10 +46,7 @@ def marginal_price_at(lease: GpuLease, at_ms: Millis) -> Decimal:
 def terms_at(lease: GpuLease, at_ms: Millis) -> BuyPrice:
     """Return the prices that hold at an instant; before the first ones, those."""
     prices = lease.spec.prices
-    begun = [p for p in prices if p.effective_time <= at_ms]
-    if begun:
-        return max(begun, key=lambda p: p.effective_time)
-    return min(prices, key=lambda p: p.effective_time)
+    return holding(prices, at_ms) or in_order(prices)[0]
 
 
 def expected_nodes(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from sublet.api.dated import holding
 from sublet.api.gpuclaim import FIRST_START_MS, NO_START_MS, Allocation, ClaimSpec, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gputenant import GpuTenant
@@ -159,6 +160,9 @@ class Rules:
     def _tenant(self, claim: GpuClaim) -> GpuTenant | Refuse:
         """Return who pays for the claim's namespace."""
         namespace = claim.metadata.namespace
+        if (unread := self._view.unread_tenants.get(namespace)) is not None:
+            message = f"the GpuTenant {unread}, which names namespace {namespace}, can't be read; its condition Ready says why"
+            return _refuse(claim, PendingReason.NO_TENANT, message)
         tenant = self._tenants.get(namespace) or self._by_name.get(self._view.default_tenant or "")
         if tenant is None:
             message = (
@@ -216,11 +220,11 @@ class Rules:
 
     def _price(self, claim: GpuClaim, offer: GpuClass) -> Decimal | Refuse:
         """Return the class's price that holds now, unless the claim refuses it."""
-        begun = [p for p in offer.spec.prices if p.effective_time <= self._view.now_ms]
+        found = holding(offer.spec.prices, self._view.now_ms)
         name = offer.metadata.name
-        if not begun:
+        if found is None:
             return _misconfigured(claim, f"class {name} has no price that holds now")
-        price = max(begun, key=lambda p: p.effective_time).per_gpu_hour
+        price = found.per_gpu_hour
         limit = claim.spec.max_price_per_gpu_hour
         if limit is not None and price > limit:
             message = (
@@ -257,10 +261,12 @@ class Rules:
                 claim,
                 f"its {how_many(duration or 0, 'second', 'is', 'are')} used up; raise schedule.durationSeconds",
             )
-        if duration is not None and begin + duration * MS_PER_SECOND <= now:
-            over = format_instant(Millis(begin + duration * MS_PER_SECOND))
+        asked_until = Millis(begin + left_ms) if left_ms is not None else None
+        latest = _later(begin, longest) or FOREVER
+        if (ends := asked_until or latest) <= now:
             return _misconfigured(
-                claim, f"its window is over since {over}; choose a later schedule.startTime"
+                claim,
+                f"its window is over since {format_instant(ends)}; choose a later schedule.startTime",
             )
         return Demand(
             claim=claim,
@@ -271,8 +277,8 @@ class Rules:
             priority=priority,
             begin_ms=begin,
             start_ms=max(begin, now),
-            asked_until_ms=Millis(begin + left_ms) if left_ms is not None else None,
-            latest_ms=_later(begin, longest) or FOREVER,
+            asked_until_ms=asked_until,
+            latest_ms=latest,
             is_ahead=begin > now,
             memory_mib=offer.spec.requires.memory_mi_b or 0,
             in_domain=offer.spec.requires.nvlink_domain,

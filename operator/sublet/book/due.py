@@ -39,9 +39,12 @@ def next_due(
         if is_true(claim.status.conditions, "Releasing"):
             ends.append(leaving.get(ClaimUID(claim.metadata.uid)))
     ends += [d.until_ms for d in decisions if isinstance(d, Reserve | Extend)]
+    # quotes are answered anew in their own turn
+    blocked = (d for d in decisions if isinstance(d, Refuse) and d.position is not None)
+    ends += [offer.end_time for refuse in blocked for offer in refuse.offers]
     for demand in waiting:
         if demand.claim.spec.schedule.start_time is not None:
-            ends += [demand.start_ms, demand.asked_until_ms]
+            ends += [demand.start_ms, demand.own_end_ms]
     ends.append(next_notice(holders, view.now_ms))
     offers = {c.metadata.name: c for c in view.classes}
     ends += [*relocation_dues(holders, offers.get, view.inventories), *_gone_dues(view, holders)]
@@ -49,7 +52,8 @@ def next_due(
     steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
     moving = _moving_ends(view.now_ms, waiting) | budgets.moving_ends
     instants = [*ends, *steps, *_crossings(view.now_ms, moving, steps), *budgets.due()]
-    return min((at for at in instants if at is not None and at > view.now_ms), default=None)
+    ahead = (at for at in instants if at is not None and view.now_ms < at < FOREVER)
+    return min(ahead, default=None)
 
 
 def _gone_dues(view: View, holders: Iterable[GpuClaim]) -> Iterator[Millis]:

@@ -12,6 +12,7 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.move_status import held_nodes
 from sublet.api.relocation import MOVED_FROM, Move, MoveCause, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.cancellation import given_up, may_shorten
@@ -21,8 +22,6 @@ from sublet.book.maintenance import end_cause
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 
-Pays = Callable[[GpuClaim, Allocation, Millis], Millis | None]
-"""Returns until when there is money for a claim that asks for a later end, None if nobody knows."""
 _CHOSEN: Final = (ReleaseCause.DELETED, ReleaseCause.SUSPENDED, ReleaseCause.COMPLETED)
 """Causes by the tenant's own will."""
 _TOLD: Final = frozenset({ReleaseCause.MAINTENANCE, ReleaseCause.BUDGET_EXHAUSTED})
@@ -36,12 +35,16 @@ class End:
     cause: ReleaseCause | None
 
 
+Grants = Callable[[GpuClaim, Allocation, End], End]
+"""Returns a claim's later end as far as its tenant has the means for it."""
+
+
 def review(
     claim: GpuClaim,
     offer: GpuClass | None,
     supplies: Mapping[LeaseUID, LeaseSupply],
     now_ms: Millis,
-    pays: Pays = lambda _claim, _allocation, until_ms: until_ms,
+    grants: Grants = lambda _claim, _allocation, end: end,
 ) -> Take | Extend | None:
     """Return what a claim that holds nodes needs: its release, another end, or nothing."""
     allocation = claim.status.allocation
@@ -49,33 +52,45 @@ def review(
         return None
     promised = promised_end(allocation)
     end = _end(claim, allocation, promised, offer, supplies, now_ms)
-    if claim.status.move is not None:
-        return _while_moving(claim, allocation, claim.status.move, end, now_ms)
-    end = paid_end(claim, allocation, end, pays)
+    held, move = allocation, claim.status.move
+    if move is not None:
+        is_later = end.at_ms > promised.at_ms and move.end == allocation.end
+        if is_later:
+            held = allocation.model_copy(update={"placements": held_nodes(claim)})
+            asked = _end(claim, held, promised, offer, supplies, now_ms)
+            end = max(asked, promised, key=lambda each: each.at_ms)
+        if end.at_ms <= promised.at_ms or not is_later:
+            return _while_moving(claim, allocation, move, end, now_ms)
+    end = granted_end(claim, allocation, end, grants)
     taken = take_if_due(claim, allocation, end, now_ms)
     if taken is not None or _is_same(end, promised):
         return taken
     if end.at_ms > promised.at_ms:
-        for lease in _leases(allocation):
-            supplies[lease].move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
+        for lease in _leases(held):
+            supplies[lease].move_end(ClaimUID(claim.metadata.uid), held, end.at_ms)
     return moved(claim, allocation, end, now_ms)
 
 
 def _while_moving(
     claim: GpuClaim, allocation: Allocation, move: Move, end: End, now_ms: Millis
 ) -> Take | Extend | None:
-    """Return what a claim on its way to other nodes needs: its end comes nearer at most, what is later follows with the cutover.
+    """Return what a claim on its way to other nodes needs where its end comes no later before the cutover.
 
     With nodes that are ready it outlives its lease; whoever isn't ready in time ends as it was told.
     """
     promised = promised_end(allocation)
     end = min(end, promised, key=lambda each: each.at_ms)
-    is_saved = move.cause is MoveCause.LEASE_ENDS and move.ready_time is not None
-    outlives = is_saved and end.cause in MOVED_FROM
-    taken = take_if_due(claim, allocation, End(FOREVER, None) if outlives else end, now_ms)
-    if taken is not None or outlives or _is_same(end, promised):
+    saved = outlived(end, move)
+    taken = take_if_due(claim, allocation, saved, now_ms)
+    if taken is not None or saved is not end or _is_same(end, promised):
         return taken
     return moved(claim, allocation, end, now_ms)
+
+
+def outlived(end: End, move: Move | None) -> End:
+    """Return an end, or none if it is that of a lease which a claim outlives on other nodes that are ready."""
+    is_saved = move is not None and move.cause is MoveCause.LEASE_ENDS and bool(move.ready_time)
+    return End(FOREVER, None) if is_saved and end.cause in MOVED_FROM else end
 
 
 def _is_same(end: End, promised: End) -> bool:
@@ -89,7 +104,7 @@ def prolonged(
     offer: GpuClass | None,
     supplies: Mapping[LeaseUID, LeaseSupply],
     now_ms: Millis,
-    pays: Pays,
+    grants: Grants,
 ) -> Extend | None:
     """Return the later end that a claim gets whose notice is taken back, None if it gets none.
 
@@ -101,11 +116,15 @@ def prolonged(
     # it was in before its notice, so that a lease that sells no more keeps it
     noticed = End(promised_end(allocation).at_ms, ReleaseCause.LEASE_ENDED)
     end = _end(claim, allocation, noticed, offer, supplies, now_ms)
-    end = paid_end(claim, allocation, end, pays)
+    end = granted_end(claim, allocation, end, grants)
     if end.at_ms <= noticed.at_ms:
         return None
-    for lease in _leases(allocation):
-        supplies[lease].move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
+    held_on = [supplies[lease] for lease in _leases(allocation)]
+    if end.cause in MOVED_FROM and end.at_ms < min(s.ends_ms for s in held_on):
+        # whoever it still gives way to isn't seen by a look at its end alone, which would prolong it again
+        end = End(end.at_ms, ReleaseCause.PREEMPTED)
+    for supply in held_on:
+        supply.move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
     return moved(claim, allocation, end, now_ms)
 
 
@@ -114,15 +133,9 @@ def promised_end(allocation: Allocation) -> End:
     return End(allocation.until_time or FOREVER, allocation.until_cause)
 
 
-def paid_end(claim: GpuClaim, allocation: Allocation, end: End, pays: Pays) -> End:
-    """Return an end as far as there is money for it; what was promised already is never asked about."""
-    promised = promised_end(allocation)
-    if end.at_ms <= promised.at_ms:
-        return end
-    until_ms = pays(claim, allocation, end.at_ms)
-    if until_ms is None:
-        return promised
-    return end if until_ms >= end.at_ms else End(until_ms, ReleaseCause.BUDGET_EXHAUSTED)
+def granted_end(claim: GpuClaim, allocation: Allocation, end: End, grants: Grants) -> End:
+    """Return an end as far as there are means for it; what was promised already is never asked about."""
+    return grants(claim, allocation, end) if end.at_ms > promised_end(allocation).at_ms else end
 
 
 def moved(claim: GpuClaim, allocation: Allocation, end: End, now_ms: Millis) -> Extend:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 from sublet.api.common import Status, find_condition, is_true
+from sublet.api.dated import holding, in_order
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass, Pricing, SellPrice
 from sublet.api.ids import ClaimUID
@@ -24,10 +25,7 @@ Prices = Mapping[str, tuple[SellPrice, ...]]
 
 def dated_prices(classes: Iterable[GpuClass]) -> Prices:
     """Return the prices that floating claims follow."""
-    return {
-        each.metadata.uid: tuple(sorted(each.spec.prices, key=lambda p: p.effective_time))
-        for each in classes
-    }
+    return {each.metadata.uid: in_order(each.spec.prices) for each in classes}
 
 
 def price_now(held: Allocation, prices: Prices, at_ms: Millis) -> Decimal:
@@ -40,8 +38,8 @@ def steps(
 ) -> Iterator[tuple[Millis, Millis, Decimal]]:
     """Yield from when to when a claim pays which price inside `[from_ms, until_ms)`; once, if that is empty."""
     dated = prices.get(held.class_uid, ()) if held.pricing is Pricing.FLOATING else ()
-    begun = [p for p in dated if p.effective_time <= from_ms]
-    price = begun[-1].per_gpu_hour if begun else held.price_per_gpu_hour
+    begun = holding(dated, from_ms)
+    price = begun.per_gpu_hour if begun is not None else held.price_per_gpu_hour
     later = [p for p in dated if from_ms < p.effective_time < until_ms]
     cuts = [from_ms, *(p.effective_time for p in later), until_ms]
     levels = [price, *(p.per_gpu_hour for p in later)]

@@ -28,6 +28,13 @@ def holds(claim: GpuClaim) -> bool:
     )
 
 
+def asks(claim: GpuClaim) -> bool:
+    """Say whether a claim that holds nothing is to be served: it isn't going and hasn't ended for good."""
+    return claim.metadata.deletion_timestamp is None and not is_true(
+        claim.status.conditions, "Ended"
+    )
+
+
 def held_by(claim: GpuClaim) -> Allocation | None:
     """Return what a claim holds: its status keeps what it held last, too."""
     return claim.status.allocation if holds(claim) else None
@@ -161,11 +168,21 @@ class Holdings:
         """Return the most GPUs of a class that a tenant holds at any instant of a window, promises included."""
         return self._steps_of(uid, class_name).most(from_ms, until_ms)
 
+    def most_until(
+        self, uid: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
+    ) -> Millis:
+        """Return the first instant of a window at which a tenant holds more GPUs of a class than these; its end if there is none."""
+        return self._steps_of(uid, class_name).first_above(gpus, from_ms, until_ms)
+
     def count(
         self, tenant: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
     ) -> None:
         """Count GPUs towards a tenant's quota for a window."""
         self._steps_of(tenant, class_name).add(gpus, from_ms, until_ms)
+
+    def rest_ms(self, allocation: Allocation) -> int:
+        """Return for how long after its release what a claim held counts as used: the longest rest of its nodes."""
+        return max((self._rests.get(LeaseUID(x), 0) for x in allocation.lease_uids), default=0)
 
     def _steps_of(self, tenant: TenantUID, class_name: str) -> Steps:
         key = (tenant, class_name)
@@ -191,7 +208,7 @@ class Holdings:
         if allocation.is_ahead and start is not None:
             self._add_promise(claim, allocation, start)
             return
-        rest_ms = max((self._rests.get(LeaseUID(x), 0) for x in allocation.lease_uids), default=0)
+        rest_ms = self.rest_ms(allocation)
         end = left_ms(claim, allocation, self._now_ms, rest_ms)
         # what a claim is leaving counts as used until its nodes have rested, and always now
         used_until = end
@@ -226,14 +243,14 @@ class Holdings:
         for left in claim.status.leaving:
             for place in left.placements if left.freed_time is None else ():
                 if place.node_uid not in known:
-                    gone = self._gone_by(left, place)
-                    yield place, gone, gone
+                    yield place, *self._gone_by(left, place)
 
-    def _gone_by(self, left: Leaving, place: PlacedNode) -> Millis:
-        """Return when a node that was left is expected to be free and rested; FOREVER if it takes longer than it should."""
+    def _gone_by(self, left: Leaving, place: PlacedNode) -> tuple[Millis, Millis]:
+        """Return when a node that was left is expected to be free, and rested; FOREVER if it takes longer than it should."""
         rest_ms = self._rests.get(LeaseUID(place.lease_uid), 0)
-        expected = Millis((left.vacated_time or left.release_time) + RELEASE_MS + rest_ms)
-        return expected if expected > self._now_ms else FOREVER
+        free = Millis((left.vacated_time or left.release_time) + RELEASE_MS)
+        rested = Millis(free + rest_ms)
+        return (free, rested) if rested > self._now_ms else (FOREVER, FOREVER)
 
     def _add_promise(self, claim: GpuClaim, allocation: Allocation, start: Millis) -> None:
         """Add a window to come; one that is given up has no nodes that anybody still holds."""
@@ -259,7 +276,8 @@ class Holdings:
                 more = entry.gpus - allocated.get(key, 0)
                 known = beyond.get(key, 0)
                 beyond[key] = max(more, known)
-                end = FOREVER if more > 0 else self._now_ms
+                # what the hub says too ends as the hub says, which may have passed while the node rests
+                end = FOREVER if more > 0 else _NEVER
                 hold = self._hold(node_uid, entry.claim_uid, max(0, more - known), end)
                 if node.tenant_uid is not None:
                     hold.tenants.add(node.tenant_uid)

@@ -2,22 +2,18 @@
 
 A window concerns what is sold after it was announced. Claims that are in, and promises, keep what they have: the GPUs
 in a window are the commitment less what is away, and what is held counts against that. A claim without a duration of
-its own is placed up to a window only where no lease has room beyond it; it is told that end, and waits again after it.
+its own is placed up to a window only where no lease has room beyond it (`stops`); it is told that end, and waits again
+after it.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.lease_terms import Maintenance
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.contract import commitment_changes, committed_at
-from sublet.book.demand import Demand
-
-_WINDOWS_TRIED: Final = 8
 
 
 def away_at(lease: GpuLease, at_ms: Millis, missing: int = 0) -> int:
@@ -42,17 +38,6 @@ def taken_away(lease: GpuLease, missing: int = 0) -> list[tuple[Millis, Millis, 
     edges |= {at for at, _ in commitment_changes(lease)}
     found = ((begin, end, away_at(lease, begin, missing)) for begin, end in pairwise(sorted(edges)))
     return [each for each in found if each[2]]
-
-
-def until_windows(demand: Demand, leases: Iterable[GpuLease]) -> Iterator[Demand]:
-    """Yield a demand as it is, and one without a duration also as it is up to each window, the last one first."""
-    yield demand
-    if demand.asked_until_ms is not None:
-        return
-    found = {w.start_time for lease in leases for w in lease.spec.maintenance}
-    ahead = sorted(at for at in found if demand.start_ms < at < demand.latest_ms)
-    for at_ms in reversed(ahead[:_WINDOWS_TRIED]):
-        yield replace(demand, stops_ms=at_ms)
 
 
 def end_cause(leases: Iterable[GpuLease], at_ms: Millis) -> ReleaseCause:

@@ -4,7 +4,7 @@ Nothing is held for an offer; instants instead of spans, so that an offer stays 
 for the first blocked claims of a pass and for quotes (suspended claims), read from the claim's status.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +20,7 @@ from sublet.book.domains import must_have_domain
 from sublet.book.fewer import Find, most_that_fit
 from sublet.book.pools import Wanted
 from sublet.book.shape import MAX_NODES, Shape, must_have_one_node, nearest_sizes
-from sublet.book.standing import Standing, Standings
+from sublet.book.standing import Standing, Standings, postponed
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
 from sublet.book.unmet import rooms_in_domains
@@ -28,7 +28,10 @@ from sublet.book.unmet import rooms_in_domains
 MAX_OFFERS: Final = 8
 _CLASSES_TRIED: Final = 8
 _CLAIMS_TRIED: Final = 16
+_ENDS_TRIED: Final = 8
 _ANSWERED: Final = frozenset({PendingReason.PRICE_UNMET, PendingReason.WAITING_FOR_APPROVAL})
+Affords = Callable[[Demand, Iterable[LeaseSupply]], bool]
+"""Says whether a tenant's quota and money are enough for a demand on some leases, whatever room there is."""
 
 
 def is_answered(claim: GpuClaim, refused: Refuse) -> bool:
@@ -37,17 +40,22 @@ def is_answered(claim: GpuClaim, refused: Refuse) -> bool:
 
 
 def offers_for(
-    demand: Demand, standings: Standings, opening: Opening | None, rules: Rules, find: Find
+    demand: Demand,
+    standings: Standings,
+    opening: Opening | None,
+    rules: Rules,
+    find: Find,
+    affords: Affords,
 ) -> tuple[Offer, ...]:
     """Return what would bind instead of a claim that found no place, the smallest change first."""
     found = (
         *_later(demand, opening),
-        *_shorter(demand, standings),
+        *_shorter(demand, standings, find),
         *_sizes(demand, standings, rules, find),
         *_wider(demand, find),
         *_elsewhere(demand, find),
         *_classes(demand, rules, find),
-        *_split(demand, standings, rules),
+        *_split(demand, standings, rules, find, affords),
     )
     return found[:MAX_OFFERS]
 
@@ -102,23 +110,29 @@ def _later(demand: Demand, opening: Opening | None) -> Iterator[Offer]:
         yield _offer(demand, OfferKind.LATER, start_time=opening.at_ms)
 
 
-def _shorter(demand: Demand, standings: Standings) -> Iterator[Offer]:
+def _shorter(demand: Demand, standings: Standings, find: Find) -> Iterator[Offer]:
     """Yield the latest end with which one lease has all GPUs from the start on."""
     if demand.claim.spec.placement.is_spread:
         return
     asked = demand.asked_until_ms or FOREVER
-    ends = [
+    ends = {
         end
-        for supply in standings.of(Standing.OPEN, Standing.TOO_SHORT)
-        if supply.begins_ms <= demand.start_ms and not supply.is_silent
+        for supply in _selling(demand, standings.of(Standing.OPEN, Standing.TOO_SHORT))
         for shape in supply.shapes(demand.claim, demand.start_ms, demand.memory_mib)
         if not shape.is_part
         for wanted in _alike(demand, supply, shape)
         for end in [supply.longest(wanted, shape.nodes, demand.start_ms)]
         if end is not None and end < asked
-    ]
-    if ends:
-        yield _offer(demand, OfferKind.SHORTER, end_time=max(ends))
+    }
+    for end in sorted(ends, reverse=True)[:_ENDS_TRIED]:
+        if find(replace(demand, asked_until_ms=end)) is not None:
+            yield _offer(demand, OfferKind.SHORTER, end_time=end)
+            return
+
+
+def _selling(demand: Demand, supplies: Iterable[LeaseSupply]) -> list[LeaseSupply]:
+    """Return the leases that neither time nor a repair has to open first."""
+    return [supply for supply in supplies if postponed(demand, supply) is None]
 
 
 def _alike(demand: Demand, supply: LeaseSupply, shape: Shape) -> Iterator[Wanted]:
@@ -185,18 +199,24 @@ def _classes(demand: Demand, rules: Rules, find: Find) -> Iterator[Offer]:
             yield _offer(other, OfferKind.OTHER_CLASS)
 
 
-def _split(demand: Demand, standings: Standings, rules: Rules) -> Iterator[Offer]:
-    """Yield several claims for what is too much for one, if there is room for them all."""
+def _split(
+    demand: Demand, standings: Standings, rules: Rules, find: Find, affords: Affords
+) -> Iterator[Offer]:
+    """Yield several claims for what is too much for one, if there is room, quota and money for them all."""
     if demand.claim.spec.placement.is_spread:
         return
-    supplies = standings.of(Standing.OPEN, Standing.UNFIT)
+    supplies = _selling(demand, standings.of(Standing.OPEN, Standing.UNFIT))
     for size in sorted(_node_sizes(demand, supplies), reverse=True):
         nodes = -(-demand.gpus // size)
         for claims in _numbers(demand, nodes):
             each = -(-nodes // claims)
-            alone = rules.is_approved(demand.claim, demand.offer, size * each)
-            if alone and _claims_of(demand, size, each, supplies) >= claims:
-                yield _offer(demand, OfferKind.SPLIT, gpus=size * each, claims=claims)
+            part = demand.of_size(size * each)
+            if not rules.is_approved(demand.claim, demand.offer, part.gpus):
+                continue
+            if _claims_of(demand, size, each, supplies) < claims or find(part) is None:
+                continue
+            if affords(demand.of_size(part.gpus * claims), supplies):
+                yield _offer(part, OfferKind.SPLIT, claims=claims)
                 return
 
 

@@ -23,17 +23,21 @@ def open_options(lease: GpuLease, at_ms: Millis) -> list[Option]:
 
 
 def seen_exercised(lease: GpuLease, now_ms: Millis) -> tuple[ExercisedOption, ...]:
-    """Return when each exercised option was first seen to be; of a lease that is new it is taken to be in time."""
+    """Return when each exercised option was first seen to be; of a lease that is new it is taken to be in time.
+
+    The status has each instant once, or it could never be written.
+    """
     known = {e.start_time: e for e in lease.status.exercised_options}
     is_new = lease.status.observed_generation == 0
+    lapses: dict[Millis, Millis] = {}  # start -> when the first option with that start lapses
+    for each in lease.spec.commitment.options:
+        if each.exercised:
+            lapse = each.exercise_by_time
+            lapses[each.start_time] = min(lapse, lapses.get(each.start_time, lapse))
     return tuple(
-        known.get(o.start_time)
-        or ExercisedOption(
-            start_time=o.start_time,
-            seen_time=min(now_ms, o.exercise_by_time) if is_new else now_ms,
-        )
-        for o in lease.spec.commitment.options
-        if o.exercised
+        known.get(start)
+        or ExercisedOption(start_time=start, seen_time=min(now_ms, lapse) if is_new else now_ms)
+        for start, lapse in lapses.items()
     )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID, TenantName, TenantUID
 from sublet.api.pending import Offer, PendingReason
@@ -17,7 +16,7 @@ from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.across import disputed_nodes, usual_sizes
 from sublet.book.agreed import agreed_on
-from sublet.book.backfill import SHADOWS, Opening, find_opening
+from sublet.book.backfill import SHADOWS, Opening
 from sublet.book.budget import Budgets
 from sublet.book.cancellation import terms_of
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve, Warn
@@ -25,10 +24,11 @@ from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
 from sublet.book.expiry import review
 from sublet.book.fewer import most_that_fit
-from sublet.book.holdings import Holdings, holds
+from sublet.book.going import count_rests
+from sublet.book.holdings import Holdings, asks, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.book.lost import last_words, living
-from sublet.book.maintenance import until_windows
+from sublet.book.means import Means
 from sublet.book.notices import notices
 from sublet.book.offers import as_asked, offers_for, ways_out
 from sublet.book.order import Shares, in_turn, rank_of_holder
@@ -42,6 +42,7 @@ from sublet.book.reasons import quota_refusal, refusal
 from sublet.book.relocation import Relocations
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
+from sublet.book.stops import find_opening_before, find_place_before
 from sublet.book.supply import LeaseSupply
 from sublet.book.troubles import troubles
 from sublet.book.view import View
@@ -69,8 +70,7 @@ def begin(view: View) -> tuple[Plan, "Pass"]:
     work = Pass(view, holders)
     decisions = work.decide(pending)
     due = next_due(view, holders, work.waiting, decisions, work.leaving, work.budgets)
-    if (at_ms := work.quotes_due_ms) is not None:
-        due = min(due, at_ms) if due is not None else at_ms
+    due = min((at for at in (due, *work.dues) if at is not None), default=None)
     return Plan(tuple(decisions), due, work.unseen), work
 
 
@@ -90,8 +90,7 @@ class Pass:
         self._positions: Counter[str] = Counter()  # class -> claims that wait, so far
         self._refused: dict[Hashable, Refuse] = {}
         """What was asked for -> why there is no place, as long as nothing is given or kept."""
-        self.quotes_due_ms: Millis | None = None
-        """When to go on with quotes that nobody had time for."""
+        self._quotes_due_ms: Millis | None = None
         self._view = view
         self.rules = Rules(view)
         rests = {
@@ -126,14 +125,15 @@ class Pass:
                 tenant = TenantUID(allocation.tenant_uid)
                 self.shares.add(tenant, claim.spec.class_name, allocation.gpus)
         self._preemption = Preemption(holders, self.rules.offer, view.busy, view.now_ms)
-        pays = self.budgets.pays_until
+        self._grants = Means(view.tenants, self.holdings, self.budgets).grant
+        grants = self._grants
         self._pardons = Pardons(
-            holders, self.rules.offer, self._supplies, view.busy, view.now_ms, pays
+            holders, self.rules.offer, self._supplies, view.busy, view.now_ms, grants
         )
         self._promises = Promises(
-            self.holdings.promises, self.rules, self._supplies, view.now_ms, pays
+            self.holdings.promises, self.rules, self._supplies, view.now_ms, grants
         )
-        self._relocations = Relocations(holders, self.rules, self._supplies, view.now_ms, pays)
+        self._relocations = Relocations(holders, self.rules, self._supplies, view.now_ms, grants)
         for supply in self._supplies.values():
             supply.close_windows()  # after the promises: they are kept through maintenance
 
@@ -168,8 +168,7 @@ class Pass:
         for claim in self.holders:
             if claim.status.allocation is not None and not claim.status.allocation.is_ahead:
                 offer = self.rules.offer(claim.spec.class_name)
-                pays = self.budgets.pays_until
-                found = review(claim, offer, self._supplies, self._view.now_ms, pays)
+                found = review(claim, offer, self._supplies, self._view.now_ms, self._grants)
                 if found is not None:
                     yield found
 
@@ -189,7 +188,7 @@ class Pass:
         served = [self.decide_on(demand) for demand in in_turn(demands, self.shares)]
         self._pardons.grant(None)
         found = answers(refused, self._view.now_ms, self._bargain_over)
-        self.quotes_due_ms = found.due_ms
+        self._quotes_due_ms = found.due_ms
         return [*found.refusals, *served]
 
     def _class_gpus(self, class_name: str) -> int:
@@ -210,6 +209,11 @@ class Pass:
         self._refused.clear()
         for supply in self._supplies.values():
             supply.go_on(view.now_ms)
+
+    @property
+    def dues(self) -> tuple[Millis | None, ...]:
+        """Return when to go on with quotes that nobody had time for, and when notice is to be given."""
+        return (self._quotes_due_ms, self._preemption.due_ms)
 
     @property
     def unseen(self) -> tuple[PlacedNode, ...]:
@@ -264,7 +268,7 @@ class Pass:
         opening = None
         if refused.reason in _MENDED_BY_TIME:
             later = standings.of(Standing.OPEN, Standing.LATER)
-            opening = self._opening(demand, later)
+            opening = find_opening_before(demand, later, self._view.now_ms)
             opening = self._preempt(demand, standings, opening)
         offers = self._offers(demand, refused, standings, opening)
         if opening is None and refused.reason in _MENDED_BY_TIME:
@@ -285,17 +289,13 @@ class Pass:
             return opening
         sells = standings.of(Standing.OPEN)
         soonest = opening.at_ms if opening is not None else FOREVER
-        forms = until_windows(demand, [s.lease for s in sells])
-        if not any(self._preemption.make_room(each, sells, soonest) for each in forms):
+        told = len(self._preemption.decisions)
+        if not self._preemption.make_room(demand, sells, soonest):
             return opening
+        going = self._preemption.decisions[told:]
+        count_rests(going, self.holders, self.holdings, self._supplies, self._view.now_ms)
         self._refused.clear()
-        return self._opening(demand, sells)
-
-    def _opening(self, demand: Demand, supplies: Sequence[LeaseSupply]) -> Opening | None:
-        """Return the earliest start after now, before a window too where the claim has no duration of its own."""
-        forms = until_windows(demand, [s.lease for s in supplies])
-        found = (find_opening(each, supplies, self._view.now_ms) for each in forms)
-        return min((o for o in found if o is not None), key=lambda o: o.at_ms, default=None)
+        return find_opening_before(demand, sells, self._view.now_ms)
 
     def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
         """Answer a quote, or name the price that the claim refuses."""
@@ -311,7 +311,7 @@ class Pass:
             return replace(refused, offers=(as_asked(read),))
         standings = Standings(read, self._supplies.values())
         later = standings.of(Standing.OPEN, Standing.LATER)
-        opening = self._opening(read, later)
+        opening = find_opening_before(read, later, self._view.now_ms)
         offers = self._offers(read, found, standings, opening)
         return replace(
             refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
@@ -323,29 +323,30 @@ class Pass:
         """Return what would bind instead: for want of money a shorter time, else whatever there is room for."""
         if refused.reason in (PendingReason.EXCEEDS_BUDGET, PendingReason.MISCONFIGURED):
             return self.budgets.offers(demand, self._would)
-        return offers_for(demand, standings, opening, self.rules, self._would)
+        return offers_for(demand, standings, opening, self.rules, self._would, self._affords)
 
     def _would(self, demand: Demand) -> Candidate | None:
         """Return the place that a demand would get, if it were asked for."""
         found = self._find(demand)
         return found if isinstance(found, Candidate) else None
 
+    def _affords(self, demand: Demand, supplies: Iterable[LeaseSupply]) -> bool:
+        """Say whether a tenant's quota and money are enough for a demand on some leases."""
+        last = max((s.ends_ms for s in supplies), default=FOREVER)
+        beyond = quota_refusal(demand, self.holdings) or self.budgets.refusal(demand, last)
+        return beyond is None
+
     def _find(self, demand: Demand) -> Candidate | Refuse:
-        class_name = demand.claim.spec.class_name
-        limit = demand.tenant.spec.quota_of(class_name)
-        until = demand.until_on(FOREVER)
-        held = self.holdings.of_tenant(demand.tenant_uid, class_name, demand.start_ms, until)
-        if limit is not None and held + demand.gpus > limit:
-            return quota_refusal(demand, held, limit)
+        if (beyond := quota_refusal(demand, self.holdings)) is not None:
+            return beyond
         standings = Standings(demand, self._supplies.values())
         nearest = standings.of(Standing.OPEN, Standing.LATER, Standing.SILENT, Standing.UNPROVEN)
         last = max((s.ends_ms for s in nearest), default=FOREVER)
         if (unpaid := self.budgets.refusal(demand, last)) is not None:
             return unpaid
         sells = standings.of(Standing.OPEN)
-        for each in until_windows(demand, [s.lease for s in sells]):
-            if (found := find_place(each, sells)) is not None:
-                return replace(found, stops_ms=each.stops_ms)
+        if (found := find_place_before(demand, sells, demand.start_ms)) is not None:
+            return found
         would = None
         if standings.of(Standing.SILENT):
             would = find_place(demand, standings.of(Standing.OPEN, Standing.SILENT))
@@ -391,10 +392,3 @@ class Pass:
         if demand.is_ahead or self._has_hopes:
             return False
         return all(d.tenant_uid != demand.tenant_uid for d in self.waiting)
-
-
-def asks(claim: GpuClaim) -> bool:
-    """Say whether a claim that holds nothing is to be served: it isn't going and hasn't ended for good."""
-    return claim.metadata.deletion_timestamp is None and not is_true(
-        claim.status.conditions, "Ended"
-    )

@@ -3,11 +3,14 @@
 A victim's end is moved to the end of its notice; nothing else happens then. The blocked claim's opening appears at that
 instant by itself and is kept for it like any other, so a pass that comes after finds nothing left to preempt. Victims
 are looked for on one lease at a time and, where that doesn't suffice, on all together; on the supply as it is, and only
-where taking them back makes the claim fit sooner than it would anyway.
+where taking them back makes the claim fit sooner than it would anyway. Where it also needs nodes that others leave later,
+they are told so late that both leave at once: until then its need may pass, or somebody else may leave.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
@@ -15,13 +18,16 @@ from sublet.api.gpuclass import GpuClass, Guarantee
 from sublet.api.ids import ClaimUID
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.book.backfill import find_opening, opening_at
 from sublet.book.decisions import Extend
 from sublet.book.demand import Demand
 from sublet.book.holdings import RELEASE_MS
-from sublet.book.placement import find_place
 from sublet.book.shape import must_have_one_node
 from sublet.book.steps import FOREVER
+from sublet.book.stops import opened, stops_of
 from sublet.book.supply import LeaseSupply
+
+_STOPS_TRIED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,16 @@ class Victim:
     uid: ClaimUID
     allocation: Allocation
     notice_ms: Millis
+    leaves_ms: Millis
+    """From when its nodes count as left: a claim without notice is there until its release is done."""
+
+    leases: frozenset[str]
+    """UIDs of the leases that it holds nodes of."""
+
+    @property
+    def gone_ms(self) -> Millis:
+        """Return when its release should be done."""
+        return Millis(self.notice_ms + RELEASE_MS)
 
     @property
     def until_ms(self) -> Millis:
@@ -45,6 +61,24 @@ class Victim:
         return (held.priority, held.gpus, -held.decided_time, self.uid)
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Victims that are enough on some leases, none of them needless."""
+
+    supplies: Sequence[LeaseSupply]
+    victims: Sequence[Victim]
+
+    @property
+    def cost(self) -> tuple[int, int, int, list[tuple[int, int, int, str]]]:
+        """Return what makes it worse: their highest priority, their GPUs, their number."""
+        return (
+            max(v.allocation.priority for v in self.victims),
+            sum(v.allocation.gpus for v in self.victims),
+            len(self.victims),
+            sorted(v.rank for v in self.victims),
+        )
+
+
 class Preemption:
     """The claims of one pass that may be taken back, and those that are."""
 
@@ -57,70 +91,123 @@ class Preemption:
     ) -> None:
         """Look for claims of Preemptible classes that hold nodes, aren't going and have no work under way."""
         self.decisions: list[Extend] = []
+        self.due_ms: Millis | None = None
+        """When notice is to be given for nodes that others leave as it ends, if that is the earliest start then."""
+        self._now_ms = now_ms
         found = (
             _victim(claim, offer(claim.spec.class_name), now_ms)
             for claim in holders
             if claim.metadata.uid not in busy
         )
-        self._victims = sorted((v for v in found if v is not None), key=lambda v: v.rank)
+        self._victims: dict[frozenset[str], list[Victim]] = {}
+        """leases -> claims that hold nodes of these, in order"""
+        for victim in sorted((v for v in found if v is not None), key=lambda v: v.rank):
+            self._victims.setdefault(victim.leases, []).append(victim)
 
     def spare(self, decided: Collection[ClaimUID]) -> None:
         """Leave claims alone that something was decided for."""
-        self._victims = [v for v in self._victims if v.uid not in decided]
+        for leases, victims in self._victims.items():
+            self._victims[leases] = [v for v in victims if v.uid not in decided]
 
     def make_room(self, demand: Demand, supplies: Sequence[LeaseSupply], before_ms: Millis) -> bool:
         """Take back what a blocked claim needs, and say whether that makes it fit before the instant when it fits anyway.
 
-        The supplies show what was taken back as free after its notice.
+        One without a duration fits up to a window, too. The supplies show what was taken back as free after its notice.
         """
-        spread = demand.claim.spec.placement.is_spread  # then no lease has room for it alone
-        found = self._choices(([s] for s in supplies if not spread), demand, before_ms)
+        for stop_ms in (FOREVER, *reversed(stops_of(demand, supplies)[:_STOPS_TRIED])):
+            with opened(supplies, stop_ms):
+                if self._make_room(demand, supplies, min(before_ms, stop_ms)):
+                    return True
+        return False
+
+    def _make_room(
+        self, demand: Demand, supplies: Sequence[LeaseSupply], before_ms: Millis
+    ) -> bool:
+        alone = () if demand.claim.spec.placement.is_spread else supplies
+        found = [choice for s in alone for choice in self._choices(demand, [s], before_ms)]
         # where one lease needs two of them, one may be enough beside what is free elsewhere
-        is_certain = any(len(victims) == 1 for _, victims in found)
+        is_certain = any(len(choice.victims) == 1 for choice in found)
         if not is_certain and len(supplies) > 1 and not must_have_one_node(demand.claim):
-            found += self._choices((supplies,), demand, before_ms)
+            found += self._choices(demand, supplies, before_ms)
         if not found:
             return False
-        on, victims = min(found, key=lambda each: _cost(each[1]))
-        for victim in victims:
-            _move(on, victim, victim.notice_ms)
-            self._victims.remove(victim)
+        best = min(found, key=lambda choice: choice.cost)
+        for victim in best.victims:
+            _move(best.supplies, victim, victim.leaves_ms)
+            self._victims[victim.leases].remove(victim)
             self.decisions.append(Extend(victim.uid, victim.notice_ms, ReleaseCause.PREEMPTED))
         return True
 
     def _choices(
-        self, groups: Iterable[Sequence[LeaseSupply]], demand: Demand, before_ms: Millis
-    ) -> list[tuple[Sequence[LeaseSupply], list[Victim]]]:
-        """Return the groups of leases on which victims are enough, with these."""
-        found = ((group, self._on(group, demand, before_ms)) for group in groups)
-        return [(group, victims) for group, victims in found if victims]
+        self, demand: Demand, supplies: Sequence[LeaseSupply], before_ms: Millis
+    ) -> Iterator[_Choice]:
+        """Yield whom to tell on these leases, for each length of notice: a long one mustn't hide what a short one gives."""
+        here = self._below(demand.priority, supplies)
+        for leaves_ms, gone_ms in sorted({(v.leaves_ms, v.gone_ms) for v in here}):
+            if _rested(supplies, gone_ms) >= before_ms:
+                return  # waiting for who ends by itself is as quick
+            at_ms = _rested(supplies, leaves_ms)
+            may_go = [v for v in here if v.leaves_ms <= leaves_ms]
+            taken = _enough(demand, supplies, may_go, at_ms)
+            if taken:
+                needed = _needed(demand, supplies, taken, at_ms)
+                if any(v.leaves_ms == leaves_ms for v in needed):
+                    yield _Choice(supplies, needed)
+                continue
+            later = find_opening(demand.at(at_ms), supplies, at_ms)
+            _put_back(supplies, may_go)
+            if later is not None and later.at_ms < before_ms:
+                due_ms = Millis(self._now_ms + later.at_ms - at_ms)
+                self.due_ms = min(due_ms, self.due_ms or FOREVER)
 
-    def _on(
-        self, supplies: Sequence[LeaseSupply], demand: Demand, before_ms: Millis
-    ) -> list[Victim]:
-        """Return the victims on these leases without which the claim wouldn't fit there, [] if it doesn't fit anyway."""
+    def _below(self, priority: int, supplies: Sequence[LeaseSupply]) -> list[Victim]:
+        """Return the victims of lower priority that hold nodes of these leases only, in order."""
         uids = {supply.uid for supply in supplies}
-        taken: list[Victim] = []
-        fits = False
-        for victim in self._victims:
-            if victim.allocation.priority >= demand.priority:
-                break
-            if victim.allocation.lease_uids <= uids:
-                _move(supplies, victim, victim.notice_ms)
-                taken.append(victim)
-                fits = _fits(demand, supplies, taken, before_ms)
-                if fits:
-                    break
-        needed = list(taken) if fits else []
-        for victim in tuple(needed):
-            _move(supplies, victim, victim.until_ms)
-            if _fits(demand, supplies, taken, before_ms):
-                needed.remove(victim)
-            else:
-                _move(supplies, victim, victim.notice_ms)
-        for victim in taken:
-            _move(supplies, victim, victim.until_ms)
-        return needed
+        found: list[Victim] = []
+        for leases, victims in self._victims.items():
+            if leases <= uids:
+                found += victims[
+                    : bisect_left(victims, priority, key=lambda v: v.allocation.priority)
+                ]
+        return sorted(found, key=lambda v: v.rank) if len(supplies) > 1 else found
+
+
+def _enough(
+    demand: Demand, supplies: Sequence[LeaseSupply], victims: Sequence[Victim], at_ms: Millis
+) -> list[Victim]:
+    """Take so many victims, twice as many each time, that the claim fits at an instant; [] if it doesn't with all."""
+    taken: list[Victim] = []
+    while more := victims[len(taken) : 2 * len(taken) + 1]:
+        for victim in more:
+            _move(supplies, victim, victim.leaves_ms)
+        taken += more
+        if opening_at(demand, supplies, at_ms) is not None:
+            return taken
+    return []
+
+
+def _needed(
+    demand: Demand, supplies: Sequence[LeaseSupply], taken: Sequence[Victim], at_ms: Millis
+) -> list[Victim]:
+    """Put victims back, the one of most worth first, and return those without whom the claim wouldn't fit."""
+    needed: list[Victim] = []
+    for victim in reversed(taken):
+        _put_back(supplies, [victim])
+        if opening_at(demand, supplies, at_ms) is None:
+            _move(supplies, victim, victim.leaves_ms)
+            needed.append(victim)
+    _put_back(supplies, needed)
+    return needed
+
+
+def _put_back(supplies: Sequence[LeaseSupply], victims: Iterable[Victim]) -> None:
+    for victim in victims:
+        _move(supplies, victim, victim.until_ms)
+
+
+def _rested(supplies: Iterable[LeaseSupply], at_ms: Millis) -> Millis:
+    """Return when nodes that are left at an instant have rested, whichever of these leases they are of."""
+    return max(supply.whole.rested(at_ms) for supply in supplies)
 
 
 def _move(supplies: Iterable[LeaseSupply], victim: Victim, until_ms: Millis) -> None:
@@ -139,30 +226,7 @@ def _victim(claim: GpuClaim, offer: GpuClass | None, now_ms: Millis) -> Victim |
     if allocation.until_cause is ReleaseCause.PREEMPTED:
         return None  # a notice that was given is never shortened
     notice = Millis(now_ms + offer.spec.notice_seconds * MS_PER_SECOND)
-    victim = Victim(ClaimUID(claim.metadata.uid), allocation, notice)
+    leaves = notice if notice > now_ms else Millis(now_ms + RELEASE_MS)
+    leases = frozenset(allocation.lease_uids)
+    victim = Victim(ClaimUID(claim.metadata.uid), allocation, notice, leaves, leases)
     return victim if notice < victim.until_ms else None
-
-
-def _fits(
-    demand: Demand, supplies: Sequence[LeaseSupply], taken: Sequence[Victim], before_ms: Millis
-) -> bool:
-    """Say whether the claim would have its GPUs here, and sooner than anyway, once these notices are over."""
-    left = max(v.notice_ms for v in taken)
-    # they leave within the time that a release is given, or waiting for who ends by itself is as quick
-    if max(s.whole.rested(Millis(left + RELEASE_MS)) for s in supplies) >= before_ms:
-        return False
-    # nodes of a claim that is told without notice are held now, too
-    rested = max(Millis(left + 1), *(s.whole.rested(left) for s in supplies))
-    later = replace(demand.at(rested), is_ahead=True)
-    running = [s for s in supplies if rested < later.until_on(s.ends_ms) <= s.ends_ms]
-    return bool(running) and find_place(later, running) is not None
-
-
-def _cost(victims: Sequence[Victim]) -> tuple[int, int, int, list[tuple[int, int, int, str]]]:
-    """Return what makes a choice of victims worse: their highest priority, their GPUs, their number."""
-    return (
-        max(v.allocation.priority for v in victims),
-        sum(v.allocation.gpus for v in victims),
-        len(victims),
-        [v.rank for v in victims],
-    )

@@ -21,10 +21,10 @@ from sublet.book.demand import Demand, Rules
 from sublet.book.domains import must_have_domain
 from sublet.book.expiry import (
     End,
-    Pays,
+    Grants,
+    granted_end,
     moved,
     own_end_ms,
-    paid_end,
     promised_end,
     review,
     take_if_due,
@@ -49,12 +49,12 @@ class Promises:
         rules: Rules,
         supplies: Supplies,
         now_ms: Millis,
-        pays: Pays,
+        grants: Grants,
     ) -> None:
         """Keep room for the promises that can be kept on their own leases, then what is left for the others."""
         self._rules = rules
         self._supplies = supplies
-        self._pays = pays
+        self._grants = grants
         self._now_ms = now_ms
         self._kept = [self._keep(each) for each in sorted(promises, key=_order)]
         for kept in self._kept:
@@ -64,15 +64,15 @@ class Promises:
     def review(self) -> Iterator[Take | Extend]:
         """Yield what was given up or is over, and ends that moved."""
         for kept in self._kept:
-            found = self._review(kept, self._pays)
+            found = self._review(kept, self._grants)
             if found is not None:
                 yield found
 
-    def _review(self, kept: Kept, pays: Pays) -> Take | Extend | None:
+    def _review(self, kept: Kept, grants: Grants) -> Take | Extend | None:
         """Return what a promise that has no nodes needs: to be taken back, another end, or nothing."""
         claim, held = kept.promise.claim, kept.promise.allocation
         own_ms = own_end_ms(claim, held, self._rules.offer(claim.spec.class_name))
-        end = paid_end(claim, held, self._end_on_leases(kept, own_ms), pays)
+        end = granted_end(claim, held, self._end_on_leases(kept, own_ms), grants)
         taken = take_if_due(claim, held, end, self._now_ms)
         if taken is not None or end.at_ms == kept.promise.until_ms:
             return taken
@@ -211,17 +211,17 @@ class Promises:
     def _stay(self, kept: Kept, before: Promise) -> None:
         """Give what was just mended the end that a look at it in the next pass would, with all that this changes."""
 
-        def pays(claim: GpuClaim, _: Allocation, until_ms: Millis) -> Millis | None:
-            # there is money for all that was promised
-            is_paid = until_ms <= before.until_ms
-            return until_ms if is_paid else self._pays(claim, before.allocation, until_ms)
+        def grants(claim: GpuClaim, _: Allocation, end: End) -> End:
+            # there are means for all that was promised
+            is_granted = end.at_ms <= before.until_ms
+            return end if is_granted else self._grants(claim, before.allocation, end)
 
         holder = _with(kept.promise.claim, kept.promise.allocation)
         if kept.promise.allocation.is_ahead:
-            found = self._review(kept, pays)
+            found = self._review(kept, grants)
         else:
             offer = self._rules.offer(holder.spec.class_name)
-            found = review(holder, offer, self._supplies, self._now_ms, pays)
+            found = review(holder, offer, self._supplies, self._now_ms, grants)
         if isinstance(found, Extend):
             end = (found.until_ms, found.until_cause)
             status = claim_status.extended(holder, *end, self._now_ms, found.given_up)

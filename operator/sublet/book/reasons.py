@@ -13,6 +13,7 @@ from sublet.api.times import Millis, format_instant
 from sublet.api.wording import how_many
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand
+from sublet.book.holdings import Holdings
 from sublet.book.maintenance import windows_text
 from sublet.book.shape import unfit_message
 from sublet.book.standing import Standing, Standings
@@ -26,10 +27,17 @@ _SELLING: Final = (Standing.OPEN, Standing.UNPROVEN, Standing.SILENT, Standing.L
 _VISIBLE: Final = tuple(s for s in Standing if s not in (Standing.HIDDEN, Standing.OVER))
 
 
-def quota_refusal(demand: Demand, held: int, limit: int) -> Refuse:
-    """Return the refusal of a claim that its tenant's quota has no room for."""
+def quota_refusal(demand: Demand, holdings: Holdings) -> Refuse | None:
+    """Return the refusal of a claim that its tenant's quota has no room for, None if it has."""
+    class_name, until_ms = demand.claim.spec.class_name, demand.until_on(FOREVER)
+    limit = demand.tenant.spec.quota_of(class_name)
+    if limit is None:
+        return None
+    held = holdings.of_tenant(demand.tenant_uid, class_name, demand.start_ms, until_ms)
+    if held + demand.gpus <= limit:
+        return None
     message = (
-        f"asks for {how_many(demand.gpus, 'GPU')} of class {demand.claim.spec.class_name}; "
+        f"asks for {how_many(demand.gpus, 'GPU')} of class {class_name}; "
         f"{held} of the tenant's quota of {limit} are held"
     )
     ways = [f"ask for at most {limit - held}"] if limit > held else []

@@ -20,15 +20,15 @@ from sublet.api.topology import Scope, Topology
 from sublet.book.decisions import CutOver, Decision, Degrade, Relocate
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.domains import must_have_domain, would_like_domain
-from sublet.book.expiry import End, Pays, own_end_ms, paid_end, promised_end
+from sublet.book.expiry import End, Grants, granted_end, own_end_ms, promised_end
 from sublet.book.failures import NODE_FAILED, REPLACE_AFTER_MS, Failures, failed_since
 from sublet.book.inventory import LeaseInventory
-from sublet.book.maintenance import until_windows
 from sublet.book.placement import Candidate, end_of, find_place
 from sublet.book.promises import give
 from sublet.book.spread import may_join
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
+from sublet.book.stops import find_place_before
 from sublet.book.supply import LeaseSupply
 
 Supplies = Mapping[LeaseUID, LeaseSupply]
@@ -44,11 +44,11 @@ class Relocations:
         rules: Rules,
         supplies: Supplies,
         now_ms: Millis,
-        pays: Pays,
+        grants: Grants,
     ) -> None:
-        """Look at bound claims; `pays` says until when there is money for a later end."""
+        """Look at bound claims; `grants` says how far a later end may go."""
         self._holders = holders
-        self._pays = pays
+        self._grants = grants
         self._rules = rules
         self._supplies = supplies
         self._now_ms = now_ms
@@ -114,19 +114,19 @@ class Relocations:
             lasting = [s for s in self._open(demand, allocation) if s.ends_ms > until]
             for end in sorted({min(own, s.ends_ms) for s in lasting}, reverse=True):
                 last = [s for s in lasting if s.ends_ms >= end]
-                for asks in until_windows(demand, [s.lease for s in last]):
-                    found = find_place(asks, last) if asks.stops_ms > until else None
-                    if found is not None:
-                        return self._relocate(claim, allocation, asks, found)
+                found = find_place_before(demand, last, until)
+                if found is not None:
+                    asks = replace(demand, stops_ms=found.stops_ms)
+                    return self._relocate(claim, allocation, asks, found)
         return None
 
     def _relocate(
         self, claim: GpuClaim, allocation: Allocation, demand: Demand, found: Candidate
     ) -> Relocate | None:
-        """Take the place, as far as there is money for it; None if that isn't further than its end now."""
+        """Take the place, as far as there are means for it; None if that isn't further than its end now."""
         until, cause = end_of(demand, found.supplies)
         end = End(until if until is not None else FOREVER, cause)
-        end = paid_end(claim, allocation, end, self._pays)
+        end = granted_end(claim, allocation, end, self._grants)
         if end.at_ms <= promised_end(allocation).at_ms:
             return None
         give(demand, found, end.at_ms)

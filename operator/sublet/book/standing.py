@@ -64,7 +64,7 @@ def standing_of(demand: Demand, supply: LeaseSupply) -> Standing:
         return Standing.HIDDEN
     if not demand.tenant.spec.leases.admits(supply.alias):
         return Standing.HIDDEN
-    return _refused(demand, supply) or _postponed(demand, supply) or Standing.OPEN
+    return _refused(demand, supply) or postponed(demand, supply) or Standing.OPEN
 
 
 def _refused(demand: Demand, supply: LeaseSupply) -> Standing | None:
@@ -101,7 +101,7 @@ def _ruled_out(demand: Demand, supply: LeaseSupply) -> Standing | None:
     return None
 
 
-def _postponed(demand: Demand, supply: LeaseSupply) -> Standing | None:
+def postponed(demand: Demand, supply: LeaseSupply) -> Standing | None:
     """Return what time or a repair will mend."""
     if supply.begins_ms > demand.start_ms:
         return Standing.LATER

@@ -6,8 +6,9 @@ future reservation is one more interval in it.
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
+from operator import gt, lt
 
 from sublet.api.times import Millis
 
@@ -72,11 +73,20 @@ class Steps:
 
     def first_below(self, level: int, from_ms: Millis, until_ms: Millis) -> Millis:
         """Return the first instant in `[from_ms, until_ms)` that is below a level, `until_ms` if there is none."""
+        return self._first(lt, level, from_ms, until_ms)
+
+    def first_above(self, level: int, from_ms: Millis, until_ms: Millis) -> Millis:
+        """Return the first instant in `[from_ms, until_ms)` that is above a level, `until_ms` if there is none."""
+        return self._first(gt, level, from_ms, until_ms)
+
+    def _first(
+        self, differs: Callable[[int, int], bool], level: int, from_ms: Millis, until_ms: Millis
+    ) -> Millis:
         first = max(0, bisect_right(self._edges, from_ms) - 1)
         for index in range(first, len(self._edges)):
             if self._edges[index] >= until_ms:
                 break
-            if self._levels[index] < level:
+            if differs(self._levels[index], level):
                 return max(self._edges[index], from_ms)
         return until_ms
 

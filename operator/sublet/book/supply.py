@@ -76,8 +76,8 @@ class LeaseSupply:
         """How many GPUs its nodes have, also those that can't be sold just now."""
         self.gpus = sum(n.gpus for n in nodes)
         self.unsellable_gpus = self.gpus - sum(n.gpus for n in sellable)
-        self.memo = Memo()
-        """What was worked out since the lease's room changed last."""
+        self.memo = Memo(0)
+        """What was worked out since the lease's room changed last; page: from when on windows are open."""
         self.pools = Pools(nodes, tiers)
         self.free = FreeNodes(
             sellable,
@@ -114,13 +114,15 @@ class LeaseSupply:
             ],
         )
         """Committed GPUs that nobody holds, in time; below 0 where the commitment was lowered."""
-        self._away = taken_away(lease, max(0, committed_at(lease, now_ms) - self.gpus))
+        self.away = taken_away(lease, max(0, committed_at(lease, now_ms) - self.gpus))
+        """(from, until, GPUs) that maintenance takes away, in order."""
 
-    def close_windows(self, sign: int = 1) -> None:
-        """Sell nothing more that maintenance takes away; -1 opens the windows again, for what was promised before."""
-        self.memo.clear()
-        for from_ms, until_ms, gpus in self._away:
-            self._spare.add(-sign * gpus, from_ms, until_ms)
+    def close_windows(self, sign: int = 1, from_ms: int = 0) -> None:
+        """Sell nothing more that maintenance takes away from an instant on; -1 opens the windows again."""
+        self.memo.turn_to(FOREVER if sign > 0 else from_ms)
+        for begin_ms, until_ms, gpus in self.away:
+            if begin_ms >= from_ms:
+                self._spare.add(-sign * gpus, begin_ms, until_ms)
 
     def go_on(self, now_ms: Millis) -> None:
         """Go on with what was sold at a later instant, before which nothing begins or ends by itself."""
@@ -232,13 +234,11 @@ class LeaseSupply:
         gpus: int,
         from_ms: Millis,
         length_ms: int | None,
-        stops_ms: Millis = FOREVER,
     ) -> Millis | None:
-        """Return the first instant from which so many of these nodes are there for so long, or to `stops_ms` or the lease's end.
+        """Return the first instant from which so many of these nodes are there for so long, or to the lease's end.
 
         Both step functions are swept in turns until they agree; each turn only moves the instant later.
         """
-        ends_ms = min(self.ends_ms, stops_ms)
         found: Millis | None = max(from_ms, self.begins_ms)
         before: Millis | None = None
         while found is not None and found != before:
@@ -248,8 +248,8 @@ class LeaseSupply:
                 if found is not None and length_ms is not None:
                     found = each.first_for(level, found, length_ms + more)
                 elif found is not None:
-                    found = each.first_until(level, found, ends_ms)
-        lasts = found is not None and found + (length_ms or 1) <= ends_ms
+                    found = each.first_until(level, found, self.ends_ms)
+        lasts = found is not None and found + (length_ms or 1) <= self.ends_ms
         return found if lasts else None
 
     def move_end(self, claim_uid: ClaimUID, allocation: Allocation, until_ms: Millis) -> None:

@@ -11,7 +11,7 @@ from sublet.api.gputenant import GpuTenant
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Take
-from sublet.book.expiry import promised_end, take_if_due
+from sublet.book.expiry import outlived, promised_end, take_if_due
 
 
 def stops(
@@ -24,7 +24,8 @@ def stops(
         if allocation is None or allocation.tenant_uid not in suspended:
             continue
         if not is_true(claim.status.conditions, "Releasing"):
-            end, cause = promised_end(allocation), ReleaseCause.TENANT_SUSPENDED
+            end = outlived(promised_end(allocation), claim.status.move)
+            cause = ReleaseCause.TENANT_SUSPENDED
             taken = take_if_due(claim, allocation, end, now_ms, also=cause)
             if taken is not None:
                 yield taken

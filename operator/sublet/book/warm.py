@@ -17,12 +17,12 @@ from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.decisions import Decision, Plan, Refuse, Reserve
 from sublet.book.demand import Demand
 from sublet.book.due import next_due
-from sublet.book.holdings import holds
+from sublet.book.holdings import asks, holds
 from sublet.book.newcomers import NEVER_TAKEN_BACK, Line
 from sublet.book.notices import notices
 from sublet.book.offers import is_answered
 from sublet.book.pardon import is_noticed
-from sublet.book.plan import Pass, asks, begin
+from sublet.book.plan import Pass, begin
 from sublet.book.sameness import is_carried_out, same_ask, same_nodes, same_rules, same_standing
 from sublet.book.troubles import troubles
 from sublet.book.view import View

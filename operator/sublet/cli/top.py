@@ -108,8 +108,9 @@ def _lease_row(lease: Lease) -> tuple[object, ...]:
 
 def _lease_wide(lease: Lease, now_ms: Millis) -> tuple[object, ...]:
     spec, counts = lease.spec, lease.status.inventory
-    dated = [(parse_instant(p.effective_time), p.per_gpu_hour) for p in spec.prices]
-    price = max((p for p in dated if p[0] <= now_ms), default=None)
+    dated = [(parse_instant(p.effective_time), p.per_gpu_hour) for p in reversed(spec.prices)]
+    # of two of one instant the last one holds, as in the bill
+    price = max((p for p in dated if p[0] <= now_ms), key=lambda p: p[0], default=None)
     return (
         spec.provider,
         spec.location.region,

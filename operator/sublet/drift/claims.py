@@ -1,22 +1,21 @@
 """Who has what, by the hub: claims by lease, holders by node. Made anew for each look, read by it alone."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from sublet.api.claim_status import allocation_of, is_giving_back
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.move_status import all_nodes
 from sublet.api.relocation import PlacedNode
 from sublet.binder.namespace import namespace_name
+from sublet.binder.sites import LeaseOf, may_be_at
 from sublet.book.holdings import holds
 from sublet.drift.marks import Holder
 
-LeaseOf = Callable[[LeaseUID], GpuLease | None]
 _NONE: Final[tuple[tuple[Holder, PlacedNode], ...]] = ()
 
 
@@ -92,15 +91,6 @@ def is_bound(claim: GpuClaim) -> bool:
     conditions = claim.status.conditions
     leaving = claim.metadata.deletion_timestamp is not None
     return is_true(conditions, "Bound") and not is_true(conditions, "Releasing") and not leaving
-
-
-def may_be_at(place: PlacedNode, at: ClusterUID, lease_of: LeaseOf) -> bool:
-    """Say whether a node of a claim may be this cluster's: not if its lease is known to lead to another.
-
-    A landlord can show the UIDs of another's nodes; what isn't known is held against nobody.
-    """
-    lease = lease_of(LeaseUID(place.lease_uid))
-    return lease is None or lease.status.cluster_uid in (None, at)
 
 
 def holdings_of(claim: GpuClaim) -> list[tuple[Holder, PlacedNode]]:

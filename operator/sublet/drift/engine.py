@@ -9,7 +9,7 @@ the cluster counts as not looked at, and until a look there ends in time its loo
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -116,6 +116,7 @@ class Drift:
                 by_cluster.setdefault(cluster.facts.cluster_uid, []).append(Place(lease, cluster))
         for uid in self._watches.keys() - by_cluster.keys():
             self._drop(uid)
+        self._forget_what_is_gone(leases, by_cluster)
         now, due = self._tools.clock.monotonic(), []
         for uid, places in by_cluster.items():
             watch = self._watches.setdefault(uid, _Watch())
@@ -136,6 +137,16 @@ class Drift:
             if wait is not None
             else None
         )
+
+    def _forget_what_is_gone(
+        self, leases: Collection[GpuLease], looked_at: Collection[ClusterUID]
+    ) -> None:
+        """Forget clusters to which no lease leads any more; one that can't be reached now is looked at again."""
+        known = (lease.status.cluster_uid for lease in leases)
+        clusters = {*looked_at, *(ClusterUID(uid) for uid in known if uid is not None)}
+        self._lookout.keep(clusters, {LeaseUID(x.metadata.uid) for x in leases})
+        self._sweeper.keep(clusters)
+        self.news.forget(clusters)
 
     async def close(self) -> None:
         """Stop all looks."""

@@ -2,7 +2,7 @@
 
 Nothing is believed of a cluster that isn't the one that the lease is pinned to: it is asked who it is after the lists.
 What it lists stays the text that it came in until somebody compares it, one object at a time: as objects a stranger's
-text can take twenty times as much memory and more.
+text can take twenty times as much memory and more. Whatever is done with it leaves the others their turns.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -14,34 +14,32 @@ import msgspec
 from sublet.binder.namespace import CLAIM_LABEL
 from sublet.drift.compare import PLURALS, Obj, Observed, Place
 from sublet.fleet.cluster import LeasedCluster
-from sublet.kube.bodies import decode
+from sublet.kube.bodies import decode, decoder_of
 from sublet.kube.errors import BadAnswer, NotFound, Unreachable
 from sublet.kube.identity import read_cluster_uid
-from sublet.kube.paging import pages
+from sublet.kube.lists import item_of
+from sublet.kube.pace import Pace
+from sublet.kube.paging import texts
 from sublet.kube.session import ApiServer
-from sublet.kube.wire import ListMeta, Named
+from sublet.kube.wire import Named
 
 K = TypeVar("K")
-_PAGE: Final = "500"
 _MOST_PAGES: Final = 200
 """Of one list."""
 MOST_BYTES: Final = 96 * 1024 * 1024
 """Of all that one look keeps; what is written for a claim has 3 KB, before the server adds its own. Four are made side by side."""
-_MOST_OBJECT_BYTES: Final = 3 * 1024 * 1024
-"""An API server takes no larger request."""
-
-
-class _Page(msgspec.Struct):
-    metadata: ListMeta
-    items: list[msgspec.Raw] | None
+_BESIDE_BYTES: Final = 300
+"""What each object takes beside its text: of small ones more than that."""
+_MOST_OBJECT_BYTES: Final = 512 * 1024
+"""Each is some KB as we write it; what others may note on it is half of this at most."""
 
 
 class _About(msgspec.Struct):
     metadata: Named
 
 
-_ABOUT: Final = msgspec.json.Decoder(_About)
-_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
+_ABOUT: Final = decoder_of(_About)
+_OBJECT: Final = decoder_of(dict[str, Any])
 
 
 class Packed(Mapping[K, Obj]):
@@ -123,18 +121,18 @@ class _Lists:
     """The lists of one look, which share what it may keep."""
 
     _api: ApiServer
+    _pace: Pace = field(default_factory=Pace, init=False)
     _kept_bytes: int = field(default=0, init=False)
 
     async def items(self, path: str) -> AsyncIterator[tuple[Named, bytes]]:
         """Yield name and text of everything under our label; BadAnswer if it is more than one look may keep."""
-        params = {"labelSelector": CLAIM_LABEL, "limit": _PAGE}
-        async for page in pages(self._api, path, _Page, most=_MOST_PAGES, **params):
-            for item in page.items or ():
-                text = bytes(item)
-                self._count(text, path)
-                yield decode(text, _ABOUT).metadata, text
+        ours = {"labelSelector": CLAIM_LABEL}
+        async for page in texts(self._api, path, ours, most=_MOST_PAGES):
+            async for found in self._pace.over(self._take(text, path) for text in page):
+                yield found
 
-    def _count(self, text: bytes, path: str) -> None:
-        self._kept_bytes += len(text)
-        if len(text) > _MOST_OBJECT_BYTES or self._kept_bytes > MOST_BYTES:
+    def _take(self, item: msgspec.Raw, path: str) -> tuple[Named, bytes]:
+        self._kept_bytes += len(item) + _BESIDE_BYTES
+        if len(item) > _MOST_OBJECT_BYTES or self._kept_bytes > MOST_BYTES:
             raise BadAnswer(f"the list of {path} holds more than anybody made for claims")
+        return item_of(item, _ABOUT, path).metadata, bytes(item)

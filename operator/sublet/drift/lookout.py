@@ -5,8 +5,9 @@ Nodes are put right here, under tests of their own; claims that need mending, an
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from sublet.api.claim_status import allocation_of
@@ -18,9 +19,9 @@ from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID
 from sublet.binder.namespace import CLAIM_LABEL
 from sublet.binder.nodes import CLAIM_NAMESPACE, has_foreign_pods
 from sublet.binder.ports import Tools
+from sublet.binder.secret import SecretState, look_at_secret
 from sublet.binder.sites import Site, reachable_sites
 from sublet.book.inventory import Unfit
-from sublet.drift.access import SecretState, look_at_secret
 from sublet.drift.claims import Claims, is_steady
 from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import Sight, look
@@ -33,6 +34,7 @@ from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.isolation import PROBE_UID
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL, BookError, parse_book
 from sublet.kube.errors import BadAnswer
+from sublet.kube.pace import Pace
 from sublet.kube.wire import Node
 from sublet.logs import log_about
 
@@ -41,11 +43,13 @@ _SECRETS_IN: Final = 5
 _PODS_OF_NODES: Final = 16
 """Nodes whose pods are looked at in one look, those first that weren't for longest."""
 _AT_A_STRETCH: Final = 32
-"""Nodes or claims that are compared before others get their turn on the loop."""
+"""Nodes that are compared before others get their turn on the loop."""
 _NODES_MENDED: Final = 256
 """Nodes whose marks are put back in one look; the others have their turn in the next, which is soon."""
 _MOST_ORPHANS: Final = 1_000
 """Of one cluster in one look."""
+_MOST_ENTRIES: Final = 200_000
+"""Of claims that a cluster's nodes name and that don't have them; eight on each of the most nodes that any has."""
 _PROFILE: Final = frozenset({Unfit.MIG, Unfit.SHARING, Unfit.WRONG_PRODUCT})
 _SAID: Final[Mapping[Reason, str]] = {
     Reason.NODE_IN_DOUBT: "the platform team looks into it",
@@ -73,8 +77,23 @@ class Found:
     """Marks of more nodes are to be put back than one look does."""
 
 
-Doubts = dict[NodeUID, tuple[str, frozenset[ClaimUID]]]
-"""node UID -> what the last look doubted, and whom it didn't know there"""
+Doubts = dict[NodeUID, tuple[str, int]]
+"""node UID -> what the last look doubted, and the hash of those whom it didn't know there"""
+
+
+@dataclass(slots=True)
+class _Strangers:
+    """The claims that nodes name and that don't have them."""
+
+    entries: dict[ClaimUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    count: int = 0
+
+    def note(self, lease_uid: LeaseUID, node: Node, uids: Iterable[ClaimUID]) -> None:
+        """Take note of those that one node names, up to what any cluster can have."""
+        name, node_uid, gpus = NodeName(node.metadata.name), NodeUID(node.metadata.uid), _gpus(node)
+        for uid in islice(uids, _MOST_ENTRIES - self.count):
+            self.entries[uid].append(Entry(lease_uid, name, node_uid, gpus.get(uid, 1)))
+            self.count += 1
 
 
 class Lookout:
@@ -106,7 +125,7 @@ class Lookout:
             c for c in here.values() if is_steady(c) and not is_busy(ClaimUID(c.metadata.uid))
         ]
         findings: dict[ClaimUID, list[Finding]] = defaultdict(list)
-        strangers: dict[ClaimUID, list[Entry]] = defaultdict(list)
+        strangers = _Strangers()
         doubts, mended = self._doubts(uid, places), 0
         foreign = _said_foreign(here.values())
 
@@ -128,15 +147,24 @@ class Lookout:
                 self._news.recall(claim, uid)
         self._news.keep(uid, here)
         unwell = []
-        for number, claim in enumerate(steady):
-            if number % _AT_A_STRETCH == 0:
-                await asyncio.sleep(0)
-            if await self._is_unwell(claim, uid, sight):
+        pace = Pace()
+        compared = ((c, self._is_unwell(c, uid, sight)) for c in steady)
+        async for claim, is_unwell in pace.over(compared):
+            if is_unwell or await self._has_lost_access(claim, uid):
                 unwell.append(claim)
         left = {uid for place in places for uid in left_by(place.lease)}
-        orphans = find_orphans(sight, claims, strangers, left)
+        orphans = await find_orphans(sight, claims, strangers.entries, left, pace)
         self._looked.add(uid)
         return Found(tuple(unwell), orphans, has_more=mended >= _NODES_MENDED)
+
+    def keep(self, clusters: Collection[ClusterUID], leases: Collection[LeaseUID]) -> None:
+        """Forget all but these; one that only can't be reached now is among them."""
+        self._looked.intersection_update(clusters)
+        for by_cluster in (self._looks, self._doubted):
+            for uid in by_cluster.keys() - clusters:
+                del by_cluster[uid]
+        for lease_uid in self._pods_seen.keys() - leases:
+            del self._pods_seen[lease_uid]
 
     def _doubts(self, uid: ClusterUID, places: Sequence[Place]) -> Doubts:
         """Return what the last look doubted, but for nodes that are gone: a cluster may show new ones without end."""
@@ -155,7 +183,7 @@ class Lookout:
         may_mend: Callable[[Sequence[Holder]], bool],
         doubts: Doubts,
         findings: dict[ClaimUID, list[Finding]],
-        strangers: dict[ClaimUID, list[Entry]],
+        strangers: _Strangers,
     ) -> bool:
         """Judge one node as seen; mend it, say it of its claims, or note whom it names that doesn't have it.
 
@@ -176,15 +204,15 @@ class Lookout:
                     message = f"marks of node {name} at {lease.spec.tenant_alias} were put back"
                     self._tools.events.note(claim, EventReason.REPAIRED, message)
         # what is seen once may be a cache that is behind
-        doubted = (doubt, verdict.strangers)
+        doubted = (doubt, hash(verdict.strangers))
         is_doubted = bool(doubt) and doubts.get(node_uid) == doubted
         if doubt:
             doubts[node_uid] = doubted
         else:
             doubts.pop(node_uid, None)
         cluster.note_doubt(name, in_doubt=is_doubted)
-        for each in verdict.strangers - left_by(lease):
-            strangers[each].append(Entry(cluster.lease_uid, name, node_uid, _gpus(node, each)))
+        if unknown := verdict.strangers - left_by(lease):
+            strangers.note(cluster.lease_uid, node, unknown)
         reason = self._reason(cluster, name, in_doubt=is_doubted)
         for holder in holders if reason is not None else ():
             if holder.is_bound and reason is not None:
@@ -222,16 +250,20 @@ class Lookout:
             if not place.cluster.is_foreign(name) and await _has_foreign_pods(place, name):
                 place.cluster.note_foreign(name, foreign=True)
 
-    async def _is_unwell(self, claim: GpuClaim, cluster_uid: ClusterUID, sight: Sight) -> bool:
+    def _is_unwell(self, claim: GpuClaim, cluster_uid: ClusterUID, sight: Sight) -> bool:
         """Say whether something of a claim differs here, or did at the last look and may be well now."""
         if self._news.is_unwell(claim, cluster_uid):
             return True
         sites, _ = reachable_sites(claim, self._tools, allocation_of(claim).placements)
         here = [s for s in sites if s.cluster.facts.cluster_uid == cluster_uid]
-        if any(
-            self._differs(claim, site, sight) or not is_handed_over(claim, site) for site in here
-        ):
-            return True
+        return any(
+            self._differs(claim, site, sight) or not is_handed_over(claim, site)
+            for site in here
+            if site.silent_beside is None
+        )
+
+    async def _has_lost_access(self, claim: GpuClaim, cluster_uid: ClusterUID) -> bool:
+        """Say whether a claim's kubeconfig isn't as it was written; asked in some of the looks."""
         access = claim.status.access
         if access is None or (hash(claim.metadata.uid) + self._looks[cluster_uid]) % _SECRETS_IN:
             return False
@@ -269,26 +301,25 @@ def left_by(lease: GpuLease) -> frozenset[ClaimUID]:
     return frozenset(ClaimUID(left.claim_uid) for left in lease.status.leftovers)
 
 
-def find_orphans(
+async def find_orphans(
     sight: Sight,
     claims: Claims,
     strangers: Mapping[ClaimUID, Sequence[Entry]],
     left: Collection[ClaimUID],
+    pace: Pace,
 ) -> tuple[Orphan, ...]:
     """Return what is there of claims that don't have it by what is known of the hub.
 
     What isn't a claim's UID is nobody's name, and a cluster that shows no end of them is not believed.
     """
     homes: dict[ClaimUID, list[str]] = defaultdict(list)
-    for name, namespace in sight.namespaces.items():
-        uid = ClaimUID((namespace["metadata"].get("labels") or {}).get(CLAIM_LABEL, ""))
+    async for name, uid, ends in pace.over(_marked_namespaces(sight)):
         is_ours = (
             name.startswith(f"sublet-{uid}-")
             and CLAIM_NAMESPACE.fullmatch(name) is not None
             and uid != PROBE_UID
             and uid not in left
         )
-        ends = namespace["metadata"].get("deletionTimestamp") is not None
         if is_ours and not claims.has_home(name) and not (ends and uid not in strangers):
             homes[uid].append(name)
     return tuple(
@@ -298,10 +329,18 @@ def find_orphans(
     )
 
 
-def _gpus(node: Node, uid: ClaimUID) -> int:
-    """Return how many GPUs a node's book gives a claim; 1 if only a label names it."""
+def _marked_namespaces(sight: Sight) -> Iterator[tuple[str, ClaimUID, bool]]:
+    """Yield each namespace's name, the claim that its label names, and whether it is ending."""
+    for name, namespace in sight.namespaces.items():
+        meta = namespace["metadata"]
+        uid = ClaimUID((meta.get("labels") or {}).get(CLAIM_LABEL, ""))
+        yield name, uid, meta.get("deletionTimestamp") is not None
+
+
+def _gpus(node: Node) -> dict[ClaimUID, int]:
+    """Return how many GPUs a node's book gives each claim; of one that only a label names it knows none."""
     try:
         entries = parse_book(node.metadata.annotations.get(BOOK, ""))
     except BookError:
         entries = ()
-    return next((e.gpus for e in entries if e.claim_uid == uid), 1)
+    return {e.claim_uid: e.gpus for e in entries}

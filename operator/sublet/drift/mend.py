@@ -12,22 +12,21 @@ import msgspec
 from sublet.api import access_status, bound_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.event_reasons import EventReason
-from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.binder import namespace, proof
 from sublet.binder.bind import (
     Checkpoint,
     furnish,
-    grants_of,
     hand_out,
     is_same_reservation,
     prove,
     renew,
 )
 from sublet.binder.ports import ClusterRefuses, Overtaken, Tools
+from sublet.binder.secret import SecretState, look_at_secret, lost, see_lost
 from sublet.binder.sites import Site, is_share_known, reachable_sites
 from sublet.binder.slots import Urgency
-from sublet.drift.access import SecretState, look_at_secret
 from sublet.drift.claims import is_left_from, is_steady
 from sublet.drift.compare import (
     Difference,
@@ -54,14 +53,19 @@ def mending(cluster_uid: ClusterUID, tools: Tools, note: Note) -> Work:
         if live is None or not is_steady(live):
             return live
         findings: list[Finding] = []
-        for site in _sites(live, cluster_uid, tools):
+        sites = _sites(live, cluster_uid, tools)
+        for site in sites:
             checkpoint()
+            if site.silent_beside is not None:
+                continue  # it may be for nodes of that lease, too: what it should hold isn't known
             try:
                 live = await _mend_site(live, site, tools, findings)
             except ClusterRefuses as refused:
                 findings.append(Finding(Reason.ISOLATION_DEGRADED, str(refused)))
         mended = await _mend_access(live, tools, findings)
-        note(ClaimUID(claim.metadata.uid), cluster_uid, tuple(findings))
+        # what couldn't be looked at isn't well by that: what was found of it before stands
+        if findings or all(site.silent_beside is None for site in sites):
+            note(ClaimUID(claim.metadata.uid), cluster_uid, tuple(findings))
         return mended
 
     return work
@@ -204,6 +208,7 @@ async def _make_anew(claim: GpuClaim, site: Site, tools: Tools) -> GpuClaim:
     if live is None or not is_same_reservation(live, claim) or not is_steady(live):
         raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
     others = [s for s in sites if s is not new]
+    live = await see_lost(live, tools)
     given, behind = await hand_out(live, [granted], others, silent, tools)
     message = f"its namespace at {site.alias} was deleted; {new.home.name} takes its place: read the kubeconfig again"
     tools.events.note(live, EventReason.NAMESPACE_REPLACED, message)
@@ -229,7 +234,7 @@ async def _mend_access(claim: GpuClaim, tools: Tools, findings: list[Finding]) -
         findings.append(Finding(Reason.ACCESS_LOST, said))
         return claim
     is_gone = state is SecretState.GONE
-    told = _lost(claim, tools) if is_gone else access_status.overdue(claim, tools.clock.now_ms())
+    told = lost(claim, tools) if is_gone else access_status.overdue(claim, tools.clock.now_ms())
     renewed = await renew(await tools.claims.write_status(claim, told), tools)
     if renewed is not None and renewed.status.access is not None:
         message = f"{said}; it was made anew with new tokens"
@@ -241,19 +246,13 @@ async def _mend_access(claim: GpuClaim, tools: Tools, findings: list[Finding]) -
     return renewed
 
 
-def _lost(claim: GpuClaim, tools: Tools) -> ClaimStatus:
-    now_ms = tools.clock.now_ms()
-    # where our clock went back, no token that is out may look younger than its loss
-    lost_ms = max([now_ms, *(g.requested_ms for g in grants_of(claim, tools))])
-    return access_status.lost(claim, lost_ms, now_ms)
-
-
 async def _new_tokens(claim: GpuClaim, tools: Tools) -> GpuClaim:
     """Write the kubeconfig with new tokens for the namespaces that it names; returns the claim as written."""
     access = claim.status.access
     known = {c.namespace for c in access.clusters} if access is not None else set()
     sites, silent = reachable_sites(claim, tools, allocation_of(claim).placements)
     known_sites = [s for s in sites if s.home.name in known]
+    claim = await see_lost(claim, tools)
     given, behind = await hand_out(claim, [], known_sites, silent, tools)
     said = access_status.renewed(claim, given, behind, tools.clock.now_ms())
     return await tools.claims.write_status(claim, said)

@@ -48,6 +48,11 @@ class News:
                 del self._found[uid]
             self._untold.add(uid)
 
+    def forget(self, clusters: Collection[ClusterUID]) -> None:
+        """Forget who was put right in all clusters but these."""
+        for uid in self._mended.keys() - clusters:
+            del self._mended[uid]
+
     def is_unwell(self, claim: GpuClaim, cluster: ClusterUID) -> bool:
         """Say whether the last mending left something to say, or the claim says so and this process hasn't mended it."""
         uid = ClaimUID(claim.metadata.uid)

@@ -13,7 +13,8 @@ from sublet.api.ids import NodeName
 from sublet.binder.locks import node_path
 from sublet.binder.nodes import foreign_pods
 from sublet.binder.ports import Tools
-from sublet.drift.claims import holdings_of, may_be_at
+from sublet.binder.sites import may_be_at
+from sublet.drift.claims import holdings_of
 from sublet.drift.marks import Holder, Verdict, judge
 from sublet.fleet.cluster import LeasedCluster
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound

@@ -5,7 +5,7 @@ most one taking back is under way per orphan; what is left to do is found again 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -54,6 +54,11 @@ class _Case:
     clearing: Clearing | None = None
     task: asyncio.Task[None] | None = None
 
+    @property
+    def is_under_way(self) -> bool:
+        """Say whether it is being taken back."""
+        return self.task is not None and not self.task.done()
+
 
 class Sweeper:
     """The orphans of all clusters."""
@@ -70,10 +75,17 @@ class Sweeper:
         """lease UID -> what its condition said that lasts, when this process saw it first"""
 
     def recall(self, leases: Iterable[GpuLease]) -> None:
-        """Take over what another process said that lasts, before it is said anew."""
+        """Take over what another process said that lasts, before it is said anew; what isn't among the leases is gone."""
+        before, self._said = self._said, {}
         for lease in leases:
-            if lease.metadata.uid not in self._said:
-                self._said[lease.metadata.uid] = lasting_of(lease)
+            uid = lease.metadata.uid
+            self._said[uid] = before[uid] if uid in before else lasting_of(lease)
+
+    def keep(self, clusters: Collection[ClusterUID]) -> None:
+        """Forget the orphans of all clusters but these, unless one is being taken back."""
+        for key, case in [(k, c) for k, c in self._cases.items() if k[0] not in clusters]:
+            if not case.is_under_way:
+                del self._cases[key]
 
     async def tend(
         self,
@@ -87,7 +99,7 @@ class Sweeper:
         for key in [k for k in self._cases if k[0] == cluster and k not in there]:
             case, is_full = self._cases[key], len(self._cases) > _MOST_CASES
             # what only a person ends isn't ended by a look that doesn't show it
-            if (case.lasting is None or is_full) and (case.task is None or case.task.done()):
+            if (case.lasting is None or is_full) and not case.is_under_way:
                 del self._cases[key]
         found: dict[Fate, list[Orphan]] = {}
         if orphans:
@@ -177,7 +189,7 @@ class Sweeper:
         self, cluster: ClusterUID, places: Sequence[Place], orphan: Orphan, witness: Witness
     ) -> None:
         case = self._cases[cluster, orphan.claim_uid]
-        if case.task is not None and not case.task.done():
+        if case.is_under_way:
             return
         is_over = orphan.claim_uid not in witness.hub_claims
         clearing = Clearing(

@@ -26,7 +26,8 @@ from sublet.fleet.vetting import Kept
 from sublet.kube.addresses import RefuseAddress
 from sublet.kube.errors import KubeError, NotFound
 from sublet.kube.informer import Informer, Target
-from sublet.kube.session import ApiServer, Endpoint, Limits
+from sublet.kube.pace import Pace
+from sublet.kube.session import STRANGERS_LIMITS, ApiServer, Endpoint
 from sublet.kube.versions import is_newer
 from sublet.kube.wire import Meta, Node
 from sublet.logs import log_about
@@ -34,8 +35,6 @@ from sublet.logs import log_about
 _ASK_AGAIN_SECONDS: Final = 60.0
 FIRST_PAGE_SECONDS: Final = 2.0
 """A new connection begins to show nodes sooner than this, or nobody waits for it."""
-LEASED_LIMITS: Final = Limits(body_bytes=32 * 1024 * 1024, bodies_bytes=96 * 1024 * 1024)
-"""A page of 500 nodes has 10 MB, 30 with the longest lists of images."""
 MOST_LEFT: Final = 20_000
 """Nodes that went and are remembered; more than the largest cluster has."""
 
@@ -67,7 +66,7 @@ class LeasedCluster:
         self.lease_uid = LeaseUID(lease.metadata.uid)
         self.tenant_endpoint = replace(endpoint, server=tenant_server or endpoint.server)
         """How tenants reach it; what of it is a secret is ours and never theirs."""
-        self.api = ApiServer(endpoint, LEASED_LIMITS, refuse_address=refuse_address)
+        self.api = ApiServer(endpoint, STRANGERS_LIMITS, refuse_address=refuse_address)
         self.credential_version = ""
         """resourceVersion of the Secret that the credential is from; set by the registry."""
         self.strays_touched = 0
@@ -93,13 +92,12 @@ class LeasedCluster:
         self._states: dict[NodeName, NodeState] = {}  # node name -> as the book sees it
         self._settle_ms = int(times.settle_seconds * MS_PER_SECOND)
         self._settling: set[NodeName] = set()  # nodes that are watched for a while
+        self._settling_pace = Pace(now=clock.monotonic)
         self._foreign = foreign if foreign is not None else ForeignNodes()
         self._doubtful: set[NodeName] = set()
         self._orphans = Orphans()
         self._gone: set[NodeUID] = set()  # nodes that aren't there any more, by a live look
-        self._left: dict[
-            NodeUID, None
-        ] = {}  # nodes that the watch has seen go, or lose their labels; oldest first
+        self._left: dict[NodeUID, None] = {}  # nodes that the watch has seen go; oldest first
         self._asked: dict[NodeUID, float] = {}  # node UID -> when it was asked for, monotonic
         self._generation = 0
         self._inventory: LeaseInventory | None = None
@@ -359,13 +357,17 @@ class LeasedCluster:
         self._inventory = None
         self._on_change(self.lease_uid)
 
-    def _confirmed(self) -> None:
+    async def _confirmed(self) -> None:
         """Go on after a probe that found the right cluster."""
         self._foreign.begin(self._probe.facts.cluster_uid)
         self._follow_nodes()
         if self._informer is not None and self._informer.synced:
             self._foreign.keep(self._wire)
-        for name in tuple(self._settling):
+        await self._settling_pace.through(self._resettle, tuple(self._settling))
+
+    def _resettle(self, name: NodeName) -> None:
+        """Judge a node again that is watched for a while, unless it went meanwhile."""
+        if name in self._settling:
             self._recount(self._wire[name])
 
     def _follow_nodes(self) -> None:

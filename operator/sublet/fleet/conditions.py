@@ -10,6 +10,7 @@ from typing import Final
 from sublet.api.common import Condition, Status
 from sublet.api.gpulease import GpuLease, InventoryStatus, LeaseStatus
 from sublet.api.lease_terms import Option
+from sublet.api.reading import SPEC_UNREAD, goes_on
 from sublet.api.times import MS_PER_SECOND, Millis, format_instant
 from sublet.api.wording import how_many
 from sublet.book.holdings import Term
@@ -258,7 +259,24 @@ def _overcommitted(counts: InventoryStatus, held: Held) -> Found:
 
 
 def _ready(lease: GpuLease, found: dict[str, Found], now_ms: Millis) -> Found:
-    """Ready means that the lease can sell what it has."""
+    """Ready means that the lease can sell what it has, and that it is as its spec says."""
+    return _unread(lease) or _selling(lease, found, now_ms)
+
+
+def _unread(lease: GpuLease) -> Found | None:
+    """Return what to say of a lease whose spec, or a part of it, can't be read."""
+    if lease.metadata.fault:
+        return Status.FALSE, SPEC_UNREAD, goes_on(lease.metadata.fault)
+    misspelt = lease.spec.tenant_access.misspelt_networks
+    if not misspelt:
+        return None
+    return Status.FALSE, "NetworkUnread", (
+        f"{misspelt[0]!r} in tenantAccess.deniedCIDRs is no network: pods of claims reach nothing outside until it is "
+        "written as 203.0.113.0/24 or 2001:db8::/32"
+    )  # fmt: skip
+
+
+def _selling(lease: GpuLease, found: dict[str, Found], now_ms: Millis) -> Found:
     for type_ in _NEEDED:
         status, reason, message = found[type_]
         if status is not Status.TRUE:

@@ -10,8 +10,9 @@ import msgspec
 
 from sublet.fleet.isolation import MUTATING, VALIDATING
 from sublet.kube.errors import NotFound
+from sublet.kube.paging import items
 from sublet.kube.session import ApiServer
-from sublet.kube.wire import HasMeta
+from sublet.kube.wire import Name, Named
 
 _GROUP: Final = "/apis/admissionregistration.k8s.io/v1"
 _WATCHED: Final = (
@@ -26,9 +27,16 @@ Versions = frozenset[tuple[str, str, str, str]]
 """(plural, name, UID, resourceVersion)"""
 
 
-class _Metadata(msgspec.Struct):
-    items: list[HasMeta] | None = None
-    """Null of an empty list of metadata."""
+_MOST_PAGES: Final = 20
+"""Of one kind; a cluster has some dozens of policies, and a hundred at most."""
+
+
+class _Versioned(Named, rename="camel"):
+    resource_version: Name = ""
+
+
+class _Policy(msgspec.Struct):
+    metadata: _Versioned
 
 
 class PolicyWatch:
@@ -44,10 +52,14 @@ class PolicyWatch:
         # one after another: at once they would keep four connections to each cluster open
         for plural, names in _WATCHED:
             try:
-                listed = await self._api.list_metadata(f"{_GROUP}/{plural}", _Metadata)
+                path = f"{_GROUP}/{plural}"
+                listed = items(self._api, path, _Policy, most=_MOST_PAGES, metadata_only=True)
+                found |= {
+                    (plural, p.metadata.name, p.metadata.uid, p.metadata.resource_version)
+                    async for p in listed
+                    if p.metadata.name in names
+                }
             except NotFound:  # below 1.36 nothing mutates
                 continue
-            metas = (item.metadata for item in listed.items or ())
-            found |= {(plural, m.name, m.uid, m.resource_version) for m in metas if m.name in names}
         before, self._seen = self._seen, frozenset(found)
         return before is not None and before != self._seen

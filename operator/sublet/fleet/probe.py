@@ -7,7 +7,7 @@ time of its own and its failures never make a cluster unreachable that answers.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -68,11 +68,11 @@ class Probe:
         clock: Clock,
         times: ProbeTimes,
         changed: Callable[[], None],
-        confirmed: Callable[[], None],
+        confirmed: Callable[[], Awaitable[None]],
         is_anothers: Callable[[ClusterUID], bool],
         seen_ms: Millis | None = None,
     ) -> None:
-        """`confirmed` is called after each probe that found the right cluster; `is_anothers` says whose a UID is.
+        """`confirmed` is awaited after each probe that found the right cluster; `is_anothers` says whose a UID is.
 
         `seen_ms`: when a probe before this one last saw the cluster work.
         """
@@ -145,7 +145,7 @@ class Probe:
             self._fail(error)
         else:
             if confirmed:
-                self._confirmed()
+                await self._confirmed()
                 await self._see_to_isolation()
 
     async def _identify(self) -> bool:

@@ -26,13 +26,15 @@ from sublet.ledger.tally import Tally
 from sublet.ledger.terms import PriceTerms, parse_price
 
 AWAY_RETRY_SECONDS: Final = 2.0
+_PAGE: Final = 5_000
+"""Lines in memory at once, however long the ledger is."""
 
 
 class LedgerReads(Protocol):
     """What is read of the ledger."""
 
-    async def read_entries(self, after_seq: int = 0) -> list[Entry]:
-        """Return the entries after a line, in order."""
+    async def read_entries(self, after_seq: int, limit: int) -> list[Entry]:
+        """Return the entries after a line, in order; at most so many."""
 
     async def read_terms(self, hashes: Sequence[str]) -> dict[str, str]:
         """Return the texts behind hashes: hash -> text."""
@@ -114,9 +116,7 @@ class Accounts:
 
     async def _read(self) -> bool:
         """Bring what is known up to date; return whether that may decide anything otherwise."""
-        entries = await self._ledger.read_entries(self._seq)
-        # the first time this is the whole ledger: not on the loop's time
-        self._has_billed |= await asyncio.to_thread(self._tally.take, self._taken(entries))
+        await self._catch_up()
         now_ms = self._clock.now_ms()
         since = {
             TenantUID(t.metadata.uid): period_start(t.spec.budget.period, now_ms)
@@ -147,6 +147,15 @@ class Accounts:
         periods = [{u: a.since_ms for u, a in k.items()} for k in (before.accounts, accounts)]
         billed, self._has_billed = self._has_billed, False
         return billed or waits or periods[0] != periods[1]
+
+    async def _catch_up(self) -> None:
+        """Take all lines there are."""
+        while True:
+            page = await self._ledger.read_entries(self._seq, _PAGE)
+            # the first time this is the whole ledger: not on the loop's time
+            self._has_billed |= await asyncio.to_thread(self._tally.take, self._taken(page))
+            if len(page) < _PAGE:
+                return
 
     def _taken(self, entries: Iterable[Entry]) -> Iterator[Fact]:
         """Yield facts, and remember how far they were taken: none is taken twice, whatever comes after it."""

@@ -1,11 +1,15 @@
 """Keeps nodes in step with leases while they live: adopts what appears, mends what lost its mark.
 
-Driven by the loop after every pass; each node has one task at a time and each lease a bound, so that thousands of new
-nodes don't crowd out claims.
+Driven by the loop after every pass. Each lease has a few nodes under way, the others wait for their turn without a task
+and are looked for anew by each pass: thousands of new nodes crowd out no claim, and a cluster that shows them without
+end costs no more than one that shows a few.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from sublet.api.gpulease import GpuLease
@@ -20,10 +24,30 @@ from sublet.kube.errors import KubeError
 from sublet.kube.wire import Node
 from sublet.logs import log_about
 
-Work = Callable[[LeasedCluster, GpuLease, NodeName], Awaitable[bool]]
-
 _AT_ONCE: Final = 16
+"""Nodes of one lease."""
+_MOST_WAITING: Final = 1_000
+"""Of one lease; when they are done the next pass finds others."""
 _RETRY_SECONDS: Final = 10.0
+_SAID_AGAIN_SECONDS: Final = 60.0
+"""Between two lines of the log on one lease: thousands of its nodes may fail together."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """The nodes of one lease."""
+
+    lease: GpuLease
+    waiting: deque[NodeName] = field(default_factory=deque)
+    tasks: dict[NodeName, asyncio.Task[None]] = field(default_factory=dict)
+    again_at: dict[NodeName, float] = field(default_factory=dict)
+    """node -> not before (monotonic seconds)"""
+    in_a_row: int = 0
+    """Requests for nodes that failed, one after the other."""
+    rests_until: float = float("-inf")
+    """Monotonic seconds."""
+    said_at: float = float("-inf")
+    """Monotonic seconds at which the log was told last."""
 
 
 class Adoption:
@@ -38,85 +62,109 @@ class Adoption:
         self._cluster = cluster
         self._clock = clock
         self._changed = changed
-        self._tasks: dict[
-            tuple[LeaseUID, NodeName], asyncio.Task[None]
-        ] = {}  # node of a lease -> its task
-        self._slots: dict[LeaseUID, asyncio.Semaphore] = {}  # lease UID -> bound
-        self._again_at: dict[
-            tuple[LeaseUID, NodeName], float
-        ] = {}  # node -> not before (monotonic seconds)
+        self._lines: dict[LeaseUID, _Line] = {}
         self.due_ms: Millis | None = None
         """When to be told again at the latest: what failed is tried again."""
 
     def tend(self, leases: Iterable[GpuLease]) -> None:
-        """Start what nodes need that don't have a task yet."""
-        now = self._clock.now_ms()
+        """Look for the nodes that need something, and start with the first; forget leases that are gone."""
         self.due_ms = None
-        self._forget_what_is_over()
+        before, self._lines = self._lines, {}
         for lease in leases:
             uid = LeaseUID(lease.metadata.uid)
-            cluster = self._cluster(uid)
-            if cluster is None or not cluster.facts.is_isolated or not _is_guarded(lease):
-                continue
-            if is_over(lease, now):
-                continue
-            for node in cluster.nodes():
-                if self._is_wanted(cluster, lease, node):
-                    self._start(adopt, cluster, lease, NodeName(node.metadata.name))
+            line = self._lines[uid] = before.pop(uid) if uid in before else _Line(lease)
+            line.lease = lease
+            line.waiting = deque(islice(self._due(uid, line), _MOST_WAITING))
+            self._go_on(uid, line)
+        for uid, line in before.items():
+            line.waiting.clear()
+            if line.tasks:
+                self._lines[uid] = line
 
     def is_adopting(self, uid: LeaseUID) -> bool:
         """Say whether a node is being marked for a lease."""
-        return any(lease_uid == uid for lease_uid, _ in self._tasks)
-
-    @staticmethod
-    def _is_wanted(cluster: LeasedCluster, lease: GpuLease, node: Node) -> bool:
-        """Say whether a node is to be adopted, mended, or looked at again for foreign pods."""
-        foreign = cluster.is_foreign(NodeName(node.metadata.name))
-        return foreign or wants_adoption(node, lease) or wants_mending(node, lease)
+        line = self._lines.get(uid)
+        return line is not None and bool(line.tasks)
 
     async def close(self) -> None:
         """Stop all tasks."""
-        tasks = list(self._tasks.values())
+        tasks = [task for line in self._lines.values() for task in line.tasks.values()]
+        for line in self._lines.values():
+            line.waiting.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, work: Work, cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> None:
-        key = (cluster.lease_uid, name)
-        if key in self._tasks:
-            return
-        left = self._again_at.get(key, 0.0) - self._clock.monotonic()
-        if left > 0:
-            self._look_again_at(Millis(self._clock.now_ms() + int(left * MS_PER_SECOND) + 1))
-            return
-        self._tasks[key] = asyncio.create_task(self._run(work, cluster, lease, name))
-
-    def _forget_what_is_over(self) -> None:
-        """Drop waits that ended: a cluster may show new names without end."""
+    def _due(self, uid: LeaseUID, line: _Line) -> Iterator[NodeName]:
+        """Yield the nodes whose turn it is; of the others, note when it is."""
         now = self._clock.monotonic()
-        self._again_at = {key: at for key, at in self._again_at.items() if at > now}
+        # waits that ended are dropped: a cluster may show new names without end
+        line.again_at = {name: at for name, at in line.again_at.items() if at > now}
+        cluster = self._cluster_for(uid, line.lease)
+        if cluster is None:
+            return
+        if line.rests_until > now:
+            self._look_again_in(line.rests_until - now)
+            return
+        for node in cluster.nodes():
+            name = NodeName(node.metadata.name)
+            if name in line.tasks or not _is_wanted(cluster, line.lease, node):
+                continue
+            if (at := line.again_at.get(name)) is None:
+                yield name
+            else:
+                self._look_again_in(at - now)
 
-    def _look_again_at(self, at_ms: Millis) -> None:
+    def _cluster_for(self, uid: LeaseUID, lease: GpuLease) -> LeasedCluster | None:
+        """Return where a lease's nodes may be marked now, None if they may not."""
+        cluster = self._cluster(uid)
+        if cluster is None or not cluster.facts.is_isolated or not _is_guarded(lease):
+            return None
+        return None if is_over(lease, self._clock.now_ms()) else cluster
+
+    def _go_on(self, uid: LeaseUID, line: _Line) -> None:
+        """Start the next nodes, up to the bound."""
+        while line.waiting and len(line.tasks) < _AT_ONCE:
+            cluster = self._cluster_for(uid, line.lease)
+            if cluster is None or line.rests_until > self._clock.monotonic():
+                line.waiting.clear()
+                return
+            name = line.waiting.popleft()
+            line.tasks[name] = asyncio.create_task(self._run(cluster, line, name))
+
+    def _look_again_in(self, seconds: float) -> None:
+        at_ms = Millis(self._clock.now_ms() + int(seconds * MS_PER_SECOND) + 1)
         self.due_ms = at_ms if self.due_ms is None else min(self.due_ms, at_ms)
 
-    async def _run(
-        self, work: Work, cluster: LeasedCluster, lease: GpuLease, name: NodeName
-    ) -> None:
-        key = (cluster.lease_uid, name)
-        slots = self._slots.setdefault(key[0], asyncio.Semaphore(_AT_ONCE))
+    async def _run(self, cluster: LeasedCluster, line: _Line, name: NodeName) -> None:
+        done = False
         try:
-            async with slots:
-                done = await work(cluster, lease, name)
+            done = await adopt(cluster, line.lease, name)
+            line.in_a_row = 0
         except KubeError as error:
-            done = False
-            log_about(lease=lease).warning("node not tended", node=name, error=str(error))
+            self._take_failure(line, name, error)
         finally:
-            self._tasks.pop(key, None)
-        if done:
-            self._again_at.pop(key, None)
-        else:
-            self._again_at[key] = self._clock.monotonic() + _RETRY_SECONDS
+            line.tasks.pop(name, None)
+        if not done:
+            line.again_at[name] = self._clock.monotonic() + _RETRY_SECONDS
+        self._go_on(cluster.lease_uid, line)
         self._changed()
+
+    def _take_failure(self, line: _Line, name: NodeName, error: KubeError) -> None:
+        """Say it, once for all nodes of a lease; where one after the other fails, none is tried for a while."""
+        now = self._clock.monotonic()
+        line.in_a_row += 1
+        if line.in_a_row >= _AT_ONCE:
+            line.in_a_row, line.rests_until = 0, now + _RETRY_SECONDS
+        if now - line.said_at >= _SAID_AGAIN_SECONDS:
+            line.said_at = now
+            log_about(lease=line.lease).warning("node not tended", node=name, error=str(error))
+
+
+def _is_wanted(cluster: LeasedCluster, lease: GpuLease, node: Node) -> bool:
+    """Say whether a node is to be adopted, mended, or looked at again for foreign pods."""
+    foreign = cluster.is_foreign(NodeName(node.metadata.name))
+    return foreign or wants_adoption(node, lease) or wants_mending(node, lease)
 
 
 def _is_guarded(lease: GpuLease) -> bool:

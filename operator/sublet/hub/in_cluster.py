@@ -95,5 +95,5 @@ class HubIdentity:
         if first:
             self._changed()
         # no instant of the hub's: our clock may be another
-        granted = (answer.get("spec") or {}).get("expirationSeconds", TOKEN_SECONDS)
+        granted = int((answer.get("spec") or {}).get("expirationSeconds", TOKEN_SECONDS))
         return max(_RETRY_SECONDS, min(granted, TOKEN_SECONDS) / 2)

@@ -1,11 +1,14 @@
 """kopf, set up to feed and do nothing else. Each setting answers a measured trap (docs/decisions/0001)."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
+import aiohttp
 import kopf
+from yarl import URL
 
-from sublet.kube.session import Endpoint
+from sublet.kube.session import Endpoint, tls_context
 
 
 class EndlessBackoff:
@@ -36,7 +39,11 @@ class NothingKept(kopf.DiffBaseStorage):
 
 
 def kopf_settings() -> kopf.OperatorSettings:
-    """Return the settings of the one kopf operator."""
+    """Return the settings of the one kopf operator.
+
+    A page is decoded in one go, and a tenant may make each object as large as the store takes; a process that ends has a
+    time of its own.
+    """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
@@ -45,12 +52,12 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 5
     settings.networking.enforce_retry_after = True
     settings.watching.server_timeout = 300
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 10
     settings.queueing.worker_limit = None
     settings.queueing.idle_timeout = 1
     settings.persistence.finalizer = "sublet.dev/kopf"
     settings.persistence.diffbase_storage = NothingKept()
-    settings.process.ultimate_exiting_timeout = 25
+    settings.process.ultimate_exiting_timeout = None
     return settings
 
 
@@ -58,12 +65,29 @@ def register_login(registry: kopf.OperatorRegistry, endpoint: Endpoint) -> None:
     """Let kopf use the same hub and identity as everything else."""
 
     @kopf.on.login(registry=registry)
-    def login(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(
-            server=endpoint.server,
-            ca_data=endpoint.ca_pem.encode() if endpoint.ca_pem else None,
-            scheme="Bearer" if endpoint.token else None,
-            token=endpoint.token() if endpoint.token else None,
-            certificate_data=endpoint.client_cert_pem,
-            private_key_data=endpoint.client_key_pem,
-        )
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return kopf.AiohttpSession(server=endpoint.server, aiohttp_session=_session(endpoint))
+
+
+def _session(endpoint: Endpoint) -> aiohttp.ClientSession:
+    """Return a session that shows the newest token with each request, and tells a 401 as a failure that is tried again.
+
+    kopf's own shows the first token until it is refused, and then closes it under all other watches, which ends them.
+    """
+    origin = URL(endpoint.server).origin()
+
+    async def with_token(
+        request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if endpoint.token and request.url.origin() == origin:  # redirects come by here, too
+            request.headers["Authorization"] = f"Bearer {endpoint.token()}"
+        response = await send(request)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            response.close()
+            raise aiohttp.ClientConnectionError("401: the hub refuses the credential")
+        return response
+
+    tls = tls_context(endpoint) if origin.scheme == "https" else True
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=tls), middlewares=(with_token,)
+    )

@@ -17,6 +17,8 @@ from sublet.kube.session import ApiServer
 from sublet.kube.skew import ahead_seconds
 
 LONGEST_RETRY_SECONDS: Final = 2.0
+LONGEST_TRY_SECONDS: Final = 3.0
+"""A connection that is silent for ever costs one of the tries before the Lease counts as lost, not all of them."""
 LEASE_NAME: Final = "sublet"
 
 
@@ -32,6 +34,7 @@ class Leadership:
         self._namespace = namespace
         self._identity = identity
         self._lease_seconds = lease_seconds
+        self._try_seconds = min(LONGEST_TRY_SECONDS, lease_seconds / 3)
         self._renewed_at = float("-inf")
         self._seen: tuple[str, str] | None = None
         self._seen_at = float("-inf")
@@ -53,11 +56,10 @@ class Leadership:
             # others count from when the renewal was stored, which may be long before its answer is here
             asked_at = self._clock.monotonic()
             try:
-                # what takes longer than the Lease lives is worth nothing: another may lead by then
-                async with asyncio.timeout(self._lease_seconds):
+                async with asyncio.timeout(self._try_seconds):
                     held = await self._try()
             except (KubeError, TimeoutError) as error:
-                why = str(error) or f"no answer within {self._lease_seconds:g} s"
+                why = str(error) or f"no answer within {self._try_seconds:g} s"
                 structlog.get_logger().warning("lease not renewed", error=why)
                 held = None
             except Exception:  # noqa: BLE001  whatever somebody wrote into the Lease: who never tries again never leads again
@@ -72,7 +74,8 @@ class Leadership:
                 self.lost.set()
                 return
             # well within the two thirds after which it counts as lost
-            await asyncio.sleep(min(LONGEST_RETRY_SECONDS, self._lease_seconds / 6))
+            pause = min(LONGEST_RETRY_SECONDS, self._lease_seconds / 6)
+            await asyncio.sleep(max(0.0, asked_at + pause - self._clock.monotonic()))
 
     async def give_up(self) -> None:
         """Free the Lease so that a standby takes over at once."""

@@ -2,13 +2,14 @@
 
 Looked at in each pass and written by the bookkeeper, apart from planning; a claim's own lines go with the marks that they
 need, in one append. What waits while the store is away is kept in its order. What the ledger has of an object is read
-before the first mark of it is written, so that a restart, or a newer version of this program, says nothing twice. A hub
+before the first mark of it is written, so that a restart, or a newer version of this program, says nothing twice. What a lease
+says of money holds from when it was seen to say so, the first time from its creation: rating changes nothing before. A hub
 whose etcd was restored goes back, and the ledger doesn't: what such a hub says otherwise is written after all that is there.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import structlog
@@ -55,6 +56,7 @@ class Ledger(Protocol):
 class _Subject:
     """One object: what was said of it last, written or waiting."""
 
+    created_ms: int = 0
     version: str = ""
     """resourceVersion that was looked at last."""
     generation: int = -1
@@ -192,12 +194,13 @@ class Marks:
         if subject.version == meta.resource_version:
             return
         subject.version = meta.resource_version
+        subject.created_ms = meta.creation_timestamp or 0
         if subject.generation != meta.generation:
             subject.generation = meta.generation
             text = _text_of(each)
             if text.hash != subject.terms:
                 subject.terms = text.hash
-                self._say(subject, _terms(each, text.hash), text.text)
+                self._say(subject, _terms(each, text.hash, self._clock.now_ms()), text.text)
         level = _capacity(each) if isinstance(each, GpuLease) else None
         if level is not None and level.gpus != subject.gpus:
             subject.gpus = level.gpus
@@ -210,7 +213,9 @@ class Marks:
         elif fact.kind is EntryKind.CAPACITY:
             self._say_level(subject, fact)
         else:
-            if subject.numbered is not None and subject.has_reached(fact):
+            if subject.numbered is None:
+                fact = replace(fact, at_ms=Millis(subject.created_ms))
+            elif subject.has_reached(fact):
                 fact = made_next(fact, subject.numbered)
             subject.numbered = fact
             self._wait(subject, fact, text)
@@ -245,12 +250,14 @@ def _text_of(each: Object) -> Text:
     return ClassTerms.of(each) if isinstance(each, GpuClass) else TenantTerms.of(each)
 
 
-def _terms(each: Object, hash_: str) -> Fact:
+def _terms(each: Object, hash_: str, seen_ms: Millis) -> Fact:
     meta = each.metadata
+    created = meta.creation_timestamp or 0
     return mark(
         meta,
         EntryKind.TERMS,
-        Millis(meta.creation_timestamp or 0),
+        # a clock that is behind takes nothing back that was said first
+        Millis(max(seen_ms, created + 1) if isinstance(each, GpuLease) else created),
         sequence=meta.generation,
         tenant_uid=meta.uid if isinstance(each, GpuTenant) else "",
         lease_uid=meta.uid if isinstance(each, GpuLease) else "",

@@ -17,6 +17,7 @@ T = TypeVar("T")
 ERROR_BYTES: Final = 256 * 1024
 """Of an error's body; more is cut off."""
 _SHAPE_LENGTH: Final = 200
+_DECODERS: Final[dict[Any, msgspec.json.Decoder[Any]]] = {}  # type -> its decoder
 
 
 @dataclass(slots=True)
@@ -54,6 +55,14 @@ async def read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
         if len(body) > limit:
             break
     return body[:limit]
+
+
+def decoder_of(type_: type[T]) -> msgspec.json.Decoder[T]:
+    """Return the decoder of a type, made once."""
+    decoder = _DECODERS.get(type_)
+    if decoder is None:
+        decoder = _DECODERS[type_] = msgspec.json.Decoder(type_)
+    return decoder
 
 
 def decode(body: Any, decoder: msgspec.json.Decoder[T], what: str = "the server's answer") -> T:

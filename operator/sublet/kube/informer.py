@@ -3,7 +3,8 @@
 What kopf and the stock clients lack, and why this exists: after a re-list, objects that are no longer there are
 reported as deleted; a silent watch is cut after a time limit; errors never leave this task; and *stale* is told
 apart from *empty*, so that a cluster that went dark keeps its nodes. A server that lies is bounded too: in bytes, in
-objects, and in how often it can make us ask again. Run one per collection; `run` ends only when it is cancelled.
+objects, in time on the loop, and in how often it can make us ask again. Run one per collection; `run` ends only when it
+is cancelled.
 """
 
 import asyncio
@@ -28,14 +29,14 @@ from sublet.kube.errors import (
     TooManyRequests,
     Unreachable,
 )
+from sublet.kube.lists import PAGE_SIZE, ListPage, item_of
 from sublet.kube.pace import Pace
 from sublet.kube.session import ApiServer
 from sublet.kube.versions import version_number
-from sublet.kube.wire import Bookmark, HasMeta, ListMeta, Meta, RawEvent
+from sublet.kube.wire import Bookmark, HasMeta, Meta, RawEvent
 
 T = TypeVar("T", bound=HasMeta)
 
-PAGE_SIZE: Final = 500
 PAGE_SECONDS: Final = 15.0
 """For one page: the slot for lists is shared, and nobody may hold it for longer."""
 NEXT_PAGE_SECONDS: Final = 2.0
@@ -44,12 +45,16 @@ SILENCE_SECONDS: Final = 75.0
 """Bookmarks come every minute; a watch that is silent for longer, or takes longer to open, is dead."""
 SHORT_WATCH_SECONDS: Final = 1.0
 """A server that ends watches sooner than this is asked again only after a wait."""
+LASTING_WATCH_SECONDS: Final = 60.0
+"""After a shorter one nothing is listed anew without a wait, which grows: a list takes far more of the loop than a watch."""
 MAX_BACKOFF_SECONDS: Final = 60.0
 FIRST_BACKOFF_SECONDS: Final = 0.5
 WATCH_SECONDS: Final = (240, 360)
 
 RELIST_SECONDS: Final = 3_600.0
 """A watch may lose an event for good; the whole list shows it. Spread by a quarter, so that clusters don't list together."""
+LIST_SAVED_SECONDS: Final = 30.0
+"""A list may take so much of the loop at once, with turns in between; 12,500 nodes take two."""
 LISTS_AT_ONCE: Final = 8
 """Over all clusters: a restart re-lists everything, which must not exhaust memory."""
 MAX_OBJECTS: Final = 100_000
@@ -101,8 +106,6 @@ class Informer(Generic[T]):
         self._api = api
         self._log = log or structlog.get_logger()
         self._target = target
-        page = msgspec.defstruct("Page", [("metadata", ListMeta), ("items", list[type_])])  # type: ignore[valid-type]  # a run-time type
-        self._list_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(page)
         self._decoder = msgspec.json.Decoder(type_)
         self._events = msgspec.json.Decoder(RawEvent)
         self._bookmarks = msgspec.json.Decoder(Bookmark)
@@ -112,7 +115,8 @@ class Informer(Generic[T]):
         self._lists = lists
         self._confirm = confirm
         self._silence_seconds = silence_seconds
-        self._pace = Pace(asyncio.sleep, clock.monotonic)
+        self._pace = Pace(now=clock.monotonic)
+        self._list_pace = Pace(now=clock.monotonic, saved_seconds=LIST_SAVED_SECONDS)
         self._max_objects = max_objects
         self._known: dict[str, Meta] = {}  # object key -> its last metadata
         self._version = ""
@@ -156,10 +160,13 @@ class Informer(Generic[T]):
         wait = FIRST_BACKOFF_SECONDS
         while True:
             error = await self._follow()
-            if self._watch_lasted():
+            lasted = self._watch_seconds()
+            if lasted >= LASTING_WATCH_SECONDS:
                 wait = FIRST_BACKOFF_SECONDS
-                if error is None or isinstance(error, Gone):
+                if isinstance(error, Gone):
                     continue
+            if error is None and lasted >= SHORT_WATCH_SECONDS:
+                continue
             # decorrelated jitter: many clusters that fail together don't come back together
             wait = min(MAX_BACKOFF_SECONDS, random.uniform(FIRST_BACKOFF_SECONDS, wait * 3))
             asked = error.retry_after_seconds if isinstance(error, TooManyRequests) else 0.0
@@ -187,26 +194,24 @@ class Informer(Generic[T]):
             return surprise
         return None
 
-    def _watch_lasted(self) -> bool:
+    def _watch_seconds(self) -> float:
+        """Return how long the last watch lasted, 0 if there was none."""
         began = self._watch_began
-        return began is not None and self._clock.monotonic() - began >= SHORT_WATCH_SECONDS
+        return self._clock.monotonic() - began if began is not None else 0.0
 
     async def _list(self) -> None:
         """Read the whole collection page by page; what isn't in it any more is gone."""
         seen: set[str] = set()
         self._page_at, size = self._clock.monotonic(), 0
-        params = self._params(limit=str(PAGE_SIZE))
+        params = self._params()
         for _ in range(MAX_PAGES):
-            body = await self._page(params)
+            page = await self._page(params)
             self._page_at = self._clock.monotonic()
-            size += len(body)
-            page = decode(body, self._list_decoder, self._target.path)
+            size += page.bytes
             restored = version_number(page.metadata.resource_version) < self._newest
-            for item in page.items:
-                seen.add(item.metadata.key)
-                if restored and item.metadata.key in self._known:
-                    self._delete(self._known[item.metadata.key])  # its version went back
-                self._take(item, self._listed)
+            steps = (self._take_listed(text, restored=restored) for text in page.items)
+            async for key in self._list_pace.over(steps):
+                seen.add(key)
             if not page.metadata.next:
                 break
             if size > MAX_LIST_BYTES:
@@ -214,8 +219,8 @@ class Informer(Generic[T]):
             params["continue"] = page.metadata.next
         else:
             raise BadAnswer(f"the list of {self._target.path} has no end")
-        for key in [k for k in self._known if k not in seen]:
-            self._delete(self._known.pop(key))
+        gone = [k for k in self._known if k not in seen]
+        await self._list_pace.through(self._drop, gone)
         self._version = page.metadata.resource_version
         self._newest = version_number(self._version)
         spread = random.uniform(0.75, 1.25)
@@ -223,10 +228,24 @@ class Informer(Generic[T]):
         self.synced = True
         self._heard(always_tell=True)
 
-    async def _page(self, params: dict[str, str]) -> bytes:
+    def _take_listed(self, text: msgspec.Raw, *, restored: bool) -> str:
+        """Take one item of a list; return its key."""
+        item = item_of(text, self._decoder, self._target.path)
+        key = item.metadata.key
+        if restored and key in self._known:
+            self._delete(self._known[key])  # its version went back
+        self._take(item, self._listed)
+        return key
+
+    def _drop(self, key: str) -> None:
+        """Take one object for gone, unless an event said so meanwhile."""
+        if (meta := self._known.pop(key, None)) is not None:
+            self._delete(meta)
+
+    async def _page(self, params: dict[str, str]) -> ListPage:
         try:
             async with self._lists, asyncio.timeout(PAGE_SECONDS):
-                return await self._api.request("GET", self._target.path, params=params)
+                return await self._api.list_page(self._target.path, params, limit=PAGE_SIZE)
         except Gone as error:
             # to begin the list anew is all that can be done, and one that never comes to its end is trouble
             raise ServerError(error.status, error.reason, error.message) from error

@@ -19,8 +19,16 @@ import aiohttp
 import msgspec
 
 from sublet.kube.addresses import RefuseAddress, VettedResolver
-from sublet.kube.bodies import ERROR_BYTES, Reading, decode, read_up_to, status_object
+from sublet.kube.bodies import (
+    ERROR_BYTES,
+    Reading,
+    decode,
+    decoder_of,
+    read_up_to,
+    status_object,
+)
 from sublet.kube.errors import BadAnswer, Unreachable, Untrusted, error_from_status
+from sublet.kube.lists import MOST_ITEM_BYTES, ListPage, page_of
 
 T = TypeVar("T")
 Body = Mapping[str, Any]
@@ -40,7 +48,6 @@ _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8
 _JSON_PATCH: Final = "application/json-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
 _encode = msgspec.json.Encoder().encode
-_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {}  # type -> its decoder, made once
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,14 @@ class Limits:
     body_bytes: int = MAX_BODY_BYTES
     bodies_bytes: int = 2 * MAX_BODY_BYTES
     """Of all answers that are being read at once."""
+    object_bytes: int = MAX_BODY_BYTES
+    """Of an answer that is decoded as a whole; as objects a text may take over twenty times its bytes."""
+
+
+STRANGERS_LIMITS: Final = Limits(
+    body_bytes=32 * 1024 * 1024, bodies_bytes=96 * 1024 * 1024, object_bytes=MOST_ITEM_BYTES
+)
+"""Of a leased cluster. A page of 500 nodes has 10 MB, 30 with the longest lists of images."""
 
 
 def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
@@ -144,7 +159,20 @@ class ApiServer:
 
     async def get_as(self, path: str, type_: type[T], **params: str) -> T:
         """Read one object into a narrow type (hot paths)."""
-        return self._decode(await self.request("GET", path, params=params), type_)
+        body = await self.request("GET", path, params=params, most_bytes=self._limits.object_bytes)
+        return self._decode(body, type_)
+
+    async def list_page(
+        self, path: str, params: Mapping[str, str], *, limit: int, metadata_only: bool = False
+    ) -> ListPage:
+        """Read one page of a collection as texts; BadAnswer if it has more items than it was asked for."""
+        body = await self.request(
+            "GET",
+            path,
+            params={**params, "limit": str(limit)},
+            accept=_METADATA_LIST if metadata_only else _JSON,
+        )
+        return page_of(body, limit, path)
 
     async def list_metadata(self, path: str, type_: type[T], **params: str) -> T:
         """Read a collection's metadata alone: a hundredth of the bytes where only versions matter."""
@@ -165,7 +193,13 @@ class ApiServer:
 
     async def patch_as(self, path: str, operations: JsonPatch, type_: type[T]) -> T:
         """Send a JSON patch and decode the answer into a narrow type (hot paths)."""
-        body = await self.request("PATCH", path, content_type=_JSON_PATCH, body=_encode(operations))
+        body = await self.request(
+            "PATCH",
+            path,
+            content_type=_JSON_PATCH,
+            body=_encode(operations),
+            most_bytes=self._limits.object_bytes,
+        )
         return self._decode(body, type_)
 
     async def apply(self, path: str, obj: Body) -> dict[str, Any]:
@@ -198,7 +232,12 @@ class ApiServer:
         if dry_run:
             params["dryRun"] = "All"
         body = await self.request(
-            method, path, params=params, content_type=content_type, body=_encode(obj)
+            method,
+            path,
+            params=params,
+            content_type=content_type,
+            body=_encode(obj),
+            most_bytes=self._limits.object_bytes,
         )
         return self._decode(body, dict)
 
@@ -211,6 +250,7 @@ class ApiServer:
         content_type: str = _JSON,
         body: bytes | None = None,
         accept: str = _JSON,
+        most_bytes: int | None = None,
     ) -> bytes:
         """Send one request and return the answer's bytes; raises ApiError types and Unreachable."""
         try:
@@ -223,7 +263,8 @@ class ApiServer:
                 accept=accept,
                 total_seconds=self._limits.request_seconds,
             ) as response:
-                return await self._reading.read(response, self._limits.body_bytes)
+                most = self._limits.body_bytes
+                return await self._reading.read(response, min(most, most_bytes or most))
         except aiohttp.ClientConnectorCertificateError as error:
             raise Untrusted(f"{method} {path}: its certificate isn't trusted") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -300,11 +341,16 @@ class ApiServer:
 
     @staticmethod
     def _decode(body: bytes, type_: type[T]) -> T:
-        decoder = _DECODERS.get(type_)
-        if decoder is None:
-            decoder = _DECODERS[type_] = msgspec.json.Decoder(type_)
-        decoded: T = decode(body, decoder)
+        decoded: T = decode(body, decoder_of(type_))
         return decoded
 
 
-__all__ = ["FIELD_MANAGER", "ApiServer", "Endpoint", "JsonPatch", "Limits", "tls_context"]
+__all__ = [
+    "FIELD_MANAGER",
+    "STRANGERS_LIMITS",
+    "ApiServer",
+    "Endpoint",
+    "JsonPatch",
+    "Limits",
+    "tls_context",
+]

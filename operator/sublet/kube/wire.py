@@ -6,7 +6,8 @@ lets it be is refused: leased clusters are strangers. Labels may be any number, 
 tenants make: one object of theirs would make a list unreadable that shows others'.
 """
 
-from typing import Annotated, Any, Final
+from itertools import chain
+from typing import Annotated, Final
 
 import msgspec
 
@@ -16,6 +17,8 @@ LONGEST_VALUE: Final = 262_144
 """Of an annotation; an API server allows so much of all annotations together."""
 _LONGEST_NAME: Final = 317
 """A label's key: 253 characters, a slash and 63 more."""
+_LONGEST_TOKEN: Final = 4_096
+"""Of what names the next page; it holds an object's key."""
 
 Name = Annotated[str, msgspec.Meta(max_length=_LONGEST_NAME)]
 Text = Annotated[str, msgspec.Meta(max_length=LONGEST_VALUE)]
@@ -94,37 +97,49 @@ class Node(HasMeta):
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
 
 
-class NodeList(HasMeta):
-    """A list of nodes; its metadata isn't used."""
+class Amounts(msgspec.Struct, rename={"gpus": "nvidia.com/gpu"}, gc=False):
+    """What a container asks for, of which GPUs alone are read."""
 
-    items: list[Node] = msgspec.field(default_factory=list)
+    gpus: Name | None = None
 
 
-class ResourceList(msgspec.Struct):
+class ResourceList(msgspec.Struct, gc=False):
     """Requests and limits of a container."""
 
-    limits: dict[str, Any] = {}
-    requests: dict[str, Any] = {}
+    limits: Amounts | None = None
+    requests: Amounts | None = None
+
+    @property
+    def has_gpus(self) -> bool:
+        """Say whether GPUs are among them."""
+        both = (self.limits, self.requests)
+        return any(some is not None and some.gpus is not None for some in both)
 
 
-class Container(msgspec.Struct):
+class Container(msgspec.Struct, gc=False):
     """A container, narrow."""
 
-    resources: ResourceList = msgspec.field(default_factory=ResourceList)
+    resources: ResourceList | None = None
 
 
 class PodSpec(msgspec.Struct, rename="camel"):
     """What Sublet reads of a pod's spec."""
 
-    node_name: str = ""
+    node_name: Name = ""
     containers: list[Container] = []
     init_containers: list[Container] = []
+
+    def __post_init__(self) -> None:
+        """Keep one container that asks for GPUs: a pod may have thousands, and more of them is never asked."""
+        every = chain(self.containers, self.init_containers)
+        self.containers = [c for c in every if c.resources and c.resources.has_gpus][:1]
+        self.init_containers = []
 
 
 class PodStatus(msgspec.Struct):
     """What Sublet reads of a pod's status."""
 
-    phase: str = ""
+    phase: Name = ""
 
 
 class Pod(msgspec.Struct):
@@ -134,27 +149,17 @@ class Pod(msgspec.Struct):
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
 
-    def asks_for(self, resource: str) -> bool:
-        """Say whether any container asks for an extended resource and the pod isn't over."""
-        if self.status.phase in ("Succeeded", "Failed"):
-            return False
-        every = (*self.spec.containers, *self.spec.init_containers)
-        return any(
-            resource in c.resources.limits or resource in c.resources.requests for c in every
-        )
-
-
-class PodList(HasMeta):
-    """A list of pods; its metadata isn't used."""
-
-    items: list[Pod] = msgspec.field(default_factory=list)
+    @property
+    def asks_for_gpus(self) -> bool:
+        """Say whether any container asks for GPUs and the pod isn't over."""
+        return bool(self.spec.containers) and self.status.phase not in ("Succeeded", "Failed")
 
 
 class ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
     """Metadata of a list."""
 
-    resource_version: str = ""
-    next: str = ""
+    resource_version: Name = ""
+    next: Annotated[str, msgspec.Meta(max_length=_LONGEST_TOKEN)] = ""
 
 
 class RawEvent(msgspec.Struct):

@@ -31,7 +31,7 @@ _LEASED: Final = (
     "operator-fence",
     "operator-nodes",
 )
-_HUB: Final = ("metadata", "newborn", "objects", "requested-by", "secrets", "word")
+_HUB: Final = ("metadata", "newborn", "objects", "requested-by", "secrets", "size", "word")
 
 
 @dataclass(frozen=True, slots=True)

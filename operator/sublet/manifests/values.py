@@ -25,6 +25,14 @@ ELSEWHERE: Final = {
     "admin_port": f"always {_ADMIN_PORT} in the pod: port-forwards of the command line lead there",
 }
 """Settings that have values of their own -> which."""
+_BOUNDS: Final = {  # bound -> what is beyond it, and how it is said
+    "exclusiveMinimum": ("le", "above"),
+    "minimum": ("lt", "at least"),
+    "maximum": ("gt", "at most"),
+}
+_CHECK: Final = (
+    '{{- with .NAME }}{{ if or BEYOND }}{{ fail "settings.NAME must be SAID" }}{{ end }}{{ end }}\n'
+)
 _NARROWER: Final[dict[str, Schema]] = {
     "listen_host": {
         "anyOf": [
@@ -58,6 +66,19 @@ def values_schema() -> str:
         },
     }
     return json.dumps(schema, indent=2) + "\n"
+
+
+def bounds() -> str:
+    """Return the template that holds fractions to their settings' bounds: `--set` gives them as texts, which no schema compares."""
+    checks = []
+    for name, made in Settings.model_json_schema()["properties"].items():
+        if made.get("type") == "number":
+            held = [(*_BOUNDS[key], limit) for key, limit in made.items() if key in _BOUNDS]
+            beyond = " ".join(f"({test} (float64 .) {float(limit)})" for test, _, limit in held)
+            said = " and ".join(f"{words} {limit:g}" for _, words, limit in held)
+            check = _CHECK.replace("NAME", f"{PREFIX}{name.upper()}")
+            checks.append(check.replace("BEYOND", beyond).replace("SAID", said))
+    return '{{- define "sublet.bounds" }}\n' + "".join(checks) + "{{- end }}\n"
 
 
 def _setting(name: str, made: Schema) -> Schema:

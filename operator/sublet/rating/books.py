@@ -21,6 +21,7 @@ from sublet.ledger.texts.period import PeriodText
 from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.reservation import ReservationTerms
 from sublet.ledger.texts.tenant import TenantTerms
+from sublet.rating.contract import Said, as_agreed, said_next
 from sublet.rating.late import Late
 
 RATES = "rates"
@@ -55,6 +56,11 @@ class Books:
     seq: int = 0
     head: str = GENESIS_HASH
     leases: dict[LeaseUID, LeaseTerms] = field(default_factory=dict)
+    """Names as they are now; phases, maintenance and end as they held at each instant."""
+    contracts: dict[LeaseUID, list[Said]] = field(default_factory=dict)
+    """Every text of a lease, the newest last."""
+    contract_lines: list[Entry] = field(default_factory=list)
+    """The lines of those texts."""
     classes: dict[str, ClassTerms] = field(default_factory=dict)  # class UID -> terms
     tenants: dict[TenantUID, TenantTerms] = field(default_factory=dict)
     reservations: dict[tuple[ClaimUID, int], ReservationTerms] = field(default_factory=dict)
@@ -64,6 +70,8 @@ class Books:
     periods: dict[TenantUID, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     """Closed ones, in the order in which they were closed."""
     rates: Rates | None = None
+    said: dict[str, str] = field(default_factory=dict)
+    """Tenant's UID, or `rates` -> hash of the text above as its line names it, whatever of the text this version knows."""
     late: Late = field(default_factory=Late)
     closed: list[Lined] = field(default_factory=list)
     _fold: Fold = field(default_factory=Fold)
@@ -91,6 +99,8 @@ class Books:
             self._opened[fact.id] = entry.seq
         elif fact.kind is EntryKind.TERMS:
             self._learn(fact)
+            if fact.lease_uid:
+                self.contract_lines.append(entry)
         elif fact.kind is EntryKind.CAPACITY:
             insort(
                 self.capacity[fact.lease_uid],
@@ -139,10 +149,16 @@ class Books:
 
     def _learn(self, fact: Fact) -> None:
         text, subject = self.text(fact.price_hash), str(fact.claim_uid)
+        if subject in (RATES, fact.tenant_uid):
+            self.said[subject] = fact.price_hash
         if subject == RATES:
             self.rates = Rates.read(text)
         elif subject == str(fact.lease_uid):
-            self.leases[fact.lease_uid] = LeaseTerms.read(text)
+            known = self.contracts.get(fact.lease_uid, [])
+            said = self.contracts[fact.lease_uid] = said_next(
+                known, fact.at_ms, LeaseTerms.read(text)
+            )
+            self.leases[fact.lease_uid] = as_agreed(said)
         elif subject == str(fact.tenant_uid):
             before = self.tenants.get(fact.tenant_uid)
             now = self.tenants[fact.tenant_uid] = TenantTerms.read(text)
@@ -152,6 +168,6 @@ class Books:
         elif fact.tenant_uid:
             self.reservations[fact.claim_uid, fact.sequence] = ReservationTerms.read(text)
         else:
-            known = self.classes.get(subject)
+            offered = self.classes.get(subject)
             offer = self.classes[subject] = ClassTerms.read(text)
-            self.late.dated(self.seq, known.prices if known else (), offer.prices)
+            self.late.dated(self.seq, offered.prices if offered else (), offer.prices)

@@ -1,7 +1,7 @@
 """Which closed periods the ledger says something new of: only those are rated again. Pure; part of the books.
 
-A line is late if it speaks of an instant before the end of a period that is closed: evidence that came late, a dated price or
-discount that was added for the past, an amount about a closed month.
+A line is late if it speaks of an instant of a period that is closed, its end among them: what ended with the month is rounded in it. So
+is evidence that came late, a dated price or discount that was added for the past, an amount about a closed month.
 """
 
 from collections.abc import Iterable, Mapping
@@ -71,6 +71,6 @@ class Late:
 
     def _note(self, tenant_uid: TenantUID, at_ms: Millis) -> None:
         closed: Mapping[TenantUID, Millis] = self._closed_to
-        if tenant_uid in closed and at_ms < closed[tenant_uid]:
+        if tenant_uid in closed and at_ms <= closed[tenant_uid]:
             known = self._from.get(tenant_uid)
             self._from[tenant_uid] = at_ms if known is None else min(known, at_ms)

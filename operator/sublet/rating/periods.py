@@ -7,11 +7,10 @@ what was billed for it so far, and is billed in the first open period.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial
 from typing import Any, Final
 
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
@@ -20,13 +19,13 @@ from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.texts.period import BilledCharge, PeriodText
 from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.tenant import TenantTerms
-from sublet.rating.books import Books
+from sublet.rating.books import RATES, Books
 from sublet.rating.calendar import Span, month_at, month_span, next_month
 from sublet.rating.charges import ORDER, charges
 from sublet.rating.grid import Grid
 from sublet.rating.model import Category, Charge
-from sublet.rating.statement import Statement, statement
-from sublet.rating.tenancy import Tenancy, exchange_edges
+from sublet.rating.statement import Statement, bearers, nobodys, statement
+from sublet.rating.tenancy import Tenancy, exchange_edges, month_of
 
 MS_PER_DAY: Final = 86_400_000
 
@@ -53,6 +52,33 @@ class Closed:
         return Span(self.text.from_time, self.text.to_time)
 
 
+class ClosedPeriods(Mapping[str, Closed]):
+    """A tenant's closed periods by month, in their order; each is read from its text when it is asked for, once."""
+
+    def __init__(self, books: Books, tenant_uid: TenantUID) -> None:
+        self._books, self._tenant_uid = books, tenant_uid
+        self._lines = {month_of(x): x for x in reversed(books.periods.get(tenant_uid, ()))}
+        self._known: dict[str, Closed] = {}
+
+    def __getitem__(self, month: str) -> Closed:
+        """Return a period as it was billed; KeyError, BrokenLedger if its text isn't there."""
+        if month not in self._known:
+            text = PeriodText.read(self._books.text(self._lines[month].fact.price_hash))
+            billed = tuple(_read(self._tenant_uid, c) for c in text.charges)
+            self._known[month] = Closed(text, billed)
+        return self._known[month]
+
+    def __iter__(self) -> Iterator[str]:
+        return reversed(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def rates_then(self, month: str) -> Rates | None:
+        """Return the table of rates that a month was billed with; None if there was none, or it isn't closed."""
+        return billed_by(self._books, self[month].text)[1] if month in self._lines else None
+
+
 @dataclass(frozen=True, slots=True)
 class Bill:
     """What a tenant owes for one period."""
@@ -67,15 +93,15 @@ class Bill:
     """The last line of the ledger that it is made from."""
     charges: tuple[Charge, ...]
     statement: Statement
+    terms: TenantTerms | None
+    """The tenant's, by which it is billed."""
+    namespaces: tuple[str, ...]
+    """In which its statements stand."""
 
 
-def closed_periods(books: Books, tenant_uid: TenantUID) -> dict[str, Closed]:
+def closed_periods(books: Books, tenant_uid: TenantUID) -> ClosedPeriods:
     """Return a tenant's closed periods in their order: month -> as it was billed."""
-    found: dict[str, Closed] = {}
-    for entry in books.periods.get(tenant_uid, ()):
-        text = PeriodText.read(books.text(entry.fact.price_hash))
-        found[text.month] = Closed(text, tuple(_read(tenant_uid, c) for c in text.charges))
-    return found
+    return ClosedPeriods(books, tenant_uid)
 
 
 def first_month(tenancy: Tenancy) -> str | None:
@@ -87,23 +113,33 @@ def first_month(tenancy: Tenancy) -> str | None:
     return min(months, default=None)
 
 
-def open_period(tenancy: Tenancy, closed: dict[str, Closed]) -> tuple[str, Span] | None:
+def open_period(tenancy: Tenancy) -> tuple[str, Span] | None:
     """Return the first period that isn't closed; None if the tenant never owed anything."""
-    if closed:
-        last = closed[max(closed)]
-        month = next_month(last.month)
-        ends = max(last.span.to_ms, month_span(tenancy.cut, month).to_ms)
-        return month, Span(last.span.to_ms, ends)
+    if tenancy.closed_to:
+        last = max(tenancy.closed_to)
+        begins, month = tenancy.closed_to[last], next_month(last)
+        return month, Span(begins, max(begins, month_span(tenancy.cut, month).to_ms))
     month_ = first_month(tenancy)
     return (month_, month_span(tenancy.cut, month_)) if month_ is not None else None
 
 
-def bill(books: Books, tenancy: Tenancy, month: str, as_of_ms: Millis) -> Bill:
-    """Return what a tenant owes for a month, corrections of earlier ones in the first open one; NoSuchPeriod, NoRate."""
-    closed = closed_periods(books, tenancy.tenant_uid)
+def bill(
+    books: Books,
+    tenancy: Tenancy,
+    month: str,
+    as_of_ms: Millis,
+    *,
+    closed: ClosedPeriods | None = None,
+    is_anothers: Callable[[str], bool] = nobodys,
+) -> Bill:
+    """Return what a tenant owes for a month, corrections of earlier ones in the first open one; NoSuchPeriod, NoRate.
+
+    `is_anothers` says whether a namespace is another tenant's by now: no statement of an open month stands there.
+    """
+    closed = closed if closed is not None else closed_periods(books, tenancy.tenant_uid)
     if month in closed:
-        return _as_billed(books, tenancy.tenant_uid, closed[month])
-    found = open_period(tenancy, closed)
+        return _as_billed(books, closed, month)
+    found = open_period(tenancy)
     if found is None or month < found[0]:
         raise NoSuchPeriod(f"{_name(tenancy)} has no billing period {month}: nothing was owed then")
     span = found[1] if month == found[0] else month_span(tenancy.cut, month)
@@ -114,12 +150,15 @@ def bill(books: Books, tenancy: Tenancy, month: str, as_of_ms: Millis) -> Bill:
     made = charges(tenancy, span, Grid.NONE, as_of_ms)
     if month == found[0]:
         made = sorted([*made, *corrections(books, tenancy, closed)], key=ORDER)
-    as_of = min(as_of_ms, span.to_ms)
-    lines = statement(made, tenancy.terms, books.rates, _then(books, tenancy.tenant_uid))
-    return Bill(month, span, False, as_of, books.seq, books.head, tuple(made), lines)
+    as_of, terms = min(as_of_ms, span.to_ms), tenancy.terms
+    lines = statement(made, terms, books.rates, closed.rates_then)
+    names = bearers(made, terms, is_anothers)
+    return Bill(
+        month, span, False, as_of, books.seq, books.head, tuple(made), lines, terms, names
+    )  # fmt: skip
 
 
-def corrections(books: Books, tenancy: Tenancy, closed: dict[str, Closed]) -> list[Charge]:
+def corrections(books: Books, tenancy: Tenancy, closed: Mapping[str, Closed]) -> list[Charge]:
     """Return what closed periods would be by now less what was billed for them so far.
 
     What is known by now of the time before the first of them, which no period is for, belongs to that one.
@@ -127,7 +166,7 @@ def corrections(books: Books, tenancy: Tenancy, closed: dict[str, Closed]) -> li
     since = books.late.of(tenancy.tenant_uid)
     found: list[Charge] = []
     for index, each in enumerate(closed.values() if since is not None else ()):
-        if each.span.to_ms <= (since or 0):
+        if each.span.to_ms < (since or 0):
             continue
         then = as_closed(books, tenancy, each.text)
         span = each.span if index else Span(Millis(0), each.span.to_ms)
@@ -154,15 +193,20 @@ def billed_by(books: Books, text: PeriodText) -> tuple[TenantTerms | None, Rates
     return terms, Rates.read(books.text(text.rates)) if text.rates else None
 
 
-def closing(books: Books, tenancy: Tenancy, month: str, as_of_ms: Millis) -> tuple[Fact, str]:
+def closing(
+    books: Books,
+    tenancy: Tenancy,
+    month: str,
+    as_of_ms: Millis,
+    is_anothers: Callable[[str], bool] = nobodys,
+) -> tuple[Fact, str]:
     """Return the line that closes a tenant's first open period, and its text; NoSuchPeriod if it can't be closed, NoRate."""
-    closed = closed_periods(books, tenancy.tenant_uid)
-    found = open_period(tenancy, closed)
+    found = open_period(tenancy)
     if found is None or found[0] != month:
         raise NoSuchPeriod(f"{month} isn't the first open billing period of {_name(tenancy)}")
     if as_of_ms < found[1].to_ms:
         raise NoSuchPeriod(f"the billing period {month} of {_name(tenancy)} isn't over")
-    made = bill(books, tenancy, month, found[1].to_ms)
+    made = bill(books, tenancy, month, found[1].to_ms, is_anothers=is_anothers)
     terms = tenancy.terms
     text = PeriodText(
         tenant=terms.name if terms else "",
@@ -170,8 +214,9 @@ def closing(books: Books, tenancy: Tenancy, month: str, as_of_ms: Millis) -> tup
         month=month,
         from_time=made.span.from_ms,
         to_time=made.span.to_ms,
-        terms=terms.hash if terms else "",
-        rates=books.rates.hash if books.rates else "",
+        terms=books.said.get(tenancy.tenant_uid, ""),
+        rates=books.said.get(RATES, ""),
+        namespaces=made.namespaces,
         seq=books.seq,
         head=books.head,
         charges=tuple(_written(c) for c in made.charges),
@@ -192,27 +237,22 @@ def closing(books: Books, tenancy: Tenancy, month: str, as_of_ms: Millis) -> tup
     return fact, text.text
 
 
-def due_to_close(
-    books: Books, tenancy: Tenancy, now_ms: Millis, after_days: int
-) -> tuple[str, Span] | None:
+def due_to_close(tenancy: Tenancy, now_ms: Millis, after_days: int) -> tuple[str, Span] | None:
     """Return the period that is to be closed now: over for so many days; None if there is none."""
-    found = open_period(tenancy, closed_periods(books, tenancy.tenant_uid))
+    found = open_period(tenancy)
     if found is None or now_ms < found[1].to_ms + after_days * MS_PER_DAY:
         return None
     return found
 
 
-def _as_billed(books: Books, tenant_uid: TenantUID, closed: Closed) -> Bill:
-    text = closed.text
+def _as_billed(books: Books, closed: ClosedPeriods, month: str) -> Bill:
+    text, made = closed[month].text, closed[month].charges
     terms, rates = billed_by(books, text)
-    lines = statement(closed.charges, terms, rates, _then(books, tenant_uid))
+    lines = statement(made, terms, rates, closed.rates_then)
+    names = text.namespaces if text.namespaces is not None else bearers(made, terms)
     return Bill(
-        text.month, closed.span, True, text.to_time, text.seq, text.head, closed.charges, lines
+        month, closed[month].span, True, text.to_time, text.seq, text.head, made, lines, terms, names
     )  # fmt: skip
-
-
-def _then(books: Books, tenant_uid: TenantUID) -> Callable[[str], Rates | None]:
-    return partial(books.rates_then, tenant_uid)
 
 
 def _differences(

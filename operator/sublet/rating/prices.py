@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from sublet.api.billing import Discount
+from sublet.api.dated import in_order
 from sublet.api.gpuclass import Pricing
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.interval import Interval
@@ -35,7 +36,7 @@ class Prices:
     def __init__(self, books: Books, discounts: tuple[Discount, ...]) -> None:
         self._books = books
         by_class: dict[str | None, list[Discount]] = defaultdict(list)  # class name -> dated
-        for each in sorted(discounts, key=lambda d: d.effective_time):
+        for each in in_order(discounts):
             by_class[each.class_name].append(each)
         self._discounts = by_class
         self._known: dict[tuple[str, str, str], tuple[Timeline[Price], str]] = {}

@@ -4,7 +4,7 @@ An incident is a stretch without a gap in which GPUs were lost: committed and no
 handed over and known to be down; one that is both is one. Maintenance that was agreed excuses what it takes away. One longer than
 the contract's grace counts, from its beginning, at perGpuHour, whether the GPU was bound or not. Each month (of the lease's cut) bears its part
 of an incident, and gives back at most maxPercent of its own bill; earlier incidents come first. Disputed time proves nothing by
-itself: it is listed beside.
+itself: it is listed beside. What the contract promised when an incident began holds for all of it.
 """
 
 from bisect import bisect_right
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from sublet.api.billing import LeaseSla
 from sublet.api.ids import LeaseUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.rating.books import Books
@@ -37,6 +38,14 @@ class Share(NamedTuple):
     """Lost GPU time x price x creditPercent."""
     amount: Fraction
     """What is owed of it: the gross amount, as far as the month's cap goes."""
+
+
+@dataclass(slots=True)
+class _Month:
+    """What a month's incidents give back together."""
+
+    bill: Fraction
+    given: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +96,11 @@ def incidents_of(books: Books, lease_uid: LeaseUID, span: Span, as_of_ms: Millis
 
 def incidents(supply: Supply, span: Span, as_of_ms: Millis, head: str) -> list[Incident]:
     """Return the incidents that a span touches; the whole past is read, since earlier ones use up a month's cap."""
-    grace_ms = supply.terms.sla.grace_seconds * MS_PER_SECOND if supply.terms.sla else 0
-    runs = [
-        run
-        for run in _runs(supply, as_of_ms)
-        if min(run[-1].to_ms, as_of_ms) - run[0].from_ms > grace_ms
-    ]
+    runs = [run for run in _runs(supply, as_of_ms) if _counts(supply, run, as_of_ms)]
     seqs = _lines(supply, runs)
-    caps: dict[str, Fraction] = {}  # month -> what may still be given back of its bill
+    months: dict[str, _Month] = {}
     found = [
-        _incident(supply, run, caps, (as_of_ms, head), lines)
+        _incident(supply, run, months, (as_of_ms, head), lines)
         for run, lines in zip(runs, seqs, strict=True)
     ]
     return [x for x in found if x.from_ms < span.to_ms and x.to_ms > span.from_ms]
@@ -127,14 +131,21 @@ def _runs(supply: Supply, as_of_ms: Millis) -> Iterator[list[Stretch]]:
         yield run
 
 
+def _counts(supply: Supply, run: Sequence[Stretch], as_of_ms: Millis) -> bool:
+    """Say whether a stretch in which GPUs were lost is longer than the grace."""
+    sla = supply.sla.at(run[0].from_ms)
+    grace_ms = sla.grace_seconds * MS_PER_SECOND if sla else 0
+    return min(run[-1].to_ms, as_of_ms) - run[0].from_ms > grace_ms
+
+
 def _incident(
     supply: Supply,
     run: Sequence[Stretch],
-    caps: dict[str, Fraction],
+    months: dict[str, _Month],
     seen: tuple[Millis, str],
     lines: tuple[int, int],
 ) -> Incident:
-    (as_of_ms, head), sla = seen, supply.terms.sla
+    (as_of_ms, head), sla = seen, supply.sla.at(run[0].from_ms)
     is_over = run[-1].to_ms <= as_of_ms
     end = min(run[-1].to_ms, as_of_ms)
     within = Span(run[0].from_ms, end)
@@ -147,7 +158,7 @@ def _incident(
         is_over=is_over,
         gpu_milliseconds=sum(x.lost * x.milliseconds for x in stretches),
         disputed_gpu_milliseconds=sum(x.disputed * x.milliseconds for x in stretches),
-        shares=tuple(_shares(supply, stretches, caps, as_of_ms)),
+        shares=tuple(_shares(supply, stretches, months, (sla, as_of_ms))),
         currency=supply.terms.currency,
         deadline_ms=deadline,
         first_seq=lines[0],
@@ -157,9 +168,13 @@ def _incident(
 
 
 def _shares(
-    supply: Supply, stretches: Sequence[Stretch], caps: dict[str, Fraction], as_of_ms: Millis
+    supply: Supply,
+    stretches: Sequence[Stretch],
+    months: dict[str, _Month],
+    by: tuple[LeaseSla | None, Millis],
 ) -> Iterator[Share]:
-    percent = supply.terms.sla.credit_percent if supply.terms.sla else 0
+    sla, as_of_ms = by
+    percent, most = (sla.credit_percent, sla.max_percent) if sla else (0, 0)
     lost: dict[str, int] = defaultdict(int)  # month -> GPU-milliseconds
     gross: dict[str, Fraction] = defaultdict(Fraction)
     for each in stretches:
@@ -168,20 +183,19 @@ def _shares(
         lost[month] += quantity
         gross[month] += owed(quantity, each.price.per_gpu_hour) * Fraction(percent, 100)
     for month, quantity in lost.items():
-        if month not in caps:
-            caps[month] = _cap(supply, month, as_of_ms)
-        amount = min(gross[month], caps[month])
-        caps[month] -= amount
+        if month not in months:
+            months[month] = _Month(_bill(supply, month, as_of_ms))
+        cap = months[month].bill * Fraction(most, 100)
+        amount = min(gross[month], max(cap - months[month].given, Fraction(0)))
+        months[month].given += amount
         yield Share(month, quantity, gross[month], amount)
 
 
-def _cap(supply: Supply, month: str, as_of_ms: Millis) -> Fraction:
-    """Return the most that a month may give back."""
+def _bill(supply: Supply, month: str, as_of_ms: Millis) -> Fraction:
+    """Return what the landlord is owed for a month."""
     span = month_span(supply.terms.billing, month)
     bill = sum((c.amount for c in cells(supply, span, Grid.NONE, as_of_ms)), Fraction(0))
-    bill += sum((x.amount for x in extras(supply, span, as_of_ms)), Fraction(0))
-    percent = supply.terms.sla.max_percent if supply.terms.sla else 0
-    return bill * Fraction(percent, 100)
+    return bill + sum((x.amount for x in extras(supply, span, as_of_ms)), Fraction(0))
 
 
 def _months(supply: Supply, within: Span) -> list[Millis]:

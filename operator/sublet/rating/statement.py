@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from sublet.ledger.texts.rates import Rates
@@ -111,17 +112,32 @@ def statement(
     return Statement(tuple(_line(key, sums[key]) for key in sorted(sums)))
 
 
-def by_namespace(statement_: Statement, namespaces: Sequence[str]) -> dict[str, Statement]:
-    """Return what each namespace's part of a statement is; lines of no namespace are shared out by what each owes.
+def nobodys(_: str) -> bool:
+    """Say of any namespace that no other tenant has it."""
+    return False
 
-    Every given namespace has a statement. Without any, what belongs to none stays under the empty name.
+
+def bearers(
+    charges: Iterable[Charge],
+    terms: TenantTerms | None,
+    is_anothers: Callable[[str], bool] = nobodys,
+) -> tuple[str, ...]:
+    """Return the namespaces in which a tenant's statements stand: those that it names or claimed in, and no other tenant has."""
+    named = {each.namespace for each in charges if each.namespace}
+    named.update(terms.namespaces if terms is not None else ())
+    return tuple(sorted(name for name in named if not is_anothers(name)))
+
+
+def by_namespace(statement_: Statement, namespaces: Sequence[str]) -> dict[str, Statement]:
+    """Return what each namespace's part of a statement is; lines of none of them are shared out by what each owes.
+
+    Every given namespace has a statement. Without any, everything stays under the empty name.
     """
-    named = {line.key.namespace for line in statement_.lines if line.key.namespace}
-    names = sorted({*namespaces, *named}) or [""]
+    names = sorted({*namespaces}) or [""]
     found: dict[str, list[Line]] = {name: [] for name in names}
     weights = _weights(statement_, names)
     for line in statement_.lines:
-        if line.key.namespace:
+        if line.key.namespace in found:
             found[line.key.namespace].append(line)
             continue
         for name, share in zip(names, _shares(line, weights[line.key.currency]), strict=True):
@@ -132,12 +148,12 @@ def by_namespace(statement_: Statement, namespaces: Sequence[str]) -> dict[str, 
 
 
 def _weights(statement_: Statement, names: Sequence[str]) -> dict[str, list[Fraction]]:
-    """Return by currency which part of what belongs to no namespace each one bears; they add up to 1."""
+    """Return by currency which part of what is shared out each one bears; they add up to 1."""
     found: dict[str, list[Fraction]] = {}
     for currency in {line.key.currency for line in statement_.lines}:
         own = dict.fromkeys(names, Fraction(0))
         for line in statement_.lines:
-            if line.key.currency == currency and line.key.namespace:
+            if line.key.currency == currency and line.key.namespace in own:
                 own[line.key.namespace] += abs(line.exact)
         total = sum(own.values(), Fraction(0))
         equal = Fraction(1, len(names))
@@ -150,10 +166,13 @@ def _shares(line: Line, weights: Sequence[Fraction]) -> list[Line]:
     whole = Fraction(line.amount)
     amounts = apportioned(line.amount, [whole * w for w in weights], currency)
     listed = apportioned(line.listed, [Fraction(line.listed) * w for w in weights], currency)
+    # to the end of each part along the whole, so that none is lost
+    ends = [round(line.gpu_milliseconds * end) for end in accumulate(weights, initial=Fraction(0))]
+    quantities = [end - begin for begin, end in pairwise(ends)]
     return [
-        Line(line.key, 0, None, before, amount, line.exact * weight, (Part("", 0, before, amount),))
-        for weight, amount, before in zip(weights, amounts, listed, strict=True)
-    ]
+        Line(line.key, quantity, None, before, amount, line.exact * weight, (Part("", quantity, before, amount),))
+        for weight, quantity, amount, before in zip(weights, quantities, amounts, listed, strict=True)
+    ]  # fmt: skip
 
 
 def _key(charge: Charge, currency: str) -> LineKey:

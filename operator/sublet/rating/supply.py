@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from sublet.api.billing import LeaseBilling, LeaseSla
+from sublet.api.dated import in_order
 from sublet.api.ids import LeaseUID
 from sublet.api.lease_terms import BuyPrice, CommitmentMode
 from sublet.api.times import Millis
@@ -115,6 +117,9 @@ class Supply:
     bound: Timeline[int]
     down: Timeline[int]
     disputed: Timeline[int]
+    sla: Timeline[LeaseSla | None]
+    billing: Timeline[LeaseBilling]
+    """How uses are rounded."""
 
     @property
     def pays_by_use(self) -> bool:
@@ -185,8 +190,8 @@ def _supply(books: Books, lease_uid: LeaseUID, evidence: Evidence) -> Supply:
         raise NoTerms(
             f"the ledger has no terms of lease {lease_uid}: it is gone since before they were kept"
         )
-    marks = books.capacity.get(lease_uid, [])
-    prices = sorted(terms.prices, key=lambda p: p.effective_time)
+    marks, said = books.capacity.get(lease_uid, []), books.contracts[lease_uid]
+    prices = in_order(terms.prices)
     return Supply(
         lease_uid=lease_uid,
         terms=terms,
@@ -199,6 +204,8 @@ def _supply(books: Books, lease_uid: LeaseUID, evidence: Evidence) -> Supply:
         bound=summed(_gpus(evidence.bound)),
         down=summed(_gpus(evidence.down)),
         disputed=summed(_gpus(evidence.disputed)),
+        sla=Timeline(said[0].terms.sla, [(x.from_ms, x.terms.sla) for x in said]),
+        billing=Timeline(said[0].terms.billing, [(x.from_ms, x.terms.billing) for x in said]),
     )
 
 

@@ -179,8 +179,14 @@ def _tenancy(books: Books, tenant_uid: TenantUID, holdings: Holdings) -> Tenancy
 
 
 def _closed_to(closed: Sequence[Entry]) -> dict[str, Millis]:
-    numbered = ((entry.fact.sequence, entry.fact.at_ms) for entry in closed)
-    return {f"{number // 100:04d}-{number % 100:02d}": at_ms for number, at_ms in numbered}
+    # of two that close the same period the first one holds
+    return {month_of(entry): entry.fact.at_ms for entry in reversed(closed)}
+
+
+def month_of(closing: Entry) -> str:
+    """Return the month that a line closes, as year and month."""
+    number = closing.fact.sequence
+    return f"{number // 100:04d}-{number % 100:02d}"
 
 
 def exchange_edges(terms: TenantTerms | None, rates: Rates | None) -> tuple[Millis, ...]:

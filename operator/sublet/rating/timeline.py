@@ -21,11 +21,11 @@ class Timeline(Generic[T]):
     def __init__(self, first: T, changes: Sequence[tuple[Millis, T]] = ()) -> None:
         """Take changes in the order of time; of two at one instant the later one holds."""
         self.edges = tuple(at for at, _ in changes)
-        self._values = (first, *(value for _, value in changes))
+        self.values = (first, *(value for _, value in changes))
 
     def at(self, at_ms: Millis) -> T:
         """Return the value at an instant."""
-        return self._values[bisect_right(self.edges, at_ms)]
+        return self.values[bisect_right(self.edges, at_ms)]
 
     def edges_in(self, from_ms: Millis, to_ms: Millis) -> Sequence[Millis]:
         """Return the instants after `from_ms` and before `to_ms` at which it may change."""
@@ -33,7 +33,7 @@ class Timeline(Generic[T]):
 
     def walk(self, instants: Sequence[Millis]) -> Iterator[T]:
         """Yield the value at each of some instants, which stand in the order of time."""
-        edges, values = self.edges, self._values
+        edges, values = self.edges, self.values
         index, count = (bisect_right(edges, instants[0]) if instants else 0), len(edges)
         for at_ms in instants:
             while index < count and edges[index] <= at_ms:

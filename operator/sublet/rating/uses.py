@@ -1,7 +1,7 @@
 """What a landlord counts beside the time that was used: each use rounded up, and its minimum. Pure.
 
 A use is the time in which one claim had GPUs of the lease without a gap, over moves within it. Only PayAsYouGo contracts
-round, and only a use that is over. What is added is no GPU time of the lease: nobody had those GPUs longer, another claim may
+round, and only a use that is over, as the contract says when it ends. What is added is no GPU time of the lease: nobody had those GPUs longer, another claim may
 have them by then, and the commitment is shared out among the states of `sublet.rating.wholesale` without it. So it stands
 apart, beside the cells, at the price of a used GPU.
 """
@@ -49,8 +49,9 @@ def extras_of(books: Books, lease_uid: LeaseUID, span: Span, as_of_ms: Millis) -
 
 def extras(supply: Supply, span: Span, as_of_ms: Millis) -> list[Extra]:
     """Return what a landlord adds to uses whose last millisecond lies in a span, in the order of their ends."""
-    billing = supply.terms.billing
-    if not supply.pays_by_use or not (billing.round_up_to_seconds or billing.minimum_seconds):
+    if not supply.pays_by_use or not any(
+        x.round_up_to_seconds or x.minimum_seconds for x in supply.billing.values
+    ):
         return []
     by_claim: dict[ClaimUID, list[Lined]] = defaultdict(list)
     for lined in supply.evidence.bound:
@@ -68,8 +69,8 @@ def extras(supply: Supply, span: Span, as_of_ms: Millis) -> list[Extra]:
 
 def _extra(supply: Supply, use: list[Lined], end: Millis) -> Iterator[Extra]:
     begin = min(x.interval.start_ms for x in use)
-    added = counted(end - begin, supply.terms.billing) - (end - begin)
     last = Millis(end - 1)
+    added = counted(end - begin, supply.billing.at(last)) - (end - begin)
     ending = [x.interval for x in use if x.interval.end_ms == end]
     gpus = sum(x.gpus for x in ending)
     if added:

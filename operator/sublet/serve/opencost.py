@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from prometheus_client.core import Metric
 
+from sublet.api.dated import holding
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
 from sublet.api.times import Millis
@@ -34,7 +35,5 @@ def opencost_families(observed: Observed, now_ms: Millis) -> Iterator[Metric]:
 
 
 def _price(lease: GpuLease, now_ms: Millis) -> float | None:
-    begun = [p for p in lease.spec.prices if p.effective_time <= now_ms]
-    if not begun:
-        return None
-    return float(max(begun, key=lambda p: p.effective_time).per_gpu_hour)
+    price = holding(lease.spec.prices, now_ms)
+    return float(price.per_gpu_hour) if price is not None else None

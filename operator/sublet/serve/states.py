@@ -47,7 +47,7 @@ class LeaseStates:
         """Return until when the next claim against a landlord must be made; none where nothing is to be claimed."""
         found: dict[LeaseUID, Millis] = {}
         for uid, supply in supplies_of(self._books).items():
-            if supply.terms.sla is None:
+            if not any(supply.sla.values):
                 continue
             past = Span(supply.begins_ms, now_ms)
             ends = (x.deadline_ms for x in incidents(supply, past, now_ms, self._books.head))

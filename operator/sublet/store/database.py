@@ -4,6 +4,7 @@ SQLite runs with a write-ahead log and full synchronisation: what was committed 
 newer schema is refused rather than guessed at.
 """
 
+import re
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,12 @@ _WAL_PAGES: Final = 8_000
 """Of 4 KiB, after which the write-ahead log is written back."""
 _CACHE_KIB: Final = 65_536
 """At most, and only as much as was read."""
+_UNREADABLE: Final = (
+    "SUBLET_DATABASE_URL can't be read: in user and password write %40 for @, %3A for :, %2F for / and %25 for %, "
+    "and the port as a number"
+)
+_CREDENTIAL: Final = re.compile(r"^[\w+]+://[^:/]*(:[^@]*)?@")
+"""As the library takes it: a password goes up to the first @."""
 _POSTGRES: Final[dict[str, Any]] = {
     "connect_timeout": 5,  # seconds
     "tcp_user_timeout": 10_000,  # milliseconds: a server that went dark is away, not slow
@@ -39,11 +46,14 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
-        where = _never_made(make_url(url)) if read_only else make_url(url)
+        where = _never_made(_parsed(url)) if read_only else _parsed(url)
         options = _connect_args(where, read_only=read_only)
         engine = create_engine(where, pool_pre_ping=True, connect_args=options)
     except (ArgumentError, ImportError) as error:
         raise ValueError("SUBLET_DATABASE_URL must be sqlite:///FILE or postgresql://…") from error
+    except ValueError:
+        # the library quotes what it stumbled over, which may be a part of the password
+        raise ValueError(_UNREADABLE) from None
     if engine.dialect.name not in ("sqlite", "postgresql"):
         raise ValueError(
             f"{engine.dialect.name} isn't supported; use sqlite:///FILE or postgresql://…"
@@ -51,6 +61,14 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _read_only if read_only else _make_durable)
     return engine
+
+
+def _parsed(url: str) -> URL:
+    """Return a URL in its parts; ValueError if a part of the credential may have been taken for host, name or options."""
+    rest = _CREDENTIAL.sub("", url)
+    if url.startswith("postgresql") and "@" in rest:
+        raise ValueError("a second @")
+    return make_url(url)
 
 
 def _never_made(url: URL) -> URL:
@@ -87,11 +105,14 @@ def check_schema(engine: Engine) -> None:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema up to this version; LedgerUnavailable if it is newer than this program knows."""
+    """Bring the schema up to this version, whole or not at all; LedgerUnavailable if it is newer than this program knows."""
     with (
         as_file(files("sublet.store").joinpath("migrations")) as folder,
         engine.begin() as connection,
     ):
+        if engine.dialect.name == "sqlite":
+            # the driver begins no transaction for tables: each would stay if this broke off before the schema's number
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config = Config()
         config.set_main_option("script_location", str(folder))
         config.attributes["connection"] = connection

@@ -82,16 +82,25 @@ def lines_agree_with_status(index: Index) -> Iterator[Violation]:
             continue  # released after the backup that it was restored from: the ledger alone knows
         called_for = lines_of(claim)
         mine = {line.sequence for line in called_for}
-        newest = claim.status.allocation.sequence if claim.status.allocation is not None else 0
         subject = f"ledger of claim {claim.metadata.key}"
         for line in sorted(facts - called_for):
             if _may_be_forgotten(line, claim) or (
-                line.sequence <= newest and line.sequence not in mine | {newest}
+                line.sequence not in mine and _is_over(line, claim)
             ):
-                continue  # an earlier reservation, of which the status says no more
+                continue
             early = line.kind is EntryKind.BOUND and line.type is EntryType.OPEN
             text = f"{_words(line)} isn't what the claim's status says; {_STOP}"
             yield Violation("A2" if early else "A1", subject, text, about(claim))
+
+
+def _is_over(line: Line, claim: GpuClaim) -> bool:
+    """Say whether a line is of an earlier reservation, or of a move that was given up: held for a while, and never billed."""
+    held, move = claim.status.allocation, claim.status.move
+    if held is None or line.sequence <= held.sequence:
+        return held is not None and line.sequence < held.sequence
+    is_under_way = move is not None and line.sequence == move.sequence
+    is_begun = line.sequence < claim.status.next_sequence
+    return is_begun and not is_under_way and line.kind is not EntryKind.BOUND
 
 
 def _may_be_forgotten(line: Line, claim: GpuClaim) -> bool:

@@ -71,6 +71,14 @@ async def _with_no_other_node_there(world: World) -> None:
     await _sicken(world)
 
 
+async def _with_a_node_gone(world: World) -> None:
+    """Likewise, but the node is gone for good."""
+    await world.operators.under_clock(0)
+    await bind(world, replacement="OnFailure")
+    await world.delete("west", f"/api/v1/nodes/{await _node_of(world)}")
+    await world.says("train", "Degraded")
+
+
 async def _sicken(world: World) -> None:
     name = await _node_of(world)
     taint = {"key": SICK, "value": "yes", "effect": "NoSchedule"}
@@ -97,8 +105,8 @@ async def _heal(world: World) -> None:
     await world.gone("train")
     for number in (0, 1):
         path = f"/api/v1/nodes/w-{number}"
-        node = await world.get("west", path)
-        for at, taint in enumerate(node["spec"].get("taints", []) if node else []):
+        node = await world.get("west", path) or await world.make_node("west", f"w-{number}")
+        for at, taint in enumerate(node["spec"].get("taints", [])):
             if taint["key"] == SICK:
                 await world.change("west", path, {"op": "remove", "path": f"/spec/taints/{at}"})
     await world.cordon("west", "w-1", cordoned=False)
@@ -109,5 +117,6 @@ NODES = (
     Workload("node-loss", _lose_node, _bound),
     Workload("gpus-8-7-8", _lose_gpu, _bound),
     Workload("replace-node", _replace, _with_a_sick_node, _heal, views=(NODES_VIEW,)),
+    Workload("replace-gone", _replace, _with_a_node_gone, _heal, views=(NODES_VIEW,)),
     Workload("replace-across", _replace, _with_no_other_node_there, _heal, views=(NODES_VIEW,)),
 )

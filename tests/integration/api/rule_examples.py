@@ -4,9 +4,9 @@ from typing import Any
 
 from tests.builders.api import LONG_AGO, claim, gpu_class, lease, statement, tenant
 from tests.integration.api.asking import Body, change
+from tests.integration.api.list_examples import LATER, LISTS
 from tests.integration.api.rule_case import UID, Case, Examples, Key
 
-LATER = "2027-01-01T00:00:00Z"
 FIXED: tuple[
     tuple[str, Any, Any], ...
 ] = (  # what can't change while a claim is reserved, a value, another
@@ -128,7 +128,7 @@ def _append_only_discounts() -> Examples:
             Case(tenant(discounts=[]), first),
             Case(tenant(discounts=[{**all_of, "percent": 11}, one]), first),
             Case(tenant(discounts=[{**all_of, "effectiveTime": LATER}, one]), first),
-            Case(tenant(discounts=[{**all_of, "className": "h100"}, one]), first),
+            Case(tenant(discounts=[{**all_of, "className": "b200"}, one]), first),
             Case(tenant(discounts=[all_of, {**one, "className": "b200"}]), first),
         ),
     )
@@ -150,6 +150,7 @@ _LOST = lease(lost={"leaseUID": UID, "time": LONG_AGO, "by": "admin"})
 _LABELLED = {**claim(), "metadata": {**claim()["metadata"], "labels": {"team": "a"}}}
 
 EXAMPLES: dict[Key, Examples] = {
+    **LISTS,
     (
         "GpuClaim",
         "",
@@ -327,6 +328,17 @@ EXAMPLES: dict[Key, Examples] = {
         refused=(
             Case(_phases(LONG_AGO, LONG_AGO)),
             Case(_phases(LATER, LONG_AGO, "2027-01-01T01:00:00+01:00")),
+        ),
+    ),
+    (
+        "GpuLease",
+        ".spec.commitment",
+        "mode can't change; make a new lease",
+    ): Examples(
+        accepted=(Case(_CLOSED, lease()), Case(lease(), change(lease(), "commitment.mode", None))),
+        refused=(
+            Case(lease(mode="PayAsYouGo"), lease()),
+            Case(change(lease(), "commitment.mode", None), lease(mode="PayAsYouGo")),
         ),
     ),
     (

@@ -1,6 +1,8 @@
 """What the chart makes of its values, and which values it refuses, with words that say what to do."""
 
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,40 @@ RATE = (
     "rates.rates[0].currency=USD",
     "rates.rates[0].effectiveTime=2026-01-01T00:00:00Z",
 )
+
+NAMES = (
+    "ledger.databaseUrlSecret.name",
+    "ledger.databaseUrlSecret.key",
+    "image.pullSecrets[0]",
+    "image.tag",
+    "events.tokenSecret.name",
+    "events.tokenSecret.key",
+    "export.credentialsSecret",
+    "claimQuotas[0].namespace",
+    "monitoring.tokenSecret.name",
+    "monitoring.tokenSecret.key",
+    "monitoring.readers[0].namespace",
+    "monitoring.readers[0].serviceAccount",
+    "monitoring.labels.team",
+    "monitoring.dashboards.namespace",
+    "podLabels.team",
+    "nodeSelector.pool",
+    "priorityClassName",
+    "settings.SUBLET_DEFAULT_TENANT",
+)
+"""Values that are names, and may look like numbers or truths."""
+FRACTIONS = {  # of each setting that is a number: what is just outside, what is just inside
+    "SUBLET_PLAN_QUIET_SECONDS": (("0.0", "1.001"), ("0.001", "0.999", "1.0")),
+    "SUBLET_PLAN_WAIT_SECONDS": (("0.0", "10.5"), ("0.5", "9.99")),
+    "SUBLET_ACCOUNTS_SECONDS": (("0.0", "3600.1"), ("0.1", "3599.9")),
+    "SUBLET_STATEMENT_SECONDS": (("0.999",), ("1.5",)),
+    "SUBLET_RELIST_SECONDS": (("9.99",), ("10.01",)),
+    "SUBLET_PROBE_SECONDS": (("0.0",), ("0.5",)),
+    "SUBLET_GPU_SETTLE_SECONDS": (("-0.5",), ("0.0", "0.5")),
+    "SUBLET_ISOLATION_SECONDS": (("9.5",), ("10.0",)),
+    "SUBLET_DRIFT_SECONDS": (("0.99",), ("1.01",)),
+    "SUBLET_LEASE_SECONDS": (("2.99",), ("3.5",)),
+}
 
 REFUSED = {
     "two writers of one file": (
@@ -145,6 +181,57 @@ def environment(objects: tuple[Object, ...]) -> dict[str, Any]:
 @pytest.mark.parametrize(("values", "said"), REFUSED.values(), ids=REFUSED)
 def test_what_cant_be_is_refused_and_said(values: tuple[str, ...], said: str):
     assert said in refusal(*values)
+
+
+def test_each_setting_that_is_a_number_is_looked_at():
+    made = Settings.model_json_schema()["properties"]
+
+    numbers = {f"{PREFIX}{k.upper()}" for k, each in made.items() if each.get("type") == "number"}
+    assert numbers == FRACTIONS.keys()
+
+
+@pytest.mark.parametrize("name", FRACTIONS)
+def test_a_fraction_is_held_to_its_setting_s_bounds(name: str):
+    outside, inside = FRACTIONS[name]
+
+    for value in outside:
+        assert f"settings.{name} must be" in refusal(f"settings.{name}={value}") or value[0] == "-"
+    for value in inside:
+        assert environment(rendered(f"settings.{name}={value}"))[name] == value
+
+
+@pytest.mark.parametrize("odd", ["123", "true", "on", "007", "1e3", "null"])
+def test_a_name_that_looks_like_something_else_stays_a_name(odd: str):
+    found, anyway = (
+        [each.style for each in scalars_of_names(name) if each.value == odd]
+        for name in (odd, "acme")
+    )
+
+    assert len(found) - len(anyway) > len(NAMES)
+    assert found.count(None) == anyway.count(None)  # `true` itself
+
+
+@cache
+def scalars_of_names(name: str) -> list[yaml.ScalarNode]:
+    """Return every scalar of a release that has one name for everything, as it is written."""
+    ways = (*POSTGRESQL, *MONITORED, "claimQuotas[0].claims=1", "monitoring.monitor=PodMonitor")
+    given = [x for each in ways for x in ("--set", each)]
+    given += [x for each in NAMES for x in ("--set-string", f"{each}={name}")]
+    text = helm("template", name, str(CHART), "--namespace", name, *given)
+    return [each for document in yaml.compose_all(text) if document for each in scalars(document)]
+
+
+def scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
+    """Yield every scalar of a document."""
+    if isinstance(node, yaml.ScalarNode):
+        yield node
+    elif isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            yield from scalars(each)
+    elif isinstance(node, yaml.MappingNode):
+        for pair in node.value:
+            for each in pair:
+                yield from scalars(each)
 
 
 def test_helm_finds_nothing_to_say():

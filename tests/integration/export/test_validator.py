@@ -14,7 +14,8 @@ import pytest
 
 from sublet.export.focus.columns import Version
 from sublet.export.focus.contracts import Profile
-from sublet.export.focus.run import Layout, LeasePeriod, export_tenant, export_wholesale
+from sublet.export.focus.landlords import LeasePeriod
+from sublet.export.focus.run import Layout, export_tenant, export_wholesale
 from sublet.export.sink.directory import Directory
 from tests.builders.charges import WEST, account, books, cells, everything, hour, period
 from tests.harness.apart import find, newer_python

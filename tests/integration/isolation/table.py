@@ -18,7 +18,10 @@ _LIMITS, _VOLUMES = "test_limits.py", "test_volumes.py"
 _PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secrets.py"
 _HOSTS = "tests/unit/fleet/test_hosts.py"
 _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
+_FEEDERS = "tests/unit/hub/test_feeders.py"
 _HOSTILE, _HOLDINGS = "tests/unit/fleet/test_hostile.py", "tests/unit/book/test_holdings.py"
+_COST, _INFORMER = "tests/unit/fleet/test_answer_cost.py", "tests/unit/kube/test_informer.py"
+_ADOPTION = "tests/unit/hub/test_adoption.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +199,10 @@ TABLE: Final = (
     ),
     Attack(
         "Thousands of tiny claims, objects of any size",
-        "a quota on `count/gpuclaims.sublet.dev`; limits in the CRDs and of the API server",
+        "a quota on `count/gpuclaims.sublet.dev`; limits in the CRDs, of the API server and of hub policy `sublet-hub-size`; the hub is read page by page",
         (
+            (_HUB, "test_what_stands_around_a_claim_is_bounded"),
+            (_FEEDERS, "test_a_hub_whose_claims_are_larger_than_any_answer_may_be_is_read"),
             (_HUB, "test_thousands_of_tiny_claims_stop_at_the_namespaces_quota"),
             (_HUB, "test_an_object_larger_than_the_store_takes_is_refused"),
         ),
@@ -225,6 +230,10 @@ TABLE: Final = (
             (_PROVIDER, "test_a_server_with_a_certificate_of_another_ca_isnt_spoken_to"),
             (_PROVIDER, "test_after_the_largest_lies_the_operator_lives_and_its_memory_is_bounded"),
             (_HOSTILE, "test_no_answer_raises_anything_but_our_own_errors"),
+            (_COST, "test_no_answer_takes_more_memory_than_the_operator_has"),
+            (_INFORMER, "test_a_list_leaves_others_their_turns"),
+            (_INFORMER, "test_who_has_a_whole_list_read_again_and_again_is_asked_ever_less_often"),
+            (_ADOPTION, "test_of_nodes_without_end_a_few_are_begun_and_none_waits_with_a_task"),
             (_HOSTILE, "test_a_node_with_gpus_that_cant_be_is_not_sold"),
             (_HOLDINGS, "test_a_landlord_that_shows_anothers_nodes_takes_nothing_off_sale"),
         ),

@@ -270,6 +270,28 @@ async def test_an_object_larger_than_the_store_takes_is_refused(tenancy: Tenancy
     assert "may not be more than 262144 bytes" in said
 
 
+@pytest.mark.parametrize(
+    ("meta", "words"),
+    [
+        ({"labels": {f"l{i}": "" for i in range(65)}}, "at most 64 labels"),
+        ({"annotations": {f"a{i}": "" for i in range(65)}}, "at most 64 annotations"),
+        ({"finalizers": ["sublet.dev/release", *(f"mine.dev/f{i}" for i in range(16))]}, "at most 16 finalizers"),
+        ({"ownerReferences": [{"apiVersion": "v1", "kind": "Secret", "name": f"s{i}", "uid": f"u{i}"} for i in range(17)]}, "at most 16 owners"),
+    ],
+)  # fmt: skip
+async def test_what_stands_around_a_claim_is_bounded(tenancy: Tenancy, meta, words):
+    """It is in every list of claims that the operator reads, as large as the store takes."""
+    laden = asked("laden", suspended=True)
+    laden["metadata"].update(meta)
+    async with tenancy.hub_user() as tess:
+        said = await tess.creates(CLAIMS, laden)
+        grown = await tess.merges(WORK, {"metadata": meta})
+
+    for each in (said, grown):
+        assert each.startswith("403"), each
+        assert words in each
+
+
 async def test_thousands_of_tiny_claims_stop_at_the_namespaces_quota(tenancy: Tenancy):
     """As docs/security.md advises: a count per namespace. Nobody else waits for it."""
     hard = {"count/gpuclaims.sublet.dev": "20"}

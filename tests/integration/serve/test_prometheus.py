@@ -51,7 +51,7 @@ class Listening:
         books = LedgerBooks(self._ledger)
         public = Public(
             seen(self.clock.now_ms), books, self.timings, self.clock,
-            opened=lambda: True, gate=MetricsGate(self._hub, self.clock), opencost=True,
+            opened=lambda: True, followed=lambda: True, gate=MetricsGate(self._hub, self.clock), opencost=True,
             claims=ClaimSeries(retention_seconds=3_600),
         )  # fmt: skip
         self._runner, self.port = await listen(public.app(), "127.0.0.1", self.port)

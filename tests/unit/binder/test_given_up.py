@@ -119,13 +119,17 @@ class Noted(LiveNodes):
     def __init__(self, *args: Any, log: list[str]) -> None:
         super().__init__(*args)
         self.log = log
+        self.gpus: list[str] = []
+        """Of each quota."""
 
     async def create(self, path: str, _: Any, **__: Any) -> dict[str, Any]:
         self.log.append("CREATE")
         return {}
 
-    async def apply(self, path: str, _: Any) -> None:
+    async def apply(self, path: str, body: Any) -> None:
         self.log.append("APPLY")
+        if body["kind"] == "ResourceQuota":
+            self.gpus.append(body["spec"]["hard"]["requests.nvidia.com/gpu"])
 
 
 def test_a_move_is_said_to_be_open_before_a_quota_is_widened(monkeypatch: pytest.MonkeyPatch):
@@ -139,6 +143,7 @@ def test_a_move_is_said_to_be_open_before_a_quota_is_widened(monkeypatch: pytest
     asyncio.run(grow(each, tools(hub, api), lambda: None))
 
     assert log.index("HUB") < log.index("APPLY")
+    assert api.gpus == ["16"]  # for both nodes
     assert hub.live is not None
     assert move_status.move_of(hub.live).opened_time == NOW
 

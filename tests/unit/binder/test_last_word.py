@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +23,7 @@ from sublet.binder.ports import ClusterSilent, LostRace, StillThere
 from sublet.binder.work import Works
 from sublet.book.inventory import Reach
 from sublet.hub.aftermath import left_there
-from sublet.kube.wire import Meta, Node, Pod, PodList, PodSpec
+from sublet.kube.wire import Meta, Named, Node, Pod, PodSpec
 from tests.builders.api import NOW, uid_of
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.moves import leased, running
@@ -233,11 +234,10 @@ def test_pods_that_are_only_ending_are_no_matter_for_a_person():
 class Emptied(NotedApi):
     """A cluster that lists the nodes which carry a label."""
 
-    async def get_as(self, path: str, type_: type, **query: str) -> Any:
+    def listed(self, path: str, params: Mapping[str, str]) -> Iterable[object]:
         if path == "/api/v1/nodes":
-            self.calls.append(("LIST", query["labelSelector"]))
-            return type_(SimpleNamespace(), items=list(self._nodes.values()))
-        return await super().get_as(path, type_, **query)
+            self.calls.append(("LIST", params["labelSelector"]))
+        return super().listed(path, params)
 
 
 def test_what_was_left_is_taken_away_access_first_and_then_off_the_list():
@@ -269,10 +269,10 @@ class Unmarked(Emptied):
         found = await super().get(path)
         return {"metadata": {**found["metadata"], "labels": {}}}
 
-    async def get_as(self, path: str, type_: type, **query: str) -> Any:
-        if type_ is PodList:
-            return PodList(Meta(), items=[Pod(Meta(), spec=PodSpec(node_name="node-1"))])
-        return await super().get_as(path, type_, **query)
+    def listed(self, path: str, params: Mapping[str, str]) -> Iterable[object]:
+        if path.endswith("/pods"):
+            return [Pod(Named(), spec=PodSpec(node_name="node-1"))]
+        return super().listed(path, params)
 
 
 def test_pods_in_a_namespace_that_lost_its_label_keep_the_nodes_held():

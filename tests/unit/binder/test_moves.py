@@ -2,20 +2,23 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sublet.api import move_status
-from sublet.api.gpuclaim import GpuClaim
+from sublet.api.claim_status import allocation_of
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.relocation import Move, MoveCause, PlacedNode
 from sublet.binder import leave as leaving
 from sublet.binder.binder import Binder
 from sublet.binder.ports import ClusterSilent, StillThere
-from sublet.binder.relocate import is_same_move, move_for
+from sublet.binder.relocate import grow, is_same_move, move_for, undo
 from sublet.book.decisions import CutOver, Relocate
 from sublet.book.failures import REPLACE_AFTER_MS
 from sublet.book.plan import plan
+from sublet.fleet.nodebook import BOOK
 from sublet.kube.wire import Meta, Node, NodeSpec, Taint
 from tests.builders.api import NOW, uid_of
 from tests.builders.clusters import CLUSTER, Hub, LiveNodes, NotedApi, tools_of
@@ -23,12 +26,14 @@ from tests.builders.fleet import after, view
 from tests.builders.moves import CLASSES, decided, leased, on_sick_node, running
 from tests.builders.windows import at
 
+EASTERN = "00000000-0000-4000-8000-00000000ea57"
 
-def known(pair):
+
+def known(pair, cluster_uid: str | None = CLUSTER):
     """Return a lease whose cluster is pinned."""
     each, found = pair
     return each.model_copy(
-        update={"status": each.status.model_copy(update={"cluster_uid": CLUSTER})}
+        update={"status": each.status.model_copy(update={"cluster_uid": cluster_uid})}
     ), found
 
 
@@ -117,37 +122,144 @@ def test_a_node_that_a_claim_leaves_waits_for_its_landlords_wipe(monkeypatch: py
         asyncio.run(leaving.leave(over, left, tools))
 
 
-def test_a_namespace_whose_other_lease_is_silent_is_left_alone():
-    west, east = known(leased("west", 40)), known(leased("east"))
-    leases = {each.metadata.uid: each for each, _ in (west, east)}
-    busy = running(west, end=40)
-    assert busy.status.allocation is not None
-    (place,) = busy.status.allocation.placements
-    there = place.model_copy(
-        update={
-            "lease": "east",
-            "lease_uid": east[0].metadata.uid,
-            "node": "e-0",
-            "node_uid": uid_of("e-0"),
-            "home": 1,
-        }
-    )
-    move = Move(
-        sequence=2,
-        cause=MoveCause.LEASE_ENDS,
-        decided_time=at(20),
-        cutover_time=at(40),
-        placements=(there,),
-    )
-    each = with_status(busy, move_status.moving(busy, move, at(20)))
-    each = with_status(each, move_status.ready_to_move(each, None, at(21)))
-    over = with_status(each, move_status.cut_over(each, at(40), at(40)))
-    api = NotedApi(over.metadata.uid)
-    tools = tools_of(Hub(over), leases, {west[0].metadata.uid: api})
+class Eastward:
+    """A claim on its way from west to east, whose cluster is known or not, with a namespace of that number there."""
 
-    with pytest.raises(ClusterSilent):
-        asyncio.run(leaving.leave(over, over.status.leaving[0], tools))
+    def __init__(self, east_uid: str | None, home: int) -> None:
+        west, east = known(leased("west", 40)), known(leased("east"), east_uid)
+        self.leases = {each.metadata.uid: each for each, _ in (west, east)}
+        busy = running(west, end=40)
+        (self.here,) = allocation_of(busy).placements
+        there = {"lease": "east", "lease_uid": east[0].metadata.uid, "node": "e-0"}
+        there |= {"node_uid": uid_of("e-0"), "home": home}
+        self.there = self.here.model_copy(update=there)
+        move = Move(
+            sequence=2,
+            cause=MoveCause.LEASE_ENDS,
+            decided_time=at(20),
+            cutover_time=at(40),
+            placements=(self.there,),
+        )
+        self.moving = with_status(busy, move_status.moving(busy, move, at(20)))
+        ready = with_status(self.moving, move_status.ready_to_move(self.moving, None, at(21)))
+        self.over = with_status(ready, move_status.cut_over(ready, at(40), at(40)))
+        self.given_up = with_status(busy, move_status.abandoning(self.moving, "lost", at(21)))
+
+    def tools(self, claim: GpuClaim, api: NotedApi, place: PlacedNode) -> Any:
+        """Return the tools of an operator for which only the lease of one node answers."""
+        found = tools_of(Written(claim), self.leases, {place.lease_uid: api})
+        found.cluster(place.lease_uid).facts.cluster_uid = CLUSTER
+        return found
+
+
+class Written(Hub):
+    """The hub, which keeps what is written."""
+
+    async def write_status(self, claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
+        self.live = await super().write_status(claim, status)
+        return self.live
+
+
+@pytest.mark.parametrize("east_uid", [CLUSTER, None], ids=["same cluster", "nobody knows"])
+def test_a_namespace_whose_other_lease_is_silent_is_left_alone(east_uid: str | None):
+    world = Eastward(east_uid, home=1)
+    api = NotedApi(world.over.metadata.uid)
+    tools = world.tools(world.over, api, world.here)
+
+    with pytest.raises(ClusterSilent, match="east"):
+        asyncio.run(leaving.leave(world.over, world.over.status.leaving[0], tools))
     assert api.sent("DELETE", "APPLY") == []
+
+
+@pytest.mark.parametrize(
+    ("east_uid", "home"), [(EASTERN, 1), (CLUSTER, 2)], ids=["other cluster", "other namespace"]
+)
+def test_what_is_left_doesnt_wait_for_a_lease_that_has_nothing_to_do_with_it(
+    east_uid: str, home: int
+):
+    world = Eastward(east_uid, home)
+    api = LiveNodes(world.over.metadata.uid, holding(world.over, world.here, label="x"))
+    tools = world.tools(world.over, api, world.here)
+
+    done = asyncio.run(leaving.leave(world.over, world.over.status.leaving[0], tools))
+
+    assert done.status.leaving == ()
+    assert api.annotation(world.here.node, BOOK) == ""
+
+
+def test_a_move_that_was_given_up_is_undone_while_the_cluster_that_the_claim_stays_in_is_silent():
+    world = Eastward(CLUSTER, home=2)
+    west = world.leases[world.here.lease_uid]
+    status = west.status.model_copy(update={"cluster_uid": EASTERN})
+    world.leases[west.metadata.uid] = west.model_copy(update={"status": status})
+    api = LiveNodes(world.over.metadata.uid, holding(world.given_up, world.there, label="x"))
+
+    done = asyncio.run(undo(world.given_up, world.tools(world.given_up, api, world.there)))
+
+    assert done.status.move is None
+    assert api.annotation(world.there.node, BOOK) == ""
+
+
+def test_no_node_is_taken_for_a_namespace_in_which_a_silent_lease_has_nodes():
+    east, _ = known(leased("east"))
+    busy = running(WEST, count=2)
+    failed, other = allocation_of(busy).placements
+    there = {"lease": "east", "lease_uid": east.metadata.uid}
+    kept = other.model_copy(update=there)
+    allocation = allocation_of(busy).model_copy(update={"placements": (failed, kept)})
+    busy = with_status(busy, busy.status.model_copy(update={"allocation": allocation}))
+    fresh = failed.model_copy(update={"node": "west-0007", "node_uid": uid_of("w7"), "home": 1})
+    move = Move(
+        sequence=2, cause=MoveCause.NODE_FAILED, decided_time=at(2), placements=(fresh, kept)
+    )
+    each = with_status(busy, move_status.moving(busy, move, at(2)))
+    api = NotedApi(each.metadata.uid)
+    tools = tools_of(
+        Written(each), {**LEASES, east.metadata.uid: east}, {WEST[0].metadata.uid: api}
+    )
+
+    with pytest.raises(ClusterSilent, match="east"):
+        asyncio.run(grow(each, tools, lambda: None))
+    assert api.calls == []
+
+
+class Quotas(LiveNodes):
+    """A cluster that notes for how many GPUs each quota is."""
+
+    def __init__(self, claim_uid: str, nodes: dict[str, Node]) -> None:
+        super().__init__(claim_uid, nodes)
+        self.gpus: list[str] = []
+
+    async def apply(self, path: str, body: Any) -> None:
+        if "/resourcequotas/" in path:
+            self.gpus.append(body["spec"]["hard"]["requests.nvidia.com/gpu"])
+
+
+@pytest.mark.parametrize(
+    ("opened", "gpus"), [(False, "16"), (True, "24")], ids=["not open yet", "open"]
+)
+def test_leaving_a_node_lets_nothing_onto_those_of_a_move_that_isnt_open(
+    opened: bool, gpus: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(leaving, "_SETTLED_SECONDS", 0.0)
+    _, over, _ = replacing()
+    kept, going = allocation_of(over).placements
+    fresh = going.model_copy(update={"node": "west-0007", "node_uid": uid_of("w7"), "home": 1})
+    move = Move(
+        sequence=over.status.next_sequence,
+        cause=MoveCause.NODE_FAILED,
+        decided_time=at(2),
+        placements=(kept, fresh),
+    )
+    each = with_status(over, move_status.moving(over, move, at(2)))
+    each = with_status(each, move_status.opened(each, at(3))) if opened else each
+    (left,) = each.status.leaving
+    api = Quotas(each.metadata.uid, holding(each, *left.placements, label="x"))
+    tools = tools_of(Written(each), LEASES, {WEST[0].metadata.uid: api})
+
+    asyncio.run(leaving.leave(each, left, tools))
+
+    assert api.gpus == [gpus]
 
 
 def test_a_claim_of_a_silent_lease_can_be_given_nodes_of_another():

@@ -1,6 +1,10 @@
 """What a claim's namespace is made from: its quota counts whatever a tenant may make."""
 
+import ipaddress
 import re
+
+import pytest
+from hypothesis import given, strategies as st
 
 from sublet.api.ids import ClaimUID
 from sublet.api.lease_terms import Egress, RoleRule, TenantAccess
@@ -70,3 +74,22 @@ def test_without_the_internet_a_pod_gets_out_to_dns_alone_also_to_one_on_its_own
 
     assert [{p["port"] for p in rule["ports"]} for rule in ways_out] == [{53}]
     assert {"ipBlock": {"cidr": "169.254.20.10/32"}} in ways_out[0]["to"]
+
+
+@pytest.mark.parametrize("text", ["203.0.113/24", "203.0.113.0/240", "203.0.113.0/33", "203.000.113.0/24", "2001:db8::/129", "2001:db8:/32", "::ffff:203.0.113.0/120"])  # fmt: skip
+def test_where_a_denied_network_cant_be_read_everything_outside_is_denied(text: str):
+    assert internet(["198.51.100.0/24", text], "https://west.example.org") == []
+
+
+@given(
+    st.lists(st.ip_addresses().map(lambda each: f"{each}/{each.max_prefixlen - 4}"), max_size=5),
+    st.sampled_from(["https://203.0.113.7:6443", "https://[2001:db8::1]", "https://west", ""]),
+)
+def test_no_block_is_open_without_what_is_denied(denied: list[str], server: str):
+    blocks = internet(denied, server)
+
+    for text in denied:
+        network = ipaddress.ip_network(text, strict=False)
+        for block in blocks:
+            if ipaddress.ip_network(block["cidr"]).version == network.version:
+                assert str(network) in block["except"]

@@ -6,21 +6,21 @@ from types import SimpleNamespace
 import pytest
 
 from sublet.binder.nodes import foreign_pods
-from sublet.kube.wire import Container, Meta, Node, Pod, PodList, PodSpec, ResourceList
+from sublet.kube.lists import ListPage
+from sublet.kube.wire import Meta, Node
 from tests.builders.api import uid_of
+from tests.builders.wire import gpu_pod, page
 
 CLAIM = uid_of("claim")
 
 
 def is_foreign(namespace: str, *, labels: dict[str, str], holders: tuple[str, ...] = ()) -> bool:
     """Say whether a pod with a GPU in this namespace is foreign on a node with these labels."""
-    container = Container(ResourceList(limits={"nvidia.com/gpu": "1"}))
-    pod = Pod(Meta(name="p", namespace=namespace), spec=PodSpec(containers=[container]))
 
-    async def get_as(*_: object, **__: str) -> PodList:
-        return PodList(Meta(), items=[pod])
+    async def list_page(*_: object, **__: object) -> ListPage:
+        return page(gpu_pod(namespace))
 
-    cluster = SimpleNamespace(api=SimpleNamespace(get_as=get_as))
+    cluster = SimpleNamespace(api=SimpleNamespace(list_page=list_page))
     node = Node(metadata=Meta(name="n", labels=labels))
     return asyncio.run(foreign_pods(cluster, node, holders))
 

@@ -53,3 +53,10 @@ async def test_a_list_that_has_no_end_isnt_believed():
         serving(fake, [pod(i) for i in range(50)], endless=True)
         with pytest.raises(BadAnswer):
             await listed(fake)
+
+
+async def test_pods_that_take_six_times_their_room_in_an_answer_are_listed_a_few_at_a_time():
+    """A tenant may fill a pod with characters that JSON writes with six."""
+    async with fake_api() as fake:
+        serving(fake, [pod(i, ROOM // 4) for i in range(10)])
+        assert await listed(fake) == [f"p{i}" for i in range(10)]

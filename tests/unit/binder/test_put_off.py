@@ -1,11 +1,15 @@
 """Work on a bound claim that must wait, and the wall clock, which may be set back."""
 
 import asyncio
+from typing import Any
 
 from sublet.api import move_status
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.binder.binder import Binder
 from tests.builders.api import NOW
 from tests.builders.clusters import Hub, tools_of
+from tests.builders.renewals import Setup
 from tests.harness.fake_api import SteppedClock
 from tests.unit.binder.test_moves import LEASES, replacing, with_status
 
@@ -28,4 +32,22 @@ async def test_what_was_put_off_is_begun_again_however_far_the_wall_clock_is_set
     assert binder.due_ms is not None
     assert binder.due_ms <= clock.now_ms()
     assert binder.relocate(bound, decision)
+    await binder.close(1)
+
+
+async def test_a_claim_is_put_right_while_its_tokens_wait_for_that():
+    setup, idle = Setup(), asyncio.Event()
+    meta = setup.claim.metadata.model_copy(update={"finalizers": (RELEASE_FINALIZER,)})
+    claim = setup.claim.model_copy(update={"metadata": meta})
+    binder = Binder(
+        setup.tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
+    )
+    assert binder.tend(claim)  # no cluster gives a new token
+    await idle.wait()
+    assert not binder.tend(claim)
+
+    async def mended(live: GpuClaim, _: Any) -> GpuClaim:
+        return live
+
+    assert binder.mend(claim, mended)
     await binder.close(1)

@@ -1,5 +1,6 @@
 """When a claim's nodes count as empty."""
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ from sublet.binder.release import empty, shut_out
 from sublet.binder.sites import Site
 from sublet.binder.slots import Slots
 from sublet.kube.errors import Conflict
-from sublet.kube.wire import Meta, Pod, PodList, PodSpec
+from sublet.kube.wire import Named, Pod, PodSpec
 from tests.builders.api import uid_of
 from tests.builders.clusters import CLUSTER, NotedApi
 
@@ -24,10 +25,8 @@ class OnNode(NotedApi):
         super().__init__(claim_uid)
         self._node = node
 
-    async def get_as(self, path: str, type_: type, **query: str) -> Any:
-        if type_ is not PodList:
-            return await super().get_as(path, type_, **query)
-        return PodList(Meta(), items=[Pod(Meta(), spec=PodSpec(node_name=self._node))])
+    def listed(self, path: str, params: Mapping[str, str]) -> list[Pod]:
+        return [Pod(Named(), spec=PodSpec(node_name=self._node))]
 
 
 def site(api: NotedApi) -> Site:

@@ -1,5 +1,6 @@
 """What comes with a part of a node in CPU and memory is never left out because the node isn't seen."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,22 +14,28 @@ from sublet.binder.bind import bind, furnish
 from sublet.binder.leave import vacate
 from sublet.binder.namespace import quota_hard
 from sublet.binder.ports import ClusterSilent
-from sublet.binder.sites import Site, sites_of
+from sublet.binder.sites import Site, is_share_known, sites_of
 from sublet.kube.wire import Node
+from tests.builders.api import as_class, gpu_class
 from tests.builders.clusters import Hub, NotedApi, tools_of
 from tests.builders.moves import leased, running
 from tests.builders.wire import wire_node
 
 WEST = leased("west")
 UID = WEST[0].metadata.uid
+EDITED = {"cpuPerGpu": 4, "memoryMiBPerGpu": 512}
 SHARE = HostShare.model_validate({"cpuPerGpu": 8, "memoryMiBPerGpu": 1024})
 
 
-def part(share: HostShare | None = SHARE) -> GpuClaim:
+def part(share: HostShare | None = SHARE, class_name: str = "h100") -> GpuClaim:
     """Return a claim with two GPUs of a node, and what was agreed to come with each."""
     each = running(WEST)
     (place,) = allocation_of(each).placements
-    update = {"placements": (place.model_copy(update={"gpus": 2}),), "host_share": share}
+    update = {
+        "placements": (place.model_copy(update={"gpus": 2}),),
+        "host_share": share,
+        "class_name": class_name,
+    }
     allocation = allocation_of(each).model_copy(update=update)
     return each.model_copy(
         update={"status": each.status.model_copy(update={"allocation": allocation})}
@@ -42,8 +49,14 @@ class West:
         self.claim, self.api = claim, NotedApi(claim.metadata.uid)
         self.tools: Any = tools_of(Hub(claim), {UID: WEST[0]}, {UID: self.api})
         self._seen: dict[str, Node] = {}
-        cluster: Any = self.tools.cluster(UID)
-        cluster.node = self._seen.get
+        self.cluster: Any = self.tools.cluster(UID)
+        self.cluster.node = self._seen.get
+
+    def lose(self) -> None:
+        """Let the node be gone, as its cluster says when it is asked for it by name."""
+        (place,) = allocation_of(self.claim).placements
+        self._seen.pop(place.node, None)
+        self.cluster.inventory = lambda: SimpleNamespace(gone=frozenset({place.node_uid}))
 
     def see(self) -> None:
         (place,) = allocation_of(self.claim).placements
@@ -87,6 +100,44 @@ async def test_where_others_may_be_on_the_node_pods_are_limited_too_and_the_node
 
     west.see()
     assert quota_hard(west.site.home)["pods"] == "24"
+
+
+async def test_the_node_that_is_waited_for_is_named():
+    with pytest.raises(ClusterSilent, match="west: the claim's node west-0000 isn't seen there"):
+        await furnish(West(part()).site)
+
+
+@pytest.mark.parametrize("any_tenant", [False, True])
+async def test_a_node_that_is_gone_is_waited_for_no_more(any_tenant: bool):
+    west = West(part(None if any_tenant else SHARE))
+    west = beside_others(west) if any_tenant else west
+    west.lose()
+    await furnish(west.site)
+    assert west.api.calls
+
+
+@pytest.mark.parametrize("any_tenant", [False, True])
+def test_no_quota_is_called_changed_by_what_is_not_known_of_a_node_that_is_gone(any_tenant: bool):
+    west = West(part(None if any_tenant else SHARE))
+    west = beside_others(west) if any_tenant else west
+    west.lose()
+    assert not is_share_known(west.claim, west.site, west.tools)
+
+
+def offering(west: West, share: dict[str, int] | None) -> West:
+    """Let the claim's class say what comes with a GPU now."""
+    west.tools.class_ = lambda _: as_class(gpu_class(**({"hostShare": share} if share else {})))
+    west.see()
+    return west
+
+
+def test_a_class_that_is_edited_limits_nothing_for_which_no_limit_was_agreed():
+    assert offering(West(part(share=None)), EDITED).site.home.host_share is None
+
+
+def test_a_reservation_older_than_what_it_notes_has_what_its_class_says():
+    west = offering(West(part(share=None, class_name="")), EDITED)
+    assert west.site.home.host_share == HostShare.model_validate(EDITED)
 
 
 def test_a_whole_node_and_one_of_the_own_tenant_alone_have_all_their_slots():

@@ -1,5 +1,6 @@
 """A node that is locked for a claim while pods of nobody hold its GPUs isn't handed over."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,13 +17,13 @@ from sublet.binder.nodes import has_foreign_pods
 from sublet.binder.relocate import grow, move_for
 from sublet.book.failures import REPLACE_AFTER_MS
 from sublet.book.plan import plan
-from sublet.fleet.nodebook import GPU, NODE
-from sublet.kube.wire import Container, Meta, Node, Pod, PodList, PodSpec, ResourceList
+from sublet.fleet.nodebook import NODE
+from sublet.kube.wire import Node, Pod
 from tests.builders.api import NOW, as_claim, as_lease, uid_of
 from tests.builders.clusters import Hub, NotedApi, tools_of
 from tests.builders.fleet import after, held, nodes, view
 from tests.builders.moves import CLASSES, decided, leased, on_sick_node, running
-from tests.builders.wire import our_node
+from tests.builders.wire import gpu_pod, our_node
 
 WEST = as_lease()
 LEASE = WEST.metadata.uid
@@ -30,11 +31,6 @@ NODES = nodes(WEST, 1)
 NAME = NODES[0].name
 TRAIN = held(as_claim(), WEST, NODES)
 OTHER = uid_of("other")
-
-
-def gpu_pod(namespace: str) -> Pod:
-    container = Container(ResourceList(limits={GPU: "1"}))
-    return Pod(Meta(name="p", namespace=namespace), spec=PodSpec(containers=[container]))
 
 
 class Occupied(NotedApi):
@@ -45,11 +41,9 @@ class Occupied(NotedApi):
         self.namespaces = namespaces
         self.pod_lists: list[str] = []
 
-    async def get_as(self, path: str, type_: type, **query: str) -> Any:
-        if type_ is not PodList:
-            return await super().get_as(path, type_, **query)
-        self.pod_lists.append(query["fieldSelector"])
-        return PodList(Meta(), items=[gpu_pod(each) for each in self.namespaces])
+    def listed(self, path: str, params: Mapping[str, str]) -> list[Pod]:
+        self.pod_lists.append(params["fieldSelector"])
+        return [gpu_pod(each) for each in self.namespaces]
 
 
 def moving() -> tuple[GpuLease, GpuClaim]:

@@ -1,6 +1,7 @@
 """What a release that was decided some time ago is written as."""
 
 import asyncio
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -15,20 +16,26 @@ from tests.builders.moves import leased, running
 WEST = leased("west")
 
 
-def taken(each: GpuClaim, release_ms: int) -> GpuClaim:
-    """Return the claim as the first write of a release leaves it."""
+def taken(
+    each: GpuClaim,
+    release_ms: int,
+    cause: ReleaseCause = ReleaseCause.COMPLETED,
+    *,
+    live: GpuClaim | None = None,
+) -> GpuClaim | None:
+    """Return the claim as the first write of a release leaves it, None if there is none; `live`: as the hub has it."""
     written: list[GpuClaim] = []
 
     async def write(claim, status):
         written.append(claim.model_copy(update={"status": status}))
         raise asyncio.CancelledError
 
-    tools = tools_of(Hub(each), {}, {})
+    tools = tools_of(Hub(live or each), {}, {})
     tools.slots = SimpleNamespace()
-    decision = Take(each.metadata.uid, ReleaseCause.COMPLETED, release_ms)
-    with pytest.raises(asyncio.CancelledError):
+    decision = Take(each.metadata.uid, cause, release_ms)
+    with suppress(asyncio.CancelledError):
         asyncio.run(Works(tools, write).take(decision)(each, lambda: None))
-    return written[0]
+    return written[0] if written else None
 
 
 @pytest.mark.parametrize(("decided", "billed_until"), [(-1_000, 0), (0, 0), (5_000, 5_000)])
@@ -39,3 +46,21 @@ def test_a_claim_is_never_billed_until_before_it_was_handed_over(decided: int, b
     release = taken(each, bound_ms + decided).status.release
 
     assert release.release_time == bound_ms + billed_until
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_written"),
+    [
+        (ReleaseCause.COMPLETED, False),
+        (ReleaseCause.SUSPENDED, False),
+        (ReleaseCause.LEASE_ENDED, True),
+    ],
+)
+def test_what_the_tenant_asks_for_by_now_ends_no_claim_by_what_it_asked_for_before(
+    cause: ReleaseCause, *, is_written: bool
+):
+    each = running(WEST)
+    meta = each.metadata.model_copy(update={"generation": each.metadata.generation + 1})
+    edited = each.model_copy(update={"metadata": meta})
+
+    assert (taken(each, 0, cause, live=edited) is not None) is is_written

@@ -14,7 +14,7 @@ from sublet.api.relocation import ReleaseCause
 from sublet.binder.leftovers import clear
 from sublet.binder.ports import StillThere
 from sublet.binder.release import release
-from sublet.kube.wire import Meta, Node, NodeList
+from sublet.kube.wire import Meta, Node
 from tests.builders.api import NOW, uid_of
 from tests.builders.clusters import CLUSTER, Hub, LiveNodes, tools_of
 from tests.builders.moves import leased, running
@@ -164,18 +164,9 @@ def test_who_must_do_what_about_a_stale_label_is_said():
         asyncio.run(release(TRAIN, tools))
 
 
-class Listed(LiveNodes):
-    """A cluster that lists its nodes, whatever label they are asked for by."""
-
-    async def get_as(self, path: str, type_: type, **query: str) -> Any:
-        if type_ is NodeList:
-            return NodeList(Meta(), items=list(self._nodes.values()))
-        return await super().get_as(path, type_, **query)
-
-
 def test_what_a_person_let_go_waits_for_the_wipe_too():
     uid = WEST[0].metadata.uid
-    api = Listed(UID, cluster("true")._nodes)
+    api = LiveNodes(UID, cluster("true")._nodes)
     left = Leftover(claim_uid=UID, homes=(1,), gpus=8, since_time=NOW)
     tools = tools_of(Hub(None), {uid: WEST[0]}, {uid: api})
     tools.cluster(uid).facts = SimpleNamespace(cluster_uid=CLUSTER)

@@ -102,6 +102,13 @@ def test_a_namespace_that_a_tenant_names_isnt_the_default_tenants():
     assert found.tenant.metadata.name == "acme"
 
 
+def test_a_namespace_that_a_tenant_names_who_cant_be_read_is_nobody_elses():
+    reason, said = refused(unread_tenants={"acme": "acme-corp"}, default_tenant="acme")
+
+    assert reason is PendingReason.NO_TENANT
+    assert said.startswith("the GpuTenant acme-corp, which names namespace acme, can't be read")
+
+
 def test_the_first_priority_class_of_a_tenant_is_its_default():
     ranked = as_tenant(tenant(priorityClasses=["normal", "high"]))
     values = {"normal": -5, "high": 100}
@@ -152,6 +159,18 @@ def test_a_claim_longer_than_its_class_allows_is_misconfigured():
 
     assert reason is PendingReason.MISCONFIGURED
     assert "allows 7200 seconds at most" in said
+
+
+@pytest.mark.parametrize("asked", [{}, {"durationSeconds": 3600}])
+def test_a_window_that_its_class_or_its_duration_ended_is_over(asked):
+    start = {"startTime": format_instant(NOW - 5 * HOUR)}
+
+    reason, said = refused(
+        claim(schedule={**start, **asked}), classes=priced((LONG_AGO, "1"), maxDurationSeconds=3600)
+    )
+
+    assert reason is PendingReason.MISCONFIGURED
+    assert said.startswith(f"its window is over since {format_instant(NOW - 4 * HOUR)}; choose")
 
 
 def test_a_suspended_claim_is_only_that_whatever_else_is_wrong_with_it():

@@ -91,6 +91,13 @@ def test_a_claim_that_waits_is_looked_at_when_its_end_moves_past_what_would_hold
         assert before == plan(seen).decisions != then
 
 
+def test_a_claim_that_waits_is_looked_at_when_its_class_ends_its_window():
+    waits = as_claim(claim(gpus=64, schedule={"startTime": text(-1)}))
+    seen = seen_with(None, waits, classes=(as_class(gpu_class(maxDurationSeconds=3 * 3600)),))
+
+    assert plan(seen).next_due_ms == at(2)
+
+
 def test_a_claim_that_was_served_needs_no_look_for_that():
     short = as_claim(claim(schedule={"durationSeconds": 4 * 3600}))
 

@@ -6,7 +6,7 @@ import pytest
 
 from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, TenantUID
-from sublet.api.relocation import ReleaseCause
+from sublet.api.relocation import Leaving, MoveCause, ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Take
 from sublet.book.holdings import RELEASE_MS, Holdings, Term
@@ -14,7 +14,17 @@ from sublet.book.inventory import Holding, Unfit
 from sublet.book.plan import plan
 from sublet.book.steps import FOREVER
 from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant, uid_of
-from tests.builders.fleet import held, inventory, nodes, refusal_of, released, reserve_of, view
+from tests.builders.fleet import (
+    bound,
+    held,
+    inventory,
+    nodes,
+    refusal_of,
+    released,
+    reserve_of,
+    vacated,
+    view,
+)
 
 WEST, EAST = as_lease(), as_lease(lease("east"))
 HOUR = 3_600_000
@@ -58,6 +68,36 @@ def test_a_release_is_given_its_time_and_the_nodes_their_rest_then_nobody_knows(
 
     expected = until_ms if until_ms == FOREVER else NOW + until_ms
     assert found.terms(uid) == [Term(expected, 8)]
+
+
+@pytest.mark.parametrize("moves", [True, False], ids=["left in a move", "released"])
+def test_a_node_that_is_left_rests_once(moves):
+    rests = as_lease(lease("rests", committed=16, term={"quarantineSeconds": 3600}))
+    going, waits = as_claim(claim("going", gpus=8)), as_claim(claim("waits", gpus=8))
+    first, second = nodes(rests, 2)
+    there = bound(held(going, rests, [first]))
+    over = Take(ClaimUID(going.metadata.uid), ReleaseCause.COMPLETED, NOW)
+    gone = vacated(released(there, over, done=False), NOW)
+    if moves:
+        assert there.status.allocation is not None
+        left = Leaving(
+            sequence=1,
+            cause=MoveCause.NODE_FAILED,
+            bound_time=NOW,
+            release_time=NOW,
+            metered=(),
+            placements=there.status.allocation.placements,
+            vacated_time=NOW,
+        )
+        moved = bound(held(going, rests, [second]))
+        gone = moved.model_copy(
+            update={"status": moved.status.model_copy(update={"leaving": (left,)})}
+        )
+    fleet = [(rests, inventory(rests, [first]))]
+
+    made = plan(view([gone, waits], fleet, now_ms=Millis(NOW + 1)))
+
+    assert refusal_of(made, waits).estimated_ms == NOW + RELEASE_MS + HOUR
 
 
 def test_of_what_hub_and_node_say_of_one_claim_the_larger_counts():

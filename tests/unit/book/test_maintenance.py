@@ -15,6 +15,7 @@ from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_class, as_lease, claim, gpu_class, lease
 from tests.builders.fleet import (
     after,
+    carried_out,
     held,
     inventory,
     nodes,
@@ -115,6 +116,56 @@ def test_of_two_windows_the_later_one_ends_it_where_only_that_is_in_its_way():
     on = west(window(4, 5, gpus=8), window(9, 10))
 
     assert reserve_of(plan(view([asked], on)), asked).until_ms == at(9)
+
+
+def promised_from(hour: float, on, **spec):
+    """Return a claim with a promise of 8 GPUs on the lease west."""
+    each = ahead("promise", hour, 1, gpus=8, placement={"leases": {"allow": ["west"]}}, **spec)
+    return carried_out(each, reserve_of(plan(view([each], on)), each))
+
+
+def test_a_window_of_another_lease_lets_nobody_in_in_front_of_a_promise():
+    on = [*west(count=1, committed=8), *west(window(3, 4), count=1, committed=8, name="east")]
+    east = on[1][0]
+    full = held(open_ended("full"), east, nodes(east, 1))
+    asked = open_ended()
+
+    made = plan(view([promised_from(5, on), full, asked], on))
+
+    assert refusal_of(made, asked).estimated_ms == at(6)
+
+
+def test_a_window_that_leaves_enough_lets_nobody_in_in_front_of_a_promise():
+    on = west(window(3, 4, gpus=8), count=1, committed=64)
+    asked = open_ended()
+
+    assert refusal_of(plan(view([promised_from(5, on), asked], on)), asked).estimated_ms == at(6)
+
+
+def test_however_many_windows_other_leases_have_a_claim_ends_before_its_own():
+    others = west(*(window(h / 10, h / 10 + 0.05) for h in range(5, 30)), count=0, name="east")
+    on = [*west(window(4, 5)), *others]
+    asked = open_ended()
+
+    assert reserve_of(plan(view([asked], on)), asked).until_ms == at(4)
+
+
+def test_over_several_leases_the_window_of_one_ends_it():
+    on = [*west(window(4, 5), count=1), *west(count=1, name="east")]
+    asked = open_ended(gpus=16)
+
+    made = reserve_of(plan(view([asked], on)), asked)
+
+    assert {p.lease for p in made.placements} == {"west", "east"}
+    assert (made.until_ms, made.until_cause) == (at(4), MAINTENANCE)
+
+
+def test_windows_before_its_start_dont_matter_to_a_blocked_claim():
+    on = west(window(1, 2), window(4, 5), window(9, 10))
+    busy = [holder(on, until=h, asks=h, name=f"h{h}", node=i) for i, h in enumerate((2, 6))]
+    asked = open_ended(gpus=16)
+
+    assert refusal_of(plan(view([asked, *busy], on)), asked).estimated_ms == at(6)
 
 
 def test_a_class_that_ends_it_sooner_ends_it_as_ever():

@@ -1,8 +1,20 @@
 """What a refusal offers instead, each found like a claim; quotes for suspended claims."""
 
-from sublet.api.pending import OfferKind, PendingReason
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings, strategies as st
+
+from sublet.api.gpuclaim import GpuClaim, Schedule
+from sublet.api.pending import Offer, OfferKind, PendingReason
+from sublet.api.times import format_instant
+from sublet.api.topology import Placement
+from sublet.book.decisions import Refuse, Reserve
+from sublet.book.holdings import holds
+from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from tests.builders.api import (
+    NOW,
     as_claim,
     as_class,
     as_lease,
@@ -13,7 +25,8 @@ from tests.builders.api import (
     tenant,
 )
 from tests.builders.fleet import after, held, inventory, nodes, refusal_of, reserve_of, view
-from tests.builders.windows import at
+from tests.builders.money import CLASSES, account, payer
+from tests.builders.windows import ahead, at, promised
 
 WEST = as_lease(lease("west", committed=64))
 H200 = "NVIDIA-H200"
@@ -112,6 +125,146 @@ def test_no_offer_goes_beyond_the_quota():
 
     assert set(found) <= {OfferKind.OTHER_SIZE}
     assert all(o.gpus <= 8 for o in found.values())
+
+
+LIMITED = (as_tenant(tenant(quotas=[{"className": "h100", "gpus": 8}])),)
+
+
+def timed(lasts: int | None, start: int | None) -> dict[str, object]:
+    """Return a schedule in hours."""
+    begins = {"startTime": format_instant(at(start))} if start is not None else {}
+    return begins | ({"durationSeconds": lasts * 3_600} if lasts is not None else {})
+
+
+def ending(hours: float, name: str = "west"):
+    return as_lease(lease(name, committed=64, end=format_instant(at(hours))))
+
+
+def test_no_shorter_time_is_offered_for_what_is_beyond_the_quota_at_once():
+    asked = as_claim(claim(gpus=16))
+
+    assert OfferKind.SHORTER not in offers(asked, on=fleet(4, ending(9)), tenants=LIMITED)
+
+
+def test_the_longest_time_is_offered_that_the_quota_has_room_for():
+    """From three hours on it is used up by a promise."""
+    on = [*fleet(2, ending(8)), *fleet(1, ending(2, "east"))]
+    promised_ = promised(ahead("promise", 3, 1, gpus=8), on)
+
+    assert offers(lasting(9, gpus=8), promised_, on=on, tenants=LIMITED)[OfferKind.SHORTER].end_time == at(2)  # fmt: skip
+
+
+def test_no_shorter_time_is_offered_on_a_lease_whose_isolation_isnt_proven():
+    each = ending(9)
+    on = [(each, inventory(each, nodes(each, 4), isolation_ready=False))]
+
+    assert not offers(lasting(20), on=on)
+
+
+def test_several_claims_are_offered_only_within_the_quota():
+    racks = [replace(n, clique=f"rack.{i // 2}") for i, n in enumerate(nodes(WEST, 8))]
+    on = [(WEST, inventory(WEST, racks))]
+    asked = lasting(1, gpus=32, topology={"scope": "NVLinkDomain"})
+    quota = [as_tenant(tenant(quotas=[{"className": "h100", "gpus": g}])) for g in (31, 32)]
+
+    assert OfferKind.SPLIT not in offers(asked, on=on, tenants=(quota[0],))
+    assert offers(asked, on=on, tenants=(quota[1],))[OfferKind.SPLIT].claims == 2
+
+
+@pytest.mark.parametrize(("amount", "is_offered"), [("16", True), ("15", False)])
+def test_several_claims_are_offered_only_within_the_budget(amount: str, is_offered: bool):
+    """Twelve GPUs are two claims of a node of eight each, at one USD an hour for a GPU."""
+    asked = lasting(1, gpus=12, topology={"scope": "Node"})
+    seen = view([asked], fleet(3), tenants=(payer(amount),), classes=CLASSES)
+
+    made = refusal_of(plan(replace(seen, accounts=account())), asked)
+
+    assert (OfferKind.SPLIT in {o.change for o in made.offers}) is is_offered
+
+
+def test_several_claims_are_offered_only_where_something_is_sold_now():
+    dark = [(WEST, inventory(WEST, nodes(WEST, 3), reach=Reach.UNKNOWN))]
+
+    assert not offers(lasting(1, topology={"scope": "Node"}), on=dark)
+
+
+def taken_up(asked: GpuClaim, offer: Offer) -> list[GpuClaim]:
+    """Return the claims that an offer is about."""
+    spec = asked.spec.model_copy(
+        update={"gpus": offer.gpus, "class_name": offer.class_name, "min_gpus": None}
+    )
+    if offer.start_time is not None or offer.end_time is not None:
+        start = offer.start_time or spec.schedule.start_time
+        lasts = spec.schedule.duration_seconds
+        if offer.end_time is not None:
+            lasts = (offer.end_time - (start or NOW)) // 1_000
+        spec = spec.model_copy(
+            update={"schedule": Schedule(start_time=start, duration_seconds=lasts)}
+        )
+    if offer.change is OfferKind.ELSEWHERE:
+        spec = spec.model_copy(update={"placement": Placement()})
+    return [
+        asked.model_copy(
+            update={
+                "spec": spec,
+                "metadata": asked.metadata.model_copy(update={"name": f"o{i}", "uid": f"o{i}"}),
+            }
+        )
+        for i in range(offer.claims)
+    ]
+
+
+hours = st.sampled_from([None, 1, 2, 3, 5, 8])
+fleets = st.lists(
+    st.tuples(st.integers(1, 3), hours, st.sampled_from([0, 900]), st.booleans()), min_size=1, max_size=2
+)  # fmt: skip
+"""Nodes of each lease, when it ends, how many seconds they rest, whether isolation is proven."""
+others = st.lists(st.tuples(st.sampled_from([8, 16]), hours, hours), max_size=3)
+"""GPUs of claims that came before, how long they last, when they begin."""
+wishes = st.sampled_from(
+    [{}, {}, {"topology": {"scope": "Node"}}, {"placement": {"leases": {"allow": ["l0"]}}}]
+)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    fleets, others, st.sampled_from([8, 12, 16, 24, 32]), hours, wishes, st.sampled_from([8, 16, 24, 64])
+)  # fmt: skip
+def test_whatever_is_offered_binds_when_it_is_taken_up(leases, before, gpus, lasts, wish, quota):
+    on = []
+    for i, (count, end, rest, is_proven) in enumerate(leases):
+        ends = format_instant(at(end)) if end is not None else None
+        each = as_lease(lease(f"l{i}", committed=64, end=ends, term={"quarantineSeconds": rest}))
+        on.append((each, inventory(each, nodes(each, count), isolation_ready=is_proven)))
+    limits = (as_tenant(tenant(quotas=[{"className": "h100", "gpus": quota}])),)
+    came = [
+        as_claim(claim(f"b{i}", gpus=size, schedule=timed(length, start)))
+        for i, (size, length, start) in enumerate(before)
+    ]
+    seen = view(came, on, tenants=limits)
+    seen = after(seen, plan(seen))
+    asked = as_claim(claim("asked", gpus=gpus, schedule=timed(lasts, None), **wish))
+    seen = replace(seen, claims=tuple(c for c in seen.claims if holds(c)))
+    made = plan(replace(seen, claims=(*seen.claims, asked)))
+    for refused in (d for d in made.decisions if isinstance(d, Refuse)):
+        for offer in refused.offers:
+            event(str(offer.change))
+            wanted = taken_up(asked, offer)
+            then = plan(replace(seen, claims=(*seen.claims, *wanted)))
+            given_to = {d.claim_uid for d in then.decisions if isinstance(d, Reserve)}
+            assert given_to >= {c.metadata.uid for c in wanted}, offer
+
+
+def test_the_book_looks_again_when_an_offered_end_is_over():
+    each = as_lease(lease("west", committed=64, term={"quarantineSeconds": 900}))
+    promised_ = promised(ahead("promise", 3, 1), fleet(2, each))
+    seen = view([lasting(9), promised_], fleet(2, each))
+
+    made = plan(seen)
+
+    ends = {o.end_time for o in refusal_of(made, seen.claims[0]).offers} - {None}
+    assert ends == {at(2.75)}
+    assert made.next_due_ms == at(2.75)
 
 
 def test_a_suspended_claim_is_a_quote_and_holds_nothing():

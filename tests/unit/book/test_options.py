@@ -97,6 +97,14 @@ def test_one_that_was_exercised_in_time_stays_so_and_one_that_was_late_is_told()
     assert said(written(exercised(first), 2.5)) == (Status.FALSE, "ExercisedLate")
 
 
+def test_two_of_one_instant_are_seen_as_one_which_the_status_can_be_written_with():
+    twice = written(exercised(written(west((1, 3, False), (2, 3, False)), 0)), 0.5)
+
+    assert [e.start_time for e in twice.status.exercised_options] == [at(3)]
+    assert said(written(twice, 9)) == (Status.FALSE, "NoneOpen")
+    assert said(written(west((1, 3, True), (2, 3, True)), 5)) == (Status.FALSE, "NoneOpen")
+
+
 def test_of_a_lease_that_is_new_to_the_operator_it_is_taken_to_be_in_time():
     assert said(written(west((2, 3, True)), 5)) == (Status.FALSE, "NoneOpen")
 

@@ -8,7 +8,7 @@ from sublet.api import bound_status, claim_status
 from sublet.api.gpuclaim import Access
 from sublet.api.ids import LeaseUID
 from sublet.api.relocation import ReleaseCause
-from sublet.api.times import Millis
+from sublet.api.times import Millis, format_instant
 from sublet.book.backfill import SHADOWS
 from sublet.book.decisions import Extend, Notice, Reserve, Take
 from sublet.book.plan import plan
@@ -24,7 +24,7 @@ from tests.builders.api import (
     lease,
     tenant,
 )
-from tests.builders.fleet import after, inventory, nodes, view
+from tests.builders.fleet import after, held, inventory, nodes, view
 from tests.builders.windows import at
 
 NOTICE_MS = 600_000
@@ -45,7 +45,7 @@ def asking(
     return as_claim(body)
 
 
-def told(*others, hours: int | None = 8) -> View:
+def told(*others, hours: int | None = 8, needs: int = 8) -> View:
     """Return a victim whose notice runs for a claim that waits, beside others that wait."""
     seen = view(
         [asking("victim", "low", hours, "spot")],
@@ -55,7 +55,7 @@ def told(*others, hours: int | None = 8) -> View:
         priorities={"low": 0, "high": 10},
     )
     seen = after(seen, plan(seen))
-    seen = replace(seen, claims=(*seen.claims, asking("urgent", "high"), *others))
+    seen = replace(seen, claims=(*seen.claims, asking("urgent", "high", needs), *others))
     seen = after(seen, plan(seen), now_ms=Millis(NOW + 60_000))
     allocation = seen.claims[0].status.allocation
     assert allocation is not None
@@ -160,3 +160,39 @@ def test_claims_that_room_doesnt_help_take_nobodys_pardon_however_many_wait():
     crowded = replace(seen, claims=(*seen.claims, *many))
 
     assert ends(crowded) == [(at(8), ReleaseCause.COMPLETED)]
+
+
+def test_a_notice_that_is_taken_back_in_part_is_still_one_and_its_claim_waits_again():
+    window = {"startTime": format_instant(at(4)), "durationSeconds": 3600}
+    seen = told(as_claim(claim("window", gpus=8, schedule=window)), hours=None, needs=1)
+    seen = without(seen, "urgent")
+
+    assert ends(seen) == [(at(4), ReleaseCause.PREEMPTED)]
+    then = after(seen, plan(seen))
+    assert ends(then) == []
+    assert ends(without(then, "window")) == [(None, None)]
+    (over,) = [d for d in plan(replace(then, now_ms=at(4))).decisions if isinstance(d, Take)]
+    assert over.cause is ReleaseCause.PREEMPTED
+
+
+def test_a_notice_for_a_start_that_comes_later_than_it_ends_is_given_once():
+    """Half the commitment is let for an hour: until then the victim is in nobody's way."""
+    west = as_lease(lease("west", committed=8, term={"quarantineSeconds": 3600}))
+    first, second = nodes(west, 2)
+    victim = held(asking("victim", "low", None, "spot", 4), west, [first], gpus=4)
+    other = held(asking("other", "high", 1, gpus=4), west, [first], gpus=4, until_ms=at(1))
+    seen = replace(
+        told(), claims=(victim, other, asking("urgent", "high")), leases=(west,), now_ms=NOW
+    )
+    seen = replace(
+        seen, inventories={LeaseUID(west.metadata.uid): inventory(west, [first, second])}
+    )
+    found: list[tuple[int | None, ReleaseCause | None]] = []
+    for _ in range(4):
+        found += ends(seen)
+        seen = after(seen, plan(seen))
+
+    assert found == [
+        (NOW + NOTICE_MS, ReleaseCause.PREEMPTED),
+        (at(1), ReleaseCause.PREEMPTED),
+    ]

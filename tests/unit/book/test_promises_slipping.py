@@ -18,8 +18,11 @@ from tests.builders.fleet import (
     held,
     inventory,
     nodes,
+    released,
     reserve_of,
+    vacated,
     view,
+    with_books,
 )
 from tests.builders.windows import EAST, WEST, ahead, at, lasting, promised, west
 
@@ -270,3 +273,17 @@ def test_a_claim_that_ends_just_when_a_window_begins_makes_nobody_late():
     assert rest.next_due_ms == at(4) + 120_000
     (warning,) = plan(replace(leaving, now_ms=Millis(at(4) + 120_000))).decisions
     assert isinstance(warning, Warn)
+
+
+@pytest.mark.parametrize("hours", [2.11, 2.5, 3])
+def test_a_node_that_rests_makes_no_promise_behind_its_rest_late(hours):
+    rests = as_lease(lease("rests", committed=8, term={"quarantineSeconds": 3600}))
+    fleet = [(rests, inventory(rests, nodes(rests, 1)))]
+    runs = held(lasting("runs", 2, gpus=8), rests, nodes(rests, 1), until_ms=at(2))
+    runs, promise = with_promises(runs, ahead("p", 3.1, 1, gpus=8), on=fleet)
+    over = Take(runs.metadata.uid, ReleaseCause.COMPLETED, at(2))
+    gone = vacated(released(runs, over, at(2), done=False), at(2.01))
+
+    seen = with_books(view([gone, promise], fleet, now_ms=at(hours)))
+
+    assert plan(seen).decisions == ()

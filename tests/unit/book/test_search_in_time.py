@@ -305,17 +305,18 @@ def test_an_extension_reaches_as_far_as_every_instant_allows(seen: View, data: s
 
     (place,) = train.status.allocation.placements
     others = replace(seen, claims=tuple(c for c in seen.claims if c is not longer))
-    stock = next(
-        s for s in Timetable(others, longer).stocks if s.lease.metadata.uid == place.lease_uid
-    )
+    table = Timetable(others, longer)
+    stock = next(s for s in table.stocks if s.lease.metadata.uid == place.lease_uid)
 
     def may_stay(until: int) -> bool:
         beyond = Window(before, until, 1, place.gpus)
         taken = {place.node: max(stock.free_from[place.node], until + stock.rest)}
         covered = stock.is_covered([beyond], NOW)
-        return until <= stock.last and covered and stock.can_keep(taken=taken)
+        has_room = until <= stock.last and covered and stock.can_keep(taken=taken)
+        return has_room and table.is_within_quota(place.gpus, before, until)
 
     instants = {wanted, stock.last, *stock.edges(), *(e - stock.rest for e in stock.edges())}
+    instants |= {w.begin for w in table.mine}
     possible = [e for e in instants if before < e <= wanted and may_stay(e)]
     event(f"extended: {bool(possible)}, in full: {wanted in possible}")
 

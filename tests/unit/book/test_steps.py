@@ -60,12 +60,16 @@ def test_the_least_level_of_a_span_is_the_lowest_in_it(changed, added, begin, en
 
 @settings(deadline=None)
 @given(changes, additions, levels, st.integers(BEGIN, END), st.integers(0, END))
-def test_the_first_instant_below_a_level_is_found_or_the_end(changed, added, level, begin, span):
+def test_the_first_instant_below_or_above_a_level_is_found_or_the_end(
+    changed, added, level, begin, span
+):
     steps, model = both(changed, added)
     end = begin + span
 
     below = [t for t in range(begin, min(end, END + 1)) if model.at(t) < level]
+    above = [t for t in range(begin, min(end, END + 1)) if model.at(t) > level]
     assert steps.first_below(level, begin, end) == (below[0] if below else end)
+    assert steps.first_above(level, begin, end) == (above[0] if above else end)
 
 
 def test_what_changed_before_the_beginning_counts_as_changed_at_it():

@@ -54,11 +54,14 @@ def drift(
         awaited=lambda: (),
         binder=binder or SimpleNamespace(is_busy=lambda _: False, mend=lambda *_: False),
         tools=SimpleNamespace(clock=clock, lease=lambda _: None),
-        sweeper=SimpleNamespace(recall=lambda _: None, tend=nobodys),
+        sweeper=SimpleNamespace(
+            recall=lambda _: None, keep=lambda _: None, tend=nobodys, close=nobodys
+        ),
         changed=lambda: None,
         every_seconds=EVERY_SECONDS,
     )
-    made._lookout = SimpleNamespace(look=looks)  # type: ignore[assignment]  # what a look does is told elsewhere
+    looked: Any = SimpleNamespace(look=looks, keep=lambda *_: None)
+    made._lookout = looked  # what a look does is told elsewhere
     return made, clusters
 
 
@@ -246,3 +249,19 @@ async def test_of_thousands_that_are_unwell_a_few_are_begun_at_once():
     await eventually("looked", lambda: _is_idle(looks, clusters["west"]))
 
     assert len(begun) == AT_ONCE
+
+
+async def test_a_cluster_that_cant_be_reached_now_is_remembered_until_its_lease_is_gone():
+    kept: list[set[str]] = []
+    looks, clusters = drift(SteppedClock(), nothing, "west")
+    looked: Any = looks._lookout
+    looked.keep = lambda uids, _: kept.append({*uids})
+    status = WEST.status.model_copy(update={"cluster_uid": uid_of("west")})
+    west = WEST.model_copy(update={"status": status})
+    looks.tend([west])
+    clusters["west"].facts.synced = False
+    looks.tend([west])
+    looks.tend([])
+
+    assert kept == [{uid_of("west")}, {uid_of("west")}, set()]
+    await looks.close()

@@ -63,7 +63,7 @@ async def test_what_stands_in_a_namespace_is_found_by_its_name(west: FakeApi):
 async def test_a_cluster_that_lists_more_than_anybody_made_isnt_believed(
     west: FakeApi, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(looking, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(looking, "MOST_BYTES", 50_000)
     west.objects[QUOTAS] = listing(*(quota(f"q{i}") for i in range(50)))
     assert await seen(west)
 

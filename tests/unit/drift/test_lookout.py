@@ -1,5 +1,6 @@
 """What a look takes for an orphan, and what not."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,21 +9,23 @@ import pytest
 from sublet.api import bound_status
 from sublet.api.gpuclaim import Access, ClusterAccess
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, ClusterUID, NodeName
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName
 from sublet.api.last_word import Leftover
+from sublet.binder.secret import SecretState
 from sublet.drift import lookout
-from sublet.drift.access import SecretState
 from sublet.drift.claims import Claims
 from sublet.drift.finding import Reason
 from sublet.drift.look import Sight
 from sublet.drift.lookout import Lookout, Place, find_orphans, left_by
 from sublet.drift.news import News
 from sublet.drift.nodes import Outcome
-from sublet.fleet.nodebook import LEASE_LABEL
+from sublet.fleet.nodebook import BOOK, LEASE_LABEL, parse_book
 from sublet.kube.errors import BadAnswer
+from sublet.kube.pace import Pace
 from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
 from tests.builders.fleet import bound, held, nodes
 from tests.builders.wire import wire_node
+from tests.harness.fake_api import SteppedClock
 
 GONE = ClaimUID(uid_of("gone"))
 NAME = f"sublet-{GONE}-1"
@@ -35,18 +38,18 @@ def leaving_behind(*uids: ClaimUID) -> GpuLease:
     return west.model_copy(update={"status": west.status.model_copy(update={"leftovers": left})})
 
 
-def test_a_namespace_of_a_claim_that_nobody_has_is_an_orphan():
+async def test_a_namespace_of_a_claim_that_nobody_has_is_an_orphan():
     sight = Sight({NAME: HOME}, {})
 
-    (found,) = find_orphans(sight, Claims([]), {}, left_by(leaving_behind()))
+    (found,) = await find_orphans(sight, Claims([]), {}, left_by(leaving_behind()), Pace())
 
     assert (found.claim_uid, found.namespaces) == (GONE, (NAME,))
 
 
-def test_what_was_left_by_a_persons_word_is_known_and_no_orphan():
+async def test_what_was_left_by_a_persons_word_is_known_and_no_orphan():
     sight = Sight({NAME: HOME}, {})
 
-    assert find_orphans(sight, Claims([]), {}, left_by(leaving_behind(GONE))) == ()
+    assert await find_orphans(sight, Claims([]), {}, left_by(leaving_behind(GONE)), Pace()) == ()
 
 
 async def test_each_kubeconfig_has_its_turn_however_many_clusters_there_are(
@@ -255,3 +258,74 @@ async def test_pods_that_cant_be_read_hide_nothing_else_of_the_cluster(
     nobody: Any = None
 
     assert not await lookout._has_foreign_pods(Place(as_lease(), nobody), NodeName("n0"))
+
+
+async def test_what_was_seen_of_clusters_and_leases_that_are_gone_is_forgotten(monkeypatch):
+    world = Looked(monkeypatch, Reason.NODE_IN_DOUBT)
+    world.node.metadata.labels[LEASE_LABEL] = uid_of("another lease")
+    await world.look()
+    kept = ("_looks", "_looked", "_doubted", "_pods_seen")
+    world.looks.keep({world.uid}, {world.cluster.lease_uid})
+    assert all(getattr(world.looks, name) for name in kept)
+    world.looks.keep((), ())
+
+    assert not any(getattr(world.looks, name) for name in kept)
+
+
+class SlowHomes(dict[str, Any]):
+    """Namespaces of which each takes 6 ms to decode; `alive` counts the turns of others between them."""
+
+    def __init__(self, count: int, clock: SteppedClock) -> None:
+        super().__init__({f"sublet-{uid_of(str(i))}-1": HOME for i in range(count)})
+        self._clock = clock
+        self.at_a_stretch = self.most = 0
+
+    def items(self) -> Any:
+        for each in super().items():
+            self._clock.seconds += 0.006
+            self.at_a_stretch += 1
+            self.most = max(self.most, self.at_a_stretch)
+            yield each
+
+    async def alive(self) -> None:
+        while True:
+            self.at_a_stretch = 0
+            await asyncio.sleep(0)
+
+
+async def test_thousands_of_namespaces_leave_others_their_turns():
+    clock = SteppedClock()
+    homes = SlowHomes(300, clock)
+    neighbour = asyncio.create_task(homes.alive())
+    await asyncio.sleep(0)
+    await find_orphans(Sight(homes, {}), Claims([]), {}, (), Pace(now=clock.monotonic))
+    neighbour.cancel()
+
+    assert homes.most <= 2
+
+
+def test_a_nodes_book_is_read_once_however_many_strangers_it_names(monkeypatch):
+    read = list[str]()
+
+    def parsed(text: str) -> Any:
+        read.append(text)
+        return parse_book(text)
+
+    monkeypatch.setattr(lookout, "parse_book", parsed)
+    node = wire_node("n0", annotations={BOOK: f"{GONE}=8"})
+    strangers = lookout._Strangers()
+    strangers.note(LeaseUID("west"), node, [GONE, *(ClaimUID(uid_of(str(i))) for i in range(50))])
+
+    assert len(read) == 1
+    assert [e.gpus for e in strangers.entries[GONE]] == [8]
+    assert [e.gpus for e in strangers.entries[ClaimUID(uid_of("7"))]] == [1]
+
+
+def test_strangers_without_end_are_not_all_noted(monkeypatch):
+    monkeypatch.setattr(lookout, "_MOST_ENTRIES", 25)
+    strangers = lookout._Strangers()
+    for number in range(3):
+        uids = [ClaimUID(uid_of(f"{number} {i}")) for i in range(10)]
+        strangers.note(LeaseUID("west"), wire_node(f"n{number}"), uids)
+
+    assert len(strangers.entries) == strangers.count == 25

@@ -16,9 +16,9 @@ from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
 from sublet.binder.ports import ClusterSilent
+from sublet.binder.secret import SecretState
 from sublet.binder.sites import reachable_sites
 from sublet.drift import mend
-from sublet.drift.access import SecretState
 from sublet.drift.compare import Difference, Observed, What
 from sublet.drift.finding import Reason
 from sublet.drift.mend import drifted, mending

@@ -349,3 +349,27 @@ async def test_an_adopted_claim_has_what_it_had():
 
     assert world.said == ""
     assert world.api.calls == []
+
+
+async def test_of_a_cluster_to_which_no_lease_leads_any_more_nothing_is_kept():
+    world = World(OPEN)
+    world.sweeper.recall([WEST])
+    await world.look()
+    world.sweeper.keep({ClusterUID(CLUSTER)})
+    assert (len(world.sweeper._cases), len(world.sweeper._said)) == (1, 1)
+    world.sweeper.recall([])
+    world.sweeper.keep(())
+
+    assert (world.sweeper._cases, world.sweeper._said) == ({}, {})
+
+
+async def test_what_is_being_taken_back_is_known_until_it_is_done():
+    world = World(OPEN)
+    await world.look()
+    await world.look()
+    world.sweeper.keep(())
+    assert len(world.sweeper._cases) == 1
+    await world.end()
+    world.sweeper.keep(())
+
+    assert world.sweeper._cases == {}

@@ -14,10 +14,18 @@ from sublet.book.inventory import Reach
 from sublet.clock import SystemClock
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.probe import ProbeTimes
+from sublet.kube.pace import Pace
 from sublet.kube.wire import Node
 from tests.builders.api import as_lease, lease, uid_of
 from tests.builders.nodes import gpu_node
-from tests.harness.fake_api import FakeApi, answering, eventually, fake_api, silence
+from tests.harness.fake_api import (
+    FakeApi,
+    SteppedClock,
+    answering,
+    eventually,
+    fake_api,
+    silence,
+)
 
 KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 WEST, OTHER = uid_of("cluster west"), uid_of("another cluster")
@@ -33,9 +41,8 @@ async def fake() -> AsyncIterator[FakeApi]:
         yield running
 
 
-@asynccontextmanager
-async def engaged(fake: FakeApi, body: Any = None, **options: Any) -> AsyncIterator[LeasedCluster]:
-    cluster = LeasedCluster(
+def connected(fake: FakeApi, body: Any = None, **options: Any) -> LeasedCluster:
+    return LeasedCluster(
         as_lease(body or lease("west")),
         fake.endpoint,
         clock=SystemClock(),
@@ -44,6 +51,11 @@ async def engaged(fake: FakeApi, body: Any = None, **options: Any) -> AsyncItera
         times=options.pop("times", QUICK),
         **options,
     )
+
+
+@asynccontextmanager
+async def engaged(fake: FakeApi, body: Any = None, **options: Any) -> AsyncIterator[LeasedCluster]:
+    cluster = connected(fake, body, **options)
     cluster.start()
     try:
         yield cluster
@@ -329,3 +341,35 @@ async def test_a_watch_that_has_failed_for_too_long_counts_for_the_book_at_once(
         await eventually("in trouble", lambda: cluster.inventory() and not cluster.facts.synced)
 
         assert not cluster.inventory().synced
+
+
+async def test_nodes_that_are_watched_for_a_while_leave_others_their_turns(fake, monkeypatch):
+    """Each takes 6 ms, so that at most two of them come between two turns of the neighbour."""
+    clock, cluster = SteppedClock(), connected(fake)
+    for number in range(300):
+        cluster._take(msgspec.convert(node(f"n{number}"), Node))
+        cluster._settling.add(NodeName(f"n{number}"))
+    cluster._settling_pace = Pace(now=clock.monotonic)
+    at_a_stretch, most = 0, 0
+
+    def slow(_: Node) -> None:
+        nonlocal at_a_stretch, most
+        clock.seconds += 0.006
+        at_a_stretch, most = at_a_stretch + 1, max(most, at_a_stretch + 1)
+
+    async def live() -> None:
+        nonlocal at_a_stretch
+        while True:
+            at_a_stretch = 0
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(cluster, "_recount", slow)
+    monkeypatch.setattr(cluster, "_follow_nodes", lambda: None)
+    neighbour = asyncio.create_task(live())
+    await asyncio.sleep(0)
+    await cluster._confirmed()
+    neighbour.cancel()
+    await cluster.close()
+
+    assert clock.seconds > 1_001.7, "all were judged"
+    assert most <= 2

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, strategies as st
 
+from sublet.api.common import Status, find_condition
 from sublet.api.gpulease import GpuLease, LeaseStatus
 from sublet.api.ids import ClusterUID
 from sublet.api.times import format_instant
@@ -12,6 +14,7 @@ from sublet.book.inventory import Reach
 from sublet.fleet.conditions import Held, lease_status
 from sublet.fleet.facts import NOT_LOOKED, LeaseFacts, Orphans
 from tests.builders.api import NOW, as_lease, lease
+from tests.builders.crds import twins_in
 from tests.builders.fleet import inventory, nodes
 from tests.builders.sales import hour
 
@@ -109,3 +112,40 @@ def test_what_is_nobodys_is_unknown_until_it_was_looked_at():
     assert orphaned(reason=NOT_LOOKED, message="a right is missing") == ("Unknown", "NotLooked")
     assert orphaned(message="nothing is there") == ("False", "NothingFound")
     assert orphaned(reason="HubRewound", message="8 GPUs") == ("True", "HubRewound")
+
+
+def test_a_denied_network_that_cant_be_read_is_said_and_what_comes_of_it():
+    access = {"deniedCIDRs": ["198.51.100.0/24", "203.0.113/24"]}
+
+    ready = find_condition(status(as_lease(lease(tenantAccess=access))).conditions, "Ready")
+
+    assert (ready.status, ready.reason) == (Status.FALSE, "NetworkUnread")
+    assert "'203.0.113/24'" in ready.message
+    assert "reach nothing outside" in ready.message
+
+
+SPELT = ["2027-01-01T00:00:00Z", "2027-01-01T01:00:00+01:00", "2027-01-01T00:00:00.0004Z", "2027-06-01T00:00:00Z"]  # fmt: skip
+entries = st.lists(st.sampled_from(SPELT), max_size=4)
+
+
+@given(entries, entries, entries)
+def test_a_status_can_be_written_however_often_the_spec_has_one_instant(phases, options, windows):
+    each = as_lease(
+        lease(
+            commitment={
+                "phases": [
+                    {"commitmentId": f"{n}", "startTime": at, "gpus": 8 + n}
+                    for n, at in enumerate(["2026-01-01T00:00:00Z", *phases])
+                ],
+                "options": [
+                    {"exerciseByTime": at, "startTime": at, "gpus": 8 + n, "exercised": True}
+                    for n, at in enumerate(options)
+                ],
+            },
+            maintenance=[{"startTime": at, "endTime": "2027-07-01T00:00:00Z"} for at in windows],
+        )
+    )
+
+    written = status(each).model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    assert twins_in("GpuLease", written) == []

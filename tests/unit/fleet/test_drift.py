@@ -9,6 +9,7 @@ import pytest
 
 from sublet.clock import SystemClock
 from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.isolation import DIGEST, spec_digest
 from sublet.fleet.probe import ProbeTimes
 from tests.builders.api import as_lease, lease, uid_of
 from tests.harness.fake_api import FakeApi, answering, eventually, fake_api
@@ -34,7 +35,8 @@ async def fake() -> AsyncIterator[FakeApi]:
 
 def versions(version: str) -> dict[str, Any]:
     """Return the list of policies with the fence at a version."""
-    return {"items": [{"metadata": {"name": "sublet-operator-fence", "resourceVersion": version}}]}
+    fence = {"metadata": {"name": "sublet-operator-fence", "resourceVersion": version}}
+    return {"metadata": {}, "items": [fence]}
 
 
 @asynccontextmanager
@@ -125,5 +127,17 @@ async def test_a_proof_that_cant_be_made_again_and_again_is_no_proof(fake: FakeA
 async def test_policies_that_are_all_gone_were_touched(fake: FakeApi):
     async with proven(fake):
         before = proofs(fake)
-        fake.objects[LISTED] = {"items": None}  # an API server's empty list of metadata
+        # an API server's empty list of metadata
+        fake.objects[LISTED] = {"metadata": {}, "items": None}
         await eventually("proven anew", lambda: proofs(fake) > before)
+
+
+async def test_a_policy_too_large_to_be_ours_was_changed(fake: FakeApi):
+    async with proven(fake) as cluster:
+        spec = {"matchConditions": ["x" * 100_000]}
+        notes = {DIGEST: spec_digest({"spec": spec})}
+        fake.objects[FENCE] = {"metadata": {"annotations": notes}, "spec": spec}
+        fake.objects[LISTED] = versions("2")
+        await eventually("seen", lambda: cluster.facts.isolation_ready is False)
+
+        assert "was changed since onboarding" in cluster.facts.isolation_message

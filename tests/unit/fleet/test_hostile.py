@@ -143,6 +143,9 @@ async def test_a_cluster_that_says_something_else_each_time_is_asked_less_often(
     """Its words, its Date or its UID: each change is a write on the hub."""
     clock = SteppedClock()
     api = ApiServer(fake.endpoint)
+
+    async def confirmed() -> None: ...
+
     probe = Probe(
         api,
         lambda: as_lease(lease("west")),
@@ -150,7 +153,7 @@ async def test_a_cluster_that_says_something_else_each_time_is_asked_less_often(
         clock=clock,
         times=ProbeTimes(every_seconds=2.0),
         changed=lambda: None,
-        confirmed=lambda: None,
+        confirmed=confirmed,
         is_anothers=lambda _: False,
     )
     assert probe._wait_seconds() == 1.0

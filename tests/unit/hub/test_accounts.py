@@ -4,11 +4,14 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from sublet.api.cancellation import CancellationTerms, GivenUp
 from sublet.api.ids import TenantUID
 from sublet.api.periods import BudgetPeriod, period_start
 from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.book.account import Charge, Metered
+from sublet.hub import accounts
 from sublet.hub.accounts import Accounts
 from sublet.hub.meter import facts_of, texts_of
 from sublet.ledger.entry import Entry, EntryType
@@ -32,15 +35,18 @@ class Store(Book):
         super().__init__()
         self.terms: dict[str, str] = {}
         self.away = False
+        self.largest = 0
+        """Lines that were asked for at once, at most."""
 
     async def append(self, facts, terms, records=()):
         self.terms |= terms
         return await super().append(facts, terms)
 
-    async def read_entries(self, after_seq=0):
+    async def read_entries(self, after_seq, limit):
         if self.away:
             raise LedgerUnavailable("away")
-        return self.entries[after_seq:]
+        self.largest = max(self.largest, limit)
+        return self.entries[after_seq : after_seq + limit]
 
     async def read_terms(self, hashes):
         return {h: self.terms[h] for h in hashes if h in self.terms}
@@ -93,6 +99,18 @@ async def test_spend_is_the_ledgers_beside_its_prices():
     assert told.metered() == [("2.5", 24 * MS_PER_HOUR)]
     known = told.accounts.known.accounts[TenantUID(UID)]
     assert (known.since_ms, known.as_of_ms) == (period_start(BudgetPeriod.MONTH, NOW), told.now)
+
+
+async def test_a_long_ledger_is_read_to_its_end_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(accounts, "_PAGE", 2)
+    told = Told(*(given_back(sold(name, WEST, 8), at(1)) for name in ("one", "two", "three")))
+    await told.write()
+    told.claims = ()
+
+    await told.read(hours=1)
+
+    assert told.metered() == [("3.99", 3 * 8 * MS_PER_HOUR)]
+    assert (told.store.largest, len(told.store.entries) > 2) == (2, True)
 
 
 async def test_a_claim_whose_line_is_on_its_way_is_billed():

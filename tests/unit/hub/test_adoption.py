@@ -6,13 +6,16 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from sublet.api.gpulease import GpuLease
+from sublet.api.ids import LeaseUID
 from sublet.api.kinds import IN_USE_FINALIZER
 from sublet.hub.adoption import Adoption
-from sublet.kube.errors import Unreachable
+from sublet.kube.errors import KubeError, NotFound, Unreachable
 from tests.builders.api import as_lease, uid_of
 from tests.builders.wire import wire_node
-from tests.harness.fake_api import SteppedClock
+from tests.harness.fake_api import SteppedClock, eventually
 
 
 def west() -> GpuLease:
@@ -23,6 +26,7 @@ def west() -> GpuLease:
 
 
 WEST = west()
+WEST_UID = LeaseUID(WEST.metadata.uid)
 
 
 class Liar:
@@ -34,17 +38,23 @@ class Liar:
     def __init__(self) -> None:
         self.api = self
         self.asked: list[str] = []
-        self.shown = 0
+        self.shown = [0]
+        self.answers: asyncio.Event | None = None
+        self.refuses: KubeError = Unreachable("no answer")
 
     def nodes(self) -> list[Any]:
-        return [wire_node(f"n{self.shown}")]
+        return [wire_node(f"n{number}") for number in self.shown]
 
     def is_foreign(self, _: str) -> bool:
         return False
 
+    def note_foreign(self, _: str, *, foreign: bool) -> None: ...
+
     async def get_as(self, path: str, *_: Any) -> Any:
         self.asked.append(path)
-        raise Unreachable("no answer")
+        if self.answers is not None:
+            await self.answers.wait()
+        raise self.refuses
 
 
 @asynccontextmanager
@@ -60,7 +70,7 @@ async def adopting() -> AsyncIterator[tuple[Adoption, Any, SteppedClock]]:
 async def tended(adoption: Adoption, liar: Liar) -> None:
     """Let adoption look once, and wait until what it began is over."""
     adoption.tend([WEST])
-    await asyncio.gather(*adoption._tasks.values())
+    await eventually("over", lambda: not adoption.is_adopting(WEST_UID))
 
 
 async def test_a_node_that_couldnt_be_tended_is_left_for_a_while():
@@ -77,9 +87,71 @@ async def test_a_node_that_couldnt_be_tended_is_left_for_a_while():
 async def test_names_without_end_are_not_remembered_for_longer_than_they_are_left():
     async with adopting() as (adoption, liar, clock):
         for number in range(5):
-            liar.shown = number
+            liar.shown = [number]
             await tended(adoption, liar)
             clock.seconds += 11
 
         assert len(liar.asked) == 5
-        assert len(adoption._again_at) == 1
+        assert len(adoption._lines[WEST_UID].again_at) == 1
+
+
+async def test_of_nodes_without_end_a_few_are_begun_and_none_waits_with_a_task():
+    async with adopting() as (adoption, liar, _):
+        liar.shown, liar.answers = [*range(5_000)], asyncio.Event()
+        before = len(asyncio.all_tasks())
+        for _ in range(3):
+            adoption.tend([WEST])
+            await asyncio.sleep(0)
+
+        assert len(liar.asked) == 16
+        assert len(asyncio.all_tasks()) - before == 16
+
+
+async def test_as_one_node_is_done_the_next_is_begun_without_a_pass():
+    async with adopting() as (adoption, liar, _):
+        liar.shown = [*range(40)]
+        liar.refuses = NotFound(404, "NotFound", "it went")  # nothing is wrong with the cluster
+        await tended(adoption, liar)
+
+        assert len(liar.asked) == 40
+
+
+async def test_where_one_request_after_the_other_fails_none_is_made_for_a_while():
+    async with adopting() as (adoption, liar, clock):
+        liar.shown = [*range(5_000)]
+        await tended(adoption, liar)
+        asked = len(liar.asked)
+        assert asked < 40
+        await tended(adoption, liar)
+        assert len(liar.asked) == asked
+        assert adoption.due_ms is not None
+        clock.seconds += 11
+        await tended(adoption, liar)
+
+        assert len(liar.asked) > asked
+
+
+async def test_thousands_of_nodes_that_cant_be_tended_are_one_line_of_the_log_a_minute():
+    async with adopting() as (adoption, liar, clock):
+        liar.shown = [*range(500)]
+        with capture_logs() as logs:
+            for _ in range(12):
+                await tended(adoption, liar)
+                clock.seconds += 10
+
+    assert [each["event"] for each in logs] == ["node not tended"] * 2
+
+
+async def test_of_a_lease_that_is_gone_nothing_is_kept():
+    async with adopting() as (adoption, liar, _):
+        liar.shown, liar.answers = [*range(40)], asyncio.Event()
+        adoption.tend([WEST])
+        await asyncio.sleep(0)
+        adoption.tend([])
+        assert adoption.is_adopting(WEST_UID), "what is under way comes to its end"
+        liar.answers.set()
+        await eventually("over", lambda: not adoption.is_adopting(WEST_UID))
+        adoption.tend([])
+
+        assert adoption._lines == {}
+        assert len(liar.asked) == 16

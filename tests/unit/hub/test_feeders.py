@@ -1,4 +1,4 @@
-"""What a watch lost is found by a list: now and then, and soon where a write found an object gone."""
+"""All of the hub is read at the start, and what a watch lost is found by a list: now and then, and soon where a write found an object gone."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,12 +7,17 @@ from typing import Any
 
 import msgspec
 
-from sublet.hub.feeders import sweep_forever
+from sublet.api.kinds import CLAIMS, KINDS
+from sublet.hub.feeders import PAGE_SIZE, first_list, sweep_forever
 from sublet.hub.state import HubState
-from tests.builders.api import as_claim, as_lease, uid_of
+from sublet.kube.lists import ListPage, page_of
+from sublet.kube.session import ApiServer, Limits
+from tests.builders.api import as_claim, as_lease, claim, uid_of
 from tests.builders.restored import on_the_wire
+from tests.harness.fake_api import FakeApi, fake_api
 
 _NEVER = 3_600.0
+_PRIORITIES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
 class EmptyHub:
@@ -22,11 +27,11 @@ class EmptyHub:
         self.lists = 0
         self.claims = claims
 
-    async def get_as(self, path: str, model: type[Any]) -> Any:
+    async def list_page(self, path: str, *_: Any, limit: int, **__: Any) -> ListPage:
         self.lists += 1
         items = self.claims if path.endswith("gpuclaims") else []
         body = {"metadata": {"resourceVersion": "9"}, "items": items}
-        return msgspec.json.decode(msgspec.json.encode(body), type=model)
+        return page_of(msgspec.json.encode(body), limit, path)
 
     async def get(self, _: str, **params: str) -> Any:
         wanted = params["fieldSelector"].removeprefix("metadata.name=")
@@ -47,6 +52,71 @@ def _state(gone: asyncio.Event) -> HubState:
     state = HubState(lambda: None if state.leases.all() else gone.set())
     state.leases.put(as_lease())
     return state
+
+
+def _hub(fake: FakeApi) -> None:
+    """Let a server have no object of any kind."""
+    for path in (*(kind.path() for kind in KINDS), _PRIORITIES):
+        fake.objects[path] = {"metadata": {"resourceVersion": "1"}, "items": []}
+
+
+def _laden(name: str, size: int) -> dict[str, Any]:
+    """Return a claim that its tenant made as large as it could."""
+    body = claim(name)
+    body["metadata"] |= {"uid": uid_of(name), "labels": {"a": "x" * size}}
+    return body
+
+
+async def test_a_hub_whose_claims_are_larger_than_any_answer_may_be_is_read():
+    """An object may have 1.5 MB, an answer 256: here a thousandth of each."""
+    state = HubState(lambda: None)
+    async with fake_api(CLAIMS.path()) as fake:
+        _hub(fake)
+        for i in range(300):
+            fake.put(_laden(f"c{i:03}", 1_500))
+        async with ApiServer(fake.endpoint, Limits(body_bytes=256_000)) as hub:
+            await first_list(hub, state)
+
+    assert len(state.claims.all()) == 300
+
+
+async def test_a_page_of_the_largest_claims_takes_less_than_a_third_of_what_an_answer_may():
+    assert Limits().body_bytes / 3 > PAGE_SIZE * 1_500_000
+
+
+async def test_what_others_wrote_around_a_claim_isnt_kept():
+    state = HubState(lambda: None)
+    body = _laden("c", 10)
+    body["metadata"]["annotations"] = {"note": "theirs", "sublet.dev/approved": "ours"}
+    async with fake_api(CLAIMS.path()) as fake:
+        _hub(fake)
+        fake.put(body)
+        async with ApiServer(fake.endpoint) as hub:
+            await first_list(hub, state)
+
+    (found,) = state.claims.all()
+    assert found.metadata.annotations == {"sublet.dev/approved": "ours"}
+    assert not hasattr(found.metadata, "labels")
+
+
+async def test_a_sweep_reads_metadata_alone_page_by_page():
+    gone = asyncio.Event()
+    state = HubState(lambda: None if state.claims.all() else gone.set())
+    state.claims.put(as_claim())
+    async with fake_api(CLAIMS.path()) as fake:
+        _hub(fake)
+        for i in range(PAGE_SIZE + 1):
+            fake.put(_laden(f"c{i:03}", 10))
+        async with ApiServer(fake.endpoint) as hub:
+            with sweeping(hub, state, 0.01):
+                await asyncio.wait_for(gone.wait(), 10)
+
+    swept = [r for r in fake.requests if "fieldSelector" not in r.query]
+    assert all(
+        r.headers["Accept"].startswith("application/json;as=PartialObjectMeta") for r in swept
+    )
+    assert all(r.query["limit"] == str(PAGE_SIZE) for r in swept)
+    assert [r.query.get("continue") for r in swept if r.path == CLAIMS.path()][:2] == [None, str(PAGE_SIZE)]  # fmt: skip
 
 
 async def test_an_object_whose_deletion_no_watch_told_is_dropped():

@@ -104,6 +104,29 @@ async def test_a_leader_whose_renewal_is_never_answered_knows_that_it_leads_no_m
     await running
 
 
+async def test_one_silent_connection_costs_no_leadership():
+    class OnceSilent(Hub):
+        asked = 0
+
+        async def get(self, path: str) -> dict[str, Any]:
+            self.asked += 1
+            if self.asked == 2:
+                await asyncio.Event().wait()
+            return await super().get(path)
+
+    hub: Any = OnceSilent(holderIdentity="")
+    hub.date = ""
+    leadership = Leadership(hub, SystemClock(), namespace="n", identity="new", lease_seconds=0.9)
+    running = asyncio.create_task(leadership.run())
+    await leadership.gained.wait()
+
+    await eventually("asked on", lambda: hub.asked > 4)
+
+    assert leadership.leads
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 class Contested(Hub):
     """Keeps a Lease that somebody else writes just before each renewal."""
 

@@ -147,6 +147,53 @@ async def test_a_spec_that_says_something_else_is_a_line_of_its_generation(store
     assert (store.facts[-1].claim_uid, store.facts[-1].sequence) == (WEST.metadata.uid, 2)
 
 
+def dated(store: Store) -> list[tuple[str, int]]:
+    """Return what the ledger says of the landlord's name, and from when."""
+    mine = [f for f in store.facts if f.claim_uid == WEST.metadata.uid]
+    return [(LeaseTerms.read(store.texts[f.price_hash]).provider, f.at_ms) for f in mine]
+
+
+async def test_what_a_lease_says_otherwise_holds_from_when_it_was_seen_also_if_it_is_written_later(
+    store, state
+):
+    await written(store, state)
+    clock = SteppedClock()
+    clock.seconds = (NOW + 5) / 1_000
+    found = Marks(store, state, clock, lambda _: True)
+    state.leases.put(changed(WEST, "7", 2, provider="other"))
+    store.is_away = True
+    assert found.look()
+    with pytest.raises(LedgerUnavailable):
+        await found.write()
+    store.is_away = False
+    clock.seconds += 60
+    await found.write()
+
+    first = (WEST.spec.provider, parse_instant(CREATED))
+    assert dated(store) == [first, ("other", NOW + 5)]
+    assert Books.of(store.entries, store.texts).contracts[WEST.metadata.uid][1].from_ms == NOW + 5
+
+
+async def test_a_lease_that_is_seen_first_long_after_it_was_made_holds_from_its_creation(
+    store, state
+):
+    found = marks_of(store, state, now_ms=NOW + 5)
+    found.look()
+    await found.write()
+
+    assert dated(store) == [(WEST.spec.provider, parse_instant(CREATED))]
+
+
+async def test_a_clock_that_is_behind_takes_back_nothing_that_a_lease_said_first(store, state):
+    await written(store, state)
+    found = marks_of(store, state, now_ms=0)
+    state.leases.put(changed(WEST, "7", 2, provider="other"))
+    found.look()
+    await found.write()
+
+    assert dated(store)[1] == ("other", parse_instant(CREATED) + 1)
+
+
 async def test_a_newer_version_of_the_program_never_contradicts_what_an_older_one_wrote(
     store, state
 ):

@@ -12,10 +12,11 @@ from sublet.api.ids import LeaseUID
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL
 from sublet.hub.returns import Returns
 from sublet.kube.errors import NotFound
+from sublet.kube.lists import ListPage
 from sublet.kube.wire import Node
 from tests.builders.api import NOW, as_lease, lease, uid_of
 from tests.builders.clusters import CLUSTER
-from tests.builders.wire import our_node
+from tests.builders.wire import our_node, page
 from tests.harness.fake_api import SteppedClock
 
 WEST = as_lease()
@@ -31,18 +32,16 @@ class Api:
         self.lists: list[dict[str, str]] = []
         self.cluster_uid = CLUSTER
 
-    async def get(self, _: str) -> dict[str, Any]:
-        return {"metadata": {"uid": self.cluster_uid}}
-
-    async def list_metadata(self, path: str, type_: Any, **params: str) -> Any:
+    async def list_page(self, path: str, params: dict[str, str], **_: Any) -> ListPage:
         assert path == "/api/v1/nodes"
         self.lists.append(params)
         key, value = params["labelSelector"].split("=")
         found = [n.metadata for n in self.nodes.values() if n.metadata.labels.get(key) == value]
-        items = [{"metadata": {"name": m.name, "labels": m.labels, "annotations": m.annotations}} for m in found]  # fmt: skip
-        return msgspec.convert({"metadata": {}, "items": items or None}, type_)
+        return page(*({"metadata": meta} for meta in found))
 
-    async def get_as(self, path: str, _: type) -> Node:
+    async def get_as(self, path: str, type_: type) -> Any:
+        if path.endswith("/kube-system"):
+            return msgspec.convert({"metadata": {"uid": self.cluster_uid}}, type_)
         name = path.rsplit("/", 1)[1]
         if name not in self.nodes:
             raise NotFound(404, "NotFound", name)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from sublet.hub.statements import keeper
-from sublet.hub.statements.wanted import Unmade, Wanted, wanted
+from sublet.hub.statements.wanted import KEPT_MONTHS, Unmade, Wanted, wanted
 from sublet.kube.errors import ServerError
 from sublet.ledger.entry import EntryKind
+from sublet.ledger.texts.period import PeriodText
 from sublet.rating.tenancy import tenancy_of
 from tests.builders.api import uid_of
 from tests.builders.billing import Journal
@@ -156,6 +157,45 @@ async def test_without_a_rate_nothing_is_closed_and_the_statement_says_which_one
     assert (ready.status, ready.reason) == ("False", "NoRate")
     assert "priced in EUR" in ready.message
     assert not [f for f in await keeping.ledger.facts() if f.kind is EntryKind.PERIOD]
+
+
+async def test_a_month_that_cant_be_read_back_is_said_and_holds_up_no_other(keeping):
+    beta = uid_of("beta")
+    keeping.journal.tenant("beta", uid=beta, namespaces=["beta"])
+    keeping.journal.adjusted(SEPTEMBER, "2026-09", "-1.00", tenant=beta)
+    keeping.hub.namespaces.add("beta")
+    await keeping.look(OCTOBER)
+    closed = keeping.keeper._carried.books.periods[ACME][0].fact.price_hash
+    del keeping.keeper._carried.books.texts[closed]
+    keeping.hub.objects = {p: o for p, o in keeping.hub.objects.items() if "/acme/" in p}
+
+    assert not await keeping.look()
+
+    ready = keeping.hub.statement("acme-2026-09-usd").status.conditions[0]
+    assert (ready.status, ready.reason) == ("False", "LedgerUnread")
+    assert closed in ready.message
+    assert keeping.hub.statement("acme-2026-10-usd").status.conditions[0].status == "True"
+    assert keeping.hub.statement("beta-2026-09-usd", "beta").status.total == "-1.00"
+
+
+@pytest.mark.parametrize(("is_late", "periods"), [(False, KEPT_MONTHS), (True, KEPT_MONTHS + 1)])
+async def test_a_look_reads_each_closed_period_that_it_needs_once(
+    keeping, monkeypatch, is_late, periods
+):
+    await keeping.look("2027-11-05T00:00:00Z")
+    if is_late:
+        keeping.journal.ends("train", "2026-10-01T00:00:00Z")
+    read, real = list[str](), PeriodText.read
+
+    def counted(text: str) -> PeriodText:
+        read.append(text)
+        return real(text)
+
+    monkeypatch.setattr(PeriodText, "read", counted)
+
+    await keeping.look()
+
+    assert len(read) == len(set(read)) == periods
 
 
 async def test_a_statement_on_which_nothing_can_be_said_holds_up_no_other(tmp_path, monkeypatch):

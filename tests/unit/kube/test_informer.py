@@ -1,21 +1,25 @@
 """The informer against a server that behaves, and against one that doesn't."""
 
 import asyncio
+import json
+from itertools import pairwise
 
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
-from sublet.kube.errors import Unauthorized, Unreachable
+from sublet.kube.errors import BadAnswer, Unauthorized, Unreachable
 from sublet.kube.informer import MAX_BACKOFF_SECONDS, NEXT_PAGE_SECONDS
-from sublet.kube.wire import Node
+from sublet.kube.wire import Meta, Node
 from tests.harness.fake_api import (
+    Answer,
     answering,
     dripping,
     eventually,
     saying,
     silence,
 )
-from tests.harness.following import following, node
+from tests.harness.following import Following, following, node
 
 
 async def test_a_list_of_several_pages_is_read_to_its_end(fake):
@@ -269,3 +273,99 @@ async def test_only_so_many_lists_run_at_once(fake):
         assert fake.lists == 0
         slots.release()
         await found.watching()
+
+
+async def test_a_page_of_more_objects_than_were_asked_for_is_no_answer(fake):
+    nodes = [node(f"n{i}") for i in range(501)]
+    body = {"metadata": {"resourceVersion": "1"}, "items": nodes}
+    fake.next_list.extend([saying(json.dumps(body).encode())] * 100)
+    async with following(fake) as found:
+        await eventually("refused", lambda: found.informer.error is not None)
+
+        assert isinstance(found.informer.error, BadAnswer)
+        assert not found.seen
+
+
+async def test_a_list_leaves_others_their_turns(fake):
+    """Each node takes 6 ms, so that at most two of them come between two turns of the neighbour."""
+    for i in range(300):
+        fake.put(node(f"n{i:04d}"))
+    taken, most, turns = 0, 0, 0
+
+    def slow(_: Node) -> None:
+        nonlocal taken, most
+        found.clock.seconds += 0.006
+        taken, most = taken + 1, max(most, taken + 1)
+
+    async def live() -> None:
+        nonlocal taken, turns
+        while True:
+            taken, turns = 0, turns + 1
+            await asyncio.sleep(0)
+
+    async with following(fake, upsert=slow) as found:
+        neighbour = asyncio.create_task(live())
+        await eventually("synced", lambda: found.informer.synced)
+        neighbour.cancel()
+
+    assert most <= 2
+    assert turns >= 150
+
+
+async def test_nodes_that_are_gone_leave_others_their_turns(fake):
+    for i in range(300):
+        fake.put(node(f"n{i:04d}"))
+    async with following(fake) as found:
+        await found.watching()
+        for name in tuple(fake.items):
+            fake.remove(name, quietly=True)
+        deleted, turns = found.delete, list[int]()
+
+        def slow(meta: Meta) -> None:
+            found.clock.seconds += 0.006
+            deleted(meta)
+
+        async def live() -> None:
+            while True:
+                turns.append(len(found.deleted))
+                await asyncio.sleep(0)
+
+        found.informer._delete = slow
+        neighbour = asyncio.create_task(live())
+        fake.send("ERROR", {"code": 410, "reason": "Expired"})
+        await eventually("all gone", lambda: len(found.deleted) == 300)
+        neighbour.cancel()
+
+    assert max(after - before for before, after in pairwise(turns)) <= 2
+
+
+def ending_after(found: Following, seconds: float) -> Answer:
+    """Return a watch that says after so long that its version is too old."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await eventually("it is being watched", lambda: found.informer._watch_began is not None)
+        found.clock.seconds += seconds
+        await response.write(b'{"type":"ERROR","object":{"code":410,"reason":"Expired"}}\n')
+        return response
+
+    return answer
+
+
+async def test_who_has_a_whole_list_read_again_and_again_is_asked_ever_less_often(fake):
+    """Its watches last for two seconds: without the waits it would have a list read every two seconds."""
+    async with following(fake) as found:
+        fake.next_watch.extend([ending_after(found, 2.0)] * 20)
+        await found.watching(21)
+
+    assert len(found.clock.waits) == 20
+    assert sum(found.clock.waits[10:]) / 10 > 10
+
+
+async def test_after_a_watch_that_lasted_all_is_listed_without_a_wait(fake):
+    async with following(fake) as found:
+        fake.next_watch.extend([ending_after(found, 90.0)] * 5)
+        await found.watching(6)
+
+    assert (fake.lists, found.clock.waits) == (6, [])

@@ -1,5 +1,7 @@
 """How much of the loop a stream may take: a burst at once, a flood a quarter."""
 
+from collections.abc import Iterator
+
 from sublet.kube.pace import Pace
 from tests.harness.fake_api import SteppedClock
 
@@ -42,5 +44,29 @@ async def test_what_was_quiet_has_time_saved_up_again():
     await paced.give_way()
     clock.waits.clear()
     await work(clock, paced, 1.5)
+
+    assert set(clock.waits) == {0.0}
+
+
+async def test_steps_are_taken_with_turns_in_between_and_what_is_done_with_them_isnt_counted():
+    clock = SteppedClock()
+
+    def steps() -> Iterator[int]:
+        for number in range(10):
+            clock.seconds += 0.006
+            yield number
+
+    taken = []
+    async for number in pace(clock).over(steps()):
+        clock.seconds += 5.0
+        taken.append(number)
+
+    assert taken == list(range(10))
+    assert clock.waits == [0.0] * 5
+
+
+async def test_who_may_save_up_more_takes_more_at_once():
+    clock = SteppedClock()
+    await work(clock, Pace(clock.sleep, clock.monotonic, saved_seconds=30.0), 20.0)
 
     assert set(clock.waits) == {0.0}

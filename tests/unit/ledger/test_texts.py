@@ -1,10 +1,17 @@
 """Texts of the ledger never change under their hashes: what was written must be found again by every later version."""
 
+import json
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from operator import getitem
+from typing import Any
+
 import pytest
 
 from sublet.api.downtime import DowntimeCause
 from sublet.api.gpulease import GpuLease
 from sublet.api.times import MS_PER_HOUR
+from sublet.ledger.terms import content_hash
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.base import Text
 from sublet.ledger.texts.evidence import Evidence
@@ -70,6 +77,29 @@ def test_a_text_comes_back_as_it_was_with_what_a_newer_version_put_in(kind: str)
 
     assert type(FULL[kind]).read(text).text == text
     assert type(FULL[kind]).read(newer).text == newer
+
+
+def places(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield the path to every object of some JSON, the outermost too."""
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        yield path
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    for key, each in inner:
+        yield from places(each, *path, key)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [(k, path) for k, text in FULL.items() for path in places(json.loads(text.text))]
+)  # fmt: skip
+def test_what_a_newer_version_put_in_at_any_depth_changes_no_hash(kind: str, path: tuple[Any, ...]):
+    fields = json.loads(FULL[kind].text)
+    reduce(getitem, path, fields)["purchaseOrder"] = {"number": 7}
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+    assert type(FULL[kind]).read(text).hash == content_hash(text)
 
 
 def test_a_text_of_another_kind_is_none():

@@ -7,10 +7,11 @@ from fractions import Fraction
 
 from hypothesis import given, strategies as st
 
+from sublet.api.billing import TenantBilling
 from sublet.api.ids import ClaimUID
 from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.ledger.entry import EntryKind
-from sublet.rating.calendar import Span
+from sublet.rating.calendar import Span, month_span
 from sublet.rating.charges import charges
 from sublet.rating.grid import Grid
 from sublet.rating.model import Category, Charge
@@ -25,6 +26,9 @@ MONTHS = ("2026-08", "2026-09", "2026-10", "2026-11", "2026-12")
 LOOKS = [at(f"2026-{month:02d}-06T00:00:00Z") for month in (9, 10, 11)]
 """When months that are due are closed; November is over and still open."""
 NOW = at("2026-12-06T00:00:00Z")
+BILLING = TenantBilling(time_zone="Europe/Madrid", day_cut_hour=17)
+EDGES = [month_span(BILLING, month).from_ms for month in MONTHS]
+"""Where months begin."""
 ALL_TIME = Span(at("2026-07-01T00:00:00Z"), NOW)
 Sums = dict[tuple[ClaimUID, Category], tuple[int, Fraction, Fraction]]
 
@@ -48,7 +52,7 @@ def stories(draw: st.DrawFn) -> list[Told]:
             st.sampled_from([None, {"roundUpToSeconds": 3_600, "minimumSeconds": 7_200}])
         )
         for sequence in range(1, draw(st.integers(1, 3)) + 1):
-            end = begin + draw(st.integers(1, 40 * MS_PER_DAY))
+            end = _end(draw, begin)
             gpus, price = draw(st.integers(1, 8)), draw(st.sampled_from(["2.00", "1.111111"]))
             floats = draw(st.booleans())
             how = {"gpus": gpus, "price": price, "sequence": sequence}
@@ -66,13 +70,19 @@ def stories(draw: st.DrawFn) -> list[Told]:
     return found
 
 
+def _end(draw: st.DrawFn, begin: int) -> int:
+    """Draw when something ends that began then: at any instant, or with a month."""
+    with_a_month = [st.just(at_ms) for at_ms in EDGES if at_ms > begin]
+    return draw(st.one_of(st.integers(begin + 1, begin + 40 * MS_PER_DAY), *with_a_month))
+
+
 def _late(draw: st.DrawFn) -> int:
     return draw(st.sampled_from([0, 0, 5, 20, 45, 75])) * MS_PER_DAY
 
 
 def _terms(journal: Journal) -> None:
     journal.tenant(
-        billing={"timeZone": "Europe/Madrid", "dayCutHour": 17},
+        billing=BILLING,
         discounts=[{"effectiveTime": BEGIN + 20 * MS_PER_DAY, "percent": 25}],
     )
     journal.offer("h100", ("2.00", 0), ("3.37", BEGIN + 50 * MS_PER_DAY))
@@ -111,7 +121,7 @@ def told(story: Iterable[Told]) -> Journal:
 
 def _closing(when: Millis) -> Callable[[Journal], None]:
     def write(journal: Journal) -> None:
-        while due := due_to_close(journal.books(), journal.tenancy(), when, after_days=3):
+        while due := due_to_close(journal.tenancy(), when, after_days=3):
             journal.closed(due[0], when)
 
     return write

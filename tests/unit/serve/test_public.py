@@ -111,6 +111,13 @@ async def test_a_pod_that_has_not_read_the_hub_is_not_ready():
     assert await operator.readiness() == (503, "the hub hasn't been read yet\n")
 
 
+async def test_a_pod_that_does_not_follow_the_hub_is_not_ready():
+    operator = Operator()
+    operator.followed = False
+
+    assert await operator.readiness() == (503, "the hub isn't followed yet: see the log\n")
+
+
 async def test_a_pod_whose_ledger_never_opened_is_not_ready():
     operator = Operator()
     operator.opened = False

@@ -75,6 +75,34 @@ def test_a_claim_that_moved_after_a_silence_has_a_sound_ledger():
     assert ("A1", LEDGER) not in found(sound_world(over, facts=facts_of(moved)), settled=True)
 
 
+def given_up():
+    """Return a claim that comes to no other nodes after all, and the lines of those that it was to have."""
+    places = tuple(
+        p.model_copy(update={"node": NODES[1].name, "node_uid": NODES[1].uid})
+        for p in TRAIN.status.allocation.placements
+    )
+    move = Move(sequence=2, cause=MoveCause.NODE_FAILED, decided_time=NOW, placements=places)
+    opened = with_status(TRAIN, move=move.model_copy(update={"opened_time": NOW}), last_sequence=2)
+    dropped = TRAIN.model_copy(update={"status": move_status.dropped(opened, NOW)})
+    (left,) = dropped.status.leaving
+    freed = left.model_copy(update={"freed_time": LATER})
+    free = TRAIN.model_copy(update={"status": move_status.changed(dropped, freed)})
+    return TRAIN.model_copy(update={"status": move_status.left_behind(free, 2)}), facts_of(free)
+
+
+def test_a_claim_whose_move_was_given_up_has_a_sound_ledger():
+    each, lines = given_up()
+
+    assert found(sound_world(each, facts=lines)) == []
+
+
+def test_a_move_that_was_given_up_and_billed_is_named():
+    each, lines = given_up()
+    billed = later(OPEN, sequence=2)
+
+    assert ("A2", LEDGER) in found(sound_world(each, facts=[*lines, billed]))
+
+
 def test_the_ledger_of_a_claim_that_is_over_is_sound():
     assert found(sound_world(DONE), settled=True) == []
 

@@ -11,20 +11,10 @@ from sublet.api.ids import TenantUID
 from sublet.api.times import Millis
 from sublet.export.focus.account import Account, Seller
 from sublet.export.focus.amounts import TooLarge
+from sublet.export.focus.landlords import Landlords
 from sublet.export.focus.manifest import Manifest
-from sublet.export.focus.months import (
-    NoAccount,
-    lease_months,
-    tenant_month,
-    wholesale_period,
-)
-from sublet.export.focus.run import (
-    Layout,
-    LeasePeriod,
-    export_tenant,
-    export_wholesale,
-    folder_of,
-)
+from sublet.export.focus.months import NoAccount, tenant_month
+from sublet.export.focus.run import Layout, export_tenant, export_wholesale, folder_of
 from sublet.export.sink.port import Sink
 from sublet.ledger.texts.rates import NoRate
 from sublet.rating.books import Books
@@ -66,6 +56,7 @@ class Months:
         self._sink, self._books, self._style = sink, books, style
         self._as_of_ms = as_of_ms
         self.tenancies = tenancies_of(books)
+        self.landlords = Landlords(books, as_of_ms)
         self._names = folder_names(books)
 
     def export(
@@ -115,13 +106,11 @@ class Months:
 
     def wholesale(self, month: str) -> Manifest | Failed:
         """Make the wholesale files. Raises SinkFailed."""
-        period = wholesale_period(self._books, self.tenancies, month, self._as_of_ms)
-        leases = (
-            LeasePeriod(each.lease_uid, each.period, each.cells, each.extras)
-            for each in lease_months(self._books, period, self._style.grid)
-        )
+        made = self.landlords
+        period, books = made.period(month), made.books(month)
+        leases = made.of_leases(month, self._style.grid)
         try:
-            return export_wholesale(self._sink, self._books, period, leases, self._style.layout)
+            return export_wholesale(self._sink, books, period, leases, self._style.layout)
         except TooLarge as error:
             return Failed("wholesale", str(error))
 

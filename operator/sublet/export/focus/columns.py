@@ -131,6 +131,7 @@ _TENANT_OWN: Final = (
     Column("x_LedgerLastSeq", Kind.COUNT),
 )
 _WHOLESALE_OWN: Final = (
+    Column("x_CorrectedPeriod"),
     Column("x_GpuMilliseconds", Kind.COUNT),
     Column("x_LeaseId"),
     Column("x_LeasePhase"),

@@ -1,26 +1,25 @@
 """The phases of leases as FOCUS has them: one contract commitment each. Pure.
 
 A negotiated lease is a commitment to pay for secured capacity, so its benefit is availability and its measure GPU-hours.
+A phase that was changed is another commitment from then on, and so are options that begin before the first phase.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
-from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pyarrow as pa
 
 from sublet.api.ids import LeaseUID
-from sublet.api.lease_terms import CommitmentMode, Phase
-from sublet.api.times import MS_PER_HOUR, Millis, format_instant, parse_instant
+from sublet.api.lease_terms import CommitmentMode
+from sublet.api.times import MS_PER_HOUR, Millis, format_instant
 from sublet.export.focus.columns import Column, Kind
 from sublet.export.focus.records import table
 from sublet.export.focus.said import UNIT
+from sublet.export.focus.steps import OPEN_END, Step, steps
 from sublet.ledger.texts.lease import LeaseTerms
 
-OPEN_END: Final = parse_instant("9999-12-31T00:00:00Z")
-"""The end of what has none; FOCUS wants one."""
 _MS_PER_DAY: Final = 24 * MS_PER_HOUR
 _COLUMNS: Final = (
     Column("BillingCurrency"),
@@ -65,17 +64,15 @@ class Profile(StrEnum):
     """For public programmes, and readers that know those columns alone."""
 
 
-class Step(NamedTuple):
-    """A phase and when it ends."""
-
-    phase: Phase
-    end_ms: Millis
-    is_last: bool
-
-
 def commitment_id(terms: LeaseTerms, phase: str) -> str:
-    """Return the id of a phase; leases of one contract may number their phases alike, so the lease's name is in it."""
+    """Return the id of a step; leases of one contract may number their phases alike, so the lease's name is in it."""
     return f"{terms.contract.id}/{terms.name}/{phase}"
+
+
+def phase_in(commitment: Mapping[str, Any]) -> str:
+    """Return which step of its lease a contract commitment is."""
+    identity, contract = str(commitment["ContractCommitmentId"]), str(commitment["ContractId"])
+    return identity.removeprefix(f"{contract}/").partition("/")[2]
 
 
 def by_discount(terms: LeaseTerms, profile: Profile) -> bool:
@@ -99,20 +96,10 @@ def contract_commitments(
     return table(_COLUMNS, records)
 
 
-def steps(terms: LeaseTerms) -> Iterator[Step]:
-    """Yield the phases of a lease with their ends; those that begin after its end are left out."""
-    end = terms.term.end_time or OPEN_END
-    phases = [p for p in terms.commitment.phases if p.start_time < end]
-    for phase, following in pairwise([*phases, None]):
-        if phase is not None:
-            yield Step(phase, following.start_time if following else end, following is None)
-
-
 def _record(
     uid: LeaseUID, terms: LeaseTerms, step: Step, as_of_ms: Millis, profile: Profile
 ) -> dict[str, Any]:
-    phase, start = step.phase, step.phase.start_time
-    identity = commitment_id(terms, phase.commitment_id)
+    start, identity = step.begin_ms, commitment_id(terms, step.phase)
     named = ("CommitmentDiscountId", identity)
     dimension, value = named if by_discount(terms, profile) else ("CapacityReservationId", str(uid))
     rule = {"Dimension": dimension, "Operator": "In", "Values": [value]}
@@ -151,22 +138,22 @@ def _record(
 
 
 def _options(terms: LeaseTerms, step: Step) -> list[str]:
-    """Return what is committed from some instant within a phase on, beside its GPUs."""
+    """Return what is committed from some instant within a step on, beside its GPUs."""
     return [
         f"{o.gpus} more from {format_instant(o.start_time)}"
         for o in terms.commitment.options
-        if o.exercised and step.phase.start_time < o.start_time < step.end_ms
+        if o.exercised and step.begin_ms < o.start_time < step.end_ms
     ]
 
 
 def _description(terms: LeaseTerms, step: Step) -> str:
-    gpus = terms.commitment.gpus_at(step.phase.start_time)
+    gpus = terms.commitment.gpus_at(step.begin_ms)
     said = f"{gpus} GPUs {terms.product} ({terms.commitment.mode.value})"
     return ", ".join([said, *_options(terms, step)])
 
 
 def _status(step: Step, as_of_ms: Millis) -> str:
-    if as_of_ms < step.phase.start_time:
+    if as_of_ms < step.begin_ms:
         return "Pending"
     if as_of_ms < step.end_ms:
         return "Active"

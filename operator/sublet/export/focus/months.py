@@ -1,4 +1,4 @@
-"""What goes into one month's files: a tenant's charges, or the cells of every lease, made a few at a time. Pure.
+"""What goes into one month's files of a tenant: its charges, made a few at a time. Pure.
 
 The rows of a closed month come to what was billed, to the last fraction, for ever: they are rated again to be cut as finely as
 was asked, and where that comes to anything else by now, what was billed stands uncut in its place.
@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
-from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import Millis, format_instant
 from sublet.export.focus.account import Period
 from sublet.ledger.texts.tenant import TenantTerms
 from sublet.rating.books import Books
 from sublet.rating.calendar import month_span
 from sublet.rating.charges import ORDER, charges
-from sublet.rating.grid import Cells, Grid, cut_by, until
-from sublet.rating.model import Category, Cell, Charge
+from sublet.rating.grid import Grid
+from sublet.rating.model import Category, Charge
 from sublet.rating.periods import (
     Closed,
     NoSuchPeriod,
@@ -26,14 +26,9 @@ from sublet.rating.periods import (
     billed_by,
     closed_periods,
     corrections,
-    first_month,
     open_period,
 )
-from sublet.rating.report import UTC_CUT
-from sublet.rating.supply import Supply, supplies_of
 from sublet.rating.tenancy import Holdings, Tenancy
-from sublet.rating.uses import Extra, extras
-from sublet.rating.wholesale import cells
 
 _CLAIMS: Final = 64
 """Whose charges are in memory at once."""
@@ -54,16 +49,6 @@ class TenantMonth:
     charges: Iterable[Charge]
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseMonth:
-    """One lease's cells in a month of its own contract, and what its landlord adds to uses that ended in it."""
-
-    lease_uid: LeaseUID
-    period: Period
-    cells: Sequence[Cell]
-    extras: Sequence[Extra]
-
-
 def tenant_month(
     books: Books, tenancy: Tenancy, month: str, grid: Grid, as_of_ms: Millis
 ) -> TenantMonth:
@@ -76,7 +61,7 @@ def tenant_month(
     closed = closed_periods(books, tenancy.tenant_uid)
     if month in closed:
         return _closed_month(books, tenancy, closed[month], grid)
-    first = open_period(tenancy, closed)
+    first = open_period(tenancy)
     if first is None or month < first[0]:
         raise NoSuchPeriod(
             f"tenant {tenancy.terms.name} has no billing period {month}: nothing was owed then"
@@ -101,51 +86,6 @@ def closed_months(books: Books, tenant_uid: TenantUID) -> set[str]:
     """Return the months of a tenant that are closed."""
     numbers = (entry.fact.sequence for entry in books.periods.get(tenant_uid, ()))
     return {f"{number // 100:04d}-{number % 100:02d}" for number in numbers}
-
-
-def wholesale_period(
-    books: Books, tenancies: Mapping[TenantUID, Tenancy], month: str, as_of_ms: Millis
-) -> Period:
-    """Return the month (of UTC) that wholesale files are called by, metered until the last lease's own month is over.
-
-    It is closed when each lease's is over, and each tenant's that owed anything by then is closed.
-    """
-    span = month_span(UTC_CUT, month)
-    cuts = (UTC_CUT, *(terms.billing for terms in books.leases.values()))
-    over_ms = max(month_span(cut, month).to_ms for cut in cuts)
-    since = {uid: first_month(each) for uid, each in tenancies.items()}
-    owing = [uid for uid, first in since.items() if first is not None and first <= month]
-    is_closed = bool(owing) and all(month in closed_months(books, uid) for uid in owing)
-    as_of = Millis(min(as_of_ms, over_ms))
-    return Period(month, span, is_closed and as_of == over_ms, as_of)
-
-
-def lease_months(books: Books, period: Period, grid: Grid) -> Iterator[LeaseMonth]:
-    """Yield the month of each lease that had any GPU time in it, one at a time."""
-    for uid, supply in supplies_of(books).items():
-        own = _own(supply, period)
-        found = cells(supply, own.span, grid, own.as_of_ms)
-        added = _extras(supply, own, grid)
-        if found or added:
-            yield LeaseMonth(uid, own, found, added)
-
-
-def _extras(supply: Supply, own: Period, grid: Grid) -> list[Extra]:
-    """Return what is added to uses, each in the cell of its last millisecond: a use may have begun a month before."""
-    added = extras(supply, own.span, own.as_of_ms)
-    if not added:
-        return []
-    cut = Cells(cut_by(grid, supply.terms.billing, until(own.span, own.as_of_ms)))
-    begins = (cut.at(Millis(x.to_ms - 1)).from_ms for x in added)
-    return [
-        replace(x, from_ms=max(x.from_ms, begin)) for x, begin in zip(added, begins, strict=True)
-    ]
-
-
-def _own(supply: Supply, period: Period) -> Period:
-    """Return the same month as the lease's contract cuts it."""
-    span = month_span(supply.terms.billing, period.month)
-    return Period(period.month, span, period.is_closed, Millis(min(period.as_of_ms, span.to_ms)))
 
 
 def _closed_month(books: Books, tenancy: Tenancy, closed: Closed, grid: Grid) -> TenantMonth:

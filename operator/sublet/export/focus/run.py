@@ -13,11 +13,11 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from sublet.api.ids import LeaseUID
 from sublet.export.focus.account import Account, Period
 from sublet.export.focus.columns import WHOLESALE, Version, schema
 from sublet.export.focus.contracts import Profile, contract_commitments
 from sublet.export.focus.csv_file import CsvFile
+from sublet.export.focus.landlords import LeasePeriod
 from sublet.export.focus.manifest import (
     NAME,
     UNFINISHED,
@@ -33,8 +33,7 @@ from sublet.export.focus.rows import TenantRows
 from sublet.export.focus.wholesale import WholesaleRows
 from sublet.export.sink.port import Sink, SinkFailed
 from sublet.rating.books import Books
-from sublet.rating.model import Cell, Charge
-from sublet.rating.uses import Extra
+from sublet.rating.model import Charge
 
 PART: Final = 262144
 """Rows that are held at once."""
@@ -166,16 +165,6 @@ def export_tenant(
     return manifest
 
 
-@dataclass(frozen=True, slots=True)
-class LeasePeriod:
-    """One lease's cells in a period of its own contract, and what its landlord adds to uses that ended in it."""
-
-    lease_uid: LeaseUID
-    period: Period
-    cells: Iterable[Cell]
-    extras: Iterable[Extra] = ()
-
-
 def export_wholesale(
     sink: Sink, books: Books, period: Period, leases: Iterable[LeasePeriod], layout: Layout
 ) -> Manifest:
@@ -189,7 +178,9 @@ def export_wholesale(
         for each in leases:
             terms = books.leases[each.lease_uid]
             periods.append((terms.provider, each.period))
-            yield WholesaleRows(terms, each.period, layout.profile).table(each.cells, each.extras)
+            yield WholesaleRows(terms, each.period, layout.profile).table(
+                each.cells, each.extras, each.corrections
+            )
         yield schema(WHOLESALE).empty_table()
 
     export = Export(sink, layout, folder_of("wholesale", period.month, layout.version))

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.times import Millis, format_instant, to_millis
 from sublet.export.focus.checks import Faults, chosen, different
+from sublet.export.focus.contracts import phase_in
 from sublet.ledger.entry import EntryKind
 from sublet.rating.books import Books
 from sublet.rating.calendar import Span
@@ -26,6 +27,7 @@ _PIECE: Final = (
     "ChargePeriodStart",
     "ChargePeriodEnd",
     "ContractedUnitPrice",
+    "ChargeClass",
 )
 _PART: Final = ("x_LeaseState", "x_GpuMilliseconds", "BilledCost", "EffectiveCost")
 OF_WHOLESALE: Final = [*_PIECE, *_PART, "BillingPeriodStart", "BillingPeriodEnd"]
@@ -54,7 +56,7 @@ def wholesale(table: pa.Table) -> Faults:
     pieces: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in chosen(table, OF_WHOLESALE).to_pylist():
         pieces[tuple(row[name] for name in _PIECE)].append(row)
-    for (lease, phase, start, _, _), rows in pieces.items():
+    for (lease, phase, start, *_), rows in pieces.items():
         where = f"lease {lease}, phase {phase}, {start:%Y-%m-%dT%H:%M:%SZ}"
         bought = [r for r in rows if r["x_LeaseState"] == "purchase"]
         parts = [r for r in rows if r["x_LeaseState"] in _COMMITTED]
@@ -82,7 +84,7 @@ def wholesale(table: pa.Table) -> Faults:
 
 
 def commitments(table: pa.Table, contracts: pa.Table, as_of_ms: Millis) -> Faults:
-    """Yield where the rows of a phase aren't its GPUs for its time, without a gap."""
+    """Yield where the rows of a phase aren't its GPUs for its time, without a gap, and those of a phase that isn't there."""
     metered: dict[tuple[str, str], dict[tuple[Any, Any], int]] = defaultdict(
         lambda: defaultdict(int)
     )
@@ -90,14 +92,16 @@ def commitments(table: pa.Table, contracts: pa.Table, as_of_ms: Millis) -> Fault
     ends: dict[str, tuple[Any, Any]] = {}  # lease -> its billing period
     for row in chosen(table, OF_WHOLESALE).to_pylist():
         ends[row["x_LeaseId"]] = (row["BillingPeriodStart"], row["BillingPeriodEnd"])
-        if row["x_LeaseState"] in _COMMITTED:
+        if row["x_LeaseState"] in _COMMITTED and row["ChargeClass"] is None:
             interval = (row["ChargePeriodStart"], row["ChargePeriodEnd"])
             metered[row["x_LeaseId"], row["x_LeasePhase"]][interval] += row["x_GpuMilliseconds"]
-    for each in contracts.to_pylist():
-        lease, gpus = each["x_LeaseId"], int(each["ContractCommitmentQuantity"])
+    known = [(each["x_LeaseId"], phase_in(each), each) for each in contracts.to_pylist()]
+    for lease, phase in sorted(metered.keys() - {(lease, phase) for lease, phase, _ in known}):
+        yield f"lease {lease}: rows count against phase {phase!r}, which Contract Commitment doesn't have"
+    for lease, phase, each in known:
+        gpus = int(each["ContractCommitmentQuantity"])
         if lease not in ends or not gpus:
             continue
-        phase = each["ContractCommitmentId"].rsplit("/", 1)[-1]
         since = max(to_millis(ends[lease][0]), to_millis(each["ContractCommitmentPeriodStart"]))
         until = min(
             to_millis(ends[lease][1]), to_millis(each["ContractCommitmentPeriodEnd"]), as_of_ms

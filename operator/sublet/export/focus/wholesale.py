@@ -3,6 +3,7 @@
 Under TakeOrPay the commitment is a purchase, and what was used, unused and unavailable of it are usage that is billed 0 and
 costs, together, exactly what the purchase was billed. Under PayAsYouGo nothing is bought ahead: rows are billed as they are.
 What is used beyond the commitment is billed in either mode; so is the time that a landlord adds to a use that is over.
+A correction of a closed month has the same rows, of what is more or, below 0, less.
 """
 
 import json
@@ -22,6 +23,7 @@ from sublet.export.focus.account import Period
 from sublet.export.focus.amounts import plain, unscaled
 from sublet.export.focus.columns import COST_SCALE, QUANTITY_SCALE, WHOLESALE
 from sublet.export.focus.contracts import Profile, by_discount, commitment_id
+from sublet.export.focus.corrected import Corrected
 from sublet.export.focus.records import Record, table
 from sublet.export.focus.said import UNIT
 from sublet.ledger.texts.lease import LeaseTerms
@@ -72,15 +74,23 @@ class WholesaleRows:
     def __init__(self, terms: LeaseTerms, period: Period, profile: Profile) -> None:
         self._terms, self._period, self._profile = terms, period, profile
 
-    def table(self, cells: Iterable[Cell], extras: Iterable[Extra] = ()) -> pa.Table:
-        """Return cells as rows of FOCUS 1.4, in the order of time, and then extras; TooLarge if an amount has no room."""
-        ordered = sorted(cells, key=_ORDER)
-        records = [
-            record
-            for _, piece in groupby(ordered, key=_PIECE)
-            for record in self._piece(list(piece))
-        ]
-        return table(WHOLESALE, [*records, *map(self._rounding, extras)])
+    def table(
+        self,
+        cells: Iterable[Cell],
+        extras: Iterable[Extra] = (),
+        corrections: Iterable[Corrected] = (),
+    ) -> pa.Table:
+        """Return cells as rows of FOCUS 1.4, in the order of time, then extras, then corrections; TooLarge if an amount has no room."""
+        records = [*self._records(cells, extras)]
+        for each in corrections:
+            said = {"ChargeClass": "Correction", "x_CorrectedPeriod": each.month}
+            records += [{**record, **said} for record in self._records(each.cells, each.extras)]
+        return table(WHOLESALE, records)
+
+    def _records(self, cells: Iterable[Cell], extras: Iterable[Extra]) -> Iterator[Record]:
+        for _, piece in groupby(sorted(cells, key=_ORDER), key=_PIECE):
+            yield from self._piece(list(piece))
+        yield from map(self._rounding, extras)
 
     def _piece(self, cells: Sequence[Cell]) -> Iterator[Record]:
         """Yield the rows of cells of one time, phase and price."""

@@ -5,8 +5,7 @@ from typing import Final, NamedTuple
 
 from sublet.api.ids import TenantUID
 from sublet.api.times import MS_PER_HOUR, Millis
-from sublet.export.focus.months import closed_months, wholesale_period
-from sublet.rating.books import Books
+from sublet.export.focus.landlords import Landlords
 from sublet.rating.calendar import month_at, next_month
 from sublet.rating.periods import first_month
 from sublet.rating.report import UTC_CUT
@@ -31,12 +30,12 @@ def last_due(now_ms: Millis, hour: int) -> Millis:
 
 
 def wanted(
-    books: Books, tenancies: Tenancies, as_of_ms: Millis, *, with_open: bool
+    tenancies: Tenancies, landlords: Landlords, as_of_ms: Millis, *, with_open: bool
 ) -> Iterator[Wanted]:
     """Yield every closed month, and the open ones up to an instant if they are wanted: tenants first, landlords last."""
     earliest = month_at(UTC_CUT, as_of_ms)
-    for uid, tenancy in tenancies.items():
-        closed, now = closed_months(books, uid), month_at(tenancy.cut, as_of_ms)
+    for tenancy in tenancies.values():
+        closed, now = tenancy.closed_to, month_at(tenancy.cut, as_of_ms)
         for month in sorted(closed):
             yield Wanted(tenancy, month, is_closed=True)
         first = next_month(max(closed)) if closed else first_month(tenancy)
@@ -45,20 +44,20 @@ def wanted(
         earliest = min(earliest, first)
         for month in _months(first, now) if with_open else ():
             yield Wanted(tenancy, month, is_closed=False)
-    yield from _wholesale(books, tenancies, as_of_ms, earliest, with_open=with_open)
+    yield from _wholesale(tenancies, landlords, as_of_ms, earliest, with_open=with_open)
 
 
 def _wholesale(
-    books: Books, tenancies: Tenancies, as_of_ms: Millis, earliest: str, *, with_open: bool
+    tenancies: Tenancies, landlords: Landlords, as_of_ms: Millis, earliest: str, *, with_open: bool
 ) -> Iterator[Wanted]:
     now = month_at(UTC_CUT, as_of_ms)
     # a lease's own month may end a day and a half later than that of UTC, and the next day's export shows it whole
     before = month_at(UTC_CUT, Millis(as_of_ms - 3 * _MS_PER_DAY))
-    known = {month for uid in tenancies for month in closed_months(books, uid)}
+    known = {month for tenancy in tenancies.values() for month in tenancy.closed_to}
     for month in sorted({*known, *_months(min(earliest, before), now)}):
-        period = wholesale_period(books, tenancies, month, as_of_ms)
-        if period.is_closed or with_open:
-            yield Wanted(None, month, is_closed=period.is_closed)
+        is_closed = landlords.closing(month) is not None
+        if is_closed or with_open:
+            yield Wanted(None, month, is_closed)
 
 
 def _months(first: str, last: str) -> Iterator[str]:

@@ -23,6 +23,7 @@ from sublet.export.schedule.due import Wanted, wanted
 from sublet.export.schedule.job import Done, Fault, Job, Task, read_order, write_result
 from sublet.export.sink.port import Sink, SinkFailed
 from sublet.export.sink.target import sink_of
+from sublet.ledger.entry import Entry
 from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerUnavailable
 from sublet.rating.grid import Grid
@@ -69,13 +70,17 @@ class _Kept:
     hash_of: Callable[[int], str | None]
     """line of the ledger -> its hash, None if it isn't there"""
 
-    def is_whole(self, folder: str) -> bool:
-        """Say whether a closed period's files are there, made of this ledger, and nothing of an export that broke off before them."""
+    def is_whole(self, folder: str, closing: Entry | None) -> bool:
+        """Say whether a closed period's files are there, made of this ledger, and nothing of an export that broke off before them.
+
+        Those of landlords are made of the line that closed their month.
+        """
         manifest = self.sink.read(f"{folder}/{NAME}")
         line = _line_of(manifest) if _is_closed(manifest, self.layout) else None
         # a ledger that was put back to before the closing has other lines by now, and may have closed otherwise
         return (
             line is not None
+            and (closing is None or line == (closing.seq, closing.hash))
             and self.hash_of(line[0]) == line[1]
             and self.sink.read(f"{folder}/{UNFINISHED}") is None
         )
@@ -88,7 +93,8 @@ def _all(task: Task, job: Job, ledger: SqlLedger, runner: asyncio.Runner) -> Ite
     sink = sink_of(task.target, endpoint=task.endpoint, region=task.region)
     months = Months(sink, books, style, job.as_of_ms)
     kept = _Kept(sink, layout, lambda seq: runner.run(ledger.position(seq))[2])
-    for each in wanted(books, months.tenancies, job.as_of_ms, with_open=job.is_daily):
+    due = wanted(months.tenancies, months.landlords, job.as_of_ms, with_open=job.is_daily)
+    for each in due:
         result = _one(months, kept, each, job)
         if result is not None:
             yield result
@@ -99,7 +105,8 @@ def _one(months: Months, kept: _Kept, each: Wanted, job: Job) -> Done | Fault | 
     if f"{audience} {each.month}" in job.skip:
         return None
     folder = months.folder(each.tenancy, each.month)
-    if each.is_closed and kept.is_whole(folder):
+    closing = months.landlords.closing(each.month) if each.tenancy is None else None
+    if each.is_closed and kept.is_whole(folder, closing):
         return Done(audience, each.month, is_closed=True)
     if each.tenancy is None:
         made: Manifest | Failed | None = months.wholesale(each.month)

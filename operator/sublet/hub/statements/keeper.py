@@ -1,12 +1,14 @@
 """Closes billing periods that are over, and keeps statements as the ledger says. On the leader, hourly, by a task of its own.
 
 Closing is a line of the ledger; of two that close the same period the first one holds. Statements are written where they differ, by
-compare-and-set, and made again where they are gone; what a live list doesn't show, or shows otherwise, is looked at again. A
-namespace that isn't there, and one statement that can't be written, hold up no other.
+compare-and-set, and made again where they are gone; what a live list doesn't show, or shows otherwise, is looked at again. In
+a namespace that became another tenant's they are taken away. A namespace that isn't there, and one statement that can't be
+written, hold up no other.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -15,15 +17,24 @@ from sublet.api.gpustatement import GpuStatement, StatementStatus
 from sublet.api.kinds import STATEMENTS, TENANTS
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.clock import Clock
-from sublet.hub.statements.wanted import Key, Unmade, Wanted, conditions, unready, wanted
+from sublet.hub.statements.owners import Owners
+from sublet.hub.statements.wanted import (
+    Key,
+    Unmade,
+    Wanted,
+    conditions,
+    names,
+    strays,
+    unready,
+    wanted,
+)
 from sublet.kube.errors import Conflict, KubeError, NotFound
 from sublet.kube.session import ApiServer
 from sublet.kube.skew import ahead_seconds
-from sublet.kube.wire import HasMeta
+from sublet.kube.wire import HasMeta, Meta
 from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.ledger.terms import content_hash
-from sublet.ledger.texts.rates import NoRate
 from sublet.logs import log_about_object
 from sublet.rating.books import Books
 from sublet.rating.periods import closing, due_to_close
@@ -56,12 +67,16 @@ class Statements:
         *,
         every_seconds: float,
         close_after_days: int,
+        owners: Callable[[], Owners],
         failing: Callable[[bool], None],
     ) -> None:
-        """Keep statements; `failing` is told after each look whether something that is due isn't made or written."""
+        """Keep statements, in no namespace of another tenant.
+
+        `failing` is told after each look whether something that is due isn't made or written.
+        """
         self._hub, self._ledger, self._clock = hub, ledger, clock
         self._every_seconds, self._after_days = every_seconds, close_after_days
-        self._failing = failing
+        self._owners, self._failing = owners, failing
         self._carried = CarriedBooks(ledger)
         self._known: dict[Key, tuple[str, Wanted]] = {}
         """key -> resourceVersion at which it was seen to be as wanted, and what was"""
@@ -92,11 +107,14 @@ class Statements:
         live = await self._live()
         now_ms = self._clock.now_ms()
         over_ms = self._over_by_both_clocks(now_ms)
-        books = await self._carried.read_on()
+        books, owners = await self._carried.read_on(), self._owners()
         if over_ms is not None:
-            books = await self._close(books, over_ms)
-        made = await asyncio.to_thread(_all_wanted, books, now_ms, live)
+            books = await self._close(books, over_ms, owners)
         is_whole = over_ms is not None
+        for key in strays(books, live, owners):
+            if not await self._written(key, self._take_away(key, live.pop(key).uid)):
+                is_whole = False
+        made = await asyncio.to_thread(_all_wanted, books, now_ms, live, owners)
         for each in made:
             if isinstance(each, Unmade):
                 is_whole = False
@@ -105,16 +123,18 @@ class Statements:
                 continue
             self._said.pop((each.spec.tenant, each.spec.month), None)
             key = (each.namespace, each.name)
-            if not await self._written(key, self._keep(each, live.get(key))):
+            seen = live.get(key)
+            version = seen.resource_version if seen is not None else None
+            if not await self._written(key, self._keep(each, version)):
                 is_whole = False
         kept = {(each.namespace, each.name) for each in made if isinstance(each, Wanted)}
         self._known = {key: seen for key, seen in self._known.items() if key in kept}
         return is_whole
 
-    async def _close(self, books: Books, over_ms: Millis) -> Books:
+    async def _close(self, books: Books, over_ms: Millis, owners: Owners) -> Books:
         """Close what is due, and return the books with that."""
         for _ in range(_MOST_CLOSED):
-            facts, texts = await asyncio.to_thread(self._closings, books, over_ms)
+            facts, texts = await asyncio.to_thread(self._closings, books, over_ms, owners)
             if not facts:
                 break
             await self._ledger.append(facts, texts)
@@ -140,29 +160,39 @@ class Statements:
             return False
         return True
 
-    def _closings(self, books: Books, now_ms: Millis) -> tuple[list[Any], dict[str, str]]:
+    def _closings(
+        self, books: Books, now_ms: Millis, owners: Owners
+    ) -> tuple[list[Any], dict[str, str]]:
         """Return the lines that close what is due, one period of each tenant, and their texts."""
         facts, texts = [], {}
         for tenancy in tenancies_of(books).values():
-            due = due_to_close(books, tenancy, now_ms, self._after_days)
+            due = due_to_close(tenancy, now_ms, self._after_days)
             if due is None or tenancy.terms is None:
                 continue
+            name = tenancy.terms.name
+            is_anothers = partial(owners.is_anothers, tenant=name)
             try:
-                fact, text = closing(books, tenancy, due[0], now_ms)
-            except NoRate as error:
-                self._note(Unmade(tenancy.terms.name, due[0], str(error)))
+                fact, text = closing(books, tenancy, due[0], now_ms, is_anothers)
+            except ValueError as error:  # no rate, or a line that can't be understood
+                self._note(Unmade.of(name, due[0], error))
                 continue
             facts.append(fact)
             texts[content_hash(text)] = text
         return facts, texts
 
-    async def _live(self) -> dict[Key, str]:
-        """Return the resourceVersion of every statement that there is."""
+    async def _live(self) -> dict[Key, Meta]:
+        """Return the metadata of every statement that there is."""
         found = await self._hub.list_metadata(STATEMENTS.path(), _Names)
-        return {
-            (x.metadata.namespace, x.metadata.name): x.metadata.resource_version
-            for x in found.items or ()
-        }
+        return {(x.metadata.namespace, x.metadata.name): x.metadata for x in found.items or ()}
+
+    async def _take_away(self, key: Key, uid: str) -> None:
+        """Delete a statement whose namespace is another tenant's."""
+        try:
+            await self._hub.delete(STATEMENTS.path(*key), uid=uid)
+        except (NotFound, Conflict):
+            return  # gone, or made anew since it was listed
+        log = log_about_object(STATEMENTS.name, "/".join(key))
+        log.info("statement taken away: its namespace is another tenant's")
 
     async def _keep(self, each: Wanted, version: str | None) -> None:
         """Make one statement as it should be."""
@@ -220,16 +250,16 @@ class Statements:
         except (NotFound, Conflict):
             return None  # outrun: the next look is made of the newer object
 
-    async def _mark_unmade(self, each: Unmade, live: dict[Key, str]) -> None:
+    async def _mark_unmade(self, each: Unmade, live: Collection[Key]) -> None:
         """Say on the month's statements that there are that they aren't up to date, and why."""
         for key in live:
             if key[1].startswith(f"{each.tenant}-{each.month}-"):
-                await self._written(key, self._mark(key, each.why))
+                await self._written(key, self._mark(key, each))
 
-    async def _mark(self, key: Key, why: str) -> None:
+    async def _mark(self, key: Key, each: Unmade) -> None:
         body = await self._hub.get(STATEMENTS.path(*key))
         found = GpuStatement.model_validate(body)
-        said = unready(found.status.conditions, why, self._clock.now_ms())
+        said = unready(each, found.status.conditions, self._clock.now_ms())
         if said != found.status.conditions:
             await self._replace(found, found.status.model_copy(update={"conditions": said}))
 
@@ -242,15 +272,15 @@ class Statements:
             log.error("no statement", month=each.month, error=each.why)
 
 
-def _all_wanted(books: Books, now_ms: Millis, live: Collection[Key]) -> list[Wanted | Unmade]:
-    found: list[Wanted | Unmade] = []
-    taken: set[str] = set()
+def _all_wanted(
+    books: Books, now_ms: Millis, live: Collection[Key], owners: Owners
+) -> list[Wanted | Unmade]:
     tenancies = tenancies_of(books)
-    for uid, terms in books.tenants.items():  # in the order in which they came
-        name = terms.name if terms.name not in taken else f"{terms.name}-{uid[:8]}"
-        taken.add(terms.name)
-        found += wanted(books, tenancies[uid], name, now_ms, live)
-    return found
+    return [
+        each
+        for name, uid in names(books).items()
+        for each in wanted(books, tenancies[uid], name, now_ms, live, owners)
+    ]
 
 
 def _is_settled(before: Wanted, now: Wanted) -> bool:

@@ -1,11 +1,13 @@
 """A text of the ledger: canonical JSON of a model, whose hash is its name. Pure.
 
-The same terms give the same bytes on every machine. A version that doesn't know a field keeps it, so that no hash changes under it;
-and a field that is added later is None by default, so that what was written keeps its hash.
+The same terms give the same bytes on every machine. A version that doesn't know a field, at any depth, keeps it, so that no hash
+changes under it; and a field that is added later is None by default, so that what was written keeps its hash.
 """
 
 import json
 from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel
 
 from sublet.api.schema import StatusModel
 from sublet.ledger.terms import content_hash
@@ -21,7 +23,8 @@ class Text(StatusModel):
     def text(self) -> str:
         """Return the canonical JSON that is hashed and stored."""
         fields = self.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        whole = _with_unknown(self, fields)
+        return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
     @property
     def hash(self) -> str:
@@ -34,4 +37,18 @@ class Text(StatusModel):
         fields: dict[str, Any] = json.loads(text)
         if fields.get("kind") != cls.KIND:
             raise ValueError(f"a text of kind {fields.get('kind')!r} is no {cls.KIND}")
-        return cls.model_validate(fields)
+        return cls.model_validate(fields, extra="allow")
+
+
+def _with_unknown(value: Any, said: Any) -> Any:
+    """Return the JSON of a value with the fields that its models were read with and don't know: pydantic says those of the outermost."""
+    if isinstance(value, tuple):
+        return list(map(_with_unknown, value, said))
+    if not isinstance(value, BaseModel) or value.model_extra is None:
+        return said
+    inner = {
+        key: _with_unknown(getattr(value, name), said[key])
+        for name, field in type(value).model_fields.items()
+        if (key := field.serialization_alias or name) in said
+    }
+    return {**said, **inner, **value.model_extra}

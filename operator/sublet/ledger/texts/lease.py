@@ -1,7 +1,6 @@
 """What a lease says of money: who is paid, for how many GPUs, when, and at which price.
 
-Written by the meter when a lease's spec changes, read by rating: the newest line of a lease holds for all its time, since
-prices are append-only.
+Written by the meter when a lease's spec changes, read by rating: each line holds from when it was said (`sublet.rating.contract`).
 """
 
 from typing import ClassVar

@@ -58,6 +58,8 @@ class PeriodText(Text):
     """Hash of the tenant's terms that held."""
     rates: str = ""
     """Hash of the table of exchange rates that held; empty: there was none."""
+    namespaces: tuple[str, ...] | None = None
+    """In which its statements stand; None: written before it was kept."""
     seq: Annotated[int, Field(ge=0)]
     head: str
     """The last line of the ledger that was read, and its hash."""

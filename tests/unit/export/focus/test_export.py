@@ -14,8 +14,9 @@ from sublet.export.focus import run
 from sublet.export.focus.audit import audit
 from sublet.export.focus.columns import Version
 from sublet.export.focus.contracts import Profile
+from sublet.export.focus.landlords import LeasePeriod
 from sublet.export.focus.parquet_file import ParquetFile
-from sublet.export.focus.run import Layout, LeasePeriod, export_tenant, export_wholesale
+from sublet.export.focus.run import Layout, export_tenant, export_wholesale
 from sublet.export.sink.directory import Directory
 from sublet.export.sink.port import SinkFailed
 from tests.builders.charges import (

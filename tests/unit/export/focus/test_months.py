@@ -12,12 +12,7 @@ from sublet.export.focus.account import Account, Seller
 from sublet.export.focus.audit import audit
 from sublet.export.focus.batch import Failed, Months, Side, Style
 from sublet.export.focus.manifest import Manifest
-from sublet.export.focus.months import (
-    NoAccount,
-    lease_months,
-    tenant_month,
-    wholesale_period,
-)
+from sublet.export.focus.months import NoAccount, tenant_month
 from sublet.export.focus.rows import TenantRows
 from sublet.export.focus.run import Layout
 from sublet.export.sink.directory import Directory
@@ -32,7 +27,7 @@ from sublet.rating.wholesale import cells
 from tests.builders.billing import ACME, Journal
 from tests.builders.closing import LATER, close
 from tests.builders.sold_month import END, START, sold_month
-from tests.builders.wholesale import at, span
+from tests.builders.wholesale import span
 
 HALF = Discount.model_validate({"effectiveTime": "2026-09-11T00:00:00Z", "percent": "50"})
 
@@ -166,48 +161,6 @@ def test_a_tenant_without_terms_has_no_account():
 
     with pytest.raises(NoAccount, match="no terms"):
         month_of(month.books(), "gone")
-
-
-def test_a_wholesale_month_is_closed_when_it_is_for_everybody_who_owed_anything():
-    books = sold_month().books()
-    seen = []
-    for tenant in ("acme", "globex"):
-        close(books, tenant)
-        seen.append(wholesale_period(books, tenancies_of(books), "2026-09", LATER).is_closed)
-    assert seen == [False, True]
-
-
-def test_each_lease_has_the_month_of_its_own_contract():
-    month = sold_month()
-    month.lease("madrid", committed=1, billing={"timeZone": "Europe/Madrid"})
-    books = month.books()
-    period = wholesale_period(books, tenancies_of(books), "2026-09", LATER)
-
-    spans = {each.lease_uid: each.period.span for each in lease_months(books, period, Grid.DAY)}
-    assert spans["west"] == span(START, END)
-    assert spans["madrid"] == span("2026-08-31T22:00:00Z", "2026-09-30T22:00:00Z")
-
-
-def test_nothing_is_metered_beyond_the_instant_that_is_asked_for():
-    month = sold_month()
-    month.lease("new-york", committed=1, billing={"timeZone": "America/New_York", "dayCutHour": 17})
-    books, midnight = month.books(), at("2026-10-01T00:00:00Z")
-    period = wholesale_period(books, tenancies_of(books), "2026-09", midnight)
-
-    until = {x.lease_uid: x.cells[-1].to_ms for x in lease_months(books, period, Grid.HOUR)}
-    assert (until["new-york"], period.as_of_ms) == (midnight, midnight)
-
-
-def test_a_wholesale_month_is_open_until_every_leases_own_month_is_over():
-    month = sold_month()
-    month.lease("new-york", committed=1, billing={"timeZone": "America/New_York", "dayCutHour": 17})
-    books = close(close(month.books(), "acme"), "globex")
-
-    ends = at("2026-10-01T21:00:00Z")
-    before, after = (
-        wholesale_period(books, tenancies_of(books), "2026-09", when) for when in (ends - 1, LATER)
-    )
-    assert (before.is_closed, after.is_closed, after.as_of_ms) == (False, True, ends)
 
 
 def test_what_a_landlord_adds_to_a_use_stands_in_the_hour_of_its_end_and_is_owed_as_the_margin_has_it(

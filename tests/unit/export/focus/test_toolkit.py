@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from dataclasses import replace
 
 import pytest
 from focus_data_toolkit.model.validator import lint_focus_1_4_structure
@@ -9,8 +10,11 @@ from focus_data_toolkit.validate.bundle import validate_dataset_bundle
 
 from sublet.export.focus.account import CreditsAs, Seller
 from sublet.export.focus.contracts import Profile
-from sublet.export.focus.run import Layout, LeasePeriod, export_tenant, export_wholesale
+from sublet.export.focus.corrected import Corrected
+from sublet.export.focus.landlords import LeasePeriod
+from sublet.export.focus.run import Layout, export_tenant, export_wholesale
 from sublet.export.sink.directory import Directory
+from sublet.rating.model import LeaseState
 from tests.builders.charges import WEST, account, books, cells, everything, hour, period
 
 CONDITIONS = ("SupportsMultiplePricingCategories", "SupportsUnitPricing")
@@ -37,7 +41,10 @@ def wholesale(root, profile):
     layout = Layout(formats=("csv",), profile=profile)
     asked = period(as_of_ms=hour(4))
     found = [*cells(0), *cells(1, used=60, down=4), *cells(2, used=64, beyond=8), *cells(3, holding="1.5")]  # fmt: skip
-    export_wholesale(Directory(root), books(), asked, [LeasePeriod(WEST, asked, found)], layout)
+    less = replace(found[0], gpu_milliseconds=-found[0].gpu_milliseconds, amount=-found[0].amount)
+    corrections = [Corrected("2026-08", [less, replace(less, state=LeaseState.BEYOND)], ())]
+    made = LeasePeriod(WEST, asked, found, corrections=corrections)
+    export_wholesale(Directory(root), books(), asked, [made], layout)
     return datasets(root)
 
 

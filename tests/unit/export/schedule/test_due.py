@@ -2,7 +2,7 @@
 
 import pytest
 
-from sublet.export.focus.months import wholesale_period
+from sublet.export.focus.landlords import Landlords
 from sublet.export.schedule.due import last_due, wanted
 from sublet.rating.tenancy import tenancies_of
 from tests.builders.closing import close
@@ -11,7 +11,8 @@ from tests.builders.wholesale import at
 
 
 def names(books, as_of, *, with_open=True):
-    found = wanted(books, tenancies_of(books), at(as_of), with_open=with_open)
+    landlords = Landlords(books, at(as_of))
+    found = wanted(tenancies_of(books), landlords, at(as_of), with_open=with_open)
     return [(str(x.tenancy.tenant_uid) if x.tenancy else "", x.month, x.is_closed) for x in found]
 
 
@@ -86,8 +87,9 @@ def test_a_lease_whose_month_ends_last_of_all_is_exported_whole_though_nobody_ow
 
     days = (at(f"2026-10-0{day}T{hour:02d}:00:00Z") for day in range(1, 8))
     exports = (
-        wholesale_period(books, {}, "2026-09", day)
+        made.period("2026-09")
         for day in days
-        if "2026-09" in [x.month for x in wanted(books, {}, day, with_open=True)]
+        if (made := Landlords(books, day))
+        and "2026-09" in [x.month for x in wanted({}, made, day, with_open=True)]
     )
     assert max(period.as_of_ms for period in exports) == at("2026-10-02T11:00:00Z")

@@ -148,6 +148,21 @@ def test_a_closed_month_is_made_anew_when_the_ledger_was_put_back_and_closed_it_
     assert [dict(r.rows) for r in perform(other, job)] == [{}, {}, {}]
 
 
+def test_landlords_files_of_another_line_than_that_which_closed_their_month_are_made_anew(tmp_path):
+    given = task(tmp_path, closed_month())
+    list(perform(given, Job(LATER, 19, is_daily=False)))
+    manifest = tmp_path / "out/wholesale/2026-09/focus-1.4" / NAME
+    right = manifest.read_text()
+    said = json.loads(right)
+    said["ledger"] = {"seq": 17, "hash": closed_month().entries()[16].hash}
+    manifest.write_text(json.dumps(said))
+
+    made = list(perform(given, Job(LATER, 19, is_daily=False)))
+
+    assert [r.name for r in made if r.rows] == ["wholesale 2026-09"]
+    assert manifest.read_text() == right
+
+
 def test_a_format_that_is_asked_for_later_is_made_of_closed_months_too(tmp_path):
     given = task(tmp_path, closed_month())
     job = Job(LATER, 19, is_daily=False)

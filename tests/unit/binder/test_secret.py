@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from sublet.api.gpuclaim import Access, GpuClaim
-from sublet.drift.access import SecretState, look_at_secret
+from sublet.binder.secret import SecretState, look_at_secret
 from sublet.kube.errors import KubeError
 from sublet.kube.session import ApiServer
 from tests.builders.api import as_claim, uid_of

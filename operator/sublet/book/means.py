@@ -1,0 +1,49 @@
+"""Until when a claim may stay that asks for a later end: as far as its tenant's quota and money go.
+
+What was promised is never asked about. What is granted counts from then on, against whoever asks next.
+"""
+
+from collections.abc import Iterable
+
+from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gputenant import GpuTenant
+from sublet.api.ids import ClaimUID, TenantUID
+from sublet.api.relocation import ReleaseCause
+from sublet.api.times import Millis
+from sublet.book.budget import Budgets
+from sublet.book.expiry import End, promised_end
+from sublet.book.holdings import Holdings
+
+
+class Means:
+    """Quotas and budgets of one pass, as far as they bound later ends."""
+
+    def __init__(self, tenants: Iterable[GpuTenant], holdings: Holdings, budgets: Budgets) -> None:
+        self._tenants = {TenantUID(t.metadata.uid): t for t in tenants}
+        self._holdings = holdings
+        self._budgets = budgets
+
+    def grant(self, claim: GpuClaim, allocation: Allocation, end: End) -> End:
+        """Return an end later than the promised one as far as the tenant has the means, at least the promised one."""
+        before = promised_end(allocation)
+        uid, name = TenantUID(allocation.tenant_uid), claim.spec.class_name
+        # past its end it counts until its release should be done
+        going_ms = self._holdings.leaving.get(ClaimUID(claim.metadata.uid), before.at_ms)
+        counted_ms = max(before.at_ms, going_ms)
+        tenant = self._tenants.get(uid)
+        limit = tenant.spec.quota_of(name) if tenant is not None else None
+        if limit is not None:
+            others = limit - allocation.gpus
+            at_ms = self._holdings.most_until(uid, name, others, counted_ms, end.at_ms)
+            if at_ms <= counted_ms:
+                return before
+            # it ends as it was told, only later
+            end = end if at_ms >= end.at_ms else End(at_ms, before.cause)
+        paid_ms = self._budgets.pays_until(claim, allocation, end.at_ms)
+        if paid_ms is None:
+            return before
+        if paid_ms < end.at_ms:
+            end = End(paid_ms, ReleaseCause.BUDGET_EXHAUSTED)
+        if limit is not None:
+            self._holdings.count(uid, name, allocation.gpus, Millis(counted_ms), end.at_ms)
+        return end

@@ -1,0 +1,108 @@
+"""How the process begins and ends: it leads when it can work, and whatever ends it, it is closed."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from sublet import process
+from sublet.app import Operator
+from sublet.kube.session import Endpoint
+from sublet.settings import Settings
+from tests.builders.api import uid_of
+from tests.harness.fake_api import FakeApi, eventually, silence
+from tests.harness.followed_hub import empty, followed_hub
+
+_SECRETS = "/api/v1/namespaces/sublet-system/secrets"
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/sublet-system/leases"
+
+
+class Running:
+    """A process on a hub."""
+
+    def __init__(self, hub: FakeApi, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        hub.objects["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": uid_of("hub")}}
+        self._hub = hub
+        self.operators: list[Operator] = []
+        self._settings = Settings(
+            database_url=f"sqlite:///{folder}/ledger.sqlite",
+            listen_host="127.0.0.1",
+            listen_port=0,
+            admin_port=0,
+        )
+        monkeypatch.setattr(process, "hub_endpoint", self._endpoint)
+        monkeypatch.setattr(process, "Operator", self._made)
+
+    async def _endpoint(self, **_: Any) -> Endpoint:
+        return self._hub.endpoint
+
+    def _made(self, *args: Any) -> Operator:
+        self.operators.append(Operator(*args))
+        return self.operators[-1]
+
+    async def run(self) -> int:
+        return await process.run(self._settings)
+
+    def asked(self, path: str) -> bool:
+        """Say whether the hub was asked for something there."""
+        return any(r.path.startswith(path) for r in self._hub.requests)
+
+
+async def test_nobody_leads_before_it_can_plan_and_who_is_told_to_stop_meanwhile_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with followed_hub() as hub:
+        hub.objects[_SECRETS] = silence
+        running = Running(hub, tmp_path, monkeypatch)
+        with capture_logs() as logs:
+            task = asyncio.create_task(running.run())
+            await eventually("asked for the Secrets", lambda: running.asked(_SECRETS))
+            await asyncio.sleep(0.1)
+            running.operators[0].stop.set()
+            status = await task
+
+    assert not running.asked(_LEASES)
+    assert (status, logs[-1]["event"]) == (0, "stopped")
+
+
+async def test_a_surprise_at_the_start_ends_the_process_and_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def surprised(*_: Any) -> None:
+        raise KeyError("items")
+
+    monkeypatch.setattr("sublet.app.first_list", surprised)
+    async with followed_hub() as hub:
+        running = Running(hub, tmp_path, monkeypatch)
+        with capture_logs() as logs, pytest.raises(KeyError):
+            await running.run()
+
+    (runner,) = {r.server for r in running.operators[0]._runners}
+    assert runner is None
+    assert logs[-1]["event"] == "stopped"
+
+
+async def test_a_pod_is_ready_when_the_hub_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    followed: list[Any] = []
+    listen = Operator.listen
+
+    async def listening(self: Operator, **options: Any) -> None:
+        followed.append(options["followed"])
+        await listen(self, **options)
+
+    monkeypatch.setattr(Operator, "listen", listening)
+    async with followed_hub() as hub:
+        hub.objects[_SECRETS] = empty
+        running = Running(hub, tmp_path, monkeypatch)
+        task = asyncio.create_task(running.run())
+        await eventually("listening", lambda: followed)
+        before = followed[0]()
+        await eventually("followed", followed[0])
+        running.operators[0].stop.set()
+        await task
+
+    assert not before
