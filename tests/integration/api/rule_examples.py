@@ -3,6 +3,11 @@
 from typing import Any
 
 from tests.builders.api import LONG_AGO, claim, gpu_class, lease, statement, tenant
+from tests.integration.api.append_only import (
+    append_only,
+    append_only_buy_prices,
+    append_only_discounts,
+)
 from tests.integration.api.asking import Body, change
 from tests.integration.api.list_examples import LATER, LISTS
 from tests.integration.api.rule_case import UID, Case, Examples, Key
@@ -67,71 +72,12 @@ def _starting(at: str) -> Case:
     return Case(claim(schedule={"startTime": at, "durationSeconds": 1}))
 
 
-def _append_only(first: Body) -> Examples:
-    price = first["spec"]["prices"][0]
-    later = {"effectiveTime": LATER, "perGpuHour": "1.50"}
-    two = change(first, "prices", [price, later])
-    return Examples(
-        accepted=(
-            Case(two, first),
-            Case(change(first, "prices", [later, price]), two),
-        ),
-        refused=(
-            Case(change(first, "prices.0.perGpuHour", "1.00"), first),
-            Case(change(first, "prices.0.effectiveTime", "2026-02-01T00:00:00Z"), first),
-            Case(change(first, "prices", [later]), first),
-            Case(first, two),
-        ),
-    )
-
-
 def _phases(*starts: str) -> Body:
     steps = [
         {"commitmentId": f"step-{number}", "startTime": start, "gpus": 64}
         for number, start in enumerate(starts)
     ]
     return lease(commitment={"phases": steps})
-
-
-def _append_only_buy_prices() -> Examples:
-    plain = _append_only(lease())
-    held = change(lease(), "prices.0.holdingPerGpuHour", "1.10")
-    over = change(held, "prices.0.overagePerGpuHour", "4.00")
-    return Examples(
-        accepted=(*plain.accepted, Case(over, over)),
-        refused=(
-            *plain.refused,
-            Case(held, lease()),
-            Case(lease(), held),
-            Case(over, held),
-            Case(change(over, "prices.0.overagePerGpuHour", "4.10"), over),
-            Case(change(over, "prices.0.holdingPerGpuHour", "1.00"), over),
-        ),
-    )
-
-
-def _append_only_discounts() -> Examples:
-    all_of, one = (
-        {"effectiveTime": LONG_AGO, "percent": 10},
-        {"effectiveTime": LONG_AGO, "percent": 20, "className": "h100"},
-    )
-    first = tenant(discounts=[all_of, one])
-    later = {"effectiveTime": LATER, "percent": 0}
-    return Examples(
-        accepted=(
-            Case(tenant(discounts=[all_of]), tenant()),
-            Case(tenant(discounts=[later, one, all_of]), first),
-            Case(tenant(discounts=[all_of, one, {**later, "className": "h100"}]), first),
-        ),
-        refused=(
-            Case(tenant(discounts=[one]), first),
-            Case(tenant(discounts=[]), first),
-            Case(tenant(discounts=[{**all_of, "percent": 11}, one]), first),
-            Case(tenant(discounts=[{**all_of, "effectiveTime": LATER}, one]), first),
-            Case(tenant(discounts=[{**all_of, "className": "b200"}, one]), first),
-            Case(tenant(discounts=[all_of, {**one, "className": "b200"}]), first),
-        ),
-    )
 
 
 def _with_option(**fields: Any) -> Body:
@@ -257,13 +203,13 @@ EXAMPLES: dict[Key, Examples] = {
     ("GpuClass", ".spec", "currency can't change; make a new class"): _fixed(
         gpu_class(), "currency", "EUR", change(gpu_class(), "maxDurationSeconds", 60)
     ),
-    ("GpuClass", ".spec.prices", _PRICES): _append_only(gpu_class()),
-    ("GpuLease", ".spec.prices", _PRICES): _append_only_buy_prices(),
+    ("GpuClass", ".spec.prices", _PRICES): append_only(gpu_class()),
+    ("GpuLease", ".spec.prices", _PRICES): append_only_buy_prices(),
     (
         "GpuTenant",
         ".spec.discounts",
         "discounts are append-only: add an entry with a later effectiveTime",
-    ): _append_only_discounts(),
+    ): append_only_discounts(),
     (
         "GpuTenant",
         ".spec",
