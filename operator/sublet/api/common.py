@@ -1,14 +1,13 @@
 """Types that several kinds share: names, money, instants, conditions, metadata."""
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from sublet.api.names import DNS_LABEL, DNS_NAME, GROUP, WORD
+from sublet.api.names import DNS_LABEL, DNS_NAME, WORD
 from sublet.api.schema import ApiModel
 from sublet.api.times import Millis, format_instant, parse_instant
 
@@ -61,12 +60,6 @@ Price = Annotated[
 """A decimal string on the wire, never a float; `Decimal` inside."""
 
 
-def _ours(annotations: Any) -> Any:
-    if not isinstance(annotations, Mapping):
-        return annotations
-    return {key: text for key, text in annotations.items() if GROUP in key}
-
-
 class Status(StrEnum):
     """The three values of a condition."""
 
@@ -108,8 +101,8 @@ class ObjectMeta(ApiModel):
     creation_timestamp: Instant | None = None
     deletion_timestamp: Instant | None = None
     finalizers: tuple[str, ...] = ()
-    annotations: Annotated[dict[str, str], BeforeValidator(_ours)] = Field(default_factory=dict)
-    """Sublet's own; all others are whoever's the object is, and of any size."""
+    annotations: dict[str, str] = Field(default_factory=dict)
+    """In the operator Sublet's own alone (see reading): all others are whoever's the object is, and of any size."""
 
     @property
     def own_uid(self) -> str:

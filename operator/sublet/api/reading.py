@@ -16,6 +16,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
+from sublet.api.names import GROUP
 
 K = TypeVar("K", GpuClass, GpuLease, GpuTenant)
 SPEC_UNREAD: Final = "SpecUnread"
@@ -31,6 +32,7 @@ def read_terms(model: type[K], raw: Mapping[str, Any], last: K | None = None) ->
 
     Nothing is left out of it: a lease without its denied networks is another lease. Unreadable if there is no `last`.
     """
+    raw = _with_own_annotations(raw)
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -51,6 +53,7 @@ def read_claim(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim
 
     Without that, what can't be read is left out. Unreadable if something else of it can't be read.
     """
+    raw = _with_own_annotations(raw)
     try:
         return GpuClaim.model_validate(raw)
     except ValidationError as error:
@@ -68,6 +71,18 @@ def read_claim(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim
         seen = found.status.observed_generation
         update["generation"] = known.metadata.generation if known is not None else seen
     return found.model_copy(update={"metadata": found.metadata.model_copy(update=update)})
+
+
+def _with_own_annotations(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an object with Sublet's own annotations alone: what is kept of it mustn't be of any size."""
+    meta = raw.get("metadata")
+    if not isinstance(meta, Mapping):
+        return raw
+    said = meta.get("annotations")
+    if not isinstance(said, Mapping) or all(GROUP in key for key in said):
+        return raw
+    own = {key: text for key, text in said.items() if GROUP in key}
+    return {**raw, "metadata": {**meta, "annotations": own}}
 
 
 def goes_on(fault: str) -> str:

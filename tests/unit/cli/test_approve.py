@@ -49,3 +49,14 @@ def test_a_claim_that_was_changed_meanwhile_is_looked_at_first(person, meanwhile
     assert status == 1
     assert "claim acme/train changed meanwhile; look at it and approve again" in err
     assert approval.APPROVED not in made["metadata"].get("annotations", {})
+
+
+def test_others_annotations_stay_as_they_are(person, hub):
+    made = hub.put(bound_claim())
+    made["metadata"]["annotations"] = {"team": "blue"}
+
+    assert person.run("approve", "acme/train")[0] == 0
+    assert set(made["metadata"]["annotations"]) > {"team", approval.APPROVED}
+
+    assert person.run("approve", "--withdraw", "acme/train")[0] == 0
+    assert made["metadata"]["annotations"] == {"team": "blue"}
