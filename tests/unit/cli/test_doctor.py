@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from sublet.cli.onboarding import doctor
-from sublet.cli.onboarding.pages import Page, read_all
+from sublet.cli.onboarding.pages import read_all
 from sublet.fleet.credential import CREDENTIALS_LABEL
 from sublet.kube.errors import BadAnswer, Forbidden, NotFound
+from sublet.kube.lists import ListPage, page_of
 from sublet.kube.wire import Node
 from tests.builders.api import lease, uid_of
 from tests.harness.small_hub import small_hub
@@ -87,7 +88,10 @@ def _onboard(hub: Any, cluster: Any) -> None:
     cluster.objects["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": uid_of("aaa")}}
     cluster.objects["/version"] = {"minor": "31+"}
     cluster.objects[_POLICIES] = {"resources": []}
-    cluster.objects["/api/v1/pods"] = cluster.objects["/api/v1/nodes"] = {"items": []}
+    cluster.objects["/api/v1/pods"] = cluster.objects["/api/v1/nodes"] = {
+        "metadata": {},
+        "items": [],
+    }
 
 
 @pytest.mark.parametrize(
@@ -130,7 +134,7 @@ def test_a_mistake_of_ours_is_said_of_its_lease_and_hides_no_other(
 def test_what_a_landlord_calls_a_daemon_set_drives_no_terminal(cluster: Any, person: Any):
     owner = {"kind": "DaemonSet", "name": "nvidia\x1b[1A\x1b[2K"}
     meta = {"name": "p", "namespace": "kube-system", "ownerReferences": [owner]}
-    cluster.objects["/api/v1/pods"] = {"items": [{"metadata": meta, "spec": {}}]}
+    cluster.objects["/api/v1/pods"] = {"metadata": {}, "items": [{"metadata": meta, "spec": {}}]}
     said = person.run("doctor")[1]
 
     assert "DaemonSet kube-system/nvidia [1A [2K doesn't tolerate" in said
@@ -138,11 +142,9 @@ def test_what_a_landlord_calls_a_daemon_set_drives_no_terminal(cluster: Any, per
 
 async def test_a_list_that_has_no_end_isnt_believed():
     class Endless:
-        async def get_as(self, _: str, type_: Any, **__: str) -> Any:
-            return msgspec.json.decode(
-                b'{"metadata": {"continue": "more"}, "items": []}', type=type_
-            )
+        async def list_page(self, path: str, *_: Any, limit: int, **__: Any) -> ListPage:
+            return page_of(b'{"metadata": {"continue": "more"}, "items": []}', limit, path)
 
     endless: Any = Endless()
     with pytest.raises(BadAnswer, match="no end"):
-        await read_all(endless, "/api/v1/nodes", Page[Node])
+        await read_all(endless, "/api/v1/nodes", Node)

@@ -12,7 +12,7 @@ from sublet.api.ids import ClaimUID
 from sublet.cli.connect import LIMITS, Cluster
 from sublet.cli.onboarding.doctor import credential_of
 from sublet.cli.onboarding.findings import Finding
-from sublet.cli.onboarding.pages import Page, read_all
+from sublet.cli.onboarding.pages import read_all
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL, BookError, parse_book
 from sublet.kube.errors import KubeError
 from sublet.kube.identity import read_cluster_uid
@@ -48,7 +48,7 @@ async def read_possession(hub: Cluster, lease: GpuLease, uid: str, namespace: st
             if pinned not in (None, live):
                 return Possession(unseen=f"its kubeconfig leads to cluster {live}, not to {pinned}")
             ours = f"{LEASE_LABEL}={uid}"
-            return _read(await read_all(leased, "/api/v1/nodes", Page[Node], label_selector=ours))
+            return _read(await read_all(leased, "/api/v1/nodes", Node, label_selector=ours))
     except (KubeError, OSError) as error:
         return Possession(unseen=f"its cluster can't be read ({type(error).__name__})")
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from sublet.cli.onboarding.findings import Finding, warning
-from sublet.cli.onboarding.pages import Page, read_all
+from sublet.cli.onboarding.pages import read_all
 from sublet.fleet.nodebook import POOL_TAINT
 from sublet.kube.errors import NotFound
 from sublet.kube.session import ApiServer
@@ -89,13 +89,13 @@ class _Policy(msgspec.Struct):
 
 async def daemon_sets(api: ApiServer) -> dict[str, list[Toleration]]:
     """Return the tolerations of all DaemonSets (namespace/name), for somebody who may list them."""
-    items = await read_all(api, "/apis/apps/v1/daemonsets", Page[_DaemonSet])
+    items = await read_all(api, "/apis/apps/v1/daemonsets", _DaemonSet)
     return {each.metadata.key: each.spec.template.spec.tolerations for each in items}
 
 
 async def running_pods(api: ApiServer) -> list[RunningPod]:
     """Return all pods of a cluster."""
-    return await read_all(api, "/api/v1/pods", Page[RunningPod])
+    return await read_all(api, "/api/v1/pods", RunningPod)
 
 
 def daemon_sets_of(pods: Iterable[RunningPod]) -> dict[str, list[Toleration]]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sublet.cli.onboarding.pages import Page, read_all
+from sublet.cli.onboarding.pages import read_all
 from sublet.cli.problems import Problem
 from sublet.fleet.nodebook import BOOK, BookError, read_book
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
@@ -34,7 +34,7 @@ class Marked:
 
 async def find_marked(api: ApiServer) -> Marked:
     """Look at all nodes, whatever their labels: a node that lost its GPUs may still carry our marks."""
-    nodes = await read_all(api, "/api/v1/nodes", Page[Node])
+    nodes = await read_all(api, "/api/v1/nodes", Node)
     marked = [node for node in nodes if _keys(node)]
     held = {node.metadata.name for node in marked if _is_held(node.metadata)}
     return Marked(

@@ -8,7 +8,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.wording import how_many
 from sublet.book.inventory import NodeState, Unfit
 from sublet.cli.onboarding.findings import Finding, error, ok, warning
-from sublet.cli.onboarding.pages import Page, read_all
+from sublet.cli.onboarding.pages import read_all
 from sublet.fleet.inventory import node_state, product_fault
 from sublet.fleet.nodebook import GPU
 from sublet.fleet.selector import GPU_PRESENT
@@ -45,7 +45,7 @@ async def gpu_nodes(api: ApiServer, selector: Mapping[str, str] | None = None) -
     """Return the nodes that NVIDIA's GPU feature discovery marks as having GPUs."""
     labels = {GPU_PRESENT: "true", **(selector or {})}
     text = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    return await read_all(api, "/api/v1/nodes", Page[Node], label_selector=text)
+    return await read_all(api, "/api/v1/nodes", Node, label_selector=text)
 
 
 def is_whole(node: Node) -> bool:
