@@ -161,8 +161,14 @@ def install(stack: Stack, leased: tuple[str, ...], options: LeasedOptions = ONBO
         "hub", "-n", NAMESPACE, "create", "token", "sublet", "--duration=24h"
     ).strip()
     write_operator_kubeconfig(stack, token)
-    stack.kubectl("hub", "wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
+    wait_for("the kinds are established", lambda: _established(stack) >= len(crds))
     wait_until_served(stack)
+
+
+def _established(stack: Stack) -> int:
+    """Return how many kinds are; of one that has no conditions yet, `kubectl wait` says an error instead of waiting."""
+    wait = ("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
+    return stack.kubectl("hub", *wait, check=False).count("condition met")
 
 
 def wait_until_served(stack: Stack) -> None:

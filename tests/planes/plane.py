@@ -153,14 +153,23 @@ class Plane:
 
     def _install_kinds(self) -> None:
         """Install our kinds before the controllers start: the garbage collector learns later ones after half a minute only."""
+        established = ("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
+        deadline = time.monotonic() + _READY_SECONDS
+        self._kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+        while True:
+            try:
+                return self._kubectl(*established)
+            except PlaneError:
+                # of a kind that has no conditions yet, `kubectl wait` says an error instead of waiting
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def _kubectl(self, *arguments: str) -> None:
         kubectl = (str(find("kubectl")), f"--kubeconfig={self.kubeconfig}")
-        for command in (
-            ("apply", "--server-side", "-f", str(ROOT / "crds")),
-            ("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s"),
-        ):
-            done = subprocess.run([*kubectl, *command], capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise PlaneError(f"{self.name}: the kinds can't be installed: {done.stderr}")
+        done = subprocess.run([*kubectl, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise PlaneError(f"{self.name}: kubectl {arguments[0]}: {done.stderr}")
 
     def _start(self, program: str, arguments: list[str]) -> None:
         self.arguments[program] = arguments
