@@ -11,8 +11,11 @@ import runpy
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from sublet.kube.session import ApiServer
 
@@ -47,9 +50,14 @@ def read_trace(path: Path) -> Iterator[Request]:
             return
 
 
+@cache
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
+
+
 def wrap() -> None:
     """Write down every request from now on."""
-    trace = Path(os.environ["TRACE_FILE"]).open("a", buffering=1)  # noqa: SIM115  it lives as long as the process
+    trace = Path(os.environ["TRACE_FILE"]).open("ab", buffering=0)  # noqa: SIM115  it lives as long as the process
     send = ApiServer.request
 
     async def request(self: ApiServer, method: str, path: str, **options: Any) -> bytes:
@@ -65,7 +73,7 @@ def wrap() -> None:
                 "begun": begun,
                 "ended": time.monotonic(),
                 "server": self.endpoint.server,
-                "identity": hashlib.sha256(token.encode()).hexdigest()[:16],
+                "identity": _digest(token),
                 "method": method,
                 "path": path,
                 "params": dict(options.get("params") or {}),
@@ -73,7 +81,7 @@ def wrap() -> None:
                 "body": (options.get("body") or b"").decode(),
                 "failed": failed,
             }
-            trace.write(json.dumps(line) + "\n")
+            trace.write(msgspec.json.encode(line) + b"\n")
 
     ApiServer.request = request  # type: ignore[method-assign]  # that is the point
 

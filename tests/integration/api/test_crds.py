@@ -177,6 +177,13 @@ def test_an_object_that_no_operator_has_seen_has_the_default_status(fresh, kind)
     }
 
 
+def test_the_server_notes_one_owner_for_the_whole_status_of_a_claim(filled):
+    managed = filled["GpuClaim"]["metadata"]["managedFields"]
+    (entry,) = [e for e in managed if e.get("subresource") == "status"]
+
+    assert entry["fieldsV1"] == {"f:status": {}}
+
+
 @pytest.mark.parametrize("kind", CRDS)
 def test_the_server_adds_nothing_but_defaults_to_what_was_asked_for(fresh, kind):
     added = [
