@@ -21,6 +21,11 @@ def of(name: str) -> str:
     return f"max by (lease) (sublet_{name}{ONE})"
 
 
+def seen(name: str) -> str:
+    """Return what the replica that leads sees for itself of each chosen lease."""
+    return f"max by (lease) (sublet_cluster_{name}{ONE} and on (instance) sublet_leader == 1)"
+
+
 def until(name: str) -> str:
     """Return in how many days an instant is."""
     return f"({of(name)} - time()) / 86400"
@@ -37,7 +42,7 @@ def leases() -> Json:
     health = Row(
         "Health",
         (
-            history("The cluster answers", Query(of("cluster_reachable"), "{{lease}}")),
+            history("The cluster answers", Query(seen("reachable"), "{{lease}}")),
             history(
                 "It can be worked on",
                 Query(
@@ -46,8 +51,8 @@ def leases() -> Json:
                 ),
                 text="Credential, rights, identity and isolation: without these nothing is sold.",
             ),
-            graph("Silence of the node watch", Query(of("cluster_stale_seconds"), "{{lease}}"), unit="s"),
-            signed(graph("Clocks ahead of ours", Query(of("cluster_clock_ahead_seconds"), "{{lease}}"), unit="s")),
+            graph("Silence of the node watch", Query(seen("stale_seconds"), "{{lease}}"), unit="s"),
+            signed(graph("Clocks ahead of ours", Query(seen("clock_ahead_seconds"), "{{lease}}"), unit="s")),
         ),
     )  # fmt: skip
     states = "max by (lease, state) (rate(sublet_lease_gpu_seconds_total" + ONE + "[1h]))"

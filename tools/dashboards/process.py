@@ -53,7 +53,7 @@ def operator() -> Json:
                 Query("max(sublet_series_suppressed)", "suppressed"),
                 Query("max(sublet_claim_series_limit)", "limit"),
             ),
-            signed(graph("The hub's clock ahead of ours", Query("max(sublet_hub_clock_ahead_seconds)", "hub"), unit="s")),
+            signed(graph("The hub's clock ahead of each replica's", Query("max by (instance) (sublet_hub_clock_ahead_seconds)", "{{instance}}"), unit="s")),
         ),
     )  # fmt: skip
     text = "The operator's own work."

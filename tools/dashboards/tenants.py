@@ -5,6 +5,9 @@ from tools.dashboards.grafana import Json, Query, Row, bars, chosen, dashboard, 
 ONE = '{tenant=~"$tenant"}'
 INFO = f"max by (uid, tenant, class) (sublet_claim_info{ONE})"
 
+HELD = f"max by (cluster, workload_namespace, tenant, claim) (sublet_claim_held_gpus{ONE})"
+ACTIVE = f"on (cluster, workload_namespace, tenant, claim) claim:sublet_engine_active:avg{ONE}"
+
 
 def each(name: str) -> str:
     """Return money of tenants in an hour, by currency."""
@@ -70,14 +73,15 @@ def tenants() -> Json:
                 ),
             ),
             graph(
-                "GPUs that are paid for and idle",
+                "GPUs that are held and idle",
                 Query(f"tenant:sublet_idle_gpus:sum{ONE}", "{{tenant}}"),
                 text="Needs the recording rules, and dcgm-exporter in the leased clusters (docs/metrics.md).",
             ),
             graph(
                 "Use of GPUs, by claim",
                 Query(
-                    f"avg by (tenant, claim) (claim:sublet_engine_active:avg{ONE})", "{{tenant}} {{claim}}"
+                    f"sum by (tenant, claim) ({HELD} * {ACTIVE}) / sum by (tenant, claim) ({HELD} and {ACTIVE})",
+                    "{{tenant}} {{claim}}",
                 ),
                 unit="percentunit",
                 text="Likewise.",

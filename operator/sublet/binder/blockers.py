@@ -1,7 +1,6 @@
 """What a release that hangs waits for, in words for the claim's conditions: who blocks, since when, and the ways out."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import Status, find_condition, is_true
@@ -9,12 +8,12 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
 from sublet.api.move_status import all_nodes
+from sublet.api.rest_status import vacated_ms
 from sublet.api.times import Millis, format_instant
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
 from sublet.binder.sites import successors_of
 from sublet.book.holdings import RELEASE_MS
-
-_POD_WAIT_SECONDS: Final = 1.0
+from sublet.book.rests import rested_ms
 
 
 def words(claim: GpuClaim, reason: Exception, tools: Tools) -> str:
@@ -36,15 +35,13 @@ def words(claim: GpuClaim, reason: Exception, tools: Tools) -> str:
 
 
 def _lasts(claim: GpuClaim, reason: StillThere, tools: Tools) -> bool:
-    """Say whether pods stay longer than they should; a rest ends by itself."""
+    """Say whether nodes are held longer than they should be; a rest ends by itself."""
     leaving = find_condition(claim.status.conditions, "Releasing")
-    since = leaving.last_transition_time if leaving is not None else tools.clock.now_ms()
-    return not is_rest(reason) and tools.clock.now_ms() >= since + RELEASE_MS
-
-
-def is_rest(reason: StillThere) -> bool:
-    """Say whether what is waited for ends by itself, at an instant that is known."""
-    return reason.wait_seconds > _POD_WAIT_SECONDS
+    if reason.rests or leaving is None:
+        return False
+    began = leaving.last_transition_time
+    since = rested_ms(all_nodes(claim), began, vacated_ms(claim), tools.lease)
+    return tools.clock.now_ms() >= since + RELEASE_MS
 
 
 def _silences(claim: GpuClaim, tools: Tools) -> list[str]:

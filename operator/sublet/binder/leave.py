@@ -193,4 +193,5 @@ async def _rest(claim: GpuClaim, left: Leaving, berths: Sequence[Berth], tools: 
         await tools.claims.write_status(claim, move_status.changed(claim, left))
     waits = ((left.vacated_time or now_ms) + seconds * MS_PER_SECOND - now_ms) / MS_PER_SECOND
     if waits > 0:
-        raise StillThere(f"the nodes rest for another {how_many(round(waits), 'second')}", waits)
+        text = f"the nodes rest for another {how_many(round(waits), 'second')}"
+        raise StillThere(text, waits, rests=True)

@@ -111,4 +111,5 @@ async def _rest(lease: GpuLease, left: Leftover, tools: Tools) -> None:
         since = now
     waits = (since + seconds * MS_PER_SECOND - now) / MS_PER_SECOND
     if waits > 0:
-        raise StillThere(f"the nodes rest for another {how_many(round(waits), 'second')}", waits)
+        text = f"the nodes rest for another {how_many(round(waits), 'second')}"
+        raise StillThere(text, waits, rests=True)

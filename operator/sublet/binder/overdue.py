@@ -11,9 +11,9 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.relocation import Leaving
 from sublet.api.times import format_instant
 from sublet.api.wording import how_many
-from sublet.binder.blockers import is_rest
 from sublet.binder.ports import StillThere, Tools
 from sublet.book.holdings import RELEASE_MS
+from sublet.book.rests import rested_ms
 
 APART_SECONDS: Final = 30.0
 """Between two tries; one lasts ten seconds, in which nothing else can be done for the claim."""
@@ -21,8 +21,9 @@ APART_SECONDS: Final = 30.0
 
 def overdue(claim: GpuClaim, left: Leaving, reason: Exception, tools: Tools) -> Exception:
     """Return what is to be waited for; what should have come free by now is said, and asked about less often."""
-    rests = isinstance(reason, StillThere) and is_rest(reason)
-    if rests or tools.clock.now_ms() < left.release_time + RELEASE_MS:
+    rests = isinstance(reason, StillThere) and reason.rests
+    since = rested_ms(left.placements, left.release_time, left.vacated_time, tools.lease)
+    if rests or tools.clock.now_ms() < since + RELEASE_MS:
         return reason
     number, at = len(left.placements), format_instant(left.release_time)
     verb = "isn't" if number == 1 else "aren't all"

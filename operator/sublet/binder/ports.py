@@ -94,9 +94,11 @@ class ClusterRefuses(Exception):
 class StillThere(Exception):
     """Pods or a quarantine hold a node; look again later."""
 
-    def __init__(self, message: str, wait_seconds: float = 1.0) -> None:
+    def __init__(self, message: str, wait_seconds: float = 1.0, *, rests: bool = False) -> None:
         super().__init__(message)
         self.wait_seconds = wait_seconds
+        self.rests = rests
+        """It ends by itself, at an instant that is known."""
 
 
 class LostRace(Exception):

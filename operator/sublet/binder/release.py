@@ -265,7 +265,8 @@ async def _quarantine(claim: GpuClaim, seconds: int, tools: Tools) -> None:
         await tools.claims.write_status(claim, rest_status.vacated(claim, vacated_ms))
     left = (vacated_ms + seconds * MS_PER_SECOND - tools.clock.now_ms()) / MS_PER_SECOND
     if left > 0:
-        raise StillThere(f"the nodes rest for another {how_many(round(left), 'second')}", left)
+        text = f"the nodes rest for another {how_many(round(left), 'second')}"
+        raise StillThere(text, left, rests=True)
 
 
 async def free(site: Site, claim: GpuClaim, berth: Berth) -> None:

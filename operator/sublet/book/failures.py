@@ -1,7 +1,8 @@
 """Nodes that fail under a claim: which, since when, and whether so many at once that nothing is done by itself.
 
-A node that can't be judged, because its cluster is silent or hasn't been read, isn't failed: unknown is not bad. The
-time that a failure is given counts from the claim's own condition, so a restart doesn't begin it anew.
+A node that can't be judged, because its cluster is silent or hasn't been read, isn't failed, and one that failed isn't
+well for it: unknown is neither. The time that a failure is given counts from the claim's own condition, so neither a
+restart nor a silence begins it anew.
 """
 
 from collections import Counter
@@ -58,8 +59,8 @@ class Failures:
         return [p for p in allocation.placements if self._is_gone(p) or self._is_sick(p)]
 
     def unseen_of(self, allocation: Allocation) -> bool:
-        """Say whether of one of its nodes nobody knows whether it is there."""
-        return any(self._is_absent(p) and not self._is_gone(p) for p in allocation.placements)
+        """Say whether of one of its nodes nobody knows how it is: its cluster is silent, or doesn't list it."""
+        return any(self._node(p) is None and not self._is_gone(p) for p in allocation.placements)
 
     def lasting(
         self, failed: Iterable[PlacedNode], since_ms: Millis | None, now_ms: Millis

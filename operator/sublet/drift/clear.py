@@ -138,7 +138,7 @@ class Clearing:
         self._vacated_ms = self._vacated_ms or now
         left = self._vacated_ms + lease.spec.term.quarantine_seconds * MS_PER_SECOND - now
         if left > 0:
-            raise StillThere("the nodes rest", left / MS_PER_SECOND)
+            raise StillThere("the nodes rest", left / MS_PER_SECOND, rests=True)
 
     async def _close_bill(self) -> None:
         """End what is billed, of all leases at once: from then on it is held and not billed. Nothing is closed twice."""

@@ -1,7 +1,8 @@
 """A lease's GPUs, counted for its status. Pure.
 
-Of a lease whose nodes haven't been read since we started, what was counted last stands. The counts keep their changedTime
-while they stay, so that nothing is written at rest.
+Of a lease whose nodes haven't been read since we started, what was counted last stands; but free is only what a claim could
+be given now, so it is 0 of a lease that the book sells nothing of. The counts keep their changedTime while they stay, so
+that nothing is written at rest.
 """
 
 from collections import Counter
@@ -10,7 +11,8 @@ from typing import Final
 
 from sublet.api.gpulease import GpuLease, InventoryStatus, Unsellable
 from sublet.api.times import Millis
-from sublet.book.inventory import LeaseInventory
+from sublet.book.contract import committed_at
+from sublet.book.inventory import LeaseInventory, Reach
 from sublet.book.maintenance import away_at
 
 LOST: Final = "Lost"
@@ -37,15 +39,20 @@ def counted(
     reserved: int,
     bound: int,
     is_lost: bool,
+    is_closed: bool = False,
 ) -> InventoryStatus:
-    """Return the counts; the old ones if they are the same. `reserved` and `bound`: GPUs that the hub gave to claims."""
+    """Return the counts; the old ones if they are the same. `reserved` and `bound`: GPUs that the hub gave to claims.
+
+    `is_closed`: it takes nothing new, whatever its spec says.
+    """
     old = lease.status.inventory
     seen = _of_status(lease, old) if old and _is_unread(inventory) else _of_nodes(lease, inventory)
     if is_lost:
         seen = _Nodes(seen.delivered, 0, Counter({LOST: seen.delivered} if seen.delivered else {}))
-    committed, forced = lease.spec.commitment.gpus_at(now_ms), seen.unsellable[RELEASE_FORCED]
+    committed, forced = committed_at(lease, now_ms), seen.unsellable[RELEASE_FORCED]
     spare = committed - away_at(lease, now_ms) - reserved - bound - forced
     reasons = {reason: gpus for reason, gpus in sorted(seen.unsellable.items()) if gpus}
+    sells = not is_closed and _sells(lease, inventory, now_ms)
     fields = {
         "delivered": seen.delivered,
         "healthy": max(0, seen.delivered - sum(reasons.values())),
@@ -53,7 +60,7 @@ def counted(
         "committed": committed,
         "reserved": reserved,
         "bound": bound,
-        "free": max(0, min(seen.free, spare)),
+        "free": max(0, min(seen.free, spare)) if sells else 0,
     }
     if old is not None and all(getattr(old, name) == value for name, value in fields.items()):
         return old
@@ -61,6 +68,15 @@ def counted(
     return InventoryStatus.model_validate(
         {**fields, "generation": generation, "changed_time": now_ms}
     )
+
+
+def _sells(lease: GpuLease, inventory: LeaseInventory, now_ms: Millis) -> bool:
+    """Say whether a claim that begins now may get a place on the lease, by the lease's side of `book.standing`."""
+    term, last = lease.spec.term, lease.spec.term.last_usable_ms()
+    runs = term.start_time <= now_ms and (last is None or now_ms < last)
+    is_open = lease.spec.accepting_claims and lease.metadata.deletion_timestamp is None
+    is_seen = inventory.reach is Reach.REACHABLE and inventory.synced
+    return runs and is_open and is_seen and inventory.isolation_ready
 
 
 def _is_unread(inventory: LeaseInventory) -> bool:
@@ -71,7 +87,7 @@ def _of_status(lease: GpuLease, old: InventoryStatus) -> _Nodes:
     """Return what was counted last, with what was forced since."""
     reasons = Counter({u.reason: u.gpus for u in old.unsellable})
     reasons[RELEASE_FORCED] = sum(left.gpus for left in lease.status.leftovers)
-    return _Nodes(old.delivered, old.free, reasons)
+    return _Nodes(old.delivered, 0, reasons)
 
 
 def _of_nodes(lease: GpuLease, inventory: LeaseInventory) -> _Nodes:

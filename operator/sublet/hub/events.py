@@ -19,9 +19,12 @@ from sublet.kube.session import ApiServer
 
 AGAIN_SECONDS: Final = (1.0, 2.0, 4.0, 8.0)
 """Waits between the tries to post one Event."""
+_What = tuple[str, str, str]
+"""claim UID, reason and message"""
 _QUEUE = 1_000
 _SHOWN_MS = 3_600_000
 _REMEMBERED = 10_000
+_TROUBLE: Final = (Unreachable, ServerError, TooManyRequests)
 _NOTE_BYTES = 1_024
 """So long a note may be: an API server counts bytes and refuses a longer one."""
 
@@ -40,10 +43,10 @@ class HubEvents:
         self._clock = clock
         self._identity = identity
         self._again_seconds = again_seconds
-        self._queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(_QUEUE)
+        self._queue: asyncio.Queue[tuple[str, dict[str, Any], _What]] = asyncio.Queue(_QUEUE)
         self._count = 0
-        self._warned: dict[tuple[str, str, str], Millis] = {}
-        """claim UID, reason and message of a warning -> when it was given, the oldest first"""
+        self._warned: dict[_What, Millis] = {}
+        """warning -> when it was given, the oldest first"""
 
     def note(self, claim: GpuClaim, reason: EventReason, message: str) -> None:
         """Queue one Event; dropped if a thousand wait, since an Event is only news.
@@ -51,8 +54,8 @@ class HubEvents:
         A warning that says what one of the last hour said is dropped too: the API server shows Events for so long.
         """
         meta, now = claim.metadata, self._clock.now_ms()
-        is_warning = EVENTS[reason].is_warning
-        if is_warning and not self._is_news((meta.uid, reason, message), now):
+        is_warning, what = EVENTS[reason].is_warning, (meta.uid, reason, message)
+        if self._queue.full() or (is_warning and not self._is_news(what, now)):
             return
         self._count += 1
         event = {
@@ -77,10 +80,9 @@ class HubEvents:
                 "uid": meta.own_uid,
             },
         }
-        if not self._queue.full():
-            self._queue.put_nowait((meta.namespace, event))
+        self._queue.put_nowait((meta.namespace, event, what))
 
-    def _is_news(self, warning: tuple[str, str, str], now_ms: Millis) -> bool:
+    def _is_news(self, warning: _What, now_ms: Millis) -> bool:
         """Say whether a warning wasn't given within the last hour, and remember it."""
         before = self._warned.get(warning)
         if before is not None and abs(now_ms - before) < _SHOWN_MS:
@@ -92,12 +94,17 @@ class HubEvents:
         return True
 
     async def run(self) -> None:
-        """Post queued Events for ever; one that the hub refuses, or doesn't answer for long, is logged and forgotten."""
+        """Post queued Events for ever; one that the hub refuses, or doesn't answer for long, is logged and forgotten.
+
+        A warning that was refused would be again, so it is remembered as given; after trouble it may be given anew.
+        """
         while True:
-            namespace, event = await self._queue.get()
+            namespace, event, what = await self._queue.get()
             try:
                 await self._post(namespace, event)
             except KubeError as error:
+                if isinstance(error, _TROUBLE):
+                    self._warned.pop(what, None)
                 structlog.get_logger().info(
                     "event not posted", reason=event["reason"], error=str(error)
                 )
@@ -110,7 +117,7 @@ class HubEvents:
                 await self._hub.create(path, event)
             except Conflict:
                 pass  # it was posted, though no answer came
-            except (Unreachable, ServerError, TooManyRequests):
+            except _TROUBLE:
                 if seconds is None:
                     raise
                 await asyncio.sleep(seconds)

@@ -190,7 +190,7 @@ async def _guard(request: web.Request, handler: Any) -> web.StreamResponse:
     except LedgerUnavailable as error:
         return _error(503, str(error))
     except BrokenLedger as error:
-        return _error(500, f"the ledger is broken: {error}; see /admin/v1/ledger/verify")
+        return _error(500, f"the ledger can't be read: {error}; see /admin/v1/ledger/verify")
     return answer
 
 

@@ -71,7 +71,12 @@ class LedgerBooks:
         """Take over or rate leases' states; the ledger's books stand still meanwhile."""
         known = self._rated
         if known is None or anew:
-            until = {uid: horizon.of_lease(LeaseUID(uid)) for uid in self._books.leases}
+            held = self._ledgered.held_leases()
+            until = {
+                uid: horizon.of_lease(uid)
+                for uid in map(LeaseUID, self._books.leases)
+                if uid in horizon.seen or uid not in held
+            }
             states = await asyncio.to_thread(self._states.at, until)
             found.states = self._looking.states(states)
             found.states_since = dict(self._states.since)

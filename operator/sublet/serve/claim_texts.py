@@ -1,13 +1,15 @@
 """What a claim's object says of itself, as samples in text; the same in both formats, as all of it is gauges. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.move_status import usable_nodes
 from sublet.api.times import MS_PER_SECOND
 from sublet.book.holdings import holds
 
-Texts = tuple[str, str, str, str, str, str]
+Texts = tuple[str, str, str, str, str, str, str]
 """Samples, family by family; of a family without samples it is empty."""
 
 
@@ -36,6 +38,11 @@ OBJECT: Final = (
         "The namespace of a leased cluster in which a claim's pods run, for joins with what is measured there.",
     ),
     Family(
+        "sublet_claim_held_gpus",
+        "gauge",
+        "GPUs of a leased cluster that a claim's pods may use from its namespace there.",
+    ),
+    Family(
         "sublet_node_claim_info",
         "gauge",
         "A node of a leased cluster of which a claim holds GPUs, for joins with what is measured there.",
@@ -47,13 +54,15 @@ OBJECT: Final = (
 def texts_of(claim: GpuClaim, who: str, leases: Mapping[str, str]) -> Texts:
     """Return the samples of a claim; `who` it is as labels, `leases`: UID -> name."""
     held = claim.status.allocation
-    info, conditions, gpus, ends, homes, nodes = (family.name for family in OBJECT)
+    info, conditions, gpus, ends, homes, shares, nodes = (family.name for family in OBJECT)
     tenant = escaped(held.tenant) if held is not None else ""
     pricing = held.pricing.value if held is not None else ""
     said = "".join(
         f'{conditions}{{{who},condition="{c.type}",status="{c.status.value}"}} 1\n'
         for c in claim.status.conditions
     )
+    whose = f'{who},tenant="{tenant}"'
+    rooms = _rooms(claim, leases)
     end = ""
     # the status keeps what was held last: of a claim that waits again its end is past, or isn't one
     if held is not None and held.until_time is not None and holds(claim):
@@ -63,33 +72,34 @@ def texts_of(claim: GpuClaim, who: str, leases: Mapping[str, str]) -> Texts:
         said,
         f"{gpus}{{{who}}} {claim.spec.gpus}\n",
         end,
-        _homes(claim, leases, f'{who},tenant="{tenant}"', homes),
-        _nodes(claim, leases, f'{who},tenant="{tenant}"', nodes),
+        "".join(f"{homes}{{{room},{whose}}} 1\n" for room in rooms),
+        "".join(f"{shares}{{{room},{whose}}} {held}\n" for room, held in rooms.items()),
+        _nodes(claim, leases, whose, nodes),
     )
 
 
-def _homes(claim: GpuClaim, leases: Mapping[str, str], who: str, name: str) -> str:
-    """Return where pods are: every pod on a claim's GPUs is in the claim's own namespace, so that nobody has to look at pods."""
-    access, held = claim.status.access, claim.status.allocation
-    if access is None or held is None:
-        return ""
-    by_alias: dict[str, set[str]] = {}  # tenant alias -> leases
-    for place in held.placements:
-        by_alias.setdefault(place.lease, set()).add(leases.get(place.lease_uid, place.lease_uid))
-    return "".join(
-        f'{name}{{cluster="{escaped(lease)}",workload_namespace="{each.namespace}",{who}}} 1\n'
+def _rooms(claim: GpuClaim, leases: Mapping[str, str]) -> dict[str, int]:
+    """Return cluster and namespace, as labels, -> GPUs: every pod on a claim's GPUs is in the claim's own namespace, so that nobody has to look at pods."""
+    access = claim.status.access
+    if access is None or claim.status.allocation is None:
+        return {}
+    gpus = Counter[tuple[str, str]]()  # (tenant alias, lease) -> GPUs
+    for place in usable_nodes(claim):
+        gpus[place.lease, leases.get(place.lease_uid, place.lease_uid)] += place.gpus
+    return {
+        f'cluster="{escaped(lease)}",workload_namespace="{each.namespace}"': held
         for each in access.clusters
-        for lease in sorted(by_alias.get(each.alias, ()))
-    )
+        for (alias, lease), held in sorted(gpus.items())
+        if alias == each.alias
+    }
 
 
 def _nodes(claim: GpuClaim, leases: Mapping[str, str], who: str, name: str) -> str:
-    held = claim.status.allocation
-    if held is None or not holds(claim):
+    if not holds(claim):
         return ""
     return "".join(
         f'{name}{{cluster="{escaped(leases.get(p.lease_uid, p.lease_uid))}",node="{escaped(p.node)}",{who}}} 1\n'
-        for p in held.placements
+        for p in usable_nodes(claim)
     )
 
 

@@ -142,6 +142,8 @@ def _counters(
     yield from _head(_DOWN, openmetrics=openmetrics)
     for who, each in found:
         for cause, milliseconds in each.down.items():
+            if milliseconds is None:
+                continue
             labels = f'{who},cause="{cause}"'
             yield f"{_DOWN.name}_total{{{labels}}} {milliseconds / MS_PER_SECOND}\n"
             if openmetrics:

@@ -1,20 +1,26 @@
 """Gauges of the clusters behind: whether they answer, since when something hangs there, and what their clocks say."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import Metric
 
 from sublet.api.common import Status, find_condition
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
 from sublet.api.move_status import all_nodes
+from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.holdings import holds
+from sublet.book.rests import rested_ms
 from sublet.serve.families import gauge
 from sublet.serve.ports import Observed
 
+_Going = tuple[Sequence[PlacedNode], Millis, Millis | None]
+"""Nodes that are given back, since when, and since when no pod is on them"""
 
-def cluster_families(observed: Observed) -> Iterator[Metric]:
+
+def cluster_families(observed: Observed, now_ms: Millis) -> Iterator[Metric]:
     """Yield the gauges of leased clusters and of the hub."""
     leases = observed.leases()
     views = [(x.metadata.name, observed.cluster(LeaseUID(x.metadata.uid))) for x in leases]
@@ -44,13 +50,13 @@ def cluster_families(observed: Observed) -> Iterator[Metric]:
     ]
     text = "When the credential of a leased cluster ends, by its own words."
     yield gauge("sublet_lease_credentials_expiry_timestamp_seconds", text, ["lease"], expiry)
-    since = _releasing_since(observed.claims())
+    since = _releasing_since(observed.claims(), leases, now_ms)
     oldest = [
         ((x.metadata.name,), since[x.metadata.uid] / MS_PER_SECOND)
         for x in leases
         if x.metadata.uid in since
     ]
-    text = "When the oldest release that isn't over began; its GPUs are held and sold to nobody."
+    text = "When the oldest release that isn't over began, or its nodes' rest was over; its GPUs are held and sold to nobody."
     yield gauge("sublet_lease_releasing_since_timestamp_seconds", text, ["lease"], oldest)
     hub = observed.hub_ahead_seconds()
     text = "By how much the hub's clock is ahead of ours."
@@ -59,23 +65,28 @@ def cluster_families(observed: Observed) -> Iterator[Metric]:
     )
 
 
-def _releasing_since(claims: Iterable[GpuClaim]) -> dict[str, Millis]:
-    """Return lease UID -> when the oldest release that is under way there began."""
+def _releasing_since(
+    claims: Iterable[GpuClaim], leases: Iterable[GpuLease], now_ms: Millis
+) -> dict[str, Millis]:
+    """Return lease UID -> since when its oldest release that is under way is waited for, rests aside."""
+    known = {x.metadata.uid: x for x in leases}
     found: dict[str, Millis] = {}
     for claim in claims:
-        for lease_uid, began in _releases(claim) if holds(claim) else ():
-            found[lease_uid] = min(began, found.get(lease_uid, began))
+        for places, began, vacated in _releases(claim) if holds(claim) else ():
+            since = rested_ms(places, began, vacated, known.get)
+            for uid in {p.lease_uid for p in places} if since <= now_ms else ():
+                found[uid] = min(since, found.get(uid, since))
     return found
 
 
-def _releases(claim: GpuClaim) -> Iterator[tuple[str, Millis]]:
-    """Yield the leases that have nodes which a claim gives back, and since when; of one that lives on, what it left."""
+def _releases(claim: GpuClaim) -> Iterator[_Going]:
+    """Yield what a claim gives back; of one that lives on, what it left."""
     going = find_condition(claim.status.conditions, "Releasing")
     if going is not None and going.status is Status.TRUE:
-        for place in all_nodes(claim):
-            yield place.lease_uid, going.last_transition_time
+        release = claim.status.release
+        vacated = release.vacated_time if release is not None else None
+        yield all_nodes(claim), going.last_transition_time, vacated
         return
     for left in claim.status.leaving:
-        if left.vacated_time is None and left.freed_time is None:
-            for place in left.placements:
-                yield place.lease_uid, left.release_time
+        if left.freed_time is None:
+            yield left.placements, left.release_time, left.vacated_time

@@ -17,18 +17,23 @@ from sublet.serve.ports import Observed
 
 
 def coverage_families(observed: Observed, now_ms: Millis) -> Iterator[Metric]:
-    """Yield GPUs and money of each lease now; what is held of a lease that is gone stands under its UID."""
+    """Yield GPUs and money of each lease now.
+
+    What claims hold and pay of a lease that isn't in memory stands under its UID, without what only its contract could say: it
+    may be there and not readable.
+    """
     leases = observed.leases()
     names = {x.metadata.uid: x.metadata.name for x in leases}
     lines = coverage(View(now_ms, observed.claims(), leases, observed.classes()), now_ms)
     named = [(names.get(line.lease_uid, line.lease_uid), line) for line in lines]
-    for name, text in (
-        ("committed", "GPUs that the contract commits now, 0 outside its term."),
-        ("used", "GPUs held by claims: reserved, bound or being taken back."),
-        ("unsold", "Committed GPUs that no claim holds."),
-        ("uncovered", "GPUs held by claims beyond what is committed."),
+    known = [(names[line.lease_uid], line) for line in lines if line.lease_uid in names]
+    for name, text, shown in (
+        ("committed", "GPUs that the contract commits now, 0 outside its term.", known),
+        ("used", "GPUs held by claims: reserved, bound or being taken back.", named),
+        ("unsold", "Committed GPUs that no claim holds.", known),
+        ("uncovered", "GPUs held by claims beyond what is committed.", known),
     ):
-        rows = [((lease,), float(getattr(line, name))) for lease, line in named]
+        rows = [((lease,), float(getattr(line, name))) for lease, line in shown]
         yield gauge(f"sublet_lease_{name}_gpus", text, ["lease"], rows)
     text = "GPUs that options of the contract could still add."
     rows = [
@@ -38,7 +43,7 @@ def coverage_families(observed: Observed, now_ms: Millis) -> Iterator[Metric]:
     labels = ["lease", "currency"]
     text = "What tenants pay for an hour of what is bound now."
     yield gauge("sublet_lease_revenue_per_hour", text, labels, _revenue(named))
-    text = "What the landlord is owed for an hour of now; absent for a lease that is gone."
+    text = "What the landlord is owed for an hour of now; absent for a lease that isn't known."
     yield gauge("sublet_lease_cost_per_hour", text, labels, _cost(named))
 
 

@@ -25,7 +25,7 @@ class Horizon:
 
     now_ms: Millis
     seen: dict[LeaseUID, Millis | None] = field(default_factory=dict)
-    """When each lease's cluster was last seen to work; None: not yet, since this process began."""
+    """When the cluster of each lease in memory was last seen to work; None: not yet, since this process began."""
     stops: dict[tuple[str, int], Millis] = field(default_factory=dict)
     """(claim UID, sequence) -> when its meter stopped, as the claim says"""
 
@@ -36,8 +36,11 @@ class Horizon:
         return None if seen is None else min(seen, latest)
 
     def of_opening(self, fact: Fact) -> Millis | None:
-        """Return up to when what a line opened is known to last; None if nobody knows yet."""
-        seen = self.of_lease(fact.lease_uid)
+        """Return up to when what a line opened is known to last; None if nobody knows yet.
+
+        Of a lease that isn't in memory nobody does: one that is held and can't be read looks just like one that is gone.
+        """
+        seen = self.of_lease(fact.lease_uid) if fact.lease_uid in self.seen else None
         stop = self.stops.get((fact.claim_uid, fact.sequence))
         if seen is None or stop is None:
             return seen

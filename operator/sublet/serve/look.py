@@ -34,7 +34,7 @@ class ClaimLook:
     since_ms: Millis
     billed: int | None
     """GPU-milliseconds"""
-    down: dict[str, int]
+    down: dict[str, int | None]
     """cause -> milliseconds"""
 
 
@@ -120,8 +120,7 @@ class Looking:
             if kind is not EntryKind.BOUND:
                 _add(found.beside, (fact.lease_uid, kind), amount)
                 if kind is EntryKind.DOWNTIME:
-                    cause = ledgered.cause(fact.price_hash)
-                    claim.down[cause] = claim.down.get(cause, 0) + lasted
+                    _add(claim.down, ledgered.cause(fact.price_hash), lasted)
                 continue
             _add(found.bound, (fact.tenant_uid, fact.lease_uid), amount)
             claim.billed = None if claim.billed is None else claim.billed + amount
@@ -132,6 +131,9 @@ class Looking:
     def _unknown(self, found: Look, fact: Fact) -> None:
         if fact.kind is not EntryKind.BOUND:
             found.beside[fact.lease_uid, fact.kind] = None
+            if fact.kind is EntryKind.DOWNTIME:
+                down = found.claims[fact.claim_uid].down
+                down[self._ledgered.cause(fact.price_hash)] = None
             return
         found.bound[fact.tenant_uid, fact.lease_uid] = None
         found.claims[fact.claim_uid].billed = None
@@ -163,7 +165,8 @@ class Looking:
             if claim.billed is not None:
                 claim.billed = hold(("claim", uid), claim.billed)
             for cause, milliseconds in claim.down.items():
-                claim.down[cause] = hold(("down", uid, cause), milliseconds)
+                if milliseconds is not None:
+                    claim.down[cause] = hold(("down", uid, cause), milliseconds)
 
 
 def _add(table: dict[K, int | None], key: K, amount: int) -> None:

@@ -45,7 +45,7 @@ class Snapshot(Collector):
         leads = float(self.observed.leads)
         yield gauge("sublet_leader", "1 on the replica that writes.", [], [((), leads)])
         yield from lease_gauges(self.observed)
-        yield from cluster_families(self.observed)
+        yield from cluster_families(self.observed, self.now_ms)
         yield from self.coverage
         yield from budget_families(self.observed, self.now_ms)
         yield _pending(self.observed)

@@ -4,7 +4,7 @@ A ledger that goes away later makes no pod unready: releases go on, and alerts n
 release that is set up wrongly, and a roll-out must not go on to the next pod.
 
 The text of a scrape is made in a thread and kept for a moment, so that a scrape never holds up the event loop. A ledger that
-doesn't answer within a moment is left out of it: all else is told all the same.
+can't be read, or not within a moment, is left out of it: all else is told all the same.
 """
 
 import asyncio
@@ -147,7 +147,9 @@ class Public:
                     return look.result()
                 except (LedgerUnavailable, BrokenLedger) as error:
                     structlog.get_logger().error("ledger not shown", error=str(error))
-                    return None
+                except Exception:  # noqa: BLE001  alerts need all else
+                    structlog.get_logger().exception("ledger not shown")
+                return None
         structlog.get_logger().error("ledger not shown", error="it doesn't answer")
         return None
 

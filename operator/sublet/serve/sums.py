@@ -114,6 +114,11 @@ class Ledgered:
         offer = self._books.classes.get(terms.class_uid)
         return offer.prices if offer is not None else ()
 
+    def held_leases(self) -> set[LeaseUID]:
+        """Return the leases of which something is held, by lines that are open."""
+        kinds = {EntryKind.BOUND, EntryKind.RELEASING}
+        return {fact.lease_uid for fact in self.fold.open.values() if fact.kind in kinds}
+
     def cause(self, price_hash: str) -> str:
         """Return why GPUs were down."""
         found = self._causes.get(price_hash)

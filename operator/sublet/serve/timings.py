@@ -31,6 +31,11 @@ class Timings:
             "1 while the file of exchange rates can't be taken over; the table before it holds.",
             registry=self.registry,
         )
+        self._dropped = Gauge(
+            "sublet_status_fields_dropped",
+            "Fields of claims' status that the hub's CRDs, older than the operator, don't keep.",
+            registry=self.registry,
+        )
         self._unexported: Gauge | None = None
         """Only where there is a sink, and only on the replica that sends."""
         self._failing: Gauge | None = None
@@ -53,6 +58,10 @@ class Timings:
     def rates_refused(self, is_refused: bool) -> None:
         """Record whether the file of exchange rates holds."""
         self._rates.set(is_refused)
+
+    def fields_dropped(self, count: int) -> None:
+        """Record how many fields of claims' status the hub doesn't keep."""
+        self._dropped.set(count)
 
     def unexported(self, count: int) -> None:
         """Record how many lines of the ledger weren't sent as events yet."""

@@ -35,6 +35,10 @@ def falls(lease: str, condition: str) -> Series:
 
 
 LEDGER = 'sublet_ledger_conflict{instance="a"}'
+CLOCK = 'sublet_cluster_clock_ahead_seconds{lease="west",instance="%s"}'
+HUB_CLOCK = 'sublet_hub_clock_ahead_seconds{instance="%s"}'
+USED = 'sublet_lease_used_gpus{lease="%s",instance="a"}'
+COMMITTED = 'sublet_lease_committed_gpus{lease="west",instance="a"}'
 REACH = 'sublet_cluster_reachable{lease="west",instance="%s"}'
 LAST_SEEN = 'sublet_cluster_last_seen_timestamp_seconds{lease="west",instance="a"}'
 UNSENT = 'sublet_ledger_unexported_entries{instance="a"}'
@@ -58,8 +62,12 @@ HEALTH: Series = {
     'sublet_ledger_conflict{instance="b"}': always(0),
     REACH % "a": always(1),
     REACH % "b": always(1),
-    'sublet_cluster_clock_ahead_seconds{lease="west",instance="a"}': always(0),
-    'sublet_hub_clock_ahead_seconds{instance="a"}': always(-3),
+    CLOCK % "a": always(0),
+    CLOCK % "b": always(0),
+    HUB_CLOCK % "a": always(-3),
+    HUB_CLOCK % "b": always(0),
+    COMMITTED: always(16),
+    USED % "west": always(8),
     **{
         said("west", condition, "True"): always(1)
         for condition in (
@@ -95,6 +103,7 @@ HEALTH: Series = {
 }  # fmt: skip
 
 WEST = {"lease": "west"}
+UID = "11111111-0000-4000-8000-000000000001"
 TROUBLES: dict[str, Case] = {
     "SubletDown": Case({'sublet_build_info{version="0.1.0",instance="a"}': ""}, {}),
     "SubletNotLeading": Case({'sublet_leader{instance="a"}': always(0)}, {}),
@@ -103,14 +112,25 @@ TROUBLES: dict[str, Case] = {
     "SubletEventsStuck": Case({UNSENT: "5x10 1500x30"}, {"instance": "a"}, "1.5k"),
     "SubletRatesRefused": Case({'sublet_rates_refused{instance="a"}': always(1)}, {}),
     "SubletClockSkewed": Case(
-        {'sublet_hub_clock_ahead_seconds{instance="a"}': always(-90)},
-        {"lease": "the hub itself"},
-        "1m 30s",
+        {HUB_CLOCK % "a": always(-90)}, {"lease": "the hub itself"}, "1m 30s"
     ),
     "SubletLedgerNotReadable": Case({LEDGER: ""}, {"instance": "a"}),
     "SubletLedgerConflict": Case({LEDGER: always(1)}, {}),
-    "SubletLeaseUnreachable": Case({REACH % "a": always(0), REACH % "b": always(0)}, WEST),
+    "SubletLeaseUnreachable": Case({REACH % "a": always(0)}, WEST),
     "SubletLeaseSilent": Case({LAST_SEEN: always(AT_SECONDS - 2 * 3_600)}, WEST, "2h 0m 0s"),
+    # its own series end, and what claims hold stands under its UID
+    "SubletLeaseMissing": Case(
+        {
+            REACH % "a": "1x20 stale",
+            REACH % "b": "1x20 stale",
+            LAST_SEEN: f"{AT_SECONDS - 2 * 3_600}x20 stale",
+            COMMITTED: "16x20 stale",
+            USED % "west": "8x20 stale",
+            USED % UID: "_x20 8x20",
+        },
+        {"lease": UID},
+        "8",
+    ),
     "SubletLeaseRefusesUs": Case(
         falls("west", "RightsComplete"), {**WEST, "condition": "RightsComplete"}
     ),
@@ -129,12 +149,38 @@ TROUBLES: dict[str, Case] = {
     ),
 }
 
+UNREACHABLE = {"SubletLeaseUnreachable": Case({}, WEST)}
+DISAGREEING: dict[str, tuple[Series, dict[str, Case]]] = {
+    "only the standby can't reach it": ({REACH % "b": always(0)}, {}),
+    "nobody leads, and one reaches it": (
+        {'sublet_leader{instance="a"}': always(0), REACH % "a": always(0)},
+        {"SubletNotLeading": Case({}, {})},
+    ),
+    "nobody leads, and nobody reaches it": (
+        {'sublet_leader{instance="a"}': always(0), REACH % "a": always(0), REACH % "b": always(0)},
+        {"SubletNotLeading": Case({}, {}), **UNREACHABLE},
+    ),
+    **{
+        f"the clock of {replica} is {seconds:+} s off a cluster's": (
+            {CLOCK % replica: always(seconds)},
+            {"SubletClockSkewed": Case({}, WEST, "1m 30s")},
+        )
+        for replica in ("a", "b")
+        for seconds in (-90, 90)
+    },
+}
+"""what replicas see differently -> series that are otherwise than in health, and the alerts that fire"""
+
 
 def test_alerts_fire_for_their_own_trouble_and_for_no_other(tmp_path: Path):
     tests = [promtool_test("health", HEALTH, {})]
     tests += [
         promtool_test(name, {**HEALTH, **case.series}, {name: case})
         for name, case in TROUBLES.items()
+    ]
+    tests += [
+        promtool_test(name, {**HEALTH, **series}, firing)
+        for name, (series, firing) in DISAGREEING.items()
     ]
     path = tmp_path / "alerts_test.yaml"
     files = [str(RULES / "recording.yaml"), str(RULES / "alerts.yaml")]

@@ -122,6 +122,21 @@ def test_a_node_that_a_claim_leaves_waits_for_its_landlords_wipe(monkeypatch: py
         asyncio.run(leaving.leave(over, left, tools))
 
 
+def test_a_node_that_a_claim_leaves_rests_which_ends_by_itself(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(leaving, "_SETTLED_SECONDS", 0.0)
+    term = WEST[0].spec.term.model_copy(update={"quarantine_seconds": 600})
+    asks = WEST[0].model_copy(update={"spec": WEST[0].spec.model_copy(update={"term": term})})
+    _, over, _ = replacing()
+    (left,) = over.status.leaving
+    api = LiveNodes(over.metadata.uid, holding(over, *left.placements, label="other"))
+    tools = tools_of(Hub(over), {asks.metadata.uid: asks}, {asks.metadata.uid: api})
+
+    with pytest.raises(StillThere, match="the nodes rest") as found:
+        asyncio.run(leaving.leave(over, left, tools))
+
+    assert found.value.rests
+
+
 class Eastward:
     """A claim on its way from west to east, whose cluster is known or not, with a namespace of that number there."""
 

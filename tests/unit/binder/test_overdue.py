@@ -13,10 +13,10 @@ from sublet.binder.overdue import APART_SECONDS, overdue
 from sublet.binder.ports import ClusterSilent, StillThere
 from sublet.binder.work import Works
 from sublet.book.holdings import RELEASE_MS
-from tests.builders.api import NOW, as_lease
+from tests.builders.api import NOW, as_lease, lease
 from tests.builders.sales import sold
 
-WEST = as_lease()
+WEST = as_lease(lease(term={"quarantineSeconds": 600}))
 CLAIM = sold("train", WEST, 8)
 LEFT = Leaving(
     sequence=1,
@@ -34,6 +34,7 @@ class Noting:
 
     def __init__(self, ms_later: int) -> None:
         self.clock = SimpleNamespace(now_ms=lambda: NOW + ms_later)
+        self.lease = lambda _: WEST
         self.events = self
         self.noted: list[tuple[EventReason, str]] = []
 
@@ -41,9 +42,9 @@ class Noting:
         self.noted.append((reason, message))
 
 
-def waited(reason: Exception, ms_later: int) -> tuple[Any, Noting]:
+def waited(reason: Exception, ms_later: int, left: Leaving = LEFT) -> tuple[Any, Noting]:
     tools: Any = Noting(ms_later)
-    return overdue(CLAIM, LEFT, reason, tools), tools
+    return overdue(CLAIM, left, reason, tools), tools
 
 
 def test_pods_that_end_in_time_are_waited_for_in_silence():
@@ -70,9 +71,33 @@ def test_pods_that_hang_are_asked_about_less_often_so_that_the_claim_is_free_for
 
 
 def test_a_node_that_rests_is_not_overdue():
-    _, tools = waited(StillThere("the nodes rest for another 600 seconds", 600.0), RELEASE_MS)
+    rest = StillThere("the nodes rest for another 600 seconds", 600.0, rests=True)
+
+    _, tools = waited(rest, RELEASE_MS)
 
     assert tools.noted == []
+
+
+UNMARKED = "pods run on the claim's nodes, in a namespace that isn't marked: delete that namespace"
+
+
+@pytest.mark.parametrize("text", ["node west-0000 must be wiped", UNMARKED], ids=["wipe", "pods"])
+def test_what_somebody_must_do_is_said_however_long_it_takes_to_look_again(text: str):
+    _, tools = waited(StillThere(text, 5.0), RELEASE_MS)
+
+    ((_, said),) = tools.noted
+    assert text in said
+
+
+@pytest.mark.parametrize(
+    "reason", [StillThere("node west-0000 must be wiped"), ClusterSilent("west")]
+)
+def test_a_node_that_has_rested_has_its_time_to_come_free_from_then(reason: Exception):
+    rested = LEFT.model_copy(update={"vacated_time": NOW})
+    due = 600_000 + RELEASE_MS
+
+    assert waited(reason, due - 1, rested)[1].noted == []
+    assert len(waited(reason, due, rested)[1].noted) == 1
 
 
 async def test_each_part_that_a_claim_leaves_is_said_by_itself(monkeypatch: pytest.MonkeyPatch):

@@ -10,9 +10,10 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import NodeName
 from sublet.api.move_status import all_nodes
 from sublet.api.relocation import MoveCause, ReleaseCause
-from sublet.api.times import format_instant
+from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import CutOver, Degrade, Extend, Relocate, Take
 from sublet.book.failures import REPLACE_AFTER_MS
+from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_class, claim, gpu_class
 from tests.builders.fleet import after, bound, held, reserve_of, view
@@ -200,9 +201,47 @@ def test_a_node_that_is_well_again_is_told_too():
 def test_a_node_that_cant_be_seen_hasnt_failed():
     west = leased("west", count=2)
     busy = running(west, replacement="OnFailure")
-    each, found = on_sick_node(west)
-    silent = (each, replace(found, reach=replace(found).reach.UNKNOWN))
-    assert decided(view([busy], [silent], classes=CLASSES)) == []
+    assert decided(view([busy], [unseen(on_sick_node(west))], classes=CLASSES)) == []
+
+
+UNSEEN = [{"reach": Reach.UNKNOWN}, {"reach": Reach.UNREACHABLE}, {"synced": False, "nodes": {}}]
+
+
+def unseen(pair, **fields):
+    """Return the lease while nobody sees its nodes."""
+    each, found = pair
+    return each, replace(found, **(fields or UNSEEN[0]))
+
+
+@pytest.mark.parametrize("fields", UNSEEN, ids=["silent", "refuses", "not read yet"])
+def test_a_failed_node_isnt_said_to_be_well_while_it_cant_be_seen(fields):
+    west = leased("west", count=2)
+    first = view([running(west, replacement="OnFailure")], [on_sick_node(west)], classes=CLASSES)
+    told = after(first, plan(first))
+    hidden = view(told.claims, [unseen(west, **fields)], classes=CLASSES, now_ms=at(1))
+    assert decided(hidden) == []
+
+
+@pytest.mark.parametrize("flaps", [False, True], ids=["steady", "flaps"])
+def test_a_link_that_drops_now_and_then_puts_off_no_replacement(flaps):
+    west, east = leased("west", count=4), leased("east")
+    spread = as_claim(
+        claim("train", gpus=16, replacement="OnFailure", placement={"minClusters": 2})
+    )
+    first = view([spread], [west, east], classes=CLASSES)
+    (busy,) = map(bound, after(first, plan(first)).claims)
+    node = next(p.node for p in busy.status.allocation.placements if p.lease == "west")
+    sick = on_sick_node(west, [*west[1].nodes].index(node))
+    seen = view([busy], [sick, east], classes=CLASSES)
+    for minute in range(5):
+        found = unseen(sick) if flaps and minute == 3 else sick
+        now = Millis(NOW + minute * 60_000)
+        seen = view(seen.claims, [found, east], classes=CLASSES, now_ms=now)
+        seen = after(seen, plan(seen))
+
+    due = view(seen.claims, [sick, east], classes=CLASSES, now_ms=NOW + REPLACE_AFTER_MS)
+
+    assert [type(d) for d in decided(due)] == [Relocate]
 
 
 def test_a_node_that_its_cluster_hasnt_any_more_is_replaced_too():

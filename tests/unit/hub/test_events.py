@@ -158,3 +158,44 @@ async def test_an_event_that_is_refused_or_never_answered_holds_up_no_other():
     away = Unreachable("away")
     assert await posted_to(Hub(Forbidden(403, "x", "x"))) == ["Released"]
     assert await posted_to(Hub(away, away, away)) == ["Released"]
+
+
+async def warned_twice(hub: Hub) -> int:
+    """Give one warning twice within an hour, the second time once the first one's fate is known; return how many came."""
+    events = HubEvents(hub, SteppedClock(), "operator-0", again_seconds=())
+    running = asyncio.create_task(events.run())
+    for _ in range(2):
+        hub.has_last.clear()
+        events.note(as_claim(), EventReason.RELEASE_OVERDUE, "it hangs")
+        events.note(as_claim(), EventReason.RELEASED, "after it")
+        async with asyncio.timeout(10):
+            await hub.has_last.wait()
+    running.cancel()
+    return hub.created.count(EventReason.RELEASE_OVERDUE)
+
+
+@pytest.mark.parametrize(
+    "error", [Unreachable("away"), ServerError(503, "x", "x"), TooManyRequests(429, "x", "x")]
+)
+async def test_a_warning_that_a_hub_in_trouble_didnt_take_is_given_when_it_comes_up_again(error):
+    assert await warned_twice(Hub(error)) == 1
+
+
+async def test_a_warning_that_was_posted_or_refused_isnt_tried_again_within_the_hour():
+    assert await warned_twice(Hub()) == 1
+
+    refusing = Hub(Forbidden(403, "x", "x"))
+    assert await warned_twice(refusing) == 0
+
+
+def test_a_warning_that_found_no_room_is_given_when_it_comes_up_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("sublet.hub.events._QUEUE", 1)
+    posted = Posted()
+    posted.note(EventReason.BOUND)
+    posted.note(EventReason.REPAIRED)
+    assert [x["reason"] for x in posted.all()] == ["Bound"]
+
+    posted.note(EventReason.REPAIRED)
+    assert [x["reason"] for x in posted.all()] == ["Repaired"]

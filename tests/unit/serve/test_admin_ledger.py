@@ -97,6 +97,19 @@ async def test_each_claims_last_reservation_is_told_with_its_end():
     }
 
 
+async def test_a_text_of_a_newer_version_is_said_in_one_line():
+    class Newer(Store):
+        async def read_terms(self, hashes: list[str]) -> dict[str, str]:
+            return dict.fromkeys(hashes, WHY.text.replace(WHY.cause.value, "Frozen"))
+
+    books: Any = Intervals()
+    store: Any = Newer()
+    nobody: Any = None
+    async with TestServer(Admin(nobody, store, books, nobody, last_pass=nobody).app()) as server:
+        with pytest.raises(Problem, match=r"the ledger can't be read: .*written by a newer"):
+            await last_terms(str(server.make_url("/")).rstrip("/"))
+
+
 async def test_what_a_big_ledger_has_much_of_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch):
     threads = []
 

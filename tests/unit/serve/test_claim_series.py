@@ -1,22 +1,30 @@
 """Series of single claims: their limit, their end, and the text in which they are written."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
+from sublet.api import move_status
+from sublet.api.claim_status import allocation_of
 from sublet.api.common import Condition, Status
-from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
+from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID
+from sublet.api.relocation import Move, MoveCause
 from sublet.api.times import Millis
 from sublet.serve.claims import ClaimSeries
 from sublet.serve.look import ClaimLook, Look
-from tests.builders.api import NOW, as_claim, as_lease, claim, lease
+from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
 from tests.builders.ledgered import Memory
 from tests.builders.sales import given_back, sold
 
 WEST = as_lease(lease("west"))
+EAST = as_lease(lease("east"))
+EASTERN = {"lease": EAST.spec.tenant_alias, "lease_uid": EAST.metadata.uid}
 HOUR = 3_600_000
+JOINED = ("claim_namespace_info", "claim_held_gpus", "node_claim_info")
 
 
 def ledger(**claims: ClaimLook) -> Look:
@@ -26,10 +34,14 @@ def ledger(**claims: ClaimLook) -> Look:
 
 
 def written(
-    *claims: GpuClaim, look: Look | None = None, at: int = NOW, limit: int = 10, **settings: Any
+    *claims: GpuClaim,
+    look: Look | None = None,
+    at: int = NOW,
+    limit: int = 10,
+    leases: Sequence[GpuLease] = (WEST,),
 ) -> dict[tuple[str, ...], float]:
     """Return (series without its prefix, values of the labels but the UID) -> value."""
-    seen: Any = Memory(claims=claims, leases=[WEST])
+    seen: Any = Memory(claims=claims, leases=leases)
     series = ClaimSeries(limit=limit, retention_seconds=3_600)
     text = series.write(seen, look, Millis(at), openmetrics=False).decode()
     return {
@@ -37,6 +49,27 @@ def written(
         for family in plain(text)
         for s in family.samples
     }
+
+
+def entered(*aliases: str) -> Access:
+    clusters = tuple(
+        ClusterAccess(alias=each, namespace=f"sublet-{each}", expiration_time=Millis(NOW + HOUR))
+        for each in aliases
+    )
+    return Access(secret_name="s", clusters=clusters)
+
+
+def with_status(claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
+    return claim.model_copy(update={"status": status})
+
+
+def spread(claim: GpuClaim) -> GpuClaim:
+    """Return a claim on two nodes whose second one is in another cluster."""
+    here, there = allocation_of(claim).placements
+    places = (here, there.model_copy(update=EASTERN))
+    allocation = allocation_of(claim).model_copy(update={"placements": places})
+    update = {"allocation": allocation, "access": entered("west", "east")}
+    return with_status(claim, claim.status.model_copy(update=update))
 
 
 def aged(name: str, created_ms: int) -> GpuClaim:
@@ -63,6 +96,31 @@ def test_a_claim_says_who_it_is_and_where_its_pods_are():
     assert found["claim_status_condition", "acme", "a", "Bound", "True"] == 1
     assert found["claim_namespace_info", "west", "c", "acme", "a", "acme"] == 1
     assert found["node_claim_info", "west", "a-0", "acme", "a", "acme"] == 1
+
+
+def test_a_claim_says_how_many_gpus_it_has_in_each_cluster_and_not_what_it_asks_for():
+    claim = spread(sold("a", WEST, 30_000))
+
+    found = written(claim, leases=(WEST, EAST))
+
+    held = {key[1:3]: gpus for key, gpus in found.items() if key[0] == "claim_held_gpus"}
+    assert held == {("west", "sublet-west"): 25_000, ("east", "sublet-east"): 5_000}
+
+
+def test_where_a_claim_moves_to_is_there_from_when_its_tenant_may_use_it():
+    here = sold("a", WEST, 8)
+    (old,) = allocation_of(here).placements
+    new = old.model_copy(update={**EASTERN, "node_uid": uid_of("e-0")})
+    move = Move(sequence=2, cause=MoveCause.LEASE_ENDS, decided_time=NOW, placements=(new,))
+    moving = with_status(here, move_status.moving(here, move, NOW))
+    ready = with_status(moving, move_status.ready_to_move(moving, entered("west", "east"), NOW))
+
+    before, after = (written(each, leases=(WEST, EAST)) for each in (moving, ready))
+
+    assert {key[:2] for key in before if key[0] in JOINED} == {(x, "west") for x in JOINED}
+    assert {key[:2] for key in after if key[0] in JOINED} == {
+        (x, lease) for x in JOINED for lease in ("west", "east")
+    }
 
 
 def test_only_a_claim_that_holds_gpus_has_an_end():

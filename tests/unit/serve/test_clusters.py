@@ -14,8 +14,10 @@ from sublet.serve.clusters import cluster_families
 from tests.builders.api import NOW, as_lease, lease
 from tests.builders.sales import given_back, sold
 
-HOUR_AGO = Millis(NOW - 3_600_000)
-WEST, EAST = as_lease(lease("west")), as_lease(lease("east"))
+MINUTE = 60_000
+HOUR_AGO = Millis(NOW - 60 * MINUTE)
+WEST = as_lease(lease("west", term={"quarantineSeconds": 1_800}))
+EAST = as_lease(lease("east"))
 
 
 class Seen:
@@ -44,7 +46,7 @@ def samples(*claims: GpuClaim) -> dict[tuple[str, ...], float]:
     seen: Any = Seen(*claims)
     return {
         (sample.name, *sample.labels.values()): sample.value
-        for family in cluster_families(seen)
+        for family in cluster_families(seen, NOW)
         for sample in family.samples
     }
 
@@ -99,8 +101,34 @@ def test_nodes_that_a_bound_claim_left_and_that_arent_free_are_a_release_of_thei
     assert ("sublet_lease_releasing_since_timestamp_seconds", "east") not in found
 
 
-@pytest.mark.parametrize("fields", [{"vacated_time": NOW}, {"freed_time": NOW}])
-def test_nodes_that_rest_or_are_free_are_no_release_that_hangs(fields: dict[str, Millis]):
-    found = samples(leaving(**fields))
+def releasing(vacated_ms: Millis) -> GpuClaim:
+    """Return a claim whose release began an hour ago, and whose last pod is gone."""
+    claim = given_back(sold("a", WEST, 8), HOUR_AGO)
+    release = claim.status.release.model_copy(update={"vacated_time": vacated_ms})
+    return claim.model_copy(update={"status": claim.status.model_copy(update={"release": release})})
 
-    assert ("sublet_lease_releasing_since_timestamp_seconds", "west") not in found
+
+RESTS, RESTED = Millis(NOW - 29 * MINUTE), Millis(NOW - 50 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        leaving(vacated_time=RESTS),
+        leaving(vacated_time=RESTED, freed_time=NOW),
+        releasing(RESTS),
+    ],
+    ids=["left, rests", "left, free", "released, rests"],
+)
+def test_nodes_that_rest_or_are_free_are_no_release_that_hangs(claim: GpuClaim):
+    assert ("sublet_lease_releasing_since_timestamp_seconds", "west") not in samples(claim)
+
+
+@pytest.mark.parametrize(
+    "claim", [leaving(vacated_time=RESTED), releasing(RESTED)], ids=["left", "released"]
+)
+def test_nodes_that_rested_and_are_still_held_hang_since_their_rest_was_over(claim: GpuClaim):
+    found = samples(claim)
+
+    since = (RESTED + 30 * MINUTE) / 1000
+    assert found["sublet_lease_releasing_since_timestamp_seconds", "west"] == since

@@ -61,8 +61,8 @@ def test_a_lease_that_earns_nothing_says_0_so_that_its_margin_can_be_asked_for()
     assert found["cost_per_hour", "east", "USD"] == 0
 
 
-def test_a_lease_that_is_gone_stands_under_its_uid_without_a_cost():
+def test_of_a_lease_that_isnt_in_memory_only_what_claims_say_stands_under_its_uid():
     found = samples(sold("a", WEST, 8), leases=())
 
-    assert found["uncovered_gpus", WEST.metadata.uid] == 8
-    assert not [key for key in found if key[0] == "cost_per_hour"]
+    uid = WEST.metadata.uid
+    assert found == {("used_gpus", uid): 8, ("revenue_per_hour", uid, "USD"): 31.92}

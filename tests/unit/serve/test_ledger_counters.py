@@ -3,15 +3,17 @@
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from sublet.api.gpuclass import Pricing
 from sublet.api.ids import LeaseUID
 from sublet.api.times import MS_PER_HOUR, Millis, format_instant
-from sublet.ledger.entry import EntryKind
+from sublet.ledger.entry import MARKS, EntryKind
 from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.texts.offer import ClassTerms
 from sublet.ledger.texts.reservation import ReservationTerms
 from sublet.serve.books import LedgerBooks
+from sublet.serve.claims import ClaimSeries
 from sublet.serve.horizon import horizon
 from sublet.serve.look import Look
 from tests.builders.api import LONG_AGO, as_class, as_lease, gpu_class, lease
@@ -58,6 +60,18 @@ class Scraper:
 
     async def scrape(self, memory: Memory, now_ms: Millis) -> dict[tuple[str, ...], float]:
         return samples(await self.look(memory, now_ms), memory, now_ms)
+
+    async def counters(self, memory: Memory, now_ms: Millis) -> dict[tuple[str, ...], float]:
+        """Return all that is counted, of single claims too."""
+        look = await self.look(memory, now_ms)
+        series: Any = ClaimSeries(retention_seconds=3_600)
+        text = series.write(memory, look, now_ms, openmetrics=False).decode()
+        found = {
+            (sample.name.removeprefix("sublet_"), *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        } | samples(look, memory, now_ms)
+        return {key: value for key, value in found.items() if key[0].endswith("_total")}
 
 
 def here(now_ms: Millis, *claims: Any) -> Memory:
@@ -133,6 +147,24 @@ async def test_after_a_start_a_cluster_that_wasnt_heard_of_yet_says_nothing(scri
     assert not names & {"lease_gpu_seconds_total"}
 
 
+async def test_of_a_held_lease_that_cant_be_read_nothing_is_counted_until_now(scribe: Scribe):
+    scribe.capacity("west", hour(0), 16)
+    scribe.held("a", "west", 8, hour(0))
+
+    found = await Scraper(Lines(scribe)).counters(Memory(), later(3))
+
+    assert {key[0] for key in found} == {"ledger_entries_total"}
+
+
+async def test_a_lease_that_is_gone_keeps_what_became_of_its_gpus(scribe: Scribe):
+    scribe.capacity("west", hour(0), 16)
+    scribe.held("a", "west", 8, hour(0), hour(1))
+
+    found = await Scraper(Lines(scribe)).counters(Memory(), later(3))
+
+    assert found["lease_gpu_seconds_total", "west", "used"] == 8 * 3600
+
+
 async def test_a_meter_that_stopped_stops_the_counter_before_its_line_is_written(scribe: Scribe):
     scribe.held("a", "west", 8, hour(0))
     gone = given_back(sold("a", WEST, 8, from_ms=hour(0)), hour(1))
@@ -171,6 +203,28 @@ async def test_a_restart_changes_nothing_and_the_ledger_isnt_read_again_meanwhil
 
     assert again == before
     assert lines.reads == [0, len(lines.entries), 0]
+
+
+LASTING = sorted({*EntryKind} - MARKS - {EntryKind.CANCELLED})
+
+
+@pytest.mark.parametrize("kind", LASTING)
+async def test_until_a_cluster_is_heard_of_again_after_a_restart_no_counter_is_less(
+    scribe: Scribe, kind: EntryKind
+):
+    for begin, end in ((hour(1), hour(2)), (hour(3), None)):
+        if kind is EntryKind.DOWNTIME:
+            down(scribe, "a", "west", 8, begin, end, "NodeGone")
+        else:
+            scribe.held("a", "west", 8, begin, end, kind=kind)
+    scribe.reserved("a", "h100")
+    lines = Lines(scribe)
+    before = await Scraper(lines).counters(here(later(12)), later(12))
+
+    again = await Scraper(lines).counters(Memory(leases=[WEST]), later(12))
+
+    assert before
+    assert {k for k, v in again.items() if v < before[k]} == set()
 
 
 async def test_a_claims_sums_go_one_retention_after_its_last_line_and_the_tenants_stay(

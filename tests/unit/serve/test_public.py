@@ -1,11 +1,14 @@
 """The public listener: what is shown before the hub was read, and while the ledger is away, and when the pod is ready."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from sublet.ledger.terms import content_hash
 from sublet.serve import server
 from sublet.serve.books import LedgerBooks
 from sublet.serve.claims import ClaimSeries
@@ -21,10 +24,10 @@ class Operator:
     """A claim is bound on west, which was seen to work a moment ago."""
 
     def __init__(self) -> None:
-        scribe = Scribe()
-        scribe.lease("west")
-        scribe.held("a", "west", 8, NOW - 3_600_000)
-        self.lines, self.clock = Lines(scribe), SteppedClock()
+        self.scribe = Scribe()
+        self.scribe.lease("west")
+        self.scribe.held("a", "west", 8, NOW - 3_600_000)
+        self.lines, self.clock = Lines(self.scribe), SteppedClock()
         self.clock.seconds = NOW / 1_000
         self.opened = self.followed = True
         self.memory = Memory(leases=[as_lease(lease("west"), uid="west")], seen_ms=NOW)
@@ -67,6 +70,56 @@ async def test_while_the_ledger_is_away_its_series_are_absent_and_the_others_sta
 
     assert "sublet_leader" in names
     assert not [name for name in names if name.endswith("_total")]
+
+
+def sold_in_steps(scribe: Scribe) -> None:
+    """Write what a claim agreed to, as a newer version may."""
+    scribe.reserved("b", "h100")
+    terms = scribe.facts[-1]
+    newer = scribe.texts[terms.price_hash].replace("Fixed", "Tiered")
+    scribe.facts[-1] = replace(terms, price_hash=content_hash(newer))
+    scribe.texts[content_hash(newer)] = newer
+
+
+def priced_in_steps(scribe: Scribe) -> None:
+    """Write a claim's bill at a price of a newer version."""
+    scribe.held("b", "west", 8, NOW - 1_000)
+    newer = '{"currency":"USD","kind":"tiered"}'
+    scribe.facts[-1] = replace(scribe.facts[-1], price_hash=content_hash(newer))
+    scribe.texts[content_hash(newer)] = newer
+
+
+@pytest.mark.parametrize("write", [sold_in_steps, priced_in_steps])
+async def test_while_the_ledger_has_a_text_of_a_newer_version_its_series_are_absent_and_the_others_stay(
+    write: Callable[[Scribe], None],
+):
+    operator = Operator()
+    write(operator.scribe)
+    operator.lines.write()
+
+    with capture_logs() as logs:
+        names = await operator.names()
+        again = await operator.names()
+
+    assert "sublet_leader" in names & again
+    assert not [name for name in names | again if name.endswith("_total")]
+    assert "written by a newer" in logs[0]["error"]
+
+
+async def test_a_look_at_the_ledger_that_fails_as_nothing_expects_is_said_and_all_else_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    operator = Operator()
+
+    async def broken(*_: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(operator.lines, "read_entries", broken)
+    with capture_logs() as logs:
+        names = await operator.names()
+
+    assert "sublet_leader" in names
+    assert [log["event"] for log in logs] == ["ledger not shown"]
 
 
 async def test_a_fault_that_nothing_expects_is_said_and_the_next_look_is_made_all_the_same(
