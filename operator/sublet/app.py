@@ -150,7 +150,7 @@ class Operator:
             identity=settings.identity,
             lease_seconds=settings.lease_seconds,
         )
-        self.claims = ClaimWriter(hub)
+        self.claims = ClaimWriter(hub, self.timings.fields_dropped)
         self.tools = self._tools()
         self.binder = Binder(
             self.tools,

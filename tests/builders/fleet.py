@@ -128,6 +128,7 @@ def carried_out(claim: GpuClaim, decision: Reserve, now_ms: Millis = NOW) -> Gpu
         rounding=decision.agreed.rounding,
         sla=decision.agreed.sla,
         host_share=decision.agreed.host_share,
+        host_share_noted=decision.agreed.host_share_noted,
         priority=decision.priority,
         decided_time=decision.decided_ms,
         until_time=decision.until_ms,

@@ -47,3 +47,29 @@ def senseless(claim: GpuClaim, version: str = "999") -> Body:
     body = on_the_wire(claim)
     meta = {**body["metadata"], "resourceVersion": version}
     return {**body, "metadata": meta, "status": {**body["status"], "usedMilliseconds": "much"}}
+
+
+def waits_by_newer(claim: GpuClaim, version: str = "999") -> Body:
+    """Return a claim that waits for a reason, with an offer, that only a newer version knows."""
+    body = on_the_wire(claim)
+    status = {
+        **body["status"],
+        "pending": {"reason": "WaitingForPower", "message": "the lights are out"},
+        "offers": [{"change": "Cooler", "className": "h100", "gpus": 1}],
+    }
+    return {
+        **body,
+        "metadata": {**body["metadata"], "resourceVersion": version},
+        "status": status,
+    }
+
+
+def holds_by_newer(claim: GpuClaim, version: str = "999") -> Body:
+    """Return a claim that holds GPUs to an end that only a newer version knows."""
+    body = on_the_wire(claim)
+    allocation = {**body["status"]["allocation"], "untilCause": "QuotaExpired"}
+    return {
+        **body,
+        "metadata": {**body["metadata"], "resourceVersion": version},
+        "status": {**body["status"], "allocation": allocation},
+    }

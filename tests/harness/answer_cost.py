@@ -20,7 +20,7 @@ from sublet.binder.pods import list_pods
 from sublet.clock import SystemClock
 from sublet.drift.look import look
 from sublet.fleet.drift import PolicyWatch
-from sublet.fleet.isolation import find_isolation_fault
+from sublet.fleet.isolation import prove_isolation
 from sublet.fleet.rights import find_missing_rights
 from sublet.kube.errors import KubeError
 from sublet.kube.identity import read_cluster_uid
@@ -88,7 +88,7 @@ _LISTS: Final = ("items that are lists", "items without anything", "items withou
 _OBJECTS: Final = ("an object of lists", "an object of lists that is none too large")
 READERS: Final[Mapping[str, tuple[Callable[[ApiServer], Awaitable[object]], tuple[str, ...]]]] = {
     "kube-system": (read_cluster_uid, _OBJECTS),
-    "the proof": (find_isolation_fault, _OBJECTS),
+    "the proof": (prove_isolation, _OBJECTS),
     "rights": (find_missing_rights, _OBJECTS),
     "policies": (lambda api: PolicyWatch(api).changed(), _LISTS),
     "nodes": (_follow, (*_LISTS, "one node of taints", "nodes of taints")),

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from sublet.fleet.isolation import CLAIM_PODS_POLICY, DIGEST, VALIDATING, spec_digest
+from sublet.fleet.isolation import CLAIM_PODS_POLICY, VALIDATING, notes_of
 from tests.harness.fake_api import Answer, FakeApi, failure
 from tests.planes.certificates import write_certificates
 
@@ -106,7 +106,7 @@ def policies_of() -> dict[str, Any]:
     for plural in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
         found[f"{_POLICIES}/{plural}"] = {"metadata": {}, "items": []}
         for name in VALIDATING:
-            notes = {DIGEST: spec_digest({"spec": {}})}
+            notes = notes_of({"spec": {}})
             policy = {"metadata": {"name": name, "annotations": notes}, "spec": {}}
             found[f"{_POLICIES}/{plural}/{name}"] = policy
     return found

@@ -14,7 +14,7 @@ import yaml
 
 from sublet.cli.onboarding.apply import apply_all, path_of
 from sublet.cli.onboarding.credential import hub_secret, kubeconfig, take_token
-from sublet.fleet.isolation import find_isolation_fault
+from sublet.fleet import isolation
 from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer
 from sublet.manifests.render import HubOptions, LeasedOptions, hub as hub_manifests, leased_cluster
@@ -217,7 +217,7 @@ async def prove_isolation(api: ApiServer, token: str) -> None:
     """Wait until a leased cluster's policies act, seen as the operator sees them; AssertionError says what is wrong."""
     async with api.with_token(token) as operator:
         deadline = time.monotonic() + 15
-        while fault := await find_isolation_fault(operator):
+        while fault := (await isolation.prove_isolation(operator)).fault:
             assert time.monotonic() < deadline, fault
             await asyncio.sleep(0.2)
 

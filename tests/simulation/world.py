@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from sublet.cli.onboarding.credential import hub_secret, kubeconfig
-from sublet.fleet.isolation import DIGEST, MUTATING, PROBE_NAMESPACE, VALIDATING, spec_digest
+from sublet.fleet.isolation import MUTATING, PROBE_NAMESPACE, VALIDATING, notes_of
 from sublet.kube.session import ApiServer, Endpoint
 from tests.builders.api import gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
@@ -131,7 +131,7 @@ class World:
         policies += [("mutatingadmissionpolicybindings", n) for n in MUTATING]
         for kind, name in policies:
             body: Object = {"metadata": {"name": name}, "spec": {}}
-            body["metadata"]["annotations"] = {DIGEST: spec_digest(body)}
+            body["metadata"]["annotations"] = notes_of(body)
             server.store.put(Key(kind, "", name), body)
         _namespace(server, PROBE_NAMESPACE)
         certificate, _ = certificate_and_key()

@@ -44,7 +44,7 @@ UNSELLABLE: Final[Mapping[str, str]] = {
 LEASES: Final[Reasons] = {
     "Ready": {
         "True.Selling": "it can be sold; nothing is wrong",
-        "True.NotAccepting": "`acceptingClaims` is false: no new claims, those in it stay",
+        "True.NotAccepting": "`acceptingClaims` is false, or a claim that it names can't be read: no new claims, those in it stay",
         "False.NotStarted": "its term is yet to begin",
         "False.Ended": "its sellable term is over",
         "False.SpecUnread": _UNREAD,
@@ -69,6 +69,7 @@ LEASES: Final[Reasons] = {
     },
     "IsolationReady": {
         "True.Proven": "the policies refuse what they must and accept what they may",
+        "True.OlderOnboarding": f"they act, but an older `sublet onboard` wrote them: it is sold on; {_ONBOARD}",
         "False.NotProven": f"a policy is missing or was changed, so nothing is sold: {_ONBOARD}",
         "False.RightMissing": f"the proof needs a right that the credential lacks: {_ONBOARD}",
         "Unknown.NotTried": "it hasn't been proven yet",

@@ -5,11 +5,11 @@ Part of GpuLease, GpuClass and GpuTenant; the ledger keeps them by content hash,
 
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from sublet.api.cancellation import Percent
 from sublet.api.common import Currency, Instant, ObjectName, Price, Seconds
-from sublet.api.schema import ApiModel
+from sublet.api.schema import ApiModel, StatusModel
 
 ZONE_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$"
 TimeZone = Annotated[str, Field(pattern=ZONE_PATTERN, max_length=64)]
@@ -35,7 +35,7 @@ class LeaseBilling(Cut):
     """PayAsYouGo: each use counts at least so long."""
 
 
-class Rounding(ApiModel):
+class Rounding(StatusModel):
     """What a tenant pays beside the time that was used; shown as lines of their own."""
 
     round_up_to_seconds: Seconds = 0
@@ -46,7 +46,7 @@ class Rounding(ApiModel):
     """A claim costs at least this, in the class's currency."""
 
 
-class ClassSla(ApiModel):
+class ClassSla(StatusModel):
     """What a tenant is credited for GPUs that didn't work."""
 
     grace_seconds: Seconds = 0
@@ -61,6 +61,8 @@ class ClassSla(ApiModel):
 
 class LeaseSla(ClassSla):
     """What the landlord owes for GPUs that didn't work."""
+
+    model_config = ConfigDict(extra="ignore")
 
     max_percent: Percent = 100
     """The most that the landlord owes for a month, in per cent of its bill for that month."""

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sublet.api.common import Gpus, Instant, Seconds
-from sublet.api.schema import ApiModel
+from sublet.api.schema import ApiModel, StatusModel
 
 Percent = Annotated[int, Field(ge=0, le=100, json_schema_extra={"format": "int32"})]
 
@@ -23,7 +23,7 @@ class Cancellation(ApiModel):
     """Per cent of the price of what is given up later than that."""
 
 
-class CancellationTerms(Cancellation):
+class CancellationTerms(Cancellation, StatusModel):
     """The class's terms as they were when the window was promised."""
 
     until_time: Instant
@@ -34,7 +34,7 @@ class CancellationTerms(Cancellation):
         return per_gpu_hour * self.charge_percent / 100
 
 
-class GivenUp(ApiModel):
+class GivenUp(StatusModel):
     """GPUs of one lease for a time that the tenant gave up too late: charged as the terms say."""
 
     sequence: Annotated[int, Field(ge=1, json_schema_extra={"format": "int32"})]

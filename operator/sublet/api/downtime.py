@@ -11,7 +11,7 @@ from pydantic import Field
 
 from sublet.api.common import Gpus, Instant
 from sublet.api.relocation import Sequence
-from sublet.api.schema import ApiModel
+from sublet.api.schema import StatusModel
 
 MOST_DOWNTIMES: Final = 64
 """Of one claim; the oldest that is over goes first, its lines are in the ledger."""
@@ -28,7 +28,7 @@ class DowntimeCause(StrEnum):
     """A node shows fewer GPUs than it has."""
 
 
-class Downtime(ApiModel):
+class Downtime(StatusModel):
     """GPUs of one lease under one reservation that didn't work."""
 
     sequence: Sequence

@@ -150,7 +150,7 @@ class ClaimSpec(ApiModel):
     )
 
 
-class Booking(ApiModel):
+class Booking(StatusModel):
     """Nodes of one lease that are alike and promised for a window to come; which they are is decided at its start."""
 
     lease: Word
@@ -207,6 +207,8 @@ class Allocation(StatusModel):
     """What is credited for GPUs that don't work, as the class said at reservation."""
     host_share: HostShare | None = None
     """CPU and memory that come with each GPU of a part of a node, as the class said at reservation."""
+    host_share_noted: bool = False
+    """True: hostShare is what was agreed, none if there is none. Reservations of older versions say nothing of it: they have what the class says now."""
     tags: Annotated[dict[str, Annotated[str, Field(max_length=128)]], Field(max_length=32)] = Field(
         default_factory=dict
     )
@@ -249,6 +251,11 @@ class Allocation(StatusModel):
         return sum(p.gpus for p in self.placements)
 
     @property
+    def says_host_share(self) -> bool:
+        """Say whether it is noted what comes with a GPU: none isn't the same as not noted."""
+        return self.host_share_noted or self.host_share is not None
+
+    @property
     def end(self) -> tuple[Millis | None, ReleaseCause | None]:
         """Return when it ends at the latest, and what ends it then."""
         return (self.until_time, self.until_cause)
@@ -283,7 +290,7 @@ class Release(StatusModel):
     """When the last pod was seen gone; the quarantine counts from then."""
 
 
-class ClusterAccess(ApiModel):
+class ClusterAccess(StatusModel):
     """Where in one leased cluster the tenant may work."""
 
     alias: Word

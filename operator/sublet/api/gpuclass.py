@@ -45,7 +45,7 @@ class SellPrice(ApiModel):
     """Price of one GPU for one hour, as a decimal string in the class's currency."""
 
 
-class HostShare(ApiModel):
+class HostShare(StatusModel):
     """CPU and memory of a node that come with each GPU when a claim takes a part of a node."""
 
     cpu_per_gpu: Annotated[int, Field(ge=1, le=1_024, json_schema_extra={"format": "int32"})]

@@ -202,7 +202,7 @@ class OutlookStep(ApiModel):
     """GPUs of `sellable` that nobody holds. A sum over nodes: what a claim needs in one place may not be there."""
 
 
-class ExercisedOption(ApiModel):
+class ExercisedOption(StatusModel):
     """An option of the commitment that was exercised."""
 
     start_time: Instant

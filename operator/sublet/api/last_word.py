@@ -13,7 +13,7 @@ from pydantic import Field
 from sublet.api.common import Instant
 from sublet.api.names import UID_PATTERN
 from sublet.api.relocation import Sequence
-from sublet.api.schema import ApiModel, atomic_list
+from sublet.api.schema import ApiModel, StatusModel, atomic_list
 
 MOST_LEFTOVERS: Final = 4_096
 """Claims that a lease's status can list."""
@@ -48,7 +48,7 @@ class ForceRelease(ApiModel):
     """Who says so: the user name of the request that writes it, which the hub fills in from Kubernetes 1.36 on."""
 
 
-class LostStatus(ApiModel):
+class LostStatus(StatusModel):
     """A lease's cluster counts as lost, for good."""
 
     by: Person
@@ -59,7 +59,7 @@ class LostStatus(ApiModel):
     """When the meters of claims there stop: the earlier of `time` and when the cluster was last seen to work."""
 
 
-class Leftover(ApiModel):
+class Leftover(StatusModel):
     """What a claim left in the cluster that nobody has seen gone; its GPUs are not sold until it is."""
 
     claim_uid: Annotated[str, Field(alias="claimUID", max_length=36)]

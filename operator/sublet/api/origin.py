@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from sublet.api.common import Instant, ObjectMeta
 from sublet.api.names import UID_PATTERN
-from sublet.api.schema import ApiModel
+from sublet.api.schema import ApiModel, StatusModel
 from sublet.api.times import Millis, parse_instant
 
 RESTORED: Final = "sublet.dev/restored"
@@ -23,7 +23,7 @@ ADOPTED: Final = "Adopted"
 """Condition of a restored object."""
 
 
-class Origin(ApiModel):
+class Origin(StatusModel):
     """Who an object was that was restored from a backup."""
 
     uid: Annotated[str, Field(pattern=UID_PATTERN, max_length=36)]

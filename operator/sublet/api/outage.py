@@ -9,13 +9,13 @@ from pydantic import Field
 
 from sublet.api.common import Gpus, Instant
 from sublet.api.relocation import Sequence
-from sublet.api.schema import ApiModel
+from sublet.api.schema import StatusModel
 
 MOST_OUTAGES: Final = 64
 """Of one reservation; the oldest that is over goes first, its lines are in the ledger."""
 
 
-class Outage(ApiModel):
+class Outage(StatusModel):
     """One cluster silent under one reservation."""
 
     sequence: Sequence

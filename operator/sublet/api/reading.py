@@ -21,6 +21,8 @@ from sublet.api.names import GROUP
 K = TypeVar("K", GpuClass, GpuLease, GpuTenant)
 SPEC_UNREAD: Final = "SpecUnread"
 _FAULT_LENGTH: Final = 500
+_MADE_ANEW: Final = frozenset({"pending", "offers"})
+"""Of a claim's status: every pass says it again, so nothing is lost with it."""
 
 
 class Unreadable(ValueError):
@@ -51,18 +53,18 @@ def read_terms(model: type[K], raw: Mapping[str, Any], last: K | None = None) ->
 def read_claim(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim:
     """Return a claim; one whose spec can't be read has a fault, and the spec of `last`, as it was read before.
 
-    Without that, what can't be read is left out. Unreadable if something else of it can't be read.
+    Without that, what can't be read is left out, and so is what is made anew. Unreadable if something else of it can't be read.
     """
     raw = _with_own_annotations(raw)
     try:
-        return GpuClaim.model_validate(raw)
+        return _validated(raw)
     except ValidationError as error:
         fault = error
     own = raw.get("metadata") or {}
     known = last if last is not None and last.metadata.own_uid == own.get("uid") else None
     spec = known.spec if known is not None else _without(raw.get("spec"), fault)
     try:
-        found = GpuClaim.model_validate({**raw, "spec": spec})
+        found = _validated({**raw, "spec": spec})
     except ValidationError as error:
         raise Unreadable(fault_of(error)) from error
     update: dict[str, Any] = {"fault": fault_of(fault)}
@@ -71,6 +73,20 @@ def read_claim(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim
         seen = found.status.observed_generation
         update["generation"] = known.metadata.generation if known is not None else seen
     return found.model_copy(update={"metadata": found.metadata.model_copy(update=update)})
+
+
+def _validated(raw: Mapping[str, Any]) -> GpuClaim:
+    """Return a claim, without what a newer version said of why it waits: that would keep it from being served."""
+    try:
+        return GpuClaim.model_validate(raw)
+    except ValidationError as error:
+        lost = {
+            x["loc"][1] for x in error.errors() if x["loc"][0] == "status" and len(x["loc"]) > 1
+        }
+        if lost.isdisjoint(_MADE_ANEW):
+            raise
+    status = {k: v for k, v in raw["status"].items() if k not in lost & _MADE_ANEW}
+    return GpuClaim.model_validate({**raw, "status": status})
 
 
 def _with_own_annotations(raw: Mapping[str, Any]) -> Mapping[str, Any]:

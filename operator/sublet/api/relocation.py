@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from sublet.api.common import Gpus, Instant, ObjectName, Word
-from sublet.api.schema import ApiModel, StatusModel, atomic_list, list_map
+from sublet.api.schema import StatusModel, atomic_list, list_map
 from sublet.api.times import Millis
 
 Sequence = Annotated[int, Field(ge=1, le=999_999, json_schema_extra={"format": "int32"})]
@@ -53,7 +53,7 @@ PlaceKey = tuple[str, str]
 """(lease UID, node UID)"""
 
 
-class PlacedNode(ApiModel):
+class PlacedNode(StatusModel):
     """GPUs of one node that the claim holds."""
 
     lease: Word
@@ -122,7 +122,7 @@ class Move(StatusModel):
         return self.opened_time is not None or self.ready_time is not None
 
 
-class LeaseGpus(ApiModel):
+class LeaseGpus(StatusModel):
     """GPUs of one lease."""
 
     lease_uid: Annotated[str, Field(alias="leaseUID", max_length=36)]
@@ -131,7 +131,7 @@ class LeaseGpus(ApiModel):
     """How many."""
 
 
-class Leaving(ApiModel):
+class Leaving(StatusModel):
     """Nodes that a claim doesn't have any more, or was to have, and that aren't free yet."""
 
     sequence: Sequence

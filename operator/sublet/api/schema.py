@@ -5,7 +5,7 @@ readable without knowing the generator.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -40,9 +40,15 @@ class ApiModel(BaseModel):
 
 
 class StatusModel(ApiModel):
-    """Base of what the operator writes as a whole: fields of newer versions are kept, so that an older one drops none."""
+    """Base of what is kept in a status from one write to the next: an older operator drops no field of a newer one."""
 
     model_config = ConfigDict(extra="allow")
+
+    def known(self) -> Self:
+        """Return it without what this version doesn't know: nobody agrees to what only a spec says."""
+        if not self.model_extra:
+            return self
+        return self.model_validate({n: getattr(self, n) for n in type(self).model_fields})
 
 
 def list_map(*keys: str) -> Extra:

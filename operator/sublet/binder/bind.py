@@ -20,6 +20,7 @@ from sublet.api.move_status import usable_nodes
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder import namespace, proof
 from sublet.binder.access import Grant, request_token, write_secret
+from sublet.binder.dropped import FieldDropped
 from sublet.binder.locks import UnfitNode, lock_node
 from sublet.binder.nodes import has_foreign_pods
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Overtaken, Tools
@@ -43,8 +44,8 @@ async def bind(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     """Bring a reserved claim to Bound; returns it as written.
 
     LostRace: it can't have a node, and what it took is to be given back. Overtaken: the reservation isn't this one any
-    more. ClusterSilent, ClusterRefuses, IsolationFault, SecretTaken, LedgerUnavailable and the hub's errors: try again
-    later, nothing is lost.
+    more. ClusterSilent, ClusterRefuses, IsolationFault, SecretTaken, FieldDropped, LedgerUnavailable and the hub's
+    errors: try again later, nothing is lost.
     """
     refuse_lost(tools, allocation_of(claim).placements)
     sites = sites_of(claim, tools, allocation_of(claim).placements)
@@ -55,6 +56,7 @@ async def bind(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     sites = sites_of(claim, tools, allocation_of(claim).placements)
     await tools.promises.stand_back(*leases)
     checkpoint()
+    claim = await _note_share(claim, sites, tools)
     async with _step(tools, "namespace"):
         await settle_in(sites, [(site, b) for site in sites for b in site.berths])
     checkpoint()
@@ -75,6 +77,26 @@ def is_same_reservation(live: GpuClaim | None, claim: GpuClaim) -> bool:
         and not is_true(live.status.conditions, "Releasing")
         and not claim_status.is_giving_back(live)
     )
+
+
+async def _note_share(claim: GpuClaim, sites: Iterable[Site], tools: Tools) -> GpuClaim:
+    """Note what comes with each GPU of a part of a node, where the reservation doesn't: an older version made it, or CRDs dropped it.
+
+    FieldDropped if the hub keeps no such field: then the limits would be lost with the class, or follow its edits.
+    """
+    share = next((s.home.host_share for s in sites if s.home.host_share is not None), None)
+    if share is None or allocation_of(claim).says_host_share:
+        return claim
+    live = await tools.claims.get(claim)
+    if live is None or not is_same_reservation(live, claim):
+        raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
+    noted = {"host_share": share, "host_share_noted": True}
+    allocation = allocation_of(live).model_copy(update=noted)
+    status = live.status.model_copy(update={"allocation": allocation})
+    written = await tools.claims.write_status(live, status)
+    if not allocation_of(written).says_host_share:
+        raise FieldDropped("allocation.hostShare")
+    return written
 
 
 async def lock_all(claim: GpuClaim, wanted: Iterable[tuple[Site, Berth]]) -> None:

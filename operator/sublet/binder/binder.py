@@ -22,6 +22,7 @@ from sublet.api.times import Millis
 from sublet.binder.access import SecretTaken, forget_grants
 from sublet.binder.blockers import words
 from sublet.binder.claims import Outrun
+from sublet.binder.dropped import FieldDropped
 from sublet.binder.ports import (
     ClusterRefuses,
     ClusterSilent,
@@ -50,6 +51,7 @@ _WAITS_FOR: Final = (
     ClusterRefuses,
     IsolationFault,
     SecretTaken,
+    FieldDropped,
     LedgerUnavailable,
     LedgerConflict,
 )

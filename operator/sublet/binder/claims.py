@@ -5,13 +5,14 @@ on both. A merge patch with only a UID is no compare-and-set on a custom resourc
 costs the API server a tenth more than a PUT. A write that changes nothing is not sent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.kinds import CLAIMS, RELEASE_FINALIZER
 from sublet.api.names import API_VERSION
 from sublet.api.reading import Unreadable, read_claim
+from sublet.binder.dropped import DroppedFields
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
 from sublet.kube.session import ApiServer, JsonPatch
 
@@ -36,10 +37,11 @@ def read(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim:
 
 
 class ClaimWriter:
-    """Reads and writes claims, guarded."""
+    """Reads and writes claims, guarded; `dropped` is told how many fields of a status the hub doesn't keep."""
 
-    def __init__(self, hub: ApiServer) -> None:
+    def __init__(self, hub: ApiServer, dropped: Callable[[int], None] = lambda _: None) -> None:
         self._hub = hub
+        self._dropped = DroppedFields(dropped)
 
     async def get(self, claim: GpuClaim) -> GpuClaim | None:
         """Read the claim live; None if it, or this very one of its name, is gone."""
@@ -61,7 +63,7 @@ class ClaimWriter:
         if status == claim.status:
             return claim
         meta = claim.metadata
-        body = {
+        body: dict[str, Any] = {
             "apiVersion": API_VERSION,
             "kind": CLAIMS.name,
             "metadata": {
@@ -78,7 +80,9 @@ class ClaimWriter:
             raise Outrun(f"claim {meta.key} is gone") from error
         except Conflict as error:
             raise Outrun(f"claim {meta.key} changed meanwhile: {error.message}") from error
-        return read(answer, claim)
+        written = read(answer, claim)
+        self._dropped.compare(written, body["status"], answer.get("status") or {})
+        return written
 
     async def add_finalizer(self, claim: GpuClaim) -> GpuClaim:
         """Put the release finalizer on, if admission hasn't."""

@@ -20,6 +20,7 @@ from sublet.api.move_status import fresh_nodes, held_nodes, move_of
 from sublet.api.relocation import Move, PlacedNode
 from sublet.binder import namespace, proof
 from sublet.binder.bind import Checkpoint, hand_out, lock_all, prove, settle_in
+from sublet.binder.dropped import FieldDropped
 from sublet.binder.leave import split, vacate
 from sublet.binder.ports import ClusterSilent, Overtaken, Tools
 from sublet.binder.release import free
@@ -124,7 +125,12 @@ async def _open(claim: GpuClaim, tools: Tools) -> GpuClaim:
         raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
     if move_of(live).opened_time is not None:
         return live
-    return await tools.claims.write_status(live, move_status.opened(live, tools.clock.now_ms()))
+    status = move_status.opened(live, tools.clock.now_ms())
+    written = await tools.claims.write_status(live, status)
+    if move_of(written).opened_time is None:
+        # given up later, its nodes would be sold at once, with the tenant's pods on them
+        raise FieldDropped("move.openedTime")
+    return written
 
 
 async def undo(claim: GpuClaim, tools: Tools) -> GpuClaim:

@@ -217,10 +217,12 @@ def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> 
 
 
 def _share_of(claim: GpuClaim, tools: Tools) -> HostShare | None:
-    """Return the CPU and memory of each GPU as agreed; of a reservation that notes no class, as its class says now."""
-    held = allocation_of(claim)
-    class_ = tools.class_(claim.spec.class_name)
-    if held.host_share is not None or held.class_name or class_ is None:
+    """Return the CPU and memory of each GPU as agreed; of a reservation that doesn't note it, as its class says now.
+
+    Older versions, CRDs and backups note nothing: a limit too many is the safe side.
+    """
+    held, class_ = allocation_of(claim), tools.class_(claim.spec.class_name)
+    if held.says_host_share or class_ is None:
         return held.host_share
     return class_.spec.host_share
 
@@ -232,7 +234,7 @@ def is_share_known(claim: GpuClaim, site: Site, tools: Tools) -> bool:
     """
     held, share = allocation_of(claim), _share_of(claim, tools)
     unseen = [b for b in site.berths if not _is_seen(b)]
-    is_said = bool(held.class_name or share) or tools.class_(claim.spec.class_name) is not None
+    is_said = held.says_host_share or tools.class_(claim.spec.class_name) is not None
     if is_said and share is None:
         return not any(_is_for_any(b) for b in unseen)
     return not unseen and (is_said or not any(_is_part(b) for b in site.berths))

@@ -21,6 +21,7 @@ from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.binder.access import SecretTaken, forget_grants, renewal_ms
 from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
+from sublet.binder.dropped import FieldDropped
 from sublet.binder.forced import release_by_all_means
 from sublet.binder.leave import leave
 from sublet.binder.overdue import overdue
@@ -42,7 +43,14 @@ from sublet.ledger.terms import PriceTerms
 Work = Callable[[GpuClaim, Checkpoint], Awaitable[GpuClaim | None]]
 Write = Callable[[GpuClaim, ClaimStatus], Awaitable[GpuClaim]]
 
-_HELD_UP: Final = (StillThere, ClusterSilent, ClusterRefuses, SecretTaken, IsolationFault)
+_HELD_UP: Final = (
+    StillThere,
+    ClusterSilent,
+    ClusterRefuses,
+    SecretTaken,
+    IsolationFault,
+    FieldDropped,
+)
 """What one step may have to wait for."""
 _BY_SPEC: Final = frozenset({ReleaseCause.COMPLETED, ReleaseCause.SUSPENDED})
 """Causes that a claim's own spec is read for."""
@@ -73,6 +81,7 @@ def allocation_for(claim: GpuClaim, decision: Reserve) -> Allocation:
         rounding=decision.agreed.rounding,
         sla=decision.agreed.sla,
         host_share=decision.agreed.host_share,
+        host_share_noted=decision.agreed.host_share_noted,
         tags=promise.tags if promise is not None else claim.spec.tags,
         priority=decision.priority,
         decided_time=decision.decided_ms,

@@ -5,11 +5,14 @@ duration was asked for: whoever buys a window knows what it costs.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from sublet.api.billing import ClassSla, Rounding
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass, HostShare, Pricing
+from sublet.api.schema import StatusModel
+
+T = TypeVar("T", bound=StatusModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Agreed:
     rounding: Rounding | None = None
     sla: ClassSla | None = None
     host_share: HostShare | None = None
+    host_share_noted: bool = False
 
 
 NOTHING: Final = Agreed()
@@ -35,10 +39,15 @@ def agreed_on(claim: GpuClaim, offer: GpuClass) -> Agreed:
         class_name=claim.spec.class_name,
         class_uid=offer.metadata.uid,
         pricing=Pricing.FIXED if lasts else offer.spec.pricing,
-        rounding=offer.spec.rounding,
-        sla=offer.spec.sla,
-        host_share=offer.spec.host_share,
+        rounding=_known(offer.spec.rounding),
+        sla=_known(offer.spec.sla),
+        host_share=_known(offer.spec.host_share),
+        host_share_noted=True,
     )
+
+
+def _known(terms: T | None) -> T | None:
+    return terms.known() if terms is not None else None
 
 
 def agreed_before(held: Allocation) -> Agreed:
@@ -50,4 +59,5 @@ def agreed_before(held: Allocation) -> Agreed:
         rounding=held.rounding,
         sla=held.sla,
         host_share=held.host_share,
+        host_share_noted=held.host_share_noted,
     )

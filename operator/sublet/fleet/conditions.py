@@ -19,7 +19,7 @@ from sublet.book.options import exercised_late, open_options, seen_exercised
 from sublet.book.outlook import outlook
 from sublet.book.steps import FOREVER
 from sublet.fleet.counts import counted
-from sublet.fleet.facts import NOT_LOOKED, LeaseFacts
+from sublet.fleet.facts import NOT_LOOKED, OLDER_ONBOARDING, LeaseFacts
 from sublet.fleet.lost import LOST, Found, is_undecided, last_seen, lost_condition, taking_effect
 from sublet.kube.skew import SYNCED_SECONDS
 
@@ -48,6 +48,8 @@ class Held:
     bound: int = 0
     terms: tuple[Term, ...] = ()
     """The same GPUs, each with its end."""
+    unread: tuple[str, ...] = ()
+    """Names of claims that hold nobody knows how much of it: they can't be read."""
 
 
 def lease_status(
@@ -72,6 +74,7 @@ def lease_status(
         reserved=held.reserved,
         bound=held.bound,
         is_lost=lost is not None,
+        is_closed=bool(held.unread),
     )
     found = {
         "CredentialsValid": _credentials(facts),
@@ -91,7 +94,9 @@ def lease_status(
     word = lost_condition(lease, lost, facts, now_ms)
     if word is not None:
         found[LOST] = word
-    found["Ready"] = (Status.FALSE, *word[1:]) if word and lost else _ready(lease, found, now_ms)
+    found["Ready"] = (
+        (Status.FALSE, *word[1:]) if word and lost else _ready(lease, found, held, now_ms)
+    )
     before = {c.type: c for c in lease.status.conditions}
     return lease.status.model_copy(
         update={
@@ -156,6 +161,8 @@ def _isolation(facts: LeaseFacts) -> Found:
     if facts.isolation_ready is None:
         text = facts.isolation_message or "isolation hasn't been proven yet"
         return Status.UNKNOWN, "NotTried", text
+    if facts.isolation_ready and facts.isolation_message:
+        return Status.TRUE, OLDER_ONBOARDING, facts.isolation_message
     if facts.isolation_ready:
         return Status.TRUE, "Proven", "the policies refuse what they must and accept what they may"
     return Status.FALSE, "NotProven", facts.isolation_message
@@ -258,9 +265,9 @@ def _overcommitted(counts: InventoryStatus, held: Held) -> Found:
     )
 
 
-def _ready(lease: GpuLease, found: dict[str, Found], now_ms: Millis) -> Found:
+def _ready(lease: GpuLease, found: dict[str, Found], held: Held, now_ms: Millis) -> Found:
     """Ready means that the lease can sell what it has, and that it is as its spec says."""
-    return _unread(lease) or _selling(lease, found, now_ms)
+    return _unread(lease) or _selling(lease, found, held, now_ms)
 
 
 def _unread(lease: GpuLease) -> Found | None:
@@ -276,7 +283,7 @@ def _unread(lease: GpuLease) -> Found | None:
     )  # fmt: skip
 
 
-def _selling(lease: GpuLease, found: dict[str, Found], now_ms: Millis) -> Found:
+def _selling(lease: GpuLease, found: dict[str, Found], held: Held, now_ms: Millis) -> Found:
     for type_ in _NEEDED:
         status, reason, message = found[type_]
         if status is not Status.TRUE:
@@ -288,9 +295,18 @@ def _selling(lease: GpuLease, found: dict[str, Found], now_ms: Millis) -> Found:
         return Status.FALSE, "NotStarted", f"the lease starts {format_instant(term.start_time)}"
     if last is not None and now_ms >= last:
         return Status.FALSE, "Ended", "the lease's sellable term is over"
+    return Status.TRUE, *_taking(lease, held)
+
+
+def _taking(lease: GpuLease, held: Held) -> tuple[str, str]:
+    """Return whether a lease that can be sold takes new claims."""
     if not lease.spec.accepting_claims:
-        return Status.TRUE, "NotAccepting", "no new claims are taken; those in it stay"
-    return Status.TRUE, "Selling", "the lease can be sold"
+        return "NotAccepting", "no new claims are taken; those in it stay"
+    if held.unread:
+        return "NotAccepting", (
+            f"claim {held.unread[0]} can't be read: no new claims are taken until it can; those in it stay"
+        )  # fmt: skip
+    return "Selling", "the lease can be sold"
 
 
 def _beyond(held: Held, inventory: LeaseInventory) -> Term:

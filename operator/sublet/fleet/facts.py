@@ -8,6 +8,8 @@ from sublet.api.times import Millis
 from sublet.book.inventory import Reach
 
 NOT_LOOKED: Final = "NotLooked"
+OLDER_ONBOARDING: Final = "OlderOnboarding"
+"""Reason of IsolationReady while it is True and `sublet onboard` should be run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class LeaseFacts:
     isolation_ready: bool | None = None
     """None: not tried yet."""
     isolation_message: str = ""
+    """Why it isn't, or what is to be mended though it is."""
     permission_error: str | None = None
     """The right to see who the cluster is, which the credential lacks."""
     missing_rights: tuple[str, ...] = ()

@@ -3,13 +3,15 @@
 A policy that exists may not act, and a 403 from RBAC proves nothing. So the proof is: every policy and binding
 that onboarding installs is there and unchanged (digest annotation), and in the probe namespace a good pod's dry
 run is accepted while a bad one's is refused *with the policy's name*. The operator can't write policies: it
-reports, stops selling, and `sublet onboard` mends.
+reports, stops selling, and `sublet onboard` mends. Policies that are whole but of an older onboarding hold what that one
+knew: they are named, and the lease sells on, so that no upgrade stops a sale.
 """
 
 import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +22,10 @@ from sublet.kube.session import ApiServer
 from sublet.kube.wire import Name
 
 DIGEST: Final = "sublet.dev/digest"
+ONBOARDING: Final = "sublet.dev/onboarding"
+"""Which version of the onboarding wrote a policy, and beside which digest: an older one writes the digest alone anew."""
+ONBOARDING_VERSION: Final = 1
+"""Raised with each change of what onboarding installs; a test keeps the hash of that."""
 PROBE_UID: Final = "00000000-0000-0000-0000-000000000000"
 PROBE_NAMESPACE: Final = f"sublet-{PROBE_UID}-1"
 """A well-formed claim namespace that belongs to no claim, made by onboarding."""
@@ -48,8 +54,25 @@ _MOST_SPEC_BYTES: Final = 64 * 1024
 """Of one policy or binding; ours have a tenth of it."""
 
 
-class _Notes(msgspec.Struct, rename={"digest": DIGEST}):
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of trying; both texts say what to do."""
+
+    fault: str = ""
+    """Why isolation doesn't hold; empty if it does."""
+    caveat: str = ""
+    """What is to be mended though it holds."""
+
+
+_AGAIN: Final = "run `sublet onboard` for this cluster again"
+_OLDER: Final = Proof(
+    caveat=f"the policies act, but an older `sublet onboard` wrote them, and they may accept what this version's refuse; {_AGAIN}"
+)
+
+
+class _Notes(msgspec.Struct, rename={"digest": DIGEST, "onboarding": ONBOARDING}):
     digest: Name = ""
+    onboarding: Name = ""
 
 
 class _Noted(msgspec.Struct):
@@ -69,33 +92,40 @@ class _Resources(msgspec.Struct):
     resources: list[_Resource] = []
 
 
-async def find_isolation_fault(api: ApiServer) -> str | None:
-    """Prove isolation; return what is wrong and what to do, None if all is well.
+async def prove_isolation(api: ApiServer) -> Proof:
+    """Look at the policies, then try them.
 
     Raises Unreachable and Unauthorized as they come: not being able to ask is no finding.
     """
     try:
-        missing = await _find_drift(api)
-        if missing is not None:
-            return f"{missing}; run `sublet onboard` for this cluster again"
-        return await _try_pods(api)
+        written = await _look_at_policies(api)
+        if written.fault:
+            return written
+        fault = await _try_pods(api)
+        return Proof(fault) if fault else written
     except Forbidden as error:
-        return missing_right(error)
+        return Proof(missing_right(error))
     except NotFound:
-        return "the cluster serves no admission policies; Kubernetes 1.30 or newer is needed"
+        return Proof("the cluster serves no admission policies; Kubernetes 1.30 or newer is needed")
     except RecursionError as error:
         raise BadAnswer("a policy that is nested too deep") from error
 
 
 def missing_right(error: Forbidden) -> str:
     """Say that the operator's credential can't do what the proof needs, and what to do."""
-    return f"a right is missing ({error.message}); run `sublet onboard` for this cluster again"
+    return f"a right is missing ({error.message}); {_AGAIN}"
 
 
 def spec_digest(obj: Mapping[str, Any]) -> str:
     """Return the sha256 of an object's spec as the server shows it."""
     text = json.dumps(obj.get("spec"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def notes_of(obj: Mapping[str, Any]) -> dict[str, str]:
+    """Return the annotations by which a policy's proof goes, of the policy as the server shows it."""
+    digest = spec_digest(obj)
+    return {DIGEST: digest, ONBOARDING: f"{ONBOARDING_VERSION}/{digest}"}
 
 
 def probe_pod(*, bad: bool, namespace_uid: str = PROBE_UID) -> dict[str, Any]:
@@ -147,7 +177,7 @@ async def find_pod_fault(api: ApiServer, namespace: str, uid: str) -> str | None
     return f"policy {CLAIM_PODS_POLICY} didn't refuse a pod with a foreign scheduler"
 
 
-async def _find_drift(api: ApiServer) -> str | None:
+async def _look_at_policies(api: ApiServer) -> Proof:
     wanted = [f"validatingadmissionpolicies/{n}" for n in VALIDATING]
     wanted += [f"validatingadmissionpolicybindings/{n}" for n in VALIDATING]
     if await _serves_mutating(api):
@@ -155,25 +185,31 @@ async def _find_drift(api: ApiServer) -> str | None:
         wanted += [f"mutatingadmissionpolicybindings/{n}" for n in MUTATING]
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def look(path: str) -> str | None:
+    async def look(path: str) -> Proof:
         async with slots:
-            return await _drift_of(api, path)
+            return await _look_at(api, path)
 
     found = await asyncio.gather(*(look(path) for path in wanted))
-    return next((fault for fault in found if fault is not None), None)
+    return min(found, key=lambda each: (not each.fault, not each.caveat))
 
 
-async def _drift_of(api: ApiServer, path: str) -> str | None:
+async def _look_at(api: ApiServer, path: str) -> Proof:
     try:
         live = await api.get_as(f"{_GROUP}/{path}", _Policy)
     except NotFound:
-        return f"{path} is missing"
-    changed = f"{path} was changed since onboarding"
-    written = live.metadata.annotations
-    if written is None or len(live.spec) > _MOST_SPEC_BYTES:
-        return changed
-    spec = decode(live.spec, decoder_of(Any))
-    return None if written.digest == spec_digest({"spec": spec}) else changed
+        return Proof(f"{path} is missing; {_AGAIN}")
+    notes, is_ours = live.metadata.annotations, len(live.spec) <= _MOST_SPEC_BYTES
+    if notes is not None and is_ours:
+        spec = decode(live.spec, decoder_of(Any))
+        if notes.digest == spec_digest({"spec": spec}):
+            return _OLDER if _version_of(notes) < ONBOARDING_VERSION else Proof()
+    return Proof(f"{path} was changed since onboarding; {_AGAIN}")
+
+
+def _version_of(notes: _Notes) -> int:
+    """Return which version of the onboarding wrote a policy, 0 for those that noted none."""
+    version, _, digest = notes.onboarding.partition("/")
+    return int(version) if digest == notes.digest and version.isdecimal() else 0
 
 
 async def _serves_mutating(api: ApiServer) -> bool:
@@ -186,9 +222,7 @@ async def _try_pods(api: ApiServer) -> str | None:
     try:
         await api.create(path, probe_pod(bad=False), dry_run=True)
     except NotFound:
-        return (
-            f"namespace {PROBE_NAMESPACE} is missing; run `sublet onboard` for this cluster again"
-        )
+        return f"namespace {PROBE_NAMESPACE} is missing; {_AGAIN}"
     except ApiError as error:
         return f"a tenant's plain pod is refused: {error.message}"
     return await find_pod_fault(api, PROBE_NAMESPACE, PROBE_UID)

@@ -18,7 +18,7 @@ from sublet.book.inventory import Reach
 from sublet.clock import Clock
 from sublet.fleet.drift import PolicyWatch
 from sublet.fleet.facts import LeaseFacts
-from sublet.fleet.isolation import find_isolation_fault, missing_right
+from sublet.fleet.isolation import missing_right, prove_isolation
 from sublet.fleet.rights import find_missing_rights, hides_isolation
 from sublet.fleet.trouble import words_of
 from sublet.kube.errors import BadAnswer, Forbidden, KubeError, Unauthorized, Unreachable, Untrusted
@@ -226,10 +226,11 @@ class Probe:
         if hides_isolation(lacks):
             self._lack(lacks)
             return
-        fault = await find_isolation_fault(self._api)
+        proof = await prove_isolation(self._api)
         self._isolation_failures = 0
+        said = proof.fault or proof.caveat
         self._prove_later(
-            isolation_ready=fault is None, isolation_message=fault or "", missing_rights=lacks
+            isolation_ready=not proof.fault, isolation_message=said, missing_rights=lacks
         )
 
     async def _find_rights(self, refusal: Forbidden) -> None:

@@ -84,6 +84,7 @@ def _reserved(claim: GpuClaim, decision: Reserve) -> GpuClaim:
         rounding=decision.agreed.rounding,
         sla=decision.agreed.sla,
         host_share=decision.agreed.host_share,
+        host_share_noted=decision.agreed.host_share_noted,
         decided_time=decision.decided_ms,
         bound_time=None,
         until_time=decision.until_ms,

@@ -29,9 +29,17 @@ def in_use(using: int) -> Found:
 
 
 def lease_in_use(
-    lease: GpuLease, using: int, claims: Iterable[GpuClaim], *, has_nodes: bool
+    lease: GpuLease,
+    using: int,
+    claims: Iterable[GpuClaim],
+    *,
+    has_nodes: bool,
+    unread: Iterable[str] = (),
 ) -> Found:
-    """Return what is said of a lease; names are counted out only while somebody waits for its deletion."""
+    """Return what is said of a lease; names are counted out only while somebody waits for its deletion.
+
+    `unread`: names of claims that hold something of it and can't be read.
+    """
     if lease.metadata.deletion_timestamp is None:
         return in_use(using)
     if using:
@@ -39,7 +47,7 @@ def lease_in_use(
             Status.TRUE,
             "Claims",
             (
-                f"{how_many(using, 'claim', 'holds', 'hold')} it: {_named(lease, claims)}; it goes when none does: let them end with the lease "
+                f"{how_many(using, 'claim', 'holds', 'hold')} it: {_named(lease, claims, unread)}; it goes when none does: let them end with the lease "
                 "(term.endTime), or declare it `lost` if its cluster won't come back"
             ),
         )
@@ -58,8 +66,9 @@ def lease_in_use(
     return in_use(0)
 
 
-def _named(lease: GpuLease, claims: Iterable[GpuClaim]) -> str:
-    names = sorted(c.metadata.key for c in claims if holds(c) and _stands_on(c, lease))
+def _named(lease: GpuLease, claims: Iterable[GpuClaim], unread: Iterable[str]) -> str:
+    known = (c.metadata.key for c in claims if holds(c) and _stands_on(c, lease))
+    names = sorted([*known, *unread])
     more = len(names) - _NAMES_SHOWN
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 

@@ -48,7 +48,7 @@ from sublet.hub.recorder import Recorder
 from sublet.hub.returns import Returns
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller, Saying
-from sublet.hub.unread import namespaces_of_unread
+from sublet.hub.unread import is_caught_up, namespaces_of_unread, open_leases
 from sublet.hub.unrest import Unrest
 from sublet.hub.writer import StatusWriter
 from sublet.logs import log_about
@@ -205,7 +205,7 @@ class Loop:
         return View(
             now_ms=self._clock.now_ms(),
             claims=tuple(claims.values()),
-            leases=self._state.leases.all(),
+            leases=open_leases(self._state.leases.all(), self._state.claims.unread()),
             classes=self._state.classes.all(),
             tenants=self._state.tenants.all(),
             priorities=dict(self._state.priorities),
@@ -313,7 +313,7 @@ class Loop:
             self._binder.is_busy(ClaimUID(claim.metadata.uid))
             or self._binder.is_asked_for(claim)
             or (needs_meter(claim) and not self._meter.is_settled(claim))
-            or (holds(claim) and claim.status.observed_generation != claim.metadata.generation)
+            or (holds(claim) and not is_caught_up(claim))
         )
 
     def _left_alone(self, claims: Iterable[GpuClaim], made: Plan) -> list[GpuClaim]:

@@ -36,6 +36,8 @@ class Unread:
     key: str
     fault: str
     body: Mapping[str, Any]
+    is_twin: bool = False
+    """Another object goes by its UID, and holds what it says that it holds."""
 
 
 class Shelf(Generic[K]):
@@ -130,7 +132,7 @@ class Shelf(Generic[K]):
         if self.broken.get(meta.key) != fault:
             log = log_about_object(self._model.__name__, meta.key)
             log.error("object not taken", error=fault)
-        self._unread[meta.own_uid] = Unread(meta.key, fault, body)
+        self._unread[meta.own_uid] = Unread(meta.key, fault, body, is_twin=True)
         self.broken[meta.key] = fault
         return True
 
@@ -215,6 +217,10 @@ class Shelf(Generic[K]):
             for uid, each in self._unread.items()
             if self._known_as.get(uid, uid) not in self._items
         )
+
+    def untaken(self) -> tuple[Unread, ...]:
+        """Return all objects that can't be taken."""
+        return tuple(self._unread.values())
 
     def follow(self) -> set[str]:
         """Return the UIDs of all objects, to which those that change or go are added; whoever follows takes them out."""

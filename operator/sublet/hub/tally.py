@@ -12,6 +12,7 @@ from sublet.book.holdings import RELEASE_MS, Term, holds
 from sublet.book.steps import FOREVER
 from sublet.fleet.conditions import Held
 from sublet.hub.state import Shelf
+from sublet.hub.unread import UnreadHolder, unread_holders
 
 _Window = tuple[Millis | None, Millis | None]
 """The end that a claim's status shows, and the start of a promise."""
@@ -25,6 +26,7 @@ class Tally:
         self._changed = claims.follow()
         self._counted: dict[str, GpuClaim] = {}  # UID -> the claim as it was counted
         self._awaited: list[GpuClaim] = []  # restored claims that nobody has adopted yet
+        self._unread: list[UnreadHolder] = []  # claims that can't be read
         self.leases: Counter[str] = Counter()
         """lease UID -> claims that hold GPUs of it"""
         self.classes: Counter[str] = Counter()
@@ -50,6 +52,11 @@ class Tally:
         self._awaited = [claim for claim in self._claims.awaited() if holds(claim)]
         for claim in self._awaited:
             self._count(claim, 1)
+        for unread in self._unread:
+            self._count_unread(unread, -1)
+        self._unread = unread_holders(self._claims.unread())
+        for unread in self._unread:
+            self._count_unread(unread, 1)
 
     def held(self, lease_uid: str, now_ms: Millis) -> Held:
         """Return what is held of a lease; past its end a claim holds until its release is done."""
@@ -65,6 +72,7 @@ class Tally:
                 Term(until, terms[until, start], start)
                 for until, start in sorted(terms, key=_order)
             ),
+            tuple(sorted(x.key for x in self._unread if lease_uid in x.leases)),
         )
 
     def _count(self, claim: GpuClaim, sign: int) -> None:
@@ -92,6 +100,12 @@ class Tally:
         for booking in allocation.bookings if allocation.is_ahead else ():
             window = (until, claim.spec.schedule.start_time)
             self._add(booking.lease_uid, window, sign * booking.gpus)
+
+    def _count_unread(self, each: UnreadHolder, sign: int) -> None:
+        """Count what is kept from deletion; how many GPUs it is, only nodes' own books say."""
+        self.leases.update(dict.fromkeys(each.leases, sign))
+        self.classes.update(dict.fromkeys(each.classes, sign))
+        self.tenants.update(dict.fromkeys(each.tenants, sign))
 
     def _add(self, lease_uid: str, window: _Window, gpus: int) -> None:
         found = self._windows[lease_uid]

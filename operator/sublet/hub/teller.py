@@ -20,6 +20,7 @@ from sublet.book.decisions import Dearer, Degrade, Fail, Notice, Refuse, Silence
 from sublet.book.silence import UNREACHABLE
 from sublet.clock import Clock
 from sublet.hub.state import HubState
+from sublet.hub.unread import caught_up, is_caught_up
 from sublet.kube.errors import KubeError, NotFound
 from sublet.logs import log_about
 
@@ -63,9 +64,9 @@ class ClaimTeller:
         return all(
             await asyncio.gather(
                 *(
-                    self._write(claim, claim_status.acknowledged(claim))
+                    self._write(claim, caught_up(claim))
                     for claim in claims
-                    if claim.status.observed_generation != claim.metadata.generation
+                    if not is_caught_up(claim)
                 )
             )
         )

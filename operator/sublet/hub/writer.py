@@ -1,44 +1,51 @@
-"""Writes statuses of leases, classes and tenants, and in-use finalizers. Only on change.
+"""Writes statuses of leases, classes and tenants, and in-use finalizers; tells claims that can't be read. Only on change.
 
 Each write is a compare-and-set by resourceVersion. A write that is outrun is simply made again by the next pass, which
 sees the newer object. After one that the hub didn't take nothing changes, so that it says itself when it is due again.
+Conditions of others stay.
 Against another operator that writes the same it doesn't write at once (see contest); finalizers don't wait for that.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from math import ceil
 from typing import Any, Final, TypeVar
 
 from sublet.api.common import Condition, Status
-from sublet.api.gpuclass import GpuClass
+from sublet.api.gpuclass import ClassStatus, GpuClass
 from sublet.api.gpulease import GpuLease, LeaseStatus
-from sublet.api.gputenant import GpuTenant
+from sublet.api.gputenant import GpuTenant, TenantStatus
 from sublet.api.ids import LeaseUID
-from sublet.api.kinds import CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
+from sublet.api.kinds import CLAIMS, CLASSES, IN_USE_FINALIZER, LEASES, TENANTS, Kind
 from sublet.api.reading import SPEC_UNREAD, goes_on
-from sublet.api.schema import ApiModel
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.api.zones import zone_exists
 from sublet.book.demand import tenants_by_namespace
 from sublet.book.inventory import LeaseInventory
 from sublet.clock import Clock
 from sublet.fleet.conditions import lease_status
+from sublet.fleet.lost import LOST
 from sublet.fleet.registry import Fleet
 from sublet.hub.aftermath import left_beside, left_there
 from sublet.hub.contest import Contest
 from sublet.hub.in_use import in_use, lease_in_use
 from sublet.hub.state import HubState, Unread
 from sublet.hub.tally import Tally
-from sublet.hub.unread import told_patch
+from sublet.hub.unread import told_claim, told_patch
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
 from sublet.kube.session import ApiServer, JsonPatch
 from sublet.logs import log_about_object
 
 K = TypeVar("K", GpuClass, GpuLease, GpuTenant)
+_Status = ClassStatus | LeaseStatus | TenantStatus
+_Sending = Callable[[], Awaitable[Mapping[str, Any]]]
 _WRITES_AT_ONCE: Final = 8
 _RETRY_SECONDS: Final = 5
+_NOW_AND_THEN: Final = frozenset({LOST, "OptionsOpen", "TimeZoneUnknown"})
+"""Conditions of ours that aren't always said; one that is said no more at all belongs here too."""
+_MOST_CONDITIONS: Final = 16
 _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
 
 
@@ -88,6 +95,7 @@ class StatusWriter:
             for kind in (LEASES, CLASSES, TENANTS)
             for each in self._state.shelf(kind.plural).unread()
         ]
+        writes += [self._unread_claim(each, now) for each in self._state.claims.untaken()]
         await asyncio.gather(*writes)
         shelves = (self._state.leases, self._state.classes, self._state.tenants)
         self._contest.keep({item.metadata.uid for shelf in shelves for item in shelf.all()})
@@ -106,7 +114,7 @@ class StatusWriter:
         has_nodes = self._has_nodes(lease)
         # restored claims hold what they held, adopted or not
         claims = (*self._state.claims.all(), *self._state.claims.awaited())
-        found = lease_in_use(lease, using, claims, has_nodes=has_nodes)
+        found = lease_in_use(lease, using, claims, has_nodes=has_nodes, unread=held.unread)
         said = _condition(lease, "InUse", found, now)
         conditions = (*_without(status.conditions, "InUse"), said, *_zone(lease, now))
         update: dict[str, Any] = {"conditions": conditions}
@@ -178,14 +186,19 @@ class StatusWriter:
         await self._write(kind, item, item.status.model_copy(update=update), in_use=using > 0)
 
     async def _write(
-        self, kind: Kind, item: GpuClass | GpuLease | GpuTenant, status: ApiModel, *, in_use: bool
+        self, kind: Kind, item: GpuClass | GpuLease | GpuTenant, status: _Status, *, in_use: bool
     ) -> None:
-        """Write finalizer and status where they differ; outrun writes are left to the next pass."""
-        meta = item.metadata
+        """Write finalizer and status where they differ; outrun writes are left to the next pass.
+
+        `status`: with our conditions alone; others' stay as they are.
+        """
+        meta, theirs = item.metadata, _theirs(item.status, status)
+        status = status.model_copy(update={"conditions": (*status.conditions, *theirs)})
+        found = _ours(item.status, theirs)
         finalizers = [f for f in meta.finalizers if f != IN_USE_FINALIZER]
         finalizers += [IN_USE_FINALIZER] if in_use else []
         patches: list[tuple[str, str, Any]] = []
-        if status != item.status and not self._must_stand(item):
+        if status != item.status and not self._must_stand(meta.uid, found):
             patches.append(("status", "/status", status.model_dump(**_DUMP)))
         if sorted(finalizers) != sorted(meta.finalizers) and not (
             in_use and meta.deletion_timestamp
@@ -199,7 +212,8 @@ class StatusWriter:
                 {"op": "add", "path": path, "value": value},
             ]
             try:
-                answer = await self._send(kind, meta.name, subresource, patch)
+                send = partial(self._hub.patch, kind.path("", meta.name, subresource), patch)
+                answer = await self._send(kind, meta.name, send)
             except KubeError:
                 self._contest.doubt(meta.uid)
                 return
@@ -210,25 +224,35 @@ class StatusWriter:
             if subresource:
                 # not what the shelf has now: another's word may have come before the answer
                 written = type(status).model_validate(answer.get("status") or value)
-                self._contest.wrote(meta.uid, _ours(item.status), _ours(written))
+                self._contest.wrote(meta.uid, found, _ours(written, theirs))
 
     async def _unread(self, kind: Kind, each: Unread, now: Millis) -> None:
         """Tell an object that can't be read what is wrong with it."""
         patch = told_patch(each, now)
         if patch is None:
             return
+        send = partial(self._hub.patch, kind.path("", each.key, "status"), patch)
+        await self._tell(kind, each, send)
+
+    async def _unread_claim(self, each: Unread, now: Millis) -> None:
+        """Tell a claim that can't be read what is wrong with it."""
+        body = told_claim(each, now)
+        if body is not None:
+            meta = body["metadata"]
+            path = CLAIMS.path(meta["namespace"], meta["name"], "status")
+            await self._tell(CLAIMS, each, partial(self._hub.replace, path, body))
+
+    async def _tell(self, kind: Kind, each: Unread, send: _Sending) -> None:
         with suppress(KubeError):
-            answer = await self._send(kind, each.key, "status", patch)
+            answer = await self._send(kind, each.key, send)
             if answer is not None:
                 self._state.shelf(kind.plural).take(answer)
 
-    async def _send(
-        self, kind: Kind, name: str, subresource: str, patch: JsonPatch
-    ) -> Mapping[str, Any] | None:
+    async def _send(self, kind: Kind, name: str, send: _Sending) -> Mapping[str, Any] | None:
         """Send a compare-and-set; None if it was outrun or refused. KubeError if nobody knows; what failed is due again."""
         async with self._slots:
             try:
-                return await self._hub.patch(kind.path("", name, subresource), patch)
+                return await send()
             except Conflict:
                 return None
             except Invalid as error:
@@ -242,8 +266,8 @@ class StatusWriter:
                 self._put_off(kind.name, name, error)
                 raise
 
-    def _must_stand(self, item: GpuClass | GpuLease | GpuTenant) -> bool:
-        seconds = self._contest.wait_seconds(item.metadata.uid, _ours(item.status))
+    def _must_stand(self, uid: str, found: _Status) -> bool:
+        seconds = self._contest.wait_seconds(uid, found)
         if seconds > 0:
             self._look_again(seconds)
         return seconds > 0
@@ -257,11 +281,22 @@ class StatusWriter:
         self.due_ms = due_ms if self.due_ms is None else min(self.due_ms, due_ms)
 
 
-def _ours(status: ApiModel) -> ApiModel:
-    """Return what nobody else in this process writes: what claims left is listed one by one (see lease_lists)."""
-    return (
-        status.model_copy(update={"leftovers": ()}) if isinstance(status, LeaseStatus) else status
-    )
+def _theirs(before: _Status, status: _Status) -> tuple[Condition, ...]:
+    """Return the conditions that others gave an object, as far as there is room beside ours."""
+    own = {c.type for c in status.conditions} | _NOW_AND_THEN
+    others = tuple(c for c in before.conditions if c.type not in own)
+    return others[: max(0, _MOST_CONDITIONS - len(status.conditions))]
+
+
+def _ours(status: _Status, theirs: Iterable[Condition]) -> _Status:
+    """Return what nobody else writes: what claims left is listed one by one (see lease_lists)."""
+    others = {c.type for c in theirs}
+    update: dict[str, Any] = {
+        "conditions": tuple(c for c in status.conditions if c.type not in others)
+    }
+    if isinstance(status, LeaseStatus):
+        update["leftovers"] = ()
+    return status.model_copy(update=update)
 
 
 def _condition(

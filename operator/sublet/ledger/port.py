@@ -60,5 +60,6 @@ class LedgerPort(Protocol):
     ) -> int:
         """Append facts (the texts of their hashes: hash -> text; what the audit trail says of them); return how many were new.
 
-        A fact whose id is there with the same content is a no-op. Raises LedgerConflict, LedgerUnavailable.
+        A fact whose id is there with the same content is a no-op, and so is one whose text a newer or older version put
+        otherwise: the first holds. Raises LedgerConflict, LedgerUnavailable.
         """

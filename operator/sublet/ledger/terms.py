@@ -7,7 +7,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+
+from sublet.ledger.interval import BrokenLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,22 @@ class PriceTerms:
 
 
 def parse_price(text: str) -> PriceTerms:
-    """Return the price that a stored text says; ValueError if it is of a kind this version doesn't know."""
-    fields = json.loads(text)
-    if fields.get("kind") != "fixed":
-        raise ValueError(f"a price of kind {fields.get('kind')!r} was written by a newer version")
-    return PriceTerms(Decimal(fields["perGpuHour"]), fields["currency"])
+    """Return the price that a stored text says; BrokenLedger if it is of a kind this version doesn't know."""
+    try:
+        fields = json.loads(text)
+        if fields["kind"] == "fixed":
+            return PriceTerms(Decimal(fields["perGpuHour"]), fields["currency"])
+    except (ValueError, TypeError, KeyError, InvalidOperation) as error:
+        raise unknown_text(text, "it is no price") from error
+    raise unknown_text(text, f"a price of kind {fields['kind']!r}")
+
+
+def unknown_text(text: str, why: str) -> BrokenLedger:
+    """Return the fault of a stored text that says nothing to this version."""
+    return BrokenLedger(
+        f"the text of hash {content_hash(text)} is none that this version of sublet knows ({why}): it was changed, or written"
+        " by a newer one"
+    )
 
 
 def tags_text(tags: Mapping[str, str]) -> str:

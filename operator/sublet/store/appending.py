@@ -4,7 +4,9 @@ Two writers on one database can't fork the chain: each line names the one before
 IntegrityError, which whoever runs the transaction answers by trying again on the new head.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, Table, select
@@ -14,6 +16,7 @@ from sublet.ledger.audit import AuditLine, AuditRecord
 from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, Fact, line_hash
 from sublet.ledger.port import Disagreement, LedgerConflict
 from sublet.ledger.texts.adjustment import Adjustment
+from sublet.ledger.texts.agreement import agree
 from sublet.store.following import Following
 from sublet.store.rows import audit_row, entry_of, row_of
 from sublet.store.tables import audit, entries, terms
@@ -63,9 +66,8 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
         for id_, fact in facts:
             content = fact.content
             if id_ in known:
-                # a period is closed by whoever is first, with the ledger as it was then
                 line, there = known[id_]
-                if there != content and fact.kind is not EntryKind.PERIOD:
+                if there != content and not _holds(connection, fact, there):
                     raise LedgerConflict(
                         f"entry {id_} of claim {fact.claim_uid} is there with other content",
                         Disagreement(fact.claim_uid, line, there, content),
@@ -142,6 +144,20 @@ def insert(connection: Connection, table: Table) -> Any:
     """Return an INSERT that can say ON CONFLICT."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     return dialect.insert(table)
+
+
+def _holds(connection: Connection, fact: Fact, there: str) -> bool:
+    """Say whether what is there of a happening holds though a fact says it in another text."""
+    if fact.kind is EntryKind.PERIOD:
+        return True  # it is closed by whoever is first, with the ledger as it was then
+    before = json.loads(there)["price_hash"]
+    if replace(fact, price_hash=before).content != there:
+        return False
+    query = select(terms).where(terms.c.hash.in_([before, fact.price_hash]))
+    texts = {row.hash: row.text for row in connection.execute(query)}
+    return texts.keys() == {before, fact.price_hash} and agree(
+        texts[before], texts[fact.price_hash]
+    )
 
 
 def _known(connection: Connection, ids: list[str]) -> dict[str, tuple[int, str]]:

@@ -7,7 +7,6 @@ beginning again, and so is one of which a line couldn't be understood: no later 
 from typing import Final
 
 from sublet.ledger.entry import EntryKind
-from sublet.ledger.interval import BrokenLedger
 from sublet.rating.books import Books
 from sublet.store.sql import SqlLedger
 
@@ -25,10 +24,10 @@ class CarriedBooks:
         self.books = Books(self._texts)
 
     async def read_on(self) -> Books:
-        """Return the books with all lines there are; LedgerUnavailable, BrokenLedger, ValueError on a text of a newer version."""
+        """Return the books with all lines there are; LedgerUnavailable, BrokenLedger."""
         try:
             return await self._read_on()
-        except (BrokenLedger, ValueError):
+        except ValueError:
             self._begin()  # half of a line may have been taken
             raise
 

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from sublet.api.common import find_condition
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease, NodeSharing
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeUID, TenantUID
+from sublet.fleet.facts import OLDER_ONBOARDING
 from sublet.fleet.nodebook import (
     BOOK,
     CLAIM_LABEL,
@@ -81,8 +83,8 @@ async def read_cluster(
 
     `most`: the most GPUs that each node was seen with, read and written.
     """
-    reading = Reading()
     name = lease.metadata.name
+    reading = Reading(unchecked=_older_policies(lease))
     try:
         nodes = await _list(api, "/api/v1/nodes")
         namespaces = await _namespaces(api, _expected(claims), name, reading)
@@ -103,6 +105,15 @@ async def read_cluster(
         text = "its cluster answers with what no API server would; nothing is concluded from it"
         reading.unknown.append(Unknown(f"lease {name}", text))
     return reading
+
+
+def _older_policies(lease: GpuLease) -> dict[str, str]:
+    """Return what to say where a cluster's policies are of an older onboarding, by the operator's word."""
+    said = find_condition(lease.status.conditions, "IsolationReady")
+    if said is None or said.reason != OLDER_ONBOARDING:
+        return {}
+    text = "whether anything is there that this version's refuse; they are of an older onboarding, run `sublet onboard` for it again"
+    return {f"policies of {lease.metadata.name}": text}
 
 
 def _expected(claims: Iterable[GpuClaim]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sublet.ledger.entry import EntryKind
+from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.terms import content_hash
 from sublet.store.carried import CarriedBooks
 from sublet.store.sql import SqlLedger
@@ -29,7 +30,7 @@ async def test_a_reservation_of_a_newer_version_stops_every_look_and_not_the_fir
     carried = CarriedBooks(ledger)
 
     for _ in range(2):
-        with pytest.raises(ValueError, match="Auctioned"):
+        with pytest.raises(BrokenLedger, match="pricing"):
             await carried.read_on()
     await ledger.close()
 

@@ -8,7 +8,7 @@ from sublet.api.reading import Unreadable, read_claim, read_terms
 from tests.builders.api import as_claim, claim, uid_of
 from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire
-from tests.builders.unread import senseless, unread, unread_lease
+from tests.builders.unread import senseless, unread, unread_lease, waits_by_newer
 
 WAITING = as_claim(claim(tags={"a": "b"}))
 BOUND = running(leased("west"), tags={"a": "b"})
@@ -46,6 +46,19 @@ def test_one_that_holds_something_never_says_that_what_it_cant_read_was_seen():
     assert read_claim(unread(BOUND), BOUND).metadata.generation == last
     assert read_claim(unread(BOUND)).metadata.generation == BOUND.status.observed_generation
     assert read_claim(unread(WAITING), WAITING).metadata.generation == last + 1
+
+
+def test_why_it_waits_is_made_anew_and_costs_nothing_else_if_a_newer_version_said_it():
+    found = read_claim(waits_by_newer(WAITING))
+
+    assert (found.metadata.fault, found.spec) == ("", WAITING.spec)
+    assert (found.status.pending, found.status.offers) == (None, ())
+
+
+def test_a_spec_that_cant_be_read_is_its_fault_whatever_a_newer_version_said():
+    found = read_claim({**waits_by_newer(WAITING), "spec": unread(WAITING)["spec"]})
+
+    assert "schedule.startTime" in found.metadata.fault
 
 
 @pytest.mark.parametrize("each", [WAITING, BOUND], ids=["waiting", "bound"])

@@ -27,14 +27,14 @@ EDITED = {"cpuPerGpu": 4, "memoryMiBPerGpu": 512}
 SHARE = HostShare.model_validate({"cpuPerGpu": 8, "memoryMiBPerGpu": 1024})
 
 
-def part(share: HostShare | None = SHARE, class_name: str = "h100") -> GpuClaim:
-    """Return a claim with two GPUs of a node, and what was agreed to come with each."""
+def part(share: HostShare | None = SHARE, *, noted: bool = True) -> GpuClaim:
+    """Return a claim with two GPUs of a node, and what was agreed to come with each, if the reservation notes that."""
     each = running(WEST)
     (place,) = allocation_of(each).placements
     update = {
         "placements": (place.model_copy(update={"gpus": 2}),),
         "host_share": share,
-        "class_name": class_name,
+        "host_share_noted": noted,
     }
     allocation = allocation_of(each).model_copy(update=update)
     return each.model_copy(
@@ -135,9 +135,15 @@ def test_a_class_that_is_edited_limits_nothing_for_which_no_limit_was_agreed():
     assert offering(West(part(share=None)), EDITED).site.home.host_share is None
 
 
-def test_a_reservation_older_than_what_it_notes_has_what_its_class_says():
-    west = offering(West(part(share=None, class_name="")), EDITED)
+def test_a_reservation_that_notes_nothing_of_it_has_what_its_class_says():
+    west = offering(West(part(share=None, noted=False)), EDITED)
     assert west.site.home.host_share == HostShare.model_validate(EDITED)
+
+
+def test_nobody_knows_what_comes_with_a_gpu_where_neither_reservation_nor_class_says_it():
+    west = West(part(share=None, noted=False))
+    west.see()
+    assert not is_share_known(west.claim, west.site, west.tools)
 
 
 def test_a_whole_node_and_one_of_the_own_tenant_alone_have_all_their_slots():

@@ -43,8 +43,23 @@ def test_terms_of_the_class_are_copied_at_reservation():
 
     assert (held.class_name, held.class_uid) == ("h100", offer.metadata.uid)
     assert (held.rounding, held.sla) == (offer.spec.rounding, offer.spec.sla)
-    assert held.host_share == offer.spec.host_share
+    assert (held.host_share, held.host_share_noted) == (offer.spec.host_share, True)
     assert held.pricing is Pricing.FIXED
+
+
+def test_what_a_class_says_in_fields_of_a_newer_version_is_agreed_by_nobody():
+    share = {"cpuPerGpu": 8, "memoryMiBPerGpu": 1_024, "newer": 1}
+    cancellation = {"freeBeforeStartSeconds": 0, "chargePercent": 50, "newer": 1}
+    terms = {"rounding": {**ROUNDING, "newer": 1}, "sla": {**SLA, "newer": 1}, "hostShare": share}
+    offer = as_class(gpu_class(**terms, cancellation=cancellation))
+    start = format_instant(Millis(NOW + HOUR))
+    seen = seen_with(
+        offer, as_claim(claim(schedule={"startTime": start, "durationSeconds": 3_600}))
+    )
+    held = after(seen, plan(seen)).claims[0].status.allocation
+
+    agreed = (held.rounding, held.sla, held.host_share, held.cancellation)
+    assert [each.model_extra for each in agreed] == [{}, {}, {}, {}]
 
 
 @pytest.mark.parametrize(

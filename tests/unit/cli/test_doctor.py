@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from sublet.cli.onboarding import doctor
+from sublet.cli.onboarding import cluster as looking, doctor
+from sublet.cli.onboarding.findings import Finding, error, ok, warning
 from sublet.cli.onboarding.pages import read_all
 from sublet.fleet.credential import CREDENTIALS_LABEL
+from sublet.fleet.isolation import Proof
 from sublet.kube.errors import BadAnswer, Forbidden, NotFound
 from sublet.kube.lists import ListPage, page_of
 from sublet.kube.wire import Node
@@ -115,6 +117,27 @@ def test_an_answer_that_no_api_server_gives_is_one_leases_trouble(
     assert "the cluster is asked in vain: " in said
     assert said.index("lease aaa") < said.index("lease zzz")
     assert said.count("the operator hasn't looked at this lease yet") == 2
+
+
+@pytest.mark.parametrize(
+    ("proof", "finding"),
+    [
+        (Proof(), ok("isolation is live: the policies act")),
+        (Proof("a policy is missing"), error("a policy is missing")),
+        (Proof(caveat="run onboard again"), warning("run onboard again")),
+    ],
+    ids=["it holds", "it doesn't", "older policies"],
+)
+async def test_what_is_to_be_done_about_isolation_is_said_as_badly_as_it_is(
+    proof: Proof, finding: Finding, monkeypatch: pytest.MonkeyPatch
+):
+    async def prove(_: Any) -> Proof:
+        return proof
+
+    monkeypatch.setattr(looking, "prove_isolation", prove)
+    nobody: Any = None
+
+    assert await looking.isolation_finding(nobody) == finding
 
 
 def test_a_mistake_of_ours_is_said_of_its_lease_and_hides_no_other(

@@ -12,6 +12,7 @@ from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.binder.namespace import namespace_name
 from sublet.book.inventory import Unfit
 from sublet.cli.onboarding import onboard
+from sublet.cli.onboarding.apply import apply_all, with_digest
 from sublet.cli.onboarding.daemons import (
     RunningPod,
     Toleration,
@@ -27,6 +28,7 @@ from sublet.cli.onboarding.nodes import ADVICE, hardware_findings, some
 from sublet.cli.onboarding.options import Allowed, leased_options
 from sublet.cli.onboarding.place import Pair, Place
 from sublet.cli.problems import Problem
+from sublet.fleet.isolation import DIGEST, ONBOARDING as NOTE, notes_of, spec_digest
 from sublet.kube.errors import NotFound
 from sublet.kube.session import ApiServer, Endpoint
 from sublet.kube.wire import Node
@@ -222,6 +224,64 @@ def test_whether_network_policies_are_enforced_is_said_as_far_as_it_can_be_seen(
 def test_what_is_unknown_is_nothing_to_be_mended_here(capsys: pytest.CaptureFixture[str]):
     assert show([network_finding(())])
     assert capsys.readouterr().out.startswith("  unknown   whether NetworkPolicies")
+
+
+class Keeping:
+    """A cluster that keeps what it is given, and counts the writes."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Any] = {}
+        self.writes = 0
+
+    async def get(self, path: str) -> dict[str, Any]:
+        if path not in self.objects:
+            raise NotFound(404, "NotFound", path)
+        return {**self.objects[path]}
+
+    async def create(self, path: str, body: dict[str, Any], *, dry_run: bool = False) -> Any:
+        return body if dry_run else self._keep(f"{path}/{body['metadata']['name']}", body)
+
+    async def request(self, _: str, path: str, *, body: bytes, **__: Any) -> bytes:
+        return body
+
+    async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._keep(path, body)
+
+    def _keep(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.writes += 1
+        meta = {**body["metadata"], "resourceVersion": str(self.writes)}
+        self.objects[path] = {**body, "metadata": meta}
+        return body
+
+
+FENCE = next(
+    m for m in leased_cluster(LeasedOptions()) if m["metadata"]["name"] == "sublet-operator-fence"
+)
+
+
+async def test_a_policy_tells_which_version_of_the_onboarding_wrote_it():
+    cluster: Any = Keeping()
+    await apply_all(cluster, [FENCE])
+    (written,) = cluster.objects.values()
+
+    assert written["metadata"]["annotations"] == notes_of(FENCE)
+    printed = await with_digest(Keeping(), FENCE)
+    assert printed["metadata"]["annotations"] == notes_of(FENCE)
+
+
+@pytest.mark.parametrize("older", [{}, {NOTE: f"0/{spec_digest(FENCE)}"}], ids=["none", "older"])
+async def test_a_policy_that_says_the_same_is_written_anew_if_an_older_onboarding_wrote_it(
+    older: dict[str, str],
+):
+    cluster: Any = Keeping()
+    await apply_all(cluster, [FENCE])
+    (written,) = cluster.objects.values()
+    written["metadata"]["annotations"] = {DIGEST: spec_digest(FENCE), **older}
+
+    assert await apply_all(cluster, [FENCE]) == 1
+    (written,) = cluster.objects.values()
+    assert written["metadata"]["annotations"] == notes_of(FENCE)
+    assert await apply_all(cluster, [FENCE]) == 0
 
 
 HELM = {"app.kubernetes.io/managed-by": "Helm"}

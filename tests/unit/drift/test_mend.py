@@ -24,12 +24,23 @@ from sublet.drift.finding import Reason
 from sublet.drift.mend import drifted, mending
 from tests.builders.api import NOW, as_claim, as_class, gpu_class
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
+from tests.builders.earlier import earlier_claim
 from tests.builders.fleet import bound, held
 from tests.builders.mending import LEASE, NODES, WEST, Home, Writing, bound_claim, labelled, run
+from tests.builders.moves import leased
 from tests.builders.wire import wire_node
 
 
 async def no_quota(_: Any) -> None: ...
+
+
+async def no_tokens(claim: GpuClaim, _: Any) -> GpuClaim:
+    return claim
+
+
+@pytest.fixture
+def _no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mend, "_new_tokens", no_tokens)
 
 
 @pytest.fixture(autouse=True)
@@ -134,13 +145,8 @@ class Loosened(Home):
 
 
 @pytest.mark.parametrize("class_", [None, DEARER], ids=["gone", "edited"])
-async def test_a_part_of_a_node_keeps_what_was_sold_whatever_became_of_its_class(
-    class_: Any, monkeypatch: pytest.MonkeyPatch
-):
-    async def no_tokens(claim: GpuClaim, _: Any) -> GpuClaim:
-        return claim
-
-    monkeypatch.setattr(mend, "_new_tokens", no_tokens)
+@pytest.mark.usefixtures("_no_tokens")
+async def test_a_part_of_a_node_keeps_what_was_sold_whatever_became_of_its_class(class_: Any):
     claim = bound_claim()
     allocation = held(as_claim(), WEST, NODES, gpus=4).status.allocation
     assert allocation is not None
@@ -160,6 +166,23 @@ async def test_a_part_of_a_node_keeps_what_was_sold_whatever_became_of_its_class
     kept = ("requests.nvidia.com/gpu", "limits.cpu", "limits.memory")
     assert [api.hard.get(k) for k in kept] == ["4", "32", "4096Mi"]
     assert api.limits == [{"cpu": "8", "memory": "1024Mi"}]
+
+
+@pytest.mark.usefixtures("_no_tokens")
+async def test_a_claim_of_an_older_version_keeps_its_limits_though_it_notes_none():
+    claim, agreed = earlier_claim()
+    west, _ = leased("west")
+    uid = west.metadata.uid
+    api = Loosened(claim, dict(agreed))
+    hub = Writing(claim, api.calls)
+    tools = tools_of(hub, {uid: west}, {uid: api})
+    share = {"cpuPerGpu": 8, "memoryMiBPerGpu": 65_536}
+    tools.hub, tools.class_ = hub, lambda _: as_class(gpu_class(hostShare=share))
+    tools.cluster(uid).node = wire_node
+
+    await mending(ClusterUID(CLUSTER), tools, lambda *_: None)(claim, lambda: None)
+
+    assert {k: api.hard.get(k) for k in agreed} == agreed
 
 
 async def test_tokens_of_an_account_that_is_gone_are_due_on_the_hub_before_it_is_made_anew(

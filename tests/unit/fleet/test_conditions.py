@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, strategies as st
 
-from sublet.api.common import Status, find_condition
+from sublet.api.common import Status, find_condition, is_true
 from sublet.api.gpulease import GpuLease, LeaseStatus
 from sublet.api.ids import ClusterUID
 from sublet.api.times import format_instant
@@ -42,6 +42,29 @@ FACTS = LeaseFacts(
 def status(each: GpuLease, now_ms=NOW, terms=TERMS) -> LeaseStatus:
     held = Held(bound=sum(t.gpus for t in terms), terms=terms)
     return lease_status(each, FACTS, inventory(each, nodes(each, 2)), held, now_ms)
+
+
+def test_policies_of_an_older_onboarding_are_said_and_stop_no_sale():
+    facts = replace(FACTS, isolation_message="run `sublet onboard` again")
+    found = lease_status(WEST, facts, inventory(WEST, nodes(WEST, 2)), Held(), NOW).conditions
+
+    isolation = find_condition(found, "IsolationReady")
+    assert isolation is not None
+    assert (isolation.status, isolation.reason) == (Status.TRUE, "OlderOnboarding")
+    assert isolation.message == "run `sublet onboard` again"
+    assert is_true(found, "Ready")
+
+
+def test_a_claim_that_cant_be_read_closes_its_lease_and_is_named():
+    unread = Held(unread=("acme/dark",))
+    found = lease_status(WEST, FACTS, inventory(WEST, nodes(WEST, 2)), unread, NOW)
+
+    ready = find_condition(found.conditions, "Ready")
+    assert ready is not None
+    assert (ready.status, ready.reason) == (Status.TRUE, "NotAccepting")
+    assert "acme/dark" in ready.message
+    assert found.inventory is not None
+    assert found.inventory.free == 0
 
 
 def stored(each: GpuLease, written: LeaseStatus) -> GpuLease:

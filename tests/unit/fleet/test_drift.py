@@ -9,7 +9,7 @@ import pytest
 
 from sublet.clock import SystemClock
 from sublet.fleet.cluster import LeasedCluster
-from sublet.fleet.isolation import DIGEST, spec_digest
+from sublet.fleet.isolation import DIGEST, notes_of
 from sublet.fleet.probe import ProbeTimes
 from tests.builders.api import as_lease, lease, uid_of
 from tests.harness.fake_api import FakeApi, answering, eventually, fake_api
@@ -85,6 +85,17 @@ async def test_a_policy_that_is_touched_is_looked_at_at_once(fake: FakeApi):
         assert cluster.inventory().isolation_fault
 
 
+async def test_policies_of_an_older_onboarding_sell_on_and_are_named(fake: FakeApi):
+    async with proven(fake) as cluster:
+        notes = {DIGEST: fake.objects[FENCE]["metadata"]["annotations"][DIGEST]}
+        fake.objects[FENCE]["metadata"]["annotations"] = notes
+        fake.objects[LISTED] = versions("2")
+        await eventually("seen", lambda: cluster.facts.isolation_message)
+
+        assert "run `sublet onboard` for this cluster again" in cluster.facts.isolation_message
+        assert cluster.inventory().isolation_ready
+
+
 async def test_a_touched_policy_that_cant_be_looked_at_is_proven_no_more(fake: FakeApi):
     async with proven(fake, ProbeTimes(every_seconds=0.05, isolation_retry_seconds=600)) as cluster:
         fake.objects[FENCE] = answering(500, "Trouble", "later")
@@ -135,7 +146,7 @@ async def test_policies_that_are_all_gone_were_touched(fake: FakeApi):
 async def test_a_policy_too_large_to_be_ours_was_changed(fake: FakeApi):
     async with proven(fake) as cluster:
         spec = {"matchConditions": ["x" * 100_000]}
-        notes = {DIGEST: spec_digest({"spec": spec})}
+        notes = notes_of({"spec": spec})
         fake.objects[FENCE] = {"metadata": {"annotations": notes}, "spec": spec}
         fake.objects[LISTED] = versions("2")
         await eventually("seen", lambda: cluster.facts.isolation_ready is False)

@@ -41,6 +41,15 @@ def test_claims_of_other_leases_are_not_named():
     assert "there" not in message
 
 
+def test_one_that_cant_be_read_is_named_too():
+    west = going()
+
+    _, _, message = lease_in_use(
+        west[0], 2, [running(west, "here")], has_nodes=True, unread=("acme/dark",)
+    )
+    assert "2 claims hold it: acme/dark, acme/here;" in message
+
+
 @pytest.mark.parametrize(
     ("leftovers", "has_nodes", "status", "reason"),
     [

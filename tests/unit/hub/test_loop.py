@@ -6,6 +6,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
+from sublet.api.common import ObjectMeta
 from sublet.api.downtime import MOST_DOWNTIMES, Downtime, DowntimeCause
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
@@ -27,6 +28,8 @@ from tests.builders.api import (
     tenant,
 )
 from tests.builders.fleet import bound, held
+from tests.builders.restored import on_the_wire
+from tests.builders.unread import holds_by_newer
 from tests.harness.fake_api import SteppedClock, eventually
 from tests.harness.loop import NODES, WEST, Recording, due, parts, recording_loop
 
@@ -74,6 +77,23 @@ async def test_a_reservation_under_way_is_assumed_and_new_claims_are_decided_bes
         await loop.look()
     assert told.reserved == ["a", "b", "c"]
     assert told.full == [True, False, False]
+
+
+async def test_a_lease_that_a_claim_holds_which_cant_be_read_takes_nothing_new_until_it_can():
+    loop, state, told = recording_loop()
+    dark = running_on(NODES[0], "dark")
+    state.claims.take(holds_by_newer(dark))
+    state.claims.put(as_claim(claim("a")))
+    await loop.look()
+    assert told.reserved == []
+
+    state.claims.take(on_the_wire(dark.model_copy(update={"metadata": at_version(dark, "1000")})))
+    await loop.look()
+    assert told.reserved == ["a"]
+
+
+def at_version(each: GpuClaim, version: str) -> ObjectMeta:
+    return each.metadata.model_copy(update={"resource_version": version})
 
 
 async def test_while_the_end_of_one_claim_is_being_moved_no_second_one_is_taken_back_for_the_same_room():

@@ -12,7 +12,7 @@ from tests.builders.api import as_claim, claim, uid_of
 from tests.builders.fleet import refusal_of, view
 from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire
-from tests.builders.unread import senseless, unread, unread_lease
+from tests.builders.unread import senseless, unread, unread_lease, waits_by_newer
 
 
 def body(version: int, uid: str = "a", **spec):
@@ -75,6 +75,14 @@ def test_a_claim_that_waits_is_never_planned_by_what_it_said_before_it_became_un
     refused = refusal_of(plan(view(hub.claims.all(), [west])), waits)
     assert refused.reason is PendingReason.MISCONFIGURED
     assert "startTime" in refused.message
+
+
+def test_a_claim_that_waits_for_what_a_newer_version_said_is_served():
+    west, hub = leased("west"), state()
+    hub.claims.take(waits_by_newer(as_claim(claim())))
+
+    assert isinstance(plan(view(hub.claims.all(), [west])).decisions[0], Reserve)
+    assert hub.claims.broken == {}
 
 
 def test_one_that_became_unreadable_holds_what_it_holds_and_its_deletion_is_seen():

@@ -9,9 +9,10 @@ from sublet.book.steps import FOREVER
 from sublet.fleet.conditions import Held
 from sublet.hub.state import Shelf
 from sublet.hub.tally import Tally
-from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
+from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, uid_of
 from tests.builders.fleet import held, nodes
 from tests.builders.restored import adopted, on_the_wire, restored
+from tests.builders.unread import holds_by_newer
 
 WEST = as_lease(lease("west"))
 NODES = nodes(WEST, 3)
@@ -89,6 +90,22 @@ def test_a_promise_counts_from_its_start_on_and_uses_its_lease():
     tally.renew()
     assert tally.held(WEST.metadata.uid, NOW).terms == (Term(FOREVER, 16, start),)
     assert tally.held(uid_of("another"), NOW) == Held()
+
+
+def test_a_claim_that_cant_be_read_keeps_lease_class_and_tenant_until_it_is_gone():
+    claims: Shelf[GpuClaim] = Shelf(GpuClaim, lambda: None)
+    tally = Tally(claims)
+    body = holds_by_newer(versions(0, 1, 0, holds=True, bound=True))
+    claims.take(body)
+    for _ in range(2):
+        tally.renew()
+        assert tally.leases[WEST.metadata.uid] == 1
+        assert (+tally.classes, +tally.tenants) == ({"h100": 1}, {as_tenant().metadata.uid: 1})
+        assert tally.held(WEST.metadata.uid, NOW).unread == ("acme/c0",)
+
+    claims.drop(body["metadata"]["uid"])
+    tally.renew()
+    assert (+tally.leases, +tally.classes, +tally.tenants) == ({}, {}, {})
 
 
 def _booking() -> Booking:

@@ -5,11 +5,14 @@ from typing import Any
 from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.reading import read_claim
-from sublet.hub.state import HubState
+from sublet.hub.state import HubState, Unread
 from sublet.hub.teller import ClaimTeller
+from sublet.hub.unread import told_claim
 from sublet.kube.errors import KubeError, ServerError
+from tests.builders.api import NOW
 from tests.builders.moves import leased, running
-from tests.builders.unread import unread
+from tests.builders.restored import on_the_wire, parsed
+from tests.builders.unread import holds_by_newer, unread
 from tests.harness.fake_api import SteppedClock
 
 BOUND = running(leased("west"))
@@ -55,3 +58,21 @@ async def test_whoever_has_claims_acknowledged_hears_whether_they_were():
     told.fault = None
     assert await teller.acknowledge([changed])
     assert [status.observed_generation for status in told.written] == [meta.generation]
+
+
+async def test_one_that_can_be_read_again_is_told_no_more_that_it_cant():
+    told: Any = Told()
+    teller = ClaimTeller(HubState(lambda: None), told, told, SteppedClock())
+    body = holds_by_newer(BOUND)
+    put = told_claim(Unread(BOUND.metadata.key, "fault", body), NOW)
+    assert put is not None
+    said = put["status"]["conditions"]
+    known = body["status"] | {
+        "conditions": said,
+        "allocation": on_the_wire(BOUND)["status"]["allocation"],
+    }
+
+    await teller.acknowledge([parsed({**body, "status": known})])
+
+    (status,) = told.written
+    assert "Stalled" not in {c.type for c in status.conditions}

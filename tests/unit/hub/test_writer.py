@@ -19,8 +19,9 @@ from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound, ServerError, Unreachable
 from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, tenant, uid_of
 from tests.builders.fleet import held, nodes
+from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire
-from tests.builders.unread import unread_tenant
+from tests.builders.unread import holds_by_newer, unread_tenant
 from tests.harness.fake_api import SteppedClock
 
 
@@ -31,6 +32,11 @@ class Hub:
         self.written: list[str] = []
         self.statuses: list[dict[str, Any]] = []
         self.fault: KubeError | None = None
+        self.put: list[tuple[str, dict[str, Any]]] = []
+
+    async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.put.append((path, body))
+        return {**body, "metadata": {**body["metadata"], "resourceVersion": "1001"}}
 
     async def patch(self, path: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
         if self.fault is not None:
@@ -329,3 +335,21 @@ async def test_one_that_was_never_read_is_told_too(clock: SteppedClock):
 
     (status,) = hub.statuses
     assert "nothing is done by it until it is mended" in status["conditions"][0]["message"]
+
+
+async def test_a_claim_that_cant_be_read_is_told_and_its_tenant_stays(clock: SteppedClock):
+    hub, state = Hub(), HubState(lambda: None)
+    going = as_tenant(deletionTimestamp="2026-11-22T10:00:00Z", finalizers=[IN_USE_FINALIZER])
+    state.tenants.put(going)
+    state.claims.take(holds_by_newer(running(leased("west"))))
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+
+    await StatusWriter(hub, state, fleet, clock).write_all()
+
+    assert hub.written == ["status"]  # no finalizer was taken off
+    (in_use,) = [c for c in hub.statuses[0]["conditions"] if c["type"] == "InUse"]
+    assert in_use["status"] == "True"
+    ((path, body),) = hub.put
+    assert path.endswith("/namespaces/acme/gpuclaims/train/status")
+    assert body["status"]["allocation"]["untilCause"] == "QuotaExpired"
+    assert "Stalled" in {c["type"] for c in body["status"]["conditions"]}

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from sublet.api.billing import ClassSla, Rounding
 from sublet.api.downtime import DowntimeCause
 from sublet.api.gpulease import GpuLease
 from sublet.api.times import MS_PER_HOUR
-from sublet.ledger.terms import content_hash
+from sublet.ledger.interval import BrokenLedger
+from sublet.ledger.terms import content_hash, parse_price
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.base import Text
 from sublet.ledger.texts.evidence import Evidence
@@ -36,7 +38,9 @@ FULL: dict[str, Text] = {
     "tenant": TenantTerms.of(
         as_tenant(tenant(discounts=[{"effectiveTime": LONG_AGO, "percent": 10}]))
     ),
-    "reservation": ReservationTerms(namespace="acme", name="train", class_name="h100"),
+    "reservation": ReservationTerms(
+        namespace="acme", name="train", class_name="h100", rounding=Rounding(minimum_seconds=60), sla=ClassSla()
+    ),
     "rates": Rates.model_validate(
         {"reportingCurrency": "EUR", "rates": [{"currency": "USD", "effectiveTime": LONG_AGO, "rate": "0.90"}]}
     ),
@@ -56,7 +60,7 @@ HASHES = {
     "lease": "4ae72f4a60bfaec3770954ac6a7b9e247c438f8f086782eb485db797e6246558",
     "class": "6d64a4a7e97b9e4f8cd623c47c4bf8e570320ea9ff9736b279094d57f3a16fdf",
     "tenant": "d6f7f1d7791c22df5cdf722d91e726c2095d2056321ef44a321e39d128811f1b",
-    "reservation": "c999fe1f3d1d219d80447b00736a09cea6401d0966b1d97632361398d30da274",
+    "reservation": "b969935726e0181b5bcfce6e5f7ce4aeecd61f6e662eb5fcbd1e57e1ebe2a03c",
     "rates": "60ea57809b25c9d1ac6fa12ff6321e6d3c56cb9940d6133e011226fe4647ceeb",
     "adjustment": "6e0f3992a12dbab607cc1945d802b0cd419fabd9b001574e21cca094be5bbf50",
     "downtime": "65340b347b6672a4a15dc841c5e29eaba52994eb51929ee2f43546cc00c7768c",
@@ -103,8 +107,38 @@ def test_what_a_newer_version_put_in_at_any_depth_changes_no_hash(kind: str, pat
 
 
 def test_a_text_of_another_kind_is_none():
-    with pytest.raises(ValueError, match="is no tenant"):
+    with pytest.raises(BrokenLedger, match="is no tenant"):
         TenantTerms.read(FULL["lease"].text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (FULL["reservation"].text.replace("Fixed", "Tiered"), r"\(pricing: Input should be"),
+        (
+            FULL["reservation"].text.replace('"namespace"', '"where"'),
+            r"\(namespace: Field required",
+        ),
+        ("[]", "is no reservation"),
+        ("{", "it is no JSON"),
+    ],
+)
+def test_a_text_that_this_version_doesnt_know_is_named_by_its_hash_in_one_line(text: str, why: str):
+    with pytest.raises(BrokenLedger, match=why) as broken:
+        ReservationTerms.read(text)
+
+    said = str(broken.value)
+    assert f"the text of hash {content_hash(text)}" in said
+    assert "written by a newer" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ['{"kind":"tiered"}', '{"kind":"fixed"}', '{"currency":"USD","kind":"fixed","perGpuHour":"x"}', "[]", "7"]
+)  # fmt: skip
+def test_a_price_that_this_version_doesnt_know_is_named_by_its_hash(text: str):
+    with pytest.raises(BrokenLedger, match=f"the text of hash {content_hash(text)}"):
+        parse_price(text)
 
 
 def test_what_isnt_of_money_changes_no_text():

@@ -162,6 +162,12 @@ def test_another_price_or_tenant_than_the_claims_is_named():
     assert ("S11", LEDGER) in found(with_facts(replace(OPEN, tenant_uid=TenantUID("globex"))))
 
 
+def test_terms_in_the_words_of_another_version_are_no_violation():
+    other = replace(TERMS, price_hash="0" * 64)
+
+    assert found(with_facts(other, OPEN), settled=True) == []
+
+
 def test_a_price_that_isnt_what_was_hashed_is_named():
     cheap = TRAIN.status.allocation.model_copy(update={"price_per_gpu_hour": Decimal("0.01")})
     world = replace(SOUND, claims=(with_status(TRAIN, allocation=cheap),))

@@ -5,6 +5,7 @@ with none but the CRD's default would be planned as new. Then it gets its status
 goes on from there; a class goes by its old UID at once. An object that is there in an older state is held in the same way:
 the ledger and the nodes may know more than the backup. What somebody had deleted is deleted again at last.
 Every step may be repeated; what was begun is finished by running it again. What the hub refuses keeps nothing else.
+A spec that only older rules took can't be made again: a person makes the object by hand, mended and with the mark.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,7 +25,7 @@ from sublet.cli.keeping.judgement import HALFWAY, Step, identity, judge, lacks_d
 from sublet.cli.keeping.mapping import Term, is_behind
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem, note
-from sublet.kube.errors import ApiError, Conflict, NotFound, Unauthorized
+from sublet.kube.errors import ApiError, Conflict, Invalid, NotFound, Unauthorized
 
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
 _WORDS_OF_PERSONS: Final = frozenset({"lost", "forceRelease"})
@@ -112,7 +113,9 @@ async def restore(hub: Cluster, archive: Archive, orders: list[Order], *, agreed
     missing = [saved for saved, work in works if not await _is_taken(saved, work)]
     if missing:
         count = how_many(len(missing), "object", "isn't", "aren't")
-        raise Problem(f"{count} written, as said above; run it again when that is mended")
+        raise Problem(
+            f"{count} written, as said above; run it again when that is mended (docs/backup.md says how)"
+        )
     return len(touched)
 
 
@@ -152,12 +155,25 @@ async def _make(hub: Cluster, order: Order, taken_ms: Millis) -> Body:
     elif (spec := _spec_of(saved, live)) != live.get("spec"):
         if not is_class and order.step is not Step.FINISH:
             live = await _put_status(hub, path, live, _halfway_status(saved, taken_ms, live))
-        live = await hub.replace(path, {**live, "spec": spec})
+        live = await _put_spec(hub, order, live, spec)
     if not is_class:
         await _put_status(hub, path, live, restored_status(saved, taken_ms))
     elif identity(live) != identity(saved):
         await _put_status(hub, path, live, class_status(saved, taken_ms, live))
     return live
+
+
+async def _put_spec(hub: Cluster, order: Order, live: Body, spec: Body) -> Body:
+    """Write the backup's spec; if the hub's rules don't take it any more, what a person made and marked stays as it is."""
+    try:
+        written: Body = await hub.replace(_path(order.saved), {**live, "spec": spec})
+    except Invalid as error:
+        if order.step is not Step.FINISH:
+            raise
+        name = f"{order.saved['kind']} {key_of(order.saved)}"
+        note(f"{name} keeps the spec that it has; the backup's isn't accepted: {error.message}")
+        return live
+    return written
 
 
 def _halfway_status(saved: Body, taken_ms: Millis, live: Body) -> Body:

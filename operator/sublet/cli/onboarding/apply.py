@@ -1,14 +1,15 @@
 """Bringing manifests to a cluster and taking them off again, with a credential of the user's own.
 
 Policies are put as a whole, not merged: server-side apply would leave in place what a hand added to one, such as a
-condition under which it never acts. Each carries the digest of its spec as the server shows it, which tells drift later.
+condition under which it never acts. Each carries the digest of its spec as the server shows it, which tells drift later,
+and which version of the onboarding wrote it.
 """
 
 import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sublet.fleet.isolation import DIGEST, spec_digest
+from sublet.fleet.isolation import DIGEST, ONBOARDING, notes_of, spec_digest
 from sublet.kube.errors import Conflict, NotFound
 from sublet.kube.session import ApiServer
 from sublet.manifests.render import Manifest
@@ -46,12 +47,12 @@ async def apply_all(api: ApiServer, manifests: Iterable[Manifest]) -> int:
 
 
 async def with_digest(api: ApiServer, manifest: Manifest) -> Manifest:
-    """Return a policy with the digest that it will have in this cluster; other objects as they are."""
+    """Return a policy with the notes that it will have in this cluster; other objects as they are."""
     if not is_policy(manifest):
         return manifest
     body = await _digested(api, manifest, await read_or_none(api, path_of(manifest)))
-    meta = manifest["metadata"]
-    notes = {**meta.get("annotations", {}), DIGEST: body["metadata"]["annotations"][DIGEST]}
+    meta, noted = manifest["metadata"], body["metadata"]["annotations"]
+    notes = {**meta.get("annotations", {}), **{key: noted[key] for key in (DIGEST, ONBOARDING)}}
     return {**manifest, "metadata": {**meta, "annotations": notes}}
 
 
@@ -100,7 +101,7 @@ async def _put_policy(api: ApiServer, manifest: Manifest) -> bool:
 
 
 async def _digested(api: ApiServer, manifest: Manifest, live: dict[str, Any] | None) -> Manifest:
-    """Return what is to be written over `live`, digest included: the server's dry run fills the defaults in."""
+    """Return what is to be written over `live`, notes included: the server's dry run fills the defaults in."""
     path, meta = path_of(manifest), dict(manifest["metadata"])
     if live is None:
         shown = await api.create(path.rsplit("/", 1)[0], manifest, dry_run=True)
@@ -110,12 +111,12 @@ async def _digested(api: ApiServer, manifest: Manifest, live: dict[str, Any] | N
             meta[kept] = {**(live["metadata"].get(kept) or {}), **(meta.get(kept) or {})}
         body = json.dumps({**manifest, "metadata": meta}).encode()
         shown = json.loads(await api.request("PUT", path, params={"dryRun": "All"}, body=body))
-    meta["annotations"] = {**(meta.get("annotations") or {}), DIGEST: spec_digest(shown)}
+    meta["annotations"] = {**(meta.get("annotations") or {}), **notes_of(shown)}
     return {**manifest, "metadata": meta}
 
 
 def _says(live: dict[str, Any], body: Manifest) -> bool:
-    """Say whether a policy is there already, digest and labels included."""
+    """Say whether a policy is there already, notes and labels included."""
     meta, wanted = live["metadata"], body["metadata"]
     same = all(
         (meta.get(k) or {}).items() >= (wanted.get(k) or {}).items()

@@ -5,8 +5,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from sublet.cli.onboarding.findings import Finding, error, ok
-from sublet.fleet.isolation import find_isolation_fault
+from sublet.cli.onboarding.findings import Finding, error, ok, warning
+from sublet.fleet.isolation import prove_isolation
 from sublet.kube.session import ApiServer
 
 OLDEST_MINOR: Final = 30
@@ -36,5 +36,7 @@ def version_finding(minor: int) -> Finding:
 
 async def isolation_finding(operator: ApiServer) -> Finding:
     """Prove isolation as the operator does; `operator` speaks with the operator's own credential."""
-    fault = await find_isolation_fault(operator)
-    return error(fault) if fault else ok("isolation is live: the policies act")
+    proof = await prove_isolation(operator)
+    if proof.fault:
+        return error(proof.fault)
+    return warning(proof.caveat) if proof.caveat else ok("isolation is live: the policies act")

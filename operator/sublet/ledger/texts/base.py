@@ -7,10 +7,11 @@ changes under it; and a field that is added later is None by default, so that wh
 import json
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from sublet.api.reading import fault_of
 from sublet.api.schema import StatusModel
-from sublet.ledger.terms import content_hash
+from sublet.ledger.terms import content_hash, unknown_text
 
 
 class Text(StatusModel):
@@ -33,11 +34,18 @@ class Text(StatusModel):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return what a stored text says; ValueError if it is of another kind, or none."""
-        fields: dict[str, Any] = json.loads(text)
-        if fields.get("kind") != cls.KIND:
-            raise ValueError(f"a text of kind {fields.get('kind')!r} is no {cls.KIND}")
-        return cls.model_validate(fields, extra="allow")
+        """Return what a stored text says; BrokenLedger if it is of another kind, or none that this version knows."""
+        try:
+            fields: Any = json.loads(text)
+        except ValueError as error:
+            raise unknown_text(text, "it is no JSON") from error
+        kind = fields.get("kind") if isinstance(fields, dict) else None
+        if kind != cls.KIND:
+            raise unknown_text(text, f"a text of kind {kind!r} is no {cls.KIND}")
+        try:
+            return cls.model_validate(fields, extra="allow")
+        except ValidationError as error:
+            raise unknown_text(text, fault_of(error)) from error
 
 
 def _with_unknown(value: Any, said: Any) -> Any:

@@ -12,7 +12,8 @@ from sublet.cli.keeping.possession import Possession
 from sublet.cli.keeping.restore import Order, _newborn, _spec_of, look, restore
 from sublet.cli.problems import Problem
 from sublet.hub.state import HubState
-from tests.builders.api import NOW, as_claim, as_class, gpu_class, uid_of
+from sublet.kube.errors import Invalid
+from tests.builders.api import NOW, as_claim, as_class, as_lease, gpu_class, lease, uid_of
 from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire, parsed, restored
 from tests.builders.unread import senseless, unread
@@ -79,6 +80,49 @@ async def test_a_newer_backup_brings_the_contract_too_and_not_the_status_alone(s
     *_, (_, first), (last, status) = hub.written
     assert first["spec"]["tags"] == {"from": "newer"}
     assert (last, status["metadata"]["resourceVersion"]) == ("status", "51")
+
+
+class StricterHub(Hub):
+    """A hub whose rules don't take the backup's spec any more."""
+
+    async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        if not path.endswith("/status"):
+            raise Invalid(422, "Invalid", "deniedCIDRs[0]: must be a network")
+        return await super().replace(path, body)
+
+
+def lease_denying(network: str) -> dict[str, Any]:
+    return on_the_wire(as_lease(lease(tenantAccess={"deniedCIDRs": [network]})), "GpuLease")
+
+
+OLDER = lease_denying("10.0.0.0/33")
+MENDED = {k: v for k, v in restored(lease_denying("10.0.0.0/8")).items() if k != "status"}
+
+
+async def test_what_only_older_rules_took_is_finished_as_a_person_made_it(
+    capsys: pytest.CaptureFixture[str],
+):
+    hub: Any = StricterHub(MENDED)
+    archive = Archive("hub", Millis(NOW), None, (), (OLDER,))
+    orders = await look(hub, archive)
+    assert [o.step for o in orders] == [Step.FINISH]
+    assert await restore(hub, archive, orders, agreed=False) == 1
+
+    ((path, written),) = hub.written
+    assert path == "status"
+    assert written["status"]["origin"]["uid"] == OLDER["metadata"]["uid"]
+    assert "GpuLease west keeps the spec that it has; the backup's" in capsys.readouterr().err
+    hub.live = {**MENDED, "status": written["status"]}
+    assert [o.step for o in await look(hub, archive)] == [Step.KEEP]
+
+
+async def test_what_isnt_made_by_a_persons_hand_is_brought_to_the_backup_or_refused():
+    hub: Any = StricterHub()
+    order = Order(OLDER, restored(lease_denying("10.0.0.0/8")), Step.REFRESH)
+    archive = Archive("hub", Millis(NOW + 1), None, (), (OLDER,))
+
+    with pytest.raises(Problem, match="1 object isn't written"):
+        await restore(hub, archive, [order], agreed=False)
 
 
 async def restored_class() -> tuple[dict[str, Any], list[dict[str, Any]]]:

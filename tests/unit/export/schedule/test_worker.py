@@ -24,6 +24,7 @@ from sublet.export.schedule.process import WorkerProcess
 from sublet.export.schedule.worker import perform
 from sublet.export.sink.directory import Directory
 from sublet.export.sink.port import SinkFailed
+from sublet.ledger.terms import content_hash
 from tests.builders.closing import LATER, closing_of
 from tests.builders.lines import execute
 from tests.builders.sold_month import database, sold_month
@@ -196,6 +197,22 @@ def test_of_a_ledger_with_a_gap_nothing_is_made(tmp_path):
 
     (fault,) = perform(given, JOB)
     assert "doesn't follow line 6" in fault.text
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_a_ledger_with_a_text_of_a_newer_version_nothing_is_made_and_one_line_says_so(tmp_path):
+    month = sold_month()
+    newer = json.dumps(
+        {"kind": "reservation", "namespace": "acme", "name": "b", "pricing": "Tiered"}
+    )
+    month.texts[content_hash(newer)] = newer
+    month.reserved("b", "h100")
+    month.facts[-1] = replace(month.facts[-1], price_hash=content_hash(newer))
+
+    (fault,) = perform(task(tmp_path, month), replace(JOB, seq=99))
+
+    assert (fault.what, fault.is_content) == ("the ledger", False)
+    assert "written by a newer" in fault.text
     assert not (tmp_path / "out").exists()
 
 
