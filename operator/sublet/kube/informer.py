@@ -167,8 +167,9 @@ class Informer(Generic[T]):
                     continue
             if error is None and lasted >= SHORT_WATCH_SECONDS:
                 continue
-            # decorrelated jitter: many clusters that fail together don't come back together
-            wait = min(MAX_BACKOFF_SECONDS, random.uniform(FIRST_BACKOFF_SECONDS, wait * 3))
+            # decorrelated jitter: many clusters that fail together don't come back together; lists only come ever less often
+            least = wait if isinstance(error, Gone) else FIRST_BACKOFF_SECONDS
+            wait = min(MAX_BACKOFF_SECONDS, random.uniform(least, wait * 3))
             asked = error.retry_after_seconds if isinstance(error, TooManyRequests) else 0.0
             await self._sleep(max(wait, asked))
 
