@@ -46,8 +46,15 @@ def operator() -> Iterator[OperatorProcess]:
 def stack(operator: OperatorProcess) -> Iterator[Stack]:
     """The planes, with nothing claimed before and after."""
     yield operator.stack
-    operator.stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=60s")
+    gone = ("delete", "gpuclaims", "-n", ACME, "--all", "--timeout=60s")
+    said = operator.stack.kubectl("hub", *gone, check=False)
+    assert not _claims(operator.stack), f"{said}\n{operator.tail(80)}"
     wait_for("all free", lambda: set(operator.stack.books("west").values()) == {""})
+
+
+def _claims(stack: Stack) -> list[Any]:
+    found: list[Any] = stack.get("hub", "gpuclaims", "-n", ACME)["items"]
+    return found
 
 
 def _bind(stack: Stack, name: str) -> dict[str, Any]:
@@ -91,10 +98,11 @@ def test_a_leased_api_server_that_restarts_loses_nothing(operator: OperatorProce
 
 
 def test_claims_are_bound_and_released_while_somebody_writes_without_end(stack: Stack):
-    stack.apply("hub", claim("contended", ACME))
     nodes = [("west", f"/api/v1/nodes/n{i}") for i in range(3)]
     ours = f"/apis/sublet.dev/v1alpha1/namespaces/{ACME}/gpuclaims/contended"
     with _writing(stack, *nodes, ("hub", ours)) as writes:
+        wait_for("somebody writes", lambda: writes() > len(nodes))
+        stack.apply("hub", claim("contended", ACME))
         bound = wait_for("bound", lambda: stack.is_bound(ACME, "contended"), seconds=90)
         node, before = bound["status"]["allocation"]["placements"][0]["node"], writes()
         stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "contended", "--timeout=90s")
