@@ -83,12 +83,10 @@ def told_claim(each: Unread, now_ms: Millis) -> dict[str, Any] | None:
     origin = _part(_part(each.body, "status"), "origin")
     if _statuses(each.body).get("Ended") == "True" or (origin and "adoptedTime" not in origin):
         return None
-    fresh = {"Stalled": "True"}
-    text = f"it can't be read, so nothing is done for it until it is mended, or the version runs that wrote it: {each.fault}"
-    if _holder(each) is not None:
-        text = f"it can't be read, so nothing is done for it but to keep what it holds, until it is mended, or the version runs that wrote it: {each.fault}"
-    else:
-        fresh["Ready"] = "False"
+    holds = _holder(each) is not None
+    fresh = {"Stalled": "True"} if holds else {"Stalled": "True", "Ready": "False"}
+    keeps = " but to keep what it holds," if holds else ""
+    text = f"it can't be read, so nothing is done for it{keeps} until it is mended, or the version runs that wrote it: {each.fault}"
     conditions = _told(each, fresh, text[:_LENGTH], now_ms)
     if conditions is None:
         return None
