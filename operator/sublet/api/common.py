@@ -125,5 +125,7 @@ def find_condition(conditions: tuple[Condition, ...], type_: str) -> Condition |
 
 def is_true(conditions: tuple[Condition, ...], type_: str) -> bool:
     """Say whether a condition is there and True."""
-    found = find_condition(conditions, type_)
-    return found is not None and found.status is Status.TRUE
+    for condition in conditions:  # as above
+        if condition.type == type_:
+            return condition.status is Status.TRUE
+    return False

@@ -6,11 +6,10 @@ another interval, without a gap. Of a cluster that doesn't answer nothing is kno
 Of a node that several claims share it isn't known whose GPUs are missing: a claim lacks what the node can't show for it.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from sublet.api.common import is_true
 from sublet.api.downtime import MOST_DOWNTIMES, Downtime, DowntimeCause
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpulease import GpuLease
@@ -31,22 +30,24 @@ class Lack(NamedTuple):
     cause: DowntimeCause
 
 
-def downtimes(
-    holders: Iterable[GpuClaim],
-    leases: Iterable[GpuLease],
-    inventories: Mapping[LeaseUID, LeaseInventory],
-    decided: Collection[str],
-    now_ms: Millis,
-) -> Iterator[Fail]:
-    """Yield the downtimes of bound claims of which another one begins or ends now."""
-    known = dict(_answering(leases, inventories))
-    for claim in holders:
-        allocation = claim.status.allocation
-        if allocation is None or claim.metadata.uid in decided or not _is_billed(claim):
-            continue
-        found, unsettled = _now(claim, allocation, known, now_ms)
-        if found != claim.status.downtimes:
-            yield Fail(ClaimUID(claim.metadata.uid), found, unsettled)
+class Downtimes:
+    """The clusters of one pass that show how their nodes are."""
+
+    def __init__(
+        self,
+        leases: Iterable[GpuLease],
+        inventories: Mapping[LeaseUID, LeaseInventory],
+        now_ms: Millis,
+    ) -> None:
+        self._known = dict(_answering(leases, inventories))
+        self._now_ms = now_ms
+
+    def of(self, claim: GpuClaim, allocation: Allocation) -> Fail | None:
+        """Return the downtimes of a bound claim if another one begins or ends now."""
+        found, unsettled = _now(claim, allocation, self._known, self._now_ms)
+        if found == claim.status.downtimes:
+            return None
+        return Fail(ClaimUID(claim.metadata.uid), found, unsettled)
 
 
 def _answering(
@@ -59,11 +60,6 @@ def _answering(
             continue
         if found.synced and found.reach is Reach.REACHABLE:
             yield lease.metadata.uid, found
-
-
-def _is_billed(claim: GpuClaim) -> bool:
-    conditions = claim.status.conditions
-    return is_true(conditions, "Bound") and not is_true(conditions, "Releasing")
 
 
 def _now(

@@ -4,17 +4,17 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
 from sublet.api.common import is_true
-from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.budget import Budgets
-from sublet.book.clocks import clock_dues
+from sublet.book.clocks import clock_due
 from sublet.book.decisions import Decision, Extend, Refuse, Reserve, Warn
 from sublet.book.demand import Demand
 from sublet.book.holdings import RELEASE_MS
-from sublet.book.notices import next_notice
+from sublet.book.notices import notice_dues
 from sublet.book.relocation import relocation_dues
-from sublet.book.silence import silence_dues
+from sublet.book.silence import silence_dues, silent_since
 from sublet.book.steps import FOREVER
 from sublet.book.view import View
 
@@ -28,16 +28,8 @@ def next_due(
     budgets: Budgets,
 ) -> Millis | None:
     """Return the first instant after now at which anything begins, ends, or becomes too short for a claim that waits."""
-    ends = [c.status.allocation.until_time for c in holders if c.status.allocation is not None]
-    warned = {d.claim_uid for d in decisions if isinstance(d, Warn)}
-    for claim in holders:
-        if (start := claim.spec.schedule.start_time) is not None:
-            # shortly before its start nothing more is said of a promise that is short
-            ends += [start, Millis(start - RELEASE_MS) if claim.metadata.uid in warned else None]
-            # and shortly after it, while nodes may still be left by others
-            ends.append(Millis(start + RELEASE_MS) if _is_ahead(claim) else None)
-        if is_true(claim.status.conditions, "Releasing"):
-            ends.append(leaving.get(ClaimUID(claim.metadata.uid)))
+    dues = _Dues(view, leaving, {d.claim_uid for d in decisions if isinstance(d, Warn)})
+    ends: list[Millis | None] = [at for claim in holders for at in dues.of(claim)]
     ends += [d.until_ms for d in decisions if isinstance(d, Reserve | Extend)]
     # quotes are answered anew in their own turn
     blocked = (d for d in decisions if isinstance(d, Refuse) and d.position is not None)
@@ -45,10 +37,6 @@ def next_due(
     for demand in waiting:
         if demand.claim.spec.schedule.start_time is not None:
             ends += [demand.start_ms, demand.own_end_ms]
-    ends.append(next_notice(holders, view.now_ms))
-    offers = {c.metadata.name: c for c in view.classes}
-    ends += [*relocation_dues(holders, offers.get, view.inventories), *_gone_dues(view, holders)]
-    ends += [*clock_dues(holders), *silence_dues(holders, view.leases)]
     steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
     moving = _moving_ends(view.now_ms, waiting) | budgets.moving_ends
     instants = [*ends, *steps, *_crossings(view.now_ms, moving, steps), *budgets.due()]
@@ -56,18 +44,45 @@ def next_due(
     return min(ahead, default=None)
 
 
-def _gone_dues(view: View, holders: Iterable[GpuClaim]) -> Iterator[Millis]:
-    """Yield when nodes that were left should be free, with the rest that their leases ask for."""
-    rests = {x.metadata.uid: x.spec.term.quarantine_seconds * MS_PER_SECOND for x in view.leases}
-    for claim in holders:
-        for left in claim.status.leaving:
+class _Dues:
+    """The instants at which something is decided for a claim that holds GPUs; each is looked at once, since there are many."""
+
+    def __init__(
+        self, view: View, leaving: Mapping[ClaimUID, Millis], warned: set[ClaimUID]
+    ) -> None:
+        self._leaving, self._warned = leaving, warned
+        self._inventories = view.inventories
+        self._classes = {c.metadata.name: c for c in view.classes}
+        self._silent_since = silent_since(view.leases)
+        self._rests = {x.metadata.uid: x.spec.term.quarantine_seconds * MS_PER_SECOND for x in view.leases}  # fmt: skip
+        """lease UID -> milliseconds that its nodes rest between claims"""
+
+    def of(self, claim: GpuClaim) -> Iterator[Millis | None]:
+        """Yield a claim's instants; None is none."""
+        allocation = claim.status.allocation
+        if allocation is None:
+            return
+        yield allocation.until_time
+        yield clock_due(claim, allocation)
+        yield from notice_dues(claim)
+        yield from relocation_dues(claim, allocation, self._classes.get, self._inventories)
+        if self._silent_since:
+            yield from silence_dues(claim, self._silent_since)
+        if (start := claim.spec.schedule.start_time) is not None:
+            yield from self._around(start, ClaimUID(claim.metadata.uid), allocation)
+        if is_true(claim.status.conditions, "Releasing"):
+            yield self._leaving.get(ClaimUID(claim.metadata.uid))
+        for left in claim.status.leaving:  # its nodes should be free, with the rest of their leases
             since = left.vacated_time or left.release_time
             for uid in {p.lease_uid for p in left.placements}:
-                yield Millis(since + RELEASE_MS + rests.get(uid, 0))
+                yield Millis(since + RELEASE_MS + self._rests.get(uid, 0))
 
-
-def _is_ahead(claim: GpuClaim) -> bool:
-    return claim.status.allocation is not None and claim.status.allocation.is_ahead
+    def _around(self, start: Millis, uid: ClaimUID, allocation: Allocation) -> Iterator[Millis]:
+        yield start
+        if uid in self._warned:  # shortly before it nothing more is said of a promise that is short
+            yield Millis(start - RELEASE_MS)
+        if allocation.is_ahead:  # and shortly after it nodes may still be left by others
+            yield Millis(start + RELEASE_MS)
 
 
 def _steps(view: View) -> list[Millis]:

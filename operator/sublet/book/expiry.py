@@ -5,8 +5,7 @@ spec or by the end of a lease; nothing is concluded from a lease or class that i
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
@@ -27,8 +26,7 @@ _CHOSEN: Final = (ReleaseCause.DELETED, ReleaseCause.SUSPENDED, ReleaseCause.COM
 _TOLD: Final = frozenset({ReleaseCause.MAINTENANCE, ReleaseCause.BUDGET_EXHAUSTED})
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """When a claim ends, and what ends it."""
 
     at_ms: Millis

@@ -4,7 +4,7 @@
 claim is told by its condition PriceExceeded, goes on and pays it, since giving it up is its tenant's decision.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final
@@ -48,28 +48,21 @@ def steps(
 
 
 def dearer_than_said(
-    holders: Iterable[GpuClaim],
-    classes: Iterable[GpuClass],
-    decided: Collection[str],
-    now_ms: Millis,
-) -> Iterator[Dearer]:
-    """Yield what bound claims with floating prices are to be told of them and weren't yet."""
-    prices = dated_prices(classes)
-    for claim in holders:
-        held = claim.status.allocation
-        if held is None or held.pricing is not Pricing.FLOATING or claim.metadata.uid in decided:
-            continue
-        if not is_true(claim.status.conditions, "Bound") or held.class_uid not in prices:
-            continue
-        limit, price = claim.spec.max_price_per_gpu_hour, price_now(held, prices, now_ms)
-        is_above = limit is not None and price > limit
-        message = (
-            _words(held, price, limit, prices, now_ms) if limit is not None and is_above else ""
-        )
-        said = find_condition(claim.status.conditions, "PriceExceeded")
-        was = said.message if said is not None and said.status is Status.TRUE else ""
-        if message != was:
-            yield Dearer(ClaimUID(claim.metadata.uid), ABOVE if is_above else WITHIN, message)
+    claim: GpuClaim, held: Allocation, prices: Prices, now_ms: Millis
+) -> Dearer | None:
+    """Return what a bound claim with a floating price is to be told of it and wasn't yet."""
+    if held.pricing is not Pricing.FLOATING or held.class_uid not in prices:
+        return None
+    if not is_true(claim.status.conditions, "Bound"):
+        return None
+    limit, price = claim.spec.max_price_per_gpu_hour, price_now(held, prices, now_ms)
+    is_above = limit is not None and price > limit
+    message = _words(held, price, limit, prices, now_ms) if limit is not None and is_above else ""
+    said = find_condition(claim.status.conditions, "PriceExceeded")
+    was = said.message if said is not None and said.status is Status.TRUE else ""
+    if message == was:
+        return None
+    return Dearer(ClaimUID(claim.metadata.uid), ABOVE if is_above else WITHIN, message)
 
 
 def _words(held: Allocation, price: Decimal, limit: Decimal, prices: Prices, now_ms: Millis) -> str:

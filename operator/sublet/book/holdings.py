@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from sublet.api.common import Status, find_condition, is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
@@ -33,6 +33,12 @@ def asks(claim: GpuClaim) -> bool:
     return claim.metadata.deletion_timestamp is None and not is_true(
         claim.status.conditions, "Ended"
     )
+
+
+def is_billed(claim: GpuClaim) -> bool:
+    """Say whether a claim's meter runs: it is bound, and isn't going."""
+    conditions = claim.status.conditions
+    return is_true(conditions, "Bound") and not is_true(conditions, "Releasing")
 
 
 def held_by(claim: GpuClaim) -> Allocation | None:
@@ -93,8 +99,7 @@ class NodeHold:
         return next(iter(self.tenants))
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """GPUs of one lease that are held from now on, or from a start that they were promised for."""
 
     until_ms: Millis
@@ -131,7 +136,7 @@ class Holdings:
     ) -> None:
         """Read claims and nodes; `rests`: lease UID -> milliseconds that its nodes rest between claims."""
         self._now_ms = now_ms
-        self._rests = rests
+        self._rests = {uid: rest_ms for uid, rest_ms in rests.items() if rest_ms}
         known = tuple(inventories)
         self._clusters = {x.lease_uid: cluster_of(x) for x in known}
         self._nodes: dict[NodeKey, NodeHold] = {}
@@ -182,7 +187,12 @@ class Holdings:
 
     def rest_ms(self, allocation: Allocation) -> int:
         """Return for how long after its release what a claim held counts as used: the longest rest of its nodes."""
-        return max((self._rests.get(LeaseUID(x), 0) for x in allocation.lease_uids), default=0)
+        rests = self._rests
+        return (
+            max((rests.get(LeaseUID(x), 0) for x in allocation.lease_uids), default=0)
+            if rests
+            else 0
+        )
 
     def _steps_of(self, tenant: TenantUID, class_name: str) -> Steps:
         key = (tenant, class_name)
@@ -228,6 +238,9 @@ class Holdings:
     ) -> Iterator[tuple[PlacedNode, Millis, Millis]]:
         """Yield every node that a claim has, will have or leaves: until when, and until when it counts as used."""
         move = claim.status.move
+        if move is None and not claim.status.leaving:  # nearly every claim, in every pass
+            yield from ((place, end, used_until) for place in allocation.placements)
+            return
         to_come = {p.node_uid: p for p in (move.placements if move is not None else ())}
         moved = move.until_time if move is not None and move.until_time is not None else FOREVER
         if is_true(claim.status.conditions, "Releasing"):

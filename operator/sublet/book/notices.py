@@ -61,11 +61,10 @@ def notices(holders: Iterable[GpuClaim], offer: Offers, now_ms: Millis) -> Itera
             yield Notice(ClaimUID(claim.metadata.uid), reason, message)
 
 
-def next_notice(holders: Iterable[GpuClaim], now_ms: Millis) -> Millis | None:
-    """Return when the next notice is due."""
-    ends = {end for claim in holders if (end := _lease_end(claim)) is not None}
-    instants = (Millis(end - before) for end in ends for before, _ in STAGES)
-    return min((at for at in instants if at > now_ms), default=None)
+def notice_dues(claim: GpuClaim) -> Iterator[Millis]:
+    """Yield when a claim's notices are due."""
+    if (end := _lease_end(claim)) is not None:
+        yield from (Millis(end - before) for before, _ in STAGES)
 
 
 def _due(claim: GpuClaim, offer: Offers, now_ms: Millis) -> tuple[str, str]:

@@ -320,26 +320,26 @@ def moves_from(until_ms: Millis, offer: GpuClass) -> Millis:
 
 
 def relocation_dues(
-    holders: Iterable[GpuClaim],
+    claim: GpuClaim,
+    allocation: Allocation,
     offer: Callable[[str], GpuClass | None],
     inventories: Mapping[LeaseUID, LeaseInventory],
 ) -> Iterator[Millis]:
-    """Yield the instants at which something is decided here that wasn't before."""
-    for claim in holders:
-        allocation, move = claim.status.allocation, claim.status.move
-        if move is not None and move.cutover_time is not None:
-            yield move.cutover_time
-        if allocation is not None and allocation.until_cause in MOVED_FROM:
-            each = offer(claim.spec.class_name)
-            if each is not None and allocation.until_time is not None:
-                yield moves_from(allocation.until_time, each)
-        if (since := failed_since(claim)) is not None:
-            yield Millis(since + REPLACE_AFTER_MS)
-            for place in allocation.placements if allocation is not None else ():
-                found = inventories.get(LeaseUID(place.lease_uid))
-                node = found.nodes.get(NodeName(place.node)) if found is not None else None
-                if node is not None and node.sick_since_ms is not None:
-                    yield Millis(node.sick_since_ms + REPLACE_AFTER_MS)
+    """Yield the instants at which something is decided here for a claim that wasn't before."""
+    move = claim.status.move
+    if move is not None and move.cutover_time is not None:
+        yield move.cutover_time
+    if allocation.until_cause in MOVED_FROM:
+        each = offer(claim.spec.class_name)
+        if each is not None and allocation.until_time is not None:
+            yield moves_from(allocation.until_time, each)
+    if (since := failed_since(claim)) is not None:
+        yield Millis(since + REPLACE_AFTER_MS)
+        for place in allocation.placements:
+            found = inventories.get(LeaseUID(place.lease_uid))
+            node = found.nodes.get(NodeName(place.node)) if found is not None else None
+            if node is not None and node.sick_since_ms is not None:
+                yield Millis(node.sick_since_ms + REPLACE_AFTER_MS)
 
 
 def _stays(claim: GpuClaim) -> bool:

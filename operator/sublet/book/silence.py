@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
-from sublet.api.common import Status, find_condition, is_true
+from sublet.api.common import Status, find_condition
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID
@@ -28,62 +28,54 @@ LEASE_MISSING: Final = "LeaseMissing"
 ANSWERS: Final = "Answers"
 
 
-def silences(
-    holders: Iterable[GpuClaim],
-    leases: Iterable[GpuLease],
-    decided: Collection[str],
-    now_ms: Millis,
-) -> Iterator[Silence]:
-    """Yield what bound claims are to be told of clusters that don't answer, or answer again, and weren't told yet."""
-    leases = tuple(leases)
-    since, there = _silent(leases), {x.metadata.uid for x in leases if not x.is_lost}
-    on_hub = {x.metadata.uid for x in leases}
-    for claim in holders:
-        allocation = claim.status.allocation
-        if allocation is None or claim.metadata.uid in decided or not _is_billed(claim):
-            continue
+class Silences:
+    """The silent clusters of one pass."""
+
+    def __init__(self, leases: Iterable[GpuLease], now_ms: Millis) -> None:
+        leases = tuple(leases)
+        self._now_ms = now_ms
+        self._since = silent_since(leases)
+        self._there = {x.metadata.uid for x in leases if not x.is_lost}
+        self._on_hub = {x.metadata.uid for x in leases}
+
+    def of(self, claim: GpuClaim, allocation: Allocation) -> Silence | None:
+        """Return what a bound claim is to be told of clusters that don't answer, or answer again, and wasn't told yet."""
         said = find_condition(claim.status.conditions, "Reachable")
-        silent = _told(claim, allocation, since, now_ms)
-        missing = sorted({p.lease for p in allocation.placements if p.lease_uid not in on_hub})
+        silent = _told(claim, allocation, self._since, self._now_ms) if self._since else {}
+        missing = {p.lease for p in allocation.placements if p.lease_uid not in self._on_hub}
         if missing:
-            reason, message = LEASE_MISSING, _missing_words(missing)
+            reason, message = LEASE_MISSING, _missing_words(sorted(missing))
         elif silent:
-            reason, message = _words(claim, silent, now_ms)
-        elif said is None or said.status is Status.TRUE or not allocation.lease_uids <= there:
-            continue  # of a lease that isn't there nobody knows whether its cluster answers
+            reason, message = _words(claim, silent, self._now_ms)
+        elif said is None or said.status is Status.TRUE or not allocation.lease_uids <= self._there:
+            return None  # of a lease that isn't there nobody knows whether its cluster answers
         else:
             reason, message = ANSWERS, ""
-        outages, unsettled = _outages(claim, allocation, silent, there, now_ms)
-        known = said is not None and (said.reason, said.message) == (reason, message)
-        if not known or outages != claim.status.outages:
-            yield Silence(ClaimUID(claim.metadata.uid), reason, message, outages, unsettled)
+        outages, unsettled = _outages(claim, allocation, silent, self._there, self._now_ms)
+        if (said is not None and (said.reason, said.message) == (reason, message)
+                and outages == claim.status.outages):  # fmt: skip
+            return None
+        return Silence(ClaimUID(claim.metadata.uid), reason, message, outages, unsettled)
 
 
-def silence_dues(holders: Iterable[GpuClaim], leases: Iterable[GpuLease]) -> Iterator[Millis]:
-    """Yield the instants at which a claim is told more."""
-    since = _silent(leases)
-    for claim in holders if since else ():
-        allocation = claim.status.allocation
-        silent = {p.lease_uid for p in allocation.placements} & since.keys() if allocation else ()
-        for uid in silent:
-            yield from (Millis(since[uid] + after) for after in (TOLD_AFTER_MS, ALARM_AFTER_MS))
-        access = claim.status.access
-        for each in access.clusters if silent and access is not None else ():
-            yield from (Millis(each.expiration_time - TOKEN_WARNING_MS), each.expiration_time)
+def silence_dues(claim: GpuClaim, since: Mapping[str, Millis]) -> Iterator[Millis]:
+    """Yield the instants at which a claim is told more; `since` as of `silent_since`."""
+    allocation = claim.status.allocation
+    silent = {p.lease_uid for p in allocation.placements} & since.keys() if allocation else ()
+    for uid in silent:
+        yield from (Millis(since[uid] + after) for after in (TOLD_AFTER_MS, ALARM_AFTER_MS))
+    access = claim.status.access
+    for each in access.clusters if silent and access is not None else ():
+        yield from (Millis(each.expiration_time - TOKEN_WARNING_MS), each.expiration_time)
 
 
-def _silent(leases: Iterable[GpuLease]) -> dict[str, Millis]:
+def silent_since(leases: Iterable[GpuLease]) -> dict[str, Millis]:
     """Return lease UID -> since when its cluster doesn't answer."""
     return {
         x.metadata.uid: x.status.last_seen_time
         for x in leases
         if x.status.last_seen_time is not None and not x.is_lost
     }
-
-
-def _is_billed(claim: GpuClaim) -> bool:
-    conditions = claim.status.conditions
-    return is_true(conditions, "Bound") and not is_true(conditions, "Releasing")
 
 
 def _told(
