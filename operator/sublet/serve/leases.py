@@ -5,8 +5,10 @@ from typing import Final
 
 from prometheus_client.core import Metric
 
+from sublet.api.common import find_condition
 from sublet.api.gpulease import GpuLease
 from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.fleet.facts import OLDER_ONBOARDING
 from sublet.ledger.entry import EntryKind
 from sublet.serve.families import Labels, counter, gauge
 from sublet.serve.look import Look
@@ -48,6 +50,9 @@ def lease_gauges(observed: Observed) -> Iterator[Metric]:
     text = "1 for each condition of a lease and its status."
     labels = ["lease", "condition", "status"]
     yield gauge("sublet_lease_status_condition", text, labels, conditions)
+    outdated = [((x.metadata.name,), float(_is_onboarding_outdated(x))) for x in leases]
+    text = "1 while policies in a leased cluster are those of an older sublet onboard; they act."
+    yield gauge("sublet_lease_onboarding_outdated", text, ["lease"], outdated)
     ends = [
         ((x.metadata.name,), x.spec.term.end_time / MS_PER_SECOND)
         for x in leases
@@ -91,6 +96,11 @@ def lease_counters(look: Look, names: Names) -> Iterator[Metric]:
         ["lease"],
         [(k, at_ms / MS_PER_SECOND) for k, at_ms in first.items()],
     )
+
+
+def _is_onboarding_outdated(lease: GpuLease) -> bool:
+    said = find_condition(lease.status.conditions, "IsolationReady")
+    return said is not None and said.reason == OLDER_ONBOARDING
 
 
 def _count(lease: GpuLease, name: str) -> float:

@@ -44,6 +44,8 @@ class Snapshot(Collector):
         )
         leads = float(self.observed.leads)
         yield gauge("sublet_leader", "1 on the replica that writes.", [], [((), leads)])
+        if not self.observed.ready:
+            return  # what is read in part says less than there is
         yield from lease_gauges(self.observed)
         yield from cluster_families(self.observed, self.now_ms)
         yield from self.coverage

@@ -4,7 +4,8 @@ A ledger that goes away later makes no pod unready: releases go on, and alerts n
 release that is set up wrongly, and a roll-out must not go on to the next pod.
 
 The text of a scrape is made in a thread and kept for a moment, so that a scrape never holds up the event loop. A ledger that
-can't be read, or not within a moment, is left out of it: all else is told all the same.
+can't be read, or not within a moment, is left out of it: all else is told all the same. Before the hub is read nothing is told
+of leases and claims: read in part, they would be gauges that say less than there is.
 """
 
 import asyncio
@@ -131,11 +132,13 @@ class Public:
 
     async def _make(self, *, openmetrics: bool) -> bytes:
         now = self._clock.now_ms()
-        # before the hub is read no lease is there, and none would seem to be silent
-        look = await self._look(now) if self._observed.ready else None
-        if self._coverage is None:
-            self._coverage = await asyncio.to_thread(self._cover, now)
-        snapshot = Snapshot(self._observed, now, look, self._coverage, opencost=self._opencost)
+        look = None
+        if self._observed.ready:
+            look = await self._look(now)
+            if self._coverage is None:
+                self._coverage = await asyncio.to_thread(self._cover, now)
+        shown = self._coverage or ()
+        snapshot = Snapshot(self._observed, now, look, shown, opencost=self._opencost)
         return await asyncio.to_thread(self._write, snapshot, look, openmetrics=openmetrics)
 
     async def _look(self, now: Millis) -> Look | None:
@@ -163,8 +166,10 @@ class Public:
         registry = CollectorRegistry()
         registry.register(snapshot)
         write = generate_openmetrics if openmetrics else generate_latest
-        claims = self._claims.write(self._observed, look, snapshot.now_ms, openmetrics=openmetrics)
-        parts = (write(registry), claims, write(self._timings.registry))
+        parts = [write(registry), write(self._timings.registry)]
+        if self._observed.ready:
+            now = snapshot.now_ms
+            parts.append(self._claims.write(self._observed, look, now, openmetrics=openmetrics))
         text = b"".join(part.removesuffix(_END) for part in parts)
         return text + _END if openmetrics else text
 

@@ -45,6 +45,8 @@ UNSENT = 'sublet_ledger_unexported_entries{instance="a"}'
 UNAVAILABLE = 'sublet_lease_gpu_seconds_total{lease="west",state="unavailable",instance="a"}'
 DEADLINE = 'sublet_lease_sla_claim_deadline_timestamp_seconds{lease="west",instance="a"}'
 RELEASING = 'sublet_lease_releasing_since_timestamp_seconds{lease="west",instance="a"}'
+DROPPED = 'sublet_status_fields_dropped{instance="a"}'
+OUTDATED = 'sublet_lease_onboarding_outdated{lease="%s",instance="a"}'
 CREDENTIAL = 'sublet_lease_credentials_expiry_timestamp_seconds{lease="west",instance="a"}'
 SPENT = 'sublet_tenant_budget_spent{tenant="acme",currency="USD",period="Month",instance="a"}'
 DEGRADED = 'sublet_claim_status_condition{namespace="acme",claim="train",uid="u1",condition="Degraded",status="True",instance="%s"}'
@@ -92,6 +94,9 @@ HEALTH: Series = {
     said("over", "IsolationReady", "False"): always(1),
     'sublet_lease_end_timestamp_seconds{lease="west",instance="a"}': always(90 * DAY),
     CREDENTIAL: always(30 * DAY),
+    DROPPED: always(0),
+    OUTDATED % "west": always(0),
+    OUTDATED % "over": always(1),
     'sublet_lease_gpu_seconds_total{lease="west",state="used",instance="a"}': rising(480),
     UNAVAILABLE: always(7_200),
     DEADLINE: always(20 * DAY),
@@ -111,6 +116,7 @@ TROUBLES: dict[str, Case] = {
     "SubletExportFailing": Case({'sublet_export_failing{instance="a"}': always(1)}, {}),
     "SubletEventsStuck": Case({UNSENT: "5x10 1500x30"}, {"instance": "a"}, "1.5k"),
     "SubletRatesRefused": Case({'sublet_rates_refused{instance="a"}': always(1)}, {}),
+    "SubletCrdsOutdated": Case({DROPPED: always(2)}, {}, "2"),
     "SubletClockSkewed": Case(
         {HUB_CLOCK % "a": always(-90)}, {"lease": "the hub itself"}, "1m 30s"
     ),
@@ -135,6 +141,7 @@ TROUBLES: dict[str, Case] = {
         falls("west", "RightsComplete"), {**WEST, "condition": "RightsComplete"}
     ),
     "SubletIsolationNotProven": Case(falls("west", "IsolationReady"), WEST),
+    "SubletOnboardingOutdated": Case({OUTDATED % "west": always(1)}, WEST),
     "SubletCredentialExpiring": Case({CREDENTIAL: always(AT_SECONDS + DAY)}, WEST, "1d 0h 0m 0s"),
     "SubletCommitmentNotDelivered": Case({UNAVAILABLE: rising(2 * 60)}, WEST, "2"),
     "SubletSlaClaimDue": Case({DEADLINE: always(AT_SECONDS + DAY)}, WEST, "1d 0h 0m 0s"),

@@ -54,12 +54,25 @@ async def test_the_ledger_is_shown():
     assert {"sublet_lease_gpu_seconds_total", "sublet_tenant_charges_total"} <= await Operator().names()  # fmt: skip
 
 
-async def test_before_the_hub_was_read_the_ledger_is_absent_as_no_lease_is_known_yet():
+async def test_before_the_hub_was_read_nothing_is_told_of_leases_claims_and_the_ledger():
     operator = Operator()
     operator.memory.ready = False
     await operator.public.carry_on()
 
-    assert not [name for name in await operator.names() if name.endswith("_total")]
+    early = await operator.names()
+
+    assert early >= {"sublet_build_info", "sublet_leader"}
+    kept = (
+        "sublet_lease_",
+        "sublet_claim_",
+        "sublet_tenant_",
+        "sublet_pending_",
+        "sublet_cluster_",
+    )
+    assert not [name for name in early if name.startswith(kept) or name.endswith("_total")]
+
+    operator.memory.ready = True
+    assert "sublet_lease_used_gpus" in await operator.names()
 
 
 async def test_while_the_ledger_is_away_its_series_are_absent_and_the_others_stay():
