@@ -80,7 +80,7 @@ def leases() -> Json:
             graph("GPUs between release and free", Query(rate("releasing"), "{{lease}}")),
             graph("GPUs bound while the cluster was silent", Query(rate("disputed"), "{{lease}}")),
             graph("GPUs bound that didn't work", Query(rate("downtime"), "{{lease}}")),
-            graph("Age of the oldest release", Query(f"time() - {of('lease_releasing_since_timestamp_seconds')}", "{{lease}}"), unit="s"),
+            graph("Age of the oldest release", Query(f"time() - min by (lease) (sublet_lease_releasing_since_timestamp_seconds{ONE})", "{{lease}}"), unit="s"),
         ),
     )  # fmt: skip
     dates = Row(

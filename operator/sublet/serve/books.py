@@ -10,7 +10,7 @@ from typing import Final
 
 from sublet.api.ids import LeaseUID
 from sublet.ledger.entry import Entry, EntryKind
-from sublet.ledger.interval import Interval, intervals
+from sublet.ledger.interval import BrokenLedger, Interval, intervals
 from sublet.rating.books import Books
 from sublet.serve.horizon import Horizon
 from sublet.serve.look import Look, Looking
@@ -40,6 +40,8 @@ class LedgerBooks:
         self._states = LeaseStates(self._books)
         self._rated: Look | None = None
         self._seq = 0
+        self._broken = ""
+        """What the first line said that couldn't be taken: half taken, it would be said to break another rule the next time."""
         self._turn = asyncio.Lock()
 
     async def carry_on(self, horizon: Horizon) -> None:
@@ -87,6 +89,8 @@ class LedgerBooks:
         found.deadlines = known.deadlines
 
     async def _catch_up(self) -> None:
+        if self._broken:
+            raise BrokenLedger(self._broken)
         while True:
             page = await self._ledger.read_entries(self._seq, _PAGE)
             await self._read_texts(page)
@@ -99,8 +103,12 @@ class LedgerBooks:
                 return
 
     def _take(self, entry: Entry) -> None:
-        self._books.take(entry)
-        self._ledgered.take(entry)
+        try:
+            self._books.take(entry)
+            self._ledgered.take(entry)
+        except BrokenLedger as error:
+            self._broken = str(error)
+            raise
         self._seq = entry.seq
         if self._seq % EVERY_LINES == 0 and (newest := self._ledgered.sums.last_at_ms) is not None:
             self._states.checkpoint(newest)

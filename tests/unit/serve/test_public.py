@@ -119,6 +119,24 @@ async def test_while_the_ledger_has_a_text_of_a_newer_version_its_series_are_abs
     assert "written by a newer" in logs[0]["error"]
 
 
+async def test_a_line_that_cant_be_taken_is_said_in_the_same_words_at_each_look():
+    operator = Operator()
+    scribe = operator.scribe
+    scribe.held("b", "west", 8, NOW - 2_000, NOW - 1_000)
+    newer = '{"currency":"USD","kind":"tiered"}'
+    scribe.facts[-2:] = (replace(f, price_hash=content_hash(newer)) for f in scribe.facts[-2:])
+    scribe.texts[content_hash(newer)] = newer
+    operator.lines.write()
+
+    with capture_logs() as logs:
+        for _ in range(2):
+            await operator.names()
+
+    first, second = (log["error"] for log in logs)
+    assert "written by a newer" in first
+    assert second == first
+
+
 async def test_a_look_at_the_ledger_that_fails_as_nothing_expects_is_said_and_all_else_is_shown(
     monkeypatch: pytest.MonkeyPatch,
 ):
