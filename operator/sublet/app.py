@@ -169,7 +169,13 @@ class Operator:
             awaited=self.state.claims.awaited,
             binder=self.binder,
             tools=self.tools,
-            sweeper=Sweeper(self.tools, self.ledger, lambda: self.fleet.hub_uid),
+            sweeper=Sweeper(
+                self.tools,
+                self.ledger,
+                lambda: self.fleet.hub_uid,
+                begun=self.accounts.begun,
+                known=self.state.claims.uids,
+            ),
             changed=self.batcher.mark,
             every_seconds=settings.drift_seconds,
         )
@@ -188,7 +194,7 @@ class Operator:
             marked=self.returns.marked,
         )
         self.aftermath = Aftermath(
-            self.tools, self.state.claims.sought, self.fleet.connection, self.batcher.mark
+            self.tools, self.state.claims, self.fleet.connection, self.batcher.mark
         )
         self.held = Held(
             self.claims,

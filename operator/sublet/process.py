@@ -16,11 +16,12 @@ from sublet.settings import Settings, load_settings
 
 _END_SECONDS: Final = 25.0
 """What hasn't ended by then never would; a pod has 40."""
+_MEND: Final = "set SUBLET_KUBECONFIG or KUBECONFIG"
 
 
 async def run(settings: Settings) -> int:
     """Run the operator until it is told to stop or loses the Lease; return the exit status."""
-    endpoint = await hub_endpoint(kubeconfig=settings.kubeconfig)
+    endpoint = await hub_endpoint(kubeconfig=settings.kubeconfig, mend=_MEND)
     hub = ApiServer(endpoint, Limits(connections=128))
     operator = Operator(settings, hub)
     feed = Feed(operator.state, endpoint, begun=lambda: _stop_at_signals(operator.stop))

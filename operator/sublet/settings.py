@@ -15,6 +15,9 @@ from sublet.api.urls import host_of
 
 PREFIX = "SUBLET_"
 _URL = r"^(https?://\S+)?$"
+_STEP = r"([^/]*[^/.][^/]*|\.{3,})"
+PLACE_OF_FILES = rf"^(|/.+|s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9](/+{_STEP}(/{_STEP})*)?/*)$"
+PLACE_WANTED = "give the whole path of a directory, as /var/lib/sublet/focus, or s3://bucket/prefix"
 _IN_MEMORY = re.compile(r"sqlite:/{0,3}(:memory:)?(\?.*)?")
 LONGEST_TOKEN_SECONDS = 86_400
 """What the policies of leased clusters hold the operator's credential to, whatever it is set to."""
@@ -107,7 +110,7 @@ class Settings(BaseSettings):
     events_batch: Annotated[int, Field(ge=1, le=500)] = 1
     """Above 1: so many events in one request, in CloudEvents' batch mode."""
     export_target: str = ""
-    """Where FOCUS files go by themselves: a directory, or s3://bucket/prefix; nowhere without."""
+    """Where FOCUS files go by themselves: a directory's whole path, or s3://bucket/prefix; nowhere without."""
     export_endpoint: Annotated[str, Field(pattern=_URL)] = ""
     """The S3 server's URL, if it isn't AWS."""
     export_region: str = ""
@@ -139,6 +142,13 @@ class Settings(BaseSettings):
                 "without a file the ledger would be lost at the next start; say sqlite:///FILE"
             )
         return url
+
+    @field_validator("export_target")
+    @classmethod
+    def _is_a_place(cls, target: str) -> str:
+        if not re.fullmatch(PLACE_OF_FILES, target):
+            raise ValueError(PLACE_WANTED)
+        return target
 
     @field_validator("events_url", "export_endpoint", "hub_tenant_server")
     @classmethod

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID, TenantUID
+from sublet.api.kinds import LEASES
+from sublet.api.origin import former_uid
 from sublet.api.times import Millis
 from sublet.drift.claims import Claims
 from sublet.drift.lookout import Place
-from sublet.drift.orphans import Entry, Orphan
+from sublet.drift.orphans import Entry, Orphan, open_lines
 from sublet.drift.sweeper import Sweeper
 from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
@@ -48,18 +50,28 @@ class World:
     def __init__(self, *facts: Fact, version: str = "200", hub_uid: str = HUB_UID) -> None:
         self.api = Cluster(GONE, {"/api/v1/nodes/n0": NODE})
         self.facts, self.items, self.version = [*facts], list[dict[str, Any]](), version
+        self.leases: list[dict[str, Any]] = []
+        self.begun: list[Fact] | None = None
+        """What is remembered of open lines, if it isn't what the ledger has."""
         tools = tools_of(Hub(None), {LEASE: WEST}, {LEASE: self.api})
         cluster: Any = tools.cluster(LEASE)
         cluster.lease_uid, cluster.note_orphans = LEASE, self._said
         self.place = Place(WEST, cluster)
         self.said = ""
         tools.hub, tools.ledger = self, self
-        self.sweeper = Sweeper(tools, self, lambda: ClusterUID(hub_uid))
+        self.sweeper = Sweeper(
+            tools,
+            self,
+            lambda: ClusterUID(hub_uid),
+            begun=lambda: self.begun if self.begun is not None else open_lines(self.facts),
+            known=lambda: [former_uid(x) for x in self.items],
+        )
 
     async def get(self, path: str, **_: str) -> dict[str, Any]:
         if path.endswith("/kube-system"):
             return {"metadata": {"uid": HUB_UID}}
-        return {"metadata": {"resourceVersion": self.version}, "items": self.items}
+        items = self.leases if path == LEASES.path() else self.items
+        return {"metadata": {"resourceVersion": self.version}, "items": items}
 
     async def get_as(self, path: str, type_: type, **_: str) -> Any:
         return msgspec.convert(await self.get(path), type_)
@@ -79,8 +91,21 @@ class World:
         self.said = orphans.reason
 
     async def look(self, *orphans: Orphan) -> None:
-        found = orphans or (ORPHAN,)
-        await self.sweeper.tend(ClusterUID(CLUSTER), [self.place], found, Claims(()))
+        """Look at the cluster; without a word of what is seen, it is the orphan."""
+        await self.tend(*(orphans or (ORPHAN,)))
+
+    async def see_nothing(self, times: int = 1) -> None:
+        """Look at the cluster that often, of which nothing is nobody's."""
+        for _ in range(times):
+            await self.tend()
+            await self.end()
+
+    async def tend(self, *orphans: Orphan) -> None:
+        await self.sweeper.tend(ClusterUID(CLUSTER), [self.place], orphans, Claims(()))
+
+    def written(self, since: int = 1) -> list[tuple[str, str]]:
+        """Return kind and type of the ledger's lines after the first ones."""
+        return [(f.kind.value, f.type.value) for f in self.facts[since:]]
 
     async def end(self) -> None:
         tasks = [c.task for c in self.sweeper._cases.values() if c.task is not None]

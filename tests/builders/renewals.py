@@ -1,8 +1,14 @@
 """A claim on two leased clusters whose tokens are due for renewal, for tests of what one cluster costs the other."""
 
+import base64
 from typing import Any
 
+import yaml
+
+from sublet.api import bound_status
+from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
+from sublet.api.names import KUBECONFIG_KEY
 from sublet.api.times import Millis
 from sublet.binder import bind
 from sublet.binder.access import Grant
@@ -43,10 +49,17 @@ class Secrets(Hub):
     def __init__(self, live: GpuClaim) -> None:
         super().__init__(live)
         self.is_there = False
+        self.kubeconfig: dict[str, Any] = {}
 
-    async def create(self, *_: Any, **__: Any) -> dict[str, Any]:
+    async def create(self, _: str, secret: Any, **__: Any) -> dict[str, Any]:
         self.is_there = True
+        self.kubeconfig = yaml.safe_load(base64.b64decode(secret["data"][KUBECONFIG_KEY]))
         return {"metadata": {"resourceVersion": "9"}}
+
+    @property
+    def contexts(self) -> list[str]:
+        """The contexts of the kubeconfig as it was written last."""
+        return [each["name"] for each in self.kubeconfig["contexts"]]
 
     async def replace(self, path: str, secret: Any, *, dry_run: bool) -> dict[str, Any]:
         assert dry_run
@@ -79,6 +92,12 @@ def with_access(each: GpuClaim, **fields: Any) -> GpuClaim:
     return each.model_copy(update={"status": each.status.model_copy(update={"access": access})})
 
 
+def rehomed_in(name: str, each: GpuClaim) -> GpuClaim:
+    """Return a claim whose namespace in one cluster was deleted; the one that takes its place isn't proven."""
+    gone = {p.key for p in allocation_of(each).placements if p.lease == name}
+    return each.model_copy(update={"status": bound_status.rehomed(each, gone)})
+
+
 class Setup:
     """A claim whose tokens are due, and the clusters that answer."""
 
@@ -108,9 +127,13 @@ class Setup:
         self.tools.hub, self.tools.grants = self.hub, self.grants
         self.tools.clock.now_ms = lambda: self.now
 
-    async def renew(self) -> Access:
+    def restart(self) -> None:
+        """Let another process go on, which knows no token."""
+        self.grants.clear()
+
+    async def renew(self, *, may_wait: bool = False) -> Access:
         """Renew the claim's tokens; returns what its status says of them."""
-        await bind.renew(self.claim, self.tools)
+        await bind.renew(self.claim, self.tools, may_wait=may_wait)
         assert self.hub.live is not None
         access = self.hub.live.status.access
         assert access is not None

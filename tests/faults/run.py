@@ -24,7 +24,7 @@ from tests.faults.outcome import (
 from tests.faults.plan import FATAL, VIEW_ACTIONS, Place, Plan, places_in
 from tests.faults.workloads import ALL
 from tests.faults.workloads.base import Workload
-from tests.faults.world import QUIET_SECONDS, World
+from tests.faults.world import World
 from tests.harness.stack import condition
 
 _COUNTS: Final = frozenset({"gpuleases", "gpuclasses", "gputenants"})
@@ -112,13 +112,18 @@ async def _clean_up(world: World, workload: Workload, faults: list[str]) -> None
 async def _settle(world: World, reference: Reference | None) -> None:
     """Wait for the end of the fault-free runs, if they are known, and until nobody writes any more."""
 
+    if reference is None:
+        # what nobody knows the end of is given time for it: on a busy machine a pause is soon taken for an end
+        await world.quiet(_END_SECONDS)
+        return
+
     async def look() -> bool:
-        return reference is None or not _nearest(reference.outcomes, await read_outcome(world))
+        # both at once: a write that was held up may still come after the end was there once
+        return world.is_quiet() and not _nearest(reference.outcomes, await read_outcome(world))
 
     with suppress(NotSettled):  # what differs is told when it is judged
         await world.wait("the same end", look, seconds=_SAME_END_SECONDS)
-    # what nobody knows the end of is given time for it: on a busy machine a pause is soon taken for an end
-    await world.quiet(_END_SECONDS if reference is None else QUIET_SECONDS)
+    await world.quiet()
 
 
 def _watch_invariants(world: World, invariants: Invariants, faults: list[str]) -> None:

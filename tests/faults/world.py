@@ -110,10 +110,14 @@ class World(Hand):
         """Wait until nothing was written for a while by an operator that runs."""
 
         async def look() -> bool:
-            last = max((e.at_seconds for e in self.journal.writes), default=0.0)
-            return bool(self.operators.pids()) and time.monotonic() - last > seconds
+            return self.is_quiet(seconds)
 
         await self.wait("no more writes", look)
+
+    def is_quiet(self, seconds: float = QUIET_SECONDS) -> bool:
+        """Say whether an operator runs and nothing was written for a while."""
+        last = max((e.at_seconds for e in self.journal.writes), default=0.0)
+        return bool(self.operators.pids()) and time.monotonic() - last > seconds
 
     async def reset(self) -> None:
         """Bring everything back to the empty pool: nothing of a plan is left for the next one."""

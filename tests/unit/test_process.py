@@ -106,3 +106,13 @@ async def test_a_pod_is_ready_when_the_hub_is_followed(
         await task
 
     assert not before
+
+
+async def test_a_kubeconfig_that_is_none_is_said_with_its_file_and_the_variables_that_name_it(
+    tmp_path: Path,
+):
+    path = tmp_path / "config"
+    path.write_text("no kubeconfig\n")
+
+    with pytest.raises(ValueError, match=f"in {path}; set SUBLET_KUBECONFIG or KUBECONFIG$"):
+        await process.run(Settings(kubeconfig=str(path)))

@@ -2,9 +2,8 @@
 
 import pytest
 
-from sublet.app import Operator
-from sublet.kube.session import ApiServer, Endpoint, Limits
-from sublet.settings import Settings, load_settings
+from sublet.export.sink.target import sink_of
+from sublet.settings import load_settings
 
 
 def test_an_export_target_needs_a_seller_and_says_so_in_one_line(monkeypatch):
@@ -73,11 +72,22 @@ def test_two_servers_cant_have_one_port_which_is_said_in_one_line(monkeypatch):
     assert load_settings().admin_port == 0
 
 
-async def test_a_target_that_is_no_place_for_files_is_said_at_the_start(tmp_path):
-    settings = Settings(
-        database_url=f"sqlite:///{tmp_path}/ledger.sqlite",
-        export_target="ftp://files",
-        export_seller="Sublet GmbH",
-    )
-    with pytest.raises(ValueError, match="'ftp://files' is no place for files"):
-        Operator(settings, ApiServer(Endpoint("https://127.0.0.1:9"), Limits()))
+@pytest.mark.parametrize(
+    "target",
+    ["gs://b/x", "s3://b", "s3://finance/../x", "s3://finance/a//b", "focus", "./focus", "~/focus", " "],
+)  # fmt: skip
+def test_a_target_that_is_no_place_for_files_is_said_at_the_start(monkeypatch, target):
+    monkeypatch.setenv("SUBLET_EXPORT_TARGET", target)
+    with pytest.raises(ValueError, match=r"^SUBLET_EXPORT_TARGET: give the whole path of a dir"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "target", ["", "/data/focus", "s3://finance", "s3://finance/", "s3://finance/sublet/2026/"]
+)
+def test_a_target_that_is_taken_is_a_place_for_files(monkeypatch, target):
+    monkeypatch.setenv("SUBLET_EXPORT_TARGET", target)
+    monkeypatch.setenv("SUBLET_EXPORT_SELLER", "Sublet GmbH")
+
+    assert load_settings().export_target == target
+    assert not target or sink_of(target)

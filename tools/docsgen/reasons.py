@@ -77,6 +77,7 @@ LEASES: Final[Reasons] = {
     "RightsComplete": {
         "True.Granted": "the credential has every right that is needed",
         "False.PermissionMissing": f"rights are missing, so nothing new is sold: {_ONBOARD}",
+        "False.BeyondOnboarding": "`tenantAccess` asks for more than `sublet onboard` allowed in its cluster, so nothing new is sold: run it again with the options that the message names, or take it out of the lease",
         "Unknown.NotTried": "the cluster wasn't asked yet",
     },
     "ClockSynced": {

@@ -298,7 +298,9 @@ class ClusterAccess(StatusModel):
     namespace: Annotated[str, Field(max_length=63)]
     """The claim's namespace there."""
     expiration_time: Instant
-    """When the token in the kubeconfig ends; it is renewed at half its life."""
+    """When the token in the kubeconfig ends, or when the kubeconfig lost it; it is renewed at half its life."""
+    endpoint_digest: Annotated[str | None, Field(max_length=64)] = None
+    """Digest of the address and CA that the kubeconfig has; when the cluster is reached otherwise, the kubeconfig is written anew."""
 
 
 class Access(StatusModel):

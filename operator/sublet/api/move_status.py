@@ -19,10 +19,19 @@ MOVING: Final = "Moving"
 
 def moving(claim: GpuClaim, move: Move, now_ms: Millis) -> ClaimStatus:
     """Other nodes are held for it and are being made ready; nothing else changes yet."""
-    fresh = len(fresh_nodes(allocation_of(claim), move))
-    some = how_many(fresh, "other node", "is", "are")
     update: dict[str, object] = {"move": move, "last_sequence": move.sequence}
-    return _on_the_way(claim, now_ms, f"{some} being made ready ({move.cause})", update=update)
+    return _on_the_way(claim, now_ms, _growing(claim, move), update=update)
+
+
+def held_up(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
+    """The new nodes can't be made ready yet: say for what they wait."""
+    said = f"{_growing(claim, move_of(claim))}; {message}"
+    return _on_the_way(claim, now_ms, said, update={})
+
+
+def _growing(claim: GpuClaim, move: Move) -> str:
+    fresh = len(fresh_nodes(allocation_of(claim), move))
+    return f"{how_many(fresh, 'other node', 'is', 'are')} being made ready ({move.cause})"
 
 
 def opened(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:

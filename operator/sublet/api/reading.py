@@ -76,7 +76,10 @@ def read_claim(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim
 
 
 def _validated(raw: Mapping[str, Any]) -> GpuClaim:
-    """Return a claim, without what a newer version said of why it waits: that would keep it from being served."""
+    """Return a claim, without what a newer version said of why it waits: that would keep it from being served.
+
+    All that is said of it goes with a part, so that the next pass finds it unsaid and says it anew.
+    """
     try:
         return GpuClaim.model_validate(raw)
     except ValidationError as error:
@@ -85,7 +88,7 @@ def _validated(raw: Mapping[str, Any]) -> GpuClaim:
         }
         if lost.isdisjoint(_MADE_ANEW):
             raise
-    status = {k: v for k, v in raw["status"].items() if k not in lost & _MADE_ANEW}
+    status = {k: v for k, v in raw["status"].items() if k not in _MADE_ANEW}
     return GpuClaim.model_validate({**raw, "status": status})
 
 

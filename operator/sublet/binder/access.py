@@ -57,6 +57,22 @@ class Grant:
         return Millis(self.requested_ms + max(half, _SHORTEST_HALF_MS))
 
 
+def digest_of(endpoint: Endpoint) -> str:
+    """Return a digest of what a kubeconfig says of a cluster, all of it public: address, CA, name in its certificate."""
+    text = "\n".join((endpoint.server, endpoint.tls_server_name or "", endpoint.ca_pem or ""))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def leads_elsewhere(access: ClusterAccess, endpoint: Endpoint) -> bool:
+    """Say whether the kubeconfig has another address or CA than the cluster is reached by now; an older one doesn't say."""
+    return access.endpoint_digest not in (None, digest_of(endpoint))
+
+
+def leads_into(access: Access | None, namespace: str) -> bool:
+    """Say whether the kubeconfig was written for this namespace: then it was proven."""
+    return access is not None and namespace in {c.namespace for c in access.clusters}
+
+
 def account_path(namespace: str) -> str:
     """Return the path of the tenant's account in a claim's namespace."""
     return f"/api/v1/namespaces/{namespace}/serviceaccounts/{TENANT_ACCOUNT}"
@@ -117,7 +133,12 @@ async def write_secret(
     except (Conflict, Forbidden) as error:  # a quota that is used up refuses also what is there
         written = await _overwrite(hub, path, name, secret, error)
     clusters = tuple(
-        ClusterAccess(alias=g.alias, namespace=g.namespace, expiration_time=g.expires_ms)
+        ClusterAccess(
+            alias=g.alias,
+            namespace=g.namespace,
+            expiration_time=g.expires_ms,
+            endpoint_digest=digest_of(g.endpoint),
+        )
         for g in grants
     )
     renewal = Millis(min(g.renewal_ms for g in grants))
@@ -212,6 +233,24 @@ def renewal_ms(claim: GpuClaim, life_seconds: int) -> Millis | None:
     if first is None:
         return None
     return Millis(first - max(MIN_TOKEN_SECONDS, life_seconds) * MS_PER_SECOND // 2)
+
+
+def furthest_renewal_ms(life_seconds: int, now_ms: Millis) -> Millis:
+    """Return until when tokens that are minted now are due at the latest; whatever is noted for later was noted by a clock ahead.
+
+    The tokens end by their clusters' clocks: by then they might be over for hours.
+    """
+    half = max(MIN_TOKEN_SECONDS, life_seconds) * MS_PER_SECOND // 2
+    return Millis(now_ms + half + _SHORTEST_HALF_MS)
+
+
+def is_renewal_due(claim: GpuClaim, life_seconds: int, now_ms: Millis) -> bool:
+    """Say whether the claim's tokens are to be renewed now."""
+    due, access = renewal_ms(claim, life_seconds), claim.status.access
+    if due is None or access is None:
+        return False
+    is_noted = access.renewal_time is not None
+    return due <= now_ms or (is_noted and due > furthest_renewal_ms(life_seconds, now_ms))
 
 
 def _cluster(endpoint: Endpoint) -> dict[str, str]:

@@ -7,19 +7,19 @@ live read of the claim still shows this very reservation.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any
 
 from sublet.api import access_status, claim_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
-from sublet.api.gpuclaim import Access, GpuClaim
+from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.ids import ClaimUID, NodeName, TenantUID
 from sublet.api.move_status import usable_nodes
-from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.api.times import Millis
 from sublet.binder import namespace, proof
-from sublet.binder.access import Grant, request_token, write_secret
+from sublet.binder.access import Grant, leads_into, request_token, write_secret
 from sublet.binder.dropped import FieldDropped
 from sublet.binder.locks import UnfitNode, lock_node
 from sublet.binder.nodes import has_foreign_pods
@@ -29,12 +29,10 @@ from sublet.binder.secret import has_written, see_lost
 from sublet.binder.sites import Berth, Site, reachable_sites, refuse_lost, sites_of
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
+from sublet.binder.withheld import SOON_MS, Withheld, asked_again_ms
 from sublet.book.inventory import Unfit
 from sublet.kube.errors import Conflict
 from sublet.logs import log_about
-
-PARTIAL_RENEWAL_SECONDS: Final = 600
-"""How soon a renewal that left a silent cluster out is made again."""
 
 Checkpoint = Callable[[], None]
 """Raises Interrupted where the protocol should stop between two steps."""
@@ -90,7 +88,7 @@ async def _note_share(claim: GpuClaim, sites: Iterable[Site], tools: Tools) -> G
     live = await tools.claims.get(claim)
     if live is None or not is_same_reservation(live, claim):
         raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
-    noted = {"host_share": share, "host_share_noted": True}
+    noted = {"host_share": share.known(), "host_share_noted": True}
     allocation = allocation_of(live).model_copy(update=noted)
     status = live.status.model_copy(update={"allocation": allocation})
     written = await tools.claims.write_status(live, status)
@@ -193,12 +191,12 @@ async def _hand_over(claim: GpuClaim, grants: list[Grant], tools: Tools) -> GpuC
     return await tools.claims.write_status(live, status)
 
 
-async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
+async def renew(claim: GpuClaim, tools: Tools, *, may_wait: bool = False) -> GpuClaim | None:
     """Mint new tokens for a bound claim and write them into its Secret; the old ones live on to their end.
 
     They die with it if the Secret was deleted: whoever does that wants the old ones dead. A silent cluster keeps its
-    last token, or is left out for so long, and never costs the others' tenants their access; the claim says until when
-    there is a way in.
+    last token, and never costs the others' tenants their access; the claim says until when there is a way in.
+    `may_wait`: the old tokens are good, so one that only the Secret has may keep it from being written (`withheld`).
     """
     live = await tools.claims.get(claim)
     if live is None or not is_true(live.status.conditions, "Bound"):
@@ -207,10 +205,15 @@ async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     if not sites and not silent:
         return live  # all of it is lost, and the claim about to end
     live = await see_lost(live, tools)
+    aliases = {*silent, *(site.alias for site in sites)}
     try:
-        access, behind = await hand_out(live, [], sites, silent, tools)
+        access, behind = await hand_out(live, [], sites, silent, tools, may_wait=may_wait)
+    except Withheld as held:
+        access = _staying(held.access, aliases).model_copy(update={"renewal_time": held.again_ms})
+        behind = held.behind
     except ClusterSilent:
-        if (old := live.status.access) is not None:
+        if live.status.access is not None:
+            old = _staying(live.status.access, aliases)
             behind = {c.alias for c in old.clusters}
             said = access_status.renewed(live, old, behind, tools.clock.now_ms())
             await tools.claims.write_status(live, said)
@@ -219,40 +222,70 @@ async def renew(claim: GpuClaim, tools: Tools) -> GpuClaim | None:
     return await tools.claims.write_status(live, status)
 
 
+def _staying(old: Access, aliases: Collection[str]) -> Access:
+    """Return what is said of the clusters that the claim has by now; of all if it has them by other leases' names."""
+    there = tuple(c for c in old.clusters if c.alias in aliases)
+    return old.model_copy(update={"clusters": there or old.clusters})
+
+
 def _grants_of(claim: GpuClaim, tools: Tools) -> list[Grant]:
     """Return the tokens that a claim was given last."""
     return [g for (uid, _), g in tools.grants.items() if uid == claim.metadata.uid]
 
 
 async def hand_out(
-    live: GpuClaim, new: list[Grant], sites: list[Site], silent: list[str], tools: Tools
+    live: GpuClaim,
+    new: list[Grant],
+    sites: list[Site],
+    silent: list[str],
+    tools: Tools,
+    *,
+    may_wait: bool = False,
 ) -> tuple[Access, set[str]]:
     """Write the kubeconfig with tokens that were minted just now and new ones for these sites.
 
-    A cluster that can't be asked keeps its last token, or is left out for so long; returned beside the access. If the
-    claim says that the Secret was lost (`see_lost`, which is asked before), the older tokens are revoked first; that is
-    over when it was done everywhere.
+    A namespace that wasn't handed over yet is left out, as it may not be proven: `new` alone lets the tenant into one.
+    A cluster that can't be asked keeps its last token; returned beside the access. One whose token this process doesn't
+    know is left out, and said to have none; Withheld before that if it `may_wait`. If the claim says that the Secret was
+    lost (`see_lost`, which is asked before), the older tokens are revoked first; that is over when it was done everywhere.
     """
-    old = live.status.access
+    old, uid = live.status.access, ClaimUID(live.metadata.uid)
+    known = [site for site in sites if leads_into(old, site.home.name)]
     if old is not None and old.lost_time is not None:
-        sites, refusing = await revoke(sites, _grants_of(live, tools), old.lost_time)
+        known, refusing = await revoke(known, _grants_of(live, tools), old.lost_time)
         silent = [*silent, *refusing]
-    results = await asyncio.gather(*(_renewed(site, tools) for site in sites))
-    fresh = [*(granted for granted in results if granted is not None), *new]
+    results = await asyncio.gather(*(_renewed(site, tools) for site in known))
+    renewed = [granted for granted in results if granted is not None]
+    fresh = [*renewed, *new]
     if not fresh:
         raise ClusterSilent((silent or [site.alias for site in sites])[0])
-    uid = ClaimUID(live.metadata.uid)
-    wanted = {*silent, *(site.alias for site in sites)} - {g.alias for g in fresh}
+    aliases = {*silent, *(site.alias for site in known)}
+    wanted = aliases - {g.alias for g in fresh}
     missing = [c for c in old.clusters if c.alias in wanted] if old else []
-    kept = [g for c in missing if (g := tools.grants.get((uid, c.alias))) is not None]
+    behind = {c.alias for c in missing}
+    last = [(c.namespace, tools.grants.get((uid, c.alias))) for c in missing]
+    # that of another namespace is from a proof that may have failed
+    kept = [g for home, g in last if g is not None and g.namespace == home]
+    unknown = [c for c in missing if c.alias not in {g.alias for g in kept}]
+    now_ms = tools.clock.now_ms()
+    good = [c.alias for c in unknown if c.expiration_time > now_ms]
+    if old is not None and good and may_wait:
+        again_ms = asked_again_ms(old, aliases, renewed, now_ms)
+        if again_ms is not None:
+            raise Withheld(good[0], old, behind, again_ms)
     access = await write_secret(tools.hub, live, [*fresh, *kept], tools.argocd_namespace)
     if old is not None and missing:
-        known = {c.alias for c in access.clusters}
-        soon = Millis(tools.clock.now_ms() + PARTIAL_RENEWAL_SECONDS * MS_PER_SECOND)
-        clusters = (*access.clusters, *(c for c in missing if c.alias not in known))
+        soon = min(Millis(now_ms + SOON_MS), *(g.renewal_ms for g in fresh))
+        clusters = (*access.clusters, *(_ended(c, now_ms) for c in unknown))
         update = {"clusters": clusters, "renewal_time": soon, "lost_time": old.lost_time}
         access = access.model_copy(update=update)
-    return access, {c.alias for c in missing}
+    return access, behind
+
+
+def _ended(access: ClusterAccess, now_ms: Millis) -> ClusterAccess:
+    """Return what is said of a cluster that the kubeconfig has no token of any more."""
+    end = min(access.expiration_time, now_ms)
+    return access.model_copy(update={"expiration_time": end})
 
 
 async def _renewed(site: Site, tools: Tools) -> Grant | None:

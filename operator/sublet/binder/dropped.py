@@ -5,6 +5,7 @@ shows it. Looked at are the status and the parts of it that a decision rests on:
 reservation's write is what the hub does most.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.logs import log_about
 
 _PARTS: Final = ("allocation", "move", "access")
+_COUNTED_SECONDS: Final = 3_600
 Field = tuple[str, str]
 """(part of the status, or nothing for its own, name)"""
 
@@ -27,25 +29,39 @@ class FieldDropped(Exception):
 
 
 class DroppedFields:
-    """What the hub drops now; `count` is told how many fields as that changes."""
+    """What the hub drops now; `count` is told how many fields as that changes.
 
-    def __init__(self, count: Callable[[int], None]) -> None:
+    A field counts until an answer shows it, or for an hour after it was dropped last: newer CRDs may have been applied since, and
+    some fields are written seldom.
+    """
+
+    def __init__(
+        self, count: Callable[[int], None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._count = count
-        self._dropped: set[Field] = set()
+        self._monotonic = monotonic
+        self._dropped: dict[Field, float] = {}
+        """When each was dropped last."""
 
     def compare(self, claim: GpuClaim, sent: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
-        """Compare a status that was sent with the answer; a field is logged once for as long as it is dropped."""
+        """Compare a status that was sent with the answer; a field is logged once for as long as it counts."""
         gone = _gone(sent, shown)
-        kept = {(part, name) for part, name in self._dropped if name in _part(shown, part)}
-        if gone <= self._dropped and not kept:
+        if not gone and not self._dropped:
             return
-        for part, name in sorted(gone - self._dropped):
+        for part, name in sorted(gone - self._dropped.keys()):
             log_about(claim=claim).warning(
                 "the hub's CRDs are older than this operator and drop a field: apply the operator's CRDs",
                 error=f"{'.'.join(filter(None, ('status', part, name)))} isn't kept",
             )
-        self._dropped = (self._dropped - kept) | gone
-        self._count(len(self._dropped))
+        now, before = self._monotonic(), self._dropped.keys()
+        counted = {
+            (part, name): at
+            for (part, name), at in self._dropped.items()
+            if name not in _part(shown, part) and now - at < _COUNTED_SECONDS
+        }
+        self._dropped = counted | dict.fromkeys(gone, now)
+        if self._dropped.keys() != before:
+            self._count(len(self._dropped))
 
 
 def _gone(sent: Mapping[str, Any], shown: Mapping[str, Any]) -> set[Field]:

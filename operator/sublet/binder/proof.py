@@ -8,7 +8,7 @@ token may make a plain pod and may not make a violating one.
 import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from sublet.binder.namespace import QUOTA
 from sublet.fleet.isolation import find_pod_fault, probe_pod
@@ -16,6 +16,9 @@ from sublet.kube.errors import Forbidden, Unauthorized
 from sublet.kube.quantities import quantity
 from sublet.kube.session import ApiServer
 
+NOT_ENFORCED: Final = (
+    "the cluster doesn't enforce the claim's quota (is its controller-manager running?)"
+)
 _QUOTA_TRIES: Final = 300
 _QUOTA_WAIT_SECONDS: Final = 0.1
 _TENANT_TRIES: Final = 20
@@ -28,15 +31,17 @@ class IsolationFault(Exception):
 
 async def see_quota(api: ApiServer, namespace: str, hard: Mapping[str, str]) -> None:
     """Wait until the quota in force is the one asked for; IsolationFault after half a minute."""
-    wanted = _quantities(hard)
     for _ in range(_QUOTA_TRIES):
         live = await api.get(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
-        if _quantities(live.get("status", {}).get("hard", {})) == wanted:
+        if is_enforced(live, hard):
             return
         await asyncio.sleep(_QUOTA_WAIT_SECONDS)
-    raise IsolationFault(
-        "the cluster doesn't enforce the claim's quota (is its controller-manager running?)"
-    )
+    raise IsolationFault(NOT_ENFORCED)
+
+
+def is_enforced(quota: Mapping[str, Any], hard: Mapping[str, str]) -> bool:
+    """Say whether a quota that the cluster shows is in force, as it was asked for."""
+    return _quantities(quota.get("status", {}).get("hard", {})) == _quantities(hard)
 
 
 async def see_policy(api: ApiServer, namespace: str, claim_uid: str) -> None:

@@ -11,6 +11,8 @@ Until step 3 the tenant has lost nothing, and a move that can't be had is given 
 wasn't open yet, else its new nodes are left like old ones, as pods of the tenant may have run there from then on.
 """
 
+from typing import Final
+
 from sublet.api import move_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
@@ -18,17 +20,25 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID
 from sublet.api.move_status import fresh_nodes, held_nodes, move_of
 from sublet.api.relocation import Move, PlacedNode
+from sublet.api.times import Millis
 from sublet.binder import namespace, proof
+from sublet.binder.access import SecretTaken
 from sublet.binder.bind import Checkpoint, hand_out, lock_all, prove, settle_in
+from sublet.binder.claims import Outrun
 from sublet.binder.dropped import FieldDropped
 from sublet.binder.leave import split, vacate
-from sublet.binder.ports import ClusterSilent, Overtaken, Tools
+from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, Tools
+from sublet.binder.proof import IsolationFault
 from sublet.binder.release import free
 from sublet.binder.secret import see_lost
 from sublet.binder.sites import Site, reachable_sites, refuse_lost
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.book.decisions import Relocate
+from sublet.kube.errors import KubeError
+from sublet.logs import log_about
+
+_WAITS_FOR: Final = (ClusterSilent, ClusterRefuses, IsolationFault, SecretTaken, FieldDropped)
 
 
 def move_for(claim: GpuClaim, decision: Relocate, tools: Tools) -> Move:
@@ -73,8 +83,29 @@ def is_same_move(live: GpuClaim | None, claim: GpuClaim) -> bool:
 async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClaim:
     """Make a move's new nodes usable beside the old ones; returns the claim as written.
 
-    LostRace: a new node can't be had. Overtaken: the claim was decided otherwise meanwhile. The others: try again later.
+    LostRace: a new node can't be had. Overtaken: the claim was decided otherwise meanwhile. The others: try again later;
+    what the move waits for, the claim is told.
     """
+    try:
+        return await _grow(claim, tools, checkpoint)
+    except _WAITS_FOR as reason:
+        await _say(claim, reason, tools)
+        raise
+
+
+async def _say(claim: GpuClaim, reason: Exception, tools: Tools) -> None:
+    """Put what a move waits for into the claim's Ready condition, if it isn't there yet."""
+    try:
+        live = await tools.claims.get(claim)
+        if live is None or not is_same_move(live, claim) or move_of(live).ready_time is not None:
+            return
+        status = move_status.held_up(live, str(reason), tools.clock.now_ms())
+        await tools.claims.write_status(live, status)
+    except (Outrun, KubeError) as error:  # it is only a message; the move itself is tried again
+        log_about(claim=claim).debug("not said", error=str(error))
+
+
+async def _grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClaim:
     allocation, move = allocation_of(claim), move_of(claim)
     fresh = {p.key for p in fresh_nodes(allocation, move)}
     refuse_lost(tools, fresh_nodes(allocation, move))
@@ -99,9 +130,16 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     if grants:
         others = [site for site in sites if site not in new]
         live = await see_lost(live, tools)
-        access, _ = await hand_out(live, grants, others, silent, tools)
+        may_wait = _is_early(move_of(live), tools.clock.now_ms())
+        access, _ = await hand_out(live, grants, others, silent, tools, may_wait=may_wait)
     status = move_status.ready_to_move(live, access, tools.clock.now_ms())
     return await tools.claims.write_status(live, status)
+
+
+def _is_early(move: Move, now_ms: Millis) -> bool:
+    """Say whether more than half of the time until the cutover is left: the rest is for moving work, whoever is silent."""
+    cutover_ms = move.cutover_time
+    return cutover_ms is not None and now_ms < (move.decided_time + cutover_ms) // 2
 
 
 def _where_it_grows(claim: GpuClaim, tools: Tools) -> tuple[list[Site], list[Site], list[str]]:

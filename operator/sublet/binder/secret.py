@@ -9,8 +9,9 @@ from enum import StrEnum
 from sublet.api import access_status
 from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import Access, ClaimStatus, GpuClaim
-from sublet.binder.access import secret_name, secret_of, secrets_path
+from sublet.binder.access import leads_elsewhere, secret_name, secret_of, secrets_path
 from sublet.binder.ports import Tools
+from sublet.binder.sites import Site
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import ApiServer
 
@@ -22,6 +23,7 @@ class SecretState(StrEnum):
     GONE = "was deleted"
     CHANGED = "was changed"
     TAKEN = "isn't this claim's: delete it and Sublet makes it anew"
+    ASTRAY = "had an address or a CA by which its cluster isn't reached any more"
 
 
 async def look_at_secret(hub: ApiServer, claim: GpuClaim, access: Access) -> SecretState:
@@ -36,6 +38,13 @@ async def has_written(hub: ApiServer, claim: GpuClaim) -> bool:
     earlier = claim.status.earlier_secret_version
     state = await _state(hub, claim, earlier)
     return state is SecretState.CHANGED or (state is SecretState.FINE and earlier is None)
+
+
+def is_astray(claim: GpuClaim, site: Site) -> bool:
+    """Say whether the claim's kubeconfig has another address or CA for a site than its lease's connection has now."""
+    clusters = claim.status.access.clusters if claim.status.access is not None else ()
+    there = (c for c in clusters if (c.alias, c.namespace) == (site.alias, site.home.name))
+    return any(leads_elsewhere(c, site.cluster.tenant_endpoint) for c in there)
 
 
 async def see_lost(claim: GpuClaim, tools: Tools) -> GpuClaim:

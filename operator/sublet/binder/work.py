@@ -19,7 +19,7 @@ from sublet.api.move_status import fresh_nodes
 from sublet.api.relocation import Move, ReleaseCause
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
-from sublet.binder.access import SecretTaken, forget_grants, renewal_ms
+from sublet.binder.access import SecretTaken, forget_grants, is_renewal_due
 from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
 from sublet.binder.dropped import FieldDropped
 from sublet.binder.forced import release_by_all_means
@@ -38,6 +38,7 @@ from sublet.binder.release import finish, give_back, let_go
 from sublet.binder.relocate import grow, is_same_move, move_for, undo
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.book.holdings import holds
+from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.ledger.terms import PriceTerms
 
 Work = Callable[[GpuClaim, Checkpoint], Awaitable[GpuClaim | None]]
@@ -52,6 +53,8 @@ _HELD_UP: Final = (
     FieldDropped,
 )
 """What one step may have to wait for."""
+_UNWRITTEN: Final = (LedgerUnavailable, LedgerConflict)
+"""What lines of the ledger may have to wait for, when nodes that were left are free."""
 _BY_SPEC: Final = frozenset({ReleaseCause.COMPLETED, ReleaseCause.SUSPENDED})
 """Causes that a claim's own spec is read for."""
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
@@ -141,8 +144,8 @@ class Works:
         """Yield what is due for a bound claim."""
         if RELEASE_FINALIZER not in claim.metadata.finalizers:
             yield self._hold_on
-        due, move = renewal_ms(claim, self._tools.token_life_seconds), claim.status.move
-        if due is not None and due <= self._tools.clock.now_ms():
+        move, now_ms = claim.status.move, self._tools.clock.now_ms()
+        if is_renewal_due(claim, self._tools.token_life_seconds, now_ms):
             yield self._renew
         if move is not None and move.abandoned:
             yield self._undo
@@ -294,7 +297,7 @@ class Works:
         return mended
 
     async def _renew(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
-        return await renew(claim, self._tools)
+        return await renew(claim, self._tools, may_wait=True)
 
     async def _grow(self, claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
         return await grow(claim, self._tools, checkpoint)
@@ -309,7 +312,7 @@ class Works:
             checkpoint()
             try:
                 done = await step(claim, checkpoint)
-            except _HELD_UP as reason:
+            except (*_HELD_UP, *_UNWRITTEN) as reason:
                 reasons.append(reason)
                 continue
             if done is None:
@@ -326,6 +329,8 @@ class Works:
             checkpoint()
             try:
                 claim = await leave(claim, left, self._tools)
+            except _UNWRITTEN as reason:
+                reasons.append(reason)
             except _HELD_UP as reason:
                 reasons.append(overdue(claim, left, reason, self._tools))
         if reasons:

@@ -23,8 +23,9 @@ from sublet.api.times import MS_PER_HOUR, MS_PER_SECOND, Millis, format_instant
 from sublet.api.wording import how_many
 from sublet.book.decisions import Extend, Refuse, Take
 from sublet.book.demand import Demand
-from sublet.book.spending import Cost, Spending
+from sublet.book.spending import Cost, Spending, unread_cost
 from sublet.book.steps import FOREVER
+from sublet.book.unread import UnreadHolder
 from sublet.book.view import View
 
 _CENT: Final = 100
@@ -57,13 +58,18 @@ class Budgets:
         for claim in view.claims if budgets else ():
             if (allocation := claim.status.allocation) is not None:
                 mine[TenantUID(allocation.tenant_uid)].append(claim)
+        unread: dict[TenantUID, list[UnreadHolder]] = defaultdict(list)
+        for each in view.unread:
+            for uid in each.tenants:
+                unread[uid].append(each)
         for uid, budget in budgets.items():
             account = view.accounts.get(uid)
             # of another period, before somebody changed it: as good as none
             known = account is not None and (
                 account.since_ms == period_start(budget.period, account.as_of_ms)
             )
-            spending = Spending(budget, account, mine[uid]) if account and known else None
+            costs = [unread_cost(x) for x in unread[uid] if x.currency == budget.currency]
+            spending = Spending(budget, account, mine[uid], costs) if account and known else None
             drains = spending is not None and budget.at_limit is AtLimit.DRAIN
             spent_ms = spending.exhausted_ms(view.now_ms) if spending and drains else None
             self._payers[uid] = _Payer(budget, spending, spent_ms)

@@ -4,7 +4,7 @@ Fixed points otherwise. What was promised is never shortened by a class or a com
 spec or by the end of a lease; nothing is concluded from a lease or class that isn't there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple
 
 from sublet.api.common import is_true
@@ -43,15 +43,16 @@ def review(
     supplies: Mapping[LeaseUID, LeaseSupply],
     now_ms: Millis,
     grants: Grants = lambda _claim, _allocation, end: end,
+    lost: Collection[str] = (),
 ) -> Take | Extend | None:
-    """Return what a claim that holds nodes needs: its release, another end, or nothing."""
+    """Return what a claim that holds nodes needs: its release, another end, or nothing; `lost`: UIDs of lost leases."""
     allocation = claim.status.allocation
     if allocation is None or is_true(claim.status.conditions, "Releasing"):
         return None
     promised = promised_end(allocation)
     end = _end(claim, allocation, promised, offer, supplies, now_ms)
     held, move = allocation, claim.status.move
-    if move is not None:
+    if move is not None and not is_lost_move(move, lost):
         is_later = end.at_ms > promised.at_ms and move.end == allocation.end
         if is_later:
             held = allocation.model_copy(update={"placements": held_nodes(claim)})
@@ -89,6 +90,11 @@ def outlived(end: End, move: Move | None) -> End:
     """Return an end, or none if it is that of a lease which a claim outlives on other nodes that are ready."""
     is_saved = move is not None and move.cause is MoveCause.LEASE_ENDS and bool(move.ready_time)
     return End(FOREVER, None) if is_saved and end.cause in MOVED_FROM else end
+
+
+def is_lost_move(move: Move, lost: Collection[str]) -> bool:
+    """Say whether a move leads to a lease that is lost: it can't be gone through with, and saves nobody."""
+    return any(p.lease_uid in lost for p in move.placements)
 
 
 def _is_same(end: End, promised: End) -> bool:
@@ -241,11 +247,12 @@ def _lease_end(supply: LeaseSupply | None, promised: End) -> Millis:
     """Return the latest end that a lease allows.
 
     One that isn't there, or sells no more, allows no more than was promised; but a claim that runs as long as its
-    lease does stays in when the lease is prolonged.
+    lease does stays in when the lease is prolonged, unless a claim that can't be read may have been promised that.
     """
     if supply is None:
         return promised.at_ms
-    if supply.is_open or promised.cause in (ReleaseCause.LEASE_ENDED, ReleaseCause.MAINTENANCE):
+    lasts = promised.cause in (ReleaseCause.LEASE_ENDED, ReleaseCause.MAINTENANCE)
+    if supply.is_open or (lasts and not supply.has_unread):
         return supply.ends_ms
     return min(supply.ends_ms, promised.at_ms)
 

@@ -8,6 +8,7 @@ knows no such claim. Changed by the pass as it hands out GPUs; thrown away with 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -18,6 +19,7 @@ from sublet.api.relocation import Leaving, PlacedNode
 from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, NodeState, Unfit
 from sublet.book.steps import FOREVER, Steps
+from sublet.book.unread import UnreadHolder
 
 
 def holds(claim: GpuClaim) -> bool:
@@ -133,8 +135,12 @@ class Holdings:
         inventories: Iterable[LeaseInventory],
         now_ms: Millis,
         rests: Mapping[LeaseUID, int] = MappingProxyType({}),
+        unread: Iterable[UnreadHolder] = (),
     ) -> None:
-        """Read claims and nodes; `rests`: lease UID -> milliseconds that its nodes rest between claims."""
+        """Read claims and nodes; `rests`: lease UID -> milliseconds that its nodes rest between claims.
+
+        `unread`: claims that can't be read, which hold without end.
+        """
         self._now_ms = now_ms
         self._rests = {uid: rest_ms for uid, rest_ms in rests.items() if rest_ms}
         known = tuple(inventories)
@@ -156,6 +162,11 @@ class Holdings:
         for claim in holders:
             if claim.status.allocation is not None:
                 self._add_claim(claim, claim.status.allocation, allocated)
+        self.unread_leases: set[LeaseUID] = set()
+        """UIDs of leases that claims which can't be read hold something of."""
+        self._unread: dict[tuple[TenantUID, str], str] = {}  # (tenant, class) -> name of a claim
+        for each in unread:
+            self._add_unread(each)
         beyond: Shares = {}  # what nodes say beyond that
         for inventory in known:
             self._add_books(inventory, allocated, beyond)
@@ -184,6 +195,10 @@ class Holdings:
     ) -> None:
         """Count GPUs towards a tenant's quota for a window."""
         self._steps_of(tenant, class_name).add(gpus, from_ms, until_ms)
+
+    def unread_of(self, uid: TenantUID, class_name: str) -> str | None:
+        """Return the name of a claim that counts towards a tenant's quota and can't be read, None if there is none."""
+        return self._unread.get((uid, class_name))
 
     def rest_ms(self, allocation: Allocation) -> int:
         """Return for how long after its release what a claim held counts as used: the longest rest of its nodes."""
@@ -273,6 +288,12 @@ class Holdings:
         self.promises.append(Promise(claim, allocation, start, until))
         tenant = TenantUID(allocation.tenant_uid)
         self._count(tenant, claim.spec.class_name, allocation.gpus, start, max(start, until))
+
+    def _add_unread(self, each: UnreadHolder) -> None:
+        self.unread_leases |= each.leases
+        for tenant, class_name in product(each.tenants, each.classes) if each.gpus else ():
+            self._unread.setdefault((tenant, class_name), each.key)
+            self._count(tenant, class_name, each.gpus, each.from_ms, FOREVER)
 
     def _count(
         self, tenant: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis

@@ -15,7 +15,7 @@ from sublet.api.ids import ClaimUID
 from sublet.api.relocation import Move, PlacedNode, ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import CutOver, Decision, Take
-from sublet.book.expiry import promised_end, take_if_due
+from sublet.book.expiry import is_lost_move, promised_end, take_if_due
 from sublet.book.suspension import stops
 from sublet.book.view import View
 
@@ -23,6 +23,11 @@ from sublet.book.view import View
 def living(leases: Iterable[GpuLease]) -> list[GpuLease]:
     """Return the leases that are not lost."""
     return [lease for lease in leases if not lease.is_lost]
+
+
+def lost_uids(leases: Iterable[GpuLease]) -> frozenset[str]:
+    """Return the UIDs of the leases that are lost; one that is merely not there isn't."""
+    return frozenset(lease.metadata.uid for lease in leases if lease.is_lost)
 
 
 def last_words(holders: Sequence[GpuClaim], view: View) -> Iterator[Decision]:
@@ -53,11 +58,6 @@ def ends(
         yield _saved(claim, claim.status.move, lost, stopped) or _taken(
             claim, allocation, stopped, now_ms
         )
-
-
-def is_lost_move(move: Move, lost: Iterable[str]) -> bool:
-    """Say whether a move leads to a lease that is lost: it can't be gone through with."""
-    return not {p.lease_uid for p in move.placements}.isdisjoint(lost)
 
 
 def _lost_at(places: Iterable[PlacedNode], lost: dict[str, Millis]) -> Millis | None:

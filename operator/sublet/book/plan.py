@@ -27,7 +27,7 @@ from sublet.book.fewer import most_that_fit
 from sublet.book.going import count_rests
 from sublet.book.holdings import Holdings, asks, holds
 from sublet.book.inventory import LeaseInventory
-from sublet.book.lost import last_words, living
+from sublet.book.lost import last_words, living, lost_uids
 from sublet.book.means import Means
 from sublet.book.notices import notices
 from sublet.book.offers import as_asked, offers_for, ways_out
@@ -97,7 +97,9 @@ class Pass:
             LeaseUID(x.metadata.uid): x.spec.term.quarantine_seconds * MS_PER_SECOND
             for x in view.leases
         }
-        self.holdings = Holdings(holders, view.inventories.values(), view.now_ms, rests)
+        self.holdings = Holdings(
+            holders, view.inventories.values(), view.now_ms, rests, view.unread
+        )
         self.leaving = self.holdings.leaving
         """Until when claims that are leaving their nodes are expected to be gone."""
         disputed = disputed_nodes(view.inventories.values())
@@ -165,10 +167,11 @@ class Pass:
 
     def _review(self) -> Iterator[Decision]:
         """Yield releases and moved ends of claims that hold nodes, best-ranked first."""
+        lost = lost_uids(self._view.leases)
         for claim in self.holders:
             if claim.status.allocation is not None and not claim.status.allocation.is_ahead:
                 offer = self.rules.offer(claim.spec.class_name)
-                found = review(claim, offer, self._supplies, self._view.now_ms, self._grants)
+                found = review(claim, offer, self._supplies, self._view.now_ms, self._grants, lost)
                 if found is not None:
                     yield found
 

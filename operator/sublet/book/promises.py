@@ -174,7 +174,7 @@ class Promises:
                 end = End(max(lease_ms, before.at_ms), before.cause)
         if end.at_ms <= before.at_ms:
             return end if end.at_ms < before.at_ms else before
-        if kept.missing:
+        if kept.missing or any(s.has_unread for s in leases):
             return before
         at_ms = min(lasts_until(kept, before.at_ms, end.at_ms), default=before.at_ms)
         if at_ms >= end.at_ms:
@@ -237,6 +237,8 @@ class Promises:
         end = promised_end(kept.promise.allocation)
         uids = kept.promise.allocation.lease_uids
         own = [s for uid, s in self._supplies.items() if uid in uids and _serves(s, demand)]
+        if kept.missing:  # nothing but its own room is there for it beside what nobody can read
+            own = [s for s in own if not s.has_unread]
         if not all(s.inventory.synced for uid, s in self._supplies.items() if uid in uids):
             return (
                 None  # a cluster that hasn't answered yet is asked before another lease pays for it

@@ -247,7 +247,8 @@ class Relocations:
         until = asks.until_on(FOREVER)
         own = self._supplies.get(LeaseUID(lost.lease_uid))
         lasting = [s for s in self._open(asks, allocation) if s.ends_ms >= until]
-        steps = [[own]] if own is not None and own.runs_until(until) else []
+        stays = own is not None and own.runs_until(until) and not own.has_unread
+        steps = [[own]] if own is not None and stays else []
         steps.append([s for s in lasting if own is not None and s.cluster == own.cluster])
         if _is_spread(found.claim, allocation):
             place = self._stands_in(lost)

@@ -20,6 +20,7 @@ from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.book.account import Account
 from sublet.book.holdings import holds
 from sublet.book.steps import FOREVER
+from sublet.book.unread import UnreadHolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,21 @@ class Cost:
 class Spending:
     """One tenant's money in the periods of its budget."""
 
-    def __init__(self, budget: Budget, account: Account, claims: Sequence[GpuClaim]) -> None:
-        """Read what the tenant's claims cost; those priced in another currency are no part of its budget."""
+    def __init__(
+        self,
+        budget: Budget,
+        account: Account,
+        claims: Sequence[GpuClaim],
+        others: Sequence[Cost] = (),
+    ) -> None:
+        """Read what the tenant's claims cost; those priced in another currency are no part of its budget.
+
+        `others`: what it pays for beside them.
+        """
         self._budget = budget
         self._account = account
         self._claims = claims
+        self._others = others
         self._left: dict[Millis, Fraction] = {}
         """period's start -> what is left of it, after what this pass gave"""
 
@@ -53,12 +64,13 @@ class Spending:
     def _costs(self) -> list[Cost]:
         """Return what the claims cost; only worked out where somebody asks for money."""
         currency = self._budget.currency
-        return [
+        own = (
             cost
             for claim in self._claims
             if (held := claim.status.allocation) is not None and held.currency == currency
             if (cost := _cost(claim, held)) is not None
-        ]
+        )
+        return [*self._others, *own]
 
     def end_of(self, at_ms: Millis) -> Millis:
         """Return when the period that holds an instant is over."""
@@ -127,6 +139,11 @@ def _money(metered: Mapping[Decimal, int]) -> Fraction:
     """Return what GPU-milliseconds cost: price per GPU-hour -> GPU-milliseconds."""
     products = (Fraction(price) * amount for price, amount in metered.items())
     return sum(products, Fraction(0)) / MS_PER_HOUR
+
+
+def unread_cost(each: UnreadHolder) -> Cost:
+    """Return what a claim costs that can't be read: its bill goes on, whatever its end was to be."""
+    return Cost(each.from_ms, FOREVER, each.gpus, each.price, each.is_billed)
 
 
 def _cost(claim: GpuClaim, held: Allocation) -> Cost | None:

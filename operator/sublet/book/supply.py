@@ -63,7 +63,11 @@ class LeaseSupply:
         self.begins_ms = max(spec.term.start_time, now_ms)
         """From when a claim may run: its term's start, or now."""
         self.is_over = now_ms >= self.ends_ms
-        self.is_open = spec.accepting_claims and lease.metadata.deletion_timestamp is None
+        self.has_unread = self.uid in holdings.unread_leases
+        """A claim that can't be read holds nobody knows how much of it: nothing is added to what is held."""
+        self.is_open = (
+            spec.accepting_claims and not self.has_unread and not lease.metadata.deletion_timestamp
+        )
         """It takes new claims."""
         self.is_silent = inventory.reach is not Reach.REACHABLE or not inventory.synced
         """What is known of it may be old."""
@@ -104,15 +108,8 @@ class LeaseSupply:
         """How many GPUs its nodes have or will have."""
         self._now_ms = now_ms
         terms = holdings.terms(self.uid)
-        held = sum(t.gpus for t in terms)
-        self._spare = Steps(
-            now_ms,
-            [
-                *commitment_changes(lease),
-                (now_ms, -held),
-                *((t.until_ms, t.gpus) for t in terms),
-            ],
-        )
+        held = [(now_ms, -sum(t.gpus for t in terms)), *((t.until_ms, t.gpus) for t in terms)]
+        self._spare = Steps(now_ms, [*commitment_changes(lease), *held])
         """Committed GPUs that nobody holds, in time; below 0 where the commitment was lowered."""
         self.away = taken_away(lease, max(0, committed_at(lease, now_ms) - self.gpus))
         """(from, until, GPUs) that maintenance takes away, in order."""

@@ -14,6 +14,7 @@ from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
 from sublet.book.account import Account
 from sublet.book.inventory import LeaseInventory
+from sublet.book.unread import UnreadHolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +42,5 @@ class View:
     """Tenant of namespaces that no tenant names (single-team installs)."""
     unread_tenants: Mapping[str, str] = field(default_factory=dict)
     """namespace -> name of a tenant that names it and can't be read: nobody else pays for it"""
+    unread: tuple[UnreadHolder, ...] = ()
+    """Claims that can't be read: their leases take nothing new, and what they hold counts for their tenants."""

@@ -19,6 +19,7 @@ from sublet.cli.spans import parse_month
 from sublet.cli.tenants import tenants_named
 from sublet.clock import SystemClock
 from sublet.export.focus.months import closed_months
+from sublet.ledger.audit import OPERATOR
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerUnavailable
@@ -92,7 +93,7 @@ def worded(
             amount=word.amount,
             currency=word.currency,
             reason=word.reason,
-            by=word.by or _user(),
+            by=_person(word.by),
             namespace=namespace,
             claim=word.claim,
             key=word.key or content_hash("\n".join(words))[:16],
@@ -189,11 +190,17 @@ def _fact(uid: TenantUID, said: Adjustment, now_ms: Millis) -> Fact:
     )
 
 
-def _user() -> str:
+def _person(by: str | None) -> str:
+    """Return who says so, the user here if nobody is named; Problem if that is no person."""
     try:
-        return getpass.getuser()
+        who = by or getpass.getuser()
     except (KeyError, OSError):
         raise Problem("nobody knows your user name here; say who you are: --by NAME") from None
+    if who.strip() == OPERATOR:  # also the user of the operator's own pod
+        raise Problem(
+            f"{OPERATOR!r} is the operator in the audit trail; say who you are: --by NAME"
+        )
+    return who
 
 
 def _as_data(done: Adjusted, fact: Fact, said: Adjustment) -> dict[str, Any]:

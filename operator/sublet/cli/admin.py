@@ -69,6 +69,8 @@ async def fetch(base: str, path: str, params: Mapping[str, str]) -> dict[str, An
             if got.status >= HTTPStatus.BAD_REQUEST:
                 raise Problem(f"the operator says: {answer.get('error', got.reason)}")
             return answer
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        raise Problem(f"--admin: {base!r} is no address; give it as http://HOST:PORT") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise _unanswered(base, error, seconds) from error
 

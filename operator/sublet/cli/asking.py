@@ -62,7 +62,7 @@ class Wish:
             "schedule": _said(when),
             "priorityClassName": self.priority_class,
             "maxPricePerGpuHour": self.max_price,
-            "tags": dict(map(_tag, self.tags)),
+            "tags": _tags(self.tags),
             "replacement": self.replacement,
         }
         said = _said(spec)
@@ -122,8 +122,13 @@ def _seconds(text: str | None) -> int | None:
     return parse_duration(text, option="--for") if text else None
 
 
-def _tag(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        raise Problem(f"--tag {text!r} isn't NAME=VALUE")
-    return name, value
+def _tags(texts: Sequence[str]) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise Problem(f"--tag {text!r} isn't NAME=VALUE")
+        if name in tags:
+            raise Problem(f"--tag {name} is given twice; each name has one value")
+        tags[name] = value
+    return tags

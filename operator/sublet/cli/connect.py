@@ -12,6 +12,7 @@ from sublet.api.names import DNS_LABEL, DNS_NAME
 from sublet.cli.contexts import Context, find_context
 from sublet.cli.plain import plain_endpoint
 from sublet.cli.problems import Problem, describe, fail, unexpected
+from sublet.cli.standard_output import Unwritten
 from sublet.kube.errors import KubeError
 from sublet.kube.session import ApiServer, Endpoint, Limits
 
@@ -71,8 +72,8 @@ def run(work: Callable[[], Awaitable[None]], *, what: str, status: int = 1) -> N
         asyncio.run(all_of_it())
     except Problem as problem:
         fail(str(problem), status=status)
-    except BrokenPipeError:
-        raise  # whoever read our output has seen enough
+    except Unwritten:
+        raise  # it is no fault of what was asked
     except (KubeError, OSError, ValueError, yaml.YAMLError) as error:
         fail(describe(error, what=what), status=status)
     except Exception as error:  # noqa: BLE001  the last net: a mistake of ours is one line, too

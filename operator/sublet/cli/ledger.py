@@ -91,12 +91,15 @@ def audit(
         since_ms = _instant(since) if since else None
         found = await source.audit(AuditQuery(claim, lease, since_ms))
         data = [{"seq": x.seq, **asdict(x.record)} for x in found]
-        columns = ("what", "who", "subject", "lease", "before", "after", "reason")
-        rows = [
-            [format_instant(x.record.at_ms), *(getattr(x.record, c) for c in columns)]
-            for x in found
-        ]
-        show_rows(data, output, ("at", *columns), rows)
+        columns = ["at", "what", "who", "subject", "lease", "before", "after", "reason"]
+        is_wide = output in (Format.WIDE, Format.CSV)
+        more = ["kind", "subject uid"] if is_wide else []
+        rows = []
+        for x in (line.record for line in found):
+            row = [format_instant(x.at_ms), x.what, x.who, x.subject or x.subject_uid]
+            row += [x.lease, x.before, x.after, x.reason]
+            rows.append([*row, *([x.kind, x.subject_uid] if more else [])])
+        show_rows(data, output, [*columns, *more], rows)
 
     _read(work, place)
 

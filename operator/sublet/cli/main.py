@@ -12,6 +12,7 @@ from typer.completion import completion_init  # type: ignore[attr-defined]  # th
 
 from sublet.cli.commands.lazy import PLAIN, LazyGroup
 from sublet.cli.problems import fail
+from sublet.cli.standard_output import Unwritten, standard_output
 
 _INTERRUPTED: Final = 130
 """What shells expect of a program that Ctrl-C ended."""
@@ -45,28 +46,26 @@ def main() -> None:
     if COMPLETE in os.environ:
         completion_init()
     try:
-        try:
+        with standard_output():
             status = app(
                 sys.argv[1:] or ["--help"],
                 prog_name=program,
                 complete_var=COMPLETE,
                 standalone_mode=False,
             )
-        finally:
-            sys.stdout.flush()
     except typer.TyperException as error:
         ctx = getattr(error, "ctx", None)
         said = error.format_message().removesuffix(".").replace("Value error, ", "")
         fail(f"{said}; see {ctx.command_path if ctx else program} --help", status=error.exit_code)
     except typer.Abort:
         status = _INTERRUPTED
-    except BrokenPipeError:
-        # whoever read our output has seen enough
+    except (Unwritten, OSError) as error:
         _write_no_more()
-        status = 1
-    except OSError as error:
-        _write_no_more()
-        fail(f"the output can't be written: {error.strerror or error}", status=_UNWRITTEN)
+        why = error.__cause__ or error
+        if not isinstance(why, BrokenPipeError):
+            words = getattr(why, "strerror", None) or why
+            fail(f"the output can't be written: {words}", status=_UNWRITTEN)
+        status = _UNWRITTEN  # whoever read our output has seen enough
     sys.exit(status)
 
 

@@ -4,8 +4,10 @@ The claim is deleted, or suspended if it is to be kept. Either is guarded by UID
 the person was shown, though the operator may have written to the claim since.
 """
 
+import asyncio
 import contextlib
 import json
+import signal
 import sys
 from decimal import Decimal
 from functools import partial
@@ -48,9 +50,11 @@ def command(
             raise Problem(f"claim {key} is suspended already: it holds nothing, or gives it back")
         now_ms = SystemClock().now_ms()
         show_fields(what_ends(claim, now_ms))
-        if not agreed and not _asked_person(key):
-            print("nothing was changed")
-            return
+        if not agreed:
+            await asyncio.sleep(0)  # a Ctrl-C until now ends it here, before the question
+            if not _asked_person(key):
+                print("nothing was changed")
+                return
         shows = partial(what_ends, now_ms=now_ms)
         write = partial(_suspend if keep else _delete, hub)
         await write_as_shown(hub, claim, shows, write, "look at what ends and say it again")
@@ -99,12 +103,16 @@ def is_attended() -> bool:
 
 
 def _asked_person(key: str) -> bool:
+    """Ask; Ctrl-C ends the program here, while asyncio would only note it and let an answer go on to the write."""
     if not is_attended():
         raise Problem(f"nobody is there to be asked whether {key} is to end; say --yes if it is")
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return input(f"Release {key}? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 async def _delete(hub: Cluster, claim: GpuClaim) -> None:

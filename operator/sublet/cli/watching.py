@@ -5,6 +5,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
+from rich.console import Console
+
 from sublet.api.times import Millis, format_instant
 from sublet.cli.problems import describe
 from sublet.clock import SystemClock
@@ -25,7 +27,8 @@ async def watch(
     trouble = ""
     while True:
         now_ms = Millis(SystemClock().now_ms() // 1_000 * 1_000)
-        clear = _CLEAR if sys.stdout.isatty() else ""
+        in_place = sys.stdout.isatty() and not Console().is_dumb_terminal
+        clear = _CLEAR if in_place else ""
         print(f"{clear}{format_instant(now_ms)}, every {every_seconds:g} s; Ctrl-C ends it")
         print(f"{trouble}\n" if trouble else "")
         last()

@@ -1,7 +1,7 @@
 """Who has what, by the hub: claims by lease, holders by node. Made anew for each look, read by it alone."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -31,6 +31,8 @@ class Claims:
         """`awaited`: restored claims that wait to be adopted; what they have is left to them, and nothing is asked of it."""
         self._lease_of = lease_of
         self._by_lease: dict[LeaseUID, list[GpuClaim]] = defaultdict(list)
+        self._place_of: dict[LeaseUID, PlacedNode] = {}
+        """lease -> one of the nodes that claims have by it"""
         self._holders: dict[NodeUID, list[tuple[Holder, PlacedNode]]] = defaultdict(list)
         self._homes: set[str] = set()
         for claim in claims:
@@ -47,6 +49,14 @@ class Claims:
         """Return the claims that stand on a lease."""
         return self._by_lease.get(uid, ())
 
+    def at(self, cluster: ClusterUID) -> Mapping[LeaseUID, frozenset[str]]:
+        """Return the UIDs of the claims of each lease that may lead to a cluster, whether or not it can be asked now."""
+        return {
+            lease: frozenset(c.metadata.uid for c in self._by_lease[lease])
+            for lease, place in self._place_of.items()
+            if may_be_at(place, cluster, self._lease_of)
+        }
+
     def holders(self, uid: NodeUID, at: ClusterUID) -> Sequence[Holder]:
         """Return the claims that have a node of a cluster, or come to it, or leave it."""
         found = self._holders.get(uid, _NONE)
@@ -59,8 +69,10 @@ class Claims:
     def _add(self, claim: GpuClaim) -> None:
         for holder, place in holdings_of(claim):
             self._holders[NodeUID(place.node_uid)].append((holder, place))
-        for lease in sorted({p.lease_uid for p in all_nodes(claim)}):
-            self._by_lease[LeaseUID(lease)].append(claim)
+        places = {LeaseUID(p.lease_uid): p for p in all_nodes(claim)}
+        for lease, place in sorted(places.items()):
+            self._by_lease[lease].append(claim)
+            self._place_of[lease] = place
         self._homes |= homes_of(claim)
 
 

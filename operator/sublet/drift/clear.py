@@ -5,12 +5,12 @@ each destructive phase the hub is asked again. Pods first, then the entry off; a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.lease_terms import TenantAccess
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
@@ -49,28 +49,32 @@ class Clearing:
         tools: Tools,
         ledger: Ledger,
         orphan: Orphan,
-        absent_ms: Millis,
+        ended_ms: Millis,
         *,
         is_over: bool,
         ending: asyncio.Lock,
     ) -> None:
-        """`absent_ms`: when the hub was first seen without the claim; `is_over`: the ledger's lines of it are to end.
+        """`ended_ms`: until when the claim is billed; `is_over`: the ledger's lines of it are to end.
 
         `ending` is all clearings': of a claim that two clusters hold each line is to end once.
         """
         self._tools = tools
         self._ledger = ledger
         self._orphan = orphan
-        self._absent_ms = absent_ms
+        self._ended_ms = ended_ms
         self._is_over = is_over
         self._ending = ending
         self._vacated_ms: Millis | None = None
 
-    async def run(self, cluster: LeasedCluster, lease: GpuLease, guard: Guard) -> None:
-        """Take everything back; StillThere, ClusterSilent, LedgerUnavailable and the APIs' errors: try again later."""
+    async def stop(self, guard: Guard) -> None:
+        """End what is billed, wherever it is; nothing is taken back before."""
         await guard()
         async with self._ending:
             await self._close_bill()
+
+    async def run(self, cluster: LeasedCluster, lease: GpuLease, guard: Guard) -> None:
+        """Take everything back; StillThere, ClusterSilent, LedgerUnavailable and the APIs' errors: try again later."""
+        await self.stop(guard)
         sites = self._sites(cluster, lease)
         # where none was seen, the name stands for the cluster alone: the claim may live on under it
         homes = sites if self._orphan.namespaces else []
@@ -88,8 +92,12 @@ class Clearing:
         for berth in sites[0].berths:
             async with sites[0].asking(Urgency.RELEASE):
                 await unlock_node(cluster, berth.place, self._orphan.claim_uid)
+        await self.end({LeaseUID(lease.metadata.uid)})
+
+    async def end(self, leases: Collection[LeaseUID]) -> None:
+        """End what is held of some leases, as nothing of the claim is left there."""
         async with self._ending:
-            await self._close_rest(lease)
+            await self._close_rest(leases)
 
     def rests_since(self, earlier: "Clearing") -> None:
         """Go on with an earlier try's rest."""
@@ -143,7 +151,7 @@ class Clearing:
     async def _close_bill(self) -> None:
         """End what is billed, of all leases at once: from then on it is held and not billed. Nothing is closed twice."""
         ends = [
-            replace(f, type=EntryType.CLOSE, at_ms=Millis(max(self._absent_ms, _least_end(f))))
+            replace(f, type=EntryType.CLOSE, at_ms=Millis(max(self._ended_ms, _least_end(f))))
             for f in await self._open()
             if f.kind is not EntryKind.RELEASING
         ]
@@ -152,13 +160,12 @@ class Clearing:
         if ends:
             await self._tools.ledger.append(ends, {})
 
-    async def _close_rest(self, lease: GpuLease) -> None:
-        """End what is held of one lease."""
+    async def _close_rest(self, leases: Collection[LeaseUID]) -> None:
         now = self._tools.clock.now_ms()
         ends = [
             replace(f, type=EntryType.CLOSE, at_ms=Millis(max(now, f.at_ms)))
             for f in await self._open()
-            if f.kind is EntryKind.RELEASING and f.lease_uid == lease.metadata.uid
+            if f.kind is EntryKind.RELEASING and f.lease_uid in leases
         ]
         if ends:
             await self._tools.ledger.append(ends, {})

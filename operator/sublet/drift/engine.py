@@ -24,6 +24,7 @@ from sublet.drift.claims import Claims
 from sublet.drift.lookout import Lookout, Place
 from sublet.drift.mend import mending
 from sublet.drift.news import News
+from sublet.drift.orphans import Orphan
 from sublet.drift.sweeper import Sweeper, lasting_of
 from sublet.drift.turns import Turns
 from sublet.fleet.cluster import LeasedCluster
@@ -108,12 +109,17 @@ class Drift:
     def tend(self, leases: Iterable[GpuLease]) -> None:
         """Start the looks that are due."""
         by_cluster: dict[ClusterUID, list[Place]] = {}
+        lost: dict[ClusterUID, list[GpuLease]] = {}
         leases = tuple(leases)
         self._sweeper.recall(leases)
         for lease in leases:
             cluster = self._cluster(LeaseUID(lease.metadata.uid))
             if cluster is not None and cluster.facts.synced and cluster.facts.cluster_uid:
                 by_cluster.setdefault(cluster.facts.cluster_uid, []).append(Place(lease, cluster))
+            elif lease.is_lost and lease.status.cluster_uid is not None:
+                gone = ClusterUID(lease.status.cluster_uid)
+                by_cluster.setdefault(gone, [])
+                lost.setdefault(gone, []).append(lease)
         for uid in self._watches.keys() - by_cluster.keys():
             self._drop(uid)
         self._forget_what_is_gone(leases, by_cluster)
@@ -127,7 +133,7 @@ class Drift:
             if is_idle and watch.due <= now:
                 watch.last, watch.due = now, now + self._every_seconds
                 watch.task = asyncio.create_task(
-                    self._look(uid, places, watch), name=f"drift {uid}"
+                    self._look(uid, places, lost.get(uid, []), watch), name=f"drift {uid}"
                 )
             elif is_idle:
                 due.append(watch.due - now)  # one that is under way tells when it ends
@@ -190,12 +196,17 @@ class Drift:
         if task is not None:
             task.cancel()
 
-    async def _look(self, uid: ClusterUID, places: list[Place], watch: _Watch) -> None:
-        """Look once at one cluster; nothing raised here leaves this task."""
-        log = log_about(cluster_uid=uid, leases=[p.lease for p in places])
+    async def _look(
+        self, uid: ClusterUID, places: list[Place], lost: list[GpuLease], watch: _Watch
+    ) -> None:
+        """Look once at one cluster, or where it is lost at the ledger alone; nothing raised here leaves this task."""
+        log = log_about(cluster_uid=uid, leases=[*(p.lease for p in places), *lost])
         try:
             async with self._slow_slot if watch.is_slow else self._slots:
-                await self._look_at(uid, places, watch)
+                claims = self._who_has_what()
+                orphans = await self._look_at(uid, places, claims, watch) if places else ()
+                if orphans is not None:
+                    await self._sweeper.tend(uid, places, orphans, claims, lost)
         except Forbidden as error:
             for place in places:
                 place.cluster.doubt()  # which right it is, the lease says of all at once
@@ -213,8 +224,10 @@ class Drift:
         finally:
             self._changed()
 
-    async def _look_at(self, uid: ClusterUID, places: list[Place], watch: _Watch) -> None:
-        claims = self._who_has_what()
+    async def _look_at(
+        self, uid: ClusterUID, places: list[Place], claims: Claims, watch: _Watch
+    ) -> tuple[Orphan, ...] | None:
+        """Look at a cluster that is connected and have mended what can be; returns its orphans, None if the time ran out."""
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 found = await self._lookout.look(uid, places, claims, self._binder.is_busy)
@@ -224,12 +237,12 @@ class Drift:
             _say_not_looked(places, said)
             log = log_about(cluster_uid=uid, leases=[p.lease for p in places])
             log.warning("drift not looked for", error=said)
-            return
+            return None
         watch.is_slow = False
         if found.has_more:
             watch.due = watch.last + min(_APART_SECONDS, self._every_seconds)
         self._turns.take(uid, found.unwell, mending(uid, self._tools, self.news.note))
-        await self._sweeper.tend(uid, places, found.orphans, claims)
+        return found.orphans
 
 
 def _say_not_looked(places: Iterable[Place], why: str) -> None:

@@ -19,7 +19,7 @@ from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID
 from sublet.binder.namespace import CLAIM_LABEL
 from sublet.binder.nodes import CLAIM_NAMESPACE, has_foreign_pods
 from sublet.binder.ports import Tools
-from sublet.binder.secret import SecretState, look_at_secret
+from sublet.binder.secret import SecretState, is_astray, look_at_secret
 from sublet.binder.sites import Site, reachable_sites
 from sublet.book.inventory import Unfit
 from sublet.drift.claims import Claims, is_steady
@@ -77,6 +77,8 @@ class Found:
     """Marks of more nodes are to be put back than one look does."""
 
 
+_Findings = dict[tuple[LeaseUID, ClaimUID], list[Finding]]
+"""(lease, claim) -> what its nodes were found to be"""
 Doubts = dict[NodeUID, tuple[str, int]]
 """node UID -> what the last look doubted, and the hash of those whom it didn't know there"""
 
@@ -104,8 +106,10 @@ class Lookout:
         self._news = news
         self._looks: Counter[ClusterUID] = Counter()
         """Each cluster's own: of a number that all share, each might see every fifth alone"""
-        self._looked: set[ClusterUID] = set()
-        """Clusters at which one whole look was made: before that nobody knows whether what a claim says is over"""
+        self._looked: set[LeaseUID] = set()
+        """Leases whose nodes were seen in one whole look"""
+        self._known: dict[LeaseUID, ClusterUID] = {}
+        """Leases whose nodes were seen once more: before that nobody knows whether what a claim says is over -> cluster"""
         self._doubted: dict[ClusterUID, Doubts] = {}
         self._pods_seen: dict[LeaseUID, dict[NodeUID, int]] = {}
         """lease -> node UID -> look at which its pods were seen"""
@@ -124,7 +128,7 @@ class Lookout:
         steady = [
             c for c in here.values() if is_steady(c) and not is_busy(ClaimUID(c.metadata.uid))
         ]
-        findings: dict[ClaimUID, list[Finding]] = defaultdict(list)
+        findings: _Findings = defaultdict(list)
         strangers = _Strangers()
         doubts, mended = self._doubts(uid, places), 0
         foreign = _said_foreign(here.values())
@@ -140,12 +144,7 @@ class Lookout:
                     uid, place, node, claims, here, may_mend, doubts, findings, strangers
                 )
             await self._pods(place, self._looks[uid], foreign)
-        for claim in here.values():
-            claim_uid = ClaimUID(claim.metadata.uid)
-            self._news.note_nodes(claim_uid, uid, tuple(findings.get(claim_uid, ())))
-            if uid in self._looked:
-                self._news.recall(claim, uid)
-        self._news.keep(uid, here)
+        self._note(uid, places, claims, findings)
         unwell = []
         pace = Pace()
         compared = ((c, self._is_unwell(c, uid, sight)) for c in steady)
@@ -154,17 +153,35 @@ class Lookout:
                 unwell.append(claim)
         left = {uid for place in places for uid in left_by(place.lease)}
         orphans = await find_orphans(sight, claims, strangers.entries, left, pace)
-        self._looked.add(uid)
+        self._looked |= {p.cluster.lease_uid for p in places}
         return Found(tuple(unwell), orphans, has_more=mended >= _NODES_MENDED)
 
     def keep(self, clusters: Collection[ClusterUID], leases: Collection[LeaseUID]) -> None:
         """Forget all but these; one that only can't be reached now is among them."""
-        self._looked.intersection_update(clusters)
+        self._looked.intersection_update(leases)
         for by_cluster in (self._looks, self._doubted):
             for uid in by_cluster.keys() - clusters:
                 del by_cluster[uid]
-        for lease_uid in self._pods_seen.keys() - leases:
-            del self._pods_seen[lease_uid]
+        for by_lease in (self._known, self._pods_seen):
+            for lease_uid in by_lease.keys() - leases:
+                del by_lease[lease_uid]
+
+    def _note(
+        self, uid: ClusterUID, places: Sequence[Place], claims: Claims, findings: _Findings
+    ) -> None:
+        """Hand on what was found of claims' nodes; what they say is looked at again once all of their nodes were seen."""
+        for lease_uid in (p.cluster.lease_uid for p in places):
+            for claim in claims.of_lease(lease_uid):
+                claim_uid = ClaimUID(claim.metadata.uid)
+                found = findings.get((lease_uid, claim_uid), ())
+                self._news.note_nodes(claim_uid, uid, lease_uid, tuple(found))
+            if lease_uid in self._looked:
+                self._known[lease_uid] = uid
+        for claim in (c for p in places for c in claims.of_lease(p.cluster.lease_uid)):
+            leases = {LeaseUID(p.lease_uid) for p in allocation_of(claim).placements}
+            if leases <= self._known.keys():
+                self._news.recall(claim, {self._known[x] for x in leases})
+        self._news.keep(uid, claims.at(uid))
 
     def _doubts(self, uid: ClusterUID, places: Sequence[Place]) -> Doubts:
         """Return what the last look doubted, but for nodes that are gone: a cluster may show new ones without end."""
@@ -182,7 +199,7 @@ class Lookout:
         here: Mapping[str, GpuClaim],
         may_mend: Callable[[Sequence[Holder]], bool],
         doubts: Doubts,
-        findings: dict[ClaimUID, list[Finding]],
+        findings: _Findings,
         strangers: _Strangers,
     ) -> bool:
         """Judge one node as seen; mend it, say it of its claims, or note whom it names that doesn't have it.
@@ -220,7 +237,7 @@ class Lookout:
                 said = (
                     f"{where}: {doubt}; {_SAID[reason]}" if doubt else f"{where}: {_SAID[reason]}"
                 )
-                findings[holder.claim_uid].append(Finding(reason, said))
+                findings[cluster.lease_uid, holder.claim_uid].append(Finding(reason, said))
         return is_tended
 
     @staticmethod
@@ -257,7 +274,9 @@ class Lookout:
         sites, _ = reachable_sites(claim, self._tools, allocation_of(claim).placements)
         here = [s for s in sites if s.cluster.facts.cluster_uid == cluster_uid]
         return any(
-            self._differs(claim, site, sight) or not is_handed_over(claim, site)
+            self._differs(claim, site, sight)
+            or not is_handed_over(claim, site)
+            or is_astray(claim, site)
             for site in here
             if site.silent_beside is None
         )

@@ -1,27 +1,29 @@
 """What claims are to be told of drift: kept from looks and mendings, told by the loop until their conditions say it.
 
 One condition, Degraded, is shared with the book: what it says of a failed node stands until it is over. What a process
-before this one said stands until this one has looked for it.
+before this one said stands until this one has looked for it wherever the claim is: unknown is not well.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.ids import ClaimUID, ClusterUID
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID
 from sublet.book.decisions import Degrade
 from sublet.drift.claims import is_bound
 from sublet.drift.finding import OF_MENDING, Finding, Reason, worst
 
 _OURS = frozenset(r.value for r in Reason)
+_Source = tuple[ClusterUID, LeaseUID | None]
+"""A cluster, and the lease by which its nodes were looked at; None: what mending found there"""
 
 
 class News:
     """Findings by claim and source."""
 
     def __init__(self) -> None:
-        self._found: dict[ClaimUID, dict[str, tuple[Finding, ...]]] = defaultdict(dict)
+        self._found: dict[ClaimUID, dict[_Source, tuple[Finding, ...]]] = defaultdict(dict)
         """claim -> where it was found -> what"""
         self._untold: set[ClaimUID] = set()
         self._mended: dict[ClusterUID, set[str]] = defaultdict(set)
@@ -30,23 +32,33 @@ class News:
     def note(self, uid: ClaimUID, cluster: ClusterUID, findings: tuple[Finding, ...]) -> None:
         """Take over what mending a claim in one cluster found, in place of what it found before."""
         self._mended[cluster].add(uid)
-        self._put(uid, f"mend {cluster}", findings)
+        self._put(uid, (cluster, None), findings)
 
-    def note_nodes(self, uid: ClaimUID, cluster: ClusterUID, findings: tuple[Finding, ...]) -> None:
-        """Take over what a look at a claim's nodes in one cluster found."""
-        self._put(uid, f"nodes {cluster}", findings)
+    def note_nodes(
+        self, uid: ClaimUID, cluster: ClusterUID, lease: LeaseUID, findings: tuple[Finding, ...]
+    ) -> None:
+        """Take over what a look at a claim's nodes of one lease found."""
+        self._put(uid, (cluster, lease), findings)
 
-    def keep(self, cluster: ClusterUID, here: Collection[str]) -> None:
-        """Forget what was found in a cluster of claims that have nothing there any more; `here`: those that have, by UID."""
-        self._mended[cluster].intersection_update(here)
-        sources = {f"mend {cluster}", f"nodes {cluster}"}
-        for uid in [u for u, found in self._found.items() if u not in here and sources & {*found}]:
-            kept = {k: v for k, v in self._found[uid].items() if k not in sources}
-            if kept:
-                self._found[uid] = kept
-            else:
+    def keep(self, cluster: ClusterUID, here: Mapping[LeaseUID, Collection[str]]) -> None:
+        """Forget what was found in a cluster of claims that have nothing there any more.
+
+        `here`: those that may have, by lease; also of leases that can't be asked now.
+        """
+        anyhow = frozenset[str]().union(*here.values())
+        self._mended[cluster].intersection_update(anyhow)
+        for uid, found in list(self._found.items()):
+            gone = [
+                (at, lease)
+                for at, lease in found
+                if at == cluster and uid not in (anyhow if lease is None else here.get(lease, ()))
+            ]
+            for source in gone:
+                del found[source]
+            if gone:
+                self._untold.add(uid)
+            if not found:
                 del self._found[uid]
-            self._untold.add(uid)
 
     def forget(self, clusters: Collection[ClusterUID]) -> None:
         """Forget who was put right in all clusters but these."""
@@ -56,14 +68,18 @@ class News:
     def is_unwell(self, claim: GpuClaim, cluster: ClusterUID) -> bool:
         """Say whether the last mending left something to say, or the claim says so and this process hasn't mended it."""
         uid = ClaimUID(claim.metadata.uid)
-        if self._found.get(uid, {}).get(f"mend {cluster}"):
+        if self._found.get(uid, {}).get((cluster, None)):
             return True
         return _said(claim) in OF_MENDING and uid not in self._mended[cluster]
 
-    def recall(self, claim: GpuClaim, cluster: ClusterUID) -> None:
-        """Look again at a claim that says something of drift, which another process may have said; once this one looked for it."""
+    def recall(self, claim: GpuClaim, clusters: Collection[ClusterUID]) -> None:
+        """Look again at a claim that says something of drift, which another process may have said.
+
+        Asked once this process looked at all clusters that the claim is in; what mending finds, once it tried that in each.
+        """
         said, uid = _said(claim), ClaimUID(claim.metadata.uid)
-        if said in _OURS and (said not in OF_MENDING or uid in self._mended[cluster]):
+        is_tried = said not in OF_MENDING or all(uid in self._mended[c] for c in clusters)
+        if said in _OURS and is_tried:
             self._untold.add(uid)
 
     def sayings(
@@ -80,7 +96,7 @@ class News:
             elif not self._waits(claim):
                 self._untold.discard(uid)
 
-    def _put(self, uid: ClaimUID, source: str, findings: tuple[Finding, ...]) -> None:
+    def _put(self, uid: ClaimUID, source: _Source, findings: tuple[Finding, ...]) -> None:
         before = self._found.get(uid, {}).get(source, ())
         if findings == before:
             return

@@ -6,12 +6,13 @@ tell of that only where the hub is the same one: a new hub counts from a number 
 beside them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
@@ -21,6 +22,7 @@ from sublet.kube.versions import version_number
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import Key
 
+_HELD: Final = (EntryKind.BOUND, EntryKind.RELEASING)
 _MASS_PERCENT: Final = 30
 _CLOCKS_APART_MS: Final = 3_600_000
 """The clock that dates a backup is not the one that dates the ledger's lines: what is nearer than this counts as later."""
@@ -38,16 +40,24 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """All that one cluster holds of one claim that, by the hub, doesn't have it."""
+    """All that one cluster holds of one claim that, by the hub, doesn't have it; or what the ledger alone has of it there."""
 
     claim_uid: ClaimUID
     entries: tuple[Entry, ...] = ()
     namespaces: tuple[str, ...] = ()
+    lines: tuple[Fact, ...] = ()
+    """What the ledger has open of a claim of which nothing else is seen there."""
+
+    @property
+    def is_seen(self) -> bool:
+        """Say whether the cluster shows anything of it."""
+        return bool(self.entries or self.namespaces)
 
     @property
     def gpus(self) -> int:
-        """Return the GPUs that it keeps from being sold."""
-        return sum(e.gpus for e in self.entries)
+        """Return the GPUs that it keeps from being sold, or that the ledger alone has as held."""
+        held = sum(f.gpus for f in self.lines if f.kind in _HELD)
+        return sum(e.gpus for e in self.entries) + held
 
 
 class Fate(StrEnum):
@@ -90,6 +100,8 @@ class Witness:
     """The highest resourceVersion of the hub that the ledger's last lines name."""
     awaited: Collection[str] = ()
     """Claims that were restored and wait to be adopted, by the UIDs that they had; none of `hub_claims`."""
+    unread: Collection[str] = ()
+    """Claims on the hub that can't be read: whatever is there may be theirs."""
     backup_ms: Millis | None = None
     """When the earliest backup was taken that the lease, or a claim on the hub, is from; None if none is."""
 
@@ -108,7 +120,8 @@ def fate_of(
     """
     uid, facts = orphan.claim_uid, witness.facts.get(orphan.claim_uid, ())
     live = witness.hub_claims.get(uid)
-    if uid in witness.awaited or (live is not None and _has(live, orphan)):
+    is_kept = uid in witness.awaited or uid in witness.unread
+    if is_kept or (live is not None and _has(live, orphan)):
         return Fate.AWAITED if uid in witness.awaited else Fate.NONE
     if released:
         return Fate.TAKEN_BACK if seen_before else Fate.WAITS
@@ -147,6 +160,15 @@ def open_lines(facts: Sequence[Fact]) -> list[Fact]:
     return list(begun.values())
 
 
+def ended_ms(
+    uid: ClaimUID, absent_ms: Millis, witness: Witness, leases: Iterable[GpuLease]
+) -> Millis:
+    """Return until when a claim is billed: until the hub was first seen without it, or a lease of its was lost before."""
+    lost = {x.metadata.uid: x.status.lost.meter_time for x in leases if x.status.lost is not None}
+    bills = (f for f in open_lines(witness.facts[uid]) if f.kind is EntryKind.BOUND)
+    return min([absent_ms, *(lost[f.lease_uid] for f in bills if f.lease_uid in lost)])
+
+
 def words(found: Mapping[Fate, Sequence[Orphan]]) -> tuple[str, str]:
     """Return reason and message of a lease's condition Orphaned: what is held, and what a person can do."""
     fate = next((f for f in (*HELD, Fate.TAKEN_BACK, Fate.WAITS) if found.get(f)), None)
@@ -156,7 +178,8 @@ def words(found: Mapping[Fate, Sequence[Orphan]]) -> tuple[str, str]:
     uids = sorted(o.claim_uid for o in orphans)
     gpus = sum(o.gpus for o in orphans)
     more = f" and {len(uids) - _SHOWN} more" if len(uids) > _SHOWN else ""
-    return fate.value, f"{how_many(gpus, 'GPU', 'is', 'are')} held for claims that don't have them by the hub ({', '.join(uids[:_SHOWN])}{more}): {_ADVICE[fate]}"  # fmt: skip
+    where = " by the ledger alone" if not any(o.is_seen for o in orphans) else ""
+    return fate.value, f"{how_many(gpus, 'GPU', 'is', 'are')} held{where} for claims that don't have them by the hub ({', '.join(uids[:_SHOWN])}{more}): {_ADVICE[fate]}"  # fmt: skip
 
 
 _SHOWN: Final = 3
@@ -181,7 +204,9 @@ _ADVICE: Final[Mapping[Fate, str]] = {
 
 
 def _has(live: GpuClaim, orphan: Orphan) -> bool:
-    """Say whether the claim, as it is on the hub now, has something of it."""
+    """Say whether the claim, as it is on the hub now, has something of it; its lines are its own, whatever it holds."""
+    if not orphan.is_seen:
+        return True
     if not holds(live):
         return False
     nodes = {place.node_uid for _, place in holdings_of(live)}

@@ -1,31 +1,38 @@
 """Finds out whose orphans are, by the hub and the ledger, and takes back what is nobody's.
 
+A claim that is gone from the hub and of which its cluster shows nothing is one too as long as its lines in the ledger run:
+nobody else would end them. Those on a lost lease need no look, as nobody will see its cluster.
+
 Nothing is done at first sight, and nothing while the hub looks older than the ledger or too much vanished at once. At
 most one taking back is under way per orphan; what is left to do is found again by the next look.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from sublet.api.common import find_condition, is_true
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, ClusterUID
-from sublet.api.kinds import CLAIMS
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID
+from sublet.api.kinds import CLAIMS, LEASES
 from sublet.api.origin import awaited_uids, backup_times, former_uid, is_awaited
 from sublet.api.times import Millis
-from sublet.binder.claims import read
+from sublet.binder.claims import Unread, read
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, StillThere, Tools
 from sublet.drift.claims import Claims
 from sublet.drift.clear import Clearing, Ledger
-from sublet.drift.lookout import Place
+from sublet.drift.lookout import Place, left_by
 from sublet.drift.orphans import (
     LASTING,
     Fate,
     Orphan,
     Witness,
+    ended_ms,
     fate_of,
+    open_lines,
     too_many,
     words,
 )
@@ -33,6 +40,7 @@ from sublet.fleet.facts import Orphans
 from sublet.kube.errors import KubeError, Unreachable
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.versions import version_number
+from sublet.ledger.entry import Fact
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.logs import log_about
 
@@ -64,11 +72,23 @@ class Sweeper:
     """The orphans of all clusters."""
 
     def __init__(
-        self, tools: Tools, ledger: Ledger, hub_uid: Callable[[], ClusterUID | None]
+        self,
+        tools: Tools,
+        ledger: Ledger,
+        hub_uid: Callable[[], ClusterUID | None],
+        *,
+        begun: Callable[[], Iterable[Fact]],
+        known: Callable[[], Collection[str]],
     ) -> None:
+        """`begun`: lines of the ledger that may be open; `known`: claims that the hub may have, whatever can be read of them.
+
+        Both are memory, and say only whom to ask about.
+        """
         self._tools = tools
         self._ledger = ledger
         self._hub_uid = hub_uid
+        self._begun = begun
+        self._known = known
         self._cases: dict[_Key, _Case] = {}
         self._ending = asyncio.Lock()
         self._said: dict[str, Fate | None] = {}
@@ -93,8 +113,15 @@ class Sweeper:
         places: Sequence[Place],
         orphans: Sequence[Orphan],
         claims: Claims,
+        lost: Sequence[GpuLease] = (),
     ) -> None:
-        """Judge what a look found; raises the hub's errors and LedgerUnavailable."""
+        """Judge what a look found, and what the ledger alone has there; raises the hub's errors and LedgerUnavailable.
+
+        `lost`: leases of this cluster that are lost and can't be looked at.
+        """
+        leases = [*(p.lease for p in places), *lost]
+        seen = {o.claim_uid for o in orphans} | {u for p in places for u in left_by(p.lease)}
+        orphans = [*orphans, *await self._unseen(leases, seen)]
         there = {(cluster, o.claim_uid) for o in orphans}
         for key in [k for k in self._cases if k[0] == cluster and k not in there]:
             case, is_full = self._cases[key], len(self._cases) > _MOST_CASES
@@ -103,10 +130,10 @@ class Sweeper:
                 del self._cases[key]
         found: dict[Fate, list[Orphan]] = {}
         if orphans:
-            witness = await self._ask({o.claim_uid for o in orphans}, places)
-            fates = self._fates(cluster, places, orphans, witness)
-            known = {c.metadata.uid for p in places for c in claims.of_lease(p.cluster.lease_uid)}
-            released = _released(places)
+            witness = await self._ask({o.claim_uid for o in orphans}, leases)
+            fates = self._fates(cluster, leases, orphans, witness)
+            known = {c.metadata.uid for x in leases for c in claims.of_lease(_uid_of(x))}
+            released = _released(leases)
             for uid in too_many(fates, witness, len(known)):
                 if uid not in released:
                     fates[uid] = Fate.TOO_MANY
@@ -115,7 +142,7 @@ class Sweeper:
                 fate = fates[orphan.claim_uid]
                 found.setdefault(fate, []).append(orphan)
                 if fate is Fate.TAKEN_BACK:
-                    self._start(cluster, places, orphan, witness)
+                    self._start(cluster, places, leases, orphan, witness)
         reason, message = words(found)
         for place in places:
             if found and not LASTING & found.keys():
@@ -132,12 +159,12 @@ class Sweeper:
     def _fates(
         self,
         cluster: ClusterUID,
-        places: Sequence[Place],
+        leases: Sequence[GpuLease],
         orphans: Sequence[Orphan],
         witness: Witness,
     ) -> dict[ClaimUID, Fate]:
-        released = _released(places)
-        said = next((x for p in places if (x := self._said.get(p.lease.metadata.uid))), None)
+        released = _released(leases)
+        said = next((x for each in leases if (x := self._said.get(each.metadata.uid))), None)
         fates: dict[ClaimUID, Fate] = {}
         for orphan in orphans:
             key = (cluster, orphan.claim_uid)
@@ -160,9 +187,36 @@ class Sweeper:
         for uid, fate in fates.items():
             case = self._cases.get((cluster, uid))
             if case is not None and case.clearing is None and fate in LASTING:
+                if case.lasting is not fate:
+                    log_about(claim_uid=uid).warning("orphan waits for a person", reason=fate)
                 case.lasting = fate
 
-    async def _ask(self, uids: set[ClaimUID], places: Sequence[Place]) -> Witness:
+    async def _unseen(self, leases: Sequence[GpuLease], seen: Collection[ClaimUID]) -> list[Orphan]:
+        """Return the claims of which the ledger alone has something there; whether the hub has them isn't asked yet.
+
+        Of leases that are gone, too, what a person says is to be taken back.
+        """
+        here, released = {_uid_of(x) for x in leases}, _released(leases)
+        begun = [f for f in self._begun() if f.lease_uid in here or f.claim_uid in released]
+        known = {*self._known(), *seen} if begun else ()
+        asked = {f.claim_uid for f in begun if f.claim_uid not in known}
+        lines = open_lines(await self._ledger.facts_of(sorted(asked))) if asked else []
+        gone = await self._gone({f.lease_uid for f in lines if f.claim_uid in released} - here)
+        found: dict[ClaimUID, list[Fact]] = defaultdict(list)
+        for line in lines:
+            if line.lease_uid in here or (line.lease_uid in gone and line.claim_uid in released):
+                found[line.claim_uid].append(line)
+        return [Orphan(uid, lines=tuple(some)) for uid, some in sorted(found.items())]
+
+    async def _gone(self, leases: Collection[LeaseUID]) -> Collection[LeaseUID]:
+        """Return which of some leases aren't on the hub, by a live look."""
+        if not leases:
+            return ()
+        listing = await self._tools.hub.get(LEASES.path())
+        there = {former_uid(x) for x in listing["items"]}
+        return [uid for uid in leases if uid not in there]
+
+    async def _ask(self, uids: set[ClaimUID], leases: Sequence[GpuLease]) -> Witness:
         """Ask the ledger for some claims and the hub live for all; the hub must be the hub.
 
         The ledger first: a line of a claim that changes meanwhile would make the hub look older than it.
@@ -172,21 +226,24 @@ class Sweeper:
         listing = await self._tools.hub.get(CLAIMS.path())
         if await read_cluster_uid(self._tools.hub) != self._hub_uid():
             raise Unreachable("the hub is another cluster now")
-        items = [x for x in listing["items"] if not is_awaited(x)]
+        claims, unread = _read_all((x for x in listing["items"] if not is_awaited(x)), uids)
         return Witness(
             hub_version=version_number(listing["metadata"]["resourceVersion"]),
-            hub_claims={
-                uid: read(item) if uid in uids else None
-                for uid, item in ((ClaimUID(former_uid(x)), x) for x in items)
-            },
+            hub_claims=claims,
+            unread=unread,
             awaited=awaited_uids(listing["items"]),
             facts={uid: [f for f in facts if f.claim_uid == uid] for uid in uids},
             newest_version=max((version_number(f.source_version) for f in newest), default=0),
-            backup_ms=min((*_backups(places), *backup_times(listing["items"])), default=None),
+            backup_ms=min((*_backups(leases), *backup_times(listing["items"])), default=None),
         )
 
     def _start(
-        self, cluster: ClusterUID, places: Sequence[Place], orphan: Orphan, witness: Witness
+        self,
+        cluster: ClusterUID,
+        places: Sequence[Place],
+        leases: Sequence[GpuLease],
+        orphan: Orphan,
+        witness: Witness,
     ) -> None:
         case = self._cases[cluster, orphan.claim_uid]
         if case.is_under_way:
@@ -196,7 +253,7 @@ class Sweeper:
             self._tools,
             self._ledger,
             orphan,
-            case.absent_ms,
+            ended_ms(orphan.claim_uid, case.absent_ms, witness, leases),
             is_over=is_over,
             ending=self._ending,
         )
@@ -204,24 +261,33 @@ class Sweeper:
             clearing.rests_since(case.clearing)
         case.clearing = clearing
         case.task = asyncio.create_task(
-            self._take_back(clearing, places, orphan), name=f"orphan {orphan.claim_uid}"
+            self._take_back(clearing, places, leases, orphan), name=f"orphan {orphan.claim_uid}"
         )
 
-    async def _take_back(self, clearing: Clearing, places: Sequence[Place], orphan: Orphan) -> None:
+    async def _take_back(
+        self,
+        clearing: Clearing,
+        places: Sequence[Place],
+        leases: Sequence[GpuLease],
+        orphan: Orphan,
+    ) -> None:
         """Take one orphan back, lease by lease; nothing raised here leaves this task."""
-        log = log_about(claim_uid=orphan.claim_uid, leases=[p.lease for p in places])
+        log = log_about(claim_uid=orphan.claim_uid, leases=leases)
 
         async def guard() -> None:
-            witness = await self._ask({orphan.claim_uid}, places)
+            witness = await self._ask({orphan.claim_uid}, leases)
             fate = fate_of(orphan, witness, seen_before=True, released=True)
             if fate is not Fate.TAKEN_BACK:
                 raise Overtaken(f"claim {orphan.claim_uid} is on the hub after all")
 
-        leases = {e.lease_uid for e in orphan.entries}
+        held = {e.lease_uid for e in orphan.entries}
+        here = [p for p in places if p.cluster.lease_uid in held]
         try:
-            for place in places:
-                if place.cluster.lease_uid in leases or (not leases and place is places[0]):
-                    await clearing.run(place.cluster, place.lease, guard)
+            for place in here or (places[:1] if orphan.namespaces else ()):
+                await clearing.run(place.cluster, place.lease, guard)
+            if not orphan.is_seen:
+                await clearing.stop(guard)
+            await clearing.end({*map(_uid_of, leases), *(f.lease_uid for f in orphan.lines)})
             log.warning("orphan taken back", gpus=orphan.gpus)
         except (StillThere, ClusterSilent, ClusterRefuses, Overtaken) as reason:
             log.info("orphan waits", reason=str(reason))
@@ -231,9 +297,29 @@ class Sweeper:
             log.exception("orphan not taken back")
 
 
-def _released(places: Sequence[Place]) -> set[str]:
+def _read_all(
+    items: Iterable[Mapping[str, Any]], uids: Collection[ClaimUID]
+) -> tuple[dict[ClaimUID, GpuClaim | None], set[ClaimUID]]:
+    """Return all claims of the hub, parsed where they are asked about; and those of these that can't be read."""
+    claims: dict[ClaimUID, GpuClaim | None] = {}
+    unread: set[ClaimUID] = set()
+    for item in items:
+        uid = ClaimUID(former_uid(item))
+        claims[uid] = None
+        try:
+            claims[uid] = read(item) if uid in uids else None
+        except Unread:
+            unread.add(uid)
+    return claims, unread
+
+
+def _uid_of(lease: GpuLease) -> LeaseUID:
+    return LeaseUID(lease.metadata.uid)
+
+
+def _released(leases: Sequence[GpuLease]) -> set[str]:
     """Return the claims of which a person says that the GPUs are to be taken back."""
-    return {uid for p in places for uid in p.lease.spec.release_orphans}
+    return {uid for lease in leases for uid in lease.spec.release_orphans}
 
 
 def _but_for_our_own_lines(witness: Witness, case: _Case | None) -> Witness:
@@ -242,9 +328,9 @@ def _but_for_our_own_lines(witness: Witness, case: _Case | None) -> Witness:
     return replace(witness, backup_ms=None) if is_begun else witness
 
 
-def _backups(places: Sequence[Place]) -> list[Millis]:
+def _backups(leases: Sequence[GpuLease]) -> list[Millis]:
     """Return when the backups were taken that leases are from."""
-    return [origin.backup_time for p in places if (origin := p.lease.status.origin) is not None]
+    return [origin.backup_time for x in leases if (origin := x.status.origin) is not None]
 
 
 def lasting_of(lease: GpuLease) -> Fate | None:

@@ -208,9 +208,9 @@ class LeasedCluster:
 
     def renew(self, lease: GpuLease) -> None:
         """Take over a changed spec; the selector and the credential are the registry's business."""
-        changed = lease.spec != self._lease.spec
-        self._lease = lease
-        if changed:
+        before, self._lease = self._lease.spec, lease
+        if lease.spec != before:
+            self._probe.see_access(before.tenant_access)
             for node in tuple(self._wire.values()):
                 self._recount(node)
 

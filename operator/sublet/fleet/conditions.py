@@ -177,7 +177,9 @@ def _rights(facts: LeaseFacts) -> Found:
             f"the credential may not: {text}; run `sublet onboard` again. Nothing new is sold; what needs other "
             "rights goes on"
         )  # fmt: skip
-    if facts.isolation_ready is None:
+    if facts.excess:
+        return Status.FALSE, "BeyondOnboarding", f"{facts.excess}. Nothing new is sold until then"
+    if facts.isolation_ready is None or facts.excess is None:
         return Status.UNKNOWN, "NotTried", "the cluster wasn't asked yet"
     return Status.TRUE, "Granted", "the credential has every right that is needed"
 

@@ -58,6 +58,8 @@ class LeaseFacts:
     """The right to see who the cluster is, which the credential lacks."""
     missing_rights: tuple[str, ...] = ()
     """Other rights that the credential lacks, as `verb resource`: nothing new is sold, and all else goes on."""
+    excess: str | None = ""
+    """What `tenantAccess` asks for beyond what was onboarded; None: it has changed, and wasn't tried since."""
     credential_version: str = ""
     """resourceVersion of the Secret with the credential that the cluster accepted; empty if it hasn't yet."""
     synced: bool = False
@@ -81,7 +83,7 @@ class LeaseFacts:
     @property
     def is_isolated(self) -> bool:
         """Say whether isolation is proven and nothing that binding needs is refused, so that the lease may be sold."""
-        lacks = self.permission_error is not None or self.missing_rights
+        lacks = self.permission_error is not None or self.missing_rights or self.excess != ""
         return self.isolation_ready is True and not lacks
 
 

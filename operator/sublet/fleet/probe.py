@@ -13,9 +13,11 @@ from typing import Any, Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID
+from sublet.api.lease_terms import TenantAccess
 from sublet.api.times import Millis
 from sublet.book.inventory import Reach
 from sublet.clock import Clock
+from sublet.fleet.access import asks_of, find_excess
 from sublet.fleet.drift import PolicyWatch
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.isolation import missing_right, prove_isolation
@@ -121,6 +123,13 @@ class Probe:
         if self._clock.monotonic() >= soonest:
             self._doubted.set()
 
+    def see_access(self, before: TenantAccess) -> None:
+        """Sell nothing before what the lease lets tenants do was tried anew, if it asks for anything else than before."""
+        if asks_of(self._lease().spec.tenant_access) != asks_of(before):
+            self._learn(excess=None)
+            self._isolation_due = float("-inf")
+            self._doubted.set()
+
     async def confirm(self) -> None:
         """See that this is still the cluster that was confirmed; Unreachable if it is another."""
         if await read_cluster_uid(self._api) != self.facts.cluster_uid:
@@ -211,8 +220,9 @@ class Probe:
                     self._isolation_failures = self._times.failures
                 if touched or self._clock.monotonic() >= self._isolation_due:
                     await self._prove_isolation()
-                if touched and not self.facts.isolation_ready:
-                    # mended policies take about a second to act
+                asks = asks_of(self._lease().spec.tenant_access)
+                if touched and (asks or not self.facts.is_isolated):
+                    # they take about a second to act: those that are mended, and those that allow less
                     self._isolation_due = self._clock.monotonic() + POLICY_ACTS_SECONDS
         except Forbidden as error:
             if self.facts.isolation_ready or self._clock.monotonic() >= self._isolation_due:
@@ -227,11 +237,20 @@ class Probe:
             self._lack(lacks)
             return
         proof = await prove_isolation(self._api)
+        excess = self.facts.excess if proof.fault else await self._find_excess()
         self._isolation_failures = 0
-        said = proof.fault or proof.caveat
         self._prove_later(
-            isolation_ready=not proof.fault, isolation_message=said, missing_rights=lacks
+            isolation_ready=not proof.fault,
+            isolation_message=proof.fault or proof.caveat,
+            missing_rights=lacks,
+            excess=excess,
         )
+
+    async def _find_excess(self) -> str | None:
+        """Return what the lease asks for beyond what was onboarded, None if it asks for something else by now."""
+        access = self._lease().spec.tenant_access
+        excess = await find_excess(self._api, access)
+        return excess if self._lease().spec.tenant_access == access else None
 
     async def _find_rights(self, refusal: Forbidden) -> None:
         """Find out which right is missing; a cluster that can't say it is quoted."""

@@ -101,6 +101,10 @@ class Accounts:
         if any(_lacks_account(tenant, self.known) for tenant in tenants):
             self._wanted.set()
 
+    def begun(self) -> tuple[Fact, ...]:
+        """Return the lines that the ledger had open when it was read last."""
+        return self._tally.begun()
+
     async def refresh(self) -> None:
         """Read what is new; what is known stays as it is if that can't be."""
         try:

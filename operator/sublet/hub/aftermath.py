@@ -1,13 +1,14 @@
 """What claims leave in clusters by a person's word: listed in the lease's status, cleaned when the cluster answers.
 
 Of a lost lease the list is written with the word itself, so that a restart knows it. Cleaning is one task per lease, tried
-again until a live look shows nothing; a claim that still holds nodes there by the hub is left alone until it doesn't.
+again until a live look shows nothing; a claim that still holds nodes there by the hub is left alone until it doesn't,
+also one that can't be read. What the cluster refuses of one claim holds up no other.
 What the list has no room for is counted: nobody waits for a lost cluster. If it comes back, the looks for drift find the
 rest as orphans, and the ledger says that they are over.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
@@ -15,6 +16,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.last_word import Leftover, LostStatus, count_fitting
 from sublet.api.move_status import all_nodes
+from sublet.api.origin import former_uid
 from sublet.api.times import Millis
 from sublet.binder.forced import leftover_of
 from sublet.binder.leftovers import clear
@@ -24,6 +26,7 @@ from sublet.book.inventory import Reach
 from sublet.clock import in_ms
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.facts import Orphans
+from sublet.hub.state import Shelf
 from sublet.kube.errors import KubeError
 from sublet.logs import log_about
 
@@ -64,17 +67,18 @@ class Aftermath:
     def __init__(
         self,
         tools: Tools,
-        claim: Callable[[str], GpuClaim | None],
+        claims: Shelf[GpuClaim],
         connection: Callable[[LeaseUID], LeasedCluster | None],
         changed: Callable[[], None],
     ) -> None:
-        """`claim` returns a claim of the hub by UID, `connection` a lease's connection, whatever its state."""
+        """`connection` returns a lease's connection, whatever its state."""
         self._tools = tools
-        self._claim = claim
+        self._claims = claims
         self._connection = connection
         self._changed = changed
         self._tasks: dict[LeaseUID, asyncio.Task[None]] = {}  # lease UID -> its task
         self._again_at: dict[LeaseUID, float] = {}  # lease UID -> not before (monotonic seconds)
+        self._ended_at: dict[LeaseUID, str] = {}  # lease UID -> claim at which the last round ended
         self._waits_for: float | None = None
 
     @property
@@ -93,7 +97,7 @@ class Aftermath:
                 continue
             if (again := self._again_at.get(uid)) is not None:
                 self._waits_for = min(self._waits_for or again, again)
-            elif ready := [x for x in lease.status.leftovers if not self._is_held(lease, x)]:
+            elif ready := self._ready(lease):
                 self._tasks[uid] = asyncio.create_task(self._clean(lease, ready, cluster))
 
     async def close(self) -> None:
@@ -109,15 +113,35 @@ class Aftermath:
             return None
         return found
 
-    def _is_held(self, lease: GpuLease, left: Leftover) -> bool:
-        """Say whether the claim still holds nodes in that cluster, by this lease or another: its namespace is in use."""
-        claim = self._claim(left.claim_uid)
-        if claim is None or not holds(claim):
-            return False
-        uids = {LeaseUID(p.lease_uid) for p in all_nodes(claim)}
-        found = [self._tools.lease(uid) for uid in uids]
+    def _ready(self, lease: GpuLease) -> list[Leftover]:
+        """Return what may be cleaned, first what is behind the one at which the last round ended."""
+        unread, listed = self._unread(), lease.status.leftovers
+        last = self._ended_at.get(LeaseUID(lease.metadata.uid))
+        begin = next((i + 1 for i, x in enumerate(listed) if x.claim_uid == last), 0)
+        in_turn = (*listed[begin:], *listed[:begin])
+        return [
+            x for x in in_turn if not self._is_held(lease, self._leases_of(x.claim_uid, unread))
+        ]
+
+    def _is_held(self, lease: GpuLease, uids: Collection[str]) -> bool:
+        """Say whether a claim with nodes of these leases holds some in that cluster: its namespace is in use."""
+        found = [self._tools.lease(LeaseUID(uid)) for uid in uids]
         clusters = {x.status.cluster_uid for x in found if x is not None}
         return lease.metadata.uid in uids or lease.status.cluster_uid in clusters
+
+    def _leases_of(self, claim_uid: str, unread: Mapping[str, set[str]]) -> set[str]:
+        """Return the UIDs of the leases of which a claim holds nodes, by what was read of it last and by what wasn't."""
+        claim = self._claims.sought(claim_uid)
+        known = all_nodes(claim) if claim is not None and holds(claim) else ()
+        return {p.lease_uid for p in known} | unread.get(claim_uid, set())
+
+    def _unread(self) -> dict[str, set[str]]:
+        """Return claim UID -> UIDs of the leases that its status names, of claims that can't be read."""
+        found: dict[str, set[str]] = {}
+        for each in self._claims.untaken():
+            if each.holder is not None:
+                found.setdefault(former_uid(each.body), set()).update(each.holder.leases)
+        return found
 
     async def _clean(
         self, lease: GpuLease, leftovers: list[Leftover], cluster: LeasedCluster
@@ -131,14 +155,18 @@ class Aftermath:
                     log.info("leftovers cleaned", word_of=left.by)
                 except StillThere as reason:
                     wait = max(wait, min(reason.wait_seconds, 30.0))
-                except (ClusterSilent, ClusterRefuses, KubeError) as error:
+                except ClusterRefuses as error:
+                    log.warning("leftovers not cleaned", error=str(error))
+                    wait = max(wait, _RETRY_SECONDS)
+                except (ClusterSilent, KubeError) as error:
                     log.warning("leftovers not cleaned", error=str(error))
                     wait = _RETRY_SECONDS
+                    # it or the hub may be away; if it is about this one alone, the others come first next time
+                    self._ended_at[uid] = left.claim_uid
                     break
                 except Exception:
                     log.exception("leftovers not cleaned")
-                    wait = _RETRY_SECONDS
-                    break
+                    wait = max(wait, _RETRY_SECONDS)
         finally:
             self._tasks.pop(uid, None)
             self._again_at[uid] = self._tools.clock.monotonic() + max(wait, 1.0)

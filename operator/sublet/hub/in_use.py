@@ -68,7 +68,7 @@ def lease_in_use(
 
 def _named(lease: GpuLease, claims: Iterable[GpuClaim], unread: Iterable[str]) -> str:
     known = (c.metadata.key for c in claims if holds(c) and _stands_on(c, lease))
-    names = sorted([*known, *unread])
+    names = sorted({*known, *unread})
     more = len(names) - _NAMES_SHOWN
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 

@@ -27,6 +27,7 @@ from sublet.book.decisions import (
     Take,
 )
 from sublet.book.holdings import holds
+from sublet.book.lost import lost_uids
 from sublet.book.options import next_lapse_ms
 from sublet.book.view import View
 from sublet.book.warm import Book
@@ -48,7 +49,7 @@ from sublet.hub.recorder import Recorder
 from sublet.hub.returns import Returns
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller, Saying
-from sublet.hub.unread import is_caught_up, namespaces_of_unread, open_leases
+from sublet.hub.unread import is_caught_up, namespaces_of_unread, unread_holders
 from sublet.hub.unrest import Unrest
 from sublet.hub.writer import StatusWriter
 from sublet.logs import log_about
@@ -205,7 +206,7 @@ class Loop:
         return View(
             now_ms=self._clock.now_ms(),
             claims=tuple(claims.values()),
-            leases=open_leases(self._state.leases.all(), self._state.claims.unread()),
+            leases=self._state.leases.all(),
             classes=self._state.classes.all(),
             tenants=self._state.tenants.all(),
             priorities=dict(self._state.priorities),
@@ -216,6 +217,7 @@ class Loop:
             usage=self._accounts.known.usage,
             default_tenant=self._default_tenant,
             unread_tenants=namespaces_of_unread(self._state.tenants.unread()),
+            unread=unread_holders(self._state.claims),
         )
 
     def _dispatch(self, made: Plan) -> list[tuple[GpuClaim, Saying]]:
@@ -285,6 +287,7 @@ class Loop:
 
     def _tend(self) -> list[GpuClaim]:
         """Start what claims ask for; return those that may need something more."""
+        self._unrest.note_lost(lost_uids(self._state.leases.all()))
         restless = self._unrest.claims(self._clock.now_ms())
         self._let_go()
         started = {c.metadata.uid for c in restless if self._is_started(c)}

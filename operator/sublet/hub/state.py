@@ -9,7 +9,7 @@ fault keeps it from being planned. A lease, class or tenant goes on by the spec 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -20,16 +20,18 @@ from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.kinds import CLAIMS, CLASSES, LEASES, TENANTS
-from sublet.api.origin import as_it_was, awaits_adoption, is_bare
+from sublet.api.origin import as_it_was, awaits_adoption, former_uid, is_bare
 from sublet.api.reading import Unreadable, fault_of, read_claim, read_terms
 from sublet.book.holdings import holds
+from sublet.book.unread import UnreadHolder
+from sublet.hub.unread_holder import holder_of
 from sublet.kube.versions import is_newer
 from sublet.logs import log_about_object
 
 K = TypeVar("K", GpuClaim, GpuClass, GpuLease, GpuTenant)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unread:
     """An object that can't be taken, as it is on the wire."""
 
@@ -38,6 +40,11 @@ class Unread:
     body: Mapping[str, Any]
     is_twin: bool = False
     """Another object goes by its UID, and holds what it says that it holds."""
+
+    @cached_property
+    def holder(self) -> UnreadHolder | None:
+        """Return what it holds if it is a claim, read once: passes are many."""
+        return None if self.is_twin else holder_of(self.key, self.body)
 
 
 class Shelf(Generic[K]):
@@ -179,6 +186,7 @@ class Shelf(Generic[K]):
         """Forget an object that is gone; by its own UID or by the API server's."""
         if (unread := self._unread.pop(uid, None)) is not None:
             self.broken.pop(unread.key, None)
+            self._changed()  # what it kept closed, or from deletion, is free
         if (held := self.restored.pop(uid, None)) is not None:
             self.broken.pop(held.metadata.key, None)
             self._changed()  # a lease that is deleted may wait for it
@@ -204,6 +212,11 @@ class Shelf(Generic[K]):
         return self._items.get(uid) or next(
             (x for x in self.awaited() if x.metadata.uid == uid), None
         )
+
+    def uids(self) -> set[str]:
+        """Return the UIDs by which all go, those too that wait to be adopted or can't be taken."""
+        unread = {former_uid(each.body) for each in self._unread.values()}
+        return set(self._items) | {x.metadata.uid for x in self.awaited()} | unread
 
     def object_uids(self) -> set[str]:
         """Return what the API server calls all of them, those too that wait to be adopted or can't be taken."""

@@ -5,36 +5,30 @@ tenant isn't there for anybody. A claim holds what its status names: a newer ver
 say when it ends. Called by the status writer; nothing is written that is there already.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sublet.api.claim_status import acknowledged
 from sublet.api.common import Condition
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
-from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import CLAIMS
 from sublet.api.names import API_VERSION
 from sublet.api.reading import SPEC_UNREAD
 from sublet.api.times import Millis, format_instant
-from sublet.hub.state import Unread
+from sublet.book.holdings import held_by
+from sublet.book.unread import UnreadHolder
+from sublet.hub.state import Shelf, Unread
+from sublet.hub.unread_holder import conditions, part, statuses
 from sublet.kube.session import JsonPatch
 
 _LENGTH: Final = 1_024
-_HOLDS_NOTHING: Final = frozenset({"conditions", "pending", "offers", "outages", "downtimes"})
-"""Of a claim's status: what is only told, or has been."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadHolder:
-    """What is named by the status of a claim that can't be read."""
-
-    key: str
-    leases: frozenset[str]
-    """UIDs"""
-    classes: frozenset[str]
-    tenants: frozenset[str]
-    """UIDs"""
+_MOST_CONDITIONS: Final = 16
+_OF_CLAIMS: Final = frozenset(
+    {"Ready", "Reserved", "Bound", "Releasing", "Ended", "Reconciling", "Stalled", "Degraded"}
+    | {"Reachable", "PriceExceeded", "Expiring", "AccessRenewed", "Adopted"}
+)
+"""Conditions of ours that claims have: work goes on by them."""
 
 
 def namespaces_of_unread(tenants: Iterable[Unread]) -> dict[str, str]:
@@ -48,26 +42,28 @@ def namespaces_of_unread(tenants: Iterable[Unread]) -> dict[str, str]:
     return found
 
 
-def unread_holders(claims: Iterable[Unread]) -> list[UnreadHolder]:
-    """Return the claims that hold something, by their statuses as they stand."""
-    found = (_holder(each) for each in claims if not each.is_twin)
-    return [each for each in found if each is not None]
+def unread_holders(claims: Shelf[GpuClaim]) -> tuple[UnreadHolder, ...]:
+    """Return the claims that hold something and can't be read as they are now.
+
+    What was read of one before it holds as well: another replica may have moved it meanwhile.
+    """
+    found = (each.holder for each in claims.untaken())
+    return tuple(_beyond(each, claims.named(each.key)) for each in found if each is not None)
 
 
-def open_leases(leases: Iterable[GpuLease], claims: Iterable[Unread]) -> tuple[GpuLease, ...]:
-    """Return the leases; those of which a claim that can't be read holds something take nothing new."""
-    named = {uid for each in unread_holders(claims) for uid in each.leases}
-    return tuple(_closed(x) if x.metadata.uid in named else x for x in leases)
+def _beyond(each: UnreadHolder, known: GpuClaim | None) -> UnreadHolder:
+    held = held_by(known) if known is not None else None
+    return each if held is None else replace(each, gpus=max(0, each.gpus - held.gpus))
 
 
 def told_patch(each: Unread, now_ms: Millis) -> JsonPatch | None:
     """Return the compare-and-set that tells a lease, class or tenant what is wrong with it, None if it was told."""
     text = f"it can't be read, and nothing is done by it until it is mended: {each.fault}"
-    conditions = _told(each, {"Ready": "False"}, text[:_LENGTH], now_ms)
-    if conditions is None:
+    said = _told(each, {"Ready": "False"}, text[:_LENGTH], now_ms)
+    if said is None:
         return None
-    meta = _part(each.body, "metadata")
-    status = {**_part(each.body, "status"), "conditions": conditions}
+    meta = part(each.body, "metadata")
+    status = {**part(each.body, "status"), "conditions": said}
     return [
         {"op": "test", "path": "/metadata/uid", "value": meta.get("uid")},
         {"op": "test", "path": "/metadata/resourceVersion", "value": meta.get("resourceVersion")},
@@ -80,22 +76,26 @@ def told_claim(each: Unread, now_ms: Millis) -> dict[str, Any] | None:
 
     Work on one that holds something goes on by its condition Ready, here or in a newer version: that stays as it is.
     """
-    origin = _part(_part(each.body, "status"), "origin")
-    if _statuses(each.body).get("Ended") == "True" or (origin and "adoptedTime" not in origin):
+    origin = part(part(each.body, "status"), "origin")
+    if statuses(each.body).get("Ended") == "True" or (origin and "adoptedTime" not in origin):
         return None
-    holds = _holder(each) is not None
+    holds = each.holder is not None
     fresh = {"Stalled": "True"} if holds else {"Stalled": "True", "Ready": "False"}
     keeps = " but to keep what it holds," if holds else ""
     text = f"it can't be read, so nothing is done for it{keeps} until it is mended, or the version runs that wrote it: {each.fault}"
-    conditions = _told(each, fresh, text[:_LENGTH], now_ms)
-    if conditions is None:
+    if each.is_twin:
+        text = (
+            f"it holds nothing, and nothing is done for it: it {each.fault}; delete one of the two"
+        )
+    said = _told(each, fresh, text[:_LENGTH], now_ms)
+    if said is None:
         return None
-    meta = _part(each.body, "metadata")
+    meta = part(each.body, "metadata")
     return {
         "apiVersion": API_VERSION,
         "kind": CLAIMS.name,
         "metadata": {k: meta.get(k) for k in ("namespace", "name", "uid", "resourceVersion")},
-        "status": {**_part(each.body, "status"), "conditions": conditions},
+        "status": {**part(each.body, "status"), "conditions": said},
     }
 
 
@@ -117,63 +117,26 @@ def _is_word(condition: Condition) -> bool:
     return condition.type == "Stalled" and condition.reason == SPEC_UNREAD
 
 
-def _closed(lease: GpuLease) -> GpuLease:
-    spec = lease.spec.model_copy(update={"accepting_claims": False})
-    return lease.model_copy(update={"spec": spec})
-
-
-def _holder(each: Unread) -> UnreadHolder | None:
-    """Return what a claim holds, None if it names nothing, or says that it is free."""
-    said = _statuses(each.body)
-    if said.get("Reserved") == "False" and said.get("Releasing") != "True":
-        return None
-    status = _part(each.body, "status")
-    held = {k: v for k, v in status.items() if k not in _HOLDS_NOTHING}
-    leases, tenants = frozenset(_named(held, "leaseUID")), frozenset(_named(held, "tenantUID"))
-    if not leases and not tenants:
-        return None
-    classes = {*_named(held, "className"), *_named(_part(each.body, "spec"), "className")}
-    return UnreadHolder(each.key, leases, frozenset(classes), tenants)
-
-
-def _named(value: Any, name: str) -> Iterator[str]:
-    """Yield what stands under a name, at any depth but in what is free again."""
-    if isinstance(value, Mapping) and "freedTime" not in value:
-        for key, inner in value.items():
-            if key == name and inner and isinstance(inner, str):
-                yield inner
-            yield from _named(inner, name)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _named(inner, name)
-
-
-def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = body.get(name)
-    return part if isinstance(part, Mapping) else {}
-
-
-def _conditions(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = _part(body, "status").get("conditions")
-    return [c for c in found if isinstance(c, Mapping)] if isinstance(found, list) else []
-
-
-def _statuses(body: Mapping[str, Any]) -> dict[Any, Any]:
-    return {c.get("type"): c.get("status") for c in _conditions(body)}
-
-
 def _told(
     each: Unread, fresh: Mapping[str, str], text: str, now_ms: Millis
 ) -> list[Mapping[str, Any]] | None:
     """Return an object's conditions with these as well, None if they are there."""
-    conditions = _conditions(each.body)
-    before = {c.get("type"): c for c in conditions}
+    found = conditions(each.body)
+    before = {c.get("type"): c for c in found}
     known = (before.get(type_, {}) for type_ in fresh)
     said = [(c.get("status"), c.get("reason"), c.get("message")) for c in known]
     if said == [(status, SPEC_UNREAD, text) for status in fresh.values()]:
         return None
-    others = [c for c in conditions if c.get("type") not in {*fresh, "Reconciling"}]
-    return [*others, *(_condition(each, before, *item, text, now_ms) for item in fresh.items())]
+    others = [c for c in found if c.get("type") not in {*fresh, "Reconciling"}]
+    kept = _fitted(others, _MOST_CONDITIONS - len(fresh))
+    return [*kept, *(_condition(each, before, *item, text, now_ms) for item in fresh.items())]
+
+
+def _fitted(found: list[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
+    """Return as many conditions as there is room for; the last of those that work doesn't go by give way."""
+    strange = [i for i, c in enumerate(found) if c.get("type") not in _OF_CLAIMS]
+    left_out = set(strange[max(0, len(strange) - max(0, len(found) - most)) :])
+    return [c for i, c in enumerate(found) if i not in left_out]
 
 
 def _condition(
@@ -191,6 +154,6 @@ def _condition(
         "status": status,
         "reason": SPEC_UNREAD,
         "message": text,
-        "observedGeneration": _part(each.body, "metadata").get("generation", 0),
+        "observedGeneration": part(each.body, "metadata").get("generation", 0),
         "lastTransitionTime": since or format_instant(now_ms),
     }

@@ -1,7 +1,7 @@
 """Claims at which there may be something to do besides planning, so that no pass looks at thousands that are at rest.
 
-A claim is looked at when it changed, when work on it ended, when its tokens are due for renewal, and again in every
-pass until nothing is left to do. Driven by the loop.
+A claim is looked at when it changed, when work on it ended, when its tokens are due for renewal, when a lease that it is
+on its way to is lost, and again in every pass until nothing is left to do. Driven by the loop.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
-from sublet.binder.access import renewal_ms
+from sublet.binder.access import furthest_renewal_ms, renewal_ms
+from sublet.book.expiry import is_lost_move
 from sublet.hub.state import Shelf
 
 
@@ -22,14 +23,24 @@ class Unrest:
         self._token_life_seconds = token_life_seconds
         self._open: set[str] = set()  # UIDs of claims at which something was left to do
         self._renewals: dict[str, Millis] = {}  # claim UID -> when its tokens are due for renewal
+        self._lost: frozenset[str] = frozenset()  # UIDs of leases
 
     def look_at(self, uid: str) -> None:
         """Look at a claim in the next pass."""
         self._open.add(uid)
 
+    def note_lost(self, lost: frozenset[str]) -> None:
+        """Look at the claims that are on their way to a lease that is lost by now: they can't come there."""
+        if lost == self._lost:
+            return
+        self._lost = lost
+        moving = ((c.metadata.uid, c.status.move) for c in self._claims.all())
+        self._open |= {uid for uid, move in moving if move is not None and is_lost_move(move, lost)}
+
     def claims(self, now_ms: Millis) -> list[GpuClaim]:
         """Return the claims to look at, in the order in which the hub's are known."""
-        self._open |= {uid for uid, at in self._renewals.items() if at <= now_ms}
+        last = furthest_renewal_ms(self._token_life_seconds, now_ms)
+        self._open |= {uid for uid, at in self._renewals.items() if not now_ms < at <= last}
         self._note_changes()
         return list(self._known())
 

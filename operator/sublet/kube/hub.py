@@ -4,49 +4,62 @@ The hub's kubeconfig is our own user's, so the full loader of `kubernetes` may r
 leased clusters' kubeconfigs never come this way, see `sublet.fleet.kubeconfig`.
 """
 
+import base64
+import binascii
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from kubernetes.aio import client, config
 from kubernetes.aio.config.config_exception import ConfigException
 
+from sublet.kube.documents import read_yaml
 from sublet.kube.session import Endpoint
 
 _POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_SECONDS: Final = 60.0
+_BROKEN: Final = "no usable kubeconfig: "
 _MEND: Final = "set KUBECONFIG or --context"
 
 
-async def hub_endpoint(*, kubeconfig: str | None = None, context: str | None = None) -> Endpoint:
+async def hub_endpoint(
+    *, kubeconfig: str | None = None, context: str | None = None, mend: str = _MEND
+) -> Endpoint:
     """Return the hub's endpoint: the pod's own if there is one, else a kubeconfig's.
 
-    Raises ValueError with what to do if neither can be read.
+    Raises ValueError with what to do (`mend`) if neither can be read.
     """
     if kubeconfig is None and context is None and (_POD / "token").exists():
         return in_cluster_endpoint()
     given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    _check_there(given)
+    _check_there(given, mend)
     settings = client.Configuration()
     try:
         await config.load_kube_config(  # type: ignore[no-untyped-call]  # the library has no types here
             config_file=given, context=context, client_configuration=settings
         )
-    except (ConfigException, OSError, TypeError) as error:
-        raise ValueError(f"no usable kubeconfig: {error}; {_MEND}") from error
+    except binascii.Error:
+        raise _garbled(given, mend) from None
+    except (ConfigException, OSError) as error:
+        raise ValueError(f"{_BROKEN}{error}; {mend}") from error
     except Exception as error:  # noqa: BLE001  what the library stumbles over may hold the file's own words
-        raise ValueError(
-            f"no usable kubeconfig: {type(error).__name__} in {given}; {_MEND}"
-        ) from None
+        raise ValueError(f"{_BROKEN}{type(error).__name__} in {given}; {mend}") from None
+    try:
+        ca, certificate, key = map(
+            _read, (settings.ssl_ca_cert, settings.cert_file, settings.key_file)
+        )
+    except UnicodeDecodeError:
+        raise _garbled(given, mend) from None
     bearer = settings.api_key.get("BearerToken", "") or settings.api_key.get("authorization", "")
     token = bearer.removeprefix("Bearer ")
     return Endpoint(
         server=settings.host,
-        ca_pem=_read(settings.ssl_ca_cert),
+        ca_pem=ca,
         token=(lambda: token) if token else None,
-        client_cert_pem=_read(settings.cert_file),
-        client_key_pem=_read(settings.key_file),
+        client_cert_pem=certificate,
+        client_key_pem=key,
         tls_server_name=settings.tls_server_name,
     )
 
@@ -60,10 +73,33 @@ def in_cluster_endpoint(
     )
 
 
-def _check_there(paths: str) -> None:
+def _check_there(paths: str, mend: str) -> None:
     """Raise ValueError if none of these files is there: the loader logs a warning, and misses what an empty one lacks."""
     if not any(Path(each).expanduser().exists() for each in paths.split(os.pathsep) if each):
-        raise ValueError(f"no usable kubeconfig: there is none at {paths}; {_MEND}")
+        raise ValueError(f"{_BROKEN}there is none at {paths}; {mend}")
+
+
+def _garbled(paths: str, mend: str) -> ValueError:
+    """Name the first field that can't be read: the library says only that there is one."""
+    for path in (Path(each).expanduser() for each in paths.split(os.pathsep) if each):
+        for place, value in _encoded(path):
+            try:
+                base64.standard_b64decode(value).decode()
+            except ValueError:
+                return ValueError(f"{_BROKEN}{place} in {path} is not base64 of a PEM text; {mend}")
+    return ValueError(f"{_BROKEN}a certificate or key that {paths} names is no PEM text; {mend}")
+
+
+def _encoded(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield what a kubeconfig holds in base64, each with its place."""
+    config = read_yaml(path.read_bytes()) if path.exists() else None
+    for kind in ("cluster", "user"):
+        entries = config.get(f"{kind}s") if isinstance(config, dict) else None
+        for entry in entries if isinstance(entries, list) else ():
+            fields = entry.get(kind) if isinstance(entry, dict) else None
+            for field, value in fields.items() if isinstance(fields, dict) else ():
+                if str(field).endswith("-data") and isinstance(value, str):
+                    yield f"{field} of {kind} {entry.get('name')}", value
 
 
 class _TokenFile:

@@ -206,11 +206,10 @@ class ApiServer:
         )
         return self._decode(body, type_)
 
-    async def apply(self, path: str, obj: Body) -> dict[str, Any]:
+    async def apply(self, path: str, obj: Body, *, dry_run: bool = False) -> dict[str, Any]:
         """Server-side apply under our field manager, taking over fields that others changed."""
-        return await self._write(
-            "PATCH", path, _APPLY, obj, fieldManager=FIELD_MANAGER, force="true"
-        )
+        ours = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        return await self._write("PATCH", path, _APPLY, obj, dry_run=dry_run, **ours)
 
     async def delete(
         self, path: str, *, uid: str | None = None, grace_seconds: int | None = None

@@ -50,6 +50,10 @@ class Tally:
                     self._charges[closed.tenant_uid, closed.price_hash, month] += amount
         return billed
 
+    def begun(self) -> tuple[Fact, ...]:
+        """Return the lines of which no end was taken yet; may be asked while others are taken."""
+        return tuple(self._fold.open.values())
+
     def charged(
         self, since: Mapping[TenantUID, Millis], shown: Iterable[Fact]
     ) -> dict[TenantUID, Charged]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from sublet.crdgen.docstrings import field_docstrings
-from sublet.settings import PREFIX, Settings
+from sublet.settings import PLACE_OF_FILES, PLACE_WANTED, PREFIX, Settings
 
 Schema = dict[str, Any]
 
@@ -40,6 +40,7 @@ _NARROWER: Final[dict[str, Schema]] = {
             {"const": "leave it out, or give :: for IPv6; probes come from outside the pod"},
         ],
     },
+    "export_target": {"anyOf": [{"pattern": PLACE_OF_FILES}, {"const": PLACE_WANTED}]},
     # a free one would be found by no probe; what no number is says what to do
     "listen_port": {
         "minimum": 1,

@@ -120,11 +120,17 @@ def lines_are_complete(index: Index) -> Iterator[Violation]:
             yield Violation("A1", f"ledger of claim {claim.metadata.key}", text, about(claim))
 
 
+_GONE: Final = (
+    "it ends when that lease's cluster was looked at twice, or the lease is declared lost; if it stays, see the lease's "
+    "condition Orphaned, and if the claim is really gone, name it in spec.releaseOrphans of the lease, or of any if that one is gone"
+)
+
+
 def gone_claims_are_closed(index: Index) -> Iterator[Violation]:
     """A1: nobody is billed for a claim that is gone: its last lines come before its finalizer goes."""
     for held in index.intervals:
         if held.end_ms is None and not index.is_known(held.claim_uid):
-            text = f"claim {held.claim_uid} is gone from the hub and {held.kind} still runs; find out what became of it"
+            text = f"claim {held.claim_uid} is gone from the hub and {held.kind} on lease {held.lease_uid} still runs; {_GONE}"
             yield Violation("A1", "ledger", text, about(held.claim_uid))
 
 

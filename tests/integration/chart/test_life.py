@@ -25,6 +25,7 @@ from tests.harness.waiting import wait_for
 from tests.integration.chart.earlier import EARLIER
 from tests.integration.cli.program import Program
 from tests.planes import planes
+from tests.planes.binaries import ROOT
 
 pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -94,6 +95,8 @@ def test_a_claim_lives_through_the_charts_whole_life(release: Release):
 
     secret = ("secret", "generic", "sublet-database", "--from-literal=url=postgresql://u:p@h/d")
     stack.kubectl("hub", "-n", NAMESPACE, "create", *secret)
+    # Helm takes no replicas over from kubectl: the page's way to stop the operator must leave none behind
+    stack.kubectl("hub", *_stopping(), "--timeout=60s")
     database = ("ledger.store=postgresql", "ledger.databaseUrlSecret.name=sublet-database")
     release.helm("upgrade", str(CHART), *(x for each in database for x in ("--set", each)))
     release.run_operator()
@@ -101,7 +104,8 @@ def test_a_claim_lives_through_the_charts_whole_life(release: Release):
     assert release.held() == held
     release.works("after-upgrade")
 
-    release.helm("rollback")
+    stack.kubectl("hub", "-n", NAMESPACE, "scale", "deploy/sublet", "--replicas=0")
+    release.helm("rollback", "--force-conflicts")
     release.run_operator()
     assert _strategy(stack) == "Recreate"
     assert release.held() == held
@@ -118,6 +122,15 @@ def test_a_claim_lives_through_the_charts_whole_life(release: Release):
     wait_for("the lease is ready", lambda: _is_ready(stack))
     assert release.held() == held
     release.works("after-all")
+
+
+def _stopping() -> list[str]:
+    """Return how docs/install.md stops the operator before the ledger moves."""
+    page = (ROOT / "docs" / "install.md").read_text()
+    (line,) = (
+        x for x in page.splitlines() if x.startswith("kubectl") and "deployment sublet " in x
+    )
+    return line.split()[1:]
 
 
 def _strategy(stack: Stack) -> str:

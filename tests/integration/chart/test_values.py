@@ -102,12 +102,16 @@ REFUSED = {
         "say ledger.store, and for PostgreSQL ledger.databaseUrlSecret",
     ),
     "exports of nobody": (
-        ("settings.SUBLET_EXPORT_TARGET=s3://b",),
+        ("settings.SUBLET_EXPORT_TARGET=s3://finance",),
         "at '/settings': missing property 'SUBLET_EXPORT_SELLER'",
     ),
     "exports of somebody without a name": (
-        ("settings.SUBLET_EXPORT_TARGET=s3://b", "settings.SUBLET_EXPORT_SELLER= "),
+        ("settings.SUBLET_EXPORT_TARGET=s3://finance", "settings.SUBLET_EXPORT_SELLER= "),
         "at '/settings/SUBLET_EXPORT_SELLER': ' ' does not match pattern",
+    ),
+    "exports to no place": (
+        ("settings.SUBLET_EXPORT_TARGET=gs://finance", "settings.SUBLET_EXPORT_SELLER=Sublet"),
+        "give the whole path of a directory, as /var/lib/sublet/focus, or s3://bucket/prefix",
     ),
     "a port that nobody finds": (
         ("settings.SUBLET_LISTEN_PORT=0",),

@@ -207,7 +207,7 @@ def test_a_name_that_is_taken_is_refused(sublet: Program, stack: Stack):
         (("--hub-context", "nope"), "your kubeconfig has no context nope"),
         (("--namespace", "nope"), "the hub has no namespace nope: install Sublet there first"),
         (("--name", "No/pe"), "'No/pe' can't be the name of a lease"),
-        (("--capability", "NET'ADMIN"), "can't stand in a policy"),
+        (("--capability", "NET'ADMIN"), "can't be one; write it like IPC_LOCK"),
     ],
 )  # fmt: skip
 def test_an_order_that_cant_be_right_changes_nothing(

@@ -55,6 +55,15 @@ def test_why_it_waits_is_made_anew_and_costs_nothing_else_if_a_newer_version_sai
     assert (found.status.pending, found.status.offers) == (None, ())
 
 
+def test_what_is_offered_alone_takes_the_reason_with_it_so_that_both_are_said_anew():
+    body = waits_by_newer(WAITING)
+    reason = {"reason": "WaitingForCapacity", "message": "none is free"}
+
+    found = read_claim({**body, "status": {**body["status"], "pending": reason}})
+
+    assert (found.status.pending, found.status.offers) == (None, ())
+
+
 def test_a_spec_that_cant_be_read_is_its_fault_whatever_a_newer_version_said():
     found = read_claim({**waits_by_newer(WAITING), "spec": unread(WAITING)["spec"]})
 

@@ -1,14 +1,24 @@
 """A tenant's tokens and kubeconfig: when they are renewed, and what refuses the Secret."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
 
+from sublet.api.gpuclaim import Access, ClusterAccess
 from sublet.api.names import KUBECONFIG_KEY
 from sublet.api.times import Millis
-from sublet.binder.access import Grant, SecretTaken, kubeconfig, secret_of, write_secret
+from sublet.binder.access import (
+    Grant,
+    SecretTaken,
+    digest_of,
+    is_renewal_due,
+    kubeconfig,
+    secret_of,
+    write_secret,
+)
 from sublet.kube.errors import Forbidden, NotFound
 from sublet.kube.session import Endpoint
 from tests.builders.api import as_claim
@@ -30,6 +40,31 @@ def test_a_token_is_renewed_before_it_ends_by_any_clock(ahead_ms: int, after_ms:
     grant = Grant("west", "home", Endpoint("https://west"), "t", NOW, expires, 2 * HOUR)
 
     assert grant.renewal_ms - NOW == after_ms
+
+
+@pytest.mark.parametrize("life_seconds", [600, 21_600])
+@pytest.mark.parametrize("ahead_ms", [0, 5 * HOUR, 24 * HOUR, 30 * 24 * HOUR])
+def test_a_clock_that_was_ahead_for_a_moment_puts_no_renewal_off(ahead_ms: int, life_seconds: int):
+    life = life_seconds * 1_000
+    end = Millis(NOW + life)
+    grant = Grant("west", "n", Endpoint("https://west"), "t", Millis(NOW + ahead_ms), end, life)
+    cluster = ClusterAccess(alias="west", namespace="n", expiration_time=end)
+    access = Access(secret_name="s", clusters=(cluster,), renewal_time=grant.renewal_ms)
+    each = as_claim()
+    each = each.model_copy(update={"status": each.status.model_copy(update={"access": access})})
+
+    instants = (Millis(NOW), Millis(end - 60_000))
+    times = (is_renewal_due(each, life_seconds, at) for at in instants)
+    assert list(times) == [ahead_ms > 0, True]
+
+
+def test_the_digest_tells_what_a_kubeconfig_says_of_a_cluster_and_nothing_secret():
+    west = Endpoint("https://west", ca_pem="CA", tls_server_name="w")
+    of_operator = replace(west, token=lambda: "secret", client_cert_pem="c", client_key_pem="k")
+    others = [replace(west, **{name: "x"}) for name in ("server", "ca_pem", "tls_server_name")]
+
+    assert digest_of(of_operator) == digest_of(west)
+    assert len({digest_of(each) for each in (west, *others)}) == 4
 
 
 class FullNamespace:

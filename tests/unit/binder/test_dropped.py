@@ -15,7 +15,7 @@ from sublet.api.gpuclass import HostShare
 from sublet.binder import bind as binding, relocate
 from sublet.binder.binder import Binder
 from sublet.binder.claims import ClaimWriter
-from sublet.binder.dropped import FieldDropped
+from sublet.binder.dropped import DroppedFields, FieldDropped
 from sublet.binder.sites import Site
 from sublet.binder.work import allocation_for
 from sublet.book.plan import plan
@@ -25,6 +25,7 @@ from tests.builders.fleet import reserve_of, view
 from tests.builders.moves import leased
 from tests.builders.restored import Body, on_the_wire
 from tests.builders.wire import wire_node
+from tests.harness.fake_api import SteppedClock
 from tests.unit.binder.test_given_up import moving
 
 WEST = leased("west")
@@ -109,6 +110,21 @@ async def test_a_field_that_the_hub_drops_is_said_once_and_counted_until_it_keep
     assert counts == [2, 0]
 
 
+def test_a_field_that_is_written_seldom_counts_for_an_hour_after_it_was_dropped_last():
+    counts, clock = list[int](), SteppedClock()
+    fields = DroppedFields(counts.append, clock.monotonic)
+    without: Body = {"conditions": []}
+    with_it = {**without, "usedMilliseconds": 5}
+
+    for seconds, sent in [(0, with_it), (3_000, with_it), (3_599, without)]:
+        clock.seconds += seconds
+        fields.compare(WAITING, sent, without)
+    assert counts == [1]
+    clock.seconds += 1
+    fields.compare(WAITING, without, without)
+    assert counts == [1, 0]
+
+
 async def test_nothing_is_said_where_the_hub_keeps_all():
     counts = list[int]()
     with capture_logs() as logs:
@@ -141,6 +157,18 @@ async def test_a_reservation_that_doesnt_note_what_comes_with_a_gpu_does_before_
     noted = allocation_of(await tools.claims.get(written))
     assert (noted.host_share, noted.host_share_noted) == (HostShare.model_validate(SHARE), True)
     assert [site.home.host_share for site in furnished] == [noted.host_share]
+
+
+async def test_what_only_a_newer_version_says_of_a_class_isnt_noted(furnished: list[Site]):
+    hub = OldHub(WAITING, "allocation.hostShare", "allocation.hostShareNoted")
+    tools = operator_of(hub)
+    tools.class_ = lambda _: as_class(gpu_class(hostShare={**SHARE, "gpuDirect": "all"}))
+    written = await tools.claims.write_status(WAITING, reserved())
+    hub.unknown.clear()
+
+    with pytest.raises(LookupError):
+        await binding.bind(written, tools, lambda: None)
+    assert hub.live["status"]["allocation"]["hostShare"] == SHARE
 
 
 async def test_a_whole_node_needs_no_such_field(furnished: list[Site]):

@@ -28,6 +28,7 @@ from tests.builders.clusters import CLUSTER, Hub, LiveNodes, tools_of
 from tests.builders.moves import leased, running
 from tests.builders.windows import at
 from tests.builders.wire import our_node
+from tests.unit.book.test_lost import lost
 
 LABEL = "landlord.example/clean"
 
@@ -190,6 +191,41 @@ def test_a_ready_move_that_is_given_up_is_out_of_the_kubeconfig_at_once():
 
     assert after.access is not None
     assert after.access.renewal_time == at(4)
+
+
+def test_a_ready_move_to_a_lease_that_is_lost_is_given_up_though_nothing_else_is_due():
+    gone, _ = lost(leased("east"))
+    each = opened(moving())
+    there = {"lease": "east", "lease_uid": gone.metadata.uid}
+    move = move_status.move_of(each)
+    fresh = tuple(x.model_copy(update=there) for x in move.placements)
+    each = with_status(
+        each,
+        each.status.model_copy(
+            update={"move": move.model_copy(update={"placements": fresh, "ready_time": at(3)})}
+        ),
+    )
+    meta = each.metadata.model_copy(update={"finalizers": (RELEASE_FINALIZER,)})
+    status = each.status.model_copy(update={"access": None})
+    each = each.model_copy(update={"metadata": meta, "status": status})
+    hub = Kept(each)
+    with_ = tools(hub, LiveNodes(UID))
+    leases = {PLAIN[0].metadata.uid: PLAIN[0], gone.metadata.uid: gone}
+    with_.lease, with_.leases = leases.get, leases.values
+
+    async def run() -> None:
+        idle = asyncio.Event()
+        binder = Binder(
+            with_, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
+        )
+        assert binder.tend(each)
+        await idle.wait()
+
+    asyncio.run(run())
+    assert hub.live is not None
+    assert hub.live.status.move is None
+    assert [x.placements for x in hub.live.status.leaving] == [fresh]
+    assert is_true(hub.live.status.conditions, "Ready")
 
 
 def test_what_was_given_up_is_billed_to_nobody():

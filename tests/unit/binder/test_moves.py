@@ -10,16 +10,19 @@ from sublet.api import move_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID
-from sublet.api.relocation import Move, MoveCause, PlacedNode
+from sublet.api.kinds import RELEASE_FINALIZER
+from sublet.api.relocation import LeaseGpus, Leaving, Move, MoveCause, PlacedNode
 from sublet.binder import leave as leaving
 from sublet.binder.binder import Binder
 from sublet.binder.ports import ClusterSilent, StillThere
 from sublet.binder.relocate import grow, is_same_move, move_for, undo
+from sublet.binder.work import Works
 from sublet.book.decisions import CutOver, Relocate
 from sublet.book.failures import REPLACE_AFTER_MS
 from sublet.book.plan import plan
 from sublet.fleet.nodebook import BOOK
 from sublet.kube.wire import Meta, Node, NodeSpec, Taint
+from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from tests.builders.api import NOW, uid_of
 from tests.builders.clusters import CLUSTER, Hub, LiveNodes, NotedApi, tools_of
 from tests.builders.fleet import after, view
@@ -275,6 +278,56 @@ def test_leaving_a_node_lets_nothing_onto_those_of_a_move_that_isnt_open(
     asyncio.run(leaving.leave(each, left, tools))
 
     assert api.gpus == [gpus]
+
+
+def of_two_leases() -> tuple[GpuClaim, dict[str, Any], PlacedNode]:
+    """Return a claim that leaves a free node in the west, without its lines, and then one in the east; their leases; that one."""
+    west, east, third = known(leased("west")), known(leased("east")), known(leased("third"))
+    left = []
+    for sequence, pair in enumerate((west, east), start=1):
+        (place,) = allocation_of(running(pair)).placements
+        left.append(
+            Leaving(
+                sequence=sequence,
+                cause=MoveCause.LEASE_ENDS,
+                bound_time=NOW,
+                release_time=at(1),
+                metered=(LeaseGpus(lease_uid=place.lease_uid, gpus=8),),
+                placements=(place.model_copy(update={"home": sequence}),),
+                freed_time=at(2) if pair is west else None,
+            )
+        )
+    busy = running(third)
+    allocation = allocation_of(busy).model_copy(update={"sequence": 3})
+    update = {"allocation": allocation, "leaving": tuple(left), "access": None}
+    leases = {each.metadata.uid: each for each, _ in (west, east, third)}
+    return with_status(busy, busy.status.model_copy(update=update)), leases, left[1].placements[0]
+
+
+@pytest.mark.parametrize("trouble", [LedgerUnavailable("away"), LedgerConflict("they disagree")])
+def test_what_the_ledger_lacks_of_nodes_that_are_free_holds_up_no_others(
+    trouble: Exception, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(leaving, "_SETTLED_SECONDS", 0.0)
+    busy, leases, there = of_two_leases()
+    meta = busy.metadata.model_copy(update={"finalizers": (RELEASE_FINALIZER,)})
+    busy = busy.model_copy(update={"metadata": meta})
+    api = LiveNodes(busy.metadata.uid, holding(busy, there, label="x"))
+    tools = tools_of(Written(busy), leases, {there.lease_uid: api})
+    noted: list[Any] = []
+    tools.events.note = lambda *what: noted.append(what)
+
+    async def settle(_: GpuClaim) -> None:
+        raise trouble
+
+    tools.meter.settle = settle
+    work = Works(tools, tools.claims.write_status).asked_for(busy)
+    assert work is not None
+    with pytest.raises(type(trouble)):
+        asyncio.run(work(busy, lambda: None))
+
+    assert api.annotation(there.node, BOOK) == ""
+    assert noted == []  # nothing is overdue: the nodes are free
 
 
 def test_a_claim_of_a_silent_lease_can_be_given_nodes_of_another():

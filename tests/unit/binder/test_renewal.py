@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from sublet.api.claim_status import allocation_of
 from sublet.api.common import find_condition
 from sublet.api.gpuclaim import Access
 from sublet.binder.access import renewal_ms
+from sublet.binder.ports import ClusterSilent
 from tests.builders.moves import leased, running
-from tests.builders.renewals import Setup, minted
+from tests.builders.renewals import Setup, claim_on_both, minted
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,25 @@ async def test_a_token_that_is_none_leaves_out_its_own_cluster_alone(answer: Any
     assert "access to west" not in said.message
     assert [c.alias for c in access.clusters] == ["west", "east"]
     assert [alias for _, alias in setup.grants] == ["west"]
+
+
+async def test_of_a_cluster_that_the_claim_left_no_access_is_said_though_the_other_is_silent():
+    both = claim_on_both()
+    held = allocation_of(both)
+    there = tuple(p.model_copy(update={"home": 2}) for p in held.placements if p.lease == "east")
+    moved = held.model_copy(update={"placements": there, "sequence": 2})
+    status = both.status.model_copy(update={"allocation": moved})
+    setup = Setup("west", claim=both.model_copy(update={"status": status}))
+    with pytest.raises(ClusterSilent):
+        await setup.renew()
+
+    assert setup.hub.live is not None
+    said = find_condition(setup.hub.live.status.conditions, "AccessRenewed")
+    assert said is not None
+    assert "access to west" not in said.message
+    access = setup.hub.live.status.access
+    assert access is not None
+    assert [c.alias for c in access.clusters] == ["east"]
 
 
 def test_a_kubeconfig_of_no_cluster_has_nothing_to_renew():

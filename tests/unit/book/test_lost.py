@@ -8,7 +8,7 @@ from sublet.api import move_status
 from sublet.api.last_word import LostStatus
 from sublet.api.relocation import Move, MoveCause, PlacedNode, ReleaseCause
 from sublet.api.times import Millis, format_instant
-from sublet.book.decisions import CutOver, Refuse, Reserve, Take, Warn
+from sublet.book.decisions import CutOver, Extend, Refuse, Reserve, Take, Warn
 from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from sublet.book.warm import Book
@@ -152,6 +152,44 @@ def test_a_claim_on_its_way_there_stays_where_it_is():
     train = train.model_copy(update={"status": train.status.model_copy(update={"move": due})})
 
     assert decided(view([train], [lost(west), east])) == []
+
+
+def on_its_way_to_a_lost_lease(until: float):
+    """Return a claim whose lease ends then, and for which nodes were made ready on the other, which is lost now."""
+    west, east = leased("west", until), leased("east")
+    move = Move(
+        sequence=2,
+        cause=MoveCause.LEASE_ENDS,
+        decided_time=NOW,
+        cutover_time=at(until),
+        placements=(on(east),),
+        ready_time=NOW,
+    )
+    train = running(west, end=until)
+    status = move_status.moving(train, move, NOW)
+    return train.model_copy(update={"status": status}), west, east
+
+
+def test_a_claim_on_its_way_there_ends_with_its_own_lease():
+    train, west, east = on_its_way_to_a_lost_lease(until=1)
+
+    assert decided(view([train], [west, lost(east)], now_ms=at(0.9))) == []
+    made = decided(view([train], [west, lost(east)], now_ms=at(1.5)))
+    assert made == [Take(train.metadata.uid, ReleaseCause.LEASE_ENDED, at(1))]
+
+
+def test_a_claim_on_its_way_there_stays_as_long_as_its_own_lease_is_prolonged():
+    train, _, east = on_its_way_to_a_lost_lease(until=1)
+    longer = leased("west", 9)
+
+    made = decided(view([train], [longer, lost(east)], now_ms=at(1.5)))
+    assert made == [Extend(train.metadata.uid, at(9), ReleaseCause.LEASE_ENDED)]
+
+
+def test_a_lease_that_is_merely_not_there_ends_nothing_for_a_claim_on_its_way_there():
+    train, west, _ = on_its_way_to_a_lost_lease(until=1)
+
+    assert decided(view([train], [west], now_ms=at(1.5))) == []
 
 
 @pytest.mark.parametrize("has_room", [True, False])

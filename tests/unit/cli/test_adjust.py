@@ -92,6 +92,16 @@ def test_who_said_so_and_why_is_in_the_audit_trail(program):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("by", [(), ("--by", "sublet")], ids=["in the operator's pod", "by name"])
+def test_nobody_says_it_in_the_operators_name(program, monkeypatch, by):
+    monkeypatch.setattr("getpass.getuser", lambda: "sublet")
+    status, text = program.run(*GOODWILL, by=by)
+
+    assert status == 1
+    assert text.endswith("'sublet' is the operator in the audit trail; say who you are: --by NAME")
+    assert not program.books().adjustments
+
+
 def test_said_again_it_is_said_once(program):
     program.run(*GOODWILL)
     status, text = program.run(*GOODWILL, by=("--by", "kim"))

@@ -52,3 +52,9 @@ async def test_an_endpoint_that_is_silent_for_too_long_is_not_said_to_be_away(
 async def test_an_endpoint_that_isnt_there_is_away():
     with pytest.raises(Problem, match=r"doesn't answer .*; is the operator running"):
         await fetch("http://127.0.0.1:1", VERIFY, {})
+
+
+@pytest.mark.parametrize("given", ["127.0.0.1:8081", "localhost", "ftp://x", "http://", "http://x:99999", "http://[::1"])  # fmt: skip
+async def test_what_is_no_url_is_not_taken_for_an_endpoint_that_is_away(given: str):
+    with pytest.raises(Problem, match=r"--admin: .* is no address; give it as http://HOST:PORT"):
+        await fetch(given, VERIFY, {})

@@ -57,6 +57,7 @@ def test_what_was_said_is_sent_and_nothing_else(person, hub):
         (("--for", "4 hours"), "--for '4 hours' is no length of time; write it as 90m, 4h, 7d or 1d12h"),
         (("--start", "tomorrow"), "--start: "),
         (("--tag", "llm"), "--tag 'llm' isn't NAME=VALUE"),
+        (("--tag", "team=a", "--tag", "team=b"), "--tag team is given twice; each name has one value"),
         (("--replacement", "Always"), "--replacement: "),
         (("-n", "A"), "'A' can't be the name of a namespace"),
     ],

@@ -140,6 +140,19 @@ async def test_what_is_to_be_done_about_isolation_is_said_as_badly_as_it_is(
     assert await looking.isolation_finding(nobody) == finding
 
 
+def test_what_a_lease_asks_for_beyond_its_onboarding_is_an_error_with_the_option_that_mends_it(
+    hub: Any, cluster: Any, person: Any
+):
+    hub.put(lease("aaa", tenantAccess={"capabilities": ["IPC_LOCK"]}))
+    cluster.refusal = (403, "Forbidden", "policy 'sublet-operator-fence' denied request: not sold")
+    status, said, _ = person.run("doctor", "aaa")
+
+    assert status == 1
+    assert "error     tenantAccess asks for more than `sublet onboard` allowed" in said
+    assert "--capability IPC_LOCK" in said
+    assert "NetworkPolicies" in said, "and the rest is looked at too"
+
+
 def test_a_mistake_of_ours_is_said_of_its_lease_and_hides_no_other(
     cluster: Any, person: Any, monkeypatch: pytest.MonkeyPatch
 ):

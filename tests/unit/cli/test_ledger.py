@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from sublet.api.times import Millis
 from sublet.cli.ledger_source import AdminSource, AuditQuery, DatabaseSource
 from sublet.cli.main import app
+from sublet.ledger.audit import AuditRecord
 from sublet.serve.admin import Admin
 from sublet.store.sql import SqlLedger
 from sublet.store.trail import SqlTrail
@@ -42,6 +44,12 @@ async def filled(url: str) -> None:
     ledger = SqlLedger(url)
     await ledger.append([fact("a"), fact("b"), fact("c")], TEXTS)
     await SqlTrail(ledger).record([record("one", 5), record("two", 9)])
+    await ledger.close()
+
+
+async def recorded(url: str, said: AuditRecord) -> None:
+    ledger = SqlLedger(url)
+    await SqlTrail(ledger).record([said])
     await ledger.close()
 
 
@@ -207,6 +215,17 @@ def test_the_audit_trail_is_shown_from_an_instant_on(program: Program):
 
     assert len(table.splitlines()) == 3
     assert [x["key"] for x in json.loads(data)] == ["two"]
+
+
+def test_the_audit_trail_names_by_its_uid_what_has_no_name(program: Program):
+    asyncio.run(recorded(program.url, replace(record("three"), kind="GpuTenant", subject="")))
+    _, table = program.run("audit")
+    _, rows = program.run("audit", "-o", "csv")
+
+    assert table.splitlines()[-1].split()[:4] == ["1970-01-01T00:00:00.005Z", "bind", "sublet", "uid"]  # fmt: skip
+    first, *_, last = csv.DictReader(io.StringIO(rows))
+    assert (first["subject"], first["kind"], first["subject uid"]) == ("acme/train", "GpuClaim", "uid")  # fmt: skip
+    assert (last["subject"], last["kind"], last["subject uid"]) == ("uid", "GpuTenant", "uid")
 
 
 def test_a_backup_is_restored_into_an_empty_database(program: Program):

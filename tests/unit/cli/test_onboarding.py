@@ -1,5 +1,6 @@
 """What onboarding says and remembers, without a cluster."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +26,7 @@ from sublet.cli.onboarding.lease_draft import draft
 from sublet.cli.onboarding.marks import MADE_BY, ONBOARDING, Install, check_owner
 from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import ADVICE, hardware_findings, some
-from sublet.cli.onboarding.options import Allowed, leased_options
+from sublet.cli.onboarding.options import Allowed, leased_options, missing_namespaces
 from sublet.cli.onboarding.place import Pair, Place
 from sublet.cli.problems import Problem
 from sublet.fleet.isolation import DIGEST, ONBOARDING as NOTE, notes_of, spec_digest
@@ -91,6 +92,75 @@ def test_a_draft_whose_examples_are_taken_is_a_lease(place):
 
     assert str(lease.spec.prices[0].per_gpu_hour) == "2.35"
     assert (lease.spec.cluster_ref.in_cluster is not None) is place.in_cluster
+
+
+@pytest.mark.parametrize(
+    ("example", "word"),
+    [
+        ("EDIT-ES", "NO"),
+        ("EDIT-EU", "no"),
+        ("EDIT-landlord", "1e3"),
+        ("EDIT-contract-number", "4711"),
+        ("EDIT-region", "1"),
+        ("EDIT-2.35", "2"),
+    ],
+)
+def test_a_word_stays_a_text_when_it_is_put_in_for_the_example(example, word):
+    text = draft(WEST, [], NOW).replace(example, word).replace("EDIT-", "")
+
+    GpuLease.model_validate(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    ("option", "field", "text"),
+    [
+        ("--system-namespace", "system_namespaces", "Bad NS"),
+        ("--system-namespace", "system_namespaces", "a,b"),
+        ("--system-namespace", "system_namespaces", "x" * 64),
+        ("--extra-resource", "extra_resources", "rdma"),
+        ("--extra-resource", "extra_resources", "RDMA/hca"),
+        ("--capability", "capabilities", "CAP_IPC_LOCK"),
+        ("--capability", "capabilities", "ipc_lock"),
+        ("--role-resource", "role_resources", "pytorchjobs"),
+        ("--role-resource", "role_resources", "kubeflow.org/"),
+        ("--role-resource", "role_resources", "kubeflow.org/PyTorchJobs"),
+        ("--role-resource", "role_resources", "*/*"),
+        ("--priority-class", "priority_classes", "High"),
+    ],
+)
+def test_what_can_never_match_is_refused_by_the_options_name(option, field, text):
+    with pytest.raises(Problem, match=re.escape(f"{option}: {text!r} ")):
+        Allowed(**{field: ("", text)}).checked()
+
+
+def test_a_misspelt_option_is_said_before_any_cluster_is_asked(person, hub):
+    status, out, err = person.run("onboard", "--context", "hub", "--name", "west", "--capability", "CAP_IPC_LOCK")  # fmt: skip
+
+    assert (status, out) == (1, "")
+    assert err == "sublet: --capability: 'CAP_IPC_LOCK' can't be one; write it like IPC_LOCK\n"
+    assert hub.requests == []
+
+
+def test_what_a_lease_may_name_may_be_allowed():
+    allowed = Allowed(
+        system_namespaces=("", "monitoring"),
+        extra_resources=("rdma/hca", "rdma/*"),
+        capabilities=("IPC_LOCK",),
+        role_resources=("kubeflow.org/pytorchjobs", "kubeflow.org/pytorchjobs/status"),
+        priority_classes=("high.example.com",),
+    )
+
+    assert allowed.checked() == allowed
+
+
+async def test_a_system_namespace_that_isnt_there_is_said():
+    cluster: Any = Keeping()
+    cluster.objects["/api/v1/namespaces/monitoring"] = {}
+
+    (found,) = await missing_namespaces(cluster, ("kube-system", "monitoring", "monitorin"))
+
+    assert found.level is Level.WARNING
+    assert "no namespace monitorin here" in found.text
 
 
 def test_options_that_are_left_out_stay_and_an_empty_text_clears():

@@ -1,6 +1,7 @@
 """`sublet release`: it says what ends, asks, and ends exactly what was shown."""
 
 import builtins
+import signal
 import sys
 
 import pytest
@@ -64,6 +65,37 @@ def test_a_person_is_asked_and_only_yes_is_yes(person, hub, answer, said, remain
     assert "Release acme/train? [y/N] " in out
     assert bool(hub.objects) is remains
     assert ("nothing was changed" in out) is remains
+
+
+def ctrl_c(then):
+    """Return what somebody meets who types Ctrl-C, and goes on if that ends nothing."""
+
+    def typed(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return then(*arguments)
+
+    return typed
+
+
+def test_ctrl_c_at_the_question_ends_it_whatever_is_answered_after_it(person, hub, monkeypatch):
+    hub.put(bound_claim())
+    monkeypatch.setattr(release, "is_attended", lambda: True)
+    monkeypatch.setattr(builtins, "input", ctrl_c(lambda _: "y"))
+    status, _, _ = person.run("release", "train")
+
+    assert status == 130
+    assert [method for method, _, _ in hub.requests] == ["GET"]
+
+
+def test_ctrl_c_before_the_question_is_not_asked_away(person, hub, answer, monkeypatch):
+    hub.put(bound_claim())
+    answer("y")
+    monkeypatch.setattr(release, "what_ends", ctrl_c(release.what_ends))
+    status, out, _ = person.run("release", "train")
+
+    assert status == 130
+    assert "Release acme/train?" not in out
+    assert hub.objects
 
 
 def test_where_nobody_can_be_asked_it_wants_yes(person, hub):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 
 import pytest
 
@@ -95,6 +96,22 @@ async def test_watching_shows_what_is_new_each_time(capsys, looks):
     assert [line for line in out.splitlines() if line.startswith("look")] == ["look 0", "look 1", "look 2"]  # fmt: skip
     assert "every 0.5 s; Ctrl-C ends it" in out
     assert "\x1b" not in out, "no terminal, no codes"
+
+
+@pytest.mark.parametrize(("terminal", "in_place"), [("xterm", True), ("dumb", False)])
+async def test_watching_is_in_place_where_the_terminal_can_do_that(
+    capsys, looks, monkeypatch, terminal, in_place
+):
+    monkeypatch.setenv("TERM", terminal)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    async def look():
+        return lambda: print("look")
+
+    with pytest.raises(KeyboardInterrupt):
+        await watching.watch(look, 0.5, what="the pool")
+
+    assert ("\x1b" in capsys.readouterr().out) is in_place
 
 
 async def test_a_hub_that_is_away_for_a_while_is_said_above_what_was_seen_last(capsys, looks):

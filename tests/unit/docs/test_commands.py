@@ -26,6 +26,13 @@ def test_the_program_takes_what_a_page_says(command: Command):
     assert refused(command.words) == ""
 
 
+def test_whoever_adjusts_the_ledger_on_a_page_says_who_that_is():
+    adjusting = [c for c in ALL if {"ledger", "adjust"} <= set(c.words)]
+
+    assert adjusting
+    assert [c.where for c in adjusting if "--by" not in c.options] == []
+
+
 @pytest.mark.parametrize(("page", "code"), sorted(set(mentions())))
 def test_what_a_sentence_mentions_is_there(page: str, code: str):
     assert unknown_words(code) == [], page

@@ -36,6 +36,20 @@ def test_a_node_with_the_uid_of_another_clusters_is_another_node(known: str | No
     assert bool(claims.holders(NODES[0].uid, HERE)) is counts
 
 
+@pytest.mark.parametrize(
+    ("known", "may_be"), [(uid_of("cluster evil"), False), (str(HERE), True), (None, True)]
+)
+def test_a_claim_may_be_in_each_cluster_that_its_lease_isnt_known_not_to_lead_to(
+    known: str | None, may_be: bool
+):
+    pinned = WEST.model_copy(
+        update={"status": WEST.status.model_copy(update={"cluster_uid": known})}
+    )
+    claims = Claims([BOUND], (), lambda _: pinned)
+
+    assert claims.at(HERE) == ({WEST.metadata.uid: {UID}} if may_be else {})
+
+
 def test_what_a_restored_claim_had_is_left_to_it_and_nothing_is_asked_of_it():
     claims = Claims((), [BOUND])
 

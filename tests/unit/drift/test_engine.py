@@ -8,6 +8,7 @@ import pytest
 
 from sublet.api.common import Condition, Status
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.last_word import LostStatus
 from sublet.drift import engine
 from sublet.drift.engine import Drift
 from sublet.drift.lookout import Found
@@ -265,3 +266,30 @@ async def test_a_cluster_that_cant_be_reached_now_is_remembered_until_its_lease_
 
     assert kept == [{uid_of("west")}, {uid_of("west")}, set()]
     await looks.close()
+
+
+async def test_of_a_lost_lease_that_isnt_connected_the_ledger_is_looked_at_instead_and_the_cluster_isnt():
+    tended = list[Any]()
+
+    async def look(*_: object) -> Found:
+        raise AssertionError("looked at")
+
+    async def tend(*asked: Any) -> None:
+        tended.append(asked)
+
+    looks, clusters = drift(SteppedClock(), look)
+    sweeper: Any = looks._sweeper
+    sweeper.tend = tend
+    clusters["west"].facts.synced = False
+    at = LostStatus(by="ann", time=NOW, meter_time=NOW)
+    known = WEST.status.model_copy(update={"cluster_uid": uid_of("west")})
+    silent = WEST.model_copy(update={"status": known})
+    looks.tend([silent])
+    assert looks._watches == {}
+
+    lost = WEST.model_copy(update={"status": known.model_copy(update={"lost": at})})
+    looks.tend([lost])
+    await eventually("looked", lambda: _is_idle(looks, clusters["west"]))
+
+    ((uid, places, orphans, _, leases),) = tended
+    assert (uid, places, orphans, leases) == (uid_of("west"), [], (), [lost])

@@ -14,7 +14,7 @@ from sublet.api.last_word import Leftover
 from sublet.binder.secret import SecretState
 from sublet.drift import lookout
 from sublet.drift.claims import Claims
-from sublet.drift.finding import Reason
+from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import Sight
 from sublet.drift.lookout import Lookout, Place, find_orphans, left_by
 from sublet.drift.news import News
@@ -24,6 +24,7 @@ from sublet.kube.errors import BadAnswer
 from sublet.kube.pace import Pace
 from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
 from tests.builders.fleet import bound, held, nodes
+from tests.builders.renewals import EAST, WEST, claim_on_both
 from tests.builders.wire import wire_node
 from tests.harness.fake_api import SteppedClock
 
@@ -248,6 +249,50 @@ async def test_what_is_over_after_a_restart_is_taken_back_by_the_second_look(mon
     assert world.said == [""]
 
 
+def here(name: str) -> ClusterUID:
+    return ClusterUID(uid_of(name))
+
+
+async def look_at(world: Looked, cluster: str, by: GpuLease) -> None:
+    """Look once at the nodes that one cluster shows by a lease: none."""
+    without_nodes = {"lease_uid": by.metadata.uid, "nodes": lambda: ()}
+    shown: Any = SimpleNamespace(**{**vars(world.cluster), **without_nodes})
+    claims = Claims([world.claim])
+    await world.looks.look(here(cluster), [Place(by, shown)], claims, lambda _: False)
+
+
+@pytest.mark.parametrize("reason", [Reason.NODE_IN_DOUBT, Reason.ISOLATION_DEGRADED])
+async def test_what_may_be_of_a_cluster_that_wasnt_looked_at_stands_however_well_another_is(
+    monkeypatch, reason: Reason
+):
+    world = Looked(monkeypatch, reason)
+    both = claim_on_both()
+    status = bound_status.degraded(both, reason, "node n0 at west", NOW)
+    world.claim, uid = both.model_copy(update={"status": status}), ClaimUID(both.metadata.uid)
+    for cluster in ("east", "west"):
+        world.news.note(uid, here(cluster), ())  # nothing is found by putting it right
+    for _ in range(2):
+        await look_at(world, "east", EAST[0])
+    assert world.said == []
+
+    await look_at(world, "west", WEST[0])
+    await look_at(world, "east", EAST[0])
+    assert world.said == []  # what is seen once may be a cache that is behind
+    await look_at(world, "west", WEST[0])
+    assert world.said == [""]
+
+
+async def test_what_was_found_by_a_lease_stands_while_only_another_of_its_cluster_can_be_asked(
+    monkeypatch,
+):
+    world = Looked(monkeypatch, Reason.ISOLATION_DEGRADED)
+    world.news.note(ClaimUID(world.claim.metadata.uid), world.uid, (Finding(Reason.ISOLATION_DEGRADED, "long ago"),))  # fmt: skip
+    assert world.said == []
+
+    await look_at(world, "c", EAST[0])
+    assert world.said == []
+
+
 async def test_pods_that_cant_be_read_hide_nothing_else_of_the_cluster(
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -264,7 +309,8 @@ async def test_what_was_seen_of_clusters_and_leases_that_are_gone_is_forgotten(m
     world = Looked(monkeypatch, Reason.NODE_IN_DOUBT)
     world.node.metadata.labels[LEASE_LABEL] = uid_of("another lease")
     await world.look()
-    kept = ("_looks", "_looked", "_doubted", "_pods_seen")
+    await world.look()
+    kept = ("_looks", "_looked", "_known", "_doubted", "_pods_seen")
     world.looks.keep({world.uid}, {world.cluster.lease_uid})
     assert all(getattr(world.looks, name) for name in kept)
     world.looks.keep((), ())

@@ -32,10 +32,11 @@ def other_lease(cluster_uid: str | None):
     return other.model_copy(update={"status": status})
 
 
-def on_both(other) -> GpuClaim:
-    """Return a bound claim with a node of each lease."""
+def on_both(other, home: int | None = None) -> GpuClaim:
+    """Return a bound claim with a node of each lease; `home`: the namespace of the other's."""
     claim = bound_claim()
     theirs = allocation_of(held(as_claim(), other, nodes(other, 1))).placements
+    theirs = tuple(p.model_copy(update={"home": home}) for p in theirs)
     mine = allocation_of(claim)
     both = mine.model_copy(update={"placements": (*mine.placements, *theirs)})
     return claim.model_copy(update={"status": claim.status.model_copy(update={"allocation": both})})
@@ -44,9 +45,16 @@ def on_both(other) -> GpuClaim:
 class Both:
     """The claim, of which nothing is there any more in the one cluster that answers."""
 
-    def __init__(self, cluster_uid: str | None, *, answers: bool, is_gone: bool = False) -> None:
+    def __init__(
+        self,
+        cluster_uid: str | None,
+        *,
+        answers: bool,
+        is_gone: bool = False,
+        home: int | None = None,
+    ) -> None:
         other = other_lease(cluster_uid)
-        self.claim = on_both(other)
+        self.claim = on_both(other, home)
         self.api = Home(self.claim, None if is_gone else labelled(self.claim))
         apis = {LEASE: self.api} | ({other.metadata.uid: self.api} if answers else {})
         hub = Writing(self.claim, self.api.calls)
@@ -85,8 +93,9 @@ async def test_nothing_is_written_for_one_leases_nodes_alone(
     assert both.api.calls == []
 
 
-async def test_what_was_found_of_it_before_stands():
-    both = Both(CLUSTER, answers=False)
+@pytest.mark.parametrize("home", [None, 2], ids=["same namespace", "another namespace"])
+async def test_what_was_found_of_it_before_stands(home: int | None):
+    both = Both(CLUSTER, answers=False, home=home)
     await both.mend()
     assert both.noted == []
 

@@ -7,19 +7,21 @@ import pytest
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID, TenantUID
+from sublet.api.last_word import LostStatus
 from sublet.api.times import Millis
 from sublet.drift.orphans import (
     Entry,
     Fate,
     Orphan,
     Witness,
+    ended_ms,
     fate_of,
     open_lines,
     too_many,
     words,
 )
 from sublet.ledger.entry import EntryKind, EntryType, Fact
-from tests.builders.api import uid_of
+from tests.builders.api import as_lease, uid_of
 
 GONE = ClaimUID(uid_of("gone"))
 ORPHAN = Orphan(
@@ -153,4 +155,26 @@ def test_a_lease_says_the_worst_and_what_a_person_can_do():
     assert reason == "HubRewound"
     assert message.startswith("16 GPUs are held")
     assert "spec.releaseOrphans" in message
+    assert " by the ledger alone" not in message
     assert words({}) == ("", "every namespace and every entry is of a claim that has it")
+
+
+def test_a_lease_says_what_the_ledger_alone_has_there():
+    beside = replace(line(), kind=EntryKind.DOWNTIME, gpus=2)
+    alone = Orphan(GONE, lines=(line(), beside))
+
+    reason, message = words({Fate.TOO_MANY: [alone]})
+
+    assert reason == "TooMany"
+    assert message.startswith("8 GPUs are held by the ledger alone for claims that don't have them")
+
+
+def test_of_a_lost_lease_a_claim_is_billed_until_its_meters_stopped():
+    at = LostStatus(by="ann", time=Millis(50), meter_time=Millis(50))
+    west = as_lease()
+    west = west.model_copy(update={"status": west.status.model_copy(update={"lost": at})})
+    there = replace(line(), lease_uid=LeaseUID(west.metadata.uid))
+
+    assert ended_ms(GONE, Millis(90), witness(there), [west]) == 50
+    assert ended_ms(GONE, Millis(40), witness(there), [west]) == 40
+    assert ended_ms(GONE, Millis(90), witness(line()), [west]) == 90

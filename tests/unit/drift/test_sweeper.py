@@ -21,6 +21,7 @@ from tests.builders.clusters import CLUSTER, Hub, LiveNodes, tools_of
 from tests.builders.fleet import bound, held, nodes
 from tests.builders.orphans import GONE, NODE, OPEN, ORPHAN, WEST, World
 from tests.builders.restored import adopted, newborn, on_the_wire, restored
+from tests.builders.unread import holds_by_newer
 
 
 async def test_an_orphan_is_taken_back_at_second_sight_the_ledger_before_all_else():
@@ -40,6 +41,20 @@ async def test_an_orphan_is_taken_back_at_second_sight_the_ledger_before_all_els
     ]  # fmt: skip
     ends = [(f.kind.value, f.type.value) for f in world.facts[1:]]
     assert ends == [("bound", "close"), ("releasing", "open"), ("releasing", "close")]
+
+
+async def test_a_claim_that_cant_be_read_keeps_what_is_there_and_no_other_orphan_waits_for_it():
+    world, train = World(OPEN), held(as_claim(claim("train")), WEST, nodes(WEST, 1))
+    uid = ClaimUID(train.metadata.uid)
+    world.items = [holds_by_newer(train, version="150")]
+    its = replace(ORPHAN, claim_uid=uid, namespaces=(f"sublet-{uid}-1",))
+    for _ in range(3):
+        await world.look(ORPHAN, its)
+        await world.end()
+
+    assert world.said == "TakenBack"
+    assert all(str(uid) not in path for path in world.api.sent("DELETE"))
+    assert [f.claim_uid for f in world.facts[1:]] == [GONE] * 3
 
 
 async def test_an_orphans_node_waits_for_its_landlords_wipe():

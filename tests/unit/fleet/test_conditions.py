@@ -55,6 +55,27 @@ def test_policies_of_an_older_onboarding_are_said_and_stop_no_sale():
     assert is_true(found, "Ready")
 
 
+def test_what_tenants_may_do_beyond_the_onboarding_is_said_and_nothing_is_sold():
+    facts = replace(FACTS, excess="run it again with --capability IPC_LOCK")
+    found = lease_status(WEST, facts, inventory(WEST, nodes(WEST, 2)), Held(), NOW).conditions
+
+    for type_ in ("RightsComplete", "Ready"):
+        condition = find_condition(found, type_)
+        assert condition is not None
+        assert (condition.status, condition.reason) == (Status.FALSE, "BeyondOnboarding")
+        assert "--capability IPC_LOCK" in condition.message
+    assert is_true(found, "IsolationReady"), "what is bound stays apart"
+
+
+def test_what_tenants_may_do_is_unknown_after_a_change_until_it_was_tried():
+    facts = replace(FACTS, excess=None)
+    found = lease_status(WEST, facts, inventory(WEST, nodes(WEST, 2)), Held(), NOW).conditions
+
+    rights = find_condition(found, "RightsComplete")
+    assert rights is not None
+    assert (rights.status, rights.reason) == (Status.UNKNOWN, "NotTried")
+
+
 def test_a_claim_that_cant_be_read_closes_its_lease_and_is_named():
     unread = Held(unread=("acme/dark",))
     found = lease_status(WEST, FACTS, inventory(WEST, nodes(WEST, 2)), unread, NOW)

@@ -259,3 +259,13 @@ async def test_a_line_that_cant_be_is_said_and_takes_nothing_twice():
     await told.read()
 
     assert told.metered() == [("3.99", 8 * MS_PER_HOUR)]
+
+
+async def test_what_the_ledger_has_open_is_known_as_it_was_read_last():
+    told = Told()
+    runs = sold("runs", WEST, 8)
+    await told.store.append([f for f in facts_of(runs) if f.type is EntryType.OPEN], {})
+    assert told.accounts.begun() == ()
+    await told.accounts.refresh()
+
+    assert [f.claim_uid for f in told.accounts.begun()] == [runs.metadata.uid]

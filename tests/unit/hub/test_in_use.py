@@ -50,6 +50,15 @@ def test_one_that_cant_be_read_is_named_too():
     assert "2 claims hold it: acme/dark, acme/here;" in message
 
 
+def test_one_that_was_read_before_and_cant_be_any_more_is_named_once():
+    west = going()
+
+    _, _, message = lease_in_use(
+        west[0], 1, [running(west, "here")], has_nodes=True, unread=("acme/here",)
+    )
+    assert "1 claim holds it: acme/here;" in message
+
+
 @pytest.mark.parametrize(
     ("leftovers", "has_nodes", "status", "reason"),
     [

@@ -6,10 +6,14 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
+from sublet.api import move_status
+from sublet.api.claim_status import allocation_of
 from sublet.api.common import ObjectMeta
 from sublet.api.downtime import MOST_DOWNTIMES, Downtime, DowntimeCause
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
+from sublet.api.last_word import LostStatus
+from sublet.api.relocation import Move, MoveCause
 from sublet.api.times import Millis
 from sublet.book.inventory import NodeState
 from sublet.fleet.registry import Fleet
@@ -248,6 +252,34 @@ async def test_a_claim_at_rest_is_left_alone_until_it_changes_or_work_on_it_ends
     await loop.look()
     assert told.tended == ["a"]
     loop.idle(ClaimUID(suspended.metadata.uid))
+    await loop.look()
+    assert told.tended == ["a", "a"]
+
+
+async def test_a_claim_on_its_way_to_a_lease_that_is_lost_is_looked_at_in_the_next_pass():
+    loop, state, told = recording_loop()
+    east = as_lease(lease("east"))
+    state.leases.put(east)
+    busy = running_on(NODES[0], "a")
+    (place,) = allocation_of(busy).placements
+    there = place.model_copy(update={"lease": "east", "lease_uid": east.metadata.uid})
+    move = Move(
+        sequence=2,
+        cause=MoveCause.LEASE_ENDS,
+        decided_time=NOW,
+        cutover_time=Millis(NOW + 3_600_000),
+        placements=(there,),
+        ready_time=NOW,
+    )
+    state.claims.put(busy.model_copy(update={"status": move_status.moving(busy, move, NOW)}))
+    await loop.look()
+    await loop.look()
+    assert told.tended == ["a"]
+
+    meta = east.metadata.model_copy(update={"resource_version": "1000"})
+    word = LostStatus(by="ann", time=NOW, meter_time=NOW)
+    status = east.status.model_copy(update={"lost": word})
+    state.leases.put(east.model_copy(update={"metadata": meta, "status": status}))
     await loop.look()
     assert told.tended == ["a", "a"]
 

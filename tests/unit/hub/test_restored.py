@@ -20,6 +20,7 @@ def test_a_restored_object_is_held_and_never_planned():
     assert hub.claims.all() == ()
     assert list(hub.claims.restored) == [NEW]
     assert hub.claims.object_uids() == {NEW}
+    assert hub.claims.uids() == {OLD}
 
 
 def test_it_is_held_from_its_creation_on_before_it_has_a_status():
@@ -50,6 +51,7 @@ def test_once_adopted_it_goes_by_the_uid_that_it_had():
     assert (found.metadata.uid, found.metadata.own_uid) == (OLD, NEW)
     assert hub.claims.restored == {}
     assert hub.claims.object_uids() == {NEW}
+    assert hub.claims.uids() == {OLD}
 
 
 def test_its_deletion_is_told_by_the_api_servers_uid():

@@ -12,7 +12,13 @@ from tests.builders.api import as_claim, claim, uid_of
 from tests.builders.fleet import refusal_of, view
 from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire
-from tests.builders.unread import senseless, unread, unread_lease, waits_by_newer
+from tests.builders.unread import (
+    holds_by_newer,
+    senseless,
+    unread,
+    unread_lease,
+    waits_by_newer,
+)
 
 
 def body(version: int, uid: str = "a", **spec):
@@ -104,9 +110,21 @@ def test_of_one_whose_status_became_unreadable_only_what_it_held_is_kept(holding
     hub.claims.take(senseless(each))
 
     assert len(hub.claims.all()) == int(holding)
-    assert hub.claims.object_uids() == {each.metadata.uid}
+    assert hub.claims.object_uids() == hub.claims.uids() == {each.metadata.uid}
     hub.claims.drop(each.metadata.uid)
     assert (hub.claims.all(), hub.claims.broken) == ((), {})
+
+
+def test_whoever_waits_hears_of_it_when_one_that_cant_be_read_is_gone():
+    told: list[bool] = []
+    hub = HubState(lambda: told.append(True))
+    body = holds_by_newer(running(leased("west")))
+    hub.claims.take(body)
+    before = len(told)
+
+    hub.claims.drop(body["metadata"]["uid"])
+
+    assert len(told) == before + 1
 
 
 def test_the_answer_of_a_write_tells_of_a_fault_as_an_event_does():

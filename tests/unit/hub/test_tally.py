@@ -4,7 +4,7 @@ from hypothesis import given, strategies as st
 
 from sublet.api.gpuclaim import Booking, GpuClaim
 from sublet.api.times import Millis, format_instant
-from sublet.book.holdings import Term
+from sublet.book.holdings import Term, holds
 from sublet.book.steps import FOREVER
 from sublet.fleet.conditions import Held
 from sublet.hub.state import Shelf
@@ -106,6 +106,25 @@ def test_a_claim_that_cant_be_read_keeps_lease_class_and_tenant_until_it_is_gone
     claims.drop(body["metadata"]["uid"])
     tally.renew()
     assert (+tally.leases, +tally.classes, +tally.tenants) == ({}, {}, {})
+
+
+def test_one_that_was_read_before_counts_once_for_each_lease_that_either_version_names():
+    east = as_lease(lease("east"))
+    known = versions(0, 1, 0, holds=True, bound=True)
+    claims: Shelf[GpuClaim] = Shelf(GpuClaim, lambda: None, stays=holds)
+    tally = Tally(claims)
+    claims.put(known)
+    claims.take(holds_by_newer(held(as_claim(claim("c0")), east, nodes(east, 1))))
+    for _ in range(2):
+        tally.renew()
+        assert +tally.leases == {WEST.metadata.uid: 1, east.metadata.uid: 1}
+        assert (+tally.classes, +tally.tenants) == ({"h100": 1}, {as_tenant().metadata.uid: 1})
+        assert tally.held(east.metadata.uid, NOW).unread == ("acme/c0",)
+
+    claims.take(holds_by_newer(known, "1000"))
+    tally.renew()
+    assert +tally.leases == {WEST.metadata.uid: 1}
+    assert tally.held(WEST.metadata.uid, NOW).unread == ("acme/c0",)
 
 
 def _booking() -> Booking:

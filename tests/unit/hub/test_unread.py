@@ -4,30 +4,35 @@ from typing import Any
 
 import pytest
 
+from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
-from sublet.book.decisions import Refuse
 from sublet.book.plan import plan
+from sublet.book.view import View
 from sublet.hub.state import HubState, Unread
 from sublet.hub.unread import (
     caught_up,
     is_caught_up,
     namespaces_of_unread,
-    open_leases,
     told_claim,
     told_patch,
     unread_holders,
 )
 from tests.builders.api import NOW, as_claim, as_tenant, claim, tenant, uid_of
-from tests.builders.fleet import refusal_of, view
+from tests.builders.fleet import inventory, nodes, refusal_of, reserve_of, view
 from tests.builders.moves import leased, running
 from tests.builders.restored import Body, adopted, on_the_wire, parsed, restored
 from tests.builders.unread import holds_by_newer, senseless, unread_tenant
-from tests.builders.windows import EAST, WEST, ahead, promised, west
+from tests.builders.windows import EAST, Fleet, ahead, promised, west
 
 BODY = unread_tenant(as_tenant(tenant(namespaces=("acme", "acme-lab"))))
 ACME = Unread("acme", "spec.suspended: should be a boolean", BODY)
 BOUND = running(leased("west"))
+BOUND_PRICE = allocation_of(BOUND).price_per_gpu_hour
 PROMISED = promised(ahead("mine", 4, 4))
+IN_EAST = [(EAST, inventory(EAST, nodes(EAST, 2)))]
+MOVED = holds_by_newer(promised(ahead("mine", 4, 4), IN_EAST))
+"""The same claim after a newer version gave it other nodes."""
+OTHER = ahead("other", 4, 4)
 
 
 def told(each: Unread) -> Unread:
@@ -53,6 +58,11 @@ def hub_of(*bodies: Body) -> HubState:
     for body in bodies:
         hub.claims.take(body)
     return hub
+
+
+def seen(hub: HubState, fleet: Fleet, **fields: Any) -> View:
+    """Return what a pass is given of a hub's claims."""
+    return view(hub.claims.all(), fleet, unread=unread_holders(hub.claims), **fields)
 
 
 def changed(body: Body, **status: Any) -> Body:
@@ -97,29 +107,47 @@ def test_the_namespaces_that_a_tenant_names_are_read_as_they_stand():
 
 
 def test_what_a_claim_promised_that_cant_be_read_is_never_sold_again():
-    other = ahead("other", 4, 4)
-    hub = hub_of(holds_by_newer(PROMISED), on_the_wire(other))
-    fleet = [
-        (each, found)
-        for each, (_, found) in zip(open_leases([WEST], hub.claims.unread()), west(), strict=True)
-    ]
+    hub = hub_of(holds_by_newer(PROMISED), on_the_wire(OTHER))
 
-    refused = refusal_of(plan(view(hub.claims.all(), fleet)), other)
+    refused = refusal_of(plan(seen(hub, west())), OTHER)
 
-    assert isinstance(refused, Refuse)
     assert "take no new claims" in refused.message
 
 
 def test_leases_that_it_doesnt_name_are_sold():
-    assert open_leases([EAST], hub_of(holds_by_newer(PROMISED)).claims.unread()) == (EAST,)
+    hub = hub_of(holds_by_newer(PROMISED), on_the_wire(OTHER))
+
+    given = reserve_of(plan(seen(hub, [*west(), *IN_EAST])), OTHER)
+
+    assert {b.lease for b in given.bookings} == {"east"}
+
+
+def test_what_it_had_when_it_was_read_last_is_held_beside_what_it_has_now():
+    hub = hub_of(on_the_wire(PROMISED), MOVED, on_the_wire(OTHER))
+
+    refused = refusal_of(plan(seen(hub, [*west(), *IN_EAST])), OTHER)
+
+    assert "16 take no new claims" in refused.message
+    assert "none of them for the whole time asked for" in refused.message
+
+
+def test_its_gpus_count_once_whichever_version_of_it_names_them():
+    (found,) = unread_holders(hub_of(MOVED).claims)
+    (beside,) = unread_holders(hub_of(on_the_wire(PROMISED), MOVED).claims)
+
+    assert (found.gpus, beside.gpus) == (16, 0)
+    assert beside.leases == {EAST.metadata.uid}
 
 
 @pytest.mark.parametrize("each", [BOUND, PROMISED], ids=["bound", "promised"])
 def test_a_claim_that_cant_be_read_holds_what_its_status_names(each: GpuClaim):
-    (found,) = unread_holders(hub_of(holds_by_newer(each)).claims.unread())
+    (found,) = unread_holders(hub_of(holds_by_newer(each)).claims)
 
     allocation = each.status.allocation
     assert allocation is not None
+    assert found.gpus == allocation.gpus
+    assert (found.price, found.currency) == (allocation.price_per_gpu_hour, allocation.currency)
+    assert found.is_billed == (allocation.bound_time is not None)
     assert found.leases == allocation.lease_uids
     assert found.tenants == {as_tenant().metadata.uid}
     assert found.classes == {each.spec.class_name}
@@ -130,7 +158,7 @@ def test_of_what_it_left_behind_only_what_isnt_free_is_held():
     left = [{"sequence": 1, "placements": [place], "freedTime": "2026-11-22T10:00:00Z"}]
     body = changed(holds_by_newer(BOUND), leaving=left, outages=[place])
 
-    (found,) = unread_holders(hub_of(body).claims.unread())
+    (found,) = unread_holders(hub_of(body).claims)
 
     assert uid_of("old") not in found.leases
 
@@ -142,22 +170,52 @@ def test_one_that_says_that_it_is_free_holds_nothing():
     ]
     body = changed(holds_by_newer(BOUND), conditions=said)
 
-    assert unread_holders([Unread("acme/train", "fault", body)]) == []
+    assert Unread("acme/train", "fault", body).holder is None
+
+
+ODD: list[tuple[dict[str, Any], int]] = [
+    ({"placements": "?", "bookings": "?"}, 0),
+    ({"placements": ["?", {"gpus": True}, {"gpus": "8"}, {"gpus": -8}, {"gpus": 4}]}, 4),
+    ({"placements": [], "bookings": [{"nodes": 2, "gpusPerNode": 8}, {"nodes": 3}]}, 16),
+    ({"pricePerGpuHour": 2.5, "currency": None}, 8),
+    ({"pricePerGpuHour": "1,5"}, 8),
+]
+
+
+@pytest.mark.parametrize(("odd", "gpus"), ODD)
+def test_what_it_holds_counts_as_far_as_it_can_be_read(odd: dict[str, Any], gpus: int):
+    body = holds_by_newer(BOUND)
+    allocation = {**body["status"]["allocation"], **odd}
+
+    found = Unread("acme/train", "fault", changed(body, allocation=allocation)).holder
+
+    assert found is not None
+    assert found.gpus == gpus
+    assert found.price == (0 if "pricePerGpuHour" in odd else BOUND_PRICE)
 
 
 @pytest.mark.parametrize("status", ["?", {"conditions": "?"}, {"conditions": ["?"]}, {}])
 def test_a_status_that_makes_no_sense_at_all_holds_up_nobody(status: Any):
     body = {**on_the_wire(BOUND), "status": status}
 
-    assert unread_holders([Unread("acme/train", "fault", body)]) == []
+    assert Unread("acme/train", "fault", body).holder is None
 
 
-def test_a_second_object_of_one_uid_holds_nothing_beside_the_first():
+def test_a_second_object_of_one_uid_holds_nothing_beside_the_first_and_says_so():
     first = adopted(restored(on_the_wire(BOUND), "first"))
     second = adopted(restored(on_the_wire(BOUND), "second"))
     second["metadata"]["name"] = "other"
+    hub = hub_of(first, second)
 
-    assert unread_holders(hub_of(first, second).claims.unread()) == []
+    (twin,) = hub.claims.untaken()
+    put = told_claim(twin, NOW)
+
+    assert unread_holders(hub.claims) == ()
+    assert put is not None
+    said = {c["type"]: c for c in put["status"]["conditions"]}
+    assert (said["Ready"]["status"], said["Stalled"]["status"]) == ("False", "True")
+    assert "delete one of the two" in said["Stalled"]["message"]
+    assert "keep what it holds" not in said["Stalled"]["message"]
 
 
 def test_one_that_holds_something_is_told_beside_what_its_work_goes_on_by():
@@ -175,6 +233,20 @@ def test_one_that_holds_nothing_isnt_ready():
     found = conditions(told_once(senseless(as_claim(claim()))))
 
     assert (found["Ready"], found["Stalled"]) == ("False", "True")
+
+
+def test_where_its_list_is_full_the_last_of_others_conditions_gives_way():
+    body = holds_by_newer(BOUND)
+    own = body["status"]["conditions"]
+    theirs = [
+        {"type": f"Theirs{x}", "status": "True", "reason": "X"}
+        for x in "ABCDEFGHIJKLMNOP"[len(own) :]
+    ]
+
+    found = told_once(changed(body, conditions=[*theirs, *own]))
+
+    types = [c["type"] for c in found.body["status"]["conditions"]]
+    assert types == [*(c["type"] for c in (*theirs[:-1], *own)), "Stalled"]
 
 
 def test_a_claim_is_told_once_and_keeps_all_else():
@@ -205,7 +277,7 @@ def test_one_that_waits_to_be_adopted_holds_what_it_held_and_stays_as_the_backup
     each = Unread("acme/train", "fault", restored(holds_by_newer(BOUND)))
 
     assert told_claim(each, NOW) is None
-    assert unread_holders([each])
+    assert each.holder is not None
 
 
 def test_one_that_can_be_read_again_says_so_no_more_and_is_as_it_was():

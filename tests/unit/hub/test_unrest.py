@@ -2,11 +2,16 @@
 
 from typing import Any
 
+import pytest
+
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
+from sublet.api.relocation import Move, MoveCause
 from sublet.api.times import Millis
 from sublet.hub.state import Shelf
 from sublet.hub.unrest import Unrest
 from tests.builders.api import NOW, as_claim, claim
+from tests.builders.moves import leased, running
+from tests.unit.book.test_lost import on
 
 LIFE_SECONDS = 3_600
 
@@ -83,6 +88,42 @@ def test_tokens_that_ended_while_nobody_could_renew_them_are_due_at_once():
     assert names(unrest) == ["train"]
     unrest.settle(lambda _: True)
     assert names(unrest) == ["train"]  # until they are renewed
+
+
+def test_a_claim_is_looked_at_when_a_lease_that_it_is_on_its_way_to_is_lost():
+    west, east = leased("west"), leased("east")
+    busy = running(west)
+    move = Move(
+        sequence=2,
+        cause=MoveCause.LEASE_ENDS,
+        decided_time=NOW,
+        placements=(on(east),),
+        ready_time=NOW,
+    )
+    claims = shelf(newer(busy, move=move, access=None), as_claim(claim("other")))
+    unrest = Unrest(claims, LIFE_SECONDS)
+    unrest.claims(NOW)
+    unrest.settle(lambda _: True)
+
+    unrest.note_lost(frozenset({west[0].metadata.uid}))
+    assert names(unrest) == []
+    unrest.note_lost(frozenset({east[0].metadata.uid}))
+    assert names(unrest) == ["train"]
+    unrest.settle(lambda _: True)
+    unrest.note_lost(frozenset({east[0].metadata.uid}))
+    assert names(unrest) == []
+
+
+@pytest.mark.parametrize("ahead_ms", [24 * 3_600_000, 31 * 24 * 3_600_000])
+def test_tokens_that_were_renewed_by_a_clock_that_was_ahead_are_due_when_it_is_right(ahead_ms: int):
+    clusters = (ClusterAccess(alias="west", namespace="x", expiration_time=Millis(NOW + 10**6)),)
+    renewal = Millis(NOW + ahead_ms)
+    access = Access(secret_name="gpus", clusters=clusters, renewal_time=renewal)
+    unrest = Unrest(shelf(newer(as_claim(), access=access)), LIFE_SECONDS)
+    assert names(unrest, renewal - 60_000) == ["train"]
+    unrest.settle(lambda _: True)
+    assert names(unrest, renewal - 60_000) == []
+    assert names(unrest) == ["train"]
 
 
 def test_a_claim_that_is_gone_is_forgotten():

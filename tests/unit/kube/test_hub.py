@@ -52,3 +52,22 @@ async def test_one_of_several_files_is_enough(monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/one:{tmp_path}/two")
 
     assert (await hub_endpoint()).server == "https://hub.example"
+
+
+@pytest.mark.parametrize("data", ["!!!no-base64-SECRET", "gICA"], ids=["no base64", "no text"])
+async def test_a_field_that_is_no_certificate_is_named_with_its_place(monkeypatch, tmp_path, data):
+    (tmp_path / "garbled").write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: hub\n"
+        f"clusters: [{{name: west, cluster: {{server: 'https://hub.example', certificate-authority-data: '{data}'}}}}]\n"
+        "contexts: [{name: hub, context: {cluster: west, user: me}}]\n"
+        "users: [{name: me, user: {token: secret}}]\n"
+    )
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/garbled")
+
+    with pytest.raises(ValueError, match="no usable kubeconfig") as said:
+        await hub_endpoint()
+
+    assert str(said.value) == (
+        f"no usable kubeconfig: certificate-authority-data of cluster west in {tmp_path}/garbled "
+        "is not base64 of a PEM text; set KUBECONFIG or --context"
+    )

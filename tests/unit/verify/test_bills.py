@@ -154,6 +154,8 @@ def test_a_claim_that_is_gone_and_still_billed_is_named():
     gone = replace(sound_world(), ledger=SOUND.ledger)
 
     assert found(gone) == [("A1", "ledger")]
+    (said,) = find_violations(gone, settled=False)
+    assert "name it in spec.releaseOrphans of the lease" in said.message
     assert found(replace(sound_world(), ledger=sound_world(DONE).ledger)) == []
 
 

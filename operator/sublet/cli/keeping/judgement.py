@@ -16,6 +16,8 @@ Obj = Mapping[str, Any]
 
 HALFWAY: Final = "RestoreUnfinished"
 """Reason of the condition `Adopted` while spec and status of an object are of two times: nobody may say yes to it."""
+WORDS_OF_PERSONS: Final = frozenset({"lost", "forceRelease"})
+"""Fields of a spec that hold for one object and in a person's name: never restored, as their effect is status."""
 _NEVER: Final = ""
 
 
@@ -56,10 +58,36 @@ def _is_halfway(obj: Obj) -> bool:
     return any(c["type"] == ADOPTED and c.get("reason") == HALFWAY for c in conditions)
 
 
+def is_marked(saved: Obj, live: Obj) -> bool:
+    """Say whether a restore made this object of that one, or a person did and wrote so."""
+    mark = (live["metadata"].get("annotations") or {}).get(RESTORED)
+    return bool(mark == identity(saved))
+
+
 def lacks_deletion(saved: Obj, live: Obj) -> bool:
     """Say whether somebody had deleted an object when the backup was taken, and the hub knows nothing of it."""
     was, is_now = (o["metadata"].get("deletionTimestamp") for o in (saved, live))
     return bool(was) and not is_now
+
+
+def dropped(sent: Any, shown: Any, at: str) -> set[str]:
+    """Name the fields that the hub didn't keep of what it was sent: its CRDs don't know them."""
+    if isinstance(sent, Mapping) and isinstance(shown, Mapping):
+        gone = {f"{at}.{name}" for name in sent.keys() - shown.keys()}
+        both = sent.keys() & shown.keys()
+        return gone.union(*(dropped(sent[name], shown[name], f"{at}.{name}") for name in both))
+    if isinstance(sent, list) and isinstance(shown, list):
+        pairs = zip(sent, shown, strict=False)
+        return set[str]().union(*(dropped(one, other, f"{at}[]") for one, other in pairs))
+    return set()
+
+
+def _lacks_fields(saved: Obj, live: Obj) -> bool:
+    """Say whether the hub's CRDs were older when an object was restored, and dropped some of it."""
+    spec = {k: v for k, v in saved["spec"].items() if k not in WORDS_OF_PERSONS}
+    return bool(
+        dropped(spec, live.get("spec"), "spec") or dropped(_plain(saved), _plain(live), "status")
+    )
 
 
 def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
@@ -74,29 +102,29 @@ def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
 
 
 def _namesake(saved: Obj, live: Obj, taken: str) -> Step:
-    was = (live["metadata"].get("annotations") or {}).get(RESTORED)
     is_new = is_bare(live)  # what somebody wrote a status to is planned, whatever its mark says
-    if is_new and was == identity(saved):
+    if is_new and is_marked(saved, live):
         return Step.FINISH
     if saved["kind"] == CLASSES.name:
-        if not _serves_as(saved, live):
-            return Step.OTHER
-        is_it = identity(live) == identity(saved)
-        return Step.DELETE if is_it and lacks_deletion(saved, live) else Step.KEEP
+        return _class(saved, live)
     origin = (live.get("status") or {}).get("origin") or {}
     if origin and identity(live) == identity(saved):
         is_held = "adoptedTime" not in origin
-        if is_held and (origin["backupTime"] < taken or _is_halfway(live)):
+        lacks = origin["backupTime"] == taken and _lacks_fields(saved, live)
+        if is_held and (origin["backupTime"] < taken or _is_halfway(live) or lacks):
             return Step.REFRESH
         return Step.DELETE if is_held and lacks_deletion(saved, live) else Step.KEEP
     return Step.OTHER
 
 
-def _serves_as(saved: Obj, live: Obj) -> bool:
-    """Say whether a class is as good as the saved one: claims name it, and only those whose prices float know its UID."""
+def _class(saved: Obj, live: Obj) -> Step:
+    """Judge a class of that name: claims name it, and only those whose prices float know its UID."""
+    is_alike = live.get("spec") == saved.get("spec")
+    if identity(live) == identity(saved):
+        # with another spec a person finished it, or changed it since: it goes on
+        return Step.DELETE if is_alike and lacks_deletion(saved, live) else Step.KEEP
     floats = (saved.get("spec") or {}).get("pricing") == Pricing.FLOATING
-    is_known = identity(live) == identity(saved)
-    return live.get("spec") == saved.get("spec") and (is_known or not floats)
+    return Step.KEEP if is_alike and not floats else Step.OTHER
 
 
 def _same(saved: Obj, live: Obj, taken: str) -> Step:
@@ -104,6 +132,8 @@ def _same(saved: Obj, live: Obj, taken: str) -> Step:
     if not is_undeleted and all(live.get(p) == saved.get(p) for p in ("spec", "status")):
         return Step.KEEP
     ours, theirs = _age(live), _age(saved)
+    if _is_halfway(live):  # a person may have put its spec right
+        ours = (theirs[0], *ours[1:])
     if ours[0] > theirs[0] or ours[1] > theirs[1] or ours[2] > theirs[2]:
         return Step.NEWER
     origin = (live.get("status") or {}).get("origin") or {}

@@ -5,7 +5,7 @@ with none but the CRD's default would be planned as new. Then it gets its status
 goes on from there; a class goes by its old UID at once. An object that is there in an older state is held in the same way:
 the ledger and the nodes may know more than the backup. What somebody had deleted is deleted again at last.
 Every step may be repeated; what was begun is finished by running it again. What the hub refuses keeps nothing else.
-A spec that only older rules took can't be made again: a person makes the object by hand, mended and with the mark.
+A spec that only older rules took can't be made again: a person makes or mends the object by hand, and gives it the mark.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,14 +21,22 @@ from sublet.api.times import Millis, format_instant
 from sublet.api.wording import how_many
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Archive, Body, key_of
-from sublet.cli.keeping.judgement import HALFWAY, Step, identity, judge, lacks_deletion
+from sublet.cli.keeping.judgement import (
+    HALFWAY,
+    WORDS_OF_PERSONS,
+    Step,
+    dropped,
+    identity,
+    is_marked,
+    judge,
+    lacks_deletion,
+)
 from sublet.cli.keeping.mapping import Term, is_behind
 from sublet.cli.output import show_table
 from sublet.cli.problems import Problem, note
-from sublet.kube.errors import ApiError, Conflict, Invalid, NotFound, Unauthorized
+from sublet.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unauthorized
 
 _REQUESTED_BY: Final = "sublet.dev/requested-by"
-_WORDS_OF_PERSONS: Final = frozenset({"lost", "forceRelease"})
 _KINDS: Final = {kind.name: kind for kind in KINDS}
 _MAKES: Final = (Step.CREATE, Step.FINISH, Step.REFRESH, Step.UPDATE)
 _TOUCHES: Final = (*_MAKES, Step.BEHIND, Step.DELETE)
@@ -149,31 +157,58 @@ async def _make(hub: Cluster, order: Order, taken_ms: Millis) -> Body:
     saved, live, path = order.saved, order.live, _path(order.saved)
     is_class = saved["kind"] == CLASSES.name  # it holds nothing: it never waits to be adopted
     if live is None:
-        live = await hub.create(path.rpartition("/")[0], _newborn(saved))
+        newborn = _newborn(saved)
+        live = await hub.create(path.rpartition("/")[0], newborn)
+        _note_dropped(saved, "spec", newborn["spec"], live)
     elif order.step is Step.BEHIND:
         return await _put_status(hub, path, live, restored_status(saved, taken_ms, of=live))
     elif (spec := _spec_of(saved, live)) != live.get("spec"):
-        if not is_class and order.step is not Step.FINISH:
-            live = await _put_status(hub, path, live, _halfway_status(saved, taken_ms, live))
-        live = await _put_spec(hub, order, live, spec)
-    if not is_class:
-        await _put_status(hub, path, live, restored_status(saved, taken_ms))
-    elif identity(live) != identity(saved):
-        await _put_status(hub, path, live, class_status(saved, taken_ms, live))
+        live = await _bring_spec(hub, order, live, spec, taken_ms)
+    if is_class and identity(live) == identity(saved):
+        return live
+    status = class_status(saved, taken_ms, live) if is_class else restored_status(saved, taken_ms)
+    _note_dropped(saved, "status", status, await _put_status(hub, path, live, status))
     return live
 
 
-async def _put_spec(hub: Cluster, order: Order, live: Body, spec: Body) -> Body:
-    """Write the backup's spec; if the hub's rules don't take it any more, what a person made and marked stays as it is."""
+def _note_dropped(saved: Body, part: str, sent: Body, shown: Body) -> None:
+    if fields := dropped(sent, shown.get(part) or {}, part):
+        note(
+            f"{saved['kind']} {key_of(saved)}: the hub's CRDs don't know {', '.join(sorted(fields))}, and drop "
+            f"{'it' if len(fields) == 1 else 'them'}: apply the operator's CRDs (docs/backup.md says what then)"
+        )
+
+
+async def _bring_spec(hub: Cluster, order: Order, live: Body, spec: Body, taken_ms: Millis) -> Body:
+    """Write the backup's spec, with the object held meanwhile.
+
+    If the hub doesn't take it, a marked object keeps the spec that a person gave it, and any other stays as it was:
+    nothing is left halfway that no further run could end.
+    """
+    saved, path, held = order.saved, _path(order.saved), live
+    needs_hold = saved["kind"] != CLASSES.name and order.step is not Step.FINISH
+    if needs_hold:
+        held = await _put_status(hub, path, live, _halfway_status(saved, taken_ms, live))
     try:
-        written: Body = await hub.replace(_path(order.saved), {**live, "spec": spec})
-    except Invalid as error:
-        if order.step is not Step.FINISH:
-            raise
-        name = f"{order.saved['kind']} {key_of(order.saved)}"
-        note(f"{name} keeps the spec that it has; the backup's isn't accepted: {error.message}")
-        return live
+        written: Body = await hub.replace(path, {**held, "spec": spec})
+    except (Invalid, Forbidden) as error:
+        if isinstance(error, Invalid) and is_marked(saved, live):
+            note(_kept(saved, live, spec, error))
+            return held
+        if needs_hold:
+            await _put_status(hub, path, held, live.get("status") or {})
+        raise
+    _note_dropped(saved, "spec", spec, written)
     return written
+
+
+def _kept(saved: Body, live: Body, spec: Body, error: Invalid) -> str:
+    before = live.get("spec") or {}
+    fields = sorted(f for f in spec.keys() | before.keys() if spec.get(f) != before.get(f))
+    return (
+        f"{saved['kind']} {key_of(saved)} keeps its spec, which differs in {', '.join(fields)}; "
+        f"the backup's isn't accepted: {error.message}"
+    )
 
 
 def _halfway_status(saved: Body, taken_ms: Millis, live: Body) -> Body:
@@ -237,8 +272,8 @@ def _newborn(saved: Body) -> Body:
 
 def _spec_of(saved: Body, live: Body | None = None) -> Body:
     """Return the spec without a person's word, which holds for one object and in that person's name: its effect is status."""
-    kept = {k: v for k, v in ((live or {}).get("spec") or {}).items() if k in _WORDS_OF_PERSONS}
-    return {**{k: v for k, v in saved["spec"].items() if k not in _WORDS_OF_PERSONS}, **kept}
+    kept = {k: v for k, v in ((live or {}).get("spec") or {}).items() if k in WORDS_OF_PERSONS}
+    return {**{k: v for k, v in saved["spec"].items() if k not in WORDS_OF_PERSONS}, **kept}
 
 
 async def _put_status(hub: Cluster, path: str, live: Body, status: Body) -> Body:

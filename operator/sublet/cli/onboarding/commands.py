@@ -45,7 +45,7 @@ def onboard(named: Named, allowed: Allowed, how: How) -> None:
     async def work() -> None:
         order = preparing.Order(
             named.checked(),
-            allowed,
+            allowed.checked(),
             rotate=how.rotate,
             take_over=how.take_over,
             wait_seconds=how.wait_seconds,

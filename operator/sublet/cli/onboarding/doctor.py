@@ -24,6 +24,7 @@ from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import gpu_nodes, lease_findings
 from sublet.cli.onboarding.reach import LOCAL, is_local, read_endpoint
 from sublet.cli.problems import Problem, describe, unexpected
+from sublet.fleet.access import find_excess
 from sublet.fleet.credential import CREDENTIALS_LABEL, HUB_ACCOUNT
 from sublet.fleet.kubeconfig import KubeconfigRefused
 from sublet.kube.errors import Forbidden, KubeError, NotFound, Unauthorized
@@ -108,6 +109,8 @@ async def _look(leased: ApiServer, lease: GpuLease, hub_uid: str) -> AsyncIterat
         yield warning(LOCAL)
     yield version_finding(await minor_version(leased))
     yield await isolation_finding(leased)
+    if excess := await find_excess(leased, lease.spec.tenant_access):
+        yield error(excess)
     pods = await daemons.running_pods(leased)
     nodes = await gpu_nodes(leased, lease.spec.node_selector)
     for finding in lease_findings(nodes, lease, daemons.foreign_nodes(pods)):

@@ -16,19 +16,16 @@ from sublet.cli.onboarding.place import Place
 from sublet.kube.wire import Node
 
 
-class _Quoted(str):
-    """A text that stays one when its EDIT- is taken off."""
-
-    __slots__ = ()
-
-
 class _Dumper(yaml.SafeDumper):
-    """Writes those with quotes."""
+    """Writes what is to be edited with quotes, so that a country NO or a contract 4711 is a text, too."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Return the node of a text."""
+        style = '"' if data.startswith("EDIT-") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
-_Dumper.add_representer(
-    _Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
-)
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def draft(place: Place, nodes: list[Node], now: datetime) -> str:
@@ -62,7 +59,7 @@ def draft(place: Place, nodes: list[Node], now: datetime) -> str:
             },
             "term": {"startTime": today},
             "commitment": {"phases": [{"commitmentId": "all", "startTime": today, "gpus": gpus}]},
-            "prices": [{"effectiveTime": today, "perGpuHour": _Quoted("EDIT-2.35")}],
+            "prices": [{"effectiveTime": today, "perGpuHour": "EDIT-2.35"}],
             "currency": "EDIT-USD",
         },
     }

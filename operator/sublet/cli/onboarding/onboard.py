@@ -35,7 +35,7 @@ from sublet.cli.onboarding.marks import (
 )
 from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import gpu_nodes, hardware_findings
-from sublet.cli.onboarding.options import Allowed, leased_options
+from sublet.cli.onboarding.options import Allowed, leased_options, missing_namespaces
 from sublet.cli.onboarding.place import Pair, Place, both
 from sublet.cli.onboarding.reach import address_findings
 from sublet.cli.onboarding.takeover import WAIT_SECONDS, wait_until_used
@@ -118,6 +118,7 @@ async def _findings(
         *reach,
         *hardware_findings(nodes),
         *daemons.daemon_findings(daemon_sets, options.system_namespaces),
+        *await missing_namespaces(pair.leased, options.system_namespaces),
         network_finding(daemon_sets),
     ]
 

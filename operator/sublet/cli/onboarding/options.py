@@ -4,11 +4,15 @@ Onboarding is repeated to mend and to rotate; it must not take away what was all
 doesn't remember the options.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from sublet.cli.onboarding.apply import read_or_none
 from sublet.cli.onboarding.cluster import minor_version
+from sublet.cli.onboarding.findings import Finding, warning
 from sublet.cli.onboarding.place import Place
+from sublet.cli.onboarding.spelling import SPELT
 from sublet.cli.problems import Problem
 from sublet.kube.session import ApiServer
 from sublet.manifests import devices
@@ -28,6 +32,14 @@ class Allowed:
     priority_classes: tuple[str, ...] | None = None
     device_variables: tuple[str, ...] | None = None
     audit_only: bool | None = None
+
+    def checked(self) -> "Allowed":
+        """Return these options; Problem if one of them has a text that nothing could ever match."""
+        for field, (option, fits, example) in SPELT.items():
+            for text in getattr(self, field) or ():
+                if text and not fits(text):
+                    raise Problem(f"{option}: {text!r} can't be one; write it like {example}")
+        return self
 
     def over(self, before: dict[str, Any] | None) -> "Allowed":
         """Return these options with what wasn't given taken from `before`; a given list replaces the old one."""
@@ -66,6 +78,17 @@ async def leased_options(leased: ApiServer, allowed: Allowed, place: Place) -> L
         device_variables=allowed.device_variables or (),
         audit_only=bool(allowed.audit_only),
     )
+
+
+async def missing_namespaces(leased: ApiServer, names: Iterable[str]) -> list[Finding]:
+    """Warn of system namespaces that aren't there; those that are always allowed may come later."""
+    given = [name for name in names if name not in _ALWAYS]
+    found = {name: await read_or_none(leased, f"/api/v1/namespaces/{name}") for name in given}
+    return [
+        warning(f"there is no namespace {name} here; is --system-namespace spelt right?")
+        for name, body in found.items()
+        if body is None
+    ]
 
 
 async def _default_class(leased: ApiServer) -> tuple[str, ...]:
