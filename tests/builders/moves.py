@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.relocation import ReleaseCause
-from sublet.api.times import format_instant
+from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Notice
 from sublet.book.inventory import Unfit
 from sublet.book.plan import plan
@@ -31,6 +32,17 @@ def running(pair, name: str = "train", count: int = 1, *, end: float | None = No
     until = at(end) if end is not None else None
     cause = ReleaseCause.LEASE_ENDED if end is not None else None
     return bound(held(as_claim(body), each, places, until_ms=until, cause=cause))
+
+
+def let_in(each: GpuClaim, *aliases: str, renewal_ms: int = NOW + 10**9) -> GpuClaim:
+    """Return a bound claim whose kubeconfig leads into its first namespace in these clusters."""
+    home = f"sublet-{each.metadata.uid}-1"
+    clusters = tuple(
+        ClusterAccess(alias=alias, namespace=home, expiration_time=Millis(NOW + 10**10))
+        for alias in aliases
+    )
+    access = Access(secret_name="s", clusters=clusters, renewal_time=Millis(renewal_ms))
+    return each.model_copy(update={"status": each.status.model_copy(update={"access": access})})
 
 
 def decided(seen):

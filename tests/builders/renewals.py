@@ -7,7 +7,7 @@ import yaml
 
 from sublet.api import bound_status
 from sublet.api.claim_status import allocation_of
-from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
+from sublet.api.gpuclaim import Access, GpuClaim
 from sublet.api.names import KUBECONFIG_KEY
 from sublet.api.times import Millis
 from sublet.binder import bind
@@ -15,7 +15,7 @@ from sublet.binder.access import Grant
 from sublet.kube.errors import NotFound
 from tests.builders.api import NOW
 from tests.builders.clusters import Hub, NotedApi, tools_of
-from tests.builders.moves import leased, running
+from tests.builders.moves import leased, let_in, running
 
 WEST, EAST = leased("west"), leased("east")
 LEASES = {each[0].metadata.uid: each[0] for each in (WEST, EAST)}
@@ -75,14 +75,8 @@ def claim_on_both() -> GpuClaim:
     assert here is not None
     assert there is not None
     both = here.model_copy(update={"placements": (*here.placements, *there.placements)})
-    home = f"sublet-{each.metadata.uid}-1"
-    clusters = tuple(
-        ClusterAccess(alias=alias, namespace=home, expiration_time=NOW + 10**10)
-        for alias in ("west", "east")
-    )
-    access = Access(secret_name="s", clusters=clusters, renewal_time=DUE)
-    status = each.status.model_copy(update={"access": access, "allocation": both})
-    return each.model_copy(update={"status": status})
+    status = each.status.model_copy(update={"allocation": both})
+    return let_in(each.model_copy(update={"status": status}), "west", "east", renewal_ms=DUE)
 
 
 def with_access(each: GpuClaim, **fields: Any) -> GpuClaim:

@@ -22,7 +22,7 @@ from sublet.api.move_status import fresh_nodes, held_nodes, move_of
 from sublet.api.relocation import Move, PlacedNode
 from sublet.api.times import Millis
 from sublet.binder import namespace, proof
-from sublet.binder.access import SecretTaken
+from sublet.binder.access import SecretTaken, leads_into
 from sublet.binder.bind import Checkpoint, hand_out, lock_all, prove, settle_in
 from sublet.binder.claims import Outrun
 from sublet.binder.dropped import FieldDropped
@@ -114,7 +114,8 @@ async def _grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuCla
     checkpoint()
     claim = await _open(claim, tools)
     sites, grown, silent = _where_it_grows(claim, tools)  # the locks have shown the nodes
-    new = [s for s in grown if s.home.sequence == move.sequence]
+    # a namespace that takes a deleted one's place is proven here too, or its new nodes would be of no use
+    new = [s for s in grown if not leads_into(claim.status.access, s.home.name)]
     wanted = [(s, b) for s in grown for b in s.berths if b.place.key in fresh]
     await settle_in(grown, wanted)
     checkpoint()

@@ -25,7 +25,7 @@ from sublet.ledger.port import LedgerUnavailable
 from sublet.verify.lines import lines_of
 from tests.builders.api import NOW, uid_of
 from tests.builders.clusters import CLUSTER, Hub, LiveNodes, tools_of
-from tests.builders.moves import leased, running
+from tests.builders.moves import leased, let_in, running
 from tests.builders.windows import at
 from tests.builders.wire import our_node
 from tests.unit.book.test_lost import lost
@@ -88,7 +88,7 @@ def tools(
 
 def moving(pair=PLAIN) -> GpuClaim:
     """Return a bound claim that is to have another node of the cluster in the place of its own."""
-    busy = running(pair)
+    busy = let_in(running(pair), "west")
     (place,) = claim_status.allocation_of(busy).placements
     (*_, other) = pair[1].nodes.values()
     fresh = place.model_copy(update={"node": other.name, "node_uid": other.uid, "home": 1})

@@ -94,6 +94,29 @@ async def test_a_move_that_becomes_ready_elsewhere_leaves_it_out(monkeypatch: py
     assert numbers(done) == [("east", "-3")]
 
 
+async def test_a_move_that_grows_into_it_proves_it(monkeypatch: pytest.MonkeyPatch):
+    each = west_unproven()
+    west, east = allocation_of(each).placements
+    more = west.model_copy(update={"node": "w-9", "node_uid": "w-9-uid"})
+    move = Move(sequence=3, cause=MoveCause.NODE_FAILED, decided_time=NOW, placements=(west, east, more))  # fmt: skip
+    setup = Setup("west", "east", claim=each.model_copy(update={"status": move_status.moving(each, move, NOW)}))  # fmt: skip
+    proven: list[str] = []
+
+    async def nothing(*_: Any) -> None: ...
+
+    async def proving(site: Any, tools: Any) -> Grant:
+        proven.append(site.home.name[-2:])
+        return await bind.grant(site, tools)
+
+    for name in ("lock_all", "settle_in", "_see_quota"):
+        monkeypatch.setattr(relocate, name, nothing)
+    monkeypatch.setattr(relocate, "prove", proving)
+    done = await relocate.grow(setup.claim, setup.tools, lambda: None)
+
+    assert proven == ["-2"]
+    assert ("west", "-2") in numbers(done)
+
+
 async def test_a_secret_that_is_gone_takes_the_tokens_of_the_others_along_at_once():
     setup = Setup("west", "east", claim=with_access(west_unproven(), secret_version="5"))
     await mend._mend_access(setup.claim, setup.tools, [])
