@@ -43,8 +43,9 @@ class Command:
 
     @property
     def options(self) -> set[str]:
-        """Return the options that are given, without their values."""
-        return {w.split("=")[0] for w in self.words if re.match(r"--?[a-z]", w)}
+        """Return the options that are given, without their values, and without those of a command that kubectl only hands on."""
+        own = self.words[: self.words.index("--")] if "--" in self.words else self.words
+        return {w.split("=")[0] for w in own if re.match(r"--?[a-z]", w)}
 
 
 def commands() -> list[Command]:

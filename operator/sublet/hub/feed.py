@@ -70,10 +70,13 @@ class Feed:
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            tasks |= {task for task in asyncio.all_tasks() if task.get_name().startswith(_WATCHER)}
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # who makes watchers is done, and those made just now have begun
+            watchers = {t for t in asyncio.all_tasks() if t.get_name().startswith(_WATCHER)}
+            for task in watchers:
+                task.cancel()
+            await asyncio.gather(*tasks, *watchers, return_exceptions=True)
         return _why(ended)
 
     async def _look(self, insights: Insights) -> None:

@@ -222,7 +222,7 @@ def test_what_nobody_may_is_said_with_the_right_that_is_missing(sublet: Program,
         (("usage", "--operator-namespace", "nope"), "no operator has run in namespace nope"),
         (("usage", "--from", "yesterday"), "give instants as 2026-11-22T10:00:00Z"),
         (("usage", "--admin", "http://127.0.0.1:1"), "the operator's admin endpoint at http://127.0.0.1:1 doesn't answer"),
-        (("usage", "--admin", "nonsense"), "the operator's admin endpoint at nonsense doesn't answer"),
+        (("usage", "--admin", "nonsense"), "--admin: 'nonsense' is no address"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_that_says_what_to_do(

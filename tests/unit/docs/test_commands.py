@@ -30,7 +30,7 @@ def test_whoever_adjusts_the_ledger_on_a_page_says_who_that_is():
     adjusting = [c for c in ALL if {"ledger", "adjust"} <= set(c.words)]
 
     assert adjusting
-    assert [c.where for c in adjusting if "--by" not in c.options] == []
+    assert [c.where for c in adjusting if "--by" not in c.words] == []
 
 
 @pytest.mark.parametrize(("page", "code"), sorted(set(mentions())))
