@@ -59,6 +59,7 @@ class World:
         self.place = Place(WEST, cluster)
         self.said = ""
         tools.hub, tools.ledger = self, self
+        self.tools = tools
         self.sweeper = Sweeper(
             tools,
             self,

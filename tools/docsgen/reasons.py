@@ -102,6 +102,7 @@ LEASES: Final[Reasons] = {
         "True.TooMany": f"too many vanished at once, so nothing is taken back: restore or adopt the claims; {_ORPHANS}",
         "True.AwaitsAdoption": "a restored claim waits for `sublet adopt`: see [backup](../backup.md)",
         "True.UnknownClaim": f"the ledger doesn't know the claim either: it may be another operator's; {_ORPHANS}",
+        "True.LinesElsewhere": f"the ledger has a vanished claim on leases, too, that this look can't see: a person's word ends it; {_ORPHANS}",
         "False.NothingFound": "all that is there is of a claim that has it",
         "Unknown.NotLooked": f"it hasn't been looked at, or can't be: if it stays, {_ONBOARD}",
     },

@@ -49,11 +49,26 @@ def lost(claim: GpuClaim, lost_ms: Millis, now_ms: Millis) -> ClaimStatus:
 
 
 def overdue(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
-    """New tokens are due at once: the old ones are dead with their account, or somebody changed the Secret."""
+    """New tokens are due at once: the Secret was changed, or leads to where a cluster isn't reached any more."""
     access = claim.status.access
     if access is None:
         return claim.status
     update = {"access": access.model_copy(update={"renewal_time": now_ms})}
+    return claim.status.model_copy(update=update)
+
+
+def dead(claim: GpuClaim, alias: str, namespace: str, now_ms: Millis) -> ClaimStatus:
+    """New tokens are due at once: those in one namespace died with their account, so they are a reason to wait for nobody."""
+    access = claim.status.access
+    if access is None:
+        return claim.status
+    clusters = tuple(
+        c.model_copy(update={"expiration_time": min(c.expiration_time, now_ms)})
+        if (c.alias, c.namespace) == (alias, namespace)
+        else c
+        for c in access.clusters
+    )
+    update = {"access": access.model_copy(update={"clusters": clusters, "renewal_time": now_ms})}
     return claim.status.model_copy(update=update)
 
 

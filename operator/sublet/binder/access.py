@@ -29,7 +29,8 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}")
 _EARLIEST_END_MS: Final = parse_instant("2000-01-01T00:00:00Z")
 _LATEST_END_MS: Final = parse_instant("9999-01-01T00:00:00Z")
 _LONGEST_NAME: Final = 242
-_SHORTEST_HALF_MS: Final = 60_000
+SHORTEST_WAIT_MS: Final = 60_000
+"""No cluster makes its tokens be renewed more often, whatever it says of their ends."""
 
 
 class SecretTaken(Exception):
@@ -54,7 +55,7 @@ class Grant:
     def renewal_ms(self) -> Millis:
         """Return when it is to be renewed: at half its life, however far the cluster's clock is from ours."""
         half = min(self.life_ms, self.expires_ms - self.requested_ms) // 2
-        return Millis(self.requested_ms + max(half, _SHORTEST_HALF_MS))
+        return Millis(self.requested_ms + max(half, SHORTEST_WAIT_MS))
 
 
 def digest_of(endpoint: Endpoint) -> str:
@@ -241,7 +242,7 @@ def furthest_renewal_ms(life_seconds: int, now_ms: Millis) -> Millis:
     The tokens end by their clusters' clocks: by then they might be over for hours.
     """
     half = max(MIN_TOKEN_SECONDS, life_seconds) * MS_PER_SECOND // 2
-    return Millis(now_ms + half + _SHORTEST_HALF_MS)
+    return Millis(now_ms + half + SHORTEST_WAIT_MS)
 
 
 def is_renewal_due(claim: GpuClaim, life_seconds: int, now_ms: Millis) -> bool:

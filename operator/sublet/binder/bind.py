@@ -7,8 +7,9 @@ live read of the claim still shows this very reservation.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from sublet.api import access_status, claim_status
@@ -263,9 +264,7 @@ async def hand_out(
     wanted = aliases - {g.alias for g in fresh}
     missing = [c for c in old.clusters if c.alias in wanted] if old else []
     behind = {c.alias for c in missing}
-    last = [(c.namespace, tools.grants.get((uid, c.alias))) for c in missing]
-    # that of another namespace is from a proof that may have failed
-    kept = [g for home, g in last if g is not None and g.namespace == home]
+    kept = list(_kept(uid, missing, sites, tools))
     unknown = [c for c in missing if c.alias not in {g.alias for g in kept}]
     now_ms = tools.clock.now_ms()
     good = [c.alias for c in unknown if c.expiration_time > now_ms]
@@ -282,10 +281,27 @@ async def hand_out(
     return access, behind
 
 
+def _kept(
+    uid: ClaimUID, missing: Iterable[ClusterAccess], sites: Iterable[Site], tools: Tools
+) -> Iterator[Grant]:
+    """Yield the last tokens of clusters that gave no new one, each with the address at which its cluster is reached now.
+
+    With the old one the kubeconfig would be found astray, and written, at each look.
+    """
+    reached = {site.alias: site.cluster.tenant_endpoint for site in sites}
+    for each in missing:
+        last = tools.grants.get((uid, each.alias))
+        # that of another namespace is from a proof that may have failed
+        if last is not None and last.namespace == each.namespace:
+            found = replace(last, endpoint=reached.get(each.alias, last.endpoint))
+            tools.grants[uid, each.alias] = found
+            yield found
+
+
 def _ended(access: ClusterAccess, now_ms: Millis) -> ClusterAccess:
-    """Return what is said of a cluster that the kubeconfig has no token of any more."""
+    """Return what is said of a cluster that the kubeconfig has no token of any more, nor an address."""
     end = min(access.expiration_time, now_ms)
-    return access.model_copy(update={"expiration_time": end})
+    return access.model_copy(update={"expiration_time": end, "endpoint_digest": None})
 
 
 async def _renewed(site: Site, tools: Tools) -> Grant | None:

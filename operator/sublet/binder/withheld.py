@@ -10,7 +10,7 @@ from typing import Final
 
 from sublet.api.gpuclaim import Access
 from sublet.api.times import MS_PER_SECOND, Millis
-from sublet.binder.access import Grant, leads_elsewhere
+from sublet.binder.access import SHORTEST_WAIT_MS, Grant, leads_elsewhere
 from sublet.binder.ports import ClusterSilent
 
 SOON_MS: Final = 600 * MS_PER_SECOND
@@ -52,4 +52,4 @@ def asked_again_ms(
         # both ends are by the cluster's clock, however far it is from ours
         left_ms = known.expiration_time - (each.expires_ms - each.life_ms)
         waits_ms += [left_ms - each.life_ms // _LEFT_PARTS, each.life_ms // 2]
-    return Millis(now_ms + min(waits_ms)) if min(waits_ms) > 0 else None
+    return Millis(now_ms + min(waits_ms)) if min(waits_ms) >= SHORTEST_WAIT_MS else None

@@ -37,7 +37,8 @@ def next_due(
     for demand in waiting:
         if demand.claim.spec.schedule.start_time is not None:
             ends += [demand.start_ms, demand.own_end_ms]
-    steps = sorted({*_steps(view), *_taken_from(view.now_ms, holders, decisions)})
+    ends += [each.until_ms for each in view.unread]
+    steps = sorted({*_steps(view), *_taken_from(view, holders, decisions)})
     moving = _moving_ends(view.now_ms, waiting) | budgets.moving_ends
     instants = [*ends, *steps, *_crossings(view.now_ms, moving, steps), *budgets.due()]
     ahead = (at for at in instants if at is not None and view.now_ms < at < FOREVER)
@@ -99,12 +100,13 @@ def _steps(view: View) -> list[Millis]:
 
 
 def _taken_from(
-    now_ms: Millis, holders: Iterable[GpuClaim], decisions: Iterable[Decision]
+    view: View, holders: Iterable[GpuClaim], decisions: Iterable[Decision]
 ) -> Iterator[Millis]:
-    """Yield the instants to come from which promises, and the shadows of blocked claims, take room."""
+    """Yield the instants to come from which promises, and the shadows of blocked claims, take room, or count for a quota."""
     starts = [c.spec.schedule.start_time for c in holders]
     starts += [d.estimated_ms for d in decisions if isinstance(d, Refuse)]
-    yield from (at for at in starts if at is not None and at > now_ms)
+    starts += [each.from_ms for each in view.unread]
+    yield from (at for at in starts if at is not None and at > view.now_ms)
 
 
 def _crossings(now_ms: Millis, moving: set[Millis], steps: list[Millis]) -> Iterator[Millis]:

@@ -6,14 +6,14 @@ knows no such claim. Changed by the pass as it hands out GPUs; thrown away with 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from sublet.api.common import Status, find_condition, is_true
-from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpuclaim import Allocation, Booking, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.relocation import Leaving, PlacedNode
 from sublet.api.times import Millis
@@ -135,7 +135,7 @@ class Holdings:
         inventories: Iterable[LeaseInventory],
         now_ms: Millis,
         rests: Mapping[LeaseUID, int] = MappingProxyType({}),
-        unread: Iterable[UnreadHolder] = (),
+        unread: Collection[UnreadHolder] = (),
     ) -> None:
         """Read claims and nodes; `rests`: lease UID -> milliseconds that its nodes rest between claims.
 
@@ -164,9 +164,14 @@ class Holdings:
                 self._add_claim(claim, claim.status.allocation, allocated)
         self.unread_leases: set[LeaseUID] = set()
         """UIDs of leases that claims which can't be read hold something of."""
-        self._unread: dict[tuple[TenantUID, str], str] = {}  # (tenant, class) -> name of a claim
+        self.unread_bookings: dict[LeaseUID, list[tuple[UnreadHolder, Booking]]] = defaultdict(list)
+        """What they were promised of each lease; what was read of the same claim before is a promise of its own."""
+        self._unread: dict[tuple[TenantUID, str], list[UnreadHolder]] = defaultdict(list)
+        """(tenant, class) -> claims"""
+        mine = self.promises if unread else ()
+        read = {(p.claim.metadata.key, uid) for p in mine for uid in p.allocation.lease_uids}
         for each in unread:
-            self._add_unread(each)
+            self._add_unread(each, read)
         beyond: Shares = {}  # what nodes say beyond that
         for inventory in known:
             self._add_books(inventory, allocated, beyond)
@@ -196,9 +201,10 @@ class Holdings:
         """Count GPUs towards a tenant's quota for a window."""
         self._steps_of(tenant, class_name).add(gpus, from_ms, until_ms)
 
-    def unread_of(self, uid: TenantUID, class_name: str) -> str | None:
-        """Return the name of a claim that counts towards a tenant's quota and can't be read, None if there is none."""
-        return self._unread.get((uid, class_name))
+    def unread_of(self, uid: TenantUID, class_name: str, until_ms: Millis) -> str | None:
+        """Return the name of a claim that counts towards a tenant's quota before an instant and can't be read, None if there is none."""
+        mine = self._unread.get((uid, class_name), ())
+        return next((each.key for each in mine if each.from_ms < until_ms), None)
 
     def rest_ms(self, allocation: Allocation) -> int:
         """Return for how long after its release what a claim held counts as used: the longest rest of its nodes."""
@@ -289,10 +295,13 @@ class Holdings:
         tenant = TenantUID(allocation.tenant_uid)
         self._count(tenant, claim.spec.class_name, allocation.gpus, start, max(start, until))
 
-    def _add_unread(self, each: UnreadHolder) -> None:
+    def _add_unread(self, each: UnreadHolder, read: Collection[tuple[str, str]]) -> None:
         self.unread_leases |= each.leases
+        for booking in each.bookings:
+            if (each.key, booking.lease_uid) not in read:
+                self.unread_bookings[LeaseUID(booking.lease_uid)].append((each, booking))
         for tenant, class_name in product(each.tenants, each.classes) if each.gpus else ():
-            self._unread.setdefault((tenant, class_name), each.key)
+            self._unread[tenant, class_name].append(each)
             self._count(tenant, class_name, each.gpus, each.from_ms, FOREVER)
 
     def _count(

@@ -3,7 +3,8 @@
 A promise counts against its lease from the first pass on, so that nothing that comes later is sold what it needs. A
 phase that comes late, a node that fails or a smaller commitment can still leave too little: then as many promises as
 possible keep their room, small ones first among equals, and what is left is kept for the others, each of which is moved
-to another lease if there is room, and is told if there isn't. A promise is never dropped.
+to another lease if there is room, and is told if there isn't. A promise is never dropped. Those of claims that can't be
+read keep their room before all others, since nobody could move them.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -56,6 +57,8 @@ class Promises:
         self._supplies = supplies
         self._grants = grants
         self._now_ms = now_ms
+        for supply in supplies.values():
+            _keep_unread(supply, now_ms)
         self._kept = [self._keep(each) for each in sorted(promises, key=_order)]
         for kept in self._kept:
             if kept.missing:
@@ -264,6 +267,25 @@ class Promises:
                 if (found := find_place(shorter, supplies)) is not None:
                     return found, End(last, ReleaseCause.LEASE_ENDED)
         return None
+
+
+def _keep_unread(supply: LeaseSupply, now_ms: Millis) -> None:
+    """Keep what claims that can't be read were promised of a lease, whatever rank they have, as far as there is room."""
+    for each, booking in supply.unread_bookings:
+        gpus, nodes = booking.gpus_per_node, booking.nodes
+        from_ms, until_ms = max(each.from_ms, now_ms), min(each.until_ms, supply.ends_ms)
+        if from_ms >= until_ms:
+            continue
+        found = [
+            (at_ms, pool)
+            for pool in supply.booked(booking)
+            if (at_ms := supply.room_from(pool, gpus, nodes, from_ms, until_ms)) is not None
+        ]
+        if found:
+            at_ms, pool = min(found)
+            supply.keep(pool, nodes, gpus, at_ms, until_ms)
+        else:
+            tuple(keep_left(supply, booking, from_ms, until_ms, moves=False))
 
 
 def give(demand: Demand, found: Candidate, until_ms: Millis) -> None:

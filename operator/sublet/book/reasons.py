@@ -40,7 +40,7 @@ def quota_refusal(demand: Demand, holdings: Holdings) -> Refuse | None:
         f"asks for {how_many(demand.gpus, 'GPU')} of class {class_name}; "
         f"{held} of the tenant's quota of {limit} are held"
     )
-    if (unread := holdings.unread_of(demand.tenant_uid, class_name)) is not None:
+    if (unread := holdings.unread_of(demand.tenant_uid, class_name, until_ms)) is not None:
         message += f", also by {unread}, which can't be read and counts until it can"
     ways = [f"ask for at most {limit - held}"] if limit > held else []
     if demand.gpus <= limit:

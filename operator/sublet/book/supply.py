@@ -65,6 +65,8 @@ class LeaseSupply:
         self.is_over = now_ms >= self.ends_ms
         self.has_unread = self.uid in holdings.unread_leases
         """A claim that can't be read holds nobody knows how much of it: nothing is added to what is held."""
+        # (who, booking) of such claims
+        self.unread_bookings = tuple(holdings.unread_bookings.get(self.uid, ()))
         self.is_open = (
             spec.accepting_claims and not self.has_unread and not lease.metadata.deletion_timestamp
         )
@@ -93,8 +95,7 @@ class LeaseSupply:
         size = _main_size(nodes) or usual_size
         expected = {}
         if size:
-            pool = self.pools.of_coming(size)
-            expected = {pool: expected_nodes(lease, self.gpus, size, now_ms)}
+            expected[self.pools.of_coming(size)] = expected_nodes(lease, self.gpus, size, now_ms)
         self.whole = WholeNodes(
             now_ms,
             sellable,

@@ -9,7 +9,8 @@ the cluster counts as not looked at, and until a look there ends in time its loo
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -116,10 +117,10 @@ class Drift:
             cluster = self._cluster(LeaseUID(lease.metadata.uid))
             if cluster is not None and cluster.facts.synced and cluster.facts.cluster_uid:
                 by_cluster.setdefault(cluster.facts.cluster_uid, []).append(Place(lease, cluster))
-            elif lease.is_lost and lease.status.cluster_uid is not None:
-                gone = ClusterUID(lease.status.cluster_uid)
-                by_cluster.setdefault(gone, [])
-                lost.setdefault(gone, []).append(lease)
+            gone = lease.status.cluster_uid if lease.is_lost else None
+            if gone is not None and lease.spec.release_orphans:  # a person's word needs no look
+                by_cluster.setdefault(ClusterUID(gone), [])
+                lost.setdefault(ClusterUID(gone), []).append(lease)
         for uid in self._watches.keys() - by_cluster.keys():
             self._drop(uid)
         self._forget_what_is_gone(leases, by_cluster)
@@ -199,30 +200,16 @@ class Drift:
     async def _look(
         self, uid: ClusterUID, places: list[Place], lost: list[GpuLease], watch: _Watch
     ) -> None:
-        """Look once at one cluster, or where it is lost at the ledger alone; nothing raised here leaves this task."""
-        log = log_about(cluster_uid=uid, leases=[*(p.lease for p in places), *lost])
-        try:
+        """Look once at one cluster, and at what a person says of its lost leases; nothing raised here leaves this task."""
+        with _telling(uid, places):
             async with self._slow_slot if watch.is_slow else self._slots:
-                claims = self._who_has_what()
-                orphans = await self._look_at(uid, places, claims, watch) if places else ()
-                if orphans is not None:
-                    await self._sweeper.tend(uid, places, orphans, claims, lost)
-        except Forbidden as error:
-            for place in places:
-                place.cluster.doubt()  # which right it is, the lease says of all at once
-            said = f"a right is missing ({error.message[:200]}); run `sublet onboard` for this cluster again"
-            _say_not_looked(places, said)
-            log.warning("drift not looked for", error=str(error))
-        except (KubeError, LedgerUnavailable) as error:
-            why = str(error)[:200] if isinstance(error, KubeError) else "the ledger can't be read"
-            _say_not_looked(places, f"the last look failed ({why}); it is looked at again")
-            log.warning("drift not looked for", error=str(error))
-        except Exception:
-            said = "the last look failed by a fault of the operator's, which its log shows"
-            _say_not_looked(places, said)
-            log.exception("drift not looked for")
-        finally:
-            self._changed()
+                claims, found = self._who_has_what(), None
+                with _telling(uid, places):
+                    found = await self._look_at(uid, places, claims, watch) if places else None
+                looked = places if found is not None else []
+                if looked or lost:
+                    await self._sweeper.tend(uid, looked, found or (), claims, lost)
+        self._changed()
 
     async def _look_at(
         self, uid: ClusterUID, places: list[Place], claims: Claims, watch: _Watch
@@ -243,6 +230,28 @@ class Drift:
             watch.due = watch.last + min(_APART_SECONDS, self._every_seconds)
         self._turns.take(uid, found.unwell, mending(uid, self._tools, self.news.note))
         return found.orphans
+
+
+@contextmanager
+def _telling(uid: ClusterUID, places: Collection[Place]) -> Iterator[None]:
+    """Say on its leases why a cluster wasn't looked at; nothing goes on from here but a cancellation."""
+    log = log_about(cluster_uid=uid, leases=[p.lease for p in places])
+    try:
+        yield
+    except Forbidden as error:
+        for place in places:
+            place.cluster.doubt()  # which right it is, the lease says of all at once
+        said = f"a right is missing ({error.message[:200]}); run `sublet onboard` for this cluster again"
+        _say_not_looked(places, said)
+        log.warning("drift not looked for", error=str(error))
+    except (KubeError, LedgerUnavailable) as error:
+        why = str(error)[:200] if isinstance(error, KubeError) else "the ledger can't be read"
+        _say_not_looked(places, f"the last look failed ({why}); it is looked at again")
+        log.warning("drift not looked for", error=str(error))
+    except Exception:
+        said = "the last look failed by a fault of the operator's, which its log shows"
+        _say_not_looked(places, said)
+        log.exception("drift not looked for")
 
 
 def _say_not_looked(places: Iterable[Place], why: str) -> None:

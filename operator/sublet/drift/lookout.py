@@ -29,7 +29,7 @@ from sublet.drift.marks import Holder, judge
 from sublet.drift.mend import drifted, is_handed_over
 from sublet.drift.news import News
 from sublet.drift.nodes import mend_node
-from sublet.drift.orphans import Entry, Orphan
+from sublet.drift.orphans import MOST_ORPHANS, Entry, Orphan
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.isolation import PROBE_UID
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL, BookError, parse_book
@@ -46,8 +46,6 @@ _AT_A_STRETCH: Final = 32
 """Nodes that are compared before others get their turn on the loop."""
 _NODES_MENDED: Final = 256
 """Nodes whose marks are put back in one look; the others have their turn in the next, which is soon."""
-_MOST_ORPHANS: Final = 1_000
-"""Of one cluster in one look."""
 _MOST_ENTRIES: Final = 200_000
 """Of claims that a cluster's nodes name and that don't have them; eight on each of the most nodes that any has."""
 _PROFILE: Final = frozenset({Unfit.MIG, Unfit.SHARING, Unfit.WRONG_PRODUCT})
@@ -341,10 +339,10 @@ async def find_orphans(
         )
         if is_ours and not claims.has_home(name) and not (ends and uid not in strangers):
             homes[uid].append(name)
+    uids = (u for u in sorted({*strangers, *homes}) if CLAIM_NAMESPACE.fullmatch(f"sublet-{u}-1"))
     return tuple(
         Orphan(uid, tuple(strangers.get(uid, ())), tuple(sorted(homes.get(uid, ()))))
-        for uid in sorted({*strangers, *homes})[:_MOST_ORPHANS]
-        if CLAIM_NAMESPACE.fullmatch(f"sublet-{uid}-1") is not None
+        for uid in islice(uids, MOST_ORPHANS)
     )
 
 

@@ -197,8 +197,9 @@ async def _put_all_back(
     mended = []
     if await _has_no_account(site, wrong):
         # said first: once the account is there nothing else tells that its tokens are dead
-        said = access_status.overdue(claim, tools.clock.now_ms())
+        said = access_status.dead(claim, site.alias, site.home.name, tools.clock.now_ms())
         claim = await tools.claims.write_status(claim, said)
+        tools.grants.pop((ClaimUID(claim.metadata.uid), site.alias), None)
     for each in wrong:
         async with site.asking(Urgency.SETUP):
             if await _put_back(site, seen, each):

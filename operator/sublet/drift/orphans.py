@@ -22,6 +22,8 @@ from sublet.kube.versions import version_number
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import Key
 
+MOST_ORPHANS: Final = 1_000
+"""Of one cluster in one look; a look that shows so many may not have shown all."""
 _HELD: Final = (EntryKind.BOUND, EntryKind.RELEASING)
 _MASS_PERCENT: Final = 30
 _CLOCKS_APART_MS: Final = 3_600_000
@@ -47,6 +49,8 @@ class Orphan:
     namespaces: tuple[str, ...] = ()
     lines: tuple[Fact, ...] = ()
     """What the ledger has open of a claim of which nothing else is seen there."""
+    is_elsewhere: bool = False
+    """Beside those, the ledger has lines of it open on leases that weren't looked at here."""
 
     @property
     def is_seen(self) -> bool:
@@ -77,9 +81,11 @@ class Fate(StrEnum):
     """Neither the hub nor the ledger knows the claim."""
     TOO_MANY = "TooMany"
     """So many at once are no accident of a few."""
+    ELSEWHERE = "LinesElsewhere"
+    """The ledger has it on other leases, too, and their cluster may show it: a person's word ends it."""
 
 
-HELD: Final = (Fate.HUB_REWOUND, Fate.TOO_MANY, Fate.AWAITED, Fate.UNKNOWN)
+HELD: Final = (Fate.HUB_REWOUND, Fate.TOO_MANY, Fate.AWAITED, Fate.UNKNOWN, Fate.ELSEWHERE)
 """Fates in which nothing is done without a person, the most telling first."""
 LASTING: Final = frozenset({Fate.HUB_REWOUND, Fate.TOO_MANY})
 """Fates that stay an orphan's while it is one: a hub that goes on writes soon overtakes the version that told of it, and
@@ -132,7 +138,7 @@ def fate_of(
         return Fate.WAITS
     if uid not in witness.hub_claims and not facts:
         return Fate.UNKNOWN
-    return Fate.TAKEN_BACK
+    return Fate.ELSEWHERE if orphan.is_elsewhere else Fate.TAKEN_BACK
 
 
 def too_many(fates: Mapping[ClaimUID, Fate], witness: Witness, known: int) -> Collection[ClaimUID]:
@@ -140,7 +146,7 @@ def too_many(fates: Mapping[ClaimUID, Fate], witness: Witness, known: int) -> Co
     vanished = [
         uid
         for uid, fate in fates.items()
-        if fate in (Fate.TAKEN_BACK, Fate.WAITS)
+        if fate in (Fate.TAKEN_BACK, Fate.WAITS, Fate.ELSEWHERE)
         and uid not in witness.hub_claims
         and open_lines(witness.facts.get(uid, ()))
     ]
@@ -199,6 +205,10 @@ _ADVICE: Final[Mapping[Fate, str]] = {
     Fate.UNKNOWN: (
         "the ledger doesn't know them either, so they may be another operator's; if they are nobody's, name them in "
         "spec.releaseOrphans"
+    ),
+    Fate.ELSEWHERE: (
+        "the ledger has them on leases, too, that this look can't see (of another cluster, lost or gone), so nothing ends by itself; if "
+        "the claims are really gone, name them in spec.releaseOrphans"
     ),
 }
 

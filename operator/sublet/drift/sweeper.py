@@ -1,7 +1,8 @@
 """Finds out whose orphans are, by the hub and the ledger, and takes back what is nobody's.
 
 A claim that is gone from the hub and of which its cluster shows nothing is one too as long as its lines in the ledger run:
-nobody else would end them. Those on a lost lease need no look, as nobody will see its cluster.
+nobody else would end them. By itself that is done only where one look shows all there is of it; lines on leases that this look
+didn't see end by a person's word alone.
 
 Nothing is done at first sight, and nothing while the hub looks older than the ledger or too much vanished at once. At
 most one taking back is under way per orphan; what is left to do is found again by the next look.
@@ -27,6 +28,7 @@ from sublet.drift.clear import Clearing, Ledger
 from sublet.drift.lookout import Place, left_by
 from sublet.drift.orphans import (
     LASTING,
+    MOST_ORPHANS,
     Fate,
     Orphan,
     Witness,
@@ -117,11 +119,12 @@ class Sweeper:
     ) -> None:
         """Judge what a look found, and what the ledger alone has there; raises the hub's errors and LedgerUnavailable.
 
-        `lost`: leases of this cluster that are lost and can't be looked at.
+        `places`: what was looked at. `lost`: leases that are lost, looked at or not, in which a person names claims.
         """
-        leases = [*(p.lease for p in places), *lost]
+        released = _released([*(p.lease for p in places), *lost])
         seen = {o.claim_uid for o in orphans} | {u for p in places for u in left_by(p.lease)}
-        orphans = [*orphans, *await self._unseen(leases, seen)]
+        if len(orphans) < MOST_ORPHANS:
+            orphans = [*orphans, *await self._unseen(places, lost, released, seen)]
         there = {(cluster, o.claim_uid) for o in orphans}
         for key in [k for k in self._cases if k[0] == cluster and k not in there]:
             case, is_full = self._cases[key], len(self._cases) > _MOST_CASES
@@ -130,10 +133,9 @@ class Sweeper:
                 del self._cases[key]
         found: dict[Fate, list[Orphan]] = {}
         if orphans:
-            witness = await self._ask({o.claim_uid for o in orphans}, leases)
-            fates = self._fates(cluster, leases, orphans, witness)
-            known = {c.metadata.uid for x in leases for c in claims.of_lease(_uid_of(x))}
-            released = _released(leases)
+            witness = await self._ask({o.claim_uid for o in orphans}, places)
+            fates = self._fates(cluster, places, orphans, witness, released)
+            known = {c.metadata.uid for p in places for c in claims.of_lease(p.cluster.lease_uid)}
             for uid in too_many(fates, witness, len(known)):
                 if uid not in released:
                     fates[uid] = Fate.TOO_MANY
@@ -142,7 +144,7 @@ class Sweeper:
                 fate = fates[orphan.claim_uid]
                 found.setdefault(fate, []).append(orphan)
                 if fate is Fate.TAKEN_BACK:
-                    self._start(cluster, places, leases, orphan, witness)
+                    self._start(cluster, places, orphan, witness)
         reason, message = words(found)
         for place in places:
             if found and not LASTING & found.keys():
@@ -159,12 +161,14 @@ class Sweeper:
     def _fates(
         self,
         cluster: ClusterUID,
-        leases: Sequence[GpuLease],
+        places: Sequence[Place],
         orphans: Sequence[Orphan],
         witness: Witness,
+        released: Collection[str],
     ) -> dict[ClaimUID, Fate]:
-        released = _released(leases)
-        said = next((x for each in leases if (x := self._said.get(each.metadata.uid))), None)
+        said = next((x for p in places if (x := self._said.get(p.lease.metadata.uid))), None)
+        # what one cluster's orphan waits for a person with, another's of the same claim does too
+        lasting = {uid: c.lasting for (_, uid), c in self._cases.items() if c.lasting is not None}
         fates: dict[ClaimUID, Fate] = {}
         for orphan in orphans:
             key = (cluster, orphan.claim_uid)
@@ -174,7 +178,7 @@ class Sweeper:
                 _but_for_our_own_lines(witness, case),
                 seen_before=case is not None,
                 released=orphan.claim_uid in released,
-                lasting=case.lasting if case is not None else said,
+                lasting=lasting.get(orphan.claim_uid) or (said if case is None else None),
             )
             if fates[orphan.claim_uid] in (Fate.NONE, Fate.AWAITED):
                 self._cases.pop(key, None)  # the hub has it: no look has seen it without it
@@ -187,36 +191,46 @@ class Sweeper:
         for uid, fate in fates.items():
             case = self._cases.get((cluster, uid))
             if case is not None and case.clearing is None and fate in LASTING:
-                if case.lasting is not fate:
-                    log_about(claim_uid=uid).warning("orphan waits for a person", reason=fate)
                 case.lasting = fate
 
-    async def _unseen(self, leases: Sequence[GpuLease], seen: Collection[ClaimUID]) -> list[Orphan]:
+    async def _unseen(
+        self,
+        places: Sequence[Place],
+        lost: Sequence[GpuLease],
+        released: Collection[str],
+        seen: Collection[ClaimUID],
+    ) -> list[Orphan]:
         """Return the claims of which the ledger alone has something there; whether the hub has them isn't asked yet.
 
-        Of leases that are gone, too, what a person says is to be taken back.
+        Of those that a person names, what is on lost leases, and on those that are gone, is there too.
         """
-        here, released = {_uid_of(x) for x in leases}, _released(leases)
-        begun = [f for f in self._begun() if f.lease_uid in here or f.claim_uid in released]
-        known = {*self._known(), *seen} if begun else ()
-        asked = {f.claim_uid for f in begun if f.claim_uid not in known}
-        lines = open_lines(await self._ledger.facts_of(sorted(asked))) if asked else []
-        gone = await self._gone({f.lease_uid for f in lines if f.claim_uid in released} - here)
-        found: dict[ClaimUID, list[Fact]] = defaultdict(list)
-        for line in lines:
-            if line.lease_uid in here or (line.lease_uid in gone and line.claim_uid in released):
-                found[line.claim_uid].append(line)
-        return [Orphan(uid, lines=tuple(some)) for uid, some in sorted(found.items())]
+        here = {p.cluster.lease_uid for p in places}
+        begun = {
+            f.claim_uid for f in self._begun() if f.lease_uid in here or f.claim_uid in released
+        }
+        asked = begun - {*self._known(), *seen} if begun else begun
+        lines = defaultdict[ClaimUID, list[Fact]](list)
+        for line in open_lines(await self._ledger.facts_of(sorted(asked))) if asked else ():
+            lines[line.claim_uid].append(line)
+        reach = here | {LeaseUID(x.metadata.uid) for x in lost}
+        named = {f.lease_uid for uid, some in lines.items() if uid in released for f in some}
+        reach |= await self._gone(named - reach)
+        found = list[Orphan]()
+        for uid, some in sorted(lines.items()):
+            its = tuple(f for f in some if f.lease_uid in (reach if uid in released else here))
+            if its:
+                found.append(Orphan(uid, lines=its, is_elsewhere=len(its) < len(some)))
+        return found
 
-    async def _gone(self, leases: Collection[LeaseUID]) -> Collection[LeaseUID]:
+    async def _gone(self, leases: Collection[LeaseUID]) -> set[LeaseUID]:
         """Return which of some leases aren't on the hub, by a live look."""
         if not leases:
-            return ()
+            return set()
         listing = await self._tools.hub.get(LEASES.path())
         there = {former_uid(x) for x in listing["items"]}
-        return [uid for uid in leases if uid not in there]
+        return {uid for uid in leases if uid not in there}
 
-    async def _ask(self, uids: set[ClaimUID], leases: Sequence[GpuLease]) -> Witness:
+    async def _ask(self, uids: set[ClaimUID], places: Sequence[Place]) -> Witness:
         """Ask the ledger for some claims and the hub live for all; the hub must be the hub.
 
         The ledger first: a line of a claim that changes meanwhile would make the hub look older than it.
@@ -234,16 +248,11 @@ class Sweeper:
             awaited=awaited_uids(listing["items"]),
             facts={uid: [f for f in facts if f.claim_uid == uid] for uid in uids},
             newest_version=max((version_number(f.source_version) for f in newest), default=0),
-            backup_ms=min((*_backups(leases), *backup_times(listing["items"])), default=None),
+            backup_ms=min((*_backups(places), *backup_times(listing["items"])), default=None),
         )
 
     def _start(
-        self,
-        cluster: ClusterUID,
-        places: Sequence[Place],
-        leases: Sequence[GpuLease],
-        orphan: Orphan,
-        witness: Witness,
+        self, cluster: ClusterUID, places: Sequence[Place], orphan: Orphan, witness: Witness
     ) -> None:
         case = self._cases[cluster, orphan.claim_uid]
         if case.is_under_way:
@@ -253,7 +262,7 @@ class Sweeper:
             self._tools,
             self._ledger,
             orphan,
-            ended_ms(orphan.claim_uid, case.absent_ms, witness, leases),
+            ended_ms(orphan.claim_uid, case.absent_ms, witness, self._tools.leases()),
             is_over=is_over,
             ending=self._ending,
         )
@@ -261,21 +270,15 @@ class Sweeper:
             clearing.rests_since(case.clearing)
         case.clearing = clearing
         case.task = asyncio.create_task(
-            self._take_back(clearing, places, leases, orphan), name=f"orphan {orphan.claim_uid}"
+            self._take_back(clearing, places, orphan), name=f"orphan {orphan.claim_uid}"
         )
 
-    async def _take_back(
-        self,
-        clearing: Clearing,
-        places: Sequence[Place],
-        leases: Sequence[GpuLease],
-        orphan: Orphan,
-    ) -> None:
+    async def _take_back(self, clearing: Clearing, places: Sequence[Place], orphan: Orphan) -> None:
         """Take one orphan back, lease by lease; nothing raised here leaves this task."""
-        log = log_about(claim_uid=orphan.claim_uid, leases=leases)
+        log = log_about(claim_uid=orphan.claim_uid, leases=[p.lease for p in places])
 
         async def guard() -> None:
-            witness = await self._ask({orphan.claim_uid}, leases)
+            witness = await self._ask({orphan.claim_uid}, places)
             fate = fate_of(orphan, witness, seen_before=True, released=True)
             if fate is not Fate.TAKEN_BACK:
                 raise Overtaken(f"claim {orphan.claim_uid} is on the hub after all")
@@ -287,7 +290,8 @@ class Sweeper:
                 await clearing.run(place.cluster, place.lease, guard)
             if not orphan.is_seen:
                 await clearing.stop(guard)
-            await clearing.end({*map(_uid_of, leases), *(f.lease_uid for f in orphan.lines)})
+            looked = (p.cluster.lease_uid for p in places)
+            await clearing.end({*looked, *(f.lease_uid for f in orphan.lines)})
             log.warning("orphan taken back", gpus=orphan.gpus)
         except (StillThere, ClusterSilent, ClusterRefuses, Overtaken) as reason:
             log.info("orphan waits", reason=str(reason))
@@ -313,11 +317,7 @@ def _read_all(
     return claims, unread
 
 
-def _uid_of(lease: GpuLease) -> LeaseUID:
-    return LeaseUID(lease.metadata.uid)
-
-
-def _released(leases: Sequence[GpuLease]) -> set[str]:
+def _released(leases: Iterable[GpuLease]) -> set[str]:
     """Return the claims of which a person says that the GPUs are to be taken back."""
     return {uid for lease in leases for uid in lease.spec.release_orphans}
 
@@ -328,9 +328,9 @@ def _but_for_our_own_lines(witness: Witness, case: _Case | None) -> Witness:
     return replace(witness, backup_ms=None) if is_begun else witness
 
 
-def _backups(leases: Sequence[GpuLease]) -> list[Millis]:
+def _backups(places: Sequence[Place]) -> list[Millis]:
     """Return when the backups were taken that leases are from."""
-    return [origin.backup_time for x in leases if (origin := x.status.origin) is not None]
+    return [origin.backup_time for p in places if (origin := p.lease.status.origin) is not None]
 
 
 def lasting_of(lease: GpuLease) -> Fate | None:

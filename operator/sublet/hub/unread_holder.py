@@ -6,9 +6,13 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from sublet.api.common import PRICE_PATTERN
+from sublet.api.gpuclaim import Booking
 from sublet.api.ids import LeaseUID, TenantUID
 from sublet.api.times import Millis, parse_instant
+from sublet.book.steps import FOREVER
 from sublet.book.unread import UnreadHolder
 
 _HOLDS_NOTHING: Final = frozenset({"conditions", "pending", "offers", "outages", "downtimes"})
@@ -33,6 +37,10 @@ def holder_of(key: str, body: Mapping[str, Any]) -> UnreadHolder | None:
     allocation = part(status, "allocation")
     placed = sum(_whole(each.get("gpus")) for each in _listed(allocation.get("placements")))
     price, currency = allocation.get("pricePerGpuHour"), allocation.get("currency")
+    start = _instant(part(part(body, "spec"), "schedule").get("startTime"))
+    until = allocation.get("untilTime")
+    end = FOREVER if until is None else _instant(until)
+    is_sure = not placed and not is_leaving and start is not None and end is not None
     costs = isinstance(price, str) and re.fullmatch(PRICE_PATTERN, price) and not is_leaving
     return UnreadHolder(
         key=key,
@@ -40,7 +48,9 @@ def holder_of(key: str, body: Mapping[str, Any]) -> UnreadHolder | None:
         classes=frozenset(classes),
         tenants=frozenset(map(TenantUID, tenants)),
         gpus=placed or _promised(allocation),
-        from_ms=Millis(0) if placed else _start(body),
+        from_ms=Millis(0) if placed else start or Millis(0),
+        bookings=tuple(_bookings(allocation)) if is_sure else (),
+        until_ms=end if end is not None else FOREVER,
         price=Decimal(str(price)) if costs else Decimal(0),
         currency=currency if isinstance(currency, str) else "",
         is_billed="boundTime" in allocation and not is_leaving,
@@ -68,11 +78,16 @@ def _promised(allocation: Mapping[str, Any]) -> int:
     return sum(_whole(x.get("nodes")) * _whole(x.get("gpusPerNode")) for x in bookings)
 
 
-def _start(body: Mapping[str, Any]) -> Millis:
-    start = part(part(body, "spec"), "schedule").get("startTime")
+def _bookings(allocation: Mapping[str, Any]) -> Iterator[Booking]:
+    for each in _listed(allocation.get("bookings")):
+        with suppress(ValidationError):
+            yield Booking.model_validate(each).known()
+
+
+def _instant(value: Any) -> Millis | None:
     with suppress(ValueError):
-        return parse_instant(start) if isinstance(start, str) else Millis(0)
-    return Millis(0)
+        return parse_instant(value) if isinstance(value, str) else None
+    return None
 
 
 def _whole(value: Any) -> int:

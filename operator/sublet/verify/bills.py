@@ -121,8 +121,9 @@ def lines_are_complete(index: Index) -> Iterator[Violation]:
 
 
 _GONE: Final = (
-    "it ends when that lease's cluster was looked at twice, or the lease is declared lost; if it stays, see the lease's "
-    "condition Orphaned, and if the claim is really gone, name it in spec.releaseOrphans of the lease, or of any if that one is gone"
+    "it ends by itself only when one cluster, looked at twice, has all leases that the claim's lines name; see the lease's "
+    "condition Orphaned, and if the claim is really gone, name it in spec.releaseOrphans of the lease, once it answers or is declared lost, or of "
+    "another if that one is gone"
 )
 
 

@@ -77,6 +77,21 @@ def test_a_claim_that_is_released_has_no_access_to_speak_of():
     assert said(gone) is None
 
 
+def test_tokens_of_an_account_that_is_gone_end_now_and_no_others():
+    each = after(claim())
+    dead = access_status.dead(each, "east", "n", Millis(NOW + 1_000)).access
+
+    assert dead.renewal_time == NOW + 1_000
+    assert [c.expiration_time for c in dead.clusters] == [NOW + HOUR, NOW + 1_000]
+
+
+def test_what_ended_before_its_account_went_ended_then():
+    each = after(claim())
+    late = Millis(NOW + 3 * HOUR)
+
+    assert access_status.dead(each, "west", "n", late).access.clusters[0].expiration_time == NOW + HOUR  # fmt: skip
+
+
 def test_a_lost_secret_is_due_at_once_and_a_second_loss_counts_from_then():
     each = after(claim())
     first, second, now = Millis(NOW + 1_000), Millis(NOW + 2_000), Millis(NOW + 500)

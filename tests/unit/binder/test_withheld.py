@@ -50,6 +50,11 @@ def ends(access: Access) -> dict[str, int]:
     return {c.alias: c.expiration_time for c in access.clusters}
 
 
+def access_of(claim: GpuClaim) -> Access:
+    assert claim.status.access is not None
+    return claim.status.access
+
+
 def said(setup: Setup) -> str:
     assert setup.hub.live is not None
     found = find_condition(setup.hub.live.status.conditions, access_status.RENEWED)
@@ -109,6 +114,15 @@ async def test_before_the_others_token_ends_it_is_written_and_the_claim_says_wha
     assert said(setup).startswith(f"access to east ended {format_instant(setup.now)}")
 
 
+async def test_what_is_left_for_less_than_a_minute_is_written_at_once():
+    setup = await restarted()
+    await later(setup, 2 * HOUR - 59_000)
+    access = await setup.renew(may_wait=True)
+
+    assert setup.hub.contexts == ["west"]
+    assert access.renewal_time == setup.now + 600_000
+
+
 async def test_a_token_that_ended_is_waited_for_by_nobody():
     setup = await restarted()
     await later(setup, 4 * HOUR)
@@ -145,8 +159,21 @@ def of_a_restored_hub(setup: Setup) -> None:
     setup.hub.live = with_access(setup.hub.live, secret_version=None)
 
 
+def of_an_account_that_was_deleted(setup: Setup) -> None:
+    assert setup.hub.live is not None
+    (dead,) = (c for c in access_of(setup.hub.live).clusters if c.alias == "west")
+    said = access_status.dead(setup.hub.live, dead.alias, dead.namespace, setup.now)
+    setup.hub.live = setup.hub.live.model_copy(update={"status": said})
+
+
 @pytest.mark.parametrize(
-    "spoil", [of_a_cluster_that_moved, of_a_secret_that_was_lost, of_a_restored_hub]
+    "spoil",
+    [
+        of_a_cluster_that_moved,
+        of_a_secret_that_was_lost,
+        of_a_restored_hub,
+        of_an_account_that_was_deleted,
+    ],
 )
 async def test_what_the_secret_has_is_no_reason_to_wait_if_it_is_of_no_use(
     spoil: Callable[[Setup], None],
@@ -187,8 +214,7 @@ async def test_it_is_asked_again_before_the_token_is_near_its_end_by_any_clock(
 async def test_a_kubeconfig_that_leads_first_to_a_cluster_that_was_left_is_written_at_once():
     setup = await restarted()
     assert setup.hub.live is not None
-    access = setup.hub.live.status.access
-    assert access is not None
+    access = access_of(setup.hub.live)
 
     assert asked_again_ms(access, {"west"}, [], setup.now) is None
     assert asked_again_ms(access, {"west", "east"}, [], setup.now) is not None
@@ -236,5 +262,4 @@ async def test_a_move_leaves_time_to_go_before_the_cutover_whoever_is_silent(
 
     assert setup.hub.contexts == ["east"]
     assert move_of(done).ready_time == setup.now
-    assert done.status.access is not None
-    assert ends(done.status.access)["west"] == setup.now
+    assert ends(access_of(done))["west"] == setup.now

@@ -6,23 +6,32 @@ from decimal import Decimal
 import pytest
 
 from sublet.api import bound_status
-from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclaim import Booking, GpuClaim
 from sublet.api.ids import LeaseUID, TenantUID
 from sublet.api.pending import PendingReason
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
-from sublet.book.decisions import Degrade, Extend, Relocate, Warn
+from sublet.book.decisions import Degrade, Extend, Plan, Relocate, Reserve, Warn
 from sublet.book.failures import NODE_FAILED, REPLACE_AFTER_MS
 from sublet.book.plan import plan
 from sublet.book.unread import UnreadHolder
-from tests.builders.api import NOW, as_lease, as_tenant, lease, tenant
-from tests.builders.fleet import held, inventory, nodes, refusal_of, reserve_of, view
+from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant
+from tests.builders.fleet import (
+    carried_out,
+    held,
+    inventory,
+    nodes,
+    refusal_of,
+    reserve_of,
+    view,
+)
 from tests.builders.money import CLASSES, account, payer
 from tests.builders.moves import decided, leased, on_sick_node, running
-from tests.builders.windows import EAST, ahead, at, lasting, promised, west
+from tests.builders.windows import EAST, WEST, ahead, at, lasting, promised, west
 
 IN_EAST = [(EAST, inventory(EAST, nodes(EAST, 2)))]
 LATER = Millis(NOW + REPLACE_AFTER_MS + 1_000)
+LIMITED = (as_tenant(tenant(quotas=[{"className": "h100", "gpus": 16}])),)
 
 
 def unread(on: str = "elsewhere", gpus: int = 16, **fields: object) -> UnreadHolder:
@@ -35,6 +44,22 @@ def unread(on: str = "elsewhere", gpus: int = 16, **fields: object) -> UnreadHol
         gpus=gpus,
     )
     return replace(found, **fields)
+
+
+def booked(name: str = "newer", start: float = 4, lasts: float = 8, gpus: int = 8) -> UnreadHolder:
+    """Return a claim that can't be read and was promised nodes of the lease west for a window of these hours."""
+    allocation = promised(ahead(name, start, lasts, gpus)).status.allocation
+    assert allocation is not None
+    window = {"from_ms": at(start), "until_ms": at(start + lasts)}
+    return unread(
+        WEST.metadata.uid, gpus, key=f"acme/{name}", bookings=allocation.bookings, **window
+    )
+
+
+def beside(*promises: GpuClaim, gpus: int = 8) -> GpuClaim:
+    """Return a promise on the lease west for the hours 4 to 12, made when these were there."""
+    mine = ahead("mine", 4, 8, gpus)
+    return carried_out(mine, reserve_of(plan(view([*promises, mine], west())), mine))
 
 
 def asked_for(claim: GpuClaim, **schedule: object) -> GpuClaim:
@@ -97,10 +122,9 @@ def test_a_promise_there_gets_no_more_time():
 
 
 def test_its_gpus_count_towards_its_tenants_quota_and_the_refusal_names_it():
-    limited = (as_tenant(tenant(quotas=[{"className": "h100", "gpus": 16}])),)
     asks = lasting("asks", 4)
 
-    refused = refusal_of(plan(view([asks], west(), tenants=limited, unread=(unread(),))), asks)
+    refused = refusal_of(plan(view([asks], west(), tenants=LIMITED, unread=(unread(),))), asks)
 
     assert refused.reason is PendingReason.EXCEEDS_QUOTA
     assert "16 of the tenant's quota of 16 are held, also by acme/newer, which can't be read" in (
@@ -109,21 +133,59 @@ def test_its_gpus_count_towards_its_tenants_quota_and_the_refusal_names_it():
 
 
 def test_a_window_to_come_counts_from_its_start_on():
-    limited = (as_tenant(tenant(quotas=[{"className": "h100", "gpus": 16}])),)
     soon, long = lasting("soon", 4), lasting("long", 5)
     to_come = unread(from_ms=at(4))
 
-    assert reserve_of(plan(view([soon], west(), tenants=limited, unread=(to_come,))), soon)
-    refused = refusal_of(plan(view([long], west(), tenants=limited, unread=(to_come,))), long)
+    assert reserve_of(plan(view([soon], west(), tenants=LIMITED, unread=(to_come,))), soon)
+    refused = refusal_of(plan(view([long], west(), tenants=LIMITED, unread=(to_come,))), long)
     assert refused.reason is PendingReason.EXCEEDS_QUOTA
+
+
+def test_the_start_of_its_window_is_due_for_who_waits_until_then():
+    full = as_lease(lease("west", committed=16))
+    globex = as_tenant(tenant("globex", namespaces=("globex",)))
+    others = as_claim(claim("others", namespace="globex", gpus=16))
+    all_of_it = held(others, full, nodes(full, 2), tenant_name="globex")
+    fleet = [(full, inventory(full, nodes(full, 2)))]
+    asks = lasting("asks", 3)
+    to_come = unread(from_ms=at(4))
+
+    def made(now_ms: Millis) -> Plan:
+        seen = {"tenants": (*LIMITED, globex), "unread": (to_come,), "now_ms": now_ms}
+        return plan(view([all_of_it, asks], fleet, **seen))
+
+    due = made(NOW).next_due_ms
+
+    assert due == at(1) + 1  # its three hours reach into the window from then on
+    assert refusal_of(made(NOW), asks).reason is PendingReason.WAITING_FOR_CAPACITY
+    assert refusal_of(made(due), asks).reason is PendingReason.EXCEEDS_QUOTA
+
+
+@pytest.mark.parametrize(("hour", "due"), [(1, 4), (5, 12), (13, None)])
+def test_its_window_is_looked_at_when_it_begins_and_ends(hour: float, due: float | None):
+    made = plan(view([], west(), now_ms=at(hour), unread=(booked(),)))
+
+    assert made.next_due_ms == (at(due) if due is not None else None)
+
+
+def test_a_refusal_for_the_quota_names_none_whose_window_begins_after_what_was_asked_for():
+    own = held(as_claim(claim("own", gpus=16)), WEST, nodes(WEST, 2), until_ms=at(2))
+    asks = lasting("asks", 4)
+
+    def message(*unread_: UnreadHolder) -> str:
+        seen = view([own, asks], west(), tenants=LIMITED, unread=unread_)
+        return refusal_of(plan(seen), asks).message
+
+    late, soon = unread(key="acme/late", from_ms=at(4)), unread(key="acme/soon", from_ms=at(3))
+    assert "16 of the tenant's quota of 16 are held; wait" in message(late)
+    assert "are held, also by acme/soon, which can't be read" in message(late, soon)
 
 
 @pytest.mark.parametrize("other", [{"classes": frozenset({"a100"})}, {"tenants": frozenset()}])
 def test_it_takes_nothing_from_other_classes_and_tenants(other: dict[str, object]):
-    limited = (as_tenant(tenant(quotas=[{"className": "h100", "gpus": 16}])),)
     asks = lasting("asks", 4)
 
-    made = plan(view([asks], west(), tenants=limited, unread=(unread(**other),)))
+    made = plan(view([asks], west(), tenants=LIMITED, unread=(unread(**other),)))
 
     assert reserve_of(made, asks)
 
@@ -164,3 +226,54 @@ def test_a_promise_that_slips_takes_no_other_nodes_of_it():
 
     assert len(reserve_of(free, mine).placements) == 2
     assert [type(d) for d in kept.decisions] == [Warn]
+
+
+@pytest.mark.parametrize("hour", [1, 4.1], ids=["to come", "begun"])
+def test_a_node_that_it_was_promised_is_no_other_promises(hour: float):
+    """Two nodes were promised, and one is left."""
+    newer = promised(ahead("newer", 4, 8, 8))
+    mine = beside(newer)
+    one = west(1)
+
+    lost = plan(view([mine], one, now_ms=at(hour), unread=(booked(),))).decisions
+    kept = plan(view([mine], west(), now_ms=at(hour), unread=(booked(),))).decisions
+
+    assert [type(d) for d in lost] == [Warn]
+    assert [type(d) for d in kept] == ([Reserve] if hour > 4 else [])
+
+
+def test_a_promise_that_finds_its_node_gone_to_it_goes_to_another_lease():
+    mine = beside(promised(ahead("newer", 4, 8, 8)))
+
+    made = plan(view([mine], [*west(1), *IN_EAST], now_ms=at(4.1), unread=(booked(),)))
+
+    assert {p.lease for p in reserve_of(made, mine).placements} == {"east"}
+
+
+def test_windows_before_and_after_its_own_are_kept_for_others():
+    before, after = promised(ahead("before", 2, 2)), promised(ahead("after", 12, 2))
+
+    made = plan(view([before, after], west(), now_ms=at(1), unread=(booked(gpus=16),)))
+
+    assert made.decisions == ()
+
+
+def test_what_was_read_of_it_before_is_kept_once():
+    newer = promised(ahead("newer", 4, 8, 8))
+
+    made = plan(view([newer, beside(newer)], west(), now_ms=at(1), unread=(booked(),)))
+
+    assert made.decisions == ()
+
+
+@pytest.mark.parametrize("from_ms", [0, at(4)])
+def test_whatever_it_says_it_was_promised_claims_stay_on_their_nodes(from_ms: Millis):
+    bound = held(lasting("bound", 8), WEST, nodes(WEST, 2), until_ms=at(8))
+    much = Booking(
+        lease="west", lease_uid=WEST.metadata.uid, product="p", nodes=4_096, gpus_per_node=8
+    )
+    newer = replace(booked(), bookings=(much,) * 3, from_ms=from_ms)
+
+    made = plan(view([bound], west(), now_ms=at(5), unread=(newer,)))
+
+    assert made.decisions == plan(view([bound], west(), now_ms=at(5))).decisions

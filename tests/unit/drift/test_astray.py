@@ -9,6 +9,7 @@ from sublet.drift import mend
 from sublet.drift.look import Sight
 from sublet.drift.lookout import Lookout
 from sublet.drift.news import News
+from sublet.kube.errors import Forbidden
 from sublet.kube.session import Endpoint
 from tests.builders.renewals import LEASES, Setup, with_access
 
@@ -73,6 +74,53 @@ async def test_a_cluster_that_is_reached_elsewhere_gives_its_tenants_a_new_kubec
     assert reason == "AccessRenewed"
     assert text.endswith("had an address or a CA by which its cluster isn't reached any more; it was made anew with new tokens")  # fmt: skip
     assert servers(setup) == {"east": "https://west.example:6443", "west": MOVED.server}
+    assert unwell(setup, monkeypatch) == []
+    assert await mended(setup) == []
+
+
+def refuse_tokens(setup: Setup, name: str) -> None:
+    async def create(path: str, *_: Any, **__: Any) -> Any:
+        raise Forbidden(403, "Forbidden", f"a webhook denied {path}")
+
+    for uid in LEASES:
+        setup.tools.cluster(uid).doubt = lambda: None
+    setup.api(name).create = create  # type: ignore[method-assign]
+
+
+async def test_where_no_new_token_is_given_the_last_one_is_led_to_the_new_address(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    setup = await handed_over()
+    move(setup, "west")
+    refuse_tokens(setup, "west")
+    await mended(setup)
+
+    assert servers(setup)["west"] == MOVED.server
+    assert unwell(setup, monkeypatch) == []
+    assert await mended(setup) == []
+
+
+async def test_the_address_that_was_learned_is_kept_while_the_cluster_is_silent():
+    setup = await handed_over()
+    move(setup, "west")
+    refuse_tokens(setup, "west")
+    await mended(setup)
+    setup.answer("east")
+    await setup.renew()
+
+    assert servers(setup)["west"] == MOVED.server
+
+
+async def test_a_kubeconfig_that_has_no_token_of_a_cluster_leads_nowhere_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    setup = await handed_over()
+    setup.restart()
+    move(setup, "west")
+    refuse_tokens(setup, "west")
+    await mended(setup)
+
+    assert list(servers(setup)) == ["east"]
     assert unwell(setup, monkeypatch) == []
     assert await mended(setup) == []
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -268,28 +268,75 @@ async def test_a_cluster_that_cant_be_reached_now_is_remembered_until_its_lease_
     await looks.close()
 
 
-async def test_of_a_lost_lease_that_isnt_connected_the_ledger_is_looked_at_instead_and_the_cluster_isnt():
-    tended = list[Any]()
+LOST = WEST.model_copy(
+    update={
+        "spec": WEST.spec.model_copy(update={"release_orphans": (uid_of("gone"),)}),
+        "status": WEST.status.model_copy(
+            update={
+                "cluster_uid": uid_of("west"),
+                "lost": LostStatus(by="ann", time=NOW, meter_time=NOW),
+            }
+        ),
+    }
+)
+"""Lost, and a person says which claims are gone."""
 
-    async def look(*_: object) -> Found:
-        raise AssertionError("looked at")
 
-    async def tend(*asked: Any) -> None:
-        tended.append(asked)
+async def never(*_: object) -> Found:
+    raise AssertionError("looked at")
 
-    looks, clusters = drift(SteppedClock(), look)
-    sweeper: Any = looks._sweeper
+
+def heeding(looks: Drift) -> list[Any]:
+    """Return what the sweeper is asked from now on."""
+    asked, sweeper = list[Any](), cast("Any", looks._sweeper)
+
+    async def tend(*args: Any) -> None:
+        asked.append(args)
+
     sweeper.tend = tend
-    clusters["west"].facts.synced = False
-    at = LostStatus(by="ann", time=NOW, meter_time=NOW)
-    known = WEST.status.model_copy(update={"cluster_uid": uid_of("west")})
-    silent = WEST.model_copy(update={"status": known})
-    looks.tend([silent])
-    assert looks._watches == {}
+    return asked
 
-    lost = WEST.model_copy(update={"status": known.model_copy(update={"lost": at})})
-    looks.tend([lost])
+
+async def test_a_persons_word_on_a_lost_lease_that_isnt_connected_needs_no_look():
+    looks, clusters = drift(SteppedClock(), never)
+    asked = heeding(looks)
+    clusters["west"].facts.synced = False
+    looks.tend([LOST])
     await eventually("looked", lambda: _is_idle(looks, clusters["west"]))
 
-    ((uid, places, orphans, _, leases),) = tended
-    assert (uid, places, orphans, leases) == (uid_of("west"), [], (), [lost])
+    ((uid, places, orphans, _, leases),) = asked
+    assert (uid, places, orphans, leases) == (uid_of("west"), [], (), [LOST])
+
+
+@pytest.mark.parametrize("gives_up", [True, False])
+async def test_a_persons_word_on_a_lost_lease_counts_although_its_cluster_cant_be_looked_at(
+    gives_up: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(engine, "_LONGEST_SECONDS", 0.01)
+
+    async def fail(*_: object) -> Found:
+        if gives_up:
+            await asyncio.Event().wait()
+        raise ServerError(500, "InternalError", "etcd is away")
+
+    looks, clusters = drift(SteppedClock(), fail)
+    asked = heeding(looks)
+    looks.tend([LOST])
+    await eventually("looked", lambda: _is_idle(looks, clusters["west"]))
+
+    ((_, places, orphans, _, leases),) = asked
+    assert (places, orphans, leases) == ([], (), [LOST])
+    assert clusters["west"].said[-1].reason == NOT_LOOKED
+
+
+@pytest.mark.parametrize("word", [{"lost": None}, {"release_orphans": ()}])
+async def test_without_a_persons_word_nothing_is_done_where_no_cluster_is_connected(
+    word: dict[str, Any],
+):
+    looks, clusters = drift(SteppedClock(), never)
+    clusters["west"].facts.synced = False
+    part = "status" if "lost" in word else "spec"
+    changed = getattr(LOST, part).model_copy(update=word)
+    looks.tend([LOST.model_copy(update={part: changed})])
+
+    assert looks._watches == {}

@@ -15,6 +15,7 @@ from sublet.api.ids import ClusterUID
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
+from sublet.binder.namespace import TENANT_ACCOUNT
 from sublet.binder.ports import ClusterSilent
 from sublet.binder.secret import SecretState
 from sublet.binder.sites import reachable_sites
@@ -28,6 +29,7 @@ from tests.builders.earlier import earlier_claim
 from tests.builders.fleet import bound, held
 from tests.builders.mending import LEASE, NODES, WEST, Home, Writing, bound_claim, labelled, run
 from tests.builders.moves import leased
+from tests.builders.renewals import Setup
 from tests.builders.wire import wire_node
 
 
@@ -201,6 +203,34 @@ async def test_tokens_of_an_account_that_is_gone_are_due_on_the_hub_before_it_is
 
     assert api.calls[0] == ("HUB", "")
     assert renewal_ms(hub.live or claim, 3_600) == NOW + 10**9
+
+
+async def test_a_token_of_an_account_that_is_gone_ends_and_is_written_nowhere_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    setup = Setup("west", "east")
+    await setup.renew()
+    claim = setup.hub.live
+    assert claim is not None
+    sites, _ = reachable_sites(claim, setup.tools, allocation_of(claim).placements)
+    (west,) = (site for site in sites if site.alias == "west")
+    wrong = [Difference("serviceaccounts", TENANT_ACCOUNT, What.MISSING)]
+
+    async def ends_here(*_: Any) -> None:
+        raise ClusterSilent("west")
+
+    async def is_gone(*_: Any) -> None: ...
+
+    monkeypatch.setattr(mend, "_put_back", ends_here)
+    monkeypatch.setattr(mend, "find_named", is_gone)
+    with pytest.raises(ClusterSilent):
+        await mend._put_all_back(claim, west, Observed(None, {}), wrong, setup.tools, [])
+
+    access = setup.hub.live.status.access if setup.hub.live is not None else None
+    assert access is not None
+    ended = {c.alias for c in access.clusters if c.expiration_time <= setup.now}
+    assert ended == {"west"}
+    assert {alias for _, alias in setup.grants} == {"east"}
 
 
 @pytest.mark.parametrize("begun", [False, True])

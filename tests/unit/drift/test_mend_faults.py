@@ -10,8 +10,9 @@ from sublet.api import bound_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClusterUID
+from sublet.api.times import Millis
 from sublet.binder import proof
-from sublet.binder.access import SecretTaken
+from sublet.binder.access import SecretTaken, is_renewal_due
 from sublet.binder.binder import Binder
 from sublet.binder.namespace import contents, namespace, quota_hard
 from sublet.binder.ports import ClusterRefuses, ClusterSilent
@@ -229,18 +230,33 @@ async def test_a_quota_that_isnt_enforced_is_said_until_it_is():
     assert await world.mended(claim) == []
 
 
-@pytest.mark.usefixtures("secret")
-async def test_what_was_put_back_and_isnt_enforced_is_said(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def _not_enforced(monkeypatch: pytest.MonkeyPatch) -> None:
     async def not_enforced(_: Any) -> None:
         raise IsolationFault(proof.NOT_ENFORCED)
 
     monkeypatch.setattr(mend, "_see_quota", not_enforced)
+
+
+@pytest.mark.usefixtures("secret", "_not_enforced")
+async def test_what_was_put_back_and_isnt_enforced_is_said():
     claim = bound_claim()
 
     (found,) = await run(claim, Home(claim, labelled(claim)))
 
     where = f"its namespace sublet-{claim.metadata.uid}-1 at west"
     assert found == Finding(Reason.ISOLATION_DEGRADED, f"{where}: {proof.NOT_ENFORCED}")
+
+
+@pytest.mark.usefixtures("secret", "_not_enforced")
+async def test_tokens_of_an_account_that_was_put_back_are_renewed_though_the_quota_isnt_enforced():
+    claim = bound_claim()
+    api = Home(claim, labelled(claim))
+    hub = Writing(claim, api.calls)
+    await run(claim, api, hub)
+
+    assert hub.live is not None
+    assert is_renewal_due(hub.live, 3_600, Millis(NOW + 10**9))
 
 
 @pytest.mark.usefixtures("secret")

@@ -135,6 +135,13 @@ def test_many_that_vanish_at_once_are_no_accident_of_a_few(vanished: int, known:
     assert bool(too_many(fates, seen, known)) is held
 
 
+def test_those_with_lines_on_other_leases_are_counted_among_the_many():
+    uids = [ClaimUID(uid_of(f"beyond-{i}")) for i in range(2)]
+    facts = [line(uid=uid) for uid in uids]
+
+    assert too_many(dict.fromkeys(uids, Fate.ELSEWHERE), witness(*facts), 0) == uids
+
+
 def test_those_that_the_ledger_saw_end_are_not_counted_among_the_many():
     uids = [ClaimUID(uid_of(f"over-{i}")) for i in range(5)]
     facts = [f for u in uids for f in (line(uid=u), line(EntryType.CLOSE, uid=u, at_ms=9))]
@@ -167,6 +174,18 @@ def test_a_lease_says_what_the_ledger_alone_has_there():
 
     assert reason == "TooMany"
     assert message.startswith("8 GPUs are held by the ledger alone for claims that don't have them")
+
+
+def test_what_the_ledger_has_on_leases_that_werent_looked_at_too_waits_for_a_persons_word():
+    beyond = Orphan(GONE, lines=(line(),), is_elsewhere=True)
+
+    fates = [
+        fate_of(beyond, witness(line()), seen_before=True, released=said) for said in (False, True)
+    ]
+
+    assert fates == [Fate.ELSEWHERE, Fate.TAKEN_BACK]
+    _, message = words({Fate.ELSEWHERE: [beyond]})
+    assert message.endswith("if the claims are really gone, name them in spec.releaseOrphans")
 
 
 def test_of_a_lost_lease_a_claim_is_billed_until_its_meters_stopped():

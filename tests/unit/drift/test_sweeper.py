@@ -183,6 +183,16 @@ async def test_a_hub_that_was_put_back_stays_so_when_its_versions_have_caught_up
     assert world.api.calls == []
 
 
+async def test_what_one_cluster_found_that_only_a_person_ends_holds_for_the_claim_in_another_too():
+    world = World(OPEN, version="99")
+    await world.sweeper.tend(ClusterUID(uid_of("east")), [world.place], [ORPHAN], Claims(()))
+    world.version = "101"
+    for _ in range(3):
+        await world.look()
+
+    assert (world.said, world.api.calls) == ("HubRewound", [])
+
+
 @pytest.mark.parametrize("is_adopted", [True, False])
 async def test_a_claim_that_was_bound_after_the_backup_is_held_where_its_lease_was_restored(
     is_adopted: bool,

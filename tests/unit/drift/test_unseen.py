@@ -1,4 +1,4 @@
-"""Lines of a claim that is gone, of which its cluster shows nothing: they end as an orphan's do, and no sooner."""
+"""Lines of a claim that is gone, of which its cluster shows nothing: they end as an orphan's do, or by a person's word."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,6 +10,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID
 from sublet.api.last_word import Leftover, LostStatus
 from sublet.api.times import Millis
+from sublet.drift import sweeper
 from sublet.drift.claims import Claims
 from sublet.drift.lookout import Place
 from sublet.ledger.entry import EntryKind, EntryType
@@ -33,8 +34,14 @@ def lost(meter_time: int = NOW - 1, **spec: object) -> GpuLease:
     return west.model_copy(update={"status": west.status.model_copy(update={"lost": said})})
 
 
+def name(world: World, *uids: str) -> None:
+    """Have a person say of some claims, in the lease that is looked at, that they are gone."""
+    world.place = Place(as_lease(lease(releaseOrphans=[*uids])), world.place.cluster)
+
+
 async def tend_lost(world: World, west: GpuLease, times: int = 2) -> None:
-    """Look at the ledger of a lease that is lost, whose cluster doesn't answer."""
+    """Heed what a person says of a lease that is lost, whose cluster doesn't answer."""
+    world.tools.leases = lambda: [west]
     for _ in range(times):
         await world.sweeper.tend(ClusterUID(CLUSTER), [], (), Claims(()), [west])
         await world.end()
@@ -50,6 +57,15 @@ async def test_its_lines_end_at_second_sight_when_the_hub_was_first_seen_without
     assert (world.said, world.written()) == ("TakenBack", ENDS)
     assert {f.at_ms for f in world.facts[1:]} == {now}
     assert world.api.sent("DELETE") + world.api.sent("PATCH") == []
+
+
+async def test_nothing_ends_by_a_look_that_may_not_have_shown_all(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sweeper, "MOST_ORPHANS", 1)
+    world = World(OPEN)
+    for _ in range(3):
+        await world.tend(replace(ORPHAN, claim_uid=ClaimUID(uid_of("other"))))
+
+    assert world.written() == []
 
 
 async def test_the_bill_is_what_the_ledger_says_until_then():
@@ -84,12 +100,36 @@ async def test_what_is_held_of_another_lease_of_the_cluster_ends_with_the_taking
     assert last == dict.fromkeys((OPEN.lease_uid, EAST), ("releasing", "close"))
 
 
-async def test_what_is_held_in_another_cluster_stays_held_until_that_one_was_looked_at():
+async def test_with_lines_in_another_cluster_too_it_waits_for_a_persons_word():
     world = World(OPEN, AT_EAST)
+    await world.see_nothing(times=3)
+
+    assert (world.said, world.written(2)) == ("LinesElsewhere", [])
+
+
+async def test_a_persons_word_ends_the_bill_of_all_and_holds_what_is_in_another_cluster():
+    world = World(OPEN, AT_EAST)
+    world.leases.append({"metadata": {"uid": EAST}})
+    name(world, GONE)
     await world.see_nothing(times=3)
 
     last = {f.lease_uid: (f.kind.value, f.type.value) for f in world.facts}
     assert last == {OPEN.lease_uid: ("releasing", "close"), EAST: ("releasing", "open")}
+
+
+@pytest.mark.parametrize("west", ["answers again", "is lost"])
+async def test_what_another_cluster_holds_for_a_person_is_ended_by_no_look_elsewhere(west: str):
+    world = World(OPEN, AT_EAST, version="99")
+    there = replace(ORPHAN, entries=())
+    await world.sweeper.tend(ClusterUID(uid_of("c-east")), [world.place], [there], Claims(()))
+    world.version = "200"  # the hub goes on writing
+    if west == "is lost":
+        await tend_lost(world, lost(), times=3)
+    else:
+        await world.see_nothing(times=3)
+        assert world.said == "HubRewound"
+
+    assert world.written(2) == []
 
 
 async def test_of_a_lease_that_isnt_looked_at_nothing_ends():
@@ -158,7 +198,7 @@ async def test_of_many_that_vanished_at_once_a_person_is_asked_and_the_word_coun
     await world.see_nothing(times=3)
     assert (world.said, world.written(2)) == ("TooMany", [])
 
-    world.place = Place(as_lease(lease(releaseOrphans=[str(GONE)])), world.place.cluster)
+    name(world, GONE)
     await world.see_nothing(times=2)
 
     assert world.written(2) == ENDS
@@ -190,29 +230,54 @@ async def test_what_a_person_left_there_is_waited_for():
     assert (world.said, world.written()) == ("", [])
 
 
-async def test_on_a_lost_lease_they_end_when_its_meters_stopped_without_a_look():
+async def test_on_a_lost_lease_a_persons_word_ends_them_without_a_look_when_its_meters_stopped():
     world = World(OPEN)
-    await tend_lost(world, lost(), times=1)
+    await tend_lost(world, lost(releaseOrphans=[GONE]), times=1)
     assert world.written() == []
-    await tend_lost(world, lost(), times=1)
+    await tend_lost(world, lost(releaseOrphans=[GONE]), times=1)
 
     assert world.written() == ENDS
     assert [f.at_ms for f in world.facts[1:3]] == [NOW - 1] * 2
 
 
-async def test_on_a_lost_lease_many_wait_for_a_person_too_and_the_word_counts():
-    other = ClaimUID(uid_of("gone-too"))
-    world = World(OPEN, replace(OPEN, claim_uid=other))
+async def test_on_a_lost_lease_without_a_persons_word_they_stay():
+    world = World(OPEN)
     await tend_lost(world, lost(), times=3)
-    assert world.written(2) == []
 
-    await tend_lost(world, lost(releaseOrphans=[str(GONE), other]))
-    assert world.written(2) == ENDS * 2
+    assert world.written() == []
+
+
+async def test_a_lost_lease_that_names_another_claim_ends_none_of_those_that_it_doesnt_name():
+    world = World(OPEN, AT_EAST)
+    east = lost(releaseOrphans=[uid_of("another")]).model_copy(
+        update={"metadata": as_lease(lease("east")).metadata}
+    )
+    for _ in range(3):
+        await world.sweeper.tend(ClusterUID(CLUSTER), [world.place], (), Claims(()), [east])
+        await world.end()
+
+    assert (world.said, world.written(2)) == ("LinesElsewhere", [])
+
+
+@pytest.mark.parametrize("named_on", ["the lost lease", "the one that answers"])
+async def test_whichever_lease_names_it_the_bill_ends_at_one_instant(named_on: str):
+    world = World(AT_EAST, OPEN)
+    east = as_lease(lease("east", releaseOrphans=[GONE]))
+    cluster: Any = SimpleNamespace(**vars(world.place.cluster))
+    cluster.lease_uid = EAST
+    world.place = Place(east, cluster)
+    if named_on == "the lost lease":
+        await tend_lost(world, lost(releaseOrphans=[GONE]))
+    else:
+        world.tools.leases = lambda: [east, lost()]
+        await world.see_nothing(times=2)
+
+    assert {f.at_ms for f in world.facts[2:] if f.kind is EntryKind.BOUND} == {NOW - 1}
 
 
 async def test_nothing_is_billed_for_less_than_nothing_where_a_lease_was_lost_before():
     world = World(replace(OPEN, at_ms=Millis(NOW + 5)))
-    await tend_lost(world, lost())
+    await tend_lost(world, lost(releaseOrphans=[GONE]))
 
     assert [f.at_ms for f in world.facts[1:3]] == [NOW + 5] * 2
     list(intervals(world.facts))
@@ -220,7 +285,7 @@ async def test_nothing_is_billed_for_less_than_nothing_where_a_lease_was_lost_be
 
 async def test_a_persons_word_ends_those_on_a_lease_that_is_gone():
     world = World(AT_EAST)
-    world.place = Place(as_lease(lease(releaseOrphans=[str(GONE)])), world.place.cluster)
+    name(world, GONE)
     await world.see_nothing(times=2)
 
     assert world.written() == ENDS
@@ -229,7 +294,7 @@ async def test_a_persons_word_ends_those_on_a_lease_that_is_gone():
 async def test_a_persons_word_ends_none_on_a_lease_that_the_hub_has():
     world = World(AT_EAST)
     world.leases.append({"metadata": {"uid": EAST}})
-    world.place = Place(as_lease(lease(releaseOrphans=[str(GONE)])), world.place.cluster)
+    name(world, GONE)
     await world.see_nothing(times=3)
 
     assert (world.said, world.written()) == ("", [])

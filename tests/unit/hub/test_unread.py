@@ -6,6 +6,7 @@ import pytest
 
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.book.decisions import Warn
 from sublet.book.plan import plan
 from sublet.book.view import View
 from sublet.hub.state import HubState, Unread
@@ -18,11 +19,11 @@ from sublet.hub.unread import (
     unread_holders,
 )
 from tests.builders.api import NOW, as_claim, as_tenant, claim, tenant, uid_of
-from tests.builders.fleet import inventory, nodes, refusal_of, reserve_of, view
+from tests.builders.fleet import carried_out, inventory, nodes, refusal_of, reserve_of, view
 from tests.builders.moves import leased, running
 from tests.builders.restored import Body, adopted, on_the_wire, parsed, restored
-from tests.builders.unread import holds_by_newer, senseless, unread_tenant
-from tests.builders.windows import EAST, Fleet, ahead, promised, west
+from tests.builders.unread import holds_by_newer, senseless, unread, unread_tenant
+from tests.builders.windows import EAST, Fleet, ahead, at, promised, west
 
 BODY = unread_tenant(as_tenant(tenant(namespaces=("acme", "acme-lab"))))
 ACME = Unread("acme", "spec.suspended: should be a boolean", BODY)
@@ -33,6 +34,7 @@ IN_EAST = [(EAST, inventory(EAST, nodes(EAST, 2)))]
 MOVED = holds_by_newer(promised(ahead("mine", 4, 4), IN_EAST))
 """The same claim after a newer version gave it other nodes."""
 OTHER = ahead("other", 4, 4)
+MINE = ahead("mine", 4, 8, 8)
 
 
 def told(each: Unread) -> Unread:
@@ -129,6 +131,53 @@ def test_what_it_had_when_it_was_read_last_is_held_beside_what_it_has_now():
 
     assert "16 take no new claims" in refused.message
     assert "none of them for the whole time asked for" in refused.message
+
+
+def test_a_node_that_it_was_promised_is_no_other_promises():
+    """Two nodes were promised, and one is left."""
+    newer = promised(ahead("newer", 4, 4, 8))
+    mine = carried_out(MINE, reserve_of(plan(view([newer, MINE], west())), MINE))
+    hub = hub_of(holds_by_newer(newer), on_the_wire(mine))
+
+    made = plan(seen(hub, west(1), now_ms=at(4.1)))
+
+    assert [type(d) for d in made.decisions] == [Warn]
+
+
+def test_a_window_that_it_was_promised_is_read_as_it_stands():
+    (found,) = unread_holders(hub_of(holds_by_newer(PROMISED)).claims)
+
+    assert found.bookings == allocation_of(PROMISED).bookings
+    assert (found.from_ms, found.until_ms) == (at(4), at(8))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"untilTime": "sometime"},
+        {"bookings": [{"leaseUID": "x", "nodes": 2, "gpusPerNode": 8}, "?", {}]},
+        {"placements": [{"gpus": 8}]},
+    ],
+    ids=["no end", "no bookings", "nodes"],
+)
+def test_what_it_was_promised_for_sure_needs_an_end_bookings_and_no_nodes(odd: dict[str, Any]):
+    body = holds_by_newer(PROMISED)
+    allocation = {**body["status"]["allocation"], **odd}
+
+    found = Unread("acme/mine", "fault", changed(body, allocation=allocation)).holder
+
+    assert found is not None
+    assert found.bookings == ()
+
+
+def test_no_promise_is_sure_without_its_start_or_once_it_is_given_up():
+    body = holds_by_newer(PROMISED)
+    leaving = [{"type": "Releasing", "status": "True", "reason": "Suspended"}]
+
+    for each in (unread(PROMISED), changed(body, conditions=leaving)):
+        found = Unread("acme/mine", "fault", each).holder
+        assert found is not None
+        assert found.bookings == ()
 
 
 def test_its_gpus_count_once_whichever_version_of_it_names_them():

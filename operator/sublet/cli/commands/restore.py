@@ -20,7 +20,8 @@ def restore(
     yes: Annotated[
         bool,
         typer.Option(
-            "--yes", help="Bring objects that are there in an older state to the backup's."
+            "--yes",
+            help="Bring objects to the backup that are there in an older state, or with another spec.",
         ),
     ] = False,
 ) -> None:

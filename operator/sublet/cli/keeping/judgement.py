@@ -16,6 +16,8 @@ Obj = Mapping[str, Any]
 
 HALFWAY: Final = "RestoreUnfinished"
 """Reason of the condition `Adopted` while spec and status of an object are of two times: nobody may say yes to it."""
+SPEC_AS_OF: Final = "sublet.dev/spec-as-of"
+"""A person's word that an object's spec stands for the one of the backup taken then; no later backup is meant by it."""
 WORDS_OF_PERSONS: Final = frozenset({"lost", "forceRelease"})
 """Fields of a spec that hold for one object and in a person's name: never restored, as their effect is status."""
 _NEVER: Final = ""
@@ -48,8 +50,7 @@ class Step(StrEnum):
 
 def identity(obj: Obj) -> str:
     """Return the UID that an object goes by, or will once it is adopted."""
-    origin = (obj.get("status") or {}).get("origin") or {}
-    return str(origin.get("uid") or obj["metadata"]["uid"])
+    return str(_origin(obj).get("uid") or obj["metadata"]["uid"])
 
 
 def _is_halfway(obj: Obj) -> bool:
@@ -58,10 +59,35 @@ def _is_halfway(obj: Obj) -> bool:
     return any(c["type"] == ADOPTED and c.get("reason") == HALFWAY for c in conditions)
 
 
-def is_marked(saved: Obj, live: Obj) -> bool:
+def _is_marked(saved: Obj, live: Obj) -> bool:
     """Say whether a restore made this object of that one, or a person did and wrote so."""
     mark = (live["metadata"].get("annotations") or {}).get(RESTORED)
     return bool(mark == identity(saved))
+
+
+def keeps_spec(live: Obj, taken: str) -> bool:
+    """Say whether a restore leaves an object's spec alone.
+
+    It got this backup's already, and what differs since is a person's or a pipeline's; or a person put it right for this one.
+    """
+    if _goes_on(live, taken):
+        return False
+    is_brought = _origin(live).get("backupTime") == taken and not _is_halfway(live)
+    return is_brought or _is_put_right(live, taken)
+
+
+def _goes_on(live: Obj, taken: str) -> bool:
+    """Say whether an object was adopted from this backup or a newer one: nothing of this one is brought to it."""
+    origin = _origin(live)
+    return "adoptedTime" in origin and bool(origin["backupTime"] >= taken)
+
+
+def _is_put_right(live: Obj, taken: str) -> bool:
+    return bool((live["metadata"].get("annotations") or {}).get(SPEC_AS_OF) == taken)
+
+
+def _origin(obj: Obj) -> Obj:
+    return (obj.get("status") or {}).get("origin") or {}
 
 
 def lacks_deletion(saved: Obj, live: Obj) -> bool:
@@ -82,12 +108,12 @@ def dropped(sent: Any, shown: Any, at: str) -> set[str]:
     return set()
 
 
-def _lacks_fields(saved: Obj, live: Obj) -> bool:
-    """Say whether the hub's CRDs were older when an object was restored, and dropped some of it."""
-    spec = {k: v for k, v in saved["spec"].items() if k not in WORDS_OF_PERSONS}
-    return bool(
-        dropped(spec, live.get("spec"), "spec") or dropped(_plain(saved), _plain(live), "status")
-    )
+def differing(one: Any, other: Any, at: str) -> set[str]:
+    """Name the fields in which two specs differ; a list is one."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        names = one.keys() | other.keys()
+        return set[str]().union(*(differing(one.get(n), other.get(n), f"{at}.{n}") for n in names))
+    return set() if one == other else {at}
 
 
 def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
@@ -103,18 +129,22 @@ def judge(saved: Obj, live: Obj | None, taken: str) -> Step:
 
 def _namesake(saved: Obj, live: Obj, taken: str) -> Step:
     is_new = is_bare(live)  # what somebody wrote a status to is planned, whatever its mark says
-    if is_new and is_marked(saved, live):
+    if is_new and _is_marked(saved, live):
         return Step.FINISH
     if saved["kind"] == CLASSES.name:
         return _class(saved, live)
-    origin = (live.get("status") or {}).get("origin") or {}
-    if origin and identity(live) == identity(saved):
-        is_held = "adoptedTime" not in origin
-        lacks = origin["backupTime"] == taken and _lacks_fields(saved, live)
-        if is_held and (origin["backupTime"] < taken or _is_halfway(live) or lacks):
-            return Step.REFRESH
-        return Step.DELETE if is_held and lacks_deletion(saved, live) else Step.KEEP
-    return Step.OTHER
+    if not _origin(live) or identity(live) != identity(saved):
+        return Step.OTHER
+    return _held(saved, live, taken) if is_awaited(live) else Step.KEEP
+
+
+def _held(saved: Obj, live: Obj, taken: str) -> Step:
+    """Judge an object that was restored and waits to be adopted; its status may lack what older CRDs dropped."""
+    since = _origin(live)["backupTime"]
+    lacks = since == taken and dropped(_plain(saved), _plain(live), "status")
+    if since < taken or _is_halfway(live) or lacks:
+        return Step.REFRESH
+    return Step.DELETE if lacks_deletion(saved, live) else Step.KEEP
 
 
 def _class(saved: Obj, live: Obj) -> Step:
@@ -128,27 +158,22 @@ def _class(saved: Obj, live: Obj) -> Step:
 
 
 def _same(saved: Obj, live: Obj, taken: str) -> Step:
-    is_undeleted = lacks_deletion(saved, live)
+    is_undeleted, is_right = lacks_deletion(saved, live), _is_put_right(live, taken)
     if not is_undeleted and all(live.get(p) == saved.get(p) for p in ("spec", "status")):
         return Step.KEEP
+    if _goes_on(live, taken):
+        return Step.NEWER
+    if is_right and saved["kind"] == CLASSES.name:
+        return Step.KEEP  # nothing but its spec is brought to a class
     ours, theirs = _age(live), _age(saved)
-    if _is_halfway(live):  # a person may have put its spec right
+    if _is_halfway(live) or keeps_spec(live, taken):  # the spec's age says nothing then
         ours = (theirs[0], *ours[1:])
     if ours[0] > theirs[0] or ours[1] > theirs[1] or ours[2] > theirs[2]:
         return Step.NEWER
-    origin = (live.get("status") or {}).get("origin") or {}
-    if origin and is_awaited(live):
-        is_done = origin["backupTime"] > taken or _is_as_saved(saved, live)
-        if _is_halfway(live) or not is_done:
-            return Step.REFRESH
-        return Step.DELETE if is_undeleted else Step.KEEP
+    if _origin(live) and is_awaited(live):
+        return _held(saved, live, taken)
     # much of a status changes without a mark of its age: of two that look the same age the hub's is believed
-    return Step.UPDATE if ours != theirs or is_undeleted else Step.NEWER
-
-
-def _is_as_saved(saved: Obj, live: Obj) -> bool:
-    """Say whether a restored object has what the backup says, but for what tells that it is held."""
-    return live.get("spec") == saved.get("spec") and _plain(live) == _plain(saved)
+    return Step.UPDATE if ours != theirs or is_undeleted or is_right else Step.NEWER
 
 
 def _plain(obj: Obj) -> Obj:

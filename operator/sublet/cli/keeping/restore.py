@@ -5,7 +5,8 @@ with none but the CRD's default would be planned as new. Then it gets its status
 goes on from there; a class goes by its old UID at once. An object that is there in an older state is held in the same way:
 the ledger and the nodes may know more than the backup. What somebody had deleted is deleted again at last.
 Every step may be repeated; what was begun is finished by running it again. What the hub refuses keeps nothing else.
-A spec that only older rules took can't be made again: a person makes or mends the object by hand, and gives it the mark.
+A spec that somebody may have changed since is never written over without a yes. One that only older rules took can't be made
+again: a person makes or mends the object by hand, and says on it for which backup.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,12 +24,14 @@ from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Archive, Body, key_of
 from sublet.cli.keeping.judgement import (
     HALFWAY,
+    SPEC_AS_OF,
     WORDS_OF_PERSONS,
     Step,
+    differing,
     dropped,
     identity,
-    is_marked,
     judge,
+    keeps_spec,
     lacks_deletion,
 )
 from sublet.cli.keeping.mapping import Term, is_behind
@@ -36,7 +39,8 @@ from sublet.cli.output import show_table
 from sublet.cli.problems import Problem, note
 from sublet.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unauthorized
 
-_REQUESTED_BY: Final = "sublet.dev/requested-by"
+_OF_ONE_OBJECT: Final = frozenset({"sublet.dev/requested-by", SPEC_AS_OF})
+"""Annotations that hold for the object that has them, and not for one that is made of it."""
 _KINDS: Final = {kind.name: kind for kind in KINDS}
 _MAKES: Final = (Step.CREATE, Step.FINISH, Step.REFRESH, Step.UPDATE)
 _TOUCHES: Final = (*_MAKES, Step.BEHIND, Step.DELETE)
@@ -62,6 +66,21 @@ class Order:
     saved: Body
     live: Body | None
     step: Step
+    keeps_spec: bool = False
+    """Its spec stays, whatever the backup's is."""
+
+    @property
+    def fields(self) -> list[str]:
+        """Return the fields of the spec in which what the hub has isn't the backup's."""
+        if self.live is None:
+            return []
+        return sorted(differing(self.live.get("spec"), _spec_of(self.saved, self.live), "spec"))
+
+    @property
+    def needs_yes(self) -> bool:
+        """Say whether a person must say yes: the object differs, or somebody may have given it the spec that it has."""
+        changes = self.step in (Step.FINISH, Step.REFRESH) and not self.keeps_spec
+        return self.step in _DIFFERS or (changes and bool(self.fields))
 
 
 async def look(
@@ -74,10 +93,11 @@ async def look(
     orders = []
     for saved in archive.objects:
         live = await _read(hub, _path(saved))
-        step = judge(saved, live, format_instant(archive.taken_ms))
+        taken = format_instant(archive.taken_ms)
+        step = judge(saved, live, taken)
         if step in (Step.KEEP, Step.NEWER) and _is_behind(live, terms or {}):
             step = Step.BEHIND
-        orders.append(Order(saved, live, step))
+        orders.append(Order(saved, live, step, live is not None and keeps_spec(live, taken)))
     return orders
 
 
@@ -101,15 +121,19 @@ def show(orders: list[Order]) -> None:
 
 def _why(order: Order) -> str:
     is_deleted = order.step in _MAKES and "deletionTimestamp" in order.saved["metadata"]
-    return _WORDS[order.step] + (", and deleted again, as it was" if is_deleted else "")
+    words = _WORDS[order.step] + (", and deleted again, as it was" if is_deleted else "")
+    fields = ", ".join(order.fields)
+    if fields and order.keeps_spec:
+        return f"{words}; its spec stays, and differs in {fields}"
+    return f"{words}; its spec changes in {fields}" if fields and order.step in _MAKES else words
 
 
 async def restore(hub: Cluster, archive: Archive, orders: list[Order], *, agreed: bool) -> int:
     """Carry out what was judged; return how many objects were written. Problem if a person must say yes first."""
-    differing = [o for o in orders if o.step in _DIFFERS]
-    if differing and not agreed:
+    asking = [o for o in orders if o.needs_yes]
+    if asking and not agreed:
         raise Problem(
-            f"{how_many(len(differing), 'object')} differing from the backup, and nothing was written; look at them above, and give "
+            f"{how_many(len(asking), 'object')} differing from the backup, and nothing was written; look at them above, and give "
             "--yes to bring older ones to the backup's state (newer and other ones always stay)"
         )
     touched = [o for o in orders if o.step in _TOUCHES]
@@ -162,8 +186,8 @@ async def _make(hub: Cluster, order: Order, taken_ms: Millis) -> Body:
         _note_dropped(saved, "spec", newborn["spec"], live)
     elif order.step is Step.BEHIND:
         return await _put_status(hub, path, live, restored_status(saved, taken_ms, of=live))
-    elif (spec := _spec_of(saved, live)) != live.get("spec"):
-        live = await _bring_spec(hub, order, live, spec, taken_ms)
+    elif order.fields and not order.keeps_spec:
+        live = await _bring_spec(hub, order, live, taken_ms)
     if is_class and identity(live) == identity(saved):
         return live
     status = class_status(saved, taken_ms, live) if is_class else restored_status(saved, taken_ms)
@@ -179,36 +203,24 @@ def _note_dropped(saved: Body, part: str, sent: Body, shown: Body) -> None:
         )
 
 
-async def _bring_spec(hub: Cluster, order: Order, live: Body, spec: Body, taken_ms: Millis) -> Body:
+async def _bring_spec(hub: Cluster, order: Order, live: Body, taken_ms: Millis) -> Body:
     """Write the backup's spec, with the object held meanwhile.
 
-    If the hub doesn't take it, a marked object keeps the spec that a person gave it, and any other stays as it was:
-    nothing is left halfway that no further run could end.
+    If the hub doesn't take it, the object stays as it was: nothing is left halfway that no further run could end.
     """
     saved, path, held = order.saved, _path(order.saved), live
+    spec = _spec_of(saved, live)
     needs_hold = saved["kind"] != CLASSES.name and order.step is not Step.FINISH
     if needs_hold:
         held = await _put_status(hub, path, live, _halfway_status(saved, taken_ms, live))
     try:
         written: Body = await hub.replace(path, {**held, "spec": spec})
-    except (Invalid, Forbidden) as error:
-        if isinstance(error, Invalid) and is_marked(saved, live):
-            note(_kept(saved, live, spec, error))
-            return held
+    except (Invalid, Forbidden):
         if needs_hold:
             await _put_status(hub, path, held, live.get("status") or {})
         raise
     _note_dropped(saved, "spec", spec, written)
     return written
-
-
-def _kept(saved: Body, live: Body, spec: Body, error: Invalid) -> str:
-    before = live.get("spec") or {}
-    fields = sorted(f for f in spec.keys() | before.keys() if spec.get(f) != before.get(f))
-    return (
-        f"{saved['kind']} {key_of(saved)} keeps its spec, which differs in {', '.join(fields)}; "
-        f"the backup's isn't accepted: {error.message}"
-    )
 
 
 def _halfway_status(saved: Body, taken_ms: Millis, live: Body) -> Body:
@@ -259,7 +271,9 @@ def class_status(saved: Body, taken_ms: Millis, live: Body) -> Body:
 def _newborn(saved: Body) -> Body:
     """Return an object as it is made again; who asked for it is stamped by admission, which won't take our word."""
     meta = saved["metadata"]
-    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != _REQUESTED_BY}
+    annotations = {
+        k: v for k, v in (meta.get("annotations") or {}).items() if k not in _OF_ONE_OBJECT
+    }
     annotations[RESTORED] = identity(saved)
     kept = {k: meta[k] for k in ("name", "namespace", "labels", "finalizers") if k in meta}
     return {

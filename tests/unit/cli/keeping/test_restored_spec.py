@@ -139,6 +139,21 @@ async def test_a_claim_that_was_made_larger_while_it_was_suspended_is_brought_to
 
 
 @HISTORIES
+@pytest.mark.parametrize("edits", [1, 9])
+async def test_a_spec_that_was_changed_while_it_was_held_is_left_alone_by_the_next_run(
+    history: Any, edits: int
+):
+    hub = await history()
+    await put_back(hub, backup(AFTER))
+    held = hub.claim("train")
+    held["spec"] = {**held["spec"], "tags": {"team": "b"}}
+    held["metadata"]["generation"] += edits
+
+    assert await put_back(hub, backup(AFTER)) == 0
+    assert hub.claim("train")["spec"]["tags"] == {"team": "b"}
+
+
+@HISTORIES
 async def test_it_is_held_with_all_it_holds_after_each_write(history: Any):
     hub = await history()
     state = HubState(lambda: None)
