@@ -19,6 +19,7 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.binder import Binder
 from sublet.binder.claims import ClaimWriter
+from sublet.binder.dropped import DroppedFields
 from sublet.binder.ports import Tools
 from sublet.binder.slots import Promises, Slots
 from sublet.book.coarse import Detail
@@ -150,7 +151,7 @@ class Operator:
             identity=settings.identity,
             lease_seconds=settings.lease_seconds,
         )
-        self.claims = ClaimWriter(hub, self.timings.fields_dropped)
+        self.claims = ClaimWriter(hub, DroppedFields(self.timings.fields_dropped, self.clock))
         self.tools = self._tools()
         self.binder = Binder(
             self.tools,

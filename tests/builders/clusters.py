@@ -1,13 +1,17 @@
 """A leased cluster that notes what it is asked, for tests of protocols without an API server."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
-from sublet.binder.claims import Outrun
+from sublet.binder.binder import Binder
+from sublet.binder.claims import ClaimWriter, Outrun
+from sublet.binder.dropped import DroppedFields
+from sublet.binder.ports import Tools
 from sublet.binder.slots import Promises, Slots
 from sublet.kube.errors import Invalid, NotFound
 from sublet.kube.lists import ListPage
@@ -15,10 +19,25 @@ from sublet.kube.session import Endpoint
 from sublet.kube.wire import Named, Node, Pod
 from tests.builders.api import NOW
 from tests.builders.wire import page
+from tests.harness.fake_api import SteppedClock
 from tests.simulation.patches import PatchFailed, json_patch
 
 CLUSTER = "00000000-0000-4000-8000-00000000c1c1"
 Call = tuple[str, str]
+
+
+def writer_of(hub: Any, count: Callable[[int], None] = lambda _: None) -> ClaimWriter:
+    """Return what writes claims to this hub."""
+    return ClaimWriter(hub, DroppedFields(count, SteppedClock()))
+
+
+def idle_binder(tools: Tools) -> tuple[Binder, asyncio.Event]:
+    """Return a binder, and what is set whenever work of it ends."""
+    idle = asyncio.Event()
+    binder = Binder(
+        tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
+    )
+    return binder, idle
 
 
 class NotedApi:

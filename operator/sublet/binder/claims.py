@@ -5,7 +5,7 @@ on both. A merge patch with only a UID is no compare-and-set on a custom resourc
 costs the API server a tenth more than a PUT. A write that changes nothing is not sent.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
@@ -37,11 +37,11 @@ def read(raw: Mapping[str, Any], last: GpuClaim | None = None) -> GpuClaim:
 
 
 class ClaimWriter:
-    """Reads and writes claims, guarded; `dropped` is told how many fields of a status the hub doesn't keep."""
+    """Reads and writes claims, guarded; `dropped` is told what of a status the hub keeps."""
 
-    def __init__(self, hub: ApiServer, dropped: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, hub: ApiServer, dropped: DroppedFields) -> None:
         self._hub = hub
-        self._dropped = DroppedFields(dropped)
+        self._dropped = dropped
 
     async def get(self, claim: GpuClaim) -> GpuClaim | None:
         """Read the claim live; None if it, or this very one of its name, is gone."""

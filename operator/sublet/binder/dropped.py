@@ -5,11 +5,11 @@ shows it. Looked at are the status and the parts of it that a decision rests on:
 reservation's write is what the hub does most.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.clock import Clock
 from sublet.logs import log_about
 
 _PARTS: Final = ("allocation", "move", "access")
@@ -35,11 +35,9 @@ class DroppedFields:
     some fields are written seldom.
     """
 
-    def __init__(
-        self, count: Callable[[int], None], monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, count: Callable[[int], None], clock: Clock) -> None:
         self._count = count
-        self._monotonic = monotonic
+        self._clock = clock
         self._dropped: dict[Field, float] = {}
         """When each was dropped last."""
 
@@ -53,7 +51,7 @@ class DroppedFields:
                 "the hub's CRDs are older than this operator and drop a field: apply the operator's CRDs",
                 error=f"{'.'.join(filter(None, ('status', part, name)))} isn't kept",
             )
-        now, before = self._monotonic(), self._dropped.keys()
+        now, before = self._clock.monotonic(), self._dropped.keys()
         counted = {
             (part, name): at
             for (part, name), at in self._dropped.items()

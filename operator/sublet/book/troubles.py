@@ -15,12 +15,12 @@ from sublet.book.view import View
 
 def troubles(holders: Iterable[GpuClaim], decided: Collection[str], view: View) -> list[Decision]:
     """Return the gravest trouble of each claim that has any; none for claims about which something else is decided."""
-    look = Look(view)
+    look = _Look(view)
     found = (look.at(claim) for claim in holders if claim.metadata.uid not in decided)
     return [trouble for trouble in found if trouble is not None]
 
 
-class Look:
+class _Look:
     """What one pass knows of troubles; a claim is looked at once for all of them, since there are many."""
 
     def __init__(self, view: View) -> None:

@@ -82,7 +82,12 @@ def run(work: Callable[[], Awaitable[None]], *, what: str, status: int = 1) -> N
 
 def checked_name(name: str, *, what: str, label: bool = False) -> str:
     """Return a name that can stand in a URL; Problem if no such object can be called so."""
-    pattern, longest = (DNS_LABEL, 63) if label else (DNS_NAME, 253)
-    if len(name) > longest or not re.fullmatch(pattern, name):
+    if not can_be_name(name, label=label):
         raise Problem(f"{name!r} can't be the name of a {what}")
     return name
+
+
+def can_be_name(text: str, *, label: bool = False) -> bool:
+    """Say whether an object can be called so; `label`: a namespace, say, whose name is shorter and has no dots."""
+    pattern, longest = (DNS_LABEL, 63) if label else (DNS_NAME, 253)
+    return len(text) <= longest and re.fullmatch(pattern, text) is not None

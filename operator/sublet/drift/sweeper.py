@@ -208,7 +208,7 @@ class Sweeper:
         begun = {
             f.claim_uid for f in self._begun() if f.lease_uid in here or f.claim_uid in released
         }
-        asked = begun - {*self._known(), *seen} if begun else begun
+        asked = begun - {*self._known(), *seen}
         lines = defaultdict[ClaimUID, list[Fact]](list)
         for line in open_lines(await self._ledger.facts_of(sorted(asked))) if asked else ():
             lines[line.claim_uid].append(line)

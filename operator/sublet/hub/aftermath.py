@@ -90,10 +90,12 @@ class Aftermath:
         """Start to clean where something is left, the cluster answers, and nothing is under way."""
         now, self._waits_for = self._tools.clock.monotonic(), None
         self._again_at = {uid: at for uid, at in self._again_at.items() if at > now}
-        for lease in leases:
+        listed = {x.metadata.uid: x for x in leases if x.status.leftovers}
+        self._ended_at = {uid: at for uid, at in self._ended_at.items() if uid in listed}
+        for lease in listed.values():
             uid = LeaseUID(lease.metadata.uid)
             cluster = self._answering(uid)
-            if not lease.status.leftovers or uid in self._tasks or cluster is None:
+            if uid in self._tasks or cluster is None:
                 continue
             if (again := self._again_at.get(uid)) is not None:
                 self._waits_for = min(self._waits_for or again, again)

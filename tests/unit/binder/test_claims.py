@@ -9,13 +9,13 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.api.relocation import ReleaseCause
 from sublet.binder.binder import Binder
-from sublet.binder.claims import ClaimWriter, Outrun, Unread
+from sublet.binder.claims import Outrun, Unread
 from sublet.binder.slots import Promises
 from sublet.book.decisions import Take
 from sublet.book.plan import plan
 from sublet.kube.errors import Conflict
 from tests.builders.api import as_claim, uid_of
-from tests.builders.clusters import NotedApi, tools_of
+from tests.builders.clusters import NotedApi, tools_of, writer_of
 from tests.builders.fleet import inventory, nodes, reserve_of, view
 from tests.builders.moves import leased, running
 from tests.builders.restored import Body, on_the_wire
@@ -51,7 +51,7 @@ class Raw:
 
 
 def binder_of(hub: Raw, told: list[GpuClaim | None], held_by: str | None = None) -> Binder:
-    writer: Any = ClaimWriter(hub)
+    writer: Any = writer_of(hub)
     tools = tools_of(writer, {LEASE_UID: WEST[0]}, {LEASE_UID: NotedApi(WAITING.metadata.uid)})
     there = inventory(WEST[0], nodes(WEST[0], 1, held_by=held_by))
     tools.cluster(LEASE_UID).inventory = lambda: there
@@ -61,7 +61,7 @@ def binder_of(hub: Raw, told: list[GpuClaim | None], held_by: str | None = None)
 
 async def test_it_is_read_with_the_spec_that_could_be_read_last():
     bound = running(WEST)
-    live = await ClaimWriter(Raw(unread(bound))).get(bound)
+    live = await writer_of(Raw(unread(bound))).get(bound)
 
     assert live is not None
     assert (live.spec, live.status) == (bound.spec, bound.status)
@@ -69,7 +69,7 @@ async def test_it_is_read_with_the_spec_that_could_be_read_last():
 
 
 async def test_what_cant_be_read_at_all_is_our_own_error_and_names_the_claim():
-    writer = ClaimWriter(Raw(senseless(WAITING)))
+    writer = writer_of(Raw(senseless(WAITING)))
 
     with pytest.raises(Unread, match="acme/train"):
         await writer.get(WAITING)
@@ -101,7 +101,7 @@ async def test_one_of_which_nothing_can_be_read_is_tried_again_slowly(capsys):
 async def test_a_deleted_one_that_holds_nothing_may_go_as_it_is_now():
     hub, told = Raw(unread(WAITING, **DELETED)), list[GpuClaim | None]()
     binder = binder_of(hub, told)
-    live = await ClaimWriter(hub).get(WAITING)
+    live = await writer_of(hub).get(WAITING)
     assert live is not None
     assert binder.tend(live)
     await asyncio.sleep(0.1)
@@ -115,7 +115,7 @@ async def test_a_deleted_one_that_holds_nothing_may_go_as_it_is_now():
 async def test_a_node_that_holds_something_for_it_keeps_it():
     hub, told = Raw(unread(WAITING, **DELETED)), list[GpuClaim | None]()
     binder = binder_of(hub, told, held_by=WAITING.metadata.uid)
-    live = await ClaimWriter(hub).get(WAITING)
+    live = await writer_of(hub).get(WAITING)
     assert live is not None
     assert binder.tend(live)
     await asyncio.sleep(0.1)
@@ -151,7 +151,7 @@ async def test_one_without_its_allocation_goes_once_no_node_names_it(is_held: bo
 async def test_a_deleted_one_that_holds_something_is_released_like_any_other():
     bound = running(WEST)
     hub, told = Raw(unread(bound, **DELETED)), list[GpuClaim | None]()
-    live = await ClaimWriter(hub).get(bound)
+    live = await writer_of(hub).get(bound)
     assert live is not None
     (taken,) = plan(view([live], [WEST])).decisions
     assert isinstance(taken, Take)
@@ -163,4 +163,4 @@ async def test_a_deleted_one_that_holds_something_is_released_like_any_other():
 
 async def test_a_write_decided_on_an_older_version_is_outrun():
     with pytest.raises(Outrun):
-        await ClaimWriter(Raw(unread(WAITING))).write_status(WAITING, running(WEST).status)
+        await writer_of(Raw(unread(WAITING))).write_status(WAITING, running(WEST).status)

@@ -1,7 +1,6 @@
 """A hub whose CRDs are older than the operator: what it drops is said, and nothing goes on that rests on it."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,13 +13,12 @@ from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.gpuclass import HostShare
 from sublet.binder import bind as binding, relocate
 from sublet.binder.binder import Binder
-from sublet.binder.claims import ClaimWriter
 from sublet.binder.dropped import DroppedFields, FieldDropped
 from sublet.binder.sites import Site
 from sublet.binder.work import allocation_for
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_class, claim, gpu_class
-from tests.builders.clusters import NotedApi, tools_of
+from tests.builders.clusters import NotedApi, tools_of, writer_of
 from tests.builders.fleet import reserve_of, view
 from tests.builders.moves import leased
 from tests.builders.restored import Body, on_the_wire
@@ -62,11 +60,6 @@ def reserved() -> ClaimStatus:
     """Return the status of a claim that was given a part of a node."""
     decision = reserve_of(plan(view([WAITING], [WEST], classes=(OFFER,))), WAITING)
     return claim_status.reserved(WAITING, allocation_for(WAITING, decision), NOW)
-
-
-def writer_of(hub: Any, count: Callable[[int], None] = lambda _: None) -> Any:
-    """Return what writes claims to this hub."""
-    return ClaimWriter(hub, count)
 
 
 def operator_of(hub: OldHub) -> Any:
@@ -112,7 +105,7 @@ async def test_a_field_that_the_hub_drops_is_said_once_and_counted_until_it_keep
 
 def test_a_field_that_is_written_seldom_counts_for_an_hour_after_it_was_dropped_last():
     counts, clock = list[int](), SteppedClock()
-    fields = DroppedFields(counts.append, clock.monotonic)
+    fields = DroppedFields(counts.append, clock)
     without: Body = {"conditions": []}
     with_it = {**without, "usedMilliseconds": 5}
 

@@ -12,7 +12,6 @@ from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.api.relocation import Move, MoveCause, PlacedNode
 from sublet.binder import proof
-from sublet.binder.binder import Binder
 from sublet.binder.claims import Outrun
 from sublet.binder.ports import Overtaken, StillThere
 from sublet.binder.release import give_back
@@ -24,7 +23,7 @@ from sublet.ledger.entry import EntryKind
 from sublet.ledger.port import LedgerUnavailable
 from sublet.verify.lines import lines_of
 from tests.builders.api import NOW, uid_of
-from tests.builders.clusters import CLUSTER, Hub, LiveNodes, tools_of
+from tests.builders.clusters import CLUSTER, Hub, LiveNodes, idle_binder, tools_of
 from tests.builders.moves import leased, let_in, running
 from tests.builders.windows import at
 from tests.builders.wire import our_node
@@ -214,10 +213,7 @@ def test_a_ready_move_to_a_lease_that_is_lost_is_given_up_though_nothing_else_is
     with_.lease, with_.leases = leases.get, leases.values
 
     async def run() -> None:
-        idle = asyncio.Event()
-        binder = Binder(
-            with_, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
-        )
+        binder, idle = idle_binder(with_)
         assert binder.tend(each)
         await idle.wait()
 
@@ -250,10 +246,7 @@ def test_the_next_move_waits_a_moment_after_one_was_given_up():
     with_ = tools(hub, LiveNodes(UID))  # its nodes are gone
 
     async def run() -> bool:
-        idle = asyncio.Event()
-        binder = Binder(
-            with_, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
-        )
+        binder, idle = idle_binder(with_)
         assert binder.tend(each)
         await idle.wait()
         assert hub.live is not None

@@ -24,7 +24,7 @@ from sublet.fleet.nodebook import BOOK
 from sublet.kube.wire import Meta, Node, NodeSpec, Taint
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from tests.builders.api import NOW, uid_of
-from tests.builders.clusters import CLUSTER, Hub, LiveNodes, NotedApi, tools_of
+from tests.builders.clusters import CLUSTER, Hub, LiveNodes, NotedApi, idle_binder, tools_of
 from tests.builders.fleet import after, view
 from tests.builders.moves import CLASSES, decided, leased, on_sick_node, running
 from tests.builders.windows import at
@@ -85,10 +85,7 @@ def test_a_cutover_that_was_applied_already_takes_nothing_from_the_claim():
     tools = tools_of(Hub(over, refuses=True), LEASES, {WEST[0].metadata.uid: api})
 
     async def cut_over() -> None:
-        idle = asyncio.Event()
-        binder = Binder(
-            tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
-        )
+        binder, idle = idle_binder(tools)
         binder.cut_over(ready, CutOver(ready.metadata.uid, at(1)))
         await idle.wait()
 
@@ -347,10 +344,7 @@ def test_a_move_that_must_wait_isnt_begun_again_at_once():
 
     async def begin() -> None:
         nonlocal begun
-        idle = asyncio.Event()
-        binder = Binder(
-            tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
-        )
+        binder, idle = idle_binder(tools)
         for _ in range(50):
             begun += binder.relocate(bound, decision)
             await idle.wait()
@@ -365,10 +359,7 @@ def test_nothing_is_put_off_for_a_claim_that_went_without_us():
     tools = tools_of(Hub(bound), LEASES, {})  # the cluster can't be written to
 
     async def begin_and_forget() -> Binder:
-        idle = asyncio.Event()
-        binder = Binder(
-            tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
-        )
+        binder, idle = idle_binder(tools)
         binder.relocate(bound, decision)
         await idle.wait()
         assert binder.due_ms is not None

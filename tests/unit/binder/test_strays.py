@@ -13,7 +13,7 @@ from sublet.binder.ports import Interrupted
 from sublet.book.decisions import Take
 from sublet.kube.wire import Meta, Node
 from tests.builders.api import NOW
-from tests.builders.clusters import Hub, NotedApi, tools_of
+from tests.builders.clusters import Hub, NotedApi, idle_binder, tools_of
 from tests.builders.moves import leased, running
 
 WEST = leased("west", count=2)
@@ -49,10 +49,7 @@ def test_a_bind_that_is_asked_to_stop_takes_its_lock_off_a_claim_that_is_gone(
     monkeypatch.setattr(work, "bind", stopped)
 
     async def run() -> None:
-        idle = asyncio.Event()
-        binder = Binder(
-            tools, on_claim=lambda _: None, on_gone=lambda _: None, on_idle=lambda _: idle.set()
-        )
+        binder, idle = idle_binder(tools)
         assert binder.tend(claim)
         await idle.wait()
 

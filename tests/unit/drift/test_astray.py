@@ -78,13 +78,13 @@ async def test_a_cluster_that_is_reached_elsewhere_gives_its_tenants_a_new_kubec
     assert await mended(setup) == []
 
 
-def refuse_tokens(setup: Setup, name: str) -> None:
+def refuse_tokens(setup: Setup, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def create(path: str, *_: Any, **__: Any) -> Any:
         raise Forbidden(403, "Forbidden", f"a webhook denied {path}")
 
     for uid in LEASES:
         setup.tools.cluster(uid).doubt = lambda: None
-    setup.api(name).create = create  # type: ignore[method-assign]
+    monkeypatch.setattr(setup.api(name), "create", create)
 
 
 async def test_where_no_new_token_is_given_the_last_one_is_led_to_the_new_address(
@@ -92,7 +92,7 @@ async def test_where_no_new_token_is_given_the_last_one_is_led_to_the_new_addres
 ):
     setup = await handed_over()
     move(setup, "west")
-    refuse_tokens(setup, "west")
+    refuse_tokens(setup, "west", monkeypatch)
     await mended(setup)
 
     assert servers(setup)["west"] == MOVED.server
@@ -100,10 +100,12 @@ async def test_where_no_new_token_is_given_the_last_one_is_led_to_the_new_addres
     assert await mended(setup) == []
 
 
-async def test_the_address_that_was_learned_is_kept_while_the_cluster_is_silent():
+async def test_the_address_that_was_learned_is_kept_while_the_cluster_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+):
     setup = await handed_over()
     move(setup, "west")
-    refuse_tokens(setup, "west")
+    refuse_tokens(setup, "west", monkeypatch)
     await mended(setup)
     setup.answer("east")
     await setup.renew()
@@ -117,7 +119,7 @@ async def test_a_kubeconfig_that_has_no_token_of_a_cluster_leads_nowhere_wrong(
     setup = await handed_over()
     setup.restart()
     move(setup, "west")
-    refuse_tokens(setup, "west")
+    refuse_tokens(setup, "west", monkeypatch)
     await mended(setup)
 
     assert list(servers(setup)) == ["east"]
