@@ -26,6 +26,8 @@ class Request:
 
     begun: float
     ended: float
+    cpu_seconds: float
+    """Of the whole process, when it was answered."""
     server: str
     identity: str
     """A digest of the token: who asked, not the token itself."""
@@ -72,6 +74,7 @@ def wrap() -> None:
             line = {
                 "begun": begun,
                 "ended": time.monotonic(),
+                "cpu_seconds": time.process_time(),
                 "server": self.endpoint.server,
                 "identity": _digest(token),
                 "method": method,
