@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.ids import ClaimUID
 from sublet.binder.binder import Binder
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.dropped import DroppedFields
@@ -17,6 +18,7 @@ from sublet.kube.errors import Invalid, NotFound
 from sublet.kube.lists import ListPage
 from sublet.kube.session import Endpoint
 from sublet.kube.wire import Named, Node, Pod
+from sublet.ledger.port import LedgerUnavailable
 from tests.builders.api import NOW
 from tests.builders.wire import page
 from tests.harness.fake_api import SteppedClock
@@ -108,6 +110,26 @@ class Hub:
 async def _settled(_: GpuClaim) -> None: ...
 
 
+class Endings:
+    """A ledger that knows that some claims have ended, or is away."""
+
+    def __init__(self, *over: str, is_away: bool = False) -> None:
+        self._over = over
+        self._is_away = is_away
+        self.asked = 0
+
+    async def ended(self, reservations: Mapping[ClaimUID, int]) -> frozenset[ClaimUID]:
+        self.asked += 1
+        if self._is_away:
+            raise LedgerUnavailable("away")
+        return frozenset(uid for uid in reservations if uid in self._over)
+
+
+def looking_tools(ledger: Endings | None = None) -> Any:
+    """Return what a look for drift asks of the binder's tools."""
+    return SimpleNamespace(hub=None, ledger=ledger or Endings())
+
+
 def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any:
     """Return what the binder works with: leases by UID, and the connections that may be written to."""
     clusters = {
@@ -134,6 +156,7 @@ def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any
         clock=SimpleNamespace(now_ms=lambda: NOW + 10**9, monotonic=lambda: 0.0),
         events=SimpleNamespace(note=lambda *_, **__: None),
         meter=SimpleNamespace(settle=_settled),
+        ledger=Endings(),
         token_life_seconds=3_600,
         argocd_namespace="",
         grants={},

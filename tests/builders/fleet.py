@@ -19,6 +19,7 @@ from sublet.book.decisions import (
     Degrade,
     Extend,
     Fail,
+    Notice,
     Plan,
     Refuse,
     Relocate,
@@ -29,6 +30,7 @@ from sublet.book.decisions import (
 )
 from sublet.book.holdings import held_by
 from sublet.book.inventory import Holding, LeaseInventory, NodeState, Reach, Unfit
+from sublet.book.plan import plan
 from sublet.book.view import View
 from sublet.ledger.terms import PriceTerms
 from tests.builders.api import NOW, as_class, as_tenant, tenant, uid_of
@@ -199,6 +201,9 @@ def after(seen: View, made: Plan, **changes: Any) -> View:
         elif isinstance(decision, Warn):
             status = claim_status.late(claim, decision.message, seen.now_ms)
             claims[decision.claim_uid] = claim.model_copy(update={"status": status})
+        elif isinstance(decision, Notice):
+            status = bound_status.expiring(claim, decision.reason, decision.message, seen.now_ms)
+            claims[decision.claim_uid] = claim.model_copy(update={"status": status})
         elif isinstance(decision, Take):
             claims[decision.claim_uid] = released(claim, decision, seen.now_ms, done=False)
         elif isinstance(decision, Fail):
@@ -211,6 +216,13 @@ def after(seen: View, made: Plan, **changes: Any) -> View:
             status = _relocated(claim, decision, seen.now_ms)
             claims[decision.claim_uid] = claim.model_copy(update={"status": status})
     return replace(seen, claims=tuple(claims.values()), **changes)
+
+
+def with_notices(seen: View) -> View:
+    """Return the view once its claims were told of their ends."""
+    made = plan(seen)
+    notices = tuple(d for d in made.decisions if isinstance(d, Notice))
+    return after(seen, replace(made, decisions=notices))
 
 
 def _relocated(

@@ -9,7 +9,7 @@ from sublet.book.decisions import Notice
 from sublet.book.inventory import Unfit
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_class, as_lease, claim, gpu_class, lease
-from tests.builders.fleet import bound, held, inventory, nodes
+from tests.builders.fleet import bound, held, inventory, nodes, with_notices
 from tests.builders.windows import at
 
 LEAD = 24
@@ -46,8 +46,8 @@ def let_in(each: GpuClaim, *aliases: str, renewal_ms: int = NOW + 10**9) -> GpuC
 
 
 def decided(seen):
-    """Return what a pass decides, notices aside."""
-    return [d for d in plan(seen).decisions if not isinstance(d, Notice)]
+    """Return what a pass decides, notices aside, once its claims were told of their ends."""
+    return [d for d in plan(with_notices(seen)).decisions if not isinstance(d, Notice)]
 
 
 def on_sick_node(pair, index: int = 0, since_ms: int = NOW):

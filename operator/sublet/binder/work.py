@@ -38,6 +38,7 @@ from sublet.binder.release import finish, give_back, let_go
 from sublet.binder.relocate import grow, is_same_move, move_for, undo
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.book.holdings import holds
+from sublet.book.told import may_be_taken
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.ledger.terms import PriceTerms
 
@@ -190,6 +191,8 @@ class Works:
             is_another = live.metadata.generation != claim.metadata.generation
             if is_another and decision.cause in _BY_SPEC:
                 return live  # its tenant asks for something else by now: the book decides again
+            if not may_be_taken(live, decision):
+                return live  # its end was moved meanwhile: the book tells that first
             if not is_true(live.status.conditions, "Releasing"):
                 held = allocation_of(live)
                 decided = Release(

@@ -73,7 +73,7 @@ class Warn:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Tell a bound claim that it ends with its lease, and when."""
+    """Tell a bound claim of an end that it didn't choose, or that its nodes go, and when."""
 
     claim_uid: ClaimUID
     reason: str
@@ -102,6 +102,8 @@ class Take:
     """When the tenant's meter stops."""
     given_up: tuple[GivenUp, ...] = ()
     """What the tenant is charged for giving it up."""
+    told_ms: Millis | None = None
+    """The end that the hub must have told a bound claim of before; None: it needs no notice."""
 
 
 @dataclass(frozen=True, slots=True)

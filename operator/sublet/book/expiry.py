@@ -20,6 +20,7 @@ from sublet.book.demand import left_of
 from sublet.book.maintenance import end_cause
 from sublet.book.steps import FOREVER
 from sublet.book.supply import LeaseSupply
+from sublet.book.told import needs_notice
 
 _CHOSEN: Final = (ReleaseCause.DELETED, ReleaseCause.SUSPENDED, ReleaseCause.COMPLETED)
 """Causes by the tenant's own will."""
@@ -161,10 +162,11 @@ def take_if_due(
     """Return the release whose cause came first, None while there is none; `also`: one that holds from now on."""
     promised = promised_end(allocation)
     causes: list[tuple[Millis, ReleaseCause]] = []
+    over = promised if promised.at_ms <= now_ms else end
     if end.at_ms <= now_ms:
         # a claim cut short ends now and not before: what ran is paid for
-        over = promised if promised.at_ms <= now_ms else End(now_ms, end.cause)
-        causes.append((over.at_ms, over.cause or ReleaseCause.COMPLETED))
+        over_ms = over.at_ms if over is promised else now_ms
+        causes.append((over_ms, over.cause or ReleaseCause.COMPLETED))
     if claim.metadata.deletion_timestamp is not None:
         # the hub's clock may be ahead of ours, and no meter stops in the future
         causes.append((min(claim.metadata.deletion_timestamp, now_ms), ReleaseCause.DELETED))
@@ -179,7 +181,8 @@ def take_if_due(
     begun = allocation.bound_time if allocation.bound_time is not None else allocation.decided_time
     release_ms = Millis(max(at_ms, begun))
     charged = given_up(claim, allocation, release_ms, release_ms) if cause in _CHOSEN else ()
-    return Take(ClaimUID(claim.metadata.uid), cause, release_ms, charged)
+    told_ms = over.at_ms if needs_notice(cause) else None
+    return Take(ClaimUID(claim.metadata.uid), cause, release_ms, charged, told_ms)
 
 
 def asked_end_ms(claim: GpuClaim, allocation: Allocation) -> Millis:

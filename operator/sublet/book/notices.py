@@ -3,7 +3,8 @@
 A lease's end is told 30 days, 7 days, 24 hours and 1 hour before, with what will be done about it: a claim whose class moves it is
 looked for other nodes from a known instant on, and until then its tenant has nothing to do. A claim that ends by its own duration is
 told nothing: its tenant chose that end. A notice is a condition first, so that it is written before anything happens and said once,
-also over restarts.
+also over restarts. Whoever wasn't told in time, since nobody was there or the end was moved, is told at the end, and only then taken
+back: there is no more time to give, as the landlord takes the nodes anyway.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,8 +17,9 @@ from sublet.api.ids import ClaimUID
 from sublet.api.move_status import MOVING, advice
 from sublet.api.relocation import MoveCause, ReleaseCause
 from sublet.api.times import Millis, format_instant
-from sublet.book.decisions import Notice
+from sublet.book.decisions import Decision, Notice, Take
 from sublet.book.relocation import moves_from
+from sublet.book.told import first_words, may_be_taken
 
 Offers = Callable[[str], GpuClass | None]
 """Class name -> class."""
@@ -29,19 +31,22 @@ STAGES: Final = (
     (30 * 24 * _HOUR_MS, "EndsWithin30Days"),
 )
 """Time before the end -> reason of the condition, the nearest first."""
-_WORDS: Final[Mapping[ReleaseCause | None, tuple[str, str, str]]] = {
+_WORDS: Final[Mapping[ReleaseCause | None, tuple[str, str]]] = {
     ReleaseCause.LEASE_ENDED: (
-        "its lease ends",
         "and make a new claim to go on elsewhere",
         "the claim ends for good then",
     ),
     ReleaseCause.MAINTENANCE: (
-        "maintenance begins",
         "the claim then waits for others",
         "the claim waits for others then",
     ),
 }
-"""What ends a claim that didn't choose it -> why, what the tenant can do if it isn't moved, and what comes if it can't be."""
+"""What a lease ends a claim by -> what the tenant can do if it isn't moved, and what comes if it can't be."""
+_ASKED: Final[Mapping[ReleaseCause, str]] = {
+    ReleaseCause.PREEMPTED: "save your work before",
+    ReleaseCause.BUDGET_EXHAUSTED: "save your work before, or ask for a larger budget",
+}
+"""What else ends a claim that didn't choose it -> what the tenant is to do."""
 _EARLY: Final = frozenset(reason for _, reason in STAGES[1:])
 NOT_EXPIRING: Final = "NotExpiring"
 
@@ -67,46 +72,57 @@ def notice_dues(claim: GpuClaim) -> Iterator[Millis]:
         yield from (Millis(end - before) for before, _ in STAGES)
 
 
+def tell_first(
+    made: list[Decision], holders: Iterable[GpuClaim], offer: Offers, now_ms: Millis
+) -> list[Decision]:
+    """Return what was decided, with a notice in the place of each release at an end that its claim wasn't told of."""
+    ends = {d.claim_uid: d for d in made if isinstance(d, Take) and d.told_ms is not None}
+    if not ends:
+        return made
+    told: dict[ClaimUID, Notice] = {}
+    for claim in holders:
+        end = ends.get(uid := ClaimUID(claim.metadata.uid))
+        if end is not None and end.told_ms is not None and not may_be_taken(claim, end):
+            told[uid] = Notice(uid, *_of_end(claim, end.cause, end.told_ms, offer, now_ms))
+    return [told.get(d.claim_uid, d) for d in made]
+
+
 def _due(claim: GpuClaim, offer: Offers, now_ms: Millis) -> tuple[str, str]:
     allocation = claim.status.allocation
-    if allocation is not None and allocation.until_cause is ReleaseCause.PREEMPTED:
-        when = format_instant(allocation.until_time or now_ms)
-        return ReleaseCause.PREEMPTED.value, (
-            f"a claim of higher priority needs the GPUs: they are taken back at {when}; save your work before"
-        )
-    move = claim.status.move
+    if allocation is None or allocation.until_time is None:
+        return NOT_EXPIRING, ""
+    end, cause, move = allocation.until_time, allocation.until_cause, claim.status.move
+    if cause is ReleaseCause.PREEMPTED:
+        return _of_end(claim, cause, end, offer, now_ms)
     if move is not None and move.cause is MoveCause.LEASE_ENDS and move.ready_time is not None:
         return MOVING, advice(move)
-    if allocation is not None and allocation.until_cause is ReleaseCause.BUDGET_EXHAUSTED:
-        when = format_instant(allocation.until_time or now_ms)
-        return ReleaseCause.BUDGET_EXHAUSTED.value, (
-            f"the tenant's budget pays for no more: the GPUs are taken back at {when}; save your work before, "
-            "or ask for a larger budget"
-        )
-    end = _lease_end(claim)
-    if allocation is not None and end is not None:
-        for before, reason in STAGES:
-            if now_ms >= end - before:
-                return reason, _ending(claim, allocation.until_cause, end, offer, now_ms)
+    is_near = cause in _WORDS and now_ms >= end - STAGES[-1][0]
+    if cause is not None and (is_near or cause in _ASKED):
+        return _of_end(claim, cause, end, offer, now_ms)
     return NOT_EXPIRING, ""
 
 
-def _ending(
-    claim: GpuClaim, cause: ReleaseCause | None, end: Millis, offer: Offers, now_ms: Millis
-) -> str:
-    """Say what happens at the end and before it, and what the tenant is to do itself."""
-    why, yourself, otherwise = _WORDS[cause]
+def _of_end(
+    claim: GpuClaim, cause: ReleaseCause, end: Millis, offer: Offers, now_ms: Millis
+) -> tuple[str, str]:
+    """Return what a claim is told of an end that it didn't choose, and the reason that stands for it."""
+    taken = first_words(cause, end)
+    if (asked := _ASKED.get(cause)) is not None:
+        return cause.value, f"{taken}; {asked}"
+    reason = next(reason for before, reason in STAGES if now_ms >= end - before)
+    yourself, otherwise = _WORDS[cause]
+    if now_ms >= end:
+        return reason, f"{taken}; {otherwise}"
     each = offer(claim.spec.class_name)
     begin = moves_from(end, each) if each is not None else end
-    taken = f"{why}: the GPUs are taken back at {format_instant(end)}"
     if begin == end:
-        return f"{taken}; save your work before, {yourself}"
+        return reason, f"{taken}; save your work before, {yourself}"
     if now_ms < begin:
-        return (
+        return reason, (
             f"{taken}; from {format_instant(begin)} on the claim gets other nodes beside these if there is room, "
             f"and is told: nothing needs to be done before; without room {otherwise}"
         )
-    return (
+    return reason, (
         f"{taken}; other nodes are looked for, and the claim is told when it has them beside these; "
         f"save your work before, for without room {otherwise}"
     )

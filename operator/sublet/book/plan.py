@@ -19,7 +19,7 @@ from sublet.book.agreed import agreed_on
 from sublet.book.backfill import SHADOWS, Opening
 from sublet.book.budget import Budgets
 from sublet.book.cancellation import terms_of
-from sublet.book.decisions import Decision, Plan, Refuse, Reserve, Warn
+from sublet.book.decisions import Decision, Notice, Plan, Refuse, Reserve, Warn
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.due import next_due
 from sublet.book.expiry import review
@@ -29,7 +29,7 @@ from sublet.book.holdings import Holdings, asks, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.book.lost import last_words, living, lost_uids
 from sublet.book.means import Means
-from sublet.book.notices import notices
+from sublet.book.notices import notices, tell_first
 from sublet.book.offers import as_asked, offers_for, ways_out
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.pardon import Pardons
@@ -91,6 +91,7 @@ class Pass:
         self._refused: dict[Hashable, Refuse] = {}
         """What was asked for -> why there is no place, as long as nothing is given or kept."""
         self._quotes_due_ms: Millis | None = None
+        self._told_due_ms: Millis | None = None
         self._view = view
         self.rules = Rules(view)
         rests = {
@@ -127,8 +128,7 @@ class Pass:
                 tenant = TenantUID(allocation.tenant_uid)
                 self.shares.add(tenant, claim.spec.class_name, allocation.gpus)
         self._preemption = Preemption(holders, self.rules.offer, view.busy, view.now_ms)
-        self._grants = Means(view.tenants, self.holdings, self.budgets).grant
-        grants = self._grants
+        self._grants = grants = Means(view.tenants, self.holdings, self.budgets).grant
         self._pardons = Pardons(
             holders, self.rules.offer, self._supplies, view.busy, view.now_ms, grants
         )
@@ -150,10 +150,13 @@ class Pass:
         for review_ in reviews:
             decided = {d.claim_uid for d in made}
             made += (d for d in review_ if d.claim_uid not in decided)
+        made = tell_first(made, self.holders, self.rules.offer, self._view.now_ms)
         made += self._promises.decide({d.claim_uid for d in made})
         made += self._relocations.decide({d.claim_uid for d in made} | self._view.busy)
         decided = {d.claim_uid for d in made} | self._view.busy
         made += troubles(self.holders, decided, self._view)
+        if any(isinstance(d, Notice) for d in made):
+            self._told_due_ms = self._view.now_ms  # what they are of waits for nothing else
         self.is_settled = all(isinstance(d, Warn) for d in made) and not self._pardons.are_asked_for
         self._preemption.spare({d.claim_uid for d in made})
         self._pardons.spare({d.claim_uid for d in made})
@@ -215,8 +218,8 @@ class Pass:
 
     @property
     def dues(self) -> tuple[Millis | None, ...]:
-        """Return when to go on with quotes that nobody had time for, and when notice is to be given."""
-        return (self._quotes_due_ms, self._preemption.due_ms)
+        """Return when to go on with quotes that nobody had time for, when notice is to be given, and when told ends are due."""
+        return (self._quotes_due_ms, self._preemption.due_ms, self._told_due_ms)
 
     @property
     def unseen(self) -> tuple[PlacedNode, ...]:

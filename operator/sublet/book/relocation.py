@@ -17,7 +17,7 @@ from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
 from sublet.api.relocation import MOST_LEAVING, MOVED_FROM, Move, MoveCause, PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.api.topology import Scope, Topology
-from sublet.book.decisions import CutOver, Decision, Degrade, Relocate
+from sublet.book.decisions import CutOver, Decision, Degrade, Notice, Relocate
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.domains import must_have_domain, would_like_domain
 from sublet.book.expiry import End, Grants, granted_end, own_end_ms, promised_end
@@ -30,6 +30,7 @@ from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.stops import find_place_before
 from sublet.book.supply import LeaseSupply
+from sublet.book.told import cutover_at
 
 Supplies = Mapping[LeaseUID, LeaseSupply]
 _ROOMLESS: Final = "no other node is free for it now; one is looked for as long as it is needed"
@@ -84,7 +85,9 @@ class Relocations:
             return False
         return moves_from(until, offer) <= now_ms
 
-    def _cut_over(self, claim: GpuClaim, allocation: Allocation, move: Move) -> CutOver | None:
+    def _cut_over(
+        self, claim: GpuClaim, allocation: Allocation, move: Move
+    ) -> CutOver | Notice | None:
         if move.ready_time is None or move.abandoned:
             return None
         if any(LeaseUID(p.lease_uid) not in self._supplies for p in move.placements):
@@ -94,7 +97,7 @@ class Relocations:
             # a lease that was cut short meanwhile takes its nodes sooner
             ends = (s.ends_ms for s in self._leases(allocation))
             at_ms = max(min([move.cutover_time, *ends]), move.ready_time)
-        return CutOver(ClaimUID(claim.metadata.uid), at_ms) if at_ms <= self._now_ms else None
+        return cutover_at(claim, move, at_ms) if at_ms <= self._now_ms else None
 
     def _succeed(self, claim: GpuClaim, allocation: Allocation) -> Relocate | None:
         """Find nodes on leases that last longer for a claim whose lease ends, the longest first."""

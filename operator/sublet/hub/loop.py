@@ -20,6 +20,7 @@ from sublet.book.decisions import (
     Decision,
     Extend,
     Fail,
+    Notice,
     Plan,
     Relocate,
     Reserve,
@@ -170,8 +171,8 @@ class Loop:
             busy_seconds = self._clock.monotonic() - begun
             self._batcher.rest(min(_LONGEST_REST_SECONDS, _REST_SHARE * busy_seconds))
         if not self._knows_enough():
-            # neither a lease nor a ledger that was never asked yet is a reason to tell anybody
-            sayings = []
+            # neither a lease nor a ledger that was never asked yet is a reason to tell anybody; ends are read from the hub alone
+            sayings = [each for each in sayings if isinstance(each[1], Notice)]
             self._book.forget()
         is_told, is_acknowledged, _ = await asyncio.gather(
             self._teller.tell(sayings),

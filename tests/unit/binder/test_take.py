@@ -6,14 +6,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from sublet.api import bound_status
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.relocation import ReleaseCause
 from sublet.binder.work import Works
 from sublet.book.decisions import Take
+from sublet.book.told import first_words
+from tests.builders.api import NOW, as_claim
 from tests.builders.clusters import Hub, tools_of
+from tests.builders.fleet import held
 from tests.builders.moves import leased, running
+from tests.builders.windows import at
 
-WEST = leased("west")
+WEST, END = leased("west"), at(4)
 
 
 def taken(
@@ -22,6 +27,7 @@ def taken(
     cause: ReleaseCause = ReleaseCause.COMPLETED,
     *,
     live: GpuClaim | None = None,
+    told_ms: int | None = None,
 ) -> GpuClaim | None:
     """Return the claim as the first write of a release leaves it, None if there is none; `live`: as the hub has it."""
     written: list[GpuClaim] = []
@@ -32,7 +38,7 @@ def taken(
 
     tools = tools_of(Hub(live or each), {}, {})
     tools.slots = SimpleNamespace()
-    decision = Take(each.metadata.uid, cause, release_ms)
+    decision = Take(each.metadata.uid, cause, release_ms, told_ms=told_ms)
     with suppress(asyncio.CancelledError):
         asyncio.run(Works(tools, write).take(decision)(each, lambda: None))
     return written[0] if written else None
@@ -64,3 +70,28 @@ def test_what_the_tenant_asks_for_by_now_ends_no_claim_by_what_it_asked_for_befo
     edited = each.model_copy(update={"metadata": meta})
 
     assert (taken(each, 0, cause, live=edited) is not None) is is_written
+
+
+@pytest.mark.parametrize(
+    ("told", "is_written"),
+    [(None, False), (END - 1, False), (END, True)],
+    ids=["nothing", "another end", "it"],
+)
+def test_an_end_is_written_only_where_the_hub_has_told_the_claim_of_it(
+    told: int | None, *, is_written: bool
+):
+    each = running(WEST)
+    message = first_words(ReleaseCause.LEASE_ENDED, told) if told is not None else ""
+    status = bound_status.expiring(each, "EndsWithin1Hour", message, NOW)
+    live = each.model_copy(update={"status": status})
+
+    release = taken(each, END, ReleaseCause.LEASE_ENDED, live=live, told_ms=END)
+
+    assert (release is not None) is is_written
+
+
+def test_a_claim_that_isnt_bound_yet_ends_without_a_notice():
+    each, found = WEST
+    binding = held(as_claim(), each, list(found.nodes.values())[:1], until_ms=END)
+
+    assert taken(binding, END, ReleaseCause.LEASE_ENDED, told_ms=END) is not None

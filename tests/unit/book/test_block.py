@@ -14,7 +14,7 @@ from sublet.book.decisions import Extend, Notice, Take
 from sublet.book.plan import plan
 from sublet.book.view import View
 from tests.builders.api import as_claim, as_lease, claim, lease
-from tests.builders.fleet import after, inventory, nodes, refusal_of, reserve_of, view
+from tests.builders.fleet import after, inventory, nodes, refusal_of, reserve_of, view, with_notices
 
 MINUTE, HOUR = 60_000, 3_600_000
 BEGIN: Millis = parse_instant("2026-11-24T11:30:00Z")
@@ -138,5 +138,6 @@ def test_it_is_taken_back_at_the_last_usable_instant_and_not_before(lead):
     before = plan(replace(view_, now_ms=Millis(last(lead) - 1)))
     assert not [d for d in before.decisions if isinstance(d, Take)]
     assert before.next_due_ms == last(lead)
-    (taken,) = plan(replace(view_, now_ms=last(lead))).decisions
-    assert taken == Take(taken.claim_uid, ReleaseCause.LEASE_ENDED, last(lead))
+    (taken,) = plan(with_notices(replace(view_, now_ms=last(lead)))).decisions
+    assert isinstance(taken, Take)
+    assert (taken.cause, taken.release_ms) == (ReleaseCause.LEASE_ENDED, last(lead))

@@ -19,6 +19,7 @@ from tests.builders.fleet import (
     refusal_of,
     reserve_of,
     view,
+    with_notices,
 )
 from tests.builders.money import CLASSES, DECEMBER, account, payer
 from tests.builders.moves import leased, running
@@ -142,13 +143,13 @@ def test_a_lease_that_is_prolonged_during_a_move_takes_nothing_of_what_the_move_
     longer = prolonged(moving("160"))
 
     assert ends(plan(longer)) == []
-    made = plan(replace(longer, now_ms=at(10)))
+    made = plan(with_notices(replace(longer, now_ms=at(10))))
     assert [type(d) for d in made.decisions if not isinstance(d, Refuse)][:1] == [CutOver]
 
 
 def test_a_cutover_makes_nobody_richer():
-    first = moving("160")
-    over = after(replace(first, now_ms=at(10)), plan(replace(first, now_ms=at(10))))
+    due = with_notices(replace(moving("160"), now_ms=at(10)))
+    over = after(due, plan(due))
     asks = lasting("asks", 2)
     late = replace(over, claims=(*over.claims, asks), now_ms=at(10))
 

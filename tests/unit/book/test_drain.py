@@ -23,6 +23,7 @@ from tests.builders.fleet import (
     released,
     reserve_of,
     view,
+    with_notices,
 )
 from tests.builders.money import CLASSES, DECEMBER, account, payer
 from tests.builders.sales import bound, sold
@@ -133,7 +134,7 @@ def test_a_claim_taken_back_waits_and_comes_back_in_the_next_period():
     first = seen(running("spot", 9), spent=100)
     told = after(first, plan(first))
     over = Millis(NOW + NOTICE_MS)
-    (taken,) = ends(plan(replace(told, now_ms=over)))
+    (taken,) = ends(plan(with_notices(replace(told, now_ms=over))))
     assert taken.cause is ReleaseCause.BUDGET_EXHAUSTED
     (gone,) = [released(c, taken, over) for c in told.claims]
     waits = seen(gone, spent=101.4, now_ms=over)

@@ -55,8 +55,9 @@ def moved(train, hours: float | None, cause=COMPLETED):
     ]
 
 
-def taken(train, hours: float, cause=COMPLETED):
-    return [Take(ClaimUID(train.metadata.uid), cause, at(hours))]
+def taken(train, hours: float, cause=COMPLETED, told: float | None = None):
+    told_ms = at(told) if told is not None else None
+    return [Take(ClaimUID(train.metadata.uid), cause, at(hours), told_ms=told_ms)]
 
 
 def test_a_longer_duration_moves_the_end_back():
@@ -201,7 +202,7 @@ def test_a_lease_that_has_ended_already_ends_its_claims_now():
     of = west(until=2)
     train = holder(of, asks=None, until=None)
 
-    assert decided(train, of, now=3) == taken(train, 3, LEASE_ENDED)
+    assert decided(train, of, now=3) == taken(train, 3, LEASE_ENDED, told=2)
 
 
 def test_a_claim_capped_by_its_lease_follows_when_the_lease_is_prolonged():
@@ -295,7 +296,7 @@ def test_an_overdue_claim_whose_hours_are_spoken_for_ends():
     of = west((1, 0))
     train = holder(of, asks=6, until=1, cause=LEASE_ENDED)
 
-    assert decided(train, of, now=2) == taken(train, 1, LEASE_ENDED)
+    assert decided(train, of, now=2) == taken(train, 1, LEASE_ENDED, told=1)
 
 
 def test_a_suspended_claim_ends_now():

@@ -175,7 +175,7 @@ def test_a_claim_on_its_way_there_ends_with_its_own_lease():
 
     assert decided(view([train], [west, lost(east)], now_ms=at(0.9))) == []
     made = decided(view([train], [west, lost(east)], now_ms=at(1.5)))
-    assert made == [Take(train.metadata.uid, ReleaseCause.LEASE_ENDED, at(1))]
+    assert made == [Take(train.metadata.uid, ReleaseCause.LEASE_ENDED, at(1), told_ms=at(1))]
 
 
 def test_a_claim_on_its_way_there_stays_as_long_as_its_own_lease_is_prolonged():

@@ -16,7 +16,7 @@ from sublet.book.failures import REPLACE_AFTER_MS
 from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_class, claim, gpu_class
-from tests.builders.fleet import after, bound, held, reserve_of, view
+from tests.builders.fleet import after, bound, held, reserve_of, view, with_notices
 from tests.builders.moves import CLASSES, LEAD, decided, leased, on_sick_node, running
 from tests.builders.windows import HOUR, at
 
@@ -104,9 +104,8 @@ def test_at_its_end_the_old_lease_is_left_and_billed_to_that_very_instant():
 
     uid = moved.claims[0].metadata.uid
     assert made == CutOver(uid, at(40))
-    (over,) = after(
-        replace(moved, now_ms=at(40) + 5_000), plan(replace(moved, now_ms=at(40) + 5_000))
-    ).claims
+    due = with_notices(replace(moved, now_ms=at(40) + 5_000))
+    (over,) = after(due, plan(due)).claims
     assert over.status.allocation is not None
     assert over.status.allocation.bound_time == at(40)
     assert over.status.leaving[0].release_time == at(40)
@@ -340,7 +339,7 @@ def test_a_moved_claim_keeps_what_it_ran_before_for_its_duration():
     busy = running(west, end=20, schedule={"durationSeconds": 60 * 3_600})
     seen = view([busy], [west, east], classes=CLASSES, now_ms=at(1))
     moved = after(seen, plan(seen))
-    over = replace(moved, now_ms=at(20))
+    over = with_notices(replace(moved, now_ms=at(20)))
     (now,) = after(over, plan(over)).claims
     assert now.status.allocation is not None
     assert now.status.allocation.until_time == at(60)
