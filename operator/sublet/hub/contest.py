@@ -1,16 +1,15 @@
 """Whether somebody else writes the statuses that we write, and how long to wait before theirs is overwritten.
 
 Nobody but a leader should write them. Two operators at once (a leader that wakes up, an election that is switched off) undo
-what the other says of a lease for as long as their views differ, and each write wakes the other: without a pause that is
-hundreds of writes. So between two words of ours that another's stood between, more time passes each time. Owned by the
-status writer.
+what the other says of a lease for as long as their views differ, or of a claim that one version can read and the other
+can't, and each write wakes the other: without a pause that is hundreds of writes. So between two words of ours that
+another's stood between, more time passes each time. Owned by the status writer.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sublet.api.schema import ApiModel
 from sublet.clock import Clock
 
 _FIRST_WAIT_SECONDS: Final = 1.0
@@ -23,14 +22,14 @@ _CALM_SECONDS: Final = 60.0
 class _Word:
     """What we wrote last, and how often in a row what others had written in between was overwritten."""
 
-    status: ApiModel | None
+    status: object
     """None: we don't know whether it was written."""
     at_seconds: float
     overwrites: int
     overwrote_seconds: float
     """When that happened last."""
 
-    def is_changed(self, found: ApiModel) -> bool:
+    def is_changed(self, found: object) -> bool:
         return self.status is not None and self.status != found
 
 
@@ -39,9 +38,9 @@ class Contest:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._words: dict[str, _Word] = {}  # object's UID -> our last word
+        self._words: dict[str, _Word] = {}  # object's UID, or what is said of it -> our last word
 
-    def wait_seconds(self, uid: str, found: ApiModel) -> float:
+    def wait_seconds(self, uid: str, found: object) -> float:
         """Return how long what is found must still stand: no time, unless another wrote it over a word of ours that is fresh."""
         word = self._words.get(uid)
         if word is None or not word.is_changed(found):
@@ -49,7 +48,7 @@ class Contest:
         wait = min(_FIRST_WAIT_SECONDS * 2.0**word.overwrites, _LONGEST_WAIT_SECONDS)
         return max(0.0, word.at_seconds + wait - self._clock.monotonic())
 
-    def wrote(self, uid: str, found: ApiModel, status: ApiModel) -> None:
+    def wrote(self, uid: str, found: object, status: object) -> None:
         """Take note that a status was written where another was found."""
         now, word = self._clock.monotonic(), self._words.get(uid)
         if word is None or now - word.overwrote_seconds >= _CALM_SECONDS:

@@ -168,8 +168,14 @@ class Shelf(Generic[K]):
         self._changed()
 
     def _is_late(self, own_uid: str, version: str) -> bool:
-        """Say whether a version of an object is older than the one that waits to be adopted."""
-        held = self.restored.get(own_uid)
+        """Say whether a version of an object is older than the one that waits to be adopted, or that can't be read.
+
+        Such as the answer to a write of ours, after which a newer operator's was told of already.
+        """
+        held, unread = self.restored.get(own_uid), self._unread.get(own_uid)
+        if unread is not None and not unread.is_twin:
+            shown = (unread.body.get("metadata") or {}).get("resourceVersion")
+            return not is_newer(version, str(shown))
         return held is not None and not is_newer(version, held.metadata.resource_version)
 
     def _hold(self, item: K) -> None:

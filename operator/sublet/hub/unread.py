@@ -99,6 +99,20 @@ def told_claim(each: Unread, now_ms: Millis) -> dict[str, Any] | None:
     }
 
 
+def word_key(each: Unread) -> str:
+    """Return what the word that an object can't be read goes by: the rest of its status is another word."""
+    return f"unread {part(each.body, 'metadata').get('uid')}"
+
+
+def words_in(body: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """Return what an object says of itself that can't be read: (condition, message)."""
+    return [
+        (c.get("type"), c.get("message"))
+        for c in conditions(body)
+        if c.get("reason") == SPEC_UNREAD
+    ]
+
+
 def is_caught_up(claim: GpuClaim) -> bool:
     """Say whether a claim's status describes its spec as it is now, and no more says that it can't be read."""
     status = claim.status

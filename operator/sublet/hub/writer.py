@@ -33,7 +33,7 @@ from sublet.hub.contest import Contest
 from sublet.hub.in_use import in_use, lease_in_use
 from sublet.hub.state import HubState, Unread
 from sublet.hub.tally import Tally
-from sublet.hub.unread import told_claim, told_patch
+from sublet.hub.unread import told_claim, told_patch, word_key, words_in
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
 from sublet.kube.session import ApiServer, JsonPatch
 from sublet.logs import log_about_object
@@ -98,7 +98,9 @@ class StatusWriter:
         writes += [self._unread_claim(each, now) for each in self._state.claims.untaken()]
         await asyncio.gather(*writes)
         shelves = (self._state.leases, self._state.classes, self._state.tenants)
-        self._contest.keep({item.metadata.uid for shelf in shelves for item in shelf.all()})
+        kept = {item.metadata.uid for shelf in shelves for item in shelf.all()}
+        untaken = (x for shelf in (*shelves, self._state.claims) for x in shelf.untaken())
+        self._contest.keep(kept | {word_key(each) for each in untaken})
 
     async def _lease(
         self, lease: GpuLease, inventories: Mapping[LeaseUID, LeaseInventory], now: Millis
@@ -243,10 +245,15 @@ class StatusWriter:
             await self._tell(CLAIMS, each, partial(self._hub.replace, path, body))
 
     async def _tell(self, kind: Kind, each: Unread, send: _Sending) -> None:
+        """Send what it is told, but not at once where another operator, which can read it, takes it back."""
+        key, found = word_key(each), words_in(each.body)
+        if self._must_stand(key, found):
+            return
         with suppress(KubeError):
             answer = await self._send(kind, each.key, send)
             if answer is not None:
                 self._state.shelf(kind.plural).take(answer)
+                self._contest.wrote(key, found, words_in(answer))
 
     async def _send(self, kind: Kind, name: str, send: _Sending) -> Mapping[str, Any] | None:
         """Send a compare-and-set; None if it was outrun or refused. KubeError if nobody knows; what failed is due again."""
@@ -266,7 +273,7 @@ class StatusWriter:
                 self._put_off(kind.name, name, error)
                 raise
 
-    def _must_stand(self, uid: str, found: _Status) -> bool:
+    def _must_stand(self, uid: str, found: object) -> bool:
         seconds = self._contest.wait_seconds(uid, found)
         if seconds > 0:
             self._look_again(seconds)

@@ -10,6 +10,9 @@ from sublet.hub.contest import Contest
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
 from tests.builders.api import as_tenant
+from tests.builders.moves import leased, running
+from tests.builders.restored import Body
+from tests.builders.unread import holds_by_newer
 from tests.harness.fake_api import SteppedClock
 
 OURS = TenantStatus(observed_generation=1)
@@ -127,3 +130,37 @@ async def test_an_operator_beside_another_writes_a_few_times_a_minute_and_says_w
     assert 6 < hub.writes < 12
     assert writer.due_ms is not None
     assert clock.now_ms() - 100 < writer.due_ms <= clock.now_ms() + 10_000
+
+
+class NewerBeside:
+    """Stores a claim that this version can't read, and has one beside it that can and takes back at once what it is told."""
+
+    def __init__(self, state: HubState) -> None:
+        self.told = 0
+        self._state = state
+        self._body = holds_by_newer(running(leased("west")))
+        self._state.claims.take(self._body)
+
+    async def replace(self, _: str, body: Body) -> Body:
+        self.told += 1
+        answer = {**self._body, "metadata": self._stamp(), "status": body["status"]}
+        self._state.claims.take({**self._body, "metadata": self._stamp(1)})
+        return answer
+
+    def _stamp(self, later: int = 0) -> Body:
+        return {**self._body["metadata"], "resourceVersion": str(1_000 + 2 * self.told + later)}
+
+
+async def test_a_claim_that_another_version_can_read_is_told_a_few_times_a_minute_that_this_one_cant(
+    clock: SteppedClock,
+):
+    state = HubState(lambda: None)
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+    hub: Any = NewerBeside(state)
+    writer = StatusWriter(hub, state, fleet, clock)
+    for _ in range(10 * MINUTE):
+        await writer.write_all()
+        clock.seconds += 0.1
+
+    assert 6 < hub.told < 12
+    assert writer.due_ms is not None

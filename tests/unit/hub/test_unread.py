@@ -340,3 +340,21 @@ def test_one_that_can_be_read_again_says_so_no_more_and_is_as_it_was():
 
 def conditions_of(status: ClaimStatus) -> set[str]:
     return {f"{c.type}={c.status}" for c in status.conditions}
+
+
+def test_a_late_answer_displaces_no_later_word_of_a_newer_version():
+    written = on_the_wire(BOUND)
+    hub = hub_of(on_the_wire(BOUND))
+    hub.claims.take(holds_by_newer(BOUND, version="1003"))
+
+    for late in (holds_by_newer(BOUND, version="1002"), stamped(written, "1002")):
+        hub.claims.take(late)
+
+    (found,) = hub.claims.untaken()
+    assert found.body["metadata"]["resourceVersion"] == "1003"
+    hub.claims.take(stamped(written, "1004"))
+    assert hub.claims.untaken() == ()
+
+
+def stamped(body: Body, version: str) -> Body:
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
