@@ -43,7 +43,7 @@ from sublet.hub.feeders import (
 )
 from sublet.hub.held import Held
 from sublet.hub.in_cluster import HubIdentity
-from sublet.hub.leader import LONGEST_TRY_SECONDS, Leadership
+from sublet.hub.leader import ELECTION_LIMITS, Leadership
 from sublet.hub.lease_lists import HubLeaseLists
 from sublet.hub.loop import Loop
 from sublet.hub.marks import Marks
@@ -61,7 +61,7 @@ from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import KubeError
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.informer import Informer
-from sublet.kube.session import ApiServer, Limits
+from sublet.kube.session import ApiServer
 from sublet.ledger.port import LedgerUnavailable
 from sublet.serve.admin import Admin
 from sublet.serve.auth import MetricsGate
@@ -106,7 +106,9 @@ class Operator:
                 isolation_seconds=settings.isolation_seconds,
                 settle_seconds=settings.gpu_settle_seconds,
             ),
+            may_change=self.leads,
         )
+        hub.may_change = self.leads
         self.ledger = ledger or SqlLedger(settings.database_url)
         self.marks = Marks(self.ledger, self.state, self.clock, self._is_read)
         self.chronicle = Chronicle(
@@ -141,9 +143,7 @@ class Operator:
         )
         self.events = HubEvents(hub, self.clock, settings.identity)
         # a connection of its own: of many that lead to a server that went dark each would cost a try
-        self.election = ApiServer(
-            hub.endpoint, Limits(connections=1, request_seconds=LONGEST_TRY_SECONDS)
-        )
+        self.election = ApiServer(hub.endpoint, ELECTION_LIMITS)
         self.leadership = Leadership(
             self.election,
             self.clock,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.harness.process import OperatorProcess
 from tests.harness.relay import relayed
 from tests.harness.shared import borrow_stack
 from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig
+from tests.harness.tracing import read_trace
 from tests.harness.waiting import stays, wait_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -46,9 +48,9 @@ def stack() -> Iterator[Stack]:
 
 
 def replica(
-    stack: Stack, store: PostgresServer, name: str, config: Path | None = None
+    stack: Stack, store: PostgresServer, name: str, config: Path | None = None, **more: str
 ) -> OperatorProcess:
-    settings = {"SUBLET_DATABASE_URL": store.url, "SUBLET_IDENTITY": name}
+    settings = {"SUBLET_DATABASE_URL": store.url, "SUBLET_IDENTITY": name, **more}
     if config is not None:
         settings["SUBLET_KUBECONFIG"] = str(config)
     return OperatorProcess(stack, name, **settings).start()
@@ -56,10 +58,10 @@ def replica(
 
 @contextmanager
 def pair(
-    stack: Stack, store: PostgresServer, case: str, config: Path | None = None
+    stack: Stack, store: PostgresServer, case: str, config: Path | None = None, **leading: str
 ) -> Iterator[tuple[OperatorProcess, OperatorProcess]]:
     """A leader, whose way to the hub may be another one, and a standby."""
-    leader = replica(stack, store, f"{case}-leader", config)
+    leader = replica(stack, store, f"{case}-leader", config, **leading)
     wait_for("the first leads", lambda: holder(stack) == f"{case}-leader")
     standby = replica(stack, store, f"{case}-standby")
     try:
@@ -120,7 +122,9 @@ def test_a_leader_that_is_paused_and_wakes_writes_nothing_and_ends(
     stack: Stack, store: PostgresServer
 ):
     first, later = ["pause-0", "pause-1", "pause-2"], ["pause-3", "pause-4", "pause-5"]
-    with pair(stack, store, "pause") as (leader, _):
+    trace = stack.folder / "pause.trace"
+    traced = {"module": "tests.harness.tracing", "TRACE_FILE": str(trace)}
+    with pair(stack, store, "pause", **traced) as (leader, _):
         order(stack, *first)
         wait_for("it is at work", lambda: any(stack.books("west").values()))
         os.kill(leader.pid, signal.SIGSTOP)
@@ -130,9 +134,13 @@ def test_a_leader_that_is_paused_and_wakes_writes_nothing_and_ends(
         order(stack, *later)
         bound(stack, *later)
 
+        woken = time.monotonic()
         os.kill(leader.pid, signal.SIGCONT)
 
         assert leader.wait() == LOST_LEASE
+        # its network is whole: what met no server wasn't sent; to its own Lease it may look
+        sent = [r for r in read_trace(trace) if r.begun > woken and r.failed != "Unreachable"]
+        assert [r.path for r in sent if r.changes and not r.path.endswith(LEASE_NAME)] == []
         assert holder(stack) == "pause-standby"
         assert_nothing_double(stack, store, *later)
         give_back(stack)

@@ -19,6 +19,8 @@ import msgspec
 
 from sublet.kube.session import ApiServer
 
+_QUESTIONS = ("/apis/authentication.k8s.io/", "/apis/authorization.k8s.io/")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -27,7 +29,7 @@ class Request:
     begun: float
     ended: float
     cpu_seconds: float
-    """Of the whole process, when it was answered."""
+    """Of the whole process, when it was answered, without what the trace itself took."""
     server: str
     identity: str
     """A digest of the token: who asked, not the token itself."""
@@ -37,6 +39,12 @@ class Request:
     content_type: str
     body: str
     failed: str
+
+    @property
+    def changes(self) -> bool:
+        """Say whether it asks for a change: no read, no dry run, no question in a body, such as for a token."""
+        asks = self.method == "GET" or "dryRun" in self.params or self.path.endswith("/token")
+        return not asks and not self.path.startswith(_QUESTIONS)
 
     def is_about(self, *marks: str) -> bool:
         """Say whether one of these texts is in the path or in the body."""
@@ -61,8 +69,10 @@ def wrap() -> None:
     """Write down every request from now on."""
     trace = Path(os.environ["TRACE_FILE"]).open("ab", buffering=0)  # noqa: SIM115  it lives as long as the process
     send = ApiServer.request
+    own_seconds = 0.0
 
     async def request(self: ApiServer, method: str, path: str, **options: Any) -> bytes:
+        nonlocal own_seconds
         begun, failed = time.monotonic(), ""
         try:
             return await send(self, method, path, **options)
@@ -70,11 +80,12 @@ def wrap() -> None:
             failed = type(error).__name__
             raise
         finally:
+            ended, cpu_seconds = time.monotonic(), time.process_time()
             token = self.endpoint.token() if self.endpoint.token is not None else ""
             line = {
                 "begun": begun,
-                "ended": time.monotonic(),
-                "cpu_seconds": time.process_time(),
+                "ended": ended,
+                "cpu_seconds": cpu_seconds - own_seconds,
                 "server": self.endpoint.server,
                 "identity": _digest(token),
                 "method": method,
@@ -85,6 +96,7 @@ def wrap() -> None:
                 "failed": failed,
             }
             trace.write(msgspec.json.encode(line) + b"\n")
+            own_seconds += time.process_time() - cpu_seconds
 
     ApiServer.request = request  # type: ignore[method-assign]  # that is the point
 

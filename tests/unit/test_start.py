@@ -1,4 +1,4 @@
-"""The operator starts whatever state its ledger is in."""
+"""The operator starts whatever state its ledger is in, and changes nothing while it does not lead."""
 
 import asyncio
 import gc
@@ -14,8 +14,11 @@ from structlog.testing import capture_logs
 from sublet import process
 from sublet.api.ids import LeaseUID
 from sublet.app import Operator
+from sublet.fleet.credential import Credential
+from sublet.kube.errors import Unreachable
 from sublet.kube.session import ApiServer, Endpoint, Limits
 from sublet.settings import Settings
+from tests.builders.api import as_lease
 
 
 async def nowhere(**_: Any) -> Endpoint:
@@ -48,6 +51,22 @@ async def test_the_bound_on_a_leases_requests_is_kept_while_somebody_holds_it(tm
     gc.collect()
 
     assert left() is None
+    await operator.close()
+
+
+async def test_a_replica_without_the_lease_changes_nothing_anywhere(tmp_path: Path):
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path}/ledger.sqlite", allow_local_clusters=True
+    )
+    operator = Operator(settings, ApiServer(Endpoint("https://127.0.0.1:9"), Limits()))
+    west = as_lease()
+    await operator.fleet.engage(west, Credential(endpoint=Endpoint("https://127.0.0.1:9")))
+    cluster = operator.fleet.connection(LeaseUID(west.metadata.uid))
+
+    assert cluster is not None
+    for api in (operator.hub, cluster.api):
+        with pytest.raises(Unreachable, match="doesn't lead"):
+            await api.delete("/api/v1/namespaces/sublet")
     await operator.close()
 
 

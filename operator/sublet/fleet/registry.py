@@ -64,8 +64,10 @@ class Fleet:
         allow_local: bool,
         hub_servers: Collection[str],
         times: ProbeTimes | None = None,
+        may_change: Callable[[], bool] | None = None,
     ) -> None:
         self._clock = clock
+        self._may_change = may_change
         self._on_change = on_change
         self._allow_local = allow_local
         self._hub_servers = hub_servers
@@ -124,6 +126,7 @@ class Fleet:
             foreign=self._foreign.setdefault(uid, ForeignNodes()),
         )
         cluster.credential_version = credential.version
+        cluster.api.may_change = self._may_change
         self._clusters[uid] = cluster
         self._made_from[uid] = wanted
         cluster.start()

@@ -13,12 +13,13 @@ import structlog
 from sublet.api.times import Millis, format_micro, parse_instant
 from sublet.clock import Clock
 from sublet.kube.errors import Conflict, KubeError, NotFound
-from sublet.kube.session import ApiServer
+from sublet.kube.session import ApiServer, Limits
 from sublet.kube.skew import ahead_seconds
 
 LONGEST_RETRY_SECONDS: Final = 2.0
 LONGEST_TRY_SECONDS: Final = 3.0
 """A connection that is silent for ever costs one of the tries before the Lease counts as lost, not all of them."""
+ELECTION_LIMITS: Final = Limits(connections=1, request_seconds=LONGEST_TRY_SECONDS)
 LEASE_NAME: Final = "sublet"
 
 

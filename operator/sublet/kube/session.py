@@ -51,6 +51,8 @@ _JSON: Final = "application/json"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _JSON_PATCH: Final = "application/json-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
+_QUESTIONS: Final = ("/apis/authentication.k8s.io/", "/apis/authorization.k8s.io/")
+"""What is asked by POST; a token likewise, which changes nothing of what anybody sees."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -124,6 +126,8 @@ class ApiServer:
         self._session: aiohttp.ClientSession | None = None
         self._shared_with: ApiServer | None = None
         self._reading = Reading(self._limits.bodies_bytes)
+        self.may_change: Callable[[], bool] | None = None
+        """Asked before each request that changes something; None: always."""
         self.date = ""
         """The Date of the newest answer; empty if there was none, or it named none."""
 
@@ -152,6 +156,7 @@ class ApiServer:
             self._limits,
             refuse_address=self._refuse_address,
         )
+        other.may_change = self.may_change
         if self.endpoint.client_cert_pem is None:
             other._shared_with = self
             other._reading = self._reading
@@ -255,7 +260,13 @@ class ApiServer:
         accept: str = _JSON,
         most_bytes: int | None = None,
     ) -> bytes:
-        """Send one request and return the answer's bytes; raises ApiError types and Unreachable."""
+        """Send one request and return the answer's bytes; raises ApiError types and Unreachable.
+
+        Unreachable too where this replica may change nothing: one that was paused may wake in the middle of a step.
+        """
+        asks = method == "GET" or "dryRun" in (params or ()) or _is_question(path)
+        if not asks and self.may_change is not None and not self.may_change():
+            raise Unreachable(f"{method} {path}: not sent, as this replica doesn't lead")
         try:
             async with self.stream(
                 method,
@@ -347,6 +358,10 @@ class ApiServer:
     def _decode(body: bytes, type_: type[T]) -> T:
         decoded: T = decode(body, decoder_of(type_))
         return decoded
+
+
+def _is_question(path: str) -> bool:
+    return path.startswith(_QUESTIONS) or path.endswith("/token")
 
 
 __all__ = [

@@ -192,6 +192,30 @@ async def test_a_write_says_what_it_is(fake):
     assert tried["query"] == {"dryRun": "All"}
 
 
+async def test_a_replica_that_does_not_lead_changes_nothing_and_may_ask(fake):
+    fake.objects[PATH] = {}
+    token, review = f"{PATH}/token", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+    fake.objects |= {token: {}, review: {}}
+    async with ApiServer(fake.endpoint) as api:
+        leads = [True]
+        api.may_change = lambda: leads[0]
+        another = api.with_token("tenant")
+        await another.create(PATH, {"kind": "Node"})
+        leads[0] = False
+        for each in (api, another):
+            with pytest.raises(Unreachable, match="doesn't lead"):
+                await each.create(PATH, {"kind": "Node"})
+            with pytest.raises(Unreachable, match="doesn't lead"):
+                await each.delete(PATH)
+        sent = len(fake.requests)
+        await another.get(PATH)
+        await another.create(PATH, {"kind": "Node"}, dry_run=True)
+        await another.create(token, {})
+        await another.create(review, {})
+
+    assert (sent, len(fake.requests)) == (1, 5)
+
+
 async def test_a_delete_carries_its_precondition(fake):
     async def check(request):
         body = await request.json()
