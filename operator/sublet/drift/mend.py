@@ -7,6 +7,7 @@ done is a finding: the claim stays bound and is billed, and nothing else tells i
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -265,18 +266,19 @@ async def _put_back(site: Site, seen: Observed, each: Difference) -> bool:
 async def _make(site: Site, each: Difference, path: str, wanted: dict[str, object]) -> bool:
     """Make an object that isn't there under our label; one of its name that we didn't make is left alone."""
     api, collection = site.cluster.api, path.rsplit("/", 1)[0]
-    try:
-        await api.request(
-            "POST",
-            collection,
-            params={"fieldManager": FIELD_MANAGER},
-            body=msgspec.json.encode(wanted),
-        )
-    except Conflict:
-        live = await find_named(api, site.home.name, (each.plural, each.name))
-        if live is not None and not is_made_by(live, FIELD_MANAGER):
-            return False
-        await api.apply(path, wanted)
+    if each.plural != "roles":  # what a role may give goes by its name, which a POST hasn't got
+        with suppress(Conflict):
+            await api.request(
+                "POST",
+                collection,
+                params={"fieldManager": FIELD_MANAGER},
+                body=msgspec.json.encode(wanted),
+            )
+            return True
+    live = await find_named(api, site.home.name, (each.plural, each.name))
+    if live is not None and not is_made_by(live, FIELD_MANAGER):
+        return False
+    await api.apply(path, wanted)
     return True
 
 

@@ -14,6 +14,8 @@ from sublet.kube.errors import BadAnswer, NotFound
 from sublet.kube.session import ApiServer
 
 _RBAC: Final = "rbac.authorization.k8s.io"
+_OURS, _TENANT, _EXTRA = "sublet", "tenant", f"{TENANT_ROLE}-extra"
+"""What a bind makes in a claim namespace is called so."""
 _REVIEW: Final = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 
 
@@ -40,15 +42,21 @@ NEEDED: Final = (
     *_rights("", "nodes", "get", "list", "watch", "patch"),
     *_rights("", "pods", "list", "create", "deletecollection"),
     *_rights("", "namespaces", "get", "list", "create", "patch", "delete"),
-    *_rights("", "resourcequotas", "get", "list", "create", "patch"),
-    *_rights("", "limitranges", "list", "create", "patch"),
-    *_rights("networking.k8s.io", "networkpolicies", "list", "create", "patch"),
-    *_rights("", "serviceaccounts", "list", "create", "patch", "delete"),
-    *_rights("", "serviceaccounts/token", "create"),
-    *_rights(_RBAC, "rolebindings", "list", "create", "patch", "delete"),
+    *_rights("", "resourcequotas", "list", "create"),
+    *_rights("", "resourcequotas", "get", "patch", name=_OURS),
+    *_rights("", "limitranges", "list", "create"),
+    *_rights("", "limitranges", "patch", name=_OURS),
+    *_rights("networking.k8s.io", "networkpolicies", "list", "create"),
+    *_rights("networking.k8s.io", "networkpolicies", "patch", name=_OURS),
+    *_rights("", "serviceaccounts", "list", "create"),
+    *_rights("", "serviceaccounts", "patch", "delete", name=_TENANT),
+    *_rights("", "serviceaccounts/token", "create", name=_TENANT),
+    *_rights(_RBAC, "rolebindings", "list", "create"),
+    *_rights(_RBAC, "rolebindings", "patch", "delete", name=TENANT_ROLE),
+    *_rights(_RBAC, "rolebindings", "patch", "delete", name=_EXTRA),
     *_rights(_RBAC, "clusterroles", "bind", name=TENANT_ROLE),
-    *_rights(_RBAC, "roles", "list", "create", "patch"),
-    *_rights(_RBAC, "roles", "bind", "escalate", name=f"{TENANT_ROLE}-extra"),
+    *_rights(_RBAC, "roles", "list"),
+    *_rights(_RBAC, "roles", "create", "patch", "bind", "escalate", name=_EXTRA),
     *(
         Right("admissionregistration.k8s.io", f"{kind}admissionpol{end}", verb)
         for kind in ("validating", "mutating")

@@ -1,4 +1,7 @@
-"""A whole life of the operator, so that every right that it needs is used: what its rights are measured by."""
+"""A whole life of the operator, so that every right that it needs is used: what its rights are measured by.
+
+Of all that people name there are two: a right that was used on one name alone is on one that Sublet itself gives.
+"""
 
 import json
 import urllib.request
@@ -14,47 +17,53 @@ from tests.harness.stack import Stack, condition
 from tests.harness.tenants import write_access
 from tests.harness.waiting import wait_for
 
-ACME = "acme"
+ACME, GLOBEX = "acme", "globex"
+TENANTS = (ACME, GLOBEX)
+"""Both as tenants and as the namespaces that they are in."""
+CONTENTS = "resourcequotas,limitranges,networkpolicies,serviceaccounts,roles,rolebindings"
 SICK = "nvidia.com/gpu-xid-error"
 TOKEN_HOURS = 3.5
 """After which tokens that live for six hours are renewed."""
 
 
 def live_through_everything(stack: Stack) -> None:
-    """Adopt, bind, approve, renew, replace and leave a node, spend a budget, suspend, drift, release, hand back."""
+    """Adopt, bind, approve, renew, replace and leave a node, spend a budget, suspend, mend, release, hand back."""
     hours = Hours(stack)
     operator = _furnish(stack, hours)
     whole = _bind(stack, "whole", replacement="OnFailure")
-    _bind(stack, "part", gpus=2)
+    part = _bind(stack, "part", gpus=2)
     _approve(stack)
+    _bind(stack, "theirs", GLOBEX, gpus=2, class_name="spare")
     _scrape(stack, operator)
     config = write_access(stack, whole, stack.folder / "whole.kubeconfig")
     _wound(stack, f"sublet-{whole['metadata']['uid']}-1")
+    _empty(stack, f"sublet-{part['metadata']['uid']}-1")
     stack.kubectl_with(config, "run", "work", "--image=x")
     _replace_a_node(stack, hours)
     _renew(stack, hours)
     _drift(stack)
     _suspend(stack)
-    wait_for("a statement is written", lambda: _statement_total(stack))
-    stack.kubectl("hub", "delete", "gpuclaims", "-n", ACME, "--all", "--timeout=60s")
-    _move_namespace(stack)
+    wait_for("statements are written", lambda: all(_totals(stack).get(x) for x in _own(TENANTS)))
+    stack.kubectl("hub", "delete", "gpuclaims", "-A", "--all", "--timeout=60s")
+    _swap_namespaces(stack)
     stack.kubectl("hub", "delete", "gpuleases", "--all", "--timeout=60s")
     operator.terminate()
 
 
 def _furnish(stack: Stack, hours: Hours) -> OperatorProcess:
-    stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ACME}})
-    stack.apply("west", *(gpu_node(f"n{i}") for i in range(4)))
+    for name in TENANTS:
+        stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    stack.apply("west", *(gpu_node(f"n{i}") for i in range(5)))
     extra = {"roleRules": [{"apiGroup": "kubeflow.org", "resources": ["pytorchjobs"]}]}
     share = {"cpuPerGpu": 8, "memoryMiBPerGpu": 65_536}
     leases = [
-        lease("west", committed=32, tenantAccess=extra),
+        lease("west", committed=40, tenantAccess=extra),
         lease("own", clusterRef={"inCluster": {}}),
     ]
     budget = {"amount": "900000", "currency": "USD", "period": "Month"}
-    stack.apply(
-        "hub", *leases, gpu_class(hostShare=share, approvalAboveGpus=8), tenant(budget=budget)
-    )
+    classes = gpu_class(hostShare=share, approvalAboveGpus=8), gpu_class("spare")
+    owners = tenant(budget=budget), tenant(GLOBEX, namespaces=(GLOBEX,))
+    stack.apply("hub", *leases, *classes, *owners)
     operator = OperatorProcess(
         stack,
         module="tests.harness.shifting",
@@ -66,15 +75,23 @@ def _furnish(stack: Stack, hours: Hours) -> OperatorProcess:
     return operator.start()
 
 
-def _statement_total(stack: Stack) -> str | None:
-    """Return what a statement of the tenant comes to, once there is one."""
-    items = (stack.get("hub", "gpustatements", "-n", ACME) or {"items": []})["items"]
-    return next((x["status"].get("total") for x in items), None)
+def _own(tenants: tuple[str, ...]) -> set[tuple[str, str]]:
+    """Return each tenant in its own namespace."""
+    return {(name, name) for name in tenants}
 
 
-def _bind(stack: Stack, name: str, **spec: Any) -> dict[str, Any]:
-    stack.apply("hub", claim(name, ACME, **spec))
-    return wait_for(f"{name} bound", lambda: stack.is_bound(ACME, name))
+def _totals(stack: Stack) -> dict[tuple[str, str], str | None]:
+    """Return what statements come to, by namespace and tenant."""
+    items = stack.get("hub", "gpustatements", "-A")["items"]
+    return {
+        (x["metadata"]["namespace"], x["spec"]["tenant"]): x.get("status", {}).get("total")
+        for x in items
+    }
+
+
+def _bind(stack: Stack, name: str, namespace: str = ACME, **spec: Any) -> dict[str, Any]:
+    stack.apply("hub", claim(name, namespace, **spec))
+    return wait_for(f"{name} bound", lambda: stack.is_bound(namespace, name))
 
 
 def _wound(stack: Stack, home: str) -> None:
@@ -83,6 +100,20 @@ def _wound(stack: Stack, home: str) -> None:
     change = ("label", "namespace", home, f"{level}=baseline", "--overwrite")
     stack.kubectl("west", *change, "--as=system:serviceaccount:sublet-system:sublet")
     wait_for("put back", lambda: _labels(stack, home)[level] == "restricted")
+
+
+def _empty(stack: Stack, home: str) -> None:
+    """Delete by hand all that a bind made in a claim's namespace; the operator makes it anew."""
+    before = _contents(stack, home)
+    stack.kubectl("west", "delete", CONTENTS, "-n", home, "-l", "sublet.dev/claim")
+    wait_for("made anew", lambda: _contents(stack, home).keys() == before.keys())
+    assert not set(_contents(stack, home).values()) & set(before.values())
+
+
+def _contents(stack: Stack, home: str) -> dict[tuple[str, str], str]:
+    """Return the UIDs of what a bind made in a claim's namespace, by kind and name."""
+    items = stack.get("west", CONTENTS, "-n", home, "-l", "sublet.dev/claim")["items"]
+    return {(x["kind"], x["metadata"]["name"]): x["metadata"]["uid"] for x in items}
 
 
 def _labels(stack: Stack, namespace: str) -> dict[str, str]:
@@ -134,11 +165,11 @@ def _suspend(stack: Stack) -> None:
     wait_for("bound again", lambda: stack.is_bound(ACME, "whole"))
 
 
-def _move_namespace(stack: Stack) -> None:
-    """Give the namespace to another tenant, and wait until what the first one owes is taken out of it."""
-    for body in (tenant(namespaces=("elsewhere",)), tenant("globex", namespaces=(ACME,))):
-        stack.apply("hub", body)
-    wait_for("no statement is left", lambda: _statement_total(stack) is None)
+def _swap_namespaces(stack: Stack) -> None:
+    """Give each tenant the other's namespace, and wait until what it owes is taken out of its own."""
+    stack.apply("hub", tenant(namespaces=("elsewhere",)), tenant(GLOBEX, namespaces=(ACME,)))
+    stack.apply("hub", tenant(namespaces=(GLOBEX,)))
+    wait_for("no statement stays", lambda: _own(TENANTS).isdisjoint(_totals(stack)))
 
 
 def says(stack: Stack, name: str, type_: str, field: str) -> str | None:

@@ -32,8 +32,8 @@ def test_what_is_needed_is_exactly_what_onboarding_grants():
     ("taken", "said"),
     [
         (("", "namespaces", "create"), "create namespaces"),
-        (("rbac.authorization.k8s.io", "rolebindings", "delete"), "delete rolebindings.rbac.authorization.k8s.io"),
-        (("", "serviceaccounts/token", "create"), "create serviceaccounts/token"),
+        (("networking.k8s.io", "networkpolicies", "patch"), "patch networkpolicies.networking.k8s.io sublet"),
+        (("", "serviceaccounts/token", "create"), "create serviceaccounts/token tenant"),
     ],
 )  # fmt: skip
 def test_a_right_that_was_taken_away_is_named(taken: tuple[str, str, str], said: str):
