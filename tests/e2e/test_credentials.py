@@ -15,9 +15,11 @@ import yaml
 from sublet.binder.namespace import TENANT_ACCOUNT
 from sublet.fleet.isolation import TENANT_ROLE
 from sublet.kube.errors import Forbidden, KubeError, Unauthorized
+from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
+from tests.harness.between import before_cluster
 from tests.harness.pids import api_server_pid
 from tests.harness.process import OperatorProcess
 from tests.harness.secrets import leaks, places, tokens_of
@@ -32,7 +34,11 @@ pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(180)]
 ACME = "acme"
 LONG_DUE = "2026-01-01T00:00:00Z"
 PATIENCE = 60.0
-ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces"
+KNOWN_SECONDS = 11.0
+"""An API server remembers for ten seconds that a token was good."""
+TRIES = 20
+"""Requests, one after the other: an API server hears of a RoleBinding that is gone within a tenth of a second."""
+LOOKS = 5
 QUICK = {"SUBLET_ISOLATION_SECONDS": "10", "SUBLET_DRIFT_SECONDS": "1"}
 
 
@@ -139,12 +145,18 @@ def test_a_kubeconfig_that_is_junk_is_said_by_its_field(stack: Stack):
 
 def test_a_kubeconfig_that_leads_to_another_cluster_stops_all_writes(stack: Stack):
     good = kubeconfig_of(stack, "west")
-    put_kubeconfig(stack, kubeconfig_of(stack, "east"))
-    wait_for("seen", lambda: says(stack, "IdentityConfirmed") == "False")
+    stack.apply("east", gpu_node("e0"))  # one that would be adopted
+    with before_cluster(stack, "east", secret="west") as east:
+        wait_for("seen", lambda: says(stack, "IdentityConfirmed") == "False")
+        assert "pinned to" in str(says(stack, "IdentityConfirmed", "message"))
+        make_due(stack, "stays")
+        asked = len(east.asked)
+        wait_for("looked at again and again", lambda: len(east.asked) >= asked + LOOKS)
+        put_kubeconfig(stack, good)
+        wait_for("right again", lambda: says(stack, "IdentityConfirmed") == "True")
 
-    assert "pinned to" in str(says(stack, "IdentityConfirmed", "message"))
-    assert stack.claim_namespaces("east") == []
-    put_kubeconfig(stack, good)
+    assert {method for method, _ in east.asked} == {"GET"}
+    wait_for("renewed", lambda: renewal(stack, "stays") > LONG_DUE)
 
 
 def test_a_right_that_was_taken_away_is_named_and_everything_else_goes_on(stack: Stack):
@@ -163,9 +175,14 @@ def test_a_right_that_was_taken_away_is_named_and_everything_else_goes_on(stack:
 
 def renew(stack: Stack, name: str) -> None:
     """Bring the renewal of a claim's tokens forward and wait for it."""
+    make_due(stack, name)
+    wait_for("renewed", lambda: renewal(stack, name) > LONG_DUE)
+
+
+def make_due(stack: Stack, name: str) -> None:
+    """Bring the renewal of a claim's tokens forward."""
     patch = json.dumps({"status": {"access": {"renewalTime": LONG_DUE}}})
     stack.kubectl("hub", "patch", "gpuclaim", "-n", ACME, name, "--subresource=status", "--type=merge", "-p", patch)  # fmt: skip
-    wait_for("renewed", lambda: renewal(stack, name) > LONG_DUE)
 
 
 def renewal(stack: Stack, name: str) -> str:
@@ -210,8 +227,7 @@ def test_a_cluster_that_is_away_when_tokens_are_due_is_said_with_how_long_access
     pid = api_server_pid(stack, "west")
     os.kill(pid, signal.SIGSTOP)
     try:
-        patch = json.dumps({"status": {"access": {"renewalTime": "2026-01-01T00:00:00Z"}}})
-        stack.kubectl("hub", "patch", "gpuclaim", "-n", ACME, "stays", "--subresource=status", "--type=merge", "-p", patch)  # fmt: skip
+        make_due(stack, "stays")
         wait_for("said", lambda: _access_says(stack) == ("False", ends), seconds=120)
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -245,46 +261,72 @@ def test_a_deleted_secret_comes_back_and_the_old_tokens_die(stack: Stack, tmp_pa
 
 
 def measured(
-    stack: Stack, tenant_config: Path, path: str, act: Act, refusal: type[KubeError]
-) -> float:
+    stack: Stack, tenant_config: Path, path: str, act: Act, refusal: type[KubeError],
+    patience: float = PATIENCE,
+) -> float:  # fmt: skip
     admin = stack.running.kubeconfig("west")
-    work = seconds_until_refused(admin, tenant_config, path, act, refusal, patience=PATIENCE)
+    work = seconds_until_refused(admin, tenant_config, path, act, refusal, patience=patience)
     return asyncio.run(work)
 
 
-@pytest.mark.parametrize(
-    ("what", "refusal"), [("rolebinding", Forbidden), ("account", Unauthorized)]
-)
-def test_access_is_revoked_as_fast_as_the_api_server_allows(
-    stack: Stack, tmp_path: Path, what: str, refusal: type[KubeError]
-):
-    stack.apply("hub", claim(what, ACME))
-    wait_for("bound", lambda: stack.is_bound(ACME, what))
-    config, name = access(stack, what, tmp_path / "config"), home(stack, what)
-    paths = {
-        "rolebinding": f"{ROLES}/{name}/rolebindings/{TENANT_ROLE}",
-        "account": f"/api/v1/namespaces/{name}/serviceaccounts/{TENANT_ACCOUNT}",
-    }
-
-    async def revoke(admin: ApiServer) -> None:
-        await admin.delete(paths[what])
-
-    waited = measured(stack, config, f"/api/v1/namespaces/{name}/pods", revoke, refusal)
-    print(f"\n{what} deleted: {refusal.__name__} after {waited:.2f} s")
-    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, what, "--timeout=60s")
+async def first_refusal(tenant_config: Path, path: str) -> tuple[int, type[KubeError] | None]:
+    """Return at which try a token is refused, each on a connection of its own, and how; None if it never is."""
+    endpoint = await hub_endpoint(kubeconfig=str(tenant_config))
+    for number in range(1, TRIES + 1):
+        async with ApiServer(endpoint) as used:
+            try:
+                await used.get(path)
+            except (Forbidden, Unauthorized) as error:
+                return number, type(error)
+    return TRIES, None
 
 
-def test_a_released_claims_token_is_refused_at_once(stack: Stack, tmp_path: Path):
+@pytest.fixture
+def leaving(stack: Stack, tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A bound claim's kubeconfig, used just now, and its namespace."""
     stack.apply("hub", claim("leaves", ACME))
     wait_for("bound", lambda: stack.is_bound(ACME, "leaves"))
     config, name = access(stack, "leaves", tmp_path / "config"), home(stack, "leaves")
+    assert "No resources found" in stack.kubectl_with(config, "get", "pods")
+    yield config, name
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "leaves", "--ignore-not-found", "--timeout=60s")  # fmt: skip
 
-    async def release(_: ApiServer) -> None:
-        stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "leaves", "--wait=false")
 
-    waited = measured(stack, config, f"/api/v1/namespaces/{name}/pods", release, Forbidden)
-    print(f"\nclaim deleted: Forbidden after {waited:.2f} s")
-    wait_for("gone", lambda: not stack.claim(ACME, "leaves"))
+def test_a_token_is_forbidden_everything_once_its_binding_is_gone(
+    stack: Stack, leaving: tuple[Path, str]
+):
+    config, name = leaving
+    stack.kubectl("west", "-n", name, "delete", "rolebinding", TENANT_ROLE)
+
+    number, refusal = asyncio.run(first_refusal(config, f"/api/v1/namespaces/{name}/pods"))
+    print(f"\nRoleBinding deleted: {refusal} at try {number}")
+    assert refusal is Forbidden
+
+
+def test_a_token_is_known_no_more_soon_after_its_account_is_gone(
+    stack: Stack, leaving: tuple[Path, str]
+):
+    config, name = leaving
+    account = f"/api/v1/namespaces/{name}/serviceaccounts/{TENANT_ACCOUNT}"
+
+    async def revoke(admin: ApiServer) -> None:
+        await admin.delete(account)
+
+    pods = f"/api/v1/namespaces/{name}/pods"
+    waited = measured(stack, config, pods, revoke, Unauthorized, KNOWN_SECONDS)
+    print(f"\naccount deleted: 401 after {waited:.2f} s")
+
+
+def test_a_released_claims_token_is_refused_as_soon_as_its_binding_is_gone(
+    stack: Stack, leaving: tuple[Path, str]
+):
+    config, name = leaving
+    stack.kubectl("hub", "delete", "gpuclaim", "-n", ACME, "leaves", "--wait=false")
+    wait_for("its binding is gone", lambda: not stack.get("west", "rolebinding", "-n", name, TENANT_ROLE))  # fmt: skip
+
+    number, refusal = asyncio.run(first_refusal(config, f"/api/v1/namespaces/{name}/pods"))
+    print(f"\nclaim deleted: {refusal} at try {number}")
+    assert refusal in (Forbidden, Unauthorized)
 
 
 def test_no_token_shows_in_any_object_event_log_or_metric(stack: Stack, operator: OperatorProcess):

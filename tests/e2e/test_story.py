@@ -340,6 +340,9 @@ def test_a_cluster_that_goes_away_frees_nothing_and_comes_back(
         before = _billed(operator, bound)
         time.sleep(0.3)
         assert _billed(operator, bound) > before
+        stack.apply("hub", claim("mainlander", ACME, class_name="h200"))
+        wait_for("another waits", lambda: "pending" in (stack.claim(ACME, "mainlander") or {}).get("status", {}))  # fmt: skip
+        stays("nothing is sold", lambda: not _in_state(stack, "mainlander", "Reserved"), seconds=2)
     finally:
         os.kill(server, signal.SIGCONT)
     wait_for(
@@ -347,6 +350,7 @@ def test_a_cluster_that_goes_away_frees_nothing_and_comes_back(
         lambda: condition(stack.get("hub", "gpulease", "east"), "Ready") == "True",
         seconds=60,
     )
+    wait_for("and sold again", lambda: stack.is_bound(ACME, "mainlander"))
     assert stack.claim(ACME, "island")["status"]["allocation"] == bound["status"]["allocation"]
     _delete(stack, "island")
 

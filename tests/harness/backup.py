@@ -12,6 +12,10 @@ from tests.harness.stack import Stack
 from tests.harness.waiting import wait_for
 from tests.planes.plane import RESPAWN
 
+COUNTER = "counter"
+"""A ConfigMap in `default` that a backup, taken before `write_on`, doesn't have."""
+_REVISIONS = 1_000
+
 
 def back_up(stack: Stack, plane: str) -> Path:
     """Copy what a plane's etcd holds and return where it is; the plane is down meanwhile."""
@@ -19,6 +23,14 @@ def back_up(stack: Stack, plane: str) -> Path:
     with _stopped(stack, plane) as data:
         shutil.copytree(data, copy)
     return copy
+
+
+def write_on(stack: Stack, plane: str) -> None:
+    """Bring a plane's versions far beyond those of a backup, and of what a restored server writes of itself."""
+    meta = {"name": COUNTER, "namespace": "default"}
+    for number in range(_REVISIONS):
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"n": str(number)}}  # fmt: skip
+        stack.apply(plane, body)
 
 
 def restore(stack: Stack, plane: str, copy: Path) -> None:

@@ -28,8 +28,9 @@ from sublet.drift.look import Sight, look
 from sublet.drift.marks import Holder, judge
 from sublet.drift.mend import drifted, is_handed_over
 from sublet.drift.news import News
-from sublet.drift.nodes import mend_node
+from sublet.drift.nodes import Outcome, mend_node
 from sublet.drift.orphans import MOST_ORPHANS, Entry, Orphan
+from sublet.drift.outlived import OUTLIVED, Outlived
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.isolation import PROBE_UID
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL, BookError, parse_book
@@ -127,7 +128,7 @@ class Lookout:
             c for c in here.values() if is_steady(c) and not is_busy(ClaimUID(c.metadata.uid))
         ]
         findings: _Findings = defaultdict(list)
-        strangers = _Strangers()
+        strangers, outlived = _Strangers(), Outlived(self._tools)
         doubts, mended = self._doubts(uid, places), 0
         foreign = _said_foreign(here.values())
 
@@ -139,7 +140,7 @@ class Lookout:
                 if number % _AT_A_STRETCH == 0:
                     await asyncio.sleep(0)
                 mended += await self._node(
-                    uid, place, node, claims, here, may_mend, doubts, findings, strangers
+                    uid, place, node, claims, here, may_mend, outlived, doubts, findings, strangers
                 )
             await self._pods(place, self._looks[uid], foreign)
         self._note(uid, places, claims, findings)
@@ -149,10 +150,12 @@ class Lookout:
         async for claim, is_unwell in pace.over(compared):
             if is_unwell or await self._has_lost_access(claim, uid):
                 unwell.append(claim)
+        over = await outlived.among(unwell)
         left = {uid for place in places for uid in left_by(place.lease)}
         orphans = await find_orphans(sight, claims, strangers.entries, left, pace)
         self._looked |= {p.cluster.lease_uid for p in places}
-        return Found(tuple(unwell), orphans, has_more=mended >= _NODES_MENDED)
+        mendable = tuple(c for c in unwell if c.metadata.uid not in over)
+        return Found(mendable, orphans, has_more=mended >= _NODES_MENDED)
 
     def keep(self, clusters: Collection[ClusterUID], leases: Collection[LeaseUID]) -> None:
         """Forget all but these; one that only can't be reached now is among them."""
@@ -196,6 +199,7 @@ class Lookout:
         claims: Claims,
         here: Mapping[str, GpuClaim],
         may_mend: Callable[[Sequence[Holder]], bool],
+        outlived: Outlived,
         doubts: Doubts,
         findings: _Findings,
         strangers: _Strangers,
@@ -212,7 +216,12 @@ class Lookout:
         is_tended = bool(verdict.patches) and may_mend(holders)
         if is_tended:
             having = [here[h.claim_uid] for h in holders if h.claim_uid in here]
-            outcome = await mend_node(cluster, lease, name, having, self._tools)
+            over = verdict.relocks and await outlived.among(having)
+            outcome = (
+                Outcome(OUTLIVED)
+                if over
+                else await mend_node(cluster, lease, name, having, self._tools)
+            )
             doubt = outcome.doubt
             if outcome.is_mended:
                 for claim in having:

@@ -55,6 +55,9 @@ class LedgerPort(Protocol):
     async def was_intended(self, claim_uid: ClaimUID, sequence: int) -> bool:
         """Say whether an instant was recorded for a reservation: only then can its access have been handed over."""
 
+    async def ended(self, reservations: Mapping[ClaimUID, int]) -> frozenset[ClaimUID]:
+        """Return the claims, of these with their reservations' numbers, whose bills for them are over; raises LedgerUnavailable."""
+
     async def append(
         self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()
     ) -> int:

@@ -23,6 +23,7 @@ from sublet.fleet.nodebook import BOOK, LEASE_LABEL, parse_book
 from sublet.kube.errors import BadAnswer
 from sublet.kube.pace import Pace
 from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
+from tests.builders.clusters import Endings, looking_tools
 from tests.builders.fleet import bound, held, nodes
 from tests.builders.renewals import EAST, WEST, claim_on_both
 from tests.builders.wire import wire_node
@@ -78,7 +79,7 @@ async def test_each_kubeconfig_has_its_turn_however_many_clusters_there_are(
     monkeypatch.setattr(lookout, "look", look)
     monkeypatch.setattr(lookout, "look_at_secret", look_at_secret)
     monkeypatch.setattr(lookout, "reachable_sites", lambda *_: ([], []))
-    looks = Lookout(SimpleNamespace(hub=None), News())  # nothing else is asked
+    looks = Lookout(looking_tools(), News())  # nothing else is asked
     for _ in range(5):
         for each in leases:
             cluster: Any = SimpleNamespace(lease_uid=each.metadata.uid, nodes=lambda: ())
@@ -119,7 +120,7 @@ async def test_marks_of_so_many_nodes_are_put_back_in_one_look_and_the_rest_in_t
         inventory=lambda: SimpleNamespace(nodes={}),
         is_foreign=lambda _: False,
     )
-    looks = Lookout(SimpleNamespace(hub=None), News())
+    looks = Lookout(looking_tools(), News())
     seen = [
         (await looks.look(ClusterUID(uid_of("c")), [Place(west, cluster)], Claims(claims), lambda _: False)).has_more
         for _ in range(3)
@@ -146,7 +147,7 @@ async def test_a_node_that_is_gone_is_doubted_no_more(monkeypatch: pytest.Monkey
         inventory=lambda: SimpleNamespace(nodes={}),
         is_foreign=lambda _: False,
     )
-    looks = Lookout(SimpleNamespace(hub=None), News())
+    looks = Lookout(looking_tools(), News())
     for is_there in (True, True, False, True):
         shown = [node] if is_there else []
         await looks.look(
@@ -159,7 +160,9 @@ async def test_a_node_that_is_gone_is_doubted_no_more(monkeypatch: pytest.Monkey
 class Looked:
     """Looks of a new process at one cluster with one bound claim, which says of drift what the process before said."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, reason: Reason) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, reason: Reason, ledger: Endings | None = None
+    ) -> None:
         west = as_lease()
         claim = bound(held(as_claim(), west, nodes(west, 1)))
         status = bound_status.degraded(claim, reason.value, "long ago", NOW)
@@ -180,13 +183,15 @@ class Looked:
             note_foreign=lambda name, foreign: self.foreign.add(name) if foreign else None,
         )
         self.place = Place(west, self.cluster)
-        self.looks = Lookout(SimpleNamespace(hub=None), self.news)
+        self.looks = Lookout(looking_tools(ledger), self.news)
         self.has_pods: set[str] = set()
+        self.mended: list[str] = []
 
         async def look(_: Any) -> Sight:
             return Sight({}, {})
 
-        async def mend_node(*_: Any) -> Outcome:
+        async def mend_node(_: Any, __: Any, name: str, *___: Any) -> Outcome:
+            self.mended.append(name)
             return Outcome()
 
         async def has_foreign_pods(_: Any, name: str) -> bool:
@@ -247,6 +252,22 @@ async def test_what_is_over_after_a_restart_is_taken_back_by_the_second_look(mon
     await world.look()
     await world.look()
     assert world.said == [""]
+
+
+async def test_nothing_is_put_back_of_a_claim_that_ended_by_the_ledger(monkeypatch):
+    world = Looked(monkeypatch, Reason.ACCESS_LOST, Endings(as_claim().metadata.uid))
+    assert not await world.look()
+    assert not await world.look()
+    assert "n0" not in world.mended
+    assert "ended by the ledger: the hub is older" in world.said[0]
+
+
+async def test_a_ledger_that_is_away_is_asked_once_a_look_and_holds_up_no_repair(monkeypatch):
+    ledger = Endings(as_claim().metadata.uid, is_away=True)
+    world = Looked(monkeypatch, Reason.ACCESS_LOST, ledger)
+    assert await world.look()
+    assert "n0" in world.mended
+    assert ledger.asked == 1
 
 
 def here(name: str) -> ClusterUID:
