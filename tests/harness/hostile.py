@@ -68,6 +68,11 @@ async def cut(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def _let_others_run() -> None:
+    """Let the loop see that the connection is gone, or the answer cancelled: a write to a broken one waits for nothing."""
+    await asyncio.sleep(0)
+
+
 async def flood(request: web.Request) -> web.StreamResponse:
     """Send changes of one node as fast as they are taken, for ever."""
     response = web.StreamResponse()
@@ -81,6 +86,7 @@ async def flood(request: web.Request) -> web.StreamResponse:
             node["metadata"]["annotations"]["noise"] = str(version)
             lines.append(json.dumps({"type": "MODIFIED", "object": node}).encode() + b"\n")
         await response.write(b"".join(lines))
+        await _let_others_run()
 
 
 async def garbage(request: web.Request) -> web.StreamResponse:
@@ -89,6 +95,7 @@ async def garbage(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     while True:
         await response.write(b'{"type": "ADDED", "object": {"kind": "Cow"}}\n' * 500)
+        await _let_others_run()
 
 
 async def one_line(request: web.Request) -> web.StreamResponse:
@@ -97,6 +104,7 @@ async def one_line(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     while True:
         await response.write(b"x" * MIB)
+        await _let_others_run()
 
 
 def a_node(name: str, *, version: str = "2", uid: str = "", **fields: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ _PODS, _REACH, _RELEASE = "test_pods.py", "test_reach.py", "test_release.py"
 _HUB, _FENCE, _HUB_FENCE = "test_hub_tenant.py", "test_fence.py", "test_hub_fence.py"
 _LIMITS, _VOLUMES = "test_limits.py", "test_volumes.py"
 _PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secrets.py"
+_PATHS, _LIAR, _LEASED_HUB = "test_paths.py", "test_liar.py", "test_leased_on_hub.py"
 _HOSTS = "tests/unit/fleet/test_hosts.py"
 _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
 _FEEDERS = "tests/unit/hub/test_feeders.py"
@@ -52,6 +53,7 @@ TABLE: Final = (
             (_PODS, "test_a_bad_pod_is_refused_to_controllers_too"),
             (_REACH, "test_a_tenant_binds_no_pod_to_a_node"),
             (_REACH, "test_the_policy_refuses_a_binding_even_to_a_tenant_with_the_right"),
+            (_PATHS, "test_no_tenants_pod_passes_for_a_kubelets_own"),
         ),
     ),
     Attack(
@@ -65,6 +67,8 @@ TABLE: Final = (
             (_PODS, "test_a_container_without_a_gpu_sees_none"),
             (_PODS, "test_a_container_with_a_gpu_has_no_other_device_by_its_image"),
             (_PODS, "test_a_pod_that_runs_gains_nothing_by_a_change"),
+            (_FENCE, "test_a_pod_that_the_policy_didnt_see_grows_by_no_resize"),
+            (_PATHS, "test_a_tenant_resizes_no_pod"),
         ),
     ),
     Attack(
@@ -92,6 +96,7 @@ TABLE: Final = (
             (_REACH, "test_a_tenant_marks_no_node"),
             (_REACH, "test_a_tenant_sees_and_touches_nothing_outside_its_namespace"),
             (_FENCE, "test_even_an_admin_doesnt_forge_possession_by_mistake"),
+            (_PATHS, "test_nobody_forges_possession_through_a_nodes_status"),
             (_HOSTILE, "test_a_node_that_comes_with_another_uid_is_another_node"),
         ),
     ),
@@ -104,6 +109,8 @@ TABLE: Final = (
             (_REACH, "test_a_tenant_opens_no_way_in_from_outside"),
             (_REACH, "test_a_tenant_takes_no_address_that_others_talk_to"),
             (_FENCE, "test_even_an_admin_doesnt_forge_possession_by_mistake"),
+            (_PATHS, "test_nobody_loosens_a_claims_namespace_through_its_subresources"),
+            (_PATHS, "test_no_namespace_becomes_a_claims_through_its_subresources"),
         ),
     ),
     Attack(
@@ -198,13 +205,15 @@ TABLE: Final = (
         ((_HUB, "test_a_claim_made_again_under_its_name_is_another"),),
     ),
     Attack(
-        "Thousands of tiny claims, objects of any size",
-        "a quota on `count/gpuclaims.sublet.dev`; limits in the CRDs, of the API server and of hub policy `sublet-hub-size`; the hub is read page by page",
+        "Thousands of tiny claims, objects of any size, edits without end",
+        "a quota on `count/gpuclaims.sublet.dev`; limits in the CRDs, of the API server and of hub policy `sublet-hub-size`; the hub is read "
+        "page by page; planning waits a second at most for the hub to be quiet",
         (
             (_HUB, "test_what_stands_around_a_claim_is_bounded"),
             (_FEEDERS, "test_a_hub_whose_claims_are_larger_than_any_answer_may_be_is_read"),
             (_HUB, "test_thousands_of_tiny_claims_stop_at_the_namespaces_quota"),
             (_HUB, "test_an_object_larger_than_the_store_takes_is_refused"),
+            (_HUB, "test_who_edits_a_claim_without_end_holds_up_nobody"),
         ),
     ),
     Attack(
@@ -220,7 +229,7 @@ TABLE: Final = (
         ),
     ),
     Attack(
-        "A landlord's cluster that lies: wrong kinds, huge or endless answers, redirects, drips, floods, false UIDs",
+        "A landlord's cluster that lies: wrong kinds, huge or endless answers, redirects, drips, floods, false UIDs; or that is too busy for an hour",
         "limits of time, bytes, pages and turns per cluster; answers checked for what they are; nodes by cluster and UID",
         (
             (_PROVIDER, "test_nonsense_of_one_landlord_is_said_on_its_lease_and_harms_no_other"),
@@ -236,6 +245,38 @@ TABLE: Final = (
             (_ADOPTION, "test_of_nodes_without_end_a_few_are_begun_and_none_waits_with_a_task"),
             (_HOSTILE, "test_a_node_with_gpus_that_cant_be_is_not_sold"),
             (_HOLDINGS, "test_a_landlord_that_shows_anothers_nodes_takes_nothing_off_sale"),
+            (
+                _LIAR,
+                "test_while_one_landlord_is_too_busy_for_an_hour_another_ones_claims_are_bound",
+            ),
+        ),
+    ),
+    Attack(
+        "A landlord that lies to the claims it has: locks, quotas and policies that aren't, tokens of any size, pods of others, another's UIDs",
+        "a claim is Bound when lock, quota, policies and token were seen, and has left when no pod is listed; what isn't believed is said on it; "
+        "nothing is written to a cluster that is another by now",
+        (
+            (_LIAR, "test_a_lie_to_a_claim_that_is_being_bound_is_said_and_harms_no_other"),
+            (_LIAR, "test_a_lock_that_is_feigned_is_taken_anew"),
+            (_LIAR, "test_a_lie_about_a_new_token_leaves_the_old_one_to_the_claim"),
+            (_LIAR, "test_a_landlord_whose_node_has_the_uid_of_anothers_takes_nothing_from_it"),
+            (_LIAR, "test_a_landlord_whose_book_names_anothers_claim_holds_up_nothing_of_it"),
+            (_LIAR, "test_a_claim_that_cant_be_believed_to_have_left_is_held_and_harms_no_other"),
+            (
+                _LIAR,
+                "test_what_a_landlord_keeps_of_a_claim_that_left_is_swept_when_it_lies_no_more",
+            ),
+            (_LIAR, "test_a_cluster_that_becomes_another_is_not_written_to"),
+        ),
+    ),
+    Attack(
+        "A node's own credential, taken by who broke out of a pod",
+        "policy `sublet-node-metadata`: only the operator changes marks of ours; `sublet-claim-pods`: no pod of a claim names its node",
+        (
+            (_PATHS, "test_a_nodes_own_credential_forges_nothing_of_ours"),
+            (_PATHS, "test_a_nodes_own_credential_takes_no_taint_of_ours_off"),
+            (_PATHS, "test_a_nodes_own_credential_brings_no_marks_of_ours_with_a_new_node"),
+            (_PATHS, "test_a_nodes_own_credential_puts_no_pod_of_its_own_among_a_claims"),
         ),
     ),
     Attack(
@@ -247,6 +288,8 @@ TABLE: Final = (
             (_FENCE, "test_a_thief_makes_no_token_that_outlives_the_credential_by_more_than_a_day"),
             (_FENCE, "test_the_extra_role_names_nothing_that_the_cluster_doesnt_sell"),
             (_FENCE, "test_a_thief_opens_nobodys_network"),
+            (_FENCE, "test_a_thief_makes_no_policy_beside_ours"),
+            (_FENCE, "test_the_policy_refuses_to_a_thief_with_more_rights_too"),
         ),
     ),
     Attack(
@@ -260,6 +303,18 @@ TABLE: Final = (
             (_HUB_FENCE, "test_a_thief_leads_no_lease_elsewhere"),
             (_HUB_FENCE, "test_a_thief_rewrites_nothing_that_people_asked_for"),
             (_HUB_FENCE, "test_a_thief_makes_no_right_token_object_or_pod"),
+        ),
+    ),
+    Attack(
+        "The token of the second identity, of a hub whose own nodes are leased, stolen",
+        "its rights are those in a leased cluster, and `sublet-operator-fence` holds on the hub too: no Secret, claim, lease or tenant is within its reach",
+        (
+            (_LEASED_HUB, "test_a_thief_reads_and_deletes_nothing_of_the_hubs"),
+            (_LEASED_HUB, "test_a_thief_changes_nothing_of_the_hubs"),
+            (_LEASED_HUB, "test_a_thief_makes_nothing_on_the_hub"),
+            (_LEASED_HUB, "test_a_thief_writes_in_no_namespace_but_a_claims"),
+            (_LEASED_HUB, "test_a_thief_makes_deletes_and_takes_over_no_namespace_of_a_tenants"),
+            (_LEASED_HUB, "test_a_thief_runs_no_pod_and_deletes_none_of_the_hubs"),
         ),
     ),
     Attack(

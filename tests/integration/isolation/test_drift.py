@@ -19,6 +19,7 @@ from tests.harness.shared import borrow_stack
 from tests.harness.stack import ONBOARDED, Stack, condition
 from tests.harness.waiting import stays, wait_for
 from tests.integration.cli.program import Program
+from tests.integration.isolation.tenancy import Tenancy, runs
 
 pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -42,17 +43,17 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(autouse=True)
-def _operator(stack: Stack) -> Iterator[None]:
+def operator(stack: Stack) -> Iterator[OperatorProcess]:
     """An operator of each test's own, over a cluster that is sound: of one that is touched again and again the same one asks less often."""
-    operator = OperatorProcess(stack, SUBLET_LEADER_ELECTION="false").start()
+    running = OperatorProcess(stack, SUBLET_LEADER_ELECTION="false").start()
     try:
         wait_for("bound", lambda: stack.is_bound(ACME, "bound"))
         wait_for("isolation is proven", lambda: isolation(stack) == "True", seconds=SEEN_SECONDS)
-        yield
+        yield running
         if isolation(stack) != "True":
             mend(stack)
     finally:
-        operator.kill()
+        running.kill()
 
 
 def isolation(stack: Stack, field: str = "status") -> str | None:
@@ -141,3 +142,12 @@ def test_while_isolation_fails_nothing_is_sold_and_who_is_bound_is_told_and_stay
 def said(stack: Stack, name: str, type_: str) -> str:
     found = stack.claim(ACME, name)
     return (condition(found, type_, "message") if found else None) or ""
+
+
+def test_after_all_that_the_tenants_own_pod_runs_on_its_own_node(
+    stack: Stack, operator: OperatorProcess
+):
+    bound = stack.is_bound(ACME, "bound")
+    assert bound is not None
+
+    runs(Tenancy(stack, operator, {"bound": bound}), "bound")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,20 @@ import yaml
 from sublet.api.ids import ClaimUID
 from sublet.api.lease_terms import RoleRule, TenantAccess
 from sublet.binder.namespace import TENANT_ACCOUNT, Home, contents, namespace
+from sublet.fleet.isolation import probe_pod
 from sublet.settings import LONGEST_TOKEN_SECONDS
-from tests.builders.api import uid_of
+from tests.builders.api import claim, gpu_class, lease, tenant, uid_of
 from tests.builders.nodes import gpu_node
+from tests.harness.process import OperatorProcess
 from tests.harness.stack import NAMESPACE, Stack
+from tests.harness.waiting import wait_for
+from tests.integration.isolation.tenancy import ACME, Tenancy, runs
 
 pytestmark = pytest.mark.planes
 
 CLAIM = ClaimUID(uid_of("claim"))
 HOME = f"sublet-{CLAIM}-1"
+ONE_SCHEDULER = "only the default scheduler is allowed"
 OWNED_BY_NOTHING = json.dumps(
     {
         "metadata": {
@@ -41,6 +47,7 @@ def thief(stack: Stack) -> Path:
         "west",
         gpu_node("n0"),
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}},
+        obj("ServiceAccount", TENANT_ACCOUNT, "other"),
     )
     home = Home(CLAIM, 1, 8, TenantAccess(), "https://west", None)
     stack.kubectl_with(path, "create", "-f", "-", given=yaml.safe_dump(namespace(home)))
@@ -121,7 +128,8 @@ def test_the_extra_role_names_nothing_that_the_cluster_doesnt_sell(stack: Stack,
         (("patch", "node", "n0", "--type=merge", "-p", '{"spec": {"providerID": "aws:///none/i-0"}}'), "may not change a node's owners"),
         (("get", "secrets", "-A"), "cannot list resource"),
         (("delete", "validatingadmissionpolicy", "sublet-operator-fence"), "cannot delete resource"),
-        (("create", "token", "sublet", "-n", NAMESPACE), "may write in claim namespaces only"),
+        (("create", "token", "sublet", "-n", NAMESPACE), "cannot create resource"),
+        (("create", "token", TENANT_ACCOUNT, "-n", "other"), "may write in claim namespaces only"),
     ],
 )  # fmt: skip
 def test_a_thief_of_the_credential_can_change_nothing_else(
@@ -144,8 +152,6 @@ OWN: dict[str, Any] = {"to": [{"podSelector": {}}]}
 @pytest.mark.parametrize(
     "policy",
     [
-        network("open", ingress=[{}], egress=[{}]),
-        network("another"),
         network(ingress=[{}]),
         network(ingress=[{"from": [{"namespaceSelector": {}}]}]),
         network(ingress=[{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]),
@@ -169,6 +175,11 @@ def test_a_thief_opens_nobodys_network(stack: Stack, thief: Path, policy: dict[s
     assert "the only network policy is sublet" in said or "get out to each other" in said
 
 
+@pytest.mark.parametrize("policy", [network("another"), network("open", ingress=[{}], egress=[{}])])
+def test_a_thief_makes_no_policy_beside_ours(stack: Stack, thief: Path, policy: dict[str, Any]):
+    assert "the only network policy is sublet" in tried(stack, thief, "create", "-f", "-", given=policy)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("duration", "is_refused"),
     [("8760h", True), ("24h1s", True), ("24h", False), ("6h", False)],
@@ -185,6 +196,32 @@ def test_a_thief_makes_no_token_that_outlives_the_credential_by_more_than_a_day(
 
     assert (f"lives {LONGEST_TOKEN_SECONDS} seconds at most" in said) is is_refused
     assert (said.count(".") == 2 and said.startswith("ey")) is not is_refused
+
+
+@pytest.fixture
+def more_rights(stack: Stack, thief: Path) -> Iterator[None]:
+    """A landlord's cluster may give the operator's account more than onboarding does."""
+    account = f"--serviceaccount={NAMESPACE}:sublet"
+    rights = ("--verb=*", "--resource=nodes,nodes/status,secrets")
+    stack.kubectl("west", "create", "clusterrole", "more", *rights)
+    stack.kubectl("west", "create", "clusterrolebinding", "more", "--clusterrole=more", account)
+    wait_for("granted", lambda: "yes" in tried(stack, thief, "auth", "can-i", "delete", "nodes"))
+    yield
+    stack.kubectl("west", "delete", "clusterrolebinding/more", "clusterrole/more")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("patch", "node", "n0", "--subresource=status", "--type=merge", "-p", '{"metadata": {"labels": {"sublet.dev/x": "y"}}}'), "may only update nodes"),
+        (("delete", "node", "n0"), "may only update nodes"),
+        (("create", "secret", "generic", "s", "-n", HOME), "writes no secrets in a leased cluster"),
+    ],
+)  # fmt: skip
+def test_the_policy_refuses_to_a_thief_with_more_rights_too(
+    stack: Stack, thief: Path, more_rights: None, arguments, words
+):
+    assert words in tried(stack, thief, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -245,3 +282,57 @@ def test_every_policy_type_checks(stack: Stack, thief: Path):
 
     assert len(policies) == 10
     assert warned == []
+
+
+@pytest.fixture
+def let_in(stack: Stack, thief: Path) -> Iterator[tuple[str, ...]]:
+    """What asks for a change of a bad pod: it was made while the policy was loosened, which acts again."""
+    pod = obj("Pod", "let-in", HOME, spec=_badly_scheduled())
+    create = ("create", "-f", "-", "--dry-run=server")
+    _let_act(stack, "Audit")
+    wait_for("let in", lambda: "created" in _asked(stack, *create[:3], given=pod))
+    _let_act(stack, "Deny")
+    wait_for("refused again", lambda: ONE_SCHEDULER in _asked(stack, *create, given=_renamed(pod)))
+    yield ("patch", "pod", "let-in", "-n", HOME)
+    stack.kubectl("west", "delete", "pod", "let-in", "-n", HOME, "--force", "--grace-period=0")
+
+
+def _let_act(stack: Stack, how: str) -> None:
+    """Let the policy for claims' pods refuse, or only note."""
+    actions = json.dumps({"spec": {"validationActions": [how]}})
+    which = ("validatingadmissionpolicybinding", "sublet-claim-pods")
+    stack.kubectl("west", "patch", *which, "--type=merge", "-p", actions)
+
+
+def _asked(stack: Stack, *arguments: str, given: dict[str, Any]) -> str:
+    return stack.kubectl("west", *arguments, given=yaml.safe_dump(given), check=False)
+
+
+def _renamed(pod: dict[str, Any]) -> dict[str, Any]:
+    return {**pod, "metadata": {**pod["metadata"], "name": "next"}}
+
+
+def _badly_scheduled() -> dict[str, Any]:
+    spec: dict[str, Any] = probe_pod(bad=True, namespace_uid=CLAIM)["spec"]
+    return spec
+
+
+def test_a_pod_that_the_policy_didnt_see_grows_by_no_resize(stack: Stack, let_in: tuple[str, ...]):
+    more = {"cpu": "64", "memory": "1Mi"}
+    grown = {"containers": [{"name": "probe", "resources": {"limits": more, "requests": more}}]}
+    how = ("--subresource=resize", "--type=strategic", "-p", json.dumps({"spec": grown}))
+
+    assert ONE_SCHEDULER in stack.kubectl("west", *let_in, *how, check=False)
+
+
+def test_after_all_that_a_tenants_own_pod_runs_on_its_own_node(stack: Stack, thief: Path):
+    """On a node that no attack is about."""
+    stack.kubectl("hub", "create", "namespace", ACME)
+    stack.apply("west", gpu_node("n1", labels={"pool": "sound"}))
+    sound = lease("west", committed=8, nodeSelector={"pool": "sound"})
+    stack.apply("hub", sound, gpu_class(), tenant(), claim("work", ACME))
+    operator = OperatorProcess(stack).start()
+    bound = wait_for("bound", lambda: stack.is_bound(ACME, "work"))
+
+    runs(Tenancy(stack, operator, {"work": bound}), "work")
+    operator.kill()

@@ -1,5 +1,6 @@
 """A tenant on the hub, with no more than the right to edit its namespace, tries to get more than it is due."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -313,6 +314,39 @@ async def test_thousands_of_tiny_claims_stop_at_the_namespaces_quota(tenancy: Te
     refused = [each for each in said if each != "accepted"]
     assert len(refused) >= 20
     assert all("exceeded quota: claims" in each for each in refused), refused
+
+
+async def test_who_edits_a_claim_without_end_holds_up_nobody(tenancy: Tenancy):
+    """Each edit changes what is to be planned, and a pass waits a second at most for the hub to be quiet."""
+    stack, over = tenancy.stack, asyncio.Event()
+    before = stored(tenancy)["status"]["allocation"]
+    stack.apply("hub", asked("hot", gpus=1, maxPricePerGpuHour="0.01"))
+    async with tenancy.hub_user() as tess:
+        edits = asyncio.create_task(_edit_until(over, tess))
+        await asyncio.to_thread(stack.apply, "hub", claim("next", GLOBEX, gpus=1))
+        await asyncio.to_thread(wait_for, "served", lambda: stack.is_bound(GLOBEX, "next"))
+        over.set()
+        said = await edits
+    wait_for("the last edit is seen", lambda: _is_seen(stored(tenancy, "hot")))
+    stack.kubectl("hub", "-n", GLOBEX, "delete", "gpuclaim", "next", "--timeout=90s")
+
+    assert set(said) == {"accepted"}
+    assert condition(stored(tenancy, "hot"), "Ready", "reason") == "PriceUnmet"
+    assert stored(tenancy)["status"]["allocation"] == before
+    _sweep(stack, "hot")
+
+
+async def _edit_until(over: asyncio.Event, tess: Caller) -> list[str]:
+    """Edit one claim again and again, as fast as the hub takes it."""
+    said: list[str] = []
+    while not over.is_set():
+        price = f"0.{1 + len(said) % 9}"
+        said.append(await tess.merges(f"{CLAIMS}/hot", {"spec": {"maxPricePerGpuHour": price}}))
+    return said
+
+
+def _is_seen(found: Object) -> bool:
+    return bool(found["status"].get("observedGeneration") == found["metadata"]["generation"])
 
 
 async def test_a_kubeconfig_secret_isnt_planted_or_bent(tenancy: Tenancy):

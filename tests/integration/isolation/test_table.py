@@ -8,6 +8,8 @@ from tests.integration.isolation.table import PAGE, ROOT, TABLE, Attack, path_of
 
 REFERENCE_LINES = 18
 """Lines of the design's table; ours come after them."""
+CONTROL = "    runs("
+"""What a test file calls to see a tenant's own pod on a node of its claim."""
 
 
 def functions(path: str) -> set[str]:
@@ -46,3 +48,11 @@ def test_the_page_shows_the_table():
     text = PAGE.read_text()
 
     assert text == written_into(text)
+
+
+def test_beside_attacks_on_a_cluster_the_tenants_own_pod_runs():
+    """What scans the traces of a whole life attacks nothing."""
+    files = {path_of(f) for a in TABLE for f, _ in a.tests if "/" not in f}
+    without = {f for f in files if CONTROL not in (ROOT / f).read_text()}
+
+    assert without == {path_of("test_no_secrets.py")}
