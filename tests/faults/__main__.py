@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import time
+from dataclasses import asdict
 from multiprocessing.queues import Queue
 from typing import Final
 
@@ -18,7 +19,7 @@ import uvloop
 
 from tests.faults.plan import read_plan
 from tests.faults.summary import Summary
-from tests.faults.worker import Report, a_world, learn, try_plan, work_off
+from tests.faults.worker import Choice, Learned, Report, a_world, learn, try_plan, work_off
 from tests.faults.workloads import ALL
 from tests.harness.zygote import warm_up
 from tests.planes.binaries import ROOT
@@ -33,25 +34,31 @@ def main() -> int:
     parser.add_argument("plan", nargs="*", help="lines of JSON to replay; all plans without")
     parser.add_argument("--workload", action="append", choices=sorted(ALL), help="these alone")
     parser.add_argument("--part", default="1/1", help="2/8: every eighth plan, from the second on")
+    parser.add_argument(
+        "--action", action="append", default=[], help="plans with these actions alone"
+    )
     parser.add_argument("--workers", type=int, default=2, help="sets of planes side by side")
     given = parser.parse_args()
     if given.plan:
         return replay(given.plan)
-    return run_all(given.workload or list(ALL), given.workers, given.part)
+    choice = Choice(given.part, tuple(given.action))
+    return run_all(given.workload or list(ALL), given.workers, choice)
 
 
 def replay(lines: list[str]) -> int:
     """Run single plans and show their journals."""
     plans = [read_plan(line) for line in lines]
     warm_up()
-    bad = 0
+    bad, known = 0, dict[str, Learned]()
 
     async def do() -> None:
         nonlocal bad
         async with a_world(f"replay-{os.getpid()}", durable=True) as (world, invariants):
             for plan in plans:
-                learned = await learn(world, invariants, plan.workload)
-                report = await try_plan(world, invariants, plan, learned.reference)
+                if plan.workload not in known:
+                    known[plan.workload] = await learn(world, invariants, plan.workload)
+                reference = known[plan.workload].reference
+                report = await try_plan(world, invariants, plan, reference)
                 for entry in world.journal:
                     print(entry)
                 print(*report.faults, sep="\n")
@@ -62,15 +69,15 @@ def replay(lines: list[str]) -> int:
     return 1 if bad else 0
 
 
-def run_all(workloads: list[str], workers: int, part: str) -> int:
-    """Run all plans of some workloads, spread over workers; return the exit status."""
+def run_all(workloads: list[str], workers: int, choice: Choice) -> int:
+    """Run all chosen plans of some workloads, spread over workers; return the exit status."""
     context = multiprocessing.get_context("spawn")
     todo: Queue[str] = context.Queue()
     done: Queue[Report] = context.Queue()
     for name in workloads:
         todo.put(name)
     processes = [
-        context.Process(target=work_off, args=(number, part, todo, done), daemon=True)
+        context.Process(target=work_off, args=(number, choice, todo, done), daemon=True)
         for number in range(min(workers, len(workloads)))
     ]
     for process in processes:
@@ -84,7 +91,7 @@ def run_all(workloads: list[str], workers: int, part: str) -> int:
         summary.take(report)
         _show(report)
     lost = [p for p in processes if p.exitcode != 0]
-    text = {"part": part, **summary.body(time.monotonic() - begun, len(lost))}
+    text = {**asdict(choice), **summary.body(time.monotonic() - begun, len(lost))}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(text, indent=1) + "\n")
     print(summary.words(), f"written to {RESULTS.relative_to(ROOT)}", sep="\n")
@@ -95,6 +102,7 @@ def _show(report: Report) -> None:
     """Print one line per plan, and all about one that failed."""
     said = "VIOLATED" if report.faults else "held" if report.hit else "not reached"
     what = report.line or f"{report.workload} without a fault: {report.places} writes"
+    what += f", {len(report.dropped)} not in every run" if report.dropped else ""
     print(f"{said:8} {report.seconds:5.1f} s  {what}", flush=True)
     for line in report.faults:
         print(f"    {line}", flush=True)

@@ -5,27 +5,29 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import aiohttp
+
 from sublet.api.ids import LeaseUID
-from sublet.kube.session import ApiServer
 from sublet.ledger.chain import Proof
 from sublet.ledger.entry import Entry
 from sublet.store.sql import SqlLedger
 from sublet.verify.find import find_violations
 from sublet.verify.reader import WorldReader
+from tests.faults.unchanged import Unchanged
 from tests.faults.world import World
 
 EVENTUALLY_SECONDS: Final = 60.0
 """Within which what holds at rest must hold; controllers of the planes take their time, too."""
 
 
-class _Clusters(Mapping[LeaseUID, ApiServer]):
+class _Clusters(Mapping[LeaseUID, Unchanged]):
     """lease UID -> its cluster, as the plane's admin."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, planes: Mapping[str, Unchanged]) -> None:
+        self._world, self._planes = world, planes
 
-    def __getitem__(self, uid: LeaseUID) -> ApiServer:
-        return self._world.api[self._world.leases[uid]]
+    def __getitem__(self, uid: LeaseUID) -> Unchanged:
+        return self._planes[self._world.leases[uid]]
 
     def __iter__(self) -> Iterator[LeaseUID]:
         return (LeaseUID(uid) for uid in self._world.leases)
@@ -61,7 +63,13 @@ class Invariants:
     def __init__(self, world: World) -> None:
         self._ledger = SqlLedger(f"sqlite:///{world.database}")
         self._reading = asyncio.Lock()
-        self._reader = WorldReader(world.api["hub"], _Clusters(world), _Ledger(world, self._ledger))
+        self._http = aiohttp.ClientSession()
+        self._planes = {
+            plane: Unchanged(api, world.etcd(plane), self._http) for plane, api in world.api.items()
+        }
+        self._reader = WorldReader(
+            self._planes["hub"], _Clusters(world, self._planes), _Ledger(world, self._ledger)
+        )
 
     async def now(self) -> list[str]:
         """Return what is violated between two writes."""
@@ -80,11 +88,13 @@ class Invariants:
         return [fault] if fault else []
 
     async def close(self) -> None:
-        """Close the ledger."""
+        """Close the ledger and the connections to etcd."""
         await self._ledger.close()
+        await self._http.close()
 
     async def _look(self, *, settled: bool) -> list[str]:
         async with self._reading:
+            await asyncio.gather(*(plane.look() for plane in self._planes.values()))
             seen = await self._reader.read()
         unread: list[Any] = list(seen.unknown) if settled else []
         return [str(v) for v in (*find_violations(seen, settled=settled), *unread)]

@@ -12,6 +12,9 @@ from tests.harness.process import OperatorProcess
 from tests.harness.stack import Stack
 
 _LOOK_SECONDS: Final = 0.02
+_SHIPPED: Final = "tests.harness.shifting"
+"""The operator as it ships, but that its clock can be moved."""
+_IMPATIENT: Final = "tests.faults.impatient"
 
 
 class Operators:
@@ -22,6 +25,7 @@ class Operators:
         self._wanted: list[OperatorProcess] = []
         self._leaving: list[OperatorProcess] = []
         self._keeper: asyncio.Task[None] | None = None
+        self._impatient_of = ""  # a kind
         self._clock = Path(stack.folder / "clock-shift")
 
     async def open(self) -> None:
@@ -40,10 +44,12 @@ class Operators:
         """Return the operators that run."""
         return [o.pid for o in (*self._wanted, *self._leaving) if not o.ended]
 
-    async def start(self, name: str = "operator", module: str = "sublet") -> int:
+    async def start(self, name: str = "operator") -> int:
         """Start one more and return its pid."""
+        module = _IMPATIENT if self._impatient_of else _SHIPPED
         operator = OperatorProcess(
-            self._stack, name, module=module, SUBLET_LEADER_ELECTION="false", SUBLET_DRIFT_SECONDS="5",
+            self._stack, name, module=module, IMPATIENT_OF=self._impatient_of, SUBLET_LEADER_ELECTION="false",
+            SUBLET_DRIFT_SECONDS="5", SUBLET_PROBE_SECONDS="0.5",
             SUBLET_DATABASE_URL=f"sqlite:///{self._stack.folder}/ledger.sqlite", CLOCK_SHIFT=str(self._clock),
         )  # fmt: skip
         await asyncio.to_thread(operator.start)
@@ -55,7 +61,7 @@ class Operators:
         first = self._wanted[0]
         before = first.pid
         first.kill()
-        while first.ended or first.pid == before:  # noqa: ASYNC110  another process has no event of ours
+        while first in self._wanted and (first.ended or first.pid == before):  # noqa: ASYNC110  another process has no event of ours
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def retire_first(self) -> None:
@@ -74,16 +80,29 @@ class Operators:
         del self._wanted[1:]
         return bool(others)
 
-    async def under_clock(self, hours: float | None) -> None:
-        """Put another operator in the place of the first: under a clock that is so far ahead, None: under the machine's."""
-        self._clock.write_text(str(hours or 0))
-        old = self._wanted.pop(0)
-        old.kill()
-        await self.start(module="sublet" if hours is None else "tests.harness.shifting")
+    async def impatient_of(self, resource: str) -> None:
+        """Put another operator in the place of the first: it and those that follow soon take a silent watch of this kind for dead."""
+        self._impatient_of = resource
+        await self._renew()
+
+    async def be_patient(self) -> None:
+        """Put another operator in the place of an impatient one."""
+        if self._impatient_of:
+            await self.impatient_of("")
+
+    async def _renew(self) -> None:
+        self.only_first()
+        self._wanted.pop(0).kill()
+        self.move_clock(0)
+        await self.start()
 
     def move_clock(self, hours: float) -> None:
-        """Let the clock of an operator under a clock be so far ahead."""
+        """Let the operators' clock be so far ahead."""
         self._clock.write_text(str(hours))
+
+    async def set_clock_right(self) -> None:
+        """Put the clock right under another operator: to one that runs, time never goes back."""
+        await self._renew()
 
     def tail(self) -> str:
         """Return the end of the operators' logs."""

@@ -1,20 +1,31 @@
 """Rules about the order and the form of requests, read from the journal: what no look at the state alone can see.
 
-S4, S5: access is handed over last and taken first. S6: a node is freed after a live list without pods. S7: nothing is taken
-away without having read or written that it is to be. S8: node patches test the UID and the book's old value, hub writes carry
+S4, S5: access is handed over last and taken first. S6: a node is freed after a live list without pods. S7, S10: what may be
+taken away and ended at all is in `tests.faults.endings`. S8: node patches test the UID and the book's old value, hub writes carry
 the resourceVersion, deletions the UID. S9: nothing but ours is written. Every rule is judged per operator: what one process
 knows, another doesn't.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from sublet.fleet.isolation import CLAIM_PODS_POLICY
+from tests.faults.endings import (
+    BOOK,
+    HOME,
+    changed,
+    claims_in,
+    ends_are_told_before,
+    freed,
+    is_live_list,
+    is_true,
+    meta,
+    nothing_kept_is_taken,
+    tested,
+)
 from tests.faults.journal import Entry
 
-_HOME: Final = re.compile(r"sublet-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-\d+")
-_BOOK: Final = "/metadata/annotations/sublet.dev~1allocation"
 _OURS: Final = re.compile(
     r"/metadata/(labels|annotations)/([a-z]+\.)?sublet\.dev~1|/metadata/(uid|resourceVersion)$|/spec/taints"
 )
@@ -32,9 +43,9 @@ def broken_rules(journal: Iterable[Entry], bound: Collection[str] = ()) -> list[
 def hub_writes_are_guarded(journal: Sequence[Entry]) -> Iterator[str]:
     """S8: a status is put with UID and resourceVersion, anything else of our kinds is patched with tests on both."""
     for entry in _writes(journal, "hub", *_KINDS):
-        meta = _meta(entry.body)
-        put = bool(meta.get("uid") and meta.get("resourceVersion"))
-        patched = {"/metadata/uid", "/metadata/resourceVersion"} <= _tested(entry).keys()
+        named = meta(entry.body)
+        put = bool(named.get("uid") and named.get("resourceVersion"))
+        patched = {"/metadata/uid", "/metadata/resourceVersion"} <= tested(entry).keys()
         if not (put or patched):
             yield f"S8 without UID and resourceVersion: {entry}"
 
@@ -42,8 +53,8 @@ def hub_writes_are_guarded(journal: Sequence[Entry]) -> Iterator[str]:
 def node_patches_are_guarded(journal: Sequence[Entry]) -> Iterator[str]:
     """S8: each node patch tests the UID, and one that writes the book tests its old value."""
     for entry in _writes(journal, "", "nodes"):
-        tested, changed = _tested(entry), _changed(entry)
-        if "/metadata/uid" not in tested or (_BOOK in changed and _BOOK not in tested):
+        tests = tested(entry)
+        if "/metadata/uid" not in tests or (BOOK in changed(entry) and BOOK not in tests):
             yield f"S8 without test of UID or book: {entry}"
 
 
@@ -62,13 +73,13 @@ def only_ours_is_written(journal: Sequence[Entry]) -> Iterator[str]:
         if not entry.is_write:
             continue
         if target.resource == "nodes":
-            mine = all(_OURS.search(path) for path in _changed(entry))
+            mine = all(_OURS.search(path) for path in changed(entry))
         elif entry.cluster == "hub":
             is_secret = target.resource == "secrets"
             mine = target.resource in _KINDS or (is_secret and "-kubeconfig" in entry.object)
         else:
-            home = target.namespace or target.name or _meta(entry.body).get("name", "")
-            mine = _HOME.fullmatch(home) is not None
+            home = target.namespace or target.name or meta(entry.body).get("name", "")
+            mine = HOME.fullmatch(home) is not None
         if not mine:
             yield f"S9 not ours: {entry}"
 
@@ -82,10 +93,10 @@ def access_comes_last(journal: Sequence[Entry], bound: Collection[str]) -> Itera
         if not (entry.target.resource == "secrets" and entry.cluster == "hub" and entry.is_write):
             continue
         before = [e for e in journal[:at] if e.pid == entry.pid]
-        uid = _meta(entry.body).get("ownerReferences", [{}])[0].get("uid", "")
+        uid = meta(entry.body).get("ownerReferences", [{}])[0].get("uid", "")
         if uid in bound:
             continue
-        made = {e.target.name or _meta(e.body).get("name") for e in before if _is_made(e)}
+        made = {e.target.name or meta(e.body).get("name") for e in before if _is_made(e)}
         for home in {h for h in made if h and uid in h}:
             inside = [e for e in before if e.target.namespace == home]
             if not any(_shows_live_quota(e) for e in inside):
@@ -102,12 +113,12 @@ def bound_is_said_after_the_handover(
     for at, entry in enumerate(journal):
         if entry.target.resource != "gpuclaims" or not entry.is_write or not entry.is_done:
             continue
-        uid = _meta(entry.body).get("uid", "")
-        if _is_true(entry.body, "Bound") and uid not in said:
+        uid = meta(entry.body).get("uid", "")
+        if is_true(entry.body, "Bound") and uid not in said:
             said.add(uid)
-            version = _meta(entry.body).get("resourceVersion")
-            was = [e for e in journal[:at] if _meta(e.answer).get("resourceVersion") == version]
-            if was and all(_is_true(e.answer, "Bound") for e in was):
+            version = meta(entry.body).get("resourceVersion")
+            was = [e for e in journal[:at] if meta(e.answer).get("resourceVersion") == version]
+            if was and all(is_true(e.answer, "Bound") for e in was):
                 continue  # it was bound before
             if not any(_is_kubeconfig_of(e, uid) and e.pid == entry.pid for e in journal[:at]):
                 yield f"S4 Bound before the kubeconfig: {entry}"
@@ -133,31 +144,16 @@ def access_goes_first(journal: Sequence[Entry]) -> Iterator[str]:
 def nodes_are_freed_when_empty(journal: Sequence[Entry]) -> Iterator[str]:
     """S6: a claim's entry goes after a live list of its pods that was empty, or one of all its node's without its own.
 
-    A list of the node's from before the entry was written there is the look before a lock, and shows nothing.
+    A list from before the entry was written there is the look before a lock, and shows nothing; nor does one that was
+    asked from the past, that lacks its last page, or that is about another node.
     """
     for at, entry in enumerate(journal):
-        for uid in _freed(entry):
+        for uid in freed(entry):
             locks = [i for i, e in enumerate(journal[:at]) if _is_lock(e, entry, uid)]
-            locked = max(locks, default=-1)
-            lists = [
-                e for i, e in enumerate(journal[:at])
-                if e.pid == entry.pid and e.cluster == entry.cluster and e.target.resource == "pods"
-                and e.target.verb == "list" and e.status == 200
-                and (uid in e.target.namespace or (i > locked and _is_of_node(e, entry.target.name)))
-            ]  # fmt: skip
-            if not lists or _shows_pod_of(lists[-1], uid):
+            since = journal[max(locks, default=-1) + 1 : at]
+            pages = _last_list([e for e in since if _is_look(e, entry, uid)])
+            if not pages or any(_may_show_pod_of(e, uid) for e in pages):
                 yield f"S6 freed without a live list that shows no pod: {entry}"
-
-
-def nothing_is_taken_unread(journal: Sequence[Entry]) -> Iterator[str]:
-    """S7: an operator has read or written the claim itself before it takes anything away from it."""
-    for at, entry in enumerate(journal):
-        home = _HOME.fullmatch(entry.target.namespace or entry.target.name)
-        takes = entry.target.verb in ("delete", "deletecollection") and entry.is_write
-        if home is None or not takes:
-            continue
-        if not any(e.pid == entry.pid and _is_read_of(e, home[1]) for e in journal[:at]):
-            yield f"S7 without having read the claim: {entry}"
 
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -167,7 +163,8 @@ RULES: Final[tuple[Rule, ...]] = (
     only_ours_is_written,
     access_goes_first,
     nodes_are_freed_when_empty,
-    nothing_is_taken_unread,
+    nothing_kept_is_taken,
+    ends_are_told_before,
 )
 OF_BINDS: Final = (access_comes_last, bound_is_said_after_the_handover)
 
@@ -178,47 +175,39 @@ def _writes(journal: Sequence[Entry], cluster: str, *resources: str) -> Iterator
             yield entry
 
 
-def _tested(entry: Entry) -> dict[str, Any]:
-    """Return path -> value of a JSON patch's tests."""
-    body = entry.body if isinstance(entry.body, list) else []
-    return {o["path"]: o.get("value") for o in body if o["op"] == "test"}
-
-
-def _changed(entry: Entry) -> dict[str, Any]:
-    """Return path -> new value of a JSON patch."""
-    body = entry.body if isinstance(entry.body, list) else []
-    return {o["path"]: o.get("value") for o in body if o["op"] != "test"}
-
-
-def _freed(entry: Entry) -> set[str]:
-    """Return the claims that a node patch takes out of the book."""
-    if entry.target.resource != "nodes" or not entry.is_write:
-        return set()
-    new = _changed(entry).get(_BOOK)
-    return set() if new is None else _claims_in(_tested(entry).get(_BOOK)) - _claims_in(new)
-
-
-def _is_lock(entry: Entry, freed: Entry, uid: str) -> bool:
-    """Say whether a patch puts a claim on the book of the node that is freed later."""
-    if not entry.is_write or (entry.cluster, entry.target) != (freed.cluster, freed.target):
+def _is_lock(entry: Entry, unlock: Entry, uid: str) -> bool:
+    """Say whether a patch put a claim on the book of the node that is freed later."""
+    if not entry.is_write or (entry.cluster, entry.target) != (unlock.cluster, unlock.target):
         return False
-    return uid in _claims_in(_changed(entry).get(_BOOK))
+    return entry.is_done and uid in claims_in(changed(entry).get(BOOK))
 
 
-def _is_of_node(entry: Entry, node: str) -> bool:
-    """Say whether a list is of all pods of a node, in whatever namespace."""
-    asked = entry.query.get("fieldSelector")
-    return not entry.target.namespace and asked == f"spec.nodeName={node}"
+def _is_look(entry: Entry, unlock: Entry, uid: str) -> bool:
+    """Say whether a live list by the same operator is of a claim's pods, or of all on its node."""
+    if (entry.pid, entry.cluster) != (unlock.pid, unlock.cluster) or not is_live_list(entry):
+        return False
+    selected, here = entry.query.get("fieldSelector"), f"spec.nodeName={unlock.target.name}"
+    if entry.target.resource != "pods" or entry.query.get("labelSelector"):
+        return False
+    if not entry.target.namespace:
+        return selected == here
+    return uid in entry.target.namespace and selected in (None, here)
 
 
-def _shows_pod_of(entry: Entry, uid: str) -> bool:
-    """Say whether a list shows a pod of a claim."""
-    items = (entry.answer or {}).get("items") or ()
-    return any(uid in (entry.target.namespace or _meta(i).get("namespace", "")) for i in items)
+def _last_list(pages: Sequence[Entry]) -> Sequence[Entry]:
+    """Return the pages of the list that was read last, none if it has no end."""
+    first = max((i for i, e in enumerate(pages) if not e.query.get("continue")), default=None)
+    if first is None or meta(pages[-1].answer).get("continue"):
+        return ()
+    return pages[first:]
 
 
-def _claims_in(book: Any) -> set[str]:
-    return {e.split("=")[0] for e in str(book or "").split(",") if e}
+def _may_show_pod_of(entry: Entry, uid: str) -> bool:
+    """Say whether a page shows a pod of a claim, or wasn't kept."""
+    if not isinstance(entry.answer, dict):
+        return True
+    items = entry.answer.get("items") or ()
+    return any(uid in (entry.target.namespace or meta(i).get("namespace", "")) for i in items)
 
 
 def _is_made(entry: Entry) -> bool:
@@ -242,24 +231,6 @@ def _is_refused_by_policy(entry: Entry) -> bool:
 
 
 def _is_kubeconfig_of(entry: Entry, uid: str) -> bool:
-    owners = _meta(entry.body).get("ownerReferences", [{}])
+    owners = meta(entry.body).get("ownerReferences", [{}])
     is_secret = entry.target.resource == "secrets" and entry.is_done
     return is_secret and owners[0].get("uid") == uid
-
-
-def _is_read_of(entry: Entry, uid: str) -> bool:
-    if entry.cluster != "hub" or entry.target.resource != "gpuclaims" or not entry.is_done:
-        return False
-    if entry.target.verb == "list":
-        return False
-    return uid in (_meta(entry.answer).get("uid"), _meta(entry.body).get("uid"))
-
-
-def _is_true(body: Any, type_: str) -> bool:
-    status = body.get("status", {}) if isinstance(body, dict) else {}
-    return any(c["type"] == type_ and c["status"] == "True" for c in status.get("conditions", []))
-
-
-def _meta(body: Any) -> dict[str, Any]:
-    meta = body.get("metadata") if isinstance(body, dict) else None
-    return meta if isinstance(meta, dict) else {}

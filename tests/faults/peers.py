@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Protocol
 
 _ESTABLISHED = "01"
 _LOOKS = 5
@@ -18,18 +19,34 @@ def owner_of(port: int, server_port: int, pids: Collection[int]) -> int:
     return next((pid for pid in pids if wanted in _handles(pid)), 0)
 
 
+class Connection(Protocol):
+    """One that is open or not."""
+
+    def is_closing(self) -> bool:
+        """Say whether it is over."""
+        ...
+
+
 class Owners:
-    """Which process holds each connection; what no look finds is who held the port before, if it still runs."""
+    """Which process holds each connection, found out once: a connection stays with the process that opened it.
+
+    A look at the kernel's table takes long where there are many connections, and everybody waits for it. What no look finds is
+    who held the port before, if it still runs.
+    """
 
     def __init__(self, look: Callable[[int, int, Collection[int]], int] = owner_of) -> None:
         self._look = look
+        self._open: dict[Connection, int] = {}  # who asks -> pid; they take no weak reference
         self._known: dict[int, int] = {}  # port of the one who asks -> pid
 
-    def of(self, port: int, server_port: int, pids: Collection[int]) -> int:
+    def of(self, connection: Connection, port: int, server_port: int, pids: Collection[int]) -> int:
         """Return the process among these that holds a connection, 0 if none is found at several looks."""
+        if (known := self._open.get(connection, 0)) in pids:
+            return known
         for _ in range(_LOOKS):
             if found := self._look(port, server_port, pids):
-                self._known[port] = found
+                self._open = {c: pid for c, pid in self._open.items() if not c.is_closing()}
+                self._open[connection] = self._known[port] = found
                 return found
         known = self._known.get(port, 0)
         return known if known in pids else 0

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Final
 
 from tests.faults.journal import Entry
@@ -11,8 +12,18 @@ from tests.faults.journal import Entry
 WRITE_ACTIONS: Final = ("kill-before", "kill-after", "unknown", "409", "500", "429")
 """Tried at every write of every workload."""
 FATAL: Final = frozenset({"kill-before", "kill-after"})
-VIEW_ACTIONS: Final = ("stale", "unobserved", "replayed", "gone")
-"""Tried with every watched kind: an old view over a restart, changes that cancel out unseen, old events again, 410."""
+MORE_ACTIONS: Final = ("partition", "overtaken")
+"""Likewise, if a workload doesn't leave them out: the cluster is partitioned off, another operator comes first."""
+VIEW_ACTIONS: Final = ("stale", "replayed", "gone", "stalled")
+"""Tried with every watched kind of which the fault-free runs saw changes: an old view over a restart, old events again, 410, a
+watch that falls silent."""
+PAIR_ACTION: Final = "unobserved"
+"""Tried with kinds of which the workload changes an object there and back at once: nobody sees the first half."""
+OLD_VIEWS: Final = frozenset({*VIEW_ACTIONS, PAIR_ACTION})
+COUNTED: Final = frozenset({"gpuleases", "gpuclasses", "gputenants"})
+"""Kinds of which the operator writes counts and conditions, on which no invariant rests."""
+MUTE: Final = "mute"
+"""Tried once: all that is only told, such as Events, is refused all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +78,22 @@ def common_places(runs: Iterable[Iterable[Place]]) -> list[Place]:
     return [place for place in first if place in everywhere]
 
 
+def dropped_places(runs: Iterable[Iterable[Place]]) -> list[Place]:
+    """Return the places that some fault-free runs have and others don't: no plan waits for one."""
+    listed = [list(run) for run in runs]
+    everywhere = set(common_places(listed))
+    return sorted({*chain(*listed)} - everywhere, key=str)
+
+
 def plans_for(
-    workload: str, places: Iterable[Place], views: Iterable[str], more: Iterable[str] = ()
+    workload: str,
+    places: Iterable[Place],
+    *,
+    more: Iterable[str] = MORE_ACTIONS,
+    views: Iterable[str] = (),
+    pairs: Iterable[str] = (),
 ) -> Iterator[Plan]:
-    """Yield a plan for every write and action (`more` beside the usual ones), then for every watched kind and action."""
+    """Yield a plan for every write and action (`more` beside the usual ones), then for every old view of a watched kind."""
     listed = list(places)
     for action in (*WRITE_ACTIONS, *more):
         for place in listed:
@@ -78,3 +101,5 @@ def plans_for(
     for action in VIEW_ACTIONS:
         for view in views:
             yield Plan(workload, action, Place(view))
+    for view in pairs:
+        yield Plan(workload, PAIR_ACTION, Place(view))

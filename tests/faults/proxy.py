@@ -183,6 +183,8 @@ class Proxy:
         ) as answer:  # fmt: skip
             content = await answer.read()
             entry.status = answer.status
+            if view is not None and entry.target.verb == "list" and answer.status == 200:
+                view.note_question(entry.pid, is_list=True)
             if entry.is_write or entry.target.resource in _KEPT_ANSWERS or answer.status >= 400:
                 entry.answer = decoded(content)
             return web.Response(status=answer.status, body=content, headers=_passed(answer.headers))
@@ -192,6 +194,7 @@ class Proxy:
         assert view is not None
         if view.gone_opens:
             view.gone_opens -= 1
+            view.shown.refused += 1
             return _refusal(entry, 410)
         assert self._session is not None
         async with self._session.request(
@@ -205,7 +208,8 @@ class Proxy:
                 )
             response = web.StreamResponse(status=200, headers=_passed(answer.headers))
             await response.prepare(request)
-            stream = Stream(view, response.write)
+            view.note_question(entry.pid, is_list=False)
+            stream = Stream(view, response.write, entry.pid)
             try:
                 await self._follow(request, answer, stream)
             finally:
@@ -244,9 +248,9 @@ class Proxy:
         pids = self._pids()
         transport = request.transport
         peer = transport.get_extra_info("peername") if transport is not None else None
-        if len(pids) < 2 or peer is None:
+        if len(pids) < 2 or transport is None or peer is None:
             return next(iter(pids), 0)
-        return self._owners.of(peer[1], self.port, pids)
+        return self._owners.of(transport, peer[1], self.port, pids)
 
 
 def _passed(headers: Mapping[str, str]) -> CIMultiDict[str]:

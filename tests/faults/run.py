@@ -21,19 +21,19 @@ from tests.faults.outcome import (
     ledger_rows,
     read_outcome,
 )
-from tests.faults.plan import FATAL, VIEW_ACTIONS, Place, Plan, places_in
+from tests.faults.plan import COUNTED, FATAL, OLD_VIEWS, Place, Plan, places_in
+from tests.faults.trouble import is_news
+from tests.faults.viewing import act_in_view
 from tests.faults.workloads import ALL
 from tests.faults.workloads.base import Workload
-from tests.faults.world import World
+from tests.faults.world import QUIET_SECONDS, World
 from tests.harness.stack import condition
 
-_COUNTS: Final = frozenset({"gpuleases", "gpuclasses", "gputenants"})
-"""The operator writes counts and conditions of these, on which no invariant rests."""
 _SAME_END_SECONDS: Final = 90.0
 _END_SECONDS: Final = 3.0
 """So long without a write is the end of a run whose end nobody knows yet."""
-_HELD_SECONDS: Final = 1.2
-"""So long a view stays old after the change that isn't seen."""
+_ANSWER_SECONDS: Final = 1.2
+"""Within which an operator begins to answer what it was shown late: it plans a second after an event at the latest."""
 
 
 @dataclass
@@ -52,12 +52,16 @@ class Result:
     line: str
     faults: list[str]
     hit: bool
-    """Whether the place was reached."""
+    """Whether the fault happened: the place was reached, or what was old was shown."""
     seconds: float
     converged_seconds: float
     """From the fault, or from its end, to the last write."""
     writes: int
     places: list[Place] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    """Watched kinds of which operators were told changes, as `cluster resource`."""
+    tells: bool = False
+    """Whether operators told news, such as Events."""
     outcome: Outcome = field(default_factory=dict)
     journal: list[Entry] = field(default_factory=list)
 
@@ -72,14 +76,17 @@ async def run(
     with _telling(faults):
         await workload.prepare(world)
         await world.quiet()
-        world.journal.forget()
+        if plan.action == "stalled" and plan.place is not None:
+            await world.operators.impatient_of(plan.place.key.split()[1])
+            await world.quiet()
+        world.begin()
         bound = {
             u for u, c in _by_uid(await world.claims()).items() if condition(c, "Bound") == "True"
         }
         _watch_invariants(world, invariants, faults)
         with _telling(faults):
             await _act(world, workload, plan)
-            await _settle(world, reference)
+            await _settle(world, plan, reference)
         await _judge(world, plan, reference, invariants, result, bound)
     await _clean_up(world, workload, faults)
     result.seconds = time.monotonic() - begun
@@ -101,6 +108,8 @@ async def _clean_up(world: World, workload: Workload, faults: list[str]) -> None
     world.trouble.on_commit = None
     with _telling(faults):
         await workload.clean(world)
+    with _telling(faults):
+        await world.operators.be_patient()
     try:
         await world.reset()
     except NotSettled as error:
@@ -109,17 +118,22 @@ async def _clean_up(world: World, workload: Workload, faults: list[str]) -> None
         await world.reset()
 
 
-async def _settle(world: World, reference: Reference | None) -> None:
-    """Wait for the end of the fault-free runs, if they are known, and until nobody writes any more."""
+async def _settle(world: World, plan: Plan, reference: Reference | None) -> None:
+    """Wait for the end of the fault-free runs, if they are known, and until nobody writes any more.
 
+    What has just happened may not be answered by a write yet: the time without one begins here.
+    """
+    since = time.monotonic()
     if reference is None:
         # what nobody knows the end of is given time for it: on a busy machine a pause is soon taken for an end
-        await world.quiet(_END_SECONDS)
+        await world.quiet(_END_SECONDS, since)
         return
+    seconds = _ANSWER_SECONDS if plan.action in OLD_VIEWS else QUIET_SECONDS
 
     async def look() -> bool:
         # both at once: a write that was held up may still come after the end was there once
-        return world.is_quiet() and not _nearest(reference.outcomes, await read_outcome(world))
+        is_over = world.is_quiet(seconds, since) and world.all_stand()
+        return is_over and not _nearest(reference.outcomes, await read_outcome(world))
 
     with suppress(NotSettled):  # what differs is told when it is judged
         await world.wait("the same end", look, seconds=_SAME_END_SECONDS)
@@ -128,7 +142,7 @@ async def _settle(world: World, reference: Reference | None) -> None:
 
 def _watch_invariants(world: World, invariants: Invariants, faults: list[str]) -> None:
     async def look(entry: Entry) -> None:
-        if entry.target.resource in _COUNTS:
+        if entry.target.resource in COUNTED:
             return
         try:
             found = await invariants.now()
@@ -142,8 +156,8 @@ def _watch_invariants(world: World, invariants: Invariants, faults: list[str]) -
 async def _act(world: World, workload: Workload, plan: Plan) -> None:
     """Let the workload happen, and the fault in it."""
     place = plan.place
-    if plan.action in VIEW_ACTIONS and place is not None:
-        await _act_in_view(world, workload, plan.action, place)
+    if plan.action in OLD_VIEWS and place is not None:
+        await act_in_view(world, workload, plan.action, place)
         return
     if plan.action == "overtaken":
         await _prepare_overtaking(world)
@@ -151,34 +165,15 @@ async def _act(world: World, workload: Workload, plan: Plan) -> None:
     await workload.act(world)
 
 
-async def _act_in_view(world: World, workload: Workload, action: str, place: Place) -> None:
-    cluster, resource = place.key.split()
-    view = world.trouble.views[cluster, resource]
-    if action == "replayed":
-        view.doubled = view.replayed = True
-        await workload.act(world)
-        return
-    if action != "gone":
-        view.freeze(await world.revision(cluster, resource))
-    acting: asyncio.Task[None] = asyncio.create_task(workload.act(world))
-    try:
-        await asyncio.wait({acting}, timeout=_HELD_SECONDS)
-        world.trouble.fired_seconds = time.monotonic()
-        if action == "stale":
-            await world.operators.restart()
-        if action == "gone":
-            await view.expire()
-        await view.thaw(coalesce=action == "unobserved")
-        world.trouble.fired_seconds = time.monotonic()
-        await acting
-    finally:
-        acting.cancel()
-
-
 async def _prepare_overtaking(world: World) -> None:
     """Start a second operator that may not write yet; at the plan's write it comes first, and the write comes late."""
     second = await world.operators.start("second")
     gate = world.trouble.held[second] = asyncio.Event()
+
+    async def stands() -> bool:
+        return world.stands(second)
+
+    await world.wait("the second operator stands", stands)
 
     async def overtake(entry: Entry) -> None:
         world.trouble.held[entry.pid] = late = asyncio.Event()
@@ -202,7 +197,9 @@ async def _judge(
     result.journal = journal = list(world.journal)
     writes = [e for e in journal if e.is_write]
     fired = world.trouble.fired_seconds
-    result.hit = fired is not None or plan.action in ("none", *VIEW_ACTIONS)
+    result.hit = plan.action == "none" or world.trouble.has_happened(plan)
+    result.changed = world.trouble.changed_views()
+    result.tells = any(is_news(e) for e in journal)
     result.writes, result.places = len(writes), places_in(writes)
     last = max((e.at_seconds for e in writes), default=time.monotonic())
     result.converged_seconds = max(0.0, last - fired) if fired else 0.0
@@ -215,7 +212,8 @@ async def _judge(
     if reference is not None:
         faults += _nearest(reference.outcomes, result.outcome)
         operators = 2 if plan.action == "overtaken" else 1
-        faults += count_faults(max(reference.writes, key=len), writes, operators=operators)
+        usual, was_cut_off = max(reference.writes, key=len), plan.action == "partition"
+        faults += count_faults(usual, writes, operators=operators, was_cut_off=was_cut_off)
 
 
 def _nearest(references: list[Outcome], seen: Outcome) -> list[str]:

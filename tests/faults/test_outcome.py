@@ -34,3 +34,23 @@ def test_applying_something_else_each_time_is_a_loop_soon():
 def test_each_of_two_operators_may_write_as_often_as_one():
     assert count_faults(applied(1), applied(*range(1, 8)), operators=2) == []
     assert count_faults(applied(1), applied(*range(1, 9)), operators=2) != []
+
+
+def lease_changes(times: int) -> list[Entry]:
+    """Return a journal in which the status of a lease was written so often."""
+    journal = Journal()
+    path = "/apis/sublet.dev/v1alpha1/gpuleases/west/status"
+    for version in range(times):
+        target = target_of("PATCH", path, "application/json-patch+json", {})
+        entry = journal.note("hub", target, {}, 1, b"")
+        entry.status, entry.answer = 200, {"metadata": {"resourceVersion": str(version)}}
+    return list(journal)
+
+
+def test_a_lease_that_is_usually_left_alone_says_that_its_cluster_was_cut_off():
+    assert count_faults([], lease_changes(5), was_cut_off=True) == []
+    assert count_faults([], lease_changes(5)) != []
+
+
+def test_a_lease_that_never_stops_saying_so_is_a_loop():
+    assert count_faults(lease_changes(1), lease_changes(6), was_cut_off=True) != []

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from tests.faults.outcome import is_difference
 from tests.faults.plan import read_plan
-from tests.faults.worker import Learned, a_world, learn, try_plan
+from tests.faults.worker import Learned, Report, a_world, learn, try_plan
 from tests.harness.zygote import warm_up
 
 pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -36,15 +37,30 @@ class Running:
         self._runner.run(self._until_the_end.aclose())
 
     def try_line(self, line: str) -> tuple[bool, tuple[str, ...]]:
-        """Run a plan; return whether its place was reached and what went wrong."""
-        plan = read_plan(line)
-        if plan.workload not in self._learned:
-            found = self._runner.run(learn(self.world, self.invariants, plan.workload, runs=2))
-            self._learned[plan.workload] = found
-        learned = self._learned[plan.workload]
-        report = self._runner.run(try_plan(self.world, self.invariants, plan, learned.reference))
-        faults = [f for each in learned.reports for f in each.faults]
+        """Run a plan; return whether its place was reached and what went wrong.
+
+        Fault-free runs needn't all end alike: where nothing but the end is another, one more run shows another end.
+        """
+        workload = read_plan(line).workload
+        if workload not in self._learned:
+            self._learn(workload)
+        report = self._try(line)
+        if report.faults and all(map(is_difference, report.faults)):
+            self._learn(workload)
+            report = self._try(line)
+        faults = [f for each in self._learned[workload].reports for f in each.faults]
         return report.hit, (*faults, *report.faults)
+
+    def _learn(self, workload: str) -> None:
+        found = self._runner.run(learn(self.world, self.invariants, workload, runs=1))
+        known = self._learned.setdefault(workload, Learned())
+        known.reference.outcomes += found.reference.outcomes
+        known.reference.writes += found.reference.writes
+        known.reports += found.reports
+
+    def _try(self, line: str) -> Report:
+        plan, reference = read_plan(line), self._learned[read_plan(line).workload].reference
+        return self._runner.run(try_plan(self.world, self.invariants, plan, reference))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +73,12 @@ def running() -> Iterator[Running]:
         running.close()
 
 
-@pytest.mark.parametrize("line", LINES)
+def name_of(line: str) -> str:
+    """Return a plan as one word."""
+    plan = read_plan(line)
+    return f"{LINES.index(line) + 1}-{plan.workload}-{plan.action}"
+
+
+@pytest.mark.parametrize("line", LINES, ids=name_of)
 def test_a_fault_leaves_no_trace(running: Running, line: str):
     assert running.try_line(line) == (True, ())

@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
-from sublet.kube.errors import Conflict, Gone, KubeError, TooManyRequests, Unreachable
+from sublet.kube.errors import (
+    Conflict,
+    Gone,
+    KubeError,
+    ServerError,
+    TooManyRequests,
+    Unreachable,
+)
 from sublet.kube.session import ApiServer, Endpoint
 from tests.faults.journal import Entry, Journal
-from tests.faults.plan import Place
+from tests.faults.plan import MUTE, Place, Plan
 from tests.faults.proxy import Proxy
 from tests.faults.trouble import Trouble
 from tests.harness.fake_api import FakeApi, eventually, fake_api
@@ -145,6 +152,47 @@ async def test_a_frozen_watch_waits_and_an_expired_one_is_refused(way: Way):
     with pytest.raises(Gone):
         async with way.api.stream("GET", "/api/v1/nodes", params={"watch": "1"}):
             raise AssertionError("it was opened")
+
+
+async def test_whoever_was_served_an_old_list_and_kept_from_an_event_was_shown_an_old_view(
+    way: Way,
+):
+    way.proxy._pids = lambda: [7]
+    view = way.trouble.views["west", "nodes"]
+    view.freeze(1, [6])
+    await way.api.get("/api/v1/nodes")
+    async with way.api.stream("GET", "/api/v1/nodes", params={"watch": "1"}):
+        await eventually("open", lambda: way.fake.open_watches)
+        way.fake.put({"metadata": {"name": "n1"}})
+        await eventually("held back", lambda: view.was_shown("stale"))
+
+
+async def test_a_plan_of_an_old_view_happened_only_where_somebody_met_it(way: Way):
+    plan = Plan("bind-one", "gone", Place("west nodes"))
+    way.trouble.forget()
+    way.trouble.views["west", "nodes"].shown.refused = 1
+    assert way.trouble.has_happened(plan)
+
+    way.trouble.forget()
+    assert not way.trouble.has_happened(plan)
+
+
+async def test_a_partition_of_the_workloads_own_is_no_plans_fault(way: Way):
+    way.trouble.arm(LOCK, "409")
+    way.trouble.partition("west")
+    way.trouble.heal("west")
+    assert not way.trouble.has_happened(Plan("bind-one", "409", LOCK))
+
+
+async def test_what_is_only_told_is_refused_if_that_is_the_plan_and_nothing_else(way: Way):
+    events = "/apis/events.k8s.io/v1/namespaces/default/events"
+    way.trouble.arm(None, MUTE)
+    with pytest.raises(ServerError):
+        await way.api.create(events, {"metadata": {"name": "e"}})
+    assert way.arrived == []
+
+    await way.api.patch(NODE, PATCH)
+    assert way.arrived == ["PATCH"]
 
 
 async def test_a_request_into_a_blackhole_is_never_answered(way: Way):

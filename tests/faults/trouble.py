@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from tests.faults.journal import Entry
-from tests.faults.plan import Place
-from tests.faults.views import View
+from tests.faults.journal import WRITES, Entry
+from tests.faults.plan import MUTE, OLD_VIEWS, Place, Plan
+from tests.faults.views import Shown, View
 
 RETRY_AFTER_SECONDS: Final = 1
 DELAY_SECONDS: Final = 1.0
-PARTITION_SECONDS: Final = 4.0
+PARTITION_SECONDS: Final = 2.5
 """Long enough for three failed probes: the cluster's state becomes Unknown."""
 
 Commit = Callable[[Entry], Awaitable[None]]
@@ -59,10 +59,26 @@ class Trouble:
         self.held.clear()
         self.overtake = None
 
+    def forget(self) -> None:
+        """Begin a plan: what was shown before isn't of it."""
+        for view in self.views.values():
+            view.shown = Shown()
+
+    def changed_views(self) -> list[str]:
+        """Return the watched kinds of which operators were told changes since the plan began, as `cluster resource`."""
+        return sorted(" ".join(key) for key, view in self.views.items() if view.shown.changes)
+
+    def has_happened(self, plan: Plan) -> bool:
+        """Say whether the fault of a plan happened."""
+        if plan.action not in OLD_VIEWS or plan.place is None:
+            return self.fired_seconds is not None
+        cluster, resource = plan.place.key.split()
+        return self.views[cluster, resource].was_shown(plan.action)
+
     def action_for(self, entry: Entry) -> str:
         """Return what is to be done to a request that has just come, "" if nothing."""
         if not entry.is_write:
-            return ""
+            return self._muted(entry)
         self._seen[entry.key] += 1
         place = self._place
         if place is None or place.key != entry.key or place.nth != self._seen[entry.key]:
@@ -70,6 +86,13 @@ class Trouble:
         self.fired_seconds = time.monotonic()
         entry.action = self._action
         return self._action
+
+    def _muted(self, entry: Entry) -> str:
+        """Refuse what is only told, if that is the plan."""
+        if self._action != MUTE or not is_news(entry):
+            return ""
+        self.fired_seconds = time.monotonic()
+        return "500"
 
     def partition(self, cluster: str) -> None:
         """Cut a cluster off: open connections are cut, new ones too."""
@@ -91,7 +114,14 @@ class Trouble:
         """Join a cluster again."""
         if (event := self.cut.pop(cluster, None)) is not None:
             event.set()
-            self.fired_seconds = time.monotonic()
+            if self.fired_seconds is not None:  # the workload itself may cut a cluster off
+                self.fired_seconds = time.monotonic()
+
+
+def is_news(entry: Entry) -> bool:
+    """Say whether a request tells or asks something on which nothing rests, and so is no write of any plan."""
+    is_told = entry.target.verb in WRITES and not entry.is_dry_run
+    return is_told and not entry.is_write
 
 
 def kill(pid: int) -> None:

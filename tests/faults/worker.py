@@ -6,16 +6,16 @@ Runs in a process of its own and says each result as it comes. Whatever it start
 import asyncio
 import os
 import queue
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.queues import Queue
 from typing import Any, Final
 
 import uvloop
 
 from tests.faults.invariants import Invariants
-from tests.faults.plan import Place, Plan, common_places, plans_for
+from tests.faults.plan import COUNTED, MUTE, Place, Plan, common_places, dropped_places, plans_for
 from tests.faults.run import Reference, Result, run
 from tests.faults.workloads import ALL
 from tests.faults.world import World
@@ -42,7 +42,9 @@ class Report:
     journal: tuple[str, ...] = ()
     """Of a plan that failed."""
     places: int = 0
-    """Of a workload's first report: how many writes it has in every fault-free run."""
+    """How many writes there were."""
+    dropped: tuple[Place, ...] = ()
+    """Of a workload's last fault-free run: writes that not every one of them has, at which no fault is put."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -56,6 +58,15 @@ class Learned:
 
     reference: Reference = field(default_factory=Reference)
     reports: list[Report] = field(default_factory=list)
+    changed: list[set[str]] = field(default_factory=list)
+    """Of each run: watched kinds of which operators were told changes."""
+    tells: list[bool] = field(default_factory=list)
+    """Of each run: whether operators told news."""
+
+    @property
+    def dropped(self) -> list[Place]:
+        """Return the writes that some runs have and others don't."""
+        return dropped_places(self.reference.places)
 
     @property
     def places(self) -> list[Place]:
@@ -90,7 +101,10 @@ async def learn(
         learned.reference.places.append(result.places)
         learned.reference.outcomes.append(result.outcome)
         learned.reference.writes.append([e for e in result.journal if e.is_write])
+        learned.changed.append(set(result.changed))
+        learned.tells.append(result.tells)
         learned.reports.append(_report(Plan(workload), result, line=""))
+    learned.reports[-1] = replace(learned.reports[-1], dropped=tuple(learned.dropped))
     return learned
 
 
@@ -104,10 +118,13 @@ async def try_plan(
     return _report(plan, result, line=plan.line)
 
 
-def plans_of(workload: str, places: Iterable[Place]) -> list[Plan]:
-    """Return all plans of a workload."""
+def plans_of(workload: str, learned: Learned) -> list[Plan]:
+    """Return all plans of a workload; old views only of what every fault-free run saw change, so that each can be reached."""
     story = ALL[workload]
-    return list(plans_for(workload, places, story.views, story.actions))
+    changed = set.intersection(*learned.changed) - set(story.not_old)
+    views = sorted(v for v in changed if story.with_counted or v.split()[1] not in COUNTED)
+    plans = plans_for(workload, learned.places, more=story.actions, views=views, pairs=story.pairs)
+    return [*plans, *([Plan(workload, MUTE)] if all(learned.tells) else [])]
 
 
 def _report(plan: Plan, result: Result, *, line: str) -> Report:
@@ -118,10 +135,24 @@ def _report(plan: Plan, result: Result, *, line: str) -> Report:
     )  # fmt: skip
 
 
-def work_off(number: int, part: str, todo: "Queue[str]", done: "Queue[Report]") -> None:
-    """Do all plans, or the part of them, of each workload that is to do; runs in a process of its own."""
+@dataclass(frozen=True)
+class Choice:
+    """Which plans of a workload are to be run."""
+
+    part: str = "1/1"
+    """2/8: every eighth, from the second on."""
+    actions: tuple[str, ...] = ()
+    """These alone; none: all."""
+
+    def of(self, plans: Sequence[Plan]) -> Sequence[Plan]:
+        """Return those of these plans that are to be run."""
+        first, step = map(int, self.part.split("/"))
+        return [p for p in plans if not self.actions or p.action in self.actions][first - 1 :: step]
+
+
+def work_off(number: int, choice: Choice, todo: "Queue[str]", done: "Queue[Report]") -> None:
+    """Do the chosen plans of each workload that is to do; runs in a process of its own."""
     die_with_parent()
-    first, step = map(int, part.split("/"))
     warm_up()
 
     async def do() -> None:
@@ -130,7 +161,7 @@ def work_off(number: int, part: str, todo: "Queue[str]", done: "Queue[Report]") 
                 learned = await learn(world, invariants, workload)
                 for report in learned.reports:
                     done.put(report)
-                for plan in plans_of(workload, learned.places)[first - 1 :: step]:
+                for plan in choice.of(plans_of(workload, learned)):
                     done.put(await try_plan(world, invariants, plan, learned.reference))
                 for fault in await invariants.prove():
                     done.put(Report(workload, "", None, (fault,), True, 0.0, 0.0))

@@ -22,6 +22,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.trouble import Trouble
 from tests.harness.stack import NAMESPACE as SYSTEM, Stack, operator_kubeconfig
 from tests.planes.certificates import write_certificates
+from tests.planes.plane import STORE
 
 PLANES: Final = ("hub", "west", "east")
 QUIET_SECONDS: Final = 0.4
@@ -39,6 +40,8 @@ class World(Hand):
         self.operators = Operators(stack)
         self.proxies: dict[str, Proxy] = {}
         self.writing = asyncio.Lock()
+        self.veterans: frozenset[int] = frozenset()
+        """Operators (pids) that ran when the plan began."""
 
     async def open(self) -> None:
         """Put proxies in front of the planes, make leases, class and tenant, and start an operator."""
@@ -60,6 +63,7 @@ class World(Hand):
         await self._make_pool()
         await self.operators.open()
         await self.wait("the pool is for sale", self.is_idle)
+        self.seen.clear()  # the pool is of no run, and so its nodes have no name in any
 
     async def close(self) -> None:
         """Stop operators and proxies; the planes are the caller's."""
@@ -106,18 +110,37 @@ class World(Hand):
         )
         await hub.create(TENANTS.path(), tenant())
 
-    async def quiet(self, seconds: float = QUIET_SECONDS) -> None:
-        """Wait until nothing was written for a while by an operator that runs."""
+    async def quiet(self, seconds: float = QUIET_SECONDS, since: float = 0.0) -> None:
+        """Wait until nothing was written for a while by an operator that runs, or since an instant that is so long ago."""
 
         async def look() -> bool:
-            return self.is_quiet(seconds)
+            return self.is_quiet(seconds, since)
 
         await self.wait("no more writes", look)
 
-    def is_quiet(self, seconds: float = QUIET_SECONDS) -> bool:
-        """Say whether an operator runs and nothing was written for a while."""
+    def is_quiet(self, seconds: float = QUIET_SECONDS, since: float = 0.0) -> bool:
+        """Say whether an operator runs and nothing was written for a while, nor since an instant that is so long ago."""
         last = max((e.at_seconds for e in self.journal.writes), default=0.0)
+        last = max(last, since)
         return bool(self.operators.pids()) and time.monotonic() - last > seconds
+
+    def begin(self) -> None:
+        """Begin a plan: what was asked and shown before isn't of it."""
+        self.journal.forget()
+        self.trouble.forget()
+        self.veterans = frozenset(self.operators.pids())
+
+    def stands(self, pid: int) -> bool:
+        """Say whether an operator has made up its mind about both clusters: it proves their isolation last."""
+        proven = {
+            e.cluster for e in self.journal if e.pid == pid and e.is_dry_run and e.status == 403
+        }
+        return pid in self.veterans or proven >= {*LEASED}
+
+    def all_stand(self) -> bool:
+        """Say whether every operator that runs has made up its mind; before that it may yet say what it doesn't know."""
+        pids = self.operators.pids()
+        return bool(pids) and all(map(self.stands, pids))
 
     async def reset(self) -> None:
         """Bring everything back to the empty pool: nothing of a plan is left for the next one."""
@@ -135,6 +158,10 @@ class World(Hand):
             await self.operators.restart()
         self.seen.clear()
         self.run += 1
+
+    def etcd(self, plane: str) -> str:
+        """Return the URL of a plane's etcd."""
+        return (self.stack.running.folder / plane / STORE).read_text()
 
     @property
     def database(self) -> str:

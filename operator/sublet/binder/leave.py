@@ -108,6 +108,8 @@ async def _give_back(claim: GpuClaim, left: Leaving, tools: Tools, guard: Guard)
     )
     live = await guard()
     entry = next(x for x in live.status.leaving if x.sequence == left.sequence)
+    if entry.freed_time is not None:
+        return live  # another operator has said when, and its ledger may have it
     freed = entry.model_copy(update={"freed_time": tools.clock.now_ms()})
     return await tools.claims.write_status(live, move_status.changed(live, freed))
 

@@ -8,8 +8,12 @@ from tests.faults.workloads.binding import BINDING
 from tests.faults.workloads.leases import LEASE
 from tests.faults.workloads.nodes import NODES
 from tests.faults.workloads.operators import OPERATORS
+from tests.faults.workloads.pairs import PAIRS
 from tests.faults.workloads.releasing import RELEASING
 
-ALL: dict[str, Workload] = {w.name: w for w in (*BINDING, *RELEASING, *NODES, *LEASE, *OPERATORS)}
+ALL: dict[str, Workload] = {
+    w.name: w for w in (*OPERATORS, *NODES, *LEASE, *RELEASING, *BINDING, *PAIRS)
+}
+"""Those that take longest first: workers take one after the other, and end together."""
 
 __all__ = ["ALL", "Workload"]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tests.faults.plan import MORE_ACTIONS
 from tests.faults.world import World
 
 Step = Callable[[World], Coroutine[Any, Any, None]]
@@ -25,7 +26,11 @@ class Workload:
     prepare: Step = nothing
     clean: Step = nothing
     """Takes back what deleting all claims doesn't."""
-    views: tuple[str, ...] = (CLAIMS_VIEW, NODES_VIEW)
-    """Watched kinds whose old views are tried, as `cluster resource`."""
-    actions: tuple[str, ...] = ()
-    """More actions at each write than the usual ones: partition, overtaken."""
+    actions: tuple[str, ...] = MORE_ACTIONS
+    """More actions at each write than the usual ones."""
+    pairs: tuple[str, ...] = ()
+    """Watched kinds, as `cluster resource`, of which it changes an object there and back at once."""
+    with_counted: bool = False
+    """Whether old views of leases, classes and tenants are tried, too: of them most workloads change counts alone."""
+    not_old: tuple[str, ...] = ()
+    """Watched kinds of which no old view is tried, since the end rightly depends on it."""

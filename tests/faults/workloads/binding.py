@@ -5,19 +5,9 @@ from typing import Any
 
 from sublet.api.kinds import CLASSES
 from tests.builders.api import gpu_class
-from tests.faults.workloads.base import CLAIMS_VIEW, NODES_VIEW, Workload
+from tests.faults.workloads.base import Workload
 from tests.faults.world import World
 from tests.harness.stack import condition
-
-ALL_VIEWS = (
-    CLAIMS_VIEW,
-    NODES_VIEW,
-    "hub gpuleases",
-    "hub gputenants",
-    "hub gpuclasses",
-    "hub priorityclasses",
-)
-BOTH = (CLAIMS_VIEW, NODES_VIEW, "east nodes", "hub gpuleases")
 
 
 async def _bind_one(world: World) -> None:
@@ -76,15 +66,17 @@ async def _drop_class(world: World) -> None:
 
 
 BINDING = (
-    Workload("bind-one", _bind_one, views=ALL_VIEWS, actions=("partition", "overtaken")),
-    Workload("bind-four", _bind_four, views=BOTH, actions=("overtaken",)),
+    Workload("bind-one", _bind_one, with_counted=True),
+    Workload("bind-four", _bind_four, with_counted=True),
     Workload("bind-part", _bind_part),
-    Workload("last-node", _race, _leave_one_node, _free_the_other, actions=("overtaken",)),
+    Workload("last-node", _race, _leave_one_node, _free_the_other),
+    # with an old view of its class a claim is sold at the old price
     Workload(
         "price-change",
         _change_price,
         _own_class,
         _drop_class,
-        views=(CLAIMS_VIEW,),  # with an old view of its class a claim is sold at the old price
+        with_counted=True,
+        not_old=("hub gpuclasses",),
     ),
 )

@@ -2,11 +2,10 @@
 
 from sublet.api.kinds import LEASES
 from sublet.cli.onboarding.credential import revoke_others, take_token
-from tests.faults.workloads.base import CLAIMS_VIEW, NODES_VIEW, Workload
+from tests.faults.workloads.base import Workload
 from tests.faults.world import World
 from tests.harness.stack import NAMESPACE as SYSTEM
 
-VIEWS = (CLAIMS_VIEW, NODES_VIEW, "hub gpuleases")
 _LEFT_SECONDS = 3.0
 
 
@@ -69,7 +68,7 @@ async def _rotate(world: World) -> None:
 
 
 LEASE = (
-    Workload("lease-end", _end, _own_lease, _drop_lease, views=VIEWS),
-    Workload("lease-deleted", _delete_lease, _own_lease, _drop_lease, views=VIEWS),
-    Workload("rotation", _rotate, _bound, views=(CLAIMS_VIEW, NODES_VIEW, "hub secrets")),
+    Workload("lease-end", _end, _own_lease, _drop_lease, with_counted=True),
+    Workload("lease-deleted", _delete_lease, _own_lease, _drop_lease, with_counted=True),
+    Workload("rotation", _rotate, _bound),
 )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.faults.workloads.base import NODES_VIEW, Workload
+from tests.faults.workloads.base import Workload
 from tests.faults.world import World
 
 SICK = "nvidia.com/gpu-xid-error"
@@ -17,17 +17,19 @@ async def bind(world: World, **spec: Any) -> str:
     return str(bound["status"]["allocation"]["placements"][0]["node"])
 
 
-async def _bound(world: World) -> None:
+async def bound_on_west(world: World) -> None:
+    """Bind a claim on west."""
     await bind(world)
 
 
-async def _node_of(world: World) -> str:
+async def node_of(world: World) -> str:
+    """Return the name of the bound claim's node."""
     bound = await world.bound("train")
     return str(bound["status"]["allocation"]["placements"][0]["node"])
 
 
 async def _lose_node(world: World) -> None:
-    name = await _node_of(world)
+    name = await node_of(world)
     await world.delete("west", f"/api/v1/nodes/{name}")
     await world.says("train", "Degraded")
     await world.make_node("west", name)
@@ -35,14 +37,14 @@ async def _lose_node(world: World) -> None:
 
 
 async def _lose_gpu(world: World) -> None:
-    name = await _node_of(world)
-    await _show_gpus(world, name, 7)
+    name = await node_of(world)
+    await show_gpus(world, name, 7)
     await world.says("train", "Degraded")
-    await _show_gpus(world, name, 8)
+    await show_gpus(world, name, 8)
     await world.says_no_more("train", "Degraded")
 
 
-async def _show_gpus(world: World, name: str, gpus: int) -> None:
+async def show_gpus(world: World, name: str, gpus: int) -> None:
     """Let a node's kubelet say how many GPUs it has."""
     path = "/status/allocatable/nvidia.com~1gpu"
     change = {"op": "add", "path": path, "value": str(gpus)}
@@ -50,15 +52,13 @@ async def _show_gpus(world: World, name: str, gpus: int) -> None:
 
 
 async def _with_a_sick_node(world: World) -> None:
-    """Bind a claim that asks for replacement, and let its node be sick for a while, under a clock that can be moved."""
-    await world.operators.under_clock(0)
+    """Bind a claim that asks for replacement, and let its node be sick for a while."""
     await bind(world, replacement="OnFailure")
     await _sicken(world)
 
 
 async def _with_no_other_node_there(world: World) -> None:
     """Likewise, but the only nodes that can take its place are in the other cluster."""
-    await world.operators.under_clock(0)
     for plane, name in (("west", "w-1"), ("east", "e-0"), ("east", "e-1")):
         await world.cordon(plane, name, cordoned=True)
     await world.lease_counts("west", free=8)
@@ -73,14 +73,13 @@ async def _with_no_other_node_there(world: World) -> None:
 
 async def _with_a_node_gone(world: World) -> None:
     """Likewise, but the node is gone for good."""
-    await world.operators.under_clock(0)
     await bind(world, replacement="OnFailure")
-    await world.delete("west", f"/api/v1/nodes/{await _node_of(world)}")
+    await world.delete("west", f"/api/v1/nodes/{await node_of(world)}")
     await world.says("train", "Degraded")
 
 
 async def _sicken(world: World) -> None:
-    name = await _node_of(world)
+    name = await node_of(world)
     taint = {"key": SICK, "value": "yes", "effect": "NoSchedule"}
     change = {"op": "add", "path": "/spec/taints/-", "value": taint}
     await world.change("west", f"/api/v1/nodes/{name}", change)
@@ -110,13 +109,13 @@ async def _heal(world: World) -> None:
             if taint["key"] == SICK:
                 await world.change("west", path, {"op": "remove", "path": f"/spec/taints/{at}"})
     await world.cordon("west", "w-1", cordoned=False)
-    await world.operators.under_clock(None)
+    await world.operators.set_clock_right()
 
 
 NODES = (
-    Workload("node-loss", _lose_node, _bound),
-    Workload("gpus-8-7-8", _lose_gpu, _bound),
-    Workload("replace-node", _replace, _with_a_sick_node, _heal, views=(NODES_VIEW,)),
-    Workload("replace-gone", _replace, _with_a_node_gone, _heal, views=(NODES_VIEW,)),
-    Workload("replace-across", _replace, _with_no_other_node_there, _heal, views=(NODES_VIEW,)),
+    Workload("node-loss", _lose_node, bound_on_west),
+    Workload("gpus-8-7-8", _lose_gpu, bound_on_west),
+    Workload("replace-node", _replace, _with_a_sick_node, _heal),
+    Workload("replace-gone", _replace, _with_a_node_gone, _heal),
+    Workload("replace-across", _replace, _with_no_other_node_there, _heal),
 )

@@ -82,7 +82,7 @@ async def _suspend(world: World) -> None:
 
 
 RELEASING = (
-    Workload("release-pods", _release, _with_pods, actions=("partition", "overtaken")),
+    Workload("release-pods", _release, _with_pods, with_counted=True),
     Workload("delete-during-bind", _delete_during_bind),
     Workload("make-again", _make_again, _bound),
     Workload("partition-deletion", _release_in_a_partition, _bound),

@@ -327,6 +327,28 @@ def test_what_the_ledger_lacks_of_nodes_that_are_free_holds_up_no_others(
     assert noted == []  # nothing is overdue: the nodes are free
 
 
+def test_since_when_nodes_are_free_stays_as_another_operator_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(leaving, "_SETTLED_SECONDS", 0.0)
+    _, over, _ = replacing()
+    (left,) = over.status.leaving
+    api = LiveNodes(over.metadata.uid, holding(over, *left.placements, label="x"))
+    freed = move_status.changed(over, left.model_copy(update={"freed_time": at(2)}))
+    tools = tools_of(Written(over), LEASES, {WEST[0].metadata.uid: api})
+    settled: list[Any] = []
+
+    async def say(_: GpuClaim) -> GpuClaim | None:
+        if api.annotation(left.placements[0].node, BOOK) == "":
+            tools.claims.live = with_status(over, freed)
+        return tools.claims.live
+
+    async def settle(live: GpuClaim) -> None:
+        settled.extend(each.freed_time for each in live.status.leaving)
+
+    tools.claims.get, tools.meter.settle = say, settle
+    asyncio.run(leaving.leave(over, left, tools))
+    assert settled == [at(2)]
+
+
 def test_a_claim_of_a_silent_lease_can_be_given_nodes_of_another():
     west, east = known(leased("west", 40)), leased("east")
     busy = running(west, end=40)
