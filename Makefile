@@ -79,8 +79,8 @@ verify: generate ## Regenerate, check everything without running it, and fail on
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_tree.py
 
-bench: planes ## Measure the budgets beside their raw limits; writes build/bench.json.
-	@$(BIN)/python -m tests.bench
+bench: planes ## Measure the budgets beside their raw limits; writes build/bench.json. PARTS="planes restart": these alone.
+	@$(BIN)/python -m tests.bench $(PARTS)
 
 planes-up: planes ## Start control planes for development.
 	@$(BIN)/python -m tests.planes up hub west east

@@ -21,7 +21,7 @@ from sublet.export.focus.audit import audit
 from sublet.export.focus.run import Layout, export_tenant
 from sublet.export.sink.directory import Directory
 from sublet.rating.model import Charge
-from tests.bench.results import Row
+from tests.bench.results import Row, most
 from tests.builders.charges import ACME, WEST, account, books, charge, hour
 
 CLAIMS, HOURS, AT_ONCE = 100_000, 24, 5_000
@@ -72,7 +72,7 @@ def measure() -> list[Row]:
             "FOCUS export",
             seconds,
             "s",
-            LIMIT_SECONDS,
+            most(LIMIT_SECONDS),
             f"{making}; {seconds / raw:.1f} times the row below; limit: the budget",
         ),
         Row(
@@ -82,7 +82,7 @@ def measure() -> list[Row]:
             None,
             "the same rows, made already, written by one thread: the raw limit",
         ),
-        Row("FOCUS export, memory", peak, "MB", LIMIT_MB, f"{what}; limit: the budget"),
+        Row("FOCUS export, memory", peak, "MB", most(LIMIT_MB), f"{what}; limit: the budget"),
         Row("FOCUS export, checked", checked, "s", None, f"{what}; every check of ours"),
     ]
 

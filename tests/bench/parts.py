@@ -14,7 +14,9 @@ PARTS = (
     "plugin",
     "planes",
     "clusters",
+    "dark",
     "handover",
+    "revocation",
     "restart",
 )
 """Modules of this package, in the order in which they run."""

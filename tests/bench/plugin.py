@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.results import Row
+from tests.bench.results import Row, most
 from tests.builders.api import lease
 from tests.builders.stored import bound_claim
 from tests.harness.small_hub import ROOT, SmallHub, small_hub, write_kubeconfig
@@ -50,7 +50,7 @@ def measure() -> list[Row]:
 
 
 def _row(name: str, took: tuple[float, float], note: str) -> Row:
-    return Row(name, took[0], "s", BUDGET_SECONDS, f"{note}; {took[1]:.2f} s of CPU")
+    return Row(name, took[0], "s", most(BUDGET_SECONDS), f"{note}; {took[1]:.2f} s of CPU")
 
 
 def _fill(hub: SmallHub) -> None:

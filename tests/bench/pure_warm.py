@@ -13,7 +13,7 @@ from sublet.book.decisions import Plan, Refuse, Reserve
 from sublet.book.inventory import Holding, LeaseInventory
 from sublet.book.view import View
 from sublet.book.warm import Book
-from tests.bench.results import Row
+from tests.bench.results import Row, most
 from tests.builders.api import NOW, as_claim, claim
 from tests.builders.fleet import after
 
@@ -48,14 +48,14 @@ def measure(seen: View, size: str) -> list[Row]:
             "one new claim on a warm book",
             1_000 * statistics.median(given),
             "ms",
-            _LIMIT_MS,
+            most(_LIMIT_MS),
             f"{size}; median of {NEWCOMERS}, each given GPUs; the slowest {1_000 * max(given):.1f}; limit: the budget",
         ),
         Row(
             "one new claim behind 1,000 that wait",
             1_000 * statistics.median(refused),
             "ms",
-            _LIMIT_MS,
+            most(_LIMIT_MS),
             f"{size}; median of {NEWCOMERS}, each refused with its position; the slowest {1_000 * max(refused):.1f}",
         ),
     ]

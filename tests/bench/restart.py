@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from tests.bench.load import many, session
-from tests.bench.results import Row
+from tests.bench.results import Row, most
 from tests.builders.api import claim, gpu_class, lease, tenant
 from tests.builders.nodes import gpu_node
 from tests.harness.process import OperatorProcess
@@ -54,7 +54,7 @@ async def _measure(stack: Stack) -> list[Row]:
             "restart to first correct decision",
             taken,
             "s",
-            BUDGET_SECONDS,
+            most(BUDGET_SECONDS),
             f"{size}; limit: the budget",
         ),
     ]

@@ -20,7 +20,7 @@ from sublet.serve.claims import ClaimSeries
 from sublet.serve.families import gauge
 from sublet.serve.server import Public
 from sublet.serve.timings import Timings
-from tests.bench.results import Row
+from tests.bench.results import Row, most
 from tests.builders.api import NOW, as_lease, lease
 from tests.builders.ledgered import Lines, Memory
 from tests.builders.sales import sold
@@ -75,11 +75,11 @@ async def _measure() -> list[Row]:
     what = f"{CLAIMS:,} claims, {samples:,} samples, {len(text) / 1e6:.0f} MB"
     library = _library(samples)
     return [
-        Row("scrape", seconds, "s", LIMIT_SECONDS, f"{what}; the slowest of three, {cpu:.2f} s of CPU; limit: the budget"),
-        Row("scrape, OpenMetrics", opened, "s", LIMIT_SECONDS, f"{what}, and when counters began"),
+        Row("scrape", seconds, "s", most(LIMIT_SECONDS), f"{what}; the slowest of three, {cpu:.2f} s of CPU; limit: the budget"),
+        Row("scrape, OpenMetrics", opened, "s", most(LIMIT_SECONDS), f"{what}, and when counters began"),
         Row("scrape, carried on", carried, "s", None, "in the background, every 30 seconds"),
         Row("scrape, first after a start", first, "s", None, f"reads {len(lines.entries):,} lines"),
-        Row("scrape, memory", peak, "MB", LIMIT_MB, f"{what}; books and text"),
+        Row("scrape, memory", peak, "MB", most(LIMIT_MB), f"{what}; books and text"),
         Row("scrape, prometheus_client", library, "s", None, f"writes {samples:,} samples, for comparison"),
     ]  # fmt: skip
 
