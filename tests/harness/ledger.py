@@ -48,16 +48,3 @@ def facts_in(database: str) -> list[Fact]:
             await ledger.close()
 
     return asyncio.run(read())
-
-
-def add_fact(database: str, fact: Fact) -> None:
-    """Append one fact to a ledger that nobody else has open."""
-
-    async def write() -> None:
-        ledger = SqlLedger(database)
-        try:
-            await ledger.append([fact], {})
-        finally:
-            await ledger.close()
-
-    asyncio.run(write())
