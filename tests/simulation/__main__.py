@@ -77,7 +77,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _first(result: Result, rule: str | None) -> str | None:
     """Return the first violation of one invariant; what else the same fault breaks may come before it."""
-    return next((v for v in result.violations if rule and v.startswith(f"{rule}: ")), None)
+    heads = (f"{rule}: ", f"verify {rule} ")
+    return next((v for v in result.violations if rule and v.startswith(heads)), None)
 
 
 def _results(

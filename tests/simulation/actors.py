@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tests.simulation.contracts import Contracts
 from tests.simulation.landlords import Landlords
 from tests.simulation.tenants import Tenants
 from tests.simulation.troubles import Troubles
@@ -23,15 +24,18 @@ class Actors:
             "tenants": tenants.act,
             "workloads": tenants.work,
             "landlords": self._landlords.act,
+            "contracts": Contracts(world).act,
             "swaps": self._landlords.swap,
             "crashes": self._troubles.crash,
             "pauses": self._troubles.pause,
             "partitions": self._troubles.partition,
             "clogs": self._troubles.clog,
             "clocks": self._troubles.jump,
+            "server clocks": self._troubles.jump_server,
             "ledger": self._troubles.lose_ledger,
             "compactions": self._troubles.compact,
             "rewinds": self._troubles.rewind,
+            "hub rewinds": self._troubles.rewind_hub,
         }
         self._tasks: list[asyncio.Task[Any]] = []
 

@@ -6,13 +6,14 @@ history.
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from sublet.ledger.entry import MARKS, EntryKind, EntryType, Fact
 from sublet.ledger.interval import BrokenLedger, Fold
 from tests.simulation.answers import Request
 from tests.simulation.audit import Audit
-from tests.simulation.rest import find_unrest
+from tests.simulation.rest import find_unrest, find_unsaid
 from tests.simulation.server import Server
 from tests.simulation.store import Change, Key, Object
 from tests.simulation.views import ClaimView, Term, book_of, claim_in
@@ -22,8 +23,6 @@ _NO_NEWS: Final = {"leases", "events"}
 _OTHERS: Final = {"", "person", "tenant", "landlord", "scheduler"}
 """Who writes without being an operator."""
 GPU: Final = "nvidia.com/gpu"
-_AUDIT_EVERY: Final = 25
-"""After so many writes the whole world is read by the checker that ships; the other checks look at each write."""
 
 
 class Checks:
@@ -40,6 +39,11 @@ class Checks:
             set()
         )  # (claim UID, UID of a node the hub ever gave it)
         self._billed: set[tuple[str, int]] = set()  # (claim UID, sequence) of which there are lines
+        self._doubted: set[tuple[str, str]] = set()
+        """(cluster, UID) of claims that held something there when it was restored: it may have forgotten them."""
+        self._holders: set[str] = set()  # UIDs of claims that hold something by the hub
+        self._unknown: set[str] = set()
+        """UIDs of claims that held something when the hub was restored from a backup in which they aren't."""
         self._acts: dict[str, Callable[[Server, Change], None]] = {
             "gpuclaims": self._claim,
             "nodes": self._node,
@@ -48,15 +52,20 @@ class Checks:
         for server in world.servers.values():
             server.store.followers.append(self._following(server))
             server.deleting = self._deleting(server)
+            server.store.restored = partial(self._doubt, server)
         world.database.written = self._written
         self._audit = Audit(world)
 
     def at_rest(self) -> None:
         """Check what must be so when everything has come to rest."""
-        for fault in find_unrest(self.world, self.terms):
-            self.world.violate(fault)
+        if self.world.is_hub_older:
+            for unsaid in find_unsaid(self.world):
+                self.world.violate(unsaid)
+            return
+        for unrest in find_unrest(self.world, self.terms):
+            self.world.violate(unrest)
         for fault in self._audit.find(settled=True):
-            self.world.violate(fault)
+            self.world.violate(f"verify {fault}")
 
     def close(self) -> None:
         """End what belongs to the checks."""
@@ -64,22 +73,63 @@ class Checks:
 
     def _following(self, server: Server) -> Callable[[Change], None]:
         def follow(change: Change) -> None:
-            if change.actor not in _OTHERS and change.key.resource not in _NO_NEWS:
+            if change.key.resource in _NO_NEWS:
+                return
+            if change.actor not in _OTHERS:
                 self.world.writes += 1
                 self.world.last_write_at = self.world.loop.time()
             act = self._acts.get(change.key.resource)
             if act is not None:
                 act(server, change)
-            audits = self.world.writes % _AUDIT_EVERY == 0 and not self.world.rewound
-            if change.actor not in _OTHERS and audits:
-                for fault in self._audit.find(settled=False):
-                    self.world.violate(fault)
+            self._verify()
 
         return follow
+
+    def _verify(self) -> None:
+        """Read the whole world by the checker that ships, as it is after this write.
+
+        It compares with the hub, so it has nothing to say of one that is older than everything else.
+        """
+        if self.world.is_hub_older:
+            return
+        forgotten: set[tuple[str, str]] = set()
+        for fault in self._audit.find(settled=False):
+            cluster = fault.subject.partition(" ")[2].partition("/")[0]
+            lacks = {(cluster, uid) for uid in fault.about}
+            if fault.id in ("S1", "S4", "S6") and lacks and lacks <= self._doubted:
+                forgotten |= lacks
+            else:
+                self.world.violate(f"verify {fault}")
+        if self._doubted:
+            self._trust(forgotten)
+
+    # clusters that were restored from a backup
+
+    def _doubt(self, server: Server) -> None:
+        """Expect of what claims hold in a restored cluster only what the hub says of it, until it is mended."""
+        if server is self.world.hub:
+            there = {body["metadata"]["uid"] for body in server.store.all("gpuclaims")}
+            self._unknown |= self._holders - there
+            return
+        held = [c for c in map(ClaimView, self.world.hub.store.all("gpuclaims")) if c.holds]
+        self._doubted |= {(server.name, claim.uid) for claim in held}
+
+    def _trust(self, forgotten: set[tuple[str, str]]) -> None:
+        """Expect everything again of what is as it must be."""
+        claims = map(ClaimView, self.world.hub.store.all("gpuclaims"))
+        well = {c.uid for c in claims if c.is_bound}
+        self._doubted = {d for d in self._doubted if d in forgotten or d[1] not in well}
 
     # the hub's claims
 
     def _claim(self, server: Server, change: Change) -> None:
+        now = ClaimView(change.after)
+        self._holders.discard(now.uid)
+        if change.type != "DELETED" and now.holds:
+            self._holders.add(now.uid)
+        if self.world.is_hub_older:
+            self._promise(now)
+            return
         before = ClaimView(change.before) if change.before is not None else None
         if change.type == "DELETED":
             if before is not None and before.holds:
@@ -87,9 +137,8 @@ class Checks:
             if before is not None:
                 self._see_billed(before)
             return
-        now = ClaimView(change.after)
         self._see_terms(now)
-        self._promised |= {(now.uid, node_uid) for node_uid in now.nodes}
+        self._promise(now)
         if now.is_bound and not (before is not None and before.is_bound):
             self._see_handed_over(now)
         if before is not None and before.holds and not now.holds:
@@ -98,6 +147,9 @@ class Checks:
             for field in ("tenantUID", "pricePerGpuHour", "priceHash", "tags"):
                 if before.allocation.get(field) != now.allocation.get(field):
                     self.world.violate(f"S11: {field} of bound claim {now.uid} changed")
+
+    def _promise(self, claim: ClaimView) -> None:
+        self._promised |= {(claim.uid, node_uid) for node_uid in claim.nodes}
 
     def _see_terms(self, claim: ClaimView) -> None:
         """Note the instants of each reservation; none that was written ever changes."""
@@ -114,14 +166,14 @@ class Checks:
 
     def _see_handed_over(self, claim: ClaimView) -> None:
         """S1, S4: a claim that is handed over has its nodes' books, its namespace and its quota."""
-        if self.world.rewound:
-            return  # the cluster forgot what had been made; it is made again, which is seen at rest
         for place in claim.placements:
             server = self.world.leased[place["lease"]]
             node = server.store.get("nodes", "", place["node"])
             home = f"sublet-{claim.uid}-{place.get('home') or claim.sequence}"
             if node is None or node["metadata"]["uid"] != place["nodeUID"]:
                 continue  # lost since it was locked
+            if (server.name, claim.uid) in self._doubted:
+                continue  # it forgot what had been made, which is made again
             if book_of(node).get(claim.uid) != place["gpus"]:
                 self.world.violate(f"S1: {claim.uid} is Bound without the book of {place['node']}")
             if (times := self._made[server.name, home]) != 1:
@@ -137,15 +189,16 @@ class Checks:
 
     def _see_free(self, claim: ClaimView) -> None:
         """S6: what a claim no longer holds is free already."""
-        if self.world.rewound:
-            return
         for uid, place in claim.nodes.items():
             server = self.world.leased[place["lease"]]
+            if (server.name, claim.uid) in self._doubted:
+                continue  # an entry that was taken off came back with the backup
             node = server.store.get("nodes", "", place["node"])
             if node is not None and node["metadata"]["uid"] == uid and claim.uid in book_of(node):
                 self.world.violate(
                     f"S6: {claim.uid} holds nothing, but is in {place['node']}'s book"
                 )
+        self._doubted = {d for d in self._doubted if d[1] != claim.uid}
 
     def _see_billed(self, claim: ClaimView) -> None:
         """A claim goes only when its lines are in the ledger."""
@@ -176,6 +229,7 @@ class Checks:
             if sum(book.values()) > gpus:
                 self.world.violate(f"S1: node {name} has {gpus} GPUs and is sold as {book}")
             self._see_sharing(change.after, book)
+            self._see_forgotten(server, change.after, book)
             self._see_empty(server, name, book)
         for uid in set(before) - set(book):
             self._see_taken_off(server, change.after, uid, change.actor)
@@ -199,6 +253,20 @@ class Checks:
             if len(tenants) > 1:
                 self.world.violate(f"S1: node {name} is shared by {sorted(map(str, tenants))}")
 
+    def _see_forgotten(self, server: Server, node: Object, book: dict[str, int]) -> None:
+        """S1: what a claim is bound to is sold to nobody else, also where the node itself has forgotten it."""
+        bound: dict[str, int] = {}
+        for body in self.world.hub.store.all("gpuclaims"):
+            claim = ClaimView(body)
+            for place in claim.placements if claim.is_bound and claim.uid not in book else ():
+                if place["nodeUID"] == node["metadata"]["uid"]:
+                    bound[claim.uid] = place["gpus"]
+        gpus = int(node["status"]["capacity"][GPU])
+        if bound and sum(bound.values()) + sum(book.values()) > gpus:
+            self.world.violate(
+                f"S1: node {node['metadata']['name']} of {server.name} is sold as {book}, but {bound} are bound to it"
+            )
+
     def _see_empty(self, server: Server, name: str, book: dict[str, int]) -> None:
         """S6: nobody gets a node under whose name pods of somebody else still run."""
         for pod in server.store.all("pods"):
@@ -213,9 +281,14 @@ class Checks:
         bound = claim.placements if claim is not None and claim.is_bound else ()
         if node["metadata"]["uid"] in {p["nodeUID"] for p in bound}:
             self.world.violate(f"S1: {actor} took bound claim {uid} off node {name}")
+        if uid in self._unknown:
+            self.world.violate(
+                f"S9: {actor} took {uid} off node {name}, of which a restored hub knows nothing"
+            )
         for pod in server.store.all("pods"):
-            own = pod["metadata"]["namespace"].startswith(f"sublet-{uid}-")
-            if own and not self.world.rewound and pod["spec"].get("nodeName") == name:
+            home = pod["metadata"]["namespace"]
+            own = home.startswith(f"sublet-{uid}-") and (server.name, uid) not in self._doubted
+            if own and pod["spec"].get("nodeName") == name:
                 self.world.violate(f"S6: {actor} freed node {name} under a pod of {uid}")
 
     def _namespace(self, server: Server, change: Change) -> None:
@@ -252,6 +325,8 @@ class Checks:
                 self._fold.take(fact)
             except BrokenLedger as broken:
                 self.world.violate(f"A1: {broken}")
+            if self.world.is_hub_older:
+                continue  # it forgot instants that the ledger has
             is_claims = fact.tenant_uid and str(fact.claim_uid) != str(fact.tenant_uid)
             if fact.kind in MARKS and not is_claims:
                 continue  # of an object: what it says is looked at when all is at rest
@@ -264,6 +339,7 @@ class Checks:
                     f"A1: {fact.kind} {fact.type} of claim {fact.claim_uid} sequence "
                     f"{fact.sequence} at {fact.at_ms}, but the hub says {wanted}"
                 )
+        self._verify()
 
     def _claim_of(self, uid: str) -> ClaimView | None:
         for body in self.world.hub.store.all("gpuclaims"):

@@ -17,7 +17,8 @@ import structlog
 
 from sublet.fleet import registry
 from sublet.fleet.kubeconfig import parse_kubeconfig
-from sublet.kube.informer import RELIST_SECONDS, WATCH_SECONDS
+from sublet.kube import informer
+from sublet.kube.informer import WATCH_SECONDS
 from tests.simulation.actors import Actors
 from tests.simulation.checks import Checks
 from tests.simulation.loop import Deadlock, SimLoop
@@ -28,6 +29,8 @@ QUIET_SECONDS: Final = 100.0
 """At rest: no operator has written anything but Leases for so long."""
 PATIENCE_SECONDS: Final = 1_500.0
 """Of virtual time, from when faults end until everything is at rest."""
+RELIST_SECONDS: Final = 600.0
+"""All is listed again so often, instead of hourly: what only that settles comes to rest in a shorter history."""
 _FAULTY_LOGS: Final = frozenset({"error", "exception", "critical"})
 _SAID: Final = frozenset({"ledger", "accounts not read", "the Lease is lost: this process ends"})
 """What is logged as an error for good reason."""
@@ -57,7 +60,8 @@ def play(plan: Plan) -> Result:
     gc.disable()  # a history is short, and its garbage is a loop that ends with it
     world = World(plan, loop)
     checks = Checks(world)
-    with world.network.wired(), _logs(world), _parsed_once():
+    often = mock.patch.object(informer, "RELIST_SECONDS", RELIST_SECONDS)
+    with world.network.wired(), _logs(world), _parsed_once(), often:
         try:
             loop.run_until_complete(_live(world, checks))
         except Deadlock as deadlock:
@@ -96,8 +100,7 @@ async def _live(world: World, checks: Checks) -> None:
             replica.retire()
     checks.calm_at = checks.rested_at = world.last_write_at = world.loop.time()
     if world.rewound:
-        # an operator's own answers may be ahead of a restored server; the list that comes when the watch of that hour
-        # ends settles it
+        # an operator's own answers may be ahead of a restored server; the list that comes when that watch ends settles it
         await asyncio.sleep(RELIST_SECONDS * 1.25 + WATCH_SECONDS[1])
     end = world.loop.time() + PATIENCE_SECONDS
     while not world.violations and world.loop.time() < end:

@@ -53,6 +53,11 @@ class Database:
         """Told of the lines of every commit."""
         self._seen = 0
 
+    @property
+    def changes(self) -> int:
+        """Return how many rows were ever written."""
+        return self._connection.total_changes
+
     def ledger(self) -> "SharedLedger":
         """Return an operator's way to it."""
         return SharedLedger(self)

@@ -14,10 +14,13 @@ from sublet.api.times import Millis
 from sublet.binder import leave, locks, release
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.release import GRACE_SECONDS
+from sublet.book.holdings import Holdings
+from sublet.drift import orphans, sweeper
 from sublet.fleet.nodebook import BOOK
 from sublet.hub import meter
 from sublet.kube.errors import KubeError
 from sublet.ledger.entry import GENESIS_HASH, Entry, Fact
+from sublet.store.appending import keep_texts
 from sublet.store.rows import row_of
 from sublet.store.sql import SqlLedger
 from sublet.store.tables import entries
@@ -136,7 +139,8 @@ def _second_writer() -> Iterator[None]:
     def alone(self: SqlLedger, connection: Any, batch: list[Any]) -> list[int]:
         seq, head, known = heads.get(id(self), (0, GENESIS_HASH, set()))
         counts = []
-        for facts, _, _ in batch:
+        for facts, texts, _ in batch:
+            keep_texts(connection, texts)
             new = [f for f in facts if f.id not in known]
             for fact in new:
                 seq += 1
@@ -168,6 +172,24 @@ def _second_writer() -> Iterator[None]:
 
 
 @contextmanager
+def _sale_by_books() -> Iterator[None]:
+    """What is free is told by nodes' own books alone, also where a restored cluster has forgotten who is bound."""
+    with mock.patch.object(Holdings, "_add_claim"):
+        yield
+
+
+@contextmanager
+def _trust_in_old_hub() -> Iterator[None]:
+    """What a restored hub doesn't know is taken back, whatever the ledger has of it."""
+    with (
+        mock.patch.object(orphans, "_is_older", return_value=False),
+        mock.patch.object(orphans, "_is_rewound", return_value=False),
+        mock.patch.object(sweeper, "too_many", return_value=()),
+    ):
+        yield
+
+
+@contextmanager
 def _nothing() -> Iterator[None]:
     yield
 
@@ -186,6 +208,20 @@ MUTANTS: dict[str, Mutant] = {
     "name-for-uid": Mutant(
         _name_for_uid,
         {"actors": ("tenants", "swaps"), "faults": ("slow",), "steps": 24, "nodes": (2,)},
+    ),
+    "sale-by-books": Mutant(
+        _sale_by_books,
+        {"actors": ("tenants", "rewinds"), "claims": 4, "nodes": (1,), "steps": 24},
+    ),
+    "trust-in-old-hub": Mutant(
+        _trust_in_old_hub,
+        {
+            "actors": ("tenants", "hub rewinds"),
+            "claims": 4,
+            "faults": (),
+            "seconds": 60.0,
+            "steps": 12,
+        },
     ),
     "bill-from-now": Mutant(_bill_from_now),
     "second-writer": Mutant(_second_writer, {"replicas": 2, "actors": ("tenants", "crashes")}),

@@ -31,6 +31,7 @@ RATES: Final[Mapping[str, float]] = {
     "500 applied": 0.005,
     "429": 0.005,
     "409": 0.02,
+    "twice": 0.02,
     "double": 0.05,
     "replay": 0.2,
     "slow": 0.03,
@@ -87,8 +88,8 @@ class Link:
         watch.last_at = max(watch.last_at + 1e-5, self.loop.time() + self.delay())
         self.loop.later(watch.last_at - self.loop.time(), watch.arrive, line)
 
-    async def send(self, request: Request, token: str) -> bytes:
-        """Bring a request to the server and its answer back; Unreachable if there is none."""
+    async def send(self, request: Request, token: str) -> tuple[bytes, str]:
+        """Bring a request to the server, its answer back and the Date of that; Unreachable if there is none."""
         if self.cut and self._rng.random() < 0.5:
             await asyncio.sleep(CALM_SECONDS)
             raise Unreachable(f"{request.method} {request.path}: connection refused")
@@ -96,8 +97,13 @@ class Link:
         if self.wants("lost"):
             self._lose(call)
         else:
-            self.loop.later(self.delay(), self._reach, call)
-        return await call.answer
+            delay = self.delay()
+            if request.is_write and self.wants("twice"):
+                # a proxy that heard nothing in time asks again; its client gets the second answer
+                self.loop.later(delay, self._handled, call)
+                delay += self.delay()
+            self.loop.later(delay, self._reach, call)
+        return await call.answer, call.date
 
     def _lose(self, call: "_Call") -> None:
         """Let a message get lost: its sender waits until its time is over."""
@@ -138,6 +144,7 @@ class Link:
         return None
 
     def _handled(self, call: "_Call") -> bytes | Exception:
+        call.date = self.server.date
         try:
             return self.server.handle(call.request, call.token)
         except Refused as refused:
@@ -159,6 +166,8 @@ class _Call:
     answer: asyncio.Future[bytes]
     deadline: float
     """When its sender gives it up."""
+    date: str = ""
+    """What the answer says of the time."""
 
 
 def _settle(answer: asyncio.Future[bytes], result: bytes | Exception) -> None:
@@ -202,7 +211,7 @@ class Network:
         )
         token = api.endpoint.token() if api.endpoint.token is not None else ""
         try:
-            answer = await link.send(request, token)
+            answer, api.date = await link.send(request, token)
         except Exception as error:
             if request.is_write:
                 self._note(link, request, f"{type(error).__name__}: {error}"[:160])

@@ -13,17 +13,22 @@ ACTORS: Final = (
     "tenants",
     "workloads",
     "landlords",
+    "contracts",
     "swaps",
     "crashes",
     "pauses",
     "partitions",
     "clogs",
     "clocks",
+    "server clocks",
     "ledger",
     "compactions",
     "rewinds",
+    "hub rewinds",
 )
 """Who acts beside the operators; each is in a history or not."""
+REWINDS: Final = ("rewinds", "hub rewinds")
+"""Rare: what comes after them can be told less exactly, and it takes long until all is at rest."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Plan:
             claims=rng.randint(1, 4),
             steps=rng.randint(2, 12),
             seconds=rng.choice((20.0, 60.0, 120.0)) if calm else 10.0,
-            actors=tuple(a for a in ACTORS if rng.random() < (0.05 if a == "rewinds" else 0.5)),
+            actors=tuple(a for a in ACTORS if rng.random() < (0.05 if a in REWINDS else 0.5)),
             faults=tuple(f for f in RATES if rng.random() < 0.5),
             slow_controllers=rng.random() < 0.3,
         )

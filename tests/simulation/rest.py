@@ -21,6 +21,21 @@ def find_unrest(world: World, terms: dict[tuple[str, int], Term]) -> Iterator[st
     yield from _ledger(world, terms)
 
 
+def find_unsaid(world: World) -> Iterator[str]:
+    """Yield what isn't said of a cluster that has more than a restored hub knows; only a person ends that."""
+    claims = {c.uid: c for c in map(ClaimView, world.hub.store.all("gpuclaims"))}
+    for lease in world.hub.store.all("gpuleases"):
+        conditions = {c["type"]: c["status"] for c in lease["status"]["conditions"]}
+        for node in world.leased[lease["metadata"]["name"]].store.all("nodes"):
+            for uid in book_of(node):
+                claim = claims.get(uid)
+                is_known = claim is not None and node["metadata"]["uid"] in claim.nodes
+                if not is_known and conditions.get("Orphaned") != "True":
+                    yield f"L3: node {node['metadata']['name']} is held for {uid}, and nobody says so"
+    if (fault := verify(*world.database.lines()).fault) is not None:
+        yield f"A1: the ledger is broken: {fault}"
+
+
 def _claim(claim: ClaimView) -> Iterator[str]:
     """L2, L4: bound, waiting with a reason, or ended; what is deleted goes."""
     who = f"claim {claim.namespace}/{claim.name} {claim.uid}"
@@ -95,7 +110,10 @@ def _idle(world: World, claims: dict[str, ClaimView]) -> Iterator[str]:
     ]
     if len(waiting) != 1 or waiting[0].spec["gpus"] > 8:
         return
+    leases = {x["metadata"]["name"]: x["spec"] for x in world.hub.store.all("gpuleases")}
     for server in world.leased.values():
+        if "endTime" in leases[server.name]["term"] or leases[server.name].get("maintenance"):
+            continue
         used = {p["spec"].get("nodeName") for p in server.store.all("pods")}
         for node in server.store.all("nodes"):
             if not book_of(node) and node["metadata"]["name"] not in used:

@@ -6,6 +6,7 @@ loudly. The model is held against real control planes by tests/simulation/test_h
 
 import random
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from typing import Any, Final
 
 import msgspec
@@ -47,6 +48,11 @@ class Server:
         self.deleting: Callable[[Key, Object, Request], None] = lambda *_: None
         """Told of every deletion that is asked for, before it happens."""
         self._tokens = 0
+
+    @property
+    def date(self) -> str:
+        """Return the Date of an answer that is given now."""
+        return formatdate(self.store.now_ms() / 1000, usegmt=True)
 
     def handle(self, request: Request, token: str) -> bytes:
         """Answer one request; Refused with the status of an error."""
@@ -217,6 +223,8 @@ class Server:
         ):
             # ValidateObjectMetaUpdate: no new finalizers can be added if the object is being deleted
             raise Refused(422, "Invalid", "metadata.finalizers: Forbidden: no new finalizers")
+        if where.resource == "nodes" and wanted["spec"].get("taints") == []:
+            del wanted["spec"]["taints"]  # core/v1 NodeSpec: omitempty
         if where.resource in CUSTOM:
             fill_in(where.resource, wanted)
         if where.resource in CUSTOM and wanted.get("spec") != live.get("spec"):

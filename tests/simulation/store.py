@@ -39,6 +39,10 @@ class Change:
     actor: str
 
 
+Saved = tuple[dict[Key, Object], int]
+"""A backup: all objects and the version."""
+
+
 class Store:
     """One API server's etcd."""
 
@@ -53,6 +57,8 @@ class Store:
         self.log: list[Change] = []
         self.followers: list[Callable[[Change], None]] = []
         """Told of every commit, at once."""
+        self.restored: Callable[[], None] = lambda: None
+        """Told when a backup has taken the place of everything."""
         self.epoch = 0
         """Rises when the server is restored from a backup: every watch ends."""
 
@@ -99,16 +105,17 @@ class Store:
         self.log.clear()
         self.oldest = self.version
 
-    def backup(self) -> tuple[dict[Key, Object], int]:
+    def backup(self) -> Saved:
         """Return the content as it is; objects are never changed in place."""
         return dict(self.objects), self.version
 
-    def restore(self, saved: tuple[dict[Key, Object], int]) -> None:
+    def restore(self, saved: Saved) -> None:
         """Go back to a backup: versions go back with it, and every watch ends."""
         self.objects, self.version = dict(saved[0]), saved[1]
         self.log.clear()
         self.oldest = self.version
         self.epoch += 1
+        self.restored()
 
     def _commit(
         self, type_: str, key: Key, after: Object, before: Object | None, actor: str

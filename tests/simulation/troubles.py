@@ -4,6 +4,7 @@ import asyncio
 
 from tests.simulation.network import Link
 from tests.simulation.server import Server
+from tests.simulation.store import Saved
 from tests.simulation.world import World
 
 
@@ -31,6 +32,7 @@ class Troubles:
         for replica in self._world.replicas:
             replica.wake()
         self._world.database.away = self._world.database.unsteady = False
+        self._world.skews_ms.clear()
 
     async def crash(self) -> None:
         """Kill an operator at whatever await it is."""
@@ -82,6 +84,13 @@ class Troubles:
         self._count("clock jump", f"{replica.name} {seconds:+.1f} s")
         replica.clock.skew_ms += int(seconds * 1000)
 
+    async def jump_server(self) -> None:
+        """Move a server's clock, by up to hours."""
+        server = self._rng.choice(list(self._world.servers.values()))
+        seconds = self._rng.choice((60.0, 600.0, 6 * 3600.0)) * self._rng.uniform(-1.0, 1.0)
+        self._count("server clock jump", f"{server.name} {seconds:+.0f} s")
+        self._world.skews_ms[server.name] += int(seconds * 1000)
+
     async def lose_ledger(self) -> None:
         """Take the ledger's store away for a while, or let it lose answers."""
         database = self._world.database
@@ -103,11 +112,29 @@ class Troubles:
         """Restore a leased cluster from a backup of some seconds ago: versions go back with everything else."""
         server = self._rng.choice(list(self._world.leased.values()))
         saved = server.store.backup()
+        seconds = await self._pass_time()
+        self._count("rewind", f"{server.name} {seconds:.1f} s")
+        self._world.rewound = self._world.remade = True
+        self._restore(server, saved)
+
+    async def rewind_hub(self) -> None:
+        """Restore the hub while no operator runs; of what docs/backup.md says to do then no more is done."""
+        saved = self._world.hub.store.backup()
+        seconds = await self._pass_time()
+        self._count("hub rewind", f"{seconds:.1f} s")
+        self._world.is_hub_older = True
+        for replica in self._world.replicas:
+            if replica.operator is not None:
+                replica.kill()
+        self._restore(self._world.hub, saved)
+
+    async def _pass_time(self) -> float:
         seconds = self._rng.choice((0.5, 3.0, 15.0)) * self._rng.random()
         await asyncio.sleep(seconds)
-        self._count("rewind", f"{server.name} {seconds:.1f} s")
+        return seconds
+
+    def _restore(self, server: Server, saved: Saved) -> None:
         server.store.restore(saved)
-        self._world.rewound = self._world.remade = True
         self._cut_watches(server)
         for controllers in self._world.controllers:
             controllers.resync()

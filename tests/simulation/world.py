@@ -41,6 +41,8 @@ class World:
         self.faults: Counter[str] = Counter()
         self.network = Network()
         self.database = Database(self.rng, self.faults, self.network.dead)
+        self.skews_ms: Counter[str] = Counter()
+        """server -> by how much its clock is ahead"""
         self.hub = self._server("hub")
         self.leased = {name: self._server(name) for name in LEASES[: len(plan.nodes)]}
         self.servers = {"hub": self.hub, **self.leased}
@@ -54,6 +56,8 @@ class World:
         """A node was made anew under the name of one that was lost."""
         self.rewound = False
         """A leased cluster was restored from a backup: what was there once may have to be made again."""
+        self.is_hub_older = False
+        """The hub was restored from a backup: what it says of claims is less than what clusters and ledger have."""
         self.writes = 0
         self.last_write_at = 0.0
         """Of an operator, and of more than its Lease."""
@@ -69,6 +73,10 @@ class World:
     def links(self) -> Iterator[Link]:
         """Yield all links."""
         yield from self.network.links.values()
+
+    def now_ms(self) -> int:
+        """Return the true time of day."""
+        return EPOCH + int(self.loop.time() * 1000)
 
     def note(self, text: str) -> None:
         """Write a line into the trace."""
@@ -98,7 +106,7 @@ class World:
         server.store.put(Key("nodes", "", name), node)
 
     def _server(self, name: str) -> Server:
-        server = Server(name, self.rng, lambda: EPOCH + int(self.loop.time() * 1000))
+        server = Server(name, self.rng, lambda: self.now_ms() + self.skews_ms[name])
         server.users["admin"] = User("admin")
         return server
 
