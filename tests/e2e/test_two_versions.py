@@ -113,6 +113,8 @@ def test_a_claim_that_only_the_newer_version_reads_is_held_billed_and_ended_by_i
     uid, held = timed["metadata"]["uid"], timed["status"]["allocation"]
     (place,) = held["placements"]
     elsewhere = "east" if place["lease"] == "west" else "west"
+    begun = ("open", parse_instant(held["boundTime"]))
+    wait_for("its bill has begun", lambda: hub.billed(uid) == [begun])
     assert newer.terminate() == 0
 
     current = hub.current()
@@ -127,7 +129,6 @@ def test_a_claim_that_only_the_newer_version_reads_is_held_billed_and_ended_by_i
     assert deleted["status"]["allocation"] == held
     assert entries(hub, uid) == {place["node"]: f"{uid}=8"}
     assert hub.stack.claim_namespaces(place["lease"]) == [f"sublet-{uid}-1"]
-    begun = ("open", parse_instant(held["boundTime"]))
     assert hub.billed(uid) == [begun]
 
     hub.newer(alike)

@@ -91,9 +91,9 @@ def test_ctrl_c_before_the_question_is_not_asked_away(person, hub, answer, monke
     hub.put(bound_claim())
     answer("y")
     monkeypatch.setattr(release, "what_ends", ctrl_c(release.what_ends))
-    status, out, _ = person.run("release", "train")
+    status, out, said = person.run("release", "train")
 
-    assert status == 130
+    assert status == 130, said
     assert "Release acme/train?" not in out
     assert hub.objects
 
