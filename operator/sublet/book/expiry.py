@@ -161,27 +161,28 @@ def take_if_due(
 ) -> Take | None:
     """Return the release whose cause came first, None while there is none; `also`: one that holds from now on."""
     promised = promised_end(allocation)
-    causes: list[tuple[Millis, ReleaseCause]] = []
-    over = promised if promised.at_ms <= now_ms else end
+    causes: list[
+        tuple[Millis, ReleaseCause, Millis | None]
+    ] = []  # from when, why, what is to be told
     if end.at_ms <= now_ms:
         # a claim cut short ends now and not before: what ran is paid for
-        over_ms = over.at_ms if over is promised else now_ms
-        causes.append((over_ms, over.cause or ReleaseCause.COMPLETED))
+        over, over_ms = (promised, promised.at_ms) if promised.at_ms <= now_ms else (end, now_ms)
+        cause = over.cause or ReleaseCause.COMPLETED
+        causes.append((over_ms, cause, over.at_ms if needs_notice(cause) else None))
     if claim.metadata.deletion_timestamp is not None:
         # the hub's clock may be ahead of ours, and no meter stops in the future
-        causes.append((min(claim.metadata.deletion_timestamp, now_ms), ReleaseCause.DELETED))
+        causes.append((min(claim.metadata.deletion_timestamp, now_ms), ReleaseCause.DELETED, None))
     if claim.spec.suspended:
-        causes.append((now_ms, ReleaseCause.SUSPENDED))
+        causes.append((now_ms, ReleaseCause.SUSPENDED, None))
     if also is not None:
-        causes.append((now_ms, also))
+        causes.append((now_ms, also, None))
     if not causes:
         return None
-    at_ms, cause = min(causes, key=lambda c: c[0])
+    at_ms, cause, told_ms = min(causes, key=lambda c: c[0])
     # a deletionTimestamp has whole seconds and may lie before boundTime: an interval is never negative
     begun = allocation.bound_time if allocation.bound_time is not None else allocation.decided_time
     release_ms = Millis(max(at_ms, begun))
     charged = given_up(claim, allocation, release_ms, release_ms) if cause in _CHOSEN else ()
-    told_ms = over.at_ms if needs_notice(cause) else None
     return Take(ClaimUID(claim.metadata.uid), cause, release_ms, charged, told_ms)
 
 

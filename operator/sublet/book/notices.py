@@ -31,7 +31,7 @@ STAGES: Final = (
     (30 * 24 * _HOUR_MS, "EndsWithin30Days"),
 )
 """Time before the end -> reason of the condition, the nearest first."""
-_WORDS: Final[Mapping[ReleaseCause | None, tuple[str, str]]] = {
+_WORDS: Final[Mapping[ReleaseCause, tuple[str, str]]] = {
     ReleaseCause.LEASE_ENDED: (
         "and make a new claim to go on elsewhere",
         "the claim ends for good then",
