@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sublet.binder.namespace import TENANT_ACCOUNT
+from sublet.fleet.isolation import TENANT_ACCOUNT
 from sublet.fleet.kubeconfig import parse_kubeconfig
 from sublet.kube.errors import Forbidden, Unauthorized
 from sublet.kube.session import ApiServer, Endpoint

@@ -1,7 +1,7 @@
 """A leased cluster that notes what it is asked, for tests of protocols without an API server."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,8 +18,10 @@ from sublet.kube.errors import Invalid, NotFound
 from sublet.kube.lists import ListPage
 from sublet.kube.session import Endpoint
 from sublet.kube.wire import Named, Node, Pod
+from sublet.ledger.entry import EntryType, Fact
 from sublet.ledger.port import LedgerUnavailable
 from tests.builders.api import NOW
+from tests.builders.lines import fact
 from tests.builders.wire import page
 from tests.harness.fake_api import SteppedClock
 from tests.simulation.patches import PatchFailed, json_patch
@@ -118,11 +120,13 @@ class Endings:
         self._is_away = is_away
         self.asked = 0
 
-    async def ended(self, reservations: Mapping[ClaimUID, int]) -> frozenset[ClaimUID]:
+    async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
+        """Return the lines of those that have ended."""
         self.asked += 1
         if self._is_away:
             raise LedgerUnavailable("away")
-        return frozenset(uid for uid in reservations if uid in self._over)
+        over = [ClaimUID(uid) for uid in claim_uids if uid in self._over]
+        return [fact(uid, type_=each) for uid in over for each in (EntryType.OPEN, EntryType.CLOSE)]
 
 
 def looking_tools(ledger: Endings | None = None) -> Any:

@@ -11,10 +11,11 @@ from sublet.api.origin import former_uid
 from sublet.api.times import Millis
 from sublet.drift.claims import Claims
 from sublet.drift.lookout import Place
-from sublet.drift.orphans import Entry, Orphan, open_lines
+from sublet.drift.orphans import Entry, Orphan
 from sublet.drift.sweeper import Sweeper
 from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.running import open_lines
 from tests.builders.api import NOW, as_lease, uid_of
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.wire import our_node

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sublet.binder.namespace import TENANT_ACCOUNT
-from sublet.fleet.isolation import TENANT_ROLE
+from sublet.fleet.isolation import TENANT_ACCOUNT, TENANT_ROLE
 from sublet.kube.errors import Forbidden, KubeError, Unauthorized
 from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer

@@ -18,7 +18,7 @@ from sublet.api.ids import ClaimUID
 from sublet.api.names import API_VERSION, KUBECONFIG_KEY, KUBECONFIG_TYPE
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
 from sublet.binder.argocd import as_cluster
-from sublet.binder.namespace import TENANT_ACCOUNT
+from sublet.fleet.isolation import TENANT_ACCOUNT
 from sublet.kube.errors import BadAnswer, Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.session import ApiServer, Endpoint
 

@@ -13,7 +13,7 @@ from sublet.api.gpuclass import HostShare
 from sublet.api.ids import ClaimUID
 from sublet.api.lease_terms import Egress, PodSecurity, TenantAccess
 from sublet.api.networks import network_of
-from sublet.fleet.isolation import TENANT_ROLE
+from sublet.fleet.isolation import EXTRA_ROLE, TENANT_ACCOUNT, TENANT_ROLE
 from sublet.fleet.networks import NEVER_V4, NEVER_V6, NODE_LOCAL_DNS, TRANSLATED_V6
 
 T = TypeVar("T")
@@ -21,8 +21,6 @@ T = TypeVar("T")
 CLAIM_LABEL: Final = "sublet.dev/claim"
 EXTRA_RESOURCES: Final = "sublet.dev/extra-resources"
 CAPABILITIES: Final = "sublet.dev/capabilities"
-TENANT_ACCOUNT: Final = "tenant"
-EXTRA_ROLE: Final = "sublet-tenant-extra"
 QUOTA: Final = "sublet"
 MAX_PODS: Final = 500
 PODS_PER_GPU: Final = 12

@@ -25,14 +25,14 @@ from sublet.api.times import MS_PER_SECOND
 from sublet.api.wording import how_many
 from sublet.binder.access import forget_grants
 from sublet.binder.locks import unlock_node
-from sublet.binder.namespace import CLAIM_LABEL, EXTRA_ROLE, TENANT_ACCOUNT
+from sublet.binder.namespace import CLAIM_LABEL
 from sublet.binder.pods import list_pods
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
 from sublet.binder.sites import Berth, Site, reachable_sites
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.binder.wiped import note_vacated, see_clean
-from sublet.fleet.isolation import TENANT_ROLE
+from sublet.fleet.isolation import EXTRA_ROLE, TENANT_ACCOUNT, TENANT_ROLE
 from sublet.kube.errors import BadAnswer, Conflict, Forbidden, NotFound
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.wire import Pod

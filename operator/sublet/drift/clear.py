@@ -23,9 +23,10 @@ from sublet.binder.release import confirm_identity, empty, shut_out
 from sublet.binder.sites import Berth, Site
 from sublet.binder.slots import Urgency
 from sublet.binder.wiped import note_vacated, see_clean
-from sublet.drift.orphans import Orphan, open_lines
+from sublet.drift.orphans import Orphan
 from sublet.fleet.cluster import LeasedCluster
 from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.running import open_lines
 
 Guard = Callable[[], Awaitable[None]]
 """Asks the hub once more; raises Overtaken if the claim is there after all."""

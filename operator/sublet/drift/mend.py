@@ -43,6 +43,7 @@ from sublet.drift.compare import (
 )
 from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import find_named, look_into
+from sublet.fleet.isolation import TENANT_ACCOUNT
 from sublet.kube.errors import Conflict, Invalid
 from sublet.kube.session import FIELD_MANAGER
 
@@ -227,7 +228,7 @@ def _is_quota_set(
 
 async def _has_no_account(site: Site, wrong: list[Difference]) -> bool:
     """Say whether the tenant's account is gone; one of its name that isn't ours is there, and has tokens of its own."""
-    account = "serviceaccounts", namespace.TENANT_ACCOUNT
+    account = "serviceaccounts", TENANT_ACCOUNT
     if Difference(*account, What.MISSING) not in wrong:
         return False
     async with site.asking(Urgency.SETUP):

@@ -19,8 +19,8 @@ from sublet.api.wording import how_many
 from sublet.book.holdings import holds
 from sublet.drift.claims import holdings_of, homes_of
 from sublet.kube.versions import version_number
-from sublet.ledger.entry import EntryKind, EntryType, Fact
-from sublet.ledger.interval import Key
+from sublet.ledger.entry import EntryKind, Fact
+from sublet.ledger.running import open_lines
 
 MOST_ORPHANS: Final = 1_000
 """Of one cluster in one look; a look that shows so many may not have shown all."""
@@ -152,18 +152,6 @@ def too_many(fates: Mapping[ClaimUID, Fate], witness: Witness, known: int) -> Co
     ]
     allowed = max(1, (known + len(vanished)) * _MASS_PERCENT // 100)
     return vanished if len(vanished) > allowed else ()
-
-
-def open_lines(facts: Sequence[Fact]) -> list[Fact]:
-    """Return the lines, of those in ledger order, that begin something of which no line says the end."""
-    begun: dict[Key, Fact] = {}
-    for fact in facts:
-        key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
-        if fact.type is EntryType.CLOSE:
-            begun.pop(key, None)
-        elif fact.type is EntryType.OPEN and fact.kind is not EntryKind.CANCELLED:
-            begun[key] = fact
-    return list(begun.values())
 
 
 def ended_ms(

@@ -11,6 +11,7 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.binder.ports import Tools
 from sublet.ledger.port import LedgerUnavailable
+from sublet.ledger.running import ended
 
 OUTLIVED: Final = "a claim that has it by the hub ended by the ledger: the hub is older, as after a restored backup"
 
@@ -28,7 +29,7 @@ class Outlived:
         if not asked or self._is_away:
             return frozenset()
         try:
-            return await self._tools.ledger.ended(asked)
+            return ended(await self._tools.ledger.facts_of(sorted(asked)), asked)
         except LedgerUnavailable:
             self._is_away = True
             return frozenset()

@@ -34,7 +34,6 @@ from sublet.drift.orphans import (
     Witness,
     ended_ms,
     fate_of,
-    open_lines,
     too_many,
     words,
 )
@@ -44,6 +43,7 @@ from sublet.kube.identity import read_cluster_uid
 from sublet.kube.versions import version_number
 from sublet.ledger.entry import Fact
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
+from sublet.ledger.running import open_lines
 from sublet.logs import log_about
 
 _NEWEST: Final = 200

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sublet.api.lease_terms import TenantAccess
-from sublet.fleet.isolation import PROBE_NAMESPACE, PROBE_UID, TENANT_ROLE
+from sublet.fleet.isolation import EXTRA_ROLE, PROBE_NAMESPACE, PROBE_UID
 from sublet.kube.errors import ApiError, Forbidden, ServerError, TooManyRequests, Unauthorized
 from sublet.kube.session import ApiServer
 
@@ -17,8 +17,9 @@ _FENCE: Final = "sublet-operator-fence"
 _NAMESPACES: Final = "/api/v1/namespaces"
 _TRIED: Final = f"sublet-{PROBE_UID}-2"
 """A claim namespace that never is."""
-_ROLE: Final = f"{TENANT_ROLE}-extra"
-_ROLE_PATH: Final = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{PROBE_NAMESPACE}/roles/{_ROLE}"
+_ROLE_PATH: Final = (
+    f"/apis/rbac.authorization.k8s.io/v1/namespaces/{PROBE_NAMESPACE}/roles/{EXTRA_ROLE}"
+)
 _VERBS: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 _MOST_SHOWN: Final = 40
 
@@ -64,7 +65,7 @@ def _role(access: TenantAccess) -> dict[str, Any]:
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
         "metadata": {
-            "name": _ROLE,
+            "name": EXTRA_ROLE,
             "namespace": PROBE_NAMESPACE,
             "labels": {"sublet.dev/claim": PROBE_UID},
         },

@@ -31,6 +31,8 @@ PROBE_NAMESPACE: Final = f"sublet-{PROBE_UID}-1"
 """A well-formed claim namespace that belongs to no claim, made by onboarding."""
 CLAIM_PODS_POLICY: Final = "sublet-claim-pods"
 TENANT_ROLE: Final = "sublet-tenant"
+EXTRA_ROLE: Final = f"{TENANT_ROLE}-extra"
+TENANT_ACCOUNT: Final = "tenant"
 
 VALIDATING: Final = (
     "sublet-node-invariants",

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sublet.fleet.isolation import PROBE_NAMESPACE, TENANT_ROLE
+from sublet.fleet.isolation import EXTRA_ROLE, PROBE_NAMESPACE, TENANT_ACCOUNT, TENANT_ROLE
 from sublet.kube.errors import BadAnswer, NotFound
 from sublet.kube.session import ApiServer
 
 _RBAC: Final = "rbac.authorization.k8s.io"
-_OURS, _TENANT, _EXTRA = "sublet", "tenant", f"{TENANT_ROLE}-extra"
-"""What a bind makes in a claim namespace is called so."""
+_OURS: Final = "sublet"
+"""What a bind makes in a claim namespace is called so, but for accounts and roles."""
 _REVIEW: Final = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 
 
@@ -49,14 +49,14 @@ NEEDED: Final = (
     *_rights("networking.k8s.io", "networkpolicies", "list", "create"),
     *_rights("networking.k8s.io", "networkpolicies", "patch", name=_OURS),
     *_rights("", "serviceaccounts", "list", "create"),
-    *_rights("", "serviceaccounts", "patch", "delete", name=_TENANT),
-    *_rights("", "serviceaccounts/token", "create", name=_TENANT),
+    *_rights("", "serviceaccounts", "patch", "delete", name=TENANT_ACCOUNT),
+    *_rights("", "serviceaccounts/token", "create", name=TENANT_ACCOUNT),
     *_rights(_RBAC, "rolebindings", "list", "create"),
     *_rights(_RBAC, "rolebindings", "patch", "delete", name=TENANT_ROLE),
-    *_rights(_RBAC, "rolebindings", "patch", "delete", name=_EXTRA),
+    *_rights(_RBAC, "rolebindings", "patch", "delete", name=EXTRA_ROLE),
     *_rights(_RBAC, "clusterroles", "bind", name=TENANT_ROLE),
     *_rights(_RBAC, "roles", "list"),
-    *_rights(_RBAC, "roles", "create", "patch", "bind", "escalate", name=_EXTRA),
+    *_rights(_RBAC, "roles", "create", "patch", "bind", "escalate", name=EXTRA_ROLE),
     *(
         Right("admissionregistration.k8s.io", f"{kind}admissionpol{end}", verb)
         for kind in ("validating", "mutating")

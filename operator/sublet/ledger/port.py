@@ -1,6 +1,6 @@
 """What the operator asks of the ledger's store; `sublet.store` fulfils it, tests may do so in memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,8 +55,8 @@ class LedgerPort(Protocol):
     async def was_intended(self, claim_uid: ClaimUID, sequence: int) -> bool:
         """Say whether an instant was recorded for a reservation: only then can its access have been handed over."""
 
-    async def ended(self, reservations: Mapping[ClaimUID, int]) -> frozenset[ClaimUID]:
-        """Return the claims, of these with their reservations' numbers, whose bills for them are over; raises LedgerUnavailable."""
+    async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
+        """Return all facts of some claims in ledger order; raises LedgerUnavailable."""
 
     async def append(
         self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()

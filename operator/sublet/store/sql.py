@@ -17,7 +17,6 @@ from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
 from sublet.ledger.audit import AuditRecord
 from sublet.ledger.chain import Proof, Stored, texts_fault, verify_lines
-from sublet.ledger.ended import ended
 from sublet.ledger.entry import Entry, Fact
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.store.appending import BATCH, Order, append_all, head_of, insert
@@ -119,10 +118,6 @@ class SqlLedger:
             return connection.execute(found).first() is not None
 
         return await self.call(read)
-
-    async def ended(self, reservations: Mapping[ClaimUID, int]) -> frozenset[ClaimUID]:
-        """Return the claims, of these with their reservations' numbers, whose bills for them are over."""
-        return ended(await self.facts_of(sorted(reservations)), reservations)
 
     async def append(
         self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()

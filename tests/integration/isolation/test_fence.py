@@ -11,8 +11,8 @@ import yaml
 
 from sublet.api.ids import ClaimUID
 from sublet.api.lease_terms import RoleRule, TenantAccess
-from sublet.binder.namespace import TENANT_ACCOUNT, Home, contents, namespace
-from sublet.fleet.isolation import probe_pod
+from sublet.binder.namespace import Home, contents, namespace
+from sublet.fleet.isolation import TENANT_ACCOUNT, probe_pod
 from sublet.settings import LONGEST_TOKEN_SECONDS
 from tests.builders.api import claim, gpu_class, lease, tenant, uid_of
 from tests.builders.nodes import gpu_node

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from sublet.binder.namespace import EXTRA_ROLE, TENANT_ACCOUNT
-from sublet.fleet.isolation import TENANT_ROLE
+from sublet.fleet.isolation import EXTRA_ROLE, TENANT_ACCOUNT, TENANT_ROLE
 from sublet.hub.leader import LEASE_NAME
 from tests.integration.rights.audit import ANY, EVERYWHERE, PREREQUISITES, UNFORESEEN, Right
 

@@ -15,7 +15,6 @@ from sublet.api.ids import ClusterUID
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.binder.access import renewal_ms
 from sublet.binder.binder import Binder
-from sublet.binder.namespace import TENANT_ACCOUNT
 from sublet.binder.ports import ClusterSilent
 from sublet.binder.secret import SecretState
 from sublet.binder.sites import reachable_sites
@@ -23,6 +22,7 @@ from sublet.drift import mend
 from sublet.drift.compare import Difference, Observed, What
 from sublet.drift.finding import Reason
 from sublet.drift.mend import drifted, mending
+from sublet.fleet.isolation import TENANT_ACCOUNT
 from tests.builders.api import NOW, as_claim, as_class, gpu_class
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.earlier import earlier_claim

@@ -16,11 +16,11 @@ from sublet.drift.orphans import (
     Witness,
     ended_ms,
     fate_of,
-    open_lines,
     too_many,
     words,
 )
 from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.running import open_lines
 from tests.builders.api import as_lease, uid_of
 
 GONE = ClaimUID(uid_of("gone"))

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.ledger.ended import ended
 from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.running import ended
 from tests.builders.lines import fact
 
 UID = ClaimUID("c")

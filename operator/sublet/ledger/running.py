@@ -1,0 +1,30 @@
+"""What is billed still, and which reservations are over by the ledger. Pure.
+
+The hub says what a claim has, and the ledger follows; but a hub that was put back to an older state shows a claim bound
+that was released since, and only the ledger knows.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from sublet.api.ids import ClaimUID
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.interval import Key
+
+
+def open_lines(facts: Iterable[Fact]) -> list[Fact]:
+    """Return the lines, of those in ledger order, that begin something of which no line says the end."""
+    begun: dict[Key, Fact] = {}
+    for fact in facts:
+        key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
+        if fact.type is EntryType.CLOSE:
+            begun.pop(key, None)
+        elif fact.type is EntryType.OPEN and fact.kind is not EntryKind.CANCELLED:
+            begun[key] = fact
+    return list(begun.values())
+
+
+def ended(facts: Iterable[Fact], reservations: Mapping[ClaimUID, int]) -> frozenset[ClaimUID]:
+    """Return the claims, of these with their reservations' numbers, that were billed for that one or a later one and aren't any more."""
+    billed = [f for f in facts if f.kind is EntryKind.BOUND]
+    begun = {f.claim_uid for f in billed if f.sequence >= reservations.get(f.claim_uid, 0)}
+    return frozenset(reservations) & begun - {f.claim_uid for f in open_lines(billed)}
