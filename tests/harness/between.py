@@ -21,6 +21,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from tests.harness.listener import Listener
 from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig
 
 _NOT_PASSED = {
@@ -33,30 +34,22 @@ Change = Callable[[str, str, bytes], bytes]
 """method, path with query, body of an answer or line of a watch -> what is passed on"""
 
 
-class Between:
+class Between(Listener):
     """One listener in front of one API server."""
 
     def __init__(self, stack: Stack, plane: str) -> None:
+        super().__init__("between")
         config = yaml.safe_load(stack.running.kubeconfig(plane).read_text())
         self._server = str(config["clusters"][0]["cluster"]["server"])
         self._folder = stack.running.folder / plane
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._listening = threading.Event()
         self._holding = threading.Event()
-        self._gate, self._over = asyncio.Event(), asyncio.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="between")
-        self._port = 0
+        self._gate = asyncio.Event()
         self._held: Matches = lambda *_: False
         self.change: Change = lambda _method, _path, body: body
         self.clock_seconds = 0
         """So far the Date of every answer is ahead."""
         self.asked: list[tuple[str, str]] = []
         """method, path with query of all that came"""
-
-    @property
-    def url(self) -> str:
-        """Return the server's URL as seen from this side."""
-        return f"https://127.0.0.1:{self._port}"
 
     def hold(self, what: Matches) -> None:
         """Let requests that match wait, unsent, until `let_go`."""
@@ -73,24 +66,12 @@ class Between:
         self._held = lambda *_: False
         self._tell(self._gate.set)
 
-    def start(self) -> "Between":
-        """Listen."""
-        self._thread.start()
-        self._listening.wait()
-        return self
-
     def stop(self) -> None:
-        """Close everything."""
+        """Send what waits, and close everything."""
         self._tell(self._gate.set)
-        self._tell(self._over.set)
-        self._thread.join()
+        super().stop()
 
-    def _tell(self, what: Callable[[], None]) -> None:
-        assert self._loop is not None, "start it first"
-        self._loop.call_soon_threadsafe(what)
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    async def _listen(self) -> None:
         trust = ssl.create_default_context(cafile=str(self._folder / "ca.crt"))
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, limit=0),
@@ -104,8 +85,7 @@ class Between:
             shown = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             shown.load_cert_chain(self._folder / "server.crt", self._folder / "server.key")
             await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=shown).start()
-            self._port = runner.addresses[0][1]
-            self._listening.set()
+            self._is_at(runner.addresses[0][1])
             await self._over.wait()
             await runner.cleanup()
 

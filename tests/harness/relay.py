@@ -5,32 +5,24 @@ Cut means what a broken link means: connections stay open, new ones are accepted
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
 
+from tests.harness.listener import Listener
+
 _CHUNK = 65_536
 
 
-class Relay:
+class Relay(Listener):
     """One listening port that leads to one server."""
 
     def __init__(self, server: str) -> None:
+        super().__init__("relay")
         self._target = urlsplit(server)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._whole = asyncio.Event()
-        self._over = asyncio.Event()
-        self._listening = threading.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="relay")
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        """Return the server's URL as seen through the relay."""
-        return f"https://127.0.0.1:{self.port}"
 
     def cut(self) -> None:
         """Let nothing through until `heal`."""
@@ -40,27 +32,10 @@ class Relay:
         """Let everything through again, what waited first."""
         self._tell(self._whole.set)
 
-    def start(self) -> "Relay":
-        """Listen."""
-        self._thread.start()
-        self._listening.wait()
-        return self
-
-    def stop(self) -> None:
-        """Close everything."""
-        self._tell(self._over.set)
-        self._thread.join()
-
-    def _tell(self, what: Callable[[], None]) -> None:
-        assert self._loop is not None, "start it first"
-        self._loop.call_soon_threadsafe(what)
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    async def _listen(self) -> None:
         self._whole.set()
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._listening.set()
+        self._is_at(server.sockets[0].getsockname()[1])
         await self._over.wait()
         server.close()
 

@@ -1,0 +1,49 @@
+"""A server of a test's own: one port, served by an event loop in a thread beside the test's."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Self
+
+
+class Listener:
+    """What a network between the operator and a server has in common; `_listen` serves until `_over` is set."""
+
+    def __init__(self, name: str) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over = asyncio.Event()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name=name)
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Return the server's URL as seen from this side."""
+        return f"https://127.0.0.1:{self.port}"
+
+    def start(self) -> Self:
+        """Listen."""
+        self._thread.start()
+        self._listening.wait()
+        return self
+
+    def stop(self) -> None:
+        """Close everything."""
+        self._tell(self._over.set)
+        self._thread.join()
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        assert self._loop is not None, "start it first"
+        self._loop.call_soon_threadsafe(what)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self._listen()
+
+    async def _listen(self) -> None:
+        """Serve on a port, say it by `_is_at`, and wait for `_over`."""
+        raise NotImplementedError
+
+    def _is_at(self, port: int) -> None:
+        self.port = port
+        self._listening.set()
