@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from tests.faults.bodies import HOME, conditions, freed, is_live_list, is_true, meta, status_of
 from tests.faults.journal import Entry
 
-HOME: Final = re.compile(r"sublet-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d+)")
-BOOK: Final = "/metadata/annotations/sublet.dev~1allocation"
 _TOLD_OF: Final = ("LeaseEnded", "Maintenance", "Preempted")
 """Causes of an end that nobody chose and that is never without a notice; of money a class may sell without."""
 _NAMED: Final = re.compile(r"taken back at ([0-9T:.Z-]+)")
@@ -51,58 +50,6 @@ def ends_are_told_before(journal: Sequence[Entry]) -> Iterator[str]:
             continue  # begun before, or nothing was handed over
         if not any(_names_end(x, release) for x in was):
             yield f"S10 ended before it was told: {entry}"
-
-
-def freed(entry: Entry) -> set[str]:
-    """Return the claims that a node patch takes out of the book."""
-    if entry.target.resource != "nodes" or not entry.is_write:
-        return set()
-    new = changed(entry).get(BOOK)
-    return set() if new is None else claims_in(tested(entry).get(BOOK)) - claims_in(new)
-
-
-def tested(entry: Entry) -> dict[str, Any]:
-    """Return path -> value of a JSON patch's tests."""
-    body = entry.body if isinstance(entry.body, list) else []
-    return {o["path"]: o.get("value") for o in body if o["op"] == "test"}
-
-
-def changed(entry: Entry) -> dict[str, Any]:
-    """Return path -> new value of a JSON patch."""
-    body = entry.body if isinstance(entry.body, list) else []
-    return {o["path"]: o.get("value") for o in body if o["op"] != "test"}
-
-
-def claims_in(book: Any) -> set[str]:
-    """Return the claims of a node's book."""
-    return {e.split("=")[0] for e in str(book or "").split(",") if e}
-
-
-def is_true(body: Any, type_: str) -> bool:
-    """Say whether an object has a condition that is true."""
-    return any(c["status"] == "True" for c in _conditions(body, type_))
-
-
-def meta(body: Any) -> dict[str, Any]:
-    """Return an object's metadata, empty if there is none."""
-    found = body.get("metadata") if isinstance(body, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def status_of(body: Any) -> dict[str, Any]:
-    """Return an object's status, empty if there is none."""
-    found = body.get("status") if isinstance(body, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def is_live_list(entry: Entry) -> bool:
-    """Say whether a list shows what is there at the time: the API answers from the past only whom it is asked to."""
-    from_past = entry.query.get("resourceVersion") or entry.query.get("resourceVersionMatch")
-    return entry.target.verb == "list" and entry.status == 200 and not from_past
-
-
-def _conditions(body: Any, type_: str) -> list[dict[str, Any]]:
-    return [c for c in status_of(body).get("conditions", []) if c["type"] == type_]
 
 
 def _taken(entry: Entry) -> Iterator[tuple[str, int | None]]:
@@ -172,7 +119,7 @@ def _node_asked(entry: Entry) -> str | None:
 def _gives_back(claim: dict[str, Any]) -> bool:
     """Say whether a claim gives back what it took, as it can't have all of it."""
     lost = any(
-        c["status"] == "False" and c["reason"] == "LostRace" for c in _conditions(claim, "Ready")
+        c["status"] == "False" and c["reason"] == "LostRace" for c in conditions(claim, "Ready")
     )
     return lost and not is_true(claim, "Bound")
 
@@ -189,7 +136,7 @@ def _is_made_anew(before: Sequence[Entry], entry: Entry, claim: dict[str, Any]) 
 
 def _names_end(claim: Any, release: dict[str, Any]) -> bool:
     """Say whether a claim's notice names an end that isn't after the one at which it is released."""
-    told = (c["message"] for c in _conditions(claim, "Expiring") if c["status"] == "True")
+    told = (c["message"] for c in conditions(claim, "Expiring") if c["status"] == "True")
     ends = (found[1] for message in told if (found := _NAMED.search(message)))
     # as texts without the Z a whole second comes before its milliseconds
     return any(end.rstrip("Z") <= release["releaseTime"].rstrip("Z") for end in ends)

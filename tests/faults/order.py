@@ -11,19 +11,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from sublet.fleet.isolation import CLAIM_PODS_POLICY
-from tests.faults.endings import (
+from tests.faults.bodies import (
     BOOK,
     HOME,
     changed,
     claims_in,
-    ends_are_told_before,
     freed,
     is_live_list,
     is_true,
     meta,
-    nothing_kept_is_taken,
     tested,
 )
+from tests.faults.endings import ends_are_told_before, nothing_kept_is_taken
 from tests.faults.journal import Entry
 
 _OURS: Final = re.compile(
