@@ -28,9 +28,9 @@ from sublet.drift.look import Sight, look
 from sublet.drift.marks import Holder, judge
 from sublet.drift.mend import drifted, is_handed_over
 from sublet.drift.news import News
-from sublet.drift.nodes import Outcome, mend_node
+from sublet.drift.nodes import mend_node
 from sublet.drift.orphans import MOST_ORPHANS, Entry, Orphan
-from sublet.drift.outlived import OUTLIVED, Outlived
+from sublet.drift.outlived import Outlived
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.isolation import PROBE_UID
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL, BookError, parse_book
@@ -216,12 +216,7 @@ class Lookout:
         is_tended = bool(verdict.patches) and may_mend(holders)
         if is_tended:
             having = [here[h.claim_uid] for h in holders if h.claim_uid in here]
-            over = verdict.relocks and await outlived.among(having)
-            outcome = (
-                Outcome(OUTLIVED)
-                if over
-                else await mend_node(cluster, lease, name, having, self._tools)
-            )
+            outcome = await mend_node(cluster, lease, name, having, self._tools, outlived)
             doubt = outcome.doubt
             if outcome.is_mended:
                 for claim in having:

@@ -1,7 +1,7 @@
 """Puts a node's marks back: looked at live, judged, written under tests of the node's UID and its book as read.
 
-A claim's entry or the lease's mark that is gone is put back only while the claim is bound by a live read of the hub and
-no foreign pod holds the node's GPUs.
+A claim's entry or the lease's mark that is gone is put back only while the claim is bound by a live read of the hub, hasn't
+ended by the ledger, and no foreign pod holds the node's GPUs.
 """
 
 from collections.abc import Collection
@@ -16,6 +16,7 @@ from sublet.binder.ports import Tools
 from sublet.binder.sites import may_be_at
 from sublet.drift.claims import holdings_of
 from sublet.drift.marks import Holder, Verdict, judge
+from sublet.drift.outlived import OUTLIVED, Outlived
 from sublet.fleet.cluster import LeasedCluster
 from sublet.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from sublet.kube.wire import Node
@@ -37,6 +38,7 @@ async def mend_node(
     name: NodeName,
     claims: Collection[GpuClaim],
     tools: Tools,
+    outlived: Outlived,
 ) -> Outcome:
     """Look at one node live and put back what is gone; `claims`: those that have it as last seen.
 
@@ -51,6 +53,8 @@ async def mend_node(
     verdict = judge(node, lease, holders)
     if verdict.doubt or not verdict.patches:
         return Outcome(doubt=verdict.doubt)
+    if verdict.relocks and await outlived.among(claims):
+        return Outcome(doubt=OUTLIVED)
     at_home = [h.claim_uid for h in holders]
     if verdict.relocks and await foreign_pods(cluster, node, at_home):
         cluster.note_foreign(name, foreign=True)

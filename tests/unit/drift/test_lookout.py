@@ -25,6 +25,7 @@ from sublet.kube.pace import Pace
 from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
 from tests.builders.clusters import Endings, looking_tools
 from tests.builders.fleet import bound, held, nodes
+from tests.builders.looks import Looked
 from tests.builders.renewals import EAST, WEST, claim_on_both
 from tests.builders.wire import wire_node
 from tests.harness.fake_api import SteppedClock
@@ -155,66 +156,6 @@ async def test_a_node_that_is_gone_is_doubted_no_more(monkeypatch: pytest.Monkey
         )
 
     assert doubts == [False, True, False]  # what is seen once may be a cache that is behind
-
-
-class Looked:
-    """Looks of a new process at one cluster with one bound claim, which says of drift what the process before said."""
-
-    def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, reason: Reason, ledger: Endings | None = None
-    ) -> None:
-        west = as_lease()
-        claim = bound(held(as_claim(), west, nodes(west, 1)))
-        status = bound_status.degraded(claim, reason.value, "long ago", NOW)
-        access = Access(secret_name="x", clusters=())
-        self.claim = claim.model_copy(
-            update={"status": status.model_copy(update={"access": access})}
-        )
-        self.node = wire_node("n0", labels={LEASE_LABEL: west.metadata.uid})
-        self.node.metadata.uid = claim.status.allocation.placements[0].node_uid
-        others = [wire_node(f"o{i}", labels={LEASE_LABEL: west.metadata.uid}) for i in range(20)]
-        self.uid, self.news, self.foreign = ClusterUID(uid_of("c")), News(), set[str]()
-        self.cluster: Any = SimpleNamespace(
-            lease_uid=west.metadata.uid,
-            nodes=lambda: (*others, self.node),
-            note_doubt=lambda *_, **__: None,
-            inventory=lambda: SimpleNamespace(nodes={}),
-            is_foreign=lambda name: name in self.foreign,
-            note_foreign=lambda name, foreign: self.foreign.add(name) if foreign else None,
-        )
-        self.place = Place(west, self.cluster)
-        self.looks = Lookout(looking_tools(ledger), self.news)
-        self.has_pods: set[str] = set()
-        self.mended: list[str] = []
-
-        async def look(_: Any) -> Sight:
-            return Sight({}, {})
-
-        async def mend_node(_: Any, __: Any, name: str, *___: Any) -> Outcome:
-            self.mended.append(name)
-            return Outcome()
-
-        async def has_foreign_pods(_: Any, name: str) -> bool:
-            return name in self.has_pods
-
-        async def look_at_secret(*_: Any) -> SecretState:
-            return SecretState.FINE
-
-        monkeypatch.setattr(lookout, "look", look)
-        monkeypatch.setattr(lookout, "mend_node", mend_node)
-        monkeypatch.setattr(lookout, "has_foreign_pods", has_foreign_pods)
-        monkeypatch.setattr(lookout, "look_at_secret", look_at_secret)
-        monkeypatch.setattr(lookout, "reachable_sites", lambda *_: ([], []))
-
-    async def look(self) -> bool:
-        """Look once; return whether the claim is to be put right."""
-        claims = Claims([self.claim])
-        return bool((await self.looks.look(self.uid, [self.place], claims, lambda _: False)).unwell)
-
-    @property
-    def said(self) -> list[str]:
-        """What the claim is told."""
-        return [said.message for _, said in self.news.sayings(lambda _: self.claim)]
 
 
 async def test_a_node_that_is_still_in_doubt_after_a_restart_is_never_called_well(monkeypatch):
