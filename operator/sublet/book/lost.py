@@ -78,9 +78,9 @@ def _saved(
 
 
 def _taken(claim: GpuClaim, allocation: Allocation, stopped: Millis, now_ms: Millis) -> Take:
-    """Return the claim's end: by the loss, or by what ended it before."""
+    """Return the claim's end: by the loss, or by what ended it before; a person has said that nothing runs there, so nobody is told first."""
     before = take_if_due(claim, allocation, promised_end(allocation), now_ms)
     at_ms = Millis(max(stopped, allocation.bound_time or stopped))
     if before is not None and before.release_ms <= at_ms:
-        return before
+        return replace(before, told_ms=None)
     return Take(ClaimUID(claim.metadata.uid), ReleaseCause.LEASE_LOST, at_ms)

@@ -80,6 +80,20 @@ def test_a_claim_that_was_deleted_before_has_that_cause():
     )
 
 
+def test_a_claim_whose_lease_ended_before_has_that_cause_and_waits_for_no_notice():
+    west = leased("west", end=at(-3))
+    train = begun(west, at(-5))
+    allocation = train.status.allocation.model_copy(
+        update={"until_time": at(-3), "until_cause": ReleaseCause.LEASE_ENDED}
+    )
+    status = train.status.model_copy(update={"allocation": allocation})
+    train = train.model_copy(update={"status": status})
+
+    assert the_decision(view([train], [lost(west)])) == Take(
+        train.metadata.uid, ReleaseCause.LEASE_ENDED, at(-3)
+    )
+
+
 def test_a_claim_with_some_nodes_there_ends_as_a_whole():
     west, east = leased("west"), leased("east")
     train = begun(west, at(-5), gpus=16)
