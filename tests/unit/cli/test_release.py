@@ -67,6 +67,14 @@ def test_a_person_is_asked_and_only_yes_is_yes(person, hub, answer, said, remain
     assert ("nothing was changed" in out) is remains
 
 
+@pytest.fixture
+def interruptible():
+    """Let Ctrl-C be heard: a program that is started in the background by a script ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def ctrl_c(then):
     """Return what somebody meets who types Ctrl-C, and goes on if that ends nothing."""
 
@@ -77,6 +85,7 @@ def ctrl_c(then):
     return typed
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_at_the_question_ends_it_whatever_is_answered_after_it(person, hub, monkeypatch):
     hub.put(bound_claim())
     monkeypatch.setattr(release, "is_attended", lambda: True)
@@ -87,6 +96,7 @@ def test_ctrl_c_at_the_question_ends_it_whatever_is_answered_after_it(person, hu
     assert [method for method, _, _ in hub.requests] == ["GET"]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_before_the_question_is_not_asked_away(person, hub, answer, monkeypatch):
     hub.put(bound_claim())
     answer("y")
