@@ -22,7 +22,10 @@ _NO_ANSWER: Final = "isn't what a Kubernetes API server answers"
 
 @dataclass(frozen=True)
 class Told:
-    """One lie, and what comes of it is said with these words."""
+    """One lie, and what comes of it is said with these words, or with one of them, parted by `|`.
+
+    Of a node whose answers and whose watch contradict each other the claim is told either by whoever took it or by the book.
+    """
 
     method: str
     path: str
@@ -92,7 +95,7 @@ FEIGNED_LOCK: Final = Told("PATCH", _NODE, feigned)
 BINDING: Final = {
     "a lock that isn't done": Told("PATCH", _NODE, undone, "changes too fast to be locked"),
     "a lock on another node": Told("PATCH", _NODE, showing(metadata={"uid": uid_of("another")}), "held for claims that don't have them"),
-    "a lock on a node that is closed by now": Told("PATCH", _NODE, showing(spec={"unschedulable": True}), "not for sale just now"),
+    "a lock on a node that is closed by now": Told("PATCH", _NODE, showing(spec={"unschedulable": True}), "not for sale just now|can't be sold: Cordoned"),
     "pods of which none is shown": Told("GET", "/api/v1/pods", _going_on, _NO_ANSWER),
     "pods of somebody else on the node": Told("GET", "/api/v1/pods", _listing(_foreign_pod()), "not for sale just now"),
     "a namespace that isn't made": Told("POST", "/api/v1/namespaces", made, "not found"),

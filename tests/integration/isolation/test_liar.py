@@ -103,10 +103,10 @@ def uid_in(found: dict[str, Any]) -> str:
 
 
 def is_said(stack: Stack, words: str) -> bool:
-    """Say whether a condition of the claim that is lied to says so, or one of the liar's lease."""
+    """Say whether a condition of the claim that is lied to says so, or one of the liar's lease; `|` is or."""
     told = (stack.claim(ACME, "lied-to"), stack.get("hub", "gpulease", "east"))
     found = [c for each in told if each for c in each.get("status", {}).get("conditions", [])]
-    return any(words in each["message"] for each in found)
+    return any(word in each["message"] for each in found for word in words.split("|"))
 
 
 def west_is_well(landlords: Landlords) -> None:
