@@ -7,6 +7,7 @@ beside the lost ones comes to those instead.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
