@@ -112,6 +112,10 @@ class Hub:
 async def _settled(_: GpuClaim) -> None: ...
 
 
+async def nobody_keeps_it() -> None:
+    """Answer who asks the hub whether leftovers are anybody's."""
+
+
 class Endings:
     """A ledger that knows that some claims have ended, or is away."""
 

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(600)]
 ACME = "acme"
 WOUNDED = (
     "control", "objects", "marks", "deleted", "stuck", "label", "book", "pool", "tenant",
-    "secret", "bytes", "finalizer", "orphan", "alike", "profile", "foreign",
+    "secret", "bytes", "finalizer", "orphan", "alike", "profile", "foreign", "taint",
 )  # fmt: skip
 NODES = len(WOUNDED) + 2
 STRANGER = str(uuid.uuid4())
@@ -133,6 +133,7 @@ def _hurt_leased(world: World) -> None:
                "annotation:sublet.dev/allocation", "annotation:sublet.dev/tenant")  # fmt: skip
     strip_node(stack, "west", world.node("pool"), "label:sublet.dev/lease", taint=True)
     strip_node(stack, "west", world.node("tenant"), "annotation:sublet.dev/tenant", "annotation:sublet.dev/sharing")  # fmt: skip
+    stack.kubectl("west", "taint", "node", world.node("taint"), f"sublet.dev/pool={STRANGER}:NoSchedule", "--overwrite")  # fmt: skip
     alike = world.home("alike")
     stack.kubectl("west", "-n", alike, "delete", "resourcequota", "sublet")
     stack.kubectl("west", "-n", alike, "create", "quota", "sublet", "--hard=pods=1")
@@ -264,6 +265,13 @@ def test_marks_of_a_bound_claims_node_are_put_back(world: World, name: str):
 
     wait_for("put back", whole)
     assert condition(world.now(name), "Bound") == "True"
+
+
+def test_a_pool_taint_that_was_changed_is_said_and_left_to_a_person(world: World):
+    wait_for("said", lambda: world.degraded("taint") == "NodeInDoubt")
+    said = condition(world.now("taint"), "Degraded", "message") or ""
+    assert "its sublet.dev/pool taint is another's" in said
+    assert condition(world.now("taint"), "Bound") == "True"
 
 
 def test_a_kubeconfig_that_was_deleted_is_made_anew_and_the_old_token_is_dead(

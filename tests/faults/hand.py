@@ -204,6 +204,24 @@ class Hand:
 
         await self.wait(f"lease {lease}: {type_} is {status}", look)
 
+    async def nothing_is_left(self, lease: str) -> None:
+        """Wait until a lease lists nothing that claims left there."""
+
+        async def look() -> bool:
+            found = await self.get("hub", LEASES.path("", lease)) or {}
+            return not found.get("status", {}).get("leftovers")
+
+        await self.wait(f"lease {lease}: nothing is left", look)
+
+    async def drop_lease(self, lease: str) -> None:
+        """Delete a lease and wait until it is gone."""
+        await self.delete("hub", LEASES.path("", lease))
+
+        async def look() -> bool:
+            return await self.get("hub", LEASES.path("", lease)) is None
+
+        await self.wait(f"lease {lease} is gone", look)
+
     async def is_idle(self) -> bool:
         """Say whether the pool is empty and all of it for sale."""
         for name in LEASED:

@@ -145,7 +145,8 @@ def count_faults(
     """Return objects that were made or deleted more often than without the fault, or written in a loop.
 
     So many operators were at work at once: each may write as often as one, since one whose view of claims is behind undoes what the
-    other says of a lease until it has caught up. Of a cluster that was cut off, leases that are usually left alone say so, too.
+    other says of a lease until it has caught up, and each takes away what it finds. Of a cluster that was cut off, leases that are
+    usually left alone say so, too.
     """
     before, after = _counts(reference), _counts(seen)
     faults = []
@@ -154,7 +155,7 @@ def count_faults(
         if was_cut_off and what.startswith("hub gpuleases"):
             usual = max(usual, 1)
         # the HTTP client sends a deletion again whose connection was cut; it carries the UID
-        others = {"create": usual, "delete": usual + 1, "apply again": usual + _REPEATS}
+        others = {"create": usual, "delete": operators * usual + 1, "apply again": usual + _REPEATS}
         most = others.get(verb, operators * (2 * usual + _SLACK))
         if count > most:
             faults.append(f"{what}: {count} x {verb}, without the fault {usual}")

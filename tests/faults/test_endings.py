@@ -161,9 +161,11 @@ def test_a_bound_claims_binding_is_made_anew_only_where_it_refused_to_be_changed
     assert story.broken == broken
 
 
-def ended(was: Any, cause: str = "LeaseEnded", status: int = 200) -> list[str]:
+def ended(
+    was: Any, cause: str = "LeaseEnded", status: int = 200, story: Story | None = None
+) -> list[str]:
     """Return what is broken by the release of a claim that was so, at that end."""
-    story = after_reading(was)
+    story = story or after_reading(was)
     release = {"cause": cause, "releaseTime": END, "sequence": 1}
     body = stored("Reserved", "Releasing", release=release)
     story.ask("hub", "PUT", f"{CLAIM}/status", body, body, status=status)
@@ -209,3 +211,27 @@ def test_a_version_that_the_hub_never_answered_with_tells_nobody():
     was = stored(*BOUND, told=f"its lease ends: the GPUs are taken back at {END};")
     was["metadata"]["resourceVersion"] = "6"
     assert ended(was) == [UNTOLD]
+
+
+LEASES = "/apis/sublet.dev/v1alpha1/gpuleases"
+LOST = {"metadata": {"uid": "west"}, "status": {"lost": {"by": "ann"}}}
+
+
+def placed(lease: str) -> Any:
+    allocation = {"sequence": 1, "placements": [{"node": "n0", "gpus": 8, "leaseUID": lease}]}
+    return stored(*BOUND) | {"status": {**stored(*BOUND)["status"], "allocation": allocation}}
+
+
+@pytest.mark.parametrize("answer", [LOST, {"items": [LOST]}], ids=["read", "listed"])
+@pytest.mark.parametrize(("lease", "broken"), [("west", []), ("east", [UNTOLD])])
+def test_on_a_lost_lease_an_end_that_came_before_the_loss_needs_no_notice(answer, lease, broken):
+    story = after_reading(placed(lease))
+    story.ask("hub", "GET", LEASES, answer=answer, pid=2)
+    assert ended(placed(lease), story=story) == broken
+
+
+def test_a_lease_that_is_lost_later_is_no_excuse():
+    story = after_reading(placed("west"))
+    ended(placed("west"), story=story)
+    story.ask("hub", "GET", LEASES, answer={"items": [LOST]})
+    assert story.broken == [UNTOLD]

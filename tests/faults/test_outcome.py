@@ -1,5 +1,7 @@
 """How often an object is written is judged by what that changed: a protocol that begins anew is no loop."""
 
+import pytest
+
 from tests.faults.journal import Entry, Journal, target_of
 from tests.faults.outcome import count_faults
 
@@ -34,6 +36,21 @@ def test_applying_something_else_each_time_is_a_loop_soon():
 def test_each_of_two_operators_may_write_as_often_as_one():
     assert count_faults(applied(1), applied(*range(1, 8)), operators=2) == []
     assert count_faults(applied(1), applied(*range(1, 9)), operators=2) != []
+
+
+def deletions(times: int) -> list[Entry]:
+    """Return a journal in which an object was deleted so often."""
+    journal = Journal()
+    for _ in range(times):
+        journal.note("west", target_of("DELETE", QUOTA, "", {}), {}, 1, b"").status = 200
+    return list(journal)
+
+
+@pytest.mark.parametrize(("operators", "most"), [(1, 2), (2, 3)])
+def test_each_operator_may_delete_as_often_as_one_and_one_of_them_once_more(operators, most):
+    assert count_faults(deletions(1), deletions(most), operators=operators) == []
+    (fault,) = count_faults(deletions(1), deletions(most + 1), operators=operators)
+    assert f"{most + 1} x delete" in fault
 
 
 def lease_changes(times: int) -> list[Entry]:

@@ -2,10 +2,11 @@
 
 In the order of a release: access, namespaces, pods; the node is clean when a live list from the cluster with the right
 identity shows no pod. Then rest and the landlord's label where the lease asks for them, the claim's entries off the
-nodes' books, and the line off the lease's status. Whom it is about can't be mistaken: the claim never binds again, its
-namespaces are named by its UID, and only what carries that UID is touched.
+nodes' books, and the line off the lease's status. Before each of these the hub is asked again. Whom it is about can't be
+mistaken: the claim's namespaces are named by its UID, and only what carries that UID is touched.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -32,21 +33,29 @@ from sublet.kube.wire import Node
 _MOST_PAGES: Final = 40
 """20,000 nodes; a server whose list has no end is not believed."""
 
+Guard = Callable[[], Awaitable[None]]
+"""Asks the hub live; raises Overtaken if the line is gone or a claim keeps what is there."""
 
-async def clear(lease: GpuLease, left: Leftover, cluster: LeasedCluster, tools: Tools) -> None:
+
+async def clear(
+    lease: GpuLease, left: Leftover, cluster: LeasedCluster, tools: Tools, guard: Guard
+) -> None:
     """Take everything of a claim out of a lease's cluster, and its line off the list.
 
-    ClusterSilent, ClusterRefuses, StillThere: try again later.
+    ClusterSilent, ClusterRefuses, StillThere, Overtaken and the hub's errors: try again later.
     """
+    await guard()
     sites = [_site(lease, left, home, cluster, tools) for home in left.homes]
     await all_of(shut_out(site) for site in sites)
     berths = await _berths(lease, left, sites[0])
+    await guard()
     # with its nodes: pods on them count, also in a namespace that somebody took the claim's label off
     await all_of(empty(replace(site, berths=tuple(berths))) for site in sites)
     await note_vacated(replace(sites[0], berths=tuple(berths)))
     # of a lost lease too: a new lease of the same cluster may sell its nodes as soon as they are handed back
     await _rest(lease, left, tools)
     await all_of(see_clean(sites[0], berth) for berth in berths)
+    await guard()
     uid = ClaimUID(left.claim_uid)
     for berth in berths:
         async with sites[0].asking(Urgency.RELEASE):

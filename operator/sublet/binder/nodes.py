@@ -59,7 +59,10 @@ def is_bare(meta: Meta) -> bool:
 
 
 async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool:
-    """Make a node the lease's; return whether it is. Nothing is done to a node with foreign GPU pods."""
+    """Make a node the lease's; return whether it is. Nothing is done to a node with foreign GPU pods.
+
+    Raises the cluster's errors, also what it says of marks that it doesn't take for another reason than a change meanwhile.
+    """
     node = await _read(cluster, name)
     cluster.note_foreign(
         name, foreign=True
@@ -71,19 +74,24 @@ async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool
             break
         if await foreign_pods(cluster, node):
             return False
+        patch = _adoption(node, lease)
         try:
-            node = await cluster.api.patch_as(node_path(name), _adoption(node, lease), Node)
+            node = await cluster.api.patch_as(node_path(name), patch, Node)
             cluster.observe(node)
             break
-        except (Invalid, Conflict):
+        except (Invalid, Conflict) as error:
             node = await _read(cluster, name)
+            is_same = node is not None and _adoption(node, lease) == patch
+            if isinstance(error, Invalid) and is_same:
+                cluster.note_foreign(name, foreign=False)  # its pods were just looked at
+                raise
         except (Forbidden, NotFound):
             return False
     if node is None:
         return False
     foreign = await foreign_pods(cluster, node)
     cluster.note_foreign(name, foreign=foreign)
-    return not foreign
+    return not foreign and is_adopted(node, LeaseUID(lease.metadata.uid))
 
 
 async def hand_back(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool:
@@ -183,7 +191,7 @@ def _begun_anew(node: Node, ours: dict[str, str]) -> JsonPatch:
 
 
 def _taint_patch(node: Node, taint: dict[str, Any]) -> JsonPatch:
-    if any(t.key == POOL_TAINT and t.value == taint["value"] for t in node.spec.taints):
+    if any((t.key, t.value, t.effect) == (*taint.values(),) for t in node.spec.taints):
         return []
     if node.spec.taints:
         return [{"op": "add", "path": "/spec/taints/-", "value": taint}]

@@ -155,7 +155,11 @@ def may_be_at(place: PlacedNode, at: ClusterUID, lease_of: LeaseOf) -> bool:
 
     A landlord can show the UIDs of another's nodes; what isn't known is held against nobody.
     """
-    lease = lease_of(LeaseUID(place.lease_uid))
+    return may_lead_to(lease_of(LeaseUID(place.lease_uid)), at)
+
+
+def may_lead_to(lease: GpuLease | None, at: ClusterUID) -> bool:
+    """Say whether a lease may lead to a cluster: not if it is known to lead to another."""
     pins = {lease.spec.cluster_ref.cluster_uid, lease.status.cluster_uid} if lease else set()
     return at in pins or pins <= {None}
 

@@ -97,6 +97,27 @@ class _Strangers:
             self.count += 1
 
 
+@dataclass(slots=True)
+class _Survey:
+    """What one look at nodes goes by, and what it found so far."""
+
+    uid: ClusterUID
+    claims: Claims
+    here: Mapping[str, GpuClaim]
+    """Claims of the leases that are looked at, by UID"""
+    is_busy: Callable[[ClaimUID], bool]
+    outlived: Outlived
+    doubts: Doubts
+    findings: _Findings = field(default_factory=lambda: defaultdict(list))
+    strangers: _Strangers = field(default_factory=_Strangers)
+    mended: int = 0
+    """Nodes whose marks were to be put back"""
+
+    def may_mend(self, holders: Iterable[Holder]) -> bool:
+        """Say whether one more node's marks may be put back."""
+        return self.mended < _NODES_MENDED and not any(self.is_busy(h.claim_uid) for h in holders)
+
+
 class Lookout:
     """Looks at clusters; remembers what it looked at when."""
 
@@ -127,23 +148,16 @@ class Lookout:
         steady = [
             c for c in here.values() if is_steady(c) and not is_busy(ClaimUID(c.metadata.uid))
         ]
-        findings: _Findings = defaultdict(list)
-        strangers, outlived = _Strangers(), Outlived(self._tools)
-        doubts, mended = self._doubts(uid, places), 0
+        outlived = Outlived(self._tools)
+        survey = _Survey(uid, claims, here, is_busy, outlived, self._doubts(uid, places))
         foreign = _said_foreign(here.values())
-
-        def may_mend(holders: Sequence[Holder]) -> bool:
-            return mended < _NODES_MENDED and not any(is_busy(h.claim_uid) for h in holders)
-
         for place in places:
             for number, node in enumerate(place.cluster.nodes()):
                 if number % _AT_A_STRETCH == 0:
                     await asyncio.sleep(0)
-                mended += await self._node(
-                    uid, place, node, claims, here, may_mend, outlived, doubts, findings, strangers
-                )
+                await self._node(survey, place, node)
             await self._pods(place, self._looks[uid], foreign)
-        self._note(uid, places, claims, findings)
+        self._note(uid, places, claims, survey.findings)
         unwell = []
         pace = Pace()
         compared = ((c, self._is_unwell(c, uid, sight)) for c in steady)
@@ -152,10 +166,10 @@ class Lookout:
                 unwell.append(claim)
         over = await outlived.among(unwell)
         left = {uid for place in places for uid in left_by(place.lease)}
-        orphans = await find_orphans(sight, claims, strangers.entries, left, pace)
+        orphans = await find_orphans(sight, claims, survey.strangers.entries, left, pace)
         self._looked |= {p.cluster.lease_uid for p in places}
         mendable = tuple(c for c in unwell if c.metadata.uid not in over)
-        return Found(mendable, orphans, has_more=mended >= _NODES_MENDED)
+        return Found(mendable, orphans, has_more=survey.mended >= _NODES_MENDED)
 
     def keep(self, clusters: Collection[ClusterUID], leases: Collection[LeaseUID]) -> None:
         """Forget all but these; one that only can't be reached now is among them."""
@@ -191,32 +205,17 @@ class Lookout:
         self._doubted[uid] = kept
         return kept
 
-    async def _node(
-        self,
-        uid: ClusterUID,
-        place: Place,
-        node: Node,
-        claims: Claims,
-        here: Mapping[str, GpuClaim],
-        may_mend: Callable[[Sequence[Holder]], bool],
-        outlived: Outlived,
-        doubts: Doubts,
-        findings: _Findings,
-        strangers: _Strangers,
-    ) -> bool:
-        """Judge one node as seen; mend it, say it of its claims, or note whom it names that doesn't have it.
-
-        Returns whether it was to be mended.
-        """
+    async def _node(self, survey: _Survey, place: Place, node: Node) -> None:
+        """Judge one node as seen; mend it, say it of its claims, or note whom it names that doesn't have it."""
         cluster, lease = place.cluster, place.lease
         name, node_uid = NodeName(node.metadata.name), NodeUID(node.metadata.uid)
-        holders = claims.holders(node_uid, uid)
+        holders = survey.claims.holders(node_uid, survey.uid)
         verdict = judge(node, lease, holders)
         doubt = verdict.doubt
-        is_tended = bool(verdict.patches) and may_mend(holders)
-        if is_tended:
-            having = [here[h.claim_uid] for h in holders if h.claim_uid in here]
-            outcome = await mend_node(cluster, lease, name, having, self._tools, outlived)
+        if verdict.patches and survey.may_mend(holders):
+            survey.mended += 1
+            having = [survey.here[h.claim_uid] for h in holders if h.claim_uid in survey.here]
+            outcome = await mend_node(cluster, lease, name, having, self._tools, survey.outlived)
             doubt = outcome.doubt
             if outcome.is_mended:
                 for claim in having:
@@ -224,14 +223,14 @@ class Lookout:
                     self._tools.events.note(claim, EventReason.REPAIRED, message)
         # what is seen once may be a cache that is behind
         doubted = (doubt, hash(verdict.strangers))
-        is_doubted = bool(doubt) and doubts.get(node_uid) == doubted
+        is_doubted = bool(doubt) and survey.doubts.get(node_uid) == doubted
         if doubt:
-            doubts[node_uid] = doubted
+            survey.doubts[node_uid] = doubted
         else:
-            doubts.pop(node_uid, None)
+            survey.doubts.pop(node_uid, None)
         cluster.note_doubt(name, in_doubt=is_doubted)
         if unknown := verdict.strangers - left_by(lease):
-            strangers.note(cluster.lease_uid, node, unknown)
+            survey.strangers.note(cluster.lease_uid, node, unknown)
         reason = self._reason(cluster, name, in_doubt=is_doubted)
         for holder in holders if reason is not None else ():
             if holder.is_bound and reason is not None:
@@ -239,8 +238,7 @@ class Lookout:
                 said = (
                     f"{where}: {doubt}; {_SAID[reason]}" if doubt else f"{where}: {_SAID[reason]}"
                 )
-                findings[cluster.lease_uid, holder.claim_uid].append(Finding(reason, said))
-        return is_tended
+                survey.findings[cluster.lease_uid, holder.claim_uid].append(Finding(reason, said))
 
     @staticmethod
     def _reason(cluster: LeasedCluster, name: NodeName, *, in_doubt: bool) -> Reason | None:

@@ -76,7 +76,7 @@ def judge(node: Node, lease: GpuLease, holders: Collection[Holder]) -> Verdict:
     if not known:
         return _freed(node, lease) if owner == uid else _FINE
     wanted = _entries(known, entries, named)
-    if doubt := _doubt(node, known, wanted):
+    if doubt := _doubt(node, uid, known, wanted):
         return Verdict(doubt=doubt)
     patches = (_lease_patch(node, uid), _book_patch(node, lease, known, wanted, labelled))
     gone = owner is None or any(entries.get(u) != g for u, g in wanted.items())
@@ -96,11 +96,15 @@ def _entries(
     return kept | {u: known[u].gpus for u in named if u not in kept}
 
 
-def _doubt(node: Node, known: Mapping[ClaimUID, Holder], wanted: Mapping[ClaimUID, int]) -> str:
+def _doubt(
+    node: Node, uid: str, known: Mapping[ClaimUID, Holder], wanted: Mapping[ClaimUID, int]
+) -> str:
     """Say what is there and says something else."""
     annotations = node.metadata.annotations
     sharing, tenant = annotations.get(SHARING), annotations.get(TENANT)
     tenants = {known[u].tenant_uid for u in wanted}
+    if uid not in (pools := _pools(node)) and pools:
+        return f"its {POOL_TAINT} taint is another's"
     if sharing is not None and sharing not in set(NodeSharing):
         return f"its {SHARING} says {sharing[:32]!r}"
     if sharing == NodeSharing.NONE and len(wanted) > 1:
@@ -120,10 +124,7 @@ def _doubt(node: Node, known: Mapping[ClaimUID, Holder], wanted: Mapping[ClaimUI
 def _lease_patch(node: Node, uid: str) -> JsonPatch:
     """Return what puts the lease's label and taint back, the book as it is."""
     is_labelled = LEASE_LABEL in node.metadata.labels
-    is_tainted = any(
-        t.key == POOL_TAINT and t.value == uid and t.effect == "NoSchedule"
-        for t in node.spec.taints
-    )
+    is_tainted = uid in _pools(node)
     if is_labelled and is_tainted:
         return []
     patch = [*_tests(node), {"op": "add", "path": pointer("labels", LEASE_LABEL), "value": uid}]
@@ -137,6 +138,12 @@ def _lease_patch(node: Node, uid: str) -> JsonPatch:
         {"op": "test", "path": "/spec/taints", "value": None},
         {"op": "add", "path": "/spec/taints", "value": [taint]},
     ]
+
+
+def _pools(node: Node) -> set[str]:
+    """Return the leases that its pool taint names; a second taint of this key and effect no server takes."""
+    taints = node.spec.taints
+    return {t.value for t in taints if t.key == POOL_TAINT and t.effect == "NoSchedule"}
 
 
 def _book_patch(

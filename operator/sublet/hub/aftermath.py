@@ -2,13 +2,15 @@
 
 Of a lost lease the list is written with the word itself, so that a restart knows it. Cleaning is one task per lease, tried
 again until a live look shows nothing; a claim that still holds nodes there by the hub is left alone until it doesn't,
-also one that can't be read. What the cluster refuses of one claim holds up no other.
+also one that can't be read. What is known of the hub only says whom to leave alone; the hub itself is asked before
+anything is destroyed. What the cluster refuses of one claim holds up no other.
 What the list has no room for is counted: nobody waits for a lost cluster. If it comes back, the looks for drift find the
 rest as orphans, and the ledger says that they are over.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
@@ -20,12 +22,13 @@ from sublet.api.origin import former_uid
 from sublet.api.times import Millis
 from sublet.binder.forced import leftover_of
 from sublet.binder.leftovers import clear
-from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere, Tools
+from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, StillThere, Tools
 from sublet.book.holdings import holds
 from sublet.book.inventory import Reach
 from sublet.clock import in_ms
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.facts import Orphans
+from sublet.hub.keepers import Keepers
 from sublet.hub.state import Shelf
 from sublet.kube.errors import KubeError
 from sublet.logs import log_about
@@ -76,6 +79,7 @@ class Aftermath:
         self._claims = claims
         self._connection = connection
         self._changed = changed
+        self._keepers = Keepers(tools)
         self._tasks: dict[LeaseUID, asyncio.Task[None]] = {}  # lease UID -> its task
         self._again_at: dict[LeaseUID, float] = {}  # lease UID -> not before (monotonic seconds)
         self._ended_at: dict[LeaseUID, str] = {}  # lease UID -> claim at which the last round ended
@@ -127,9 +131,7 @@ class Aftermath:
 
     def _is_held(self, lease: GpuLease, uids: Collection[str]) -> bool:
         """Say whether a claim with nodes of these leases holds some in that cluster: its namespace is in use."""
-        found = [self._tools.lease(LeaseUID(uid)) for uid in uids]
-        clusters = {x.status.cluster_uid for x in found if x is not None}
-        return lease.metadata.uid in uids or lease.status.cluster_uid in clusters
+        return any(self._keepers.may_be_there(lease, LeaseUID(uid)) for uid in uids)
 
     def _leases_of(self, claim_uid: str, unread: Mapping[str, set[str]]) -> set[str]:
         """Return the UIDs of the leases of which a claim holds nodes, by what was read of it last and by what wasn't."""
@@ -153,10 +155,14 @@ class Aftermath:
             for left in leftovers:
                 log = log_about(lease=lease, claim_uid=ClaimUID(left.claim_uid))
                 try:
-                    await clear(lease, left, cluster, self._tools)
+                    guard = partial(self._keepers.ask, lease, left)
+                    await clear(lease, left, cluster, self._tools, guard)
                     log.info("leftovers cleaned", word_of=left.by)
                 except StillThere as reason:
                     wait = max(wait, min(reason.wait_seconds, 30.0))
+                except Overtaken as reason:
+                    log.info("leftovers not cleaned", reason=str(reason))
+                    wait = max(wait, _RETRY_SECONDS)
                 except ClusterRefuses as error:
                     log.warning("leftovers not cleaned", error=str(error))
                     wait = max(wait, _RETRY_SECONDS)

@@ -1,6 +1,7 @@
 """How far a server's clock is from ours, by the Date of its answers. Pure; read for conditions and metrics, and for one thing more.
 
-Nothing is decided from it but that a billing period isn't closed before it is over by the hub's clock too: instants that are billed are ours, and waits are measured on our own monotonic clock. It is
+Nothing is decided from it but that a billing period isn't closed before it is over by the hub's clock too: instants that are billed are ours,
+but for a deletion's, which is the hub's as far as it isn't in our future, and waits are measured on our own monotonic clock. It is
 said because tokens end by the server's clock, and because people compare the logs of both.
 """
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from sublet.api.common import find_condition
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.gpulease import GpuLease, NodeSharing
+from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeUID, TenantUID
 from sublet.fleet.facts import OLDER_ONBOARDING
 from sublet.fleet.nodebook import (
@@ -228,7 +228,6 @@ def _node(raw: Json, cluster_uid: ClusterUID, most: dict[NodeKey, int]) -> NodeS
     uid = NodeUID(meta["uid"])
     key = (cluster_uid, uid)
     most[key] = max([*counts, most.get(key, 0)])
-    sharing = notes.get(SHARING)
     return NodeSeen(
         name=meta["name"],
         uid=uid,
@@ -241,7 +240,7 @@ def _node(raw: Json, cluster_uid: ClusterUID, most: dict[NodeKey, int]) -> NodeS
             ClaimUID(key.removeprefix(CLAIM_LABEL)) for key in labels if key.startswith(CLAIM_LABEL)
         ),
         tenant_uid=TenantUID(notes[TENANT]) if notes.get(TENANT) else None,
-        sharing=NodeSharing(sharing) if sharing in set(NodeSharing) else NodeSharing.NONE,
+        sharing=notes.get(SHARING),
         leaving=frozenset(ClaimUID(uid) for uid in notes.get(LEAVING, "").split(",") if uid),
         unwiped=frozenset(parse_unwiped(notes)),
         is_shunned=any(t.get("key") == LEAVING_TAINT for t in taints),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.fleet.nodebook import BOOK, CLAIM_LABEL, TENANT, BookError, parse_book
+from sublet.fleet.nodebook import BOOK, CLAIM_LABEL, SHARING, TENANT, BookError, parse_book
 from sublet.verify.index import Index, about
 from sublet.verify.violation import Violation
 from sublet.verify.world import NodeKey, NodeSeen
@@ -47,16 +47,29 @@ def _is_oversold(node: NodeSeen, parts: list[int]) -> bool:
 
 
 def nodes_are_shared_as_sold(index: Index) -> Iterator[Violation]:
-    """S1: None is one claim a node, SameTenant is one tenant, and the node names that tenant."""
+    """S1: None is one claim a node, SameTenant is one tenant, and the node names that tenant.
+
+    Where the mark is missing, as on a cluster that was restored, or unknown, nobody can tell who may be there: a lease
+    may have been changed since it sold the node.
+    """
     for uid, book in index.books.items():
         cluster, node = index.nodes[uid]
-        if not book or node.sharing is NodeSharing.ANY_TENANT:
+        if not book or node.sharing == NodeSharing.ANY_TENANT:
             continue
-        subject = f"node {cluster.name}/{node.name}"
-        if node.sharing is NodeSharing.NONE and len(book) > 1:
+        subject, uids = f"node {cluster.name}/{node.name}", [h.claim_uid for h in book]
+        if node.sharing not in set(NodeSharing):
+            what = (
+                "is missing"
+                if node.sharing is None
+                else f"says {node.sharing[:32]!r}, which is unknown"
+            )
+            text = f"{SHARING} {what}; set it to what the node was sold as, and end none of its claims for that"
+            yield Violation("S1", subject, text, about(*uids))
+            continue
+        if node.sharing == NodeSharing.NONE and len(book) > 1:
             text = f"{len(book)} claims are on a node that isn't shared: {node.book}; end all but one of them"
             yield Violation("S1", subject, text)
-        yield from _one_tenant(index, node, subject, [h.claim_uid for h in book])
+        yield from _one_tenant(index, node, subject, uids)
 
 
 def _one_tenant(
@@ -109,7 +122,7 @@ def bound_claims_share_no_gpus(index: Index) -> Iterator[Violation]:
             continue
         cluster, node = index.nodes[key]
         total = sum(gpus for _, gpus in holders)
-        if node.sharing is NodeSharing.NONE or _is_oversold(node, [gpus for _, gpus in holders]):
+        if node.sharing == NodeSharing.NONE or _is_oversold(node, [gpus for _, gpus in holders]):
             keys = ", ".join(sorted(c.metadata.key for c, _ in holders))
             text = f"{keys} are bound to {total} GPUs of {node.gpus} there; end all but one of them"
             subject = f"node {cluster.name}/{node.name}"

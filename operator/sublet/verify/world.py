@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.gpulease import GpuLease, NodeSharing
+from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeUID, TenantUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import Entry
@@ -37,8 +37,8 @@ class NodeSeen:
     """Of the labels `claim.sublet.dev/<claim UID>`."""
     tenant_uid: TenantUID | None = None
     """Annotation `sublet.dev/tenant`."""
-    sharing: NodeSharing = NodeSharing.NONE
-    """Annotation `sublet.dev/sharing`."""
+    sharing: str | None = None
+    """Annotation `sublet.dev/sharing` as it is, None if there is none."""
     leaving: frozenset[ClaimUID] = frozenset()
     """Annotation `sublet.dev/leaving`."""
     unwiped: frozenset[ClaimUID] = frozenset()

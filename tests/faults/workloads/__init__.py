@@ -10,9 +10,10 @@ from tests.faults.workloads.nodes import NODES
 from tests.faults.workloads.operators import OPERATORS
 from tests.faults.workloads.pairs import PAIRS
 from tests.faults.workloads.releasing import RELEASING
+from tests.faults.workloads.words import WORDS
 
 ALL: dict[str, Workload] = {
-    w.name: w for w in (*OPERATORS, *NODES, *LEASE, *RELEASING, *BINDING, *PAIRS)
+    w.name: w for w in (*OPERATORS, *NODES, *WORDS, *LEASE, *RELEASING, *BINDING, *PAIRS)
 }
 """Those that take longest first: workers take one after the other, and end together."""
 

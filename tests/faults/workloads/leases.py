@@ -30,23 +30,14 @@ async def _delete_lease(world: World) -> None:
     await world.delete("hub", LEASES.path("", world.name("short")))
     await world.delete_claim("train")
     await world.gone("train")
-
-    async def gone() -> bool:
-        return await world.get("hub", LEASES.path("", world.name("short"))) is None
-
-    await world.wait("the lease is gone", gone)
+    await world.drop_lease(world.name("short"))
     await world.node_is_bare("west", world.name("s"))
 
 
 async def _drop_lease(world: World) -> None:
     await world.delete_claim("train")
     await world.gone("train")
-    await world.delete("hub", LEASES.path("", world.name("short")))
-
-    async def gone() -> bool:
-        return await world.get("hub", LEASES.path("", world.name("short"))) is None
-
-    await world.wait("the lease is gone", gone)
+    await world.drop_lease(world.name("short"))
     await world.delete("west", f"/api/v1/nodes/{world.name('s')}")
 
 

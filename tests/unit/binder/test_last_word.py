@@ -25,7 +25,7 @@ from sublet.book.inventory import Reach
 from sublet.hub.aftermath import left_there
 from sublet.kube.wire import Meta, Named, Node, Pod, PodSpec
 from tests.builders.api import NOW, uid_of
-from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
+from tests.builders.clusters import CLUSTER, Hub, NotedApi, nobody_keeps_it, tools_of
 from tests.builders.moves import leased, running
 
 WEST = leased("west")
@@ -245,7 +245,7 @@ def test_what_was_left_is_taken_away_access_first_and_then_off_the_list():
     api = Emptied(left.claim_uid)
     with_ = tools(Hub(None), api)
 
-    asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_))
+    asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
     deleted = [path.rsplit("/", 2)[-2] for path in api.sent("DELETE")]
     assert deleted == ["rolebindings", "rolebindings", "serviceaccounts", "namespaces"]
     assert with_.lists.changed == [None]
@@ -258,7 +258,7 @@ def test_what_still_has_pods_stays_listed(monkeypatch: pytest.MonkeyPatch):
     with_ = tools(Hub(None), Emptied(left.claim_uid, pods=1))
 
     with pytest.raises(StillThere):
-        asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_))
+        asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
     assert with_.lists.changed == []
 
 
@@ -282,7 +282,7 @@ def test_pods_in_a_namespace_that_lost_its_label_keep_the_nodes_held():
     with_ = tools(Hub(None), api)
 
     with pytest.raises(StillThere, match="isn't marked as the claim's"):
-        asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_))
+        asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
     assert with_.lists.changed == []
 
 
@@ -296,11 +296,11 @@ def test_nodes_that_were_left_rest_as_the_lease_asks_counted_once(is_lost: bool)
     with_.clock = SimpleNamespace(now_ms=lambda: NOW)
 
     with pytest.raises(StillThere, match="60 seconds"):
-        asyncio.run(clear(lease, left, with_.cluster(LEASE_UID), with_))
+        asyncio.run(clear(lease, left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
     (rested,) = with_.lists.changed
     assert rested is not None
     with_.clock = SimpleNamespace(now_ms=lambda: NOW + 60_000)
-    asyncio.run(clear(lease, rested, with_.cluster(LEASE_UID), with_))
+    asyncio.run(clear(lease, rested, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
     assert with_.lists.changed[-1] is None
 
 
@@ -318,7 +318,7 @@ def test_the_rest_of_several_claims_nodes_is_counted_in_one_look():
 
     with_.lists.change = change
     with pytest.raises(StillThere, match="60 seconds"):
-        asyncio.run(clear(stale, left, with_.cluster(LEASE_UID), with_))
+        asyncio.run(clear(stale, left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
     assert written == ["9"]
 
 

@@ -16,7 +16,7 @@ from sublet.binder.ports import StillThere
 from sublet.binder.release import release
 from sublet.kube.wire import Meta, Node
 from tests.builders.api import NOW, uid_of
-from tests.builders.clusters import CLUSTER, Hub, LiveNodes, tools_of
+from tests.builders.clusters import CLUSTER, Hub, LiveNodes, nobody_keeps_it, tools_of
 from tests.builders.moves import leased, running
 
 LABEL = "landlord.example/clean"
@@ -173,4 +173,4 @@ def test_what_a_person_let_go_waits_for_the_wipe_too():
     tools.cluster(uid).lease_uid = uid
 
     with pytest.raises(StillThere, match="must be wiped"):
-        asyncio.run(clear(WEST[0], left, tools.cluster(uid), tools))
+        asyncio.run(clear(WEST[0], left, tools.cluster(uid), tools, nobody_keeps_it))

@@ -321,6 +321,13 @@ def test_a_deletion_by_a_clock_that_is_ahead_ends_the_claim_now_and_not_in_the_f
     assert decided(train, of, now=1) == taken(train, 1, ReleaseCause.DELETED)
 
 
+def test_a_deletion_by_a_clock_that_is_behind_ends_the_bill_as_of_what_that_clock_said():
+    of = west()
+    hour_behind = _deleted(holder(of, asks=4, until=4), at(2))
+
+    assert decided(hour_behind, of, now=3) == taken(hour_behind, 2, ReleaseCause.DELETED)
+
+
 def test_of_several_causes_the_first_in_time_is_named():
     of = west()
     over = holder(of, asks=2, until=2)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from sublet.api import bound_status
 from sublet.api.gpuclaim import Access, ClusterAccess
@@ -12,7 +13,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName
 from sublet.api.last_word import Leftover
 from sublet.binder.secret import SecretState
-from sublet.drift import lookout
+from sublet.drift import lookout, nodes as drift_nodes
 from sublet.drift.claims import Claims
 from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import Sight
@@ -20,7 +21,7 @@ from sublet.drift.lookout import Lookout, Place, find_orphans, left_by
 from sublet.drift.news import News
 from sublet.drift.nodes import Outcome
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL, parse_book
-from sublet.kube.errors import BadAnswer
+from sublet.kube.errors import BadAnswer, Invalid
 from sublet.kube.pace import Pace
 from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
 from tests.builders.clusters import Endings, looking_tools
@@ -165,6 +166,28 @@ async def test_a_node_that_is_still_in_doubt_after_a_restart_is_never_called_wel
     assert world.said == []  # it is doubted at second sight
     await world.look()
     assert [message.split(":")[1] for message in world.said] == [" another lease's label is on it; the platform team looks into it"]  # fmt: skip
+
+
+async def test_marks_that_are_refused_for_good_are_said_and_tried_once_a_look(monkeypatch):
+    put_back = drift_nodes._put_back
+    world = Looked(monkeypatch, Reason.NODE_IN_DOUBT)
+    monkeypatch.setattr(drift_nodes, "_put_back", put_back)
+    tried = list[str]()
+
+    async def refuse(path: str, *_: Any) -> Any:
+        tried.append(path)
+        raise Invalid(422, "Invalid", "metadata.labels: Invalid value")
+
+    world.cluster.lease = world.place.lease
+    world.cluster.api.patch_as = refuse
+    await world.look()
+    assert world.said == []  # what is refused once may have changed under the write
+    with capture_logs() as logs:
+        await world.look()
+
+    assert len(tried) == 2
+    assert ["the cluster refuses to put its marks back" in each for each in world.said] == [True]
+    assert [each["event"] for each in logs] == ["node not mended"]
 
 
 async def test_a_foreign_pod_that_is_still_there_after_a_restart_is_never_called_gone(monkeypatch):

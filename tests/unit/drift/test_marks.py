@@ -6,8 +6,8 @@ import pytest
 
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.drift.marks import Holder, Verdict, judge
-from sublet.fleet.nodebook import BOOK, LEASE_LABEL, NODE, SHARING, TENANT
-from sublet.kube.wire import Node
+from sublet.fleet.nodebook import BOOK, LEASE_LABEL, NODE, POOL_TAINT, SHARING, TENANT
+from sublet.kube.wire import Node, Taint
 from tests.builders.api import as_lease, uid_of
 from tests.builders.wire import our_node, wire_node
 
@@ -112,6 +112,16 @@ def test_a_mark_that_says_something_else_is_doubted_and_never_overwritten(key: s
     verdict = judge(node, WEST, [holder(gpus=4), holder(OTHER, 4)])
 
     assert verdict.doubt
+    assert not verdict.patches
+
+
+def test_another_pool_taint_is_doubted_and_never_written_beside():
+    node = held()
+    node.spec.taints = [Taint(key=POOL_TAINT, value=uid_of("another lease"), effect="NoSchedule")]
+
+    verdict = judge(node, WEST, [holder()])
+
+    assert verdict.doubt == "its sublet.dev/pool taint is another's"
     assert not verdict.patches
 
 

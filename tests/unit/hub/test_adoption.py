@@ -11,10 +11,12 @@ from structlog.testing import capture_logs
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
 from sublet.api.kinds import IN_USE_FINALIZER
+from sublet.fleet.nodebook import LEASE_LABEL, POOL_TAINT
 from sublet.hub.adoption import Adoption
-from sublet.kube.errors import KubeError, NotFound, Unreachable
+from sublet.kube.errors import Invalid, KubeError, NotFound, Unreachable
+from sublet.kube.wire import Node, Taint
 from tests.builders.api import as_lease, uid_of
-from tests.builders.wire import wire_node
+from tests.builders.wire import our_node, page, wire_node
 from tests.harness.fake_api import SteppedClock, eventually
 
 
@@ -57,10 +59,64 @@ class Liar:
         raise self.refuses
 
 
+class Marked(Liar):
+    """A cluster whose one node has another's pool taint.
+
+    `refuses` answers each write; without one it is taken, and nothing comes of it.
+    """
+
+    def __init__(self, refuses: KubeError | None, effect: str = "NoSchedule") -> None:
+        super().__init__()
+        self.node = our_node(WEST)
+        value = WEST.metadata.uid if refuses is None else uid_of("another lease")
+        self.node.spec.taints = [Taint(key=POOL_TAINT, value=value, effect=effect)]
+        self.answer = refuses
+        self.written: list[Any] = []
+        self.foreign = False
+
+    def nodes(self) -> list[Node]:
+        return [self.node]
+
+    def observe(self, _: Node) -> None: ...
+
+    def is_foreign(self, _: str) -> bool:
+        return self.foreign
+
+    def note_foreign(self, _: str, *, foreign: bool) -> None:
+        self.foreign = foreign
+
+    async def get_as(self, *_: Any) -> Node:
+        return self.node
+
+    async def list_page(self, *_: Any, **__: Any) -> Any:
+        return page()
+
+    async def patch_as(self, _: str, patch: Any, *__: Any) -> Node:
+        self.written.append(patch)
+        if self.answer is not None:
+            raise self.answer
+        return self.node
+
+
+class Changing(Marked):
+    """One whose node is made anew under the first write."""
+
+    async def patch_as(self, _: str, patch: Any, *__: Any) -> Node:
+        self.written.append(patch)
+        if len(self.written) == 1:
+            self.node = wire_node()
+            raise DUPLICATE
+        self.node = our_node(WEST)
+        return self.node
+
+
+DUPLICATE = Invalid(422, "Invalid", "spec.taints[1]: Duplicate value")
+
+
 @asynccontextmanager
-async def adopting() -> AsyncIterator[tuple[Adoption, Any, SteppedClock]]:
-    """Run adoption for a cluster that lies."""
-    clock, liar = SteppedClock(), Liar()
+async def adopting(seen: Any = None) -> AsyncIterator[tuple[Adoption, Any, SteppedClock]]:
+    """Run adoption for a cluster, one that lies unless another is given."""
+    clock, liar = SteppedClock(), seen or Liar()
     cluster: Any = liar
     adoption = Adoption(lambda _: cluster, clock, lambda: None)
     yield adoption, liar, clock
@@ -82,6 +138,41 @@ async def test_a_node_that_couldnt_be_tended_is_left_for_a_while():
         await tended(adoption, liar)
 
     assert len(liar.asked) == 2
+
+
+async def test_marks_that_are_refused_for_good_are_tried_once_in_a_while_and_the_log_says_it():
+    async with adopting(Marked(DUPLICATE)) as (adoption, cluster, clock):
+        with capture_logs() as logs:
+            await tended(adoption, cluster)
+            await tended(adoption, cluster)
+        assert len(cluster.written) == 1
+        assert not cluster.is_foreign("n0"), "no foreign pod was seen"
+        clock.seconds += 11
+        await tended(adoption, cluster)
+
+    assert len(cluster.written) == 2
+    assert [(each["event"], each["error"]) for each in logs] == [
+        ("node not tended", str(DUPLICATE))
+    ]
+
+
+async def test_a_node_that_isnt_marked_though_its_cluster_took_it_is_left_for_a_while():
+    async with adopting(Marked(None, "NoExecute")) as (adoption, cluster, _):
+        await tended(adoption, cluster)
+        await tended(adoption, cluster)
+
+    (patch,) = cluster.written
+    taint = {"key": POOL_TAINT, "value": WEST.metadata.uid, "effect": "NoSchedule"}
+    assert {"op": "add", "path": "/spec/taints/-", "value": taint} in patch
+
+
+async def test_a_node_that_changed_under_the_write_is_tried_again_at_once():
+    cluster = Changing(DUPLICATE)
+    async with adopting(cluster) as (adoption, _, _):
+        await tended(adoption, cluster)
+
+    assert len(cluster.written) == 2
+    assert LEASE_LABEL in cluster.node.metadata.labels
 
 
 async def test_names_without_end_are_not_remembered_for_longer_than_they_are_left():

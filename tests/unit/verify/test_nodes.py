@@ -1,6 +1,9 @@
 """Nothing is sold twice: the nodes' own books against each other and against the hub."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClusterUID, LeaseUID, TenantUID
@@ -23,6 +26,13 @@ SOUND = sound_world(TRAIN, OTHER)
 
 def found(world, *, settled=False):
     return [(v.id, v.subject) for v in find_violations(world, settled=settled)]
+
+
+def said(world):
+    return [v.message for v in find_violations(world, settled=False)]
+
+
+MAY_NOT = "acme/other, acme/train are bound to 8 GPUs of 8 there; end all but one of them"
 
 
 def test_a_sound_world_violates_nothing():
@@ -111,6 +121,44 @@ def test_two_claims_on_a_node_that_isnt_shared_are_named():
 
     assert found(halves) == []
     assert ("S1", "node west/west-0000") in found(changed_node(halves, sharing=NodeSharing.NONE))
+
+
+def test_two_claims_that_the_hub_gave_a_node_that_isnt_shared_are_named():
+    halves = sound_world(bound_claim(gpus=4), bound_claim("other", gpus=4))
+    lost: dict[str, Any] = {"book": "", "claim_labels": frozenset(), "tenant_uid": None}
+
+    assert MAY_NOT in said(changed_node(halves, sharing="None", **lost))
+
+
+@pytest.mark.parametrize(
+    ("mark", "what"), [(None, "is missing"), ("Anybody", "says 'Anybody', which is unknown")]
+)
+@pytest.mark.parametrize("tenant", ["acme", "globex"])
+def test_where_nobody_can_tell_whether_a_node_is_shared_that_is_said_and_nobody_is_to_end(
+    mark: str | None, what: str, tenant: str
+):
+    halves = sound_world(bound_claim(gpus=4), bound_claim("other", gpus=4, tenant_name=tenant))
+
+    (wrong,) = find_violations(changed_node(halves, sharing=mark), settled=True)
+
+    assert (wrong.id, wrong.subject) == ("S1", "node west/west-0000")
+    assert wrong.message.startswith(f"sublet.dev/sharing {what}")
+    assert "end none of its claims for that" in wrong.message
+
+
+def test_of_two_claims_whose_restored_node_forgot_everything_nobody_is_to_end():
+    halves = sound_world(bound_claim(gpus=4), bound_claim("other", gpus=4))
+    lost: dict[str, Any] = {
+        "book": None,
+        "claim_labels": frozenset(),
+        "tenant_uid": None,
+        "sharing": None,
+    }
+    forgot = changed_node(halves, **lost)
+
+    assert len(said(forgot)) == 2
+    assert all("put the entry and its label back" in each for each in said(forgot))
+    assert MAY_NOT.replace("of 8", "of 4") in said(changed_node(forgot, gpus=4))
 
 
 def test_two_tenants_on_a_node_for_one_are_named():
