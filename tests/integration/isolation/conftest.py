@@ -70,7 +70,7 @@ def _furnish(stack: Stack) -> None:
     sold = {"capabilities": ["IPC_LOCK"], "extraResources": ["rdma/hca"]}
     stack.apply(
         "hub",
-        lease("west", committed=24),
+        lease("west", committed=24, nodeSelector={"topology.kubernetes.io/zone": "z1"}),
         lease("east", product=H200.product, committed=16, tenantAccess=sold),
         gpu_class(),
         gpu_class("h200", products=(H200.product,)),

@@ -17,6 +17,8 @@ _HUB, _FENCE, _HUB_FENCE = "test_hub_tenant.py", "test_fence.py", "test_hub_fenc
 _LIMITS, _VOLUMES = "test_limits.py", "test_volumes.py"
 _PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secrets.py"
 _PATHS, _LIAR, _LEASED_HUB = "test_paths.py", "test_liar.py", "test_leased_on_hub.py"
+_BELT, _BOUNDS = "test_belt.py", "test_fence_bounds.py"
+_ELSEWHERE, _UNSTAMPED = "test_elsewhere.py", "test_unstamped.py"
 _HOSTS = "tests/unit/fleet/test_hosts.py"
 _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
 _FEEDERS = "tests/unit/hub/test_feeders.py"
@@ -43,6 +45,8 @@ TABLE: Final = (
             (_PODS, "test_no_pod_tolerates_more_than_its_own_pools_taint"),
             (_PODS, "test_no_pod_selects_the_neighbours_nodes"),
             (_FENCE, "test_pods_elsewhere_dont_tolerate_the_pool"),
+            (_ELSEWHERE, "test_no_pod_from_elsewhere_tolerates_the_pool"),
+            (_UNSTAMPED, "test_a_pod_selects_its_own_claims_nodes"),
         ),
     ),
     Attack(
@@ -53,7 +57,9 @@ TABLE: Final = (
             (_PODS, "test_a_bad_pod_is_refused_to_controllers_too"),
             (_REACH, "test_a_tenant_binds_no_pod_to_a_node"),
             (_REACH, "test_the_policy_refuses_a_binding_even_to_a_tenant_with_the_right"),
+            (_PATHS, "test_no_tenant_binds_a_pod_by_either_path_though_it_had_the_right"),
             (_PATHS, "test_no_tenants_pod_passes_for_a_kubelets_own"),
+            (_ELSEWHERE, "test_no_pod_from_elsewhere_chooses_a_node"),
         ),
     ),
     Attack(
@@ -64,9 +70,12 @@ TABLE: Final = (
             (_PODS, "test_no_pod_asks_for_devices_past_the_device_plugin"),
             (_PODS, "test_no_pod_holds_its_node_or_asks_for_devices_by_its_metadata"),
             (_PODS, "test_no_config_holds_a_variable_that_opens_devices"),
+            (_PATHS, "test_nothing_becomes_by_a_change_what_it_may_not_be_from_the_start"),
             (_PODS, "test_a_container_without_a_gpu_sees_none"),
             (_PODS, "test_a_container_with_a_gpu_has_no_other_device_by_its_image"),
             (_PODS, "test_a_pod_that_runs_gains_nothing_by_a_change"),
+            (_UNSTAMPED, "test_a_container_sets_off_what_it_isnt_given"),
+            (_UNSTAMPED, "test_a_container_that_is_added_to_a_pod_sets_off_what_it_isnt_given"),
             (_FENCE, "test_a_pod_that_the_policy_didnt_see_grows_by_no_resize"),
             (_PATHS, "test_a_tenant_resizes_no_pod"),
         ),
@@ -111,6 +120,9 @@ TABLE: Final = (
             (_FENCE, "test_even_an_admin_doesnt_forge_possession_by_mistake"),
             (_PATHS, "test_nobody_loosens_a_claims_namespace_through_its_subresources"),
             (_PATHS, "test_no_namespace_becomes_a_claims_through_its_subresources"),
+            (_PATHS, "test_nobody_takes_off_what_a_claims_namespace_is_known_by"),
+            (_PATHS, "test_nobody_has_devices_opened_to_a_claims_namespace_as_to_an_admins"),
+            (_PATHS, "test_nobody_makes_a_namespace_with_marks_of_ours"),
         ),
     ),
     Attack(
@@ -197,6 +209,7 @@ TABLE: Final = (
             (_HUB, "test_nothing_of_ours_is_on_a_claim_from_its_creation"),
             (_HUB, "test_a_claim_made_again_from_what_is_stored_loses_nothing_of_ours"),
             (_HUB, "test_who_asked_is_who_asked"),
+            (_UNSTAMPED, "test_nobody_says_that_another_asked"),
         ),
     ),
     Attack(
@@ -281,7 +294,7 @@ TABLE: Final = (
     ),
     Attack(
         "The operator's own token in the leased cluster, stolen",
-        "policies `sublet-operator-fence` and `sublet-operator-nodes`; no right on Secrets, policies or its own roles",
+        "policies `sublet-operator-fence`, `sublet-operator-nodes` and `sublet-node-invariants`; no right on Secrets, policies or its own roles",
         (
             (_FENCE, "test_a_thief_of_the_credential_can_write_nothing_else"),
             (_FENCE, "test_a_thief_of_the_credential_can_change_nothing_else"),
@@ -290,6 +303,18 @@ TABLE: Final = (
             (_FENCE, "test_a_thief_opens_nobodys_network"),
             (_FENCE, "test_a_thief_makes_no_policy_beside_ours"),
             (_FENCE, "test_the_policy_refuses_to_a_thief_with_more_rights_too"),
+            (_BELT, "test_no_book_is_written_into_a_free_node_that_cant_be"),
+            (_BELT, "test_no_node_is_taken_from_the_claim_that_has_it"),
+            (_BELT, "test_no_lease_takes_anothers_node"),
+            (_BELT, "test_no_claim_has_a_node_that_is_in_no_lease"),
+            (_BELT, "test_nothing_of_a_node_is_changed_that_isnt_ours"),
+            (_BOUNDS, "test_nothing_of_the_landlords_is_changed_or_deleted"),
+            (_BOUNDS, "test_no_namespace_is_made_but_a_claims"),
+            (_BOUNDS, "test_no_claims_namespace_is_made_or_becomes_looser_than_what_is_sold"),
+            (_BOUNDS, "test_no_claims_namespace_loses_what_it_is_known_by"),
+            (_BOUNDS, "test_no_role_is_given_but_a_tenants_to_its_own_account"),
+            (_BOUNDS, "test_the_extra_role_holds_no_more_than_is_sold"),
+            (_BOUNDS, "test_no_token_is_made_but_an_unbound_one_of_the_tenants"),
         ),
     ),
     Attack(

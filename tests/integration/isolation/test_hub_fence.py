@@ -134,6 +134,7 @@ async def test_a_service_accounts_token_isnt_made_by_a_secret(tenancy: Tenancy):
         (f"{SUBLET}/namespaces/{ACME}/gpuclaims/work", {"spec": {"suspended": True}}),
         (f"{SUBLET}/gpuleases/west", {"spec": {"acceptingClaims": False}}),
         (f"{SUBLET}/gputenants/acme", {"spec": {"suspended": True}}),
+        (f"{SUBLET}/gpuclasses/h100", {"spec": {"moveLeadSeconds": 0}}),
         (f"{SUBLET}/namespaces/{ACME}/gpuclaims/work", {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": uid_of("none")}]}}),
     ],
 )  # fmt: skip
@@ -160,6 +161,15 @@ async def test_a_thief_overwrites_no_secret_of_a_tenants_own(tenancy: Tenancy):
     found = tenancy.stack.get("hub", "secret", "-n", ACME, "pw")
     assert found["data"] == {"pw": PASSWORD}
     assert found["type"] == "Opaque"
+
+
+def test_a_thief_with_every_right_deletes_no_secret_but_a_claims_kubeconfig(tenancy: Tenancy):
+    """As where a cluster's admin gives the account more than the chart does."""
+    who = (f"--as=system:serviceaccount:{NAMESPACE}:sublet", "--as-group=system:masters")
+
+    for name, where in (("pw", ACME), ("west", NAMESPACE)):
+        delete = ("-n", where, "delete", "secret", name, "--dry-run=server", *who)
+        assert ONE_TYPE in tenancy.stack.kubectl("hub", *delete, check=False)
 
 
 async def test_a_kubeconfig_keeps_its_claim(tenancy: Tenancy):

@@ -17,6 +17,7 @@ CLAIMS = f"/apis/sublet.dev/v1alpha1/namespaces/{ACME}/gpuclaims"
 THEIRS = f"/apis/sublet.dev/v1alpha1/namespaces/{GLOBEX}/gpuclaims"
 WORK = f"{CLAIMS}/work"
 OTHER = "00000000-0000-4000-8000-000000000000"
+OWNED_BY_NOTHING: Object = {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": OTHER}]}}  # fmt: skip
 OURS = "only the sublet operator changes sublet.dev finalizers, labels and annotations"
 LEFT_OFF = "leave finalizers, labels and annotations of sublet.dev off a new object"
 
@@ -357,6 +358,7 @@ async def test_a_kubeconfig_secret_isnt_planted_or_bent(tenancy: Tenancy):
         assert words in await tess.creates(path, planted)
         assert words in await tess.merges(f"{path}/work-kubeconfig", {"data": {"value": "AAAA"}})
         assert words in await tess.merges(f"{path}/work-kubeconfig", {"immutable": True})
+        assert words in await tess.merges(f"{path}/work-kubeconfig", OWNED_BY_NOTHING)
         assert await tess.asks("GET", f"{path}/work-kubeconfig") == "accepted"
 
 

@@ -23,7 +23,8 @@ OURS = "only the sublet operator may"
 @pytest.fixture(scope="module", autouse=True)
 def _other(tenancy: Tenancy) -> None:
     """A namespace of the landlord's own."""
-    tenancy.stack.kubectl("west", "create", "namespace", "other")
+    other = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}
+    tenancy.stack.apply("west", other)
 
 
 def node(tenancy: Tenancy) -> str:
@@ -37,13 +38,13 @@ def kubelet(name: str) -> tuple[str, ...]:
 
 
 def put(tenancy: Tenancy, path: str, changes: Any, *how: str) -> str:
-    """Return what the server says to an object that is put there changed: by the admin, if nobody else is named."""
+    """Return what the server would say to an object that is put there changed: by the admin, if nobody else is named."""
     kind, _, way = path.partition("/")
     name = {"nodes": node(tenancy), "home": tenancy.home("work")}.get(kind, kind)
     plural = "nodes" if kind == "nodes" else "namespaces"
     body = _changed(tenancy.stack.get("west", plural, name), changes)
     del body["metadata"]["resourceVersion"]
-    raw = f"--raw=/api/v1/{plural}/{name}/{way}".rstrip("/")
+    raw = f"--raw=/api/v1/{plural}/{name}/{way}".rstrip("/") + "?dryRun=All"
     said = tenancy.stack.kubectl(
         "west", "replace", raw, "-f", "-", *how, given=json.dumps(body), check=False
     )
@@ -113,6 +114,37 @@ def test_no_namespace_becomes_a_claims_through_its_subresources(tenancy: Tenancy
 
     assert OURS in said
     assert put(tenancy, f"other/{way}", {"metadata": {"labels": LOOSE}}) == "accepted"
+
+
+@pytest.mark.parametrize("way", ["", "status", "finalize"])
+@pytest.mark.parametrize(
+    "marks",
+    [{"labels": {"sublet.dev/claim": None}}, {"labels": {"pod-security.kubernetes.io/enforce": None}}],
+)  # fmt: skip
+def test_nobody_takes_off_what_a_claims_namespace_is_known_by(
+    tenancy: Tenancy, way: str, marks: dict[str, Any]
+):
+    said = put(tenancy, f"home/{way}", {"metadata": marks})
+
+    assert f"{OURS} remove these labels and annotations of a namespace" in said
+
+
+def test_nobody_has_devices_opened_to_a_claims_namespace_as_to_an_admins(tenancy: Tenancy):
+    marks = {"labels": {"resource.kubernetes.io/admin-access": "true"}}
+
+    assert OURS in put(tenancy, "home", {"metadata": marks})
+    assert put(tenancy, "other", {"metadata": marks}) == "accepted"
+
+
+@pytest.mark.parametrize("mark", ["labels", "annotations"])
+def test_nobody_makes_a_namespace_with_marks_of_ours(tenancy: Tenancy, mark: str):
+    meta = {"name": "forged", mark: {"sublet.dev/claim": OTHER}}
+    body = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+    create = ("create", "-f", "-", "--dry-run=server")
+
+    said = tenancy.stack.kubectl("west", *create, given=body, check=False)
+
+    assert f"{OURS} add or change these labels and annotations of a namespace" in said
 
 
 @pytest.mark.parametrize("path", ["nodes", "nodes/status"])
@@ -186,6 +218,46 @@ def test_a_nodes_own_credential_puts_no_pod_of_its_own_among_a_claims(tenancy: T
     said = kubectl("west", "-n", tenancy.home("work"), *create, given=body, check=False)
 
     assert "spec.nodeName may not be set" in said
+
+
+@pytest.mark.parametrize("path", ["pods/{pod}/binding", "bindings"])
+async def test_no_tenant_binds_a_pod_by_either_path_though_it_had_the_right(
+    tenancy: Tenancy, path: str
+):
+    """As the landlord may give service accounts any right; the old path is no subresource."""
+    home = tenancy.home("work")
+    async with tenancy.tenant("work") as mallory:
+        pods = f"/api/v1/namespaces/{home}/pods"
+        assert await mallory.creates(pods, plain_pod("gated", gpus=0)) == "accepted"
+    body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "gated"}, "target": {"kind": "Node", "name": "w0"}}  # fmt: skip
+    raw = f"--raw=/api/v1/namespaces/{home}/{path.format(pod='gated')}?dryRun=All"
+    who = (f"--as=system:serviceaccount:{home}:tenant", "--as-group=system:masters")
+
+    said = tenancy.stack.kubectl("west", "create", raw, "-f", "-", *who, given=json.dumps(body), check=False)  # fmt: skip
+
+    tenancy.stack.kubectl("west", "-n", home, "delete", "pod", "gated", "--force", "--grace-period=0")  # fmt: skip
+    assert "tenants may not bind pods to nodes" in said
+
+
+@pytest.mark.parametrize(
+    ("plural", "body", "change", "words"),
+    [
+        ("configmaps", {"data": {"LR": "0.1"}}, {"data": {"NVIDIA_MOFED": "enabled"}}, "are not allowed as keys"),
+        ("secrets", {"stringData": {"LR": "0.1"}}, {"stringData": {"NVIDIA_MOFED": "enabled"}}, "are not allowed as keys"),
+        ("services", {"spec": {"ports": [{"port": 80}]}}, {"spec": {"externalIPs": ["203.0.113.7"]}}, "spec.externalIPs are not allowed"),
+    ],
+)  # fmt: skip
+async def test_nothing_becomes_by_a_change_what_it_may_not_be_from_the_start(
+    tenancy: Tenancy, plural: str, body: Any, change: Any, words: str
+):
+    path = f"/api/v1/namespaces/{tenancy.home('work')}/{plural}"
+    async with tenancy.tenant("work") as mallory:
+        assert await mallory.creates(path, {"metadata": {"name": "plain"}, **body}) == "accepted"
+        said = await mallory.merges(f"{path}/plain", change)
+        assert await mallory.merges(f"{path}/plain", {"metadata": {"labels": {"a": "b"}}}) == "accepted"  # fmt: skip
+        assert await mallory.asks("DELETE", f"{path}/plain") == "accepted"
+
+    assert words in said
 
 
 async def test_a_tenant_resizes_no_pod(tenancy: Tenancy):

@@ -5,6 +5,7 @@ namespace's Pod Security level is `privileged`, since a capability is sold there
 Pod Security answers first.
 """
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -80,8 +81,16 @@ HOST = [
     (secure(seccompProfile={"type": "Unconfined"}), "unconfined seccomp"),
     ({**secure(procMount="Unmasked"), "hostUsers": False}, "procMount is not allowed"),
     (container(ports=[{"containerPort": 80, "hostPort": 80}]), "host ports are not allowed"),
-    (container(livenessProbe={"tcpSocket": {"host": "169.254.169.254", "port": 80}}), "may not name a host"),
     ({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}, "sysctl"),
+    ({"securityContext": {"seccompProfile": {"type": "Unconfined"}}}, "unconfined seccomp"),
+    ({"initContainers": [{"name": "i", "image": "i", "securityContext": {"privileged": True}}]}, "privileged containers are not allowed"),
+    (secure(appArmorProfile={"type": "Unconfined"}), "AppArmor"),
+    (secure(seLinuxOptions={"user": "system_u"}), "SELinux options"),
+    (secure(seLinuxOptions={"role": "system_r"}), "SELinux options"),
+    (secure(seLinuxOptions={"type": "spc_t"}), "SELinux options"),
+    *((container(**{probe: {how: {"host": "169.254.169.254", "port": 80}}}), "may not name a host")
+      for probe in ("livenessProbe", "readinessProbe", "startupProbe") for how in ("tcpSocket", "httpGet")),
+    *((container(lifecycle={hook: {"httpGet": {"host": "169.254.169.254", "port": 80}}}), "may not name a host") for hook in ("postStart", "preStop")),
 ]  # fmt: skip
 TERM = {"topologyKey": "kubernetes.io/os", "labelSelector": {}}
 
@@ -212,6 +221,21 @@ async def test_no_pod_holds_its_node_or_asks_for_devices_by_its_metadata(
     pod["metadata"].update(meta)
 
     assert words in await refusal(tenancy, "wide", pod)
+
+
+@pytest.mark.parametrize("owners", [[], [("v1", "Job", True)], [("batch/v1", "CronJob", True)], [("batch/v1", "Job", False)]])  # fmt: skip
+def test_a_finalizer_of_jobs_is_on_no_pod_but_a_jobs_whoever_makes_it(tenancy: Tenancy, owners):
+    """A controller made it, whose name is anybody's but the tenant's."""
+
+    def said(*owned: tuple[str, str, bool]) -> str:
+        pod = plain_pod("attack")
+        refs = [{"apiVersion": v, "kind": k, "name": "j", "uid": OTHER, "controller": c} for v, k, c in owned]  # fmt: skip
+        pod["metadata"] |= {"finalizers": ["batch.kubernetes.io/job-tracking"], "ownerReferences": refs}  # fmt: skip
+        create = ("-n", tenancy.home("wide"), "create", "--dry-run=server", "-f", "-")
+        return tenancy.stack.kubectl("east", *create, given=json.dumps(pod), check=False)
+
+    assert "this finalizer is the job controller's own" in said(*owners)
+    assert "created" in said(("batch/v1", "Job", True))
 
 
 async def test_a_pod_that_runs_gains_nothing_by_a_change(tenancy: Tenancy):
