@@ -34,6 +34,7 @@ MARKS_ONLY = "may only change sublet.dev labels, annotations and taints"
 NOT_OURS = "may only touch GPU nodes and nodes of its leases"
 OWNERS = "may not change a node's owners, finalizers, machine or addresses"
 TAINTS = "the only sublet taints are"
+KEPT_OUT = "takes sublet.dev/pool off only where the node leaves its lease"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -159,6 +160,12 @@ async def test_no_node_is_taken_from_the_claim_that_has_it(tenancy: Tenancy, att
 
 async def test_no_lease_takes_anothers_node(tenancy: Tenancy):
     assert LEASED in await tried(tenancy, free(tenancy), leased("another", pool("another")))
+
+
+@pytest.mark.parametrize("taints", [[], [pool("another")], [{**pool(""), "effect": "NoSchedule"}]])
+@pytest.mark.parametrize("which", [held, free])
+async def test_no_leased_node_is_opened_to_everybodys_pods(tenancy: Tenancy, which, taints):
+    assert KEPT_OUT in await tried(tenancy, which(tenancy), {"spec": {"taints": taints}})
 
 
 async def test_no_node_leaves_its_lease_with_the_taint_on(tenancy: Tenancy):

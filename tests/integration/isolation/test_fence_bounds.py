@@ -22,6 +22,7 @@ OPERATOR = (f"--as=system:serviceaccount:{NAMESPACE}:sublet", "--as-group=system
 MINE, OTHER = uid_of("mine"), uid_of("other")
 FENCED = "the sublet operator may write in claim namespaces only"
 KEEPS = "a claim namespace keeps its claim label and has a pod security level"
+WAYS = "writes no status and no finalizers of namespaces"
 UNSOLD = "name what this cluster does not sell"
 ONLY_ROLES = "the only roles are sublet-tenant and sublet-tenant-extra"
 UNBOUND = "only unbound tokens of the tenant account"
@@ -35,6 +36,12 @@ def asked(tenancy: Tenancy, *arguments: str, given: Any = None) -> str:
     """Return what the leased cluster says to the operator's name with all rights."""
     text = yaml.safe_dump(given) if given is not None else None
     return tenancy.stack.kubectl("west", *arguments, *OPERATOR, given=text, check=False)
+
+
+def sent(tenancy: Tenancy, verb: str, path: str, body: Object) -> str:
+    """Return what is said to such a request at a path."""
+    raw = (verb, f"--raw={path}", "-f", "-")
+    return tenancy.stack.kubectl("west", *raw, *OPERATOR, given=json.dumps(body), check=False)
 
 
 def made(tenancy: Tenancy, body: Object) -> str:
@@ -155,6 +162,20 @@ def test_no_claims_namespace_loses_what_it_is_known_by(tenancy: Tenancy, label: 
     assert KEEPS in asked(tenancy, "label", *where)
 
 
+@pytest.mark.parametrize("way", ["status", "finalize"])
+def test_no_namespace_is_written_through_its_subresources(tenancy: Tenancy, way: str):
+    """A claim's is marked anew or left without its finalizer; one of the landlord's is made a claim's."""
+    said = {}
+    for name in (tenancy.home("work"), ELSEWHERE):
+        body = tenancy.stack.get("west", "namespace", name)
+        body["metadata"].setdefault("annotations", {})["sublet.dev/x"] = "y"
+        path = f"/api/v1/namespaces/{name}/{way}?dryRun=All"
+        said[name] = sent(tenancy, "replace", path, body)
+
+    assert WAYS in said[tenancy.home("work")]
+    assert FENCED in said[ELSEWHERE]
+
+
 def test_the_namespaces_that_a_claim_may_have_are_made(tenancy: Tenancy):
     privileged = {"labels": {LEVEL: "privileged"}, "annotations": SOLD}
 
@@ -207,9 +228,7 @@ def test_no_token_is_made_but_an_unbound_one_of_the_tenants(
     path = f"/api/v1/namespaces/{tenancy.home('work')}/serviceaccounts/{account}/token?dryRun=All"
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": [], **spec}}  # fmt: skip
 
-    said = tenancy.stack.kubectl("west", "create", f"--raw={path}", "-f", "-", *OPERATOR, given=json.dumps(body), check=False)  # fmt: skip
-
-    assert UNBOUND in said
+    assert UNBOUND in sent(tenancy, "create", path, body)
 
 
 async def test_no_pod_of_a_tenants_is_changed(tenancy: Tenancy):
