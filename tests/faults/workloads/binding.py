@@ -16,7 +16,7 @@ async def _bind_one(world: World) -> None:
 
 
 async def _bind_four(world: World) -> None:
-    await world.make_claim("large", gpus=32, topology={"minClusters": 2})
+    await world.make_claim("large", gpus=32, placement={"minClusters": 2})
     await world.bound("large")
 
 
