@@ -13,6 +13,7 @@ from sublet.drift.claims import Claims
 from sublet.drift.lookout import Place
 from sublet.drift.orphans import Entry, Orphan
 from sublet.drift.sweeper import Sweeper
+from sublet.kube.lists import ListPage, page_of
 from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.running import open_lines
@@ -74,6 +75,9 @@ class World:
             return {"metadata": {"uid": HUB_UID}}
         items = self.leases if path == LEASES.path() else self.items
         return {"metadata": {"resourceVersion": self.version}, "items": items}
+
+    async def list_page(self, path: str, *_: Any, limit: int, **__: Any) -> ListPage:
+        return page_of(msgspec.json.encode(await self.get(path)), limit, path)
 
     async def get_as(self, path: str, type_: type, **_: str) -> Any:
         return msgspec.convert(await self.get(path), type_)

@@ -2,8 +2,8 @@
 
 In the order of a release: access, namespaces, pods; the node is clean when a live list from the cluster with the right
 identity shows no pod. Then rest and the landlord's label where the lease asks for them, the claim's entries off the
-nodes' books, and the line off the lease's status. Before each of these the hub is asked again. Whom it is about can't be
-mistaken: the claim's namespaces are named by its UID, and only what carries that UID is touched.
+nodes' books, and the line off the lease's status. Before access, pods and books the hub is asked again. Whom it is about
+can't be mistaken: the claim's namespaces are named by its UID, and only what carries that UID is touched.
 """
 
 from collections.abc import Awaitable, Callable
@@ -44,6 +44,7 @@ async def clear(
 
     ClusterSilent, ClusterRefuses, StillThere, Overtaken and the hub's errors: try again later.
     """
+    _see_rested(lease, left, tools)  # before anything is asked: it may rest for days
     await guard()
     sites = [_site(lease, left, home, cluster, tools) for home in left.homes]
     await all_of(shut_out(site) for site in sites)
@@ -107,18 +108,24 @@ def _gpus(shown: str | None) -> int:
 
 async def _rest(lease: GpuLease, left: Leftover, tools: Tools) -> None:
     """Let the nodes rest where the lease asks for it, counted from when the last pod was first seen gone."""
-    seconds = lease.spec.term.quarantine_seconds
-    if not seconds:
+    if not lease.spec.term.quarantine_seconds:
         return
-    now = tools.clock.now_ms()
-    since = left.vacated_time
-    if since is None:
+    if left.vacated_time is None:
         newest = (
             tools.lease(LeaseUID(lease.metadata.uid)) or lease
         )  # others' lines changed meanwhile
-        await tools.lists.change(newest, left, left.model_copy(update={"vacated_time": now}))
-        since = now
-    waits = (since + seconds * MS_PER_SECOND - now) / MS_PER_SECOND
+        rests = left.model_copy(update={"vacated_time": tools.clock.now_ms()})
+        await tools.lists.change(newest, left, rests)
+        left = rests
+    _see_rested(lease, left, tools)
+
+
+def _see_rested(lease: GpuLease, left: Leftover, tools: Tools) -> None:
+    """Raise StillThere while the nodes rest."""
+    if left.vacated_time is None:
+        return
+    over = left.vacated_time + lease.spec.term.quarantine_seconds * MS_PER_SECOND
+    waits = (over - tools.clock.now_ms()) / MS_PER_SECOND
     if waits > 0:
         text = f"the nodes rest for another {how_many(round(waits), 'second')}"
         raise StillThere(text, waits, rests=True)

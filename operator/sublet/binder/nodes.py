@@ -79,14 +79,14 @@ async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool
             node = await cluster.api.patch_as(node_path(name), patch, Node)
             cluster.observe(node)
             break
-        except (Invalid, Conflict) as error:
+        except NotFound:
+            return False
+        except (Invalid, Conflict, Forbidden) as error:
             node = await _read(cluster, name)
             is_same = node is not None and _adoption(node, lease) == patch
-            if isinstance(error, Invalid) and is_same:
+            if isinstance(error, Forbidden) or (isinstance(error, Invalid) and is_same):
                 cluster.note_foreign(name, foreign=False)  # its pods were just looked at
                 raise
-        except (Forbidden, NotFound):
-            return False
     if node is None:
         return False
     foreign = await foreign_pods(cluster, node)

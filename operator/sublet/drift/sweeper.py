@@ -39,6 +39,7 @@ from sublet.drift.orphans import (
 )
 from sublet.fleet.facts import Orphans
 from sublet.kube.errors import KubeError, Unreachable
+from sublet.kube.hub_lists import listed
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.versions import version_number
 from sublet.ledger.entry import Fact
@@ -237,18 +238,18 @@ class Sweeper:
         """
         facts = await self._ledger.facts_of(sorted(uids))
         newest = await self._ledger.newest_facts(_NEWEST)
-        listing = await self._tools.hub.get(CLAIMS.path())
+        version, listing = await listed(self._tools.hub, CLAIMS.path())
         if await read_cluster_uid(self._tools.hub) != self._hub_uid():
             raise Unreachable("the hub is another cluster now")
-        claims, unread = _read_all((x for x in listing["items"] if not is_awaited(x)), uids)
+        claims, unread = _read_all((x for x in listing if not is_awaited(x)), uids)
         return Witness(
-            hub_version=version_number(listing["metadata"]["resourceVersion"]),
+            hub_version=version_number(version),
             hub_claims=claims,
             unread=unread,
-            awaited=awaited_uids(listing["items"]),
+            awaited=awaited_uids(listing),
             facts={uid: [f for f in facts if f.claim_uid == uid] for uid in uids},
             newest_version=max((version_number(f.source_version) for f in newest), default=0),
-            backup_ms=min((*_backups(places), *backup_times(listing["items"])), default=None),
+            backup_ms=min((*_backups(places), *backup_times(listing)), default=None),
         )
 
     def _start(

@@ -20,7 +20,7 @@ from sublet.binder.nodes import adopt, wants_adoption, wants_mending
 from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
 from sublet.hub.returns import is_over
-from sublet.kube.errors import KubeError
+from sublet.kube.errors import Forbidden, Invalid, KubeError
 from sublet.kube.wire import Node
 from sublet.logs import log_about
 
@@ -151,9 +151,13 @@ class Adoption:
         self._changed()
 
     def _take_failure(self, line: _Line, name: NodeName, error: KubeError) -> None:
-        """Say it, once for all nodes of a lease; where one after the other fails, none is tried for a while."""
+        """Say it, once for all nodes of a lease; where one after the other fails, none is tried for a while.
+
+        A cluster that answers and refuses one node may take the next: those in front hold up none behind them.
+        """
         now = self._clock.monotonic()
-        line.in_a_row += 1
+        if not isinstance(error, Invalid | Forbidden):
+            line.in_a_row += 1
         if line.in_a_row >= _AT_ONCE:
             line.in_a_row, line.rests_until = 0, now + _RETRY_SECONDS
         if now - line.said_at >= _SAID_AGAIN_SECONDS:

@@ -133,6 +133,12 @@ class Aftermath:
         """Say whether a claim with nodes of these leases holds some in that cluster: its namespace is in use."""
         return any(self._keepers.may_be_there(lease, LeaseUID(uid)) for uid in uids)
 
+    async def _ask(self, lease: GpuLease, left: Leftover) -> None:
+        """Raise Overtaken if a claim keeps it: by the hub, live, or by what a watch has told since the round began."""
+        if self._is_held(lease, self._leases_of(left.claim_uid, self._unread())):
+            raise Overtaken(f"claim {left.claim_uid} holds nodes there")
+        await self._keepers.ask(lease, left)
+
     def _leases_of(self, claim_uid: str, unread: Mapping[str, set[str]]) -> set[str]:
         """Return the UIDs of the leases of which a claim holds nodes, by what was read of it last and by what wasn't."""
         claim = self._claims.sought(claim_uid)
@@ -155,7 +161,7 @@ class Aftermath:
             for left in leftovers:
                 log = log_about(lease=lease, claim_uid=ClaimUID(left.claim_uid))
                 try:
-                    guard = partial(self._keepers.ask, lease, left)
+                    guard = partial(self._ask, lease, left)
                     await clear(lease, left, cluster, self._tools, guard)
                     log.info("leftovers cleaned", word_of=left.by)
                 except StillThere as reason:

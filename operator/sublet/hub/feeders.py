@@ -7,7 +7,7 @@ may list Secrets in its own namespace only. A slow metadata re-list catches dele
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 import kopf
@@ -20,6 +20,7 @@ from sublet.clock import Clock
 from sublet.fleet.credential import CREDENTIALS_LABEL
 from sublet.hub.state import HubState
 from sublet.kube.errors import KubeError
+from sublet.kube.hub_lists import MOST_PAGES, PAGE_SIZE, objects
 from sublet.kube.informer import Informer, Target
 from sublet.kube.paging import items
 from sublet.kube.session import ApiServer
@@ -33,9 +34,6 @@ _DOUBT_SECONDS: Final = 2.0
 
 _MOST_UNKNOWN: Final = 100
 """Objects of which no watch has told that one sweep reads; there are none as a rule."""
-PAGE_SIZE: Final = 50
-"""Objects of one answer: a tenant may make each as large as the hub's store takes, which is 1.5 MB."""
-_MOST_PAGES: Final = 10_000
 
 
 class Secret(HasMeta):
@@ -100,17 +98,11 @@ def credentials_informer(
 async def first_list(hub: ApiServer, state: HubState) -> None:
     """Read everything once, so that the first plan sees the whole hub; kopf follows the changes."""
     for kind in KINDS:
-        async for item in _objects(hub, kind.path()):
+        async for item in objects(hub, kind.path()):
             state.shelf(kind.plural).take(item)
-    async for item in _objects(hub, _PRIORITIES):
+    async for item in objects(hub, _PRIORITIES):
         state.set_priority(item["metadata"]["name"], int(item.get("value", 0)))
     state.synced = True
-
-
-async def _objects(hub: ApiServer, path: str) -> AsyncIterator[dict[str, Any]]:
-    async for item in items(hub, path, dict, most=_MOST_PAGES, limit=PAGE_SIZE):
-        yield item
-        await asyncio.sleep(0)  # one that its tenant made large takes a while
 
 
 async def sweep_forever(
@@ -152,7 +144,7 @@ async def _read_unknown(hub: ApiServer, state: HubState, kind: Kind, each: Named
 
 async def _live(hub: ApiServer, path: str) -> list[Named] | None:
     """Return the names of what a live list shows, None if there is none now."""
-    found = items(hub, path, _HasName, most=_MOST_PAGES, limit=PAGE_SIZE, metadata_only=True)
+    found = items(hub, path, _HasName, most=MOST_PAGES, limit=PAGE_SIZE, metadata_only=True)
     try:
         return [item.metadata async for item in found]
     except KubeError as error:

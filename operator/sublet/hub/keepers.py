@@ -5,6 +5,7 @@ time. Whether there is such a claim at all only a list of all can say, since not
 leftovers for a while: a UID that the hub was seen without comes back only by a restore that a person adopts.
 """
 
+import asyncio
 from collections import defaultdict
 from typing import Any, Final
 
@@ -13,13 +14,14 @@ from sublet.api.ids import ClusterUID, LeaseUID
 from sublet.api.kinds import CLAIMS, LEASES
 from sublet.api.last_word import Leftover
 from sublet.api.move_status import all_nodes
-from sublet.api.origin import former_uid
+from sublet.api.origin import former_uid, is_bare
 from sublet.binder.claims import Unread, read
 from sublet.binder.ports import Overtaken, Tools
 from sublet.binder.sites import may_lead_to
 from sublet.book.holdings import holds
 from sublet.hub.unread_holder import holder_of
 from sublet.kube.errors import NotFound
+from sublet.kube.hub_lists import objects
 
 _FRESH_SECONDS: Final = 60.0
 """So long one list of all claims serves."""
@@ -31,6 +33,7 @@ class Keepers:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._listing = asyncio.Lock()  # leases that are cleaned at once share a list
         self._paths: dict[str, list[str]] = {}  # UID by which claims go -> where they are
         self._listed_at: float | None = None  # monotonic seconds, when the list was asked for
 
@@ -49,6 +52,10 @@ class Keepers:
                 continue
             if former_uid(claim) != left.claim_uid:
                 continue
+            if is_bare(claim):
+                raise Overtaken(
+                    f"claim {left.claim_uid} was restored and doesn't say yet what it holds"
+                )
             if any(self.may_be_there(lease, LeaseUID(uid)) for uid in _leases_of(claim)):
                 raise Overtaken(f"claim {left.claim_uid} holds nodes there by the hub")
 
@@ -59,13 +66,14 @@ class Keepers:
 
     async def _places(self, claim_uid: str) -> list[str]:
         """Return where claims are that go by a UID, or will once they are adopted."""
-        now = self._tools.clock.monotonic()
-        if self._listed_at is None or now - self._listed_at > _FRESH_SECONDS:
-            found: dict[str, list[str]] = defaultdict(list)
-            for each in (await self._tools.hub.get(CLAIMS.path()))["items"]:
-                meta = each["metadata"]
-                found[former_uid(each)].append(CLAIMS.path(meta["namespace"], meta["name"]))
-            self._paths, self._listed_at = dict(found), now
+        async with self._listing:
+            now = self._tools.clock.monotonic()
+            if self._listed_at is None or now - self._listed_at > _FRESH_SECONDS:
+                found: dict[str, list[str]] = defaultdict(list)
+                async for each in objects(self._tools.hub, CLAIMS.path()):
+                    meta = each["metadata"]
+                    found[former_uid(each)].append(CLAIMS.path(meta["namespace"], meta["name"]))
+                self._paths, self._listed_at = dict(found), now
         return self._paths.get(claim_uid, [])
 
 

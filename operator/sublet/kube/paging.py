@@ -1,19 +1,19 @@
 """Long lists page by page, so that they fit every limit of bytes; a server whose lists have no end is not believed."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from sublet.kube.bodies import decoder_of
 from sublet.kube.errors import BadAnswer
-from sublet.kube.lists import MOST_ITEM_BYTES, PAGE_SIZE, item_of
+from sublet.kube.lists import MOST_ITEM_BYTES, PAGE_SIZE, ListPage, item_of
 from sublet.kube.session import ApiServer
 
 T = TypeVar("T")
 
 
-async def texts(
+async def pages(
     api: ApiServer,
     path: str,
     params: Mapping[str, str] | None = None,
@@ -21,16 +21,24 @@ async def texts(
     most: int,
     limit: int = PAGE_SIZE,
     metadata_only: bool = False,
-) -> AsyncIterator[tuple[msgspec.Raw, ...]]:
+) -> AsyncIterator[ListPage]:
     """Yield a stranger's collection in pages of `limit` texts; BadAnswer after `most` pages without an end."""
     asked = dict(params or {})
     for _ in range(most):
         page = await api.list_page(path, asked, limit=limit, metadata_only=metadata_only)
-        yield page.items
+        yield page
         if not page.metadata.next:
             return
         asked["continue"] = page.metadata.next
     raise BadAnswer(f"the list of {path} has no end")
+
+
+async def texts(
+    api: ApiServer, path: str, params: Mapping[str, str] | None = None, **how: Any
+) -> AsyncIterator[tuple[msgspec.Raw, ...]]:
+    """Yield the texts of each page; else as `pages`."""
+    async for page in pages(api, path, params, **how):
+        yield page.items
 
 
 async def items(

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from sublet.api.gpulease import GpuLease
@@ -13,7 +14,7 @@ from sublet.api.ids import LeaseUID
 from sublet.api.kinds import IN_USE_FINALIZER
 from sublet.fleet.nodebook import LEASE_LABEL, POOL_TAINT
 from sublet.hub.adoption import Adoption
-from sublet.kube.errors import Invalid, KubeError, NotFound, Unreachable
+from sublet.kube.errors import Forbidden, Invalid, KubeError, NotFound, Unreachable
 from sublet.kube.wire import Node, Taint
 from tests.builders.api import as_lease, uid_of
 from tests.builders.wire import our_node, page, wire_node
@@ -111,6 +112,7 @@ class Changing(Marked):
 
 
 DUPLICATE = Invalid(422, "Invalid", "spec.taints[1]: Duplicate value")
+WEBHOOK = Forbidden(403, "Forbidden", "admission webhook denied the request")
 
 
 @asynccontextmanager
@@ -140,8 +142,11 @@ async def test_a_node_that_couldnt_be_tended_is_left_for_a_while():
     assert len(liar.asked) == 2
 
 
-async def test_marks_that_are_refused_for_good_are_tried_once_in_a_while_and_the_log_says_it():
-    async with adopting(Marked(DUPLICATE)) as (adoption, cluster, clock):
+@pytest.mark.parametrize("refusal", [DUPLICATE, WEBHOOK], ids=["422", "403"])
+async def test_marks_that_are_refused_for_good_are_tried_once_in_a_while_and_the_log_says_it(
+    refusal: KubeError,
+):
+    async with adopting(Marked(refusal)) as (adoption, cluster, clock):
         with capture_logs() as logs:
             await tended(adoption, cluster)
             await tended(adoption, cluster)
@@ -151,9 +156,7 @@ async def test_marks_that_are_refused_for_good_are_tried_once_in_a_while_and_the
         await tended(adoption, cluster)
 
     assert len(cluster.written) == 2
-    assert [(each["event"], each["error"]) for each in logs] == [
-        ("node not tended", str(DUPLICATE))
-    ]
+    assert [(each["event"], each["error"]) for each in logs] == [("node not tended", str(refusal))]
 
 
 async def test_a_node_that_isnt_marked_though_its_cluster_took_it_is_left_for_a_while():
@@ -220,6 +223,15 @@ async def test_where_one_request_after_the_other_fails_none_is_made_for_a_while(
         await tended(adoption, liar)
 
         assert len(liar.asked) > asked
+
+
+@pytest.mark.parametrize("refusal", [DUPLICATE, WEBHOOK], ids=["422", "403"])
+async def test_nodes_that_are_refused_hold_up_none_behind_them(refusal: KubeError):
+    async with adopting() as (adoption, liar, _):
+        liar.shown, liar.refuses = [*range(200)], refusal
+        await tended(adoption, liar)
+
+    assert len(liar.asked) == 200
 
 
 async def test_thousands_of_nodes_that_cant_be_tended_are_one_line_of_the_log_a_minute():

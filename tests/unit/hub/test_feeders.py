@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from sublet.api.kinds import CLAIMS, KINDS
-from sublet.hub.feeders import PAGE_SIZE, first_list, sweep_forever
+from sublet.hub.feeders import first_list, sweep_forever
 from sublet.hub.state import HubState
+from sublet.kube.hub_lists import PAGE_SIZE
 from sublet.kube.lists import ListPage, page_of
 from sublet.kube.session import ApiServer, Limits
 from tests.builders.api import as_claim, as_lease, claim, uid_of

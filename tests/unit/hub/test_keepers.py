@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -13,13 +14,16 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import CLAIMS, LEASES
 from sublet.book.inventory import Reach
 from sublet.hub.aftermath import Aftermath
+from sublet.hub.keepers import Keepers
 from sublet.hub.state import HubState
 from sublet.kube.errors import NotFound
+from sublet.kube.hub_lists import PAGE_SIZE
+from sublet.kube.lists import ListPage, page_of
 from sublet.kube.wire import Meta, Node
-from tests.builders.api import uid_of
+from tests.builders.api import NOW, uid_of
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.moves import leased, running
-from tests.builders.restored import Body, on_the_wire, restored
+from tests.builders.restored import Body, newborn, on_the_wire, restored
 from tests.builders.unread import holds_by_newer
 from tests.harness.fake_api import SteppedClock
 from tests.unit.hub.test_leftovers import left, lost
@@ -43,6 +47,11 @@ def awaiting(claim: GpuClaim) -> Body:
     return restored(on_the_wire(claim))
 
 
+def half_restored(claim: GpuClaim) -> Body:
+    """Return one whose status wasn't written yet: what it holds isn't known."""
+    return newborn(awaiting(claim))
+
+
 def ended(claim: GpuClaim) -> Body:
     body = on_the_wire(claim)
     gone = {"type": "Reserved", "status": "False", "reason": "Released"}
@@ -63,14 +72,22 @@ class LiveHub:
         if path == LEASES.path():
             assert params == {"fieldSelector": "metadata.name=west"}
             return {"items": [] if self.lease is None else [self.lease]}
-        if path == CLAIMS.path():
-            return {"metadata": {"resourceVersion": "99"}, "items": list(self.claims)}
         known = {
             CLAIMS.path(c["metadata"]["namespace"], c["metadata"]["name"]): c for c in self.claims
         }
         if path not in known:
             raise NotFound(404, "NotFound", path)
         return known[path]
+
+    async def list_page(self, path: str, params: Body, *, limit: int, **_: Any) -> ListPage:
+        begin = int(params.get("continue", 0))
+        if not begin:
+            self.asked.append(path)
+        await asyncio.sleep(0)
+        rest = str(begin + limit) if begin + limit < len(self.claims) else ""
+        meta = {"resourceVersion": "99", "continue": rest}
+        body = {"metadata": meta, "items": self.claims[begin : begin + limit]}
+        return page_of(msgspec.json.encode(body), limit, path)
 
 
 class Lists:
@@ -140,7 +157,7 @@ class World:
         return self.api.sent("DELETE", "PATCH")
 
 
-@pytest.mark.parametrize("shown", [on_the_wire, holds_by_newer, awaiting])
+@pytest.mark.parametrize("shown", [on_the_wire, holds_by_newer, awaiting, half_restored])
 def test_a_claim_that_no_watch_has_told_of_keeps_what_it_holds_there(shown: Any):
     world = World(LiveHub(WEST, shown(HOLDER)), WEST, HERE)
     world.tend()
@@ -213,6 +230,56 @@ def test_a_namesake_of_the_claim_keeps_nothing_of_it():
     world.tend()
 
     assert world.tools.lists.changed == [HOLDER.metadata.uid]
+
+
+def test_a_claim_that_is_on_a_later_page_keeps_what_it_holds_there():
+    others = [
+        {**on_the_wire(HOLDER), "metadata": {"namespace": "acme", "name": f"c{i}", "uid": uid_of(f"c{i}")}}
+        for i in range(PAGE_SIZE)
+    ]  # fmt: skip
+    world = World(LiveHub(WEST, *others, on_the_wire(HOLDER)), WEST, HERE)
+    world.tend()
+
+    assert world.destroyed == []
+
+
+def test_a_claim_that_was_restored_since_all_were_listed_keeps_what_it_holds_there():
+    hub = LiveHub(WEST)
+    world = World(hub, WEST, HERE)
+    world.api.meanwhile = (
+        "/serviceaccounts/tenant",
+        lambda: world.state.claims.take(awaiting(HOLDER)),
+    )
+    world.tend()
+
+    assert world.tools.lists.changed == []
+    assert world.api.sent("PATCH") == []
+
+
+def test_leases_that_are_cleaned_at_once_share_a_list_of_all_claims():
+    keepers = Keepers(World(LiveHub(WEST)).tools)
+    hub = keepers._tools.hub
+
+    async def both() -> None:
+        await asyncio.gather(*(keepers.ask(WEST, WEST.status.leftovers[0]) for _ in range(5)))
+
+    asyncio.run(both())
+
+    assert hub.asked.count(CLAIMS.path()) == 1
+
+
+def test_while_nodes_rest_the_hub_is_asked_nothing():
+    spec = WEST.spec
+    term = spec.term.model_copy(update={"quarantine_seconds": 3_600})
+    resting = lost("ann", (left(claim_uid=HOLDER.metadata.uid, vacated_time=NOW),))
+    resting = resting.model_copy(update={"spec": spec.model_copy(update={"term": term})})
+    hub = LiveHub(resting)
+    world = World(hub, at(CLUSTER, resting))
+    world.tools.clock.seconds = NOW / 1_000 + 60
+    world.tend()
+
+    assert hub.asked == []
+    assert world.destroyed == []
 
 
 def test_all_claims_are_listed_once_for_many_leftovers_and_again_when_that_is_old():
