@@ -104,7 +104,7 @@ class Lists:
 class Back(NotedApi):
     """A cluster that is back, with a pod and a node's entry of the claim; `meanwhile` happens with the first request about a path."""
 
-    meanwhile: tuple[str, Callable[[], None]] | None = None
+    meanwhile: tuple[str, Callable[[], object]] | None = None
 
     def listed(self, path: str, params: Mapping[str, str]) -> Iterable[object]:
         self._note(path)
@@ -257,8 +257,8 @@ def test_a_claim_that_was_restored_since_all_were_listed_keeps_what_it_holds_the
 
 
 def test_leases_that_are_cleaned_at_once_share_a_list_of_all_claims():
-    keepers = Keepers(World(LiveHub(WEST)).tools)
-    hub = keepers._tools.hub
+    hub = LiveHub(WEST)
+    keepers = Keepers(World(hub).tools)
 
     async def both() -> None:
         await asyncio.gather(*(keepers.ask(WEST, WEST.status.leftovers[0]) for _ in range(5)))
