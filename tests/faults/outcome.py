@@ -67,6 +67,23 @@ def differences(wanted: Any, seen: Any, where: str = "") -> list[str]:
     return [] if wanted == seen else [f"{where}: {seen!r}, without the fault {wanted!r}"]
 
 
+def without_silence(outcome: Outcome) -> Outcome:
+    """Return an outcome without what a silence leaves that is over.
+
+    A cluster that is cut off for seconds counts as silent where the operator was slow to ask it again: then its claims
+    have said so, and the time is disputed.
+    """
+    claims = {
+        name: {**claim, "conditions": {t: said for t, said in claim["conditions"].items() if (t, said) != ("Reachable", "True Answers")}}
+        for name, claim in outcome["claims"].items()
+    }  # fmt: skip
+    ledger = {
+        name: [line for line in lines if not line.startswith("disputed ")]
+        for name, lines in outcome["ledger"].items()
+    }
+    return {**outcome, "claims": claims, "ledger": ledger}
+
+
 def is_difference(fault: str) -> bool:
     """Say whether a fault of a plan is a line of `differences`."""
     return fault.startswith("/")

@@ -20,6 +20,7 @@ from tests.faults.outcome import (
     ledger_faults,
     ledger_rows,
     read_outcome,
+    without_silence,
 )
 from tests.faults.plan import COUNTED, FATAL, OLD_VIEWS, Place, Plan, places_in
 from tests.faults.trouble import is_news
@@ -210,7 +211,10 @@ async def _judge(
     faults += broken_rules(journal, bound)
     faults += ledger_faults(ledger_rows(world), _bound_times(await world.claims()))
     if reference is not None:
-        faults += _nearest(reference.outcomes, result.outcome)
+        ends = [*reference.outcomes, result.outcome]
+        if plan.action == "partition":
+            ends = [without_silence(each) for each in ends]
+        faults += _nearest(ends[:-1], ends[-1])
         operators = 2 if plan.action == "overtaken" else 1
         usual, was_cut_off = max(reference.writes, key=len), plan.action == "partition"
         faults += count_faults(usual, writes, operators=operators, was_cut_off=was_cut_off)

@@ -1,9 +1,11 @@
 """How often an object is written is judged by what that changed: a protocol that begins anew is no loop."""
 
+from typing import Any
+
 import pytest
 
 from tests.faults.journal import Entry, Journal, target_of
-from tests.faults.outcome import count_faults
+from tests.faults.outcome import count_faults, differences, without_silence
 
 QUOTA = "/api/v1/namespaces/home/resourcequotas/sublet"
 
@@ -71,3 +73,22 @@ def test_a_lease_that_is_usually_left_alone_says_that_its_cluster_was_cut_off():
 
 def test_a_lease_that_never_stops_saying_so_is_a_loop():
     assert count_faults(lease_changes(1), lease_changes(6), was_cut_off=True) != []
+
+
+def ended_in(reachable: str | None, *more_lines: str) -> dict[str, Any]:
+    """Return an outcome with one claim, that says this of its cluster, and lines of its ledger."""
+    said = {"Bound": "True Bound"} | ({"Reachable": reachable} if reachable else {})
+    lines = ["bound open 1 8", *more_lines]
+    return {"claims": {"train": {"conditions": said}}, "ledger": {"train": lines}}
+
+
+def test_a_silence_that_is_over_is_no_difference():
+    after = ended_in("True Answers", "disputed close 1 8", "disputed open 1 8")
+
+    assert differences(ended_in(None), after) != []
+    assert differences(without_silence(ended_in(None)), without_silence(after)) == []
+
+
+@pytest.mark.parametrize("after", [ended_in("Unknown Unreachable"), ended_in(None, "bound close 1 8")])  # fmt: skip
+def test_one_that_lasts_or_ends_something_is_a_difference(after: dict[str, Any]):
+    assert differences(without_silence(ended_in(None)), without_silence(after)) != []

@@ -15,6 +15,7 @@ from tests.harness.process import OperatorProcess
 from tests.harness.shared import borrow_stack
 from tests.harness.stack import NAMESPACE, Stack, operator_kubeconfig
 from tests.harness.waiting import wait_for
+from tests.harness.wounds import strip_node, unguarded
 from tests.integration.cli.program import Done, Program, operator_kubeconfig_for
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
@@ -142,6 +143,11 @@ def test_each_wound_is_named_and_healed(
     def node(name: str, *change: str) -> None:
         hand(*change[:1], "node", name, *change[1:])
 
+    def unfenced() -> None:
+        """Open the node to everybody's pods, which no identity may."""
+        with unguarded(stack, "west"):
+            strip_node(stack, "west", placed, taint=True)
+
     wounds: list[tuple[Callable[[], object], Callable[[], object], tuple[str, ...]]] = [
         (
             lambda: node(placed, "label", f"claim.sublet.dev/{uid}-"),
@@ -152,11 +158,6 @@ def test_each_wound_is_named_and_healed(
             lambda: node(placed, "annotate", "--overwrite", f"sublet.dev/allocation={uid}=4"),
             lambda: node(placed, "annotate", "--overwrite", f"sublet.dev/allocation={uid}=8"),
             ("S1", f"node west/{placed}", "gives claim acme/train 4 GPUs, but it is bound to 8"),
-        ),
-        (
-            lambda: node(placed, "taint", "sublet.dev/pool-"),
-            lambda: node(placed, "taint", f"sublet.dev/pool={_lease_uid(stack)}:NoSchedule"),
-            ("S4", f"node west/{placed}", "its taint sublet.dev/pool isn't"),
         ),
         (
             lambda: hand("patch", "node", free, "--type=merge", "-p", _entry(STRANGER, STRANGER)),
@@ -179,6 +180,12 @@ def test_each_wound_is_named_and_healed(
                 operator_kubeconfig(stack), "create", "--validate=false", "-f", "-", given=access
             ),
             ("L5", "claim acme/train", "its Secret train-kubeconfig is missing"),
+        ),
+        # the last: the policies act again after it, the belt too
+        (
+            unfenced,
+            lambda: node(placed, "taint", f"sublet.dev/pool={_lease_uid(stack)}:NoSchedule"),
+            ("S4", f"node west/{placed}", "its taint sublet.dev/pool isn't"),
         ),
     ]
     for wound, heal, named in wounds:
