@@ -95,7 +95,8 @@ class ClaimView:
         for left in self.status.get("leaving") or ():
             yield Term(
                 left["sequence"],
-                at(left["boundTime"]),
+                # of a move that was given up nothing was handed over
+                at(left["boundTime"]) if left["metered"] else None,
                 at(left["releaseTime"]),
                 at(left.get("freedTime")),
                 silent.get(left["sequence"], ()),

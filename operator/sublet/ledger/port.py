@@ -64,5 +64,6 @@ class LedgerPort(Protocol):
         """Append facts (the texts of their hashes: hash -> text; what the audit trail says of them); return how many were new.
 
         A fact whose id is there with the same content is a no-op, and so is one whose text a newer or older version put
-        otherwise: the first holds. Raises LedgerConflict, LedgerUnavailable.
+        otherwise: the first holds. So is an end of other GPUs beside the bill, of which a restored hub tells anew.
+        Raises LedgerConflict, LedgerUnavailable.
         """

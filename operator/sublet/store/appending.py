@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sublet.ledger.audit import AuditLine, AuditRecord
-from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, Fact, line_hash
+from sublet.ledger.entry import BESIDE, GENESIS_HASH, Entry, EntryKind, EntryType, Fact, line_hash
 from sublet.ledger.port import Disagreement, LedgerConflict
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.agreement import agree
@@ -150,7 +150,10 @@ def _holds(connection: Connection, fact: Fact, there: str) -> bool:
     """Say whether what is there of a happening holds though a fact says it in another text."""
     if fact.kind is EntryKind.PERIOD:
         return True  # it is closed by whoever is first, with the ledger as it was then
-    before = json.loads(there)["price_hash"]
+    said = json.loads(there)
+    if fact.kind in BESIDE and fact.type is EntryType.CLOSE and said["gpus"] != fact.gpus:
+        return True  # it ended another interval then; the one whose end is reported was over before, see `Following`
+    before = said["price_hash"]
     if replace(fact, price_hash=before).content != there:
         return False
     query = select(terms).where(terms.c.hash.in_([before, fact.price_hash]))

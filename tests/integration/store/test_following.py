@@ -162,3 +162,19 @@ async def test_a_hub_from_the_middle_of_a_release_ends_it_no_second_time(url: st
     history = (going, freed(going, 20), going, freed(going, 60))
 
     assert await told(url, *history, kind=EntryKind.RELEASING) == [(10, 20)]
+
+
+async def test_a_downtime_that_a_restored_hub_grows_anew_is_ended_where_it_grows(url: str):
+    """The end of the smaller one has the instant at which the ledger ends the larger one that it knew."""
+    before = down((5, None, 1))
+    found = await told(
+        url,
+        before,
+        down((5, 9, 1), (9, None, 8)),
+        before,
+        down((5, 20, 1), (20, None, 8)),
+        down((5, 20, 1), (20, 30, 8)),
+        kind=EntryKind.DOWNTIME,
+    )
+
+    assert found == [(5, 9), (9, 20), (20, 30)]
