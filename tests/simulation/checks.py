@@ -309,7 +309,7 @@ class Checks:
                 self.world.violate(f"S9: {request.actor} deletes {key}")
                 return
             claim = self._claim_of(claim_in(home))
-            if claim is None or not claim.is_bound or home not in claim.homes:
+            if claim is None or not claim.is_bound or home not in claim.homes_at(server.name):
                 return
             nodes = {p["node"] for p in claim.placements}
             if key.resource == "serviceaccounts":

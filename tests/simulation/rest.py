@@ -78,7 +78,7 @@ def _namespaces(world: World, claims: dict[str, ClaimView]) -> Iterator[str]:
             if uid is None:
                 continue
             claim = claims.get(uid)
-            if claim is None or not claim.holds or name not in claim.homes:
+            if claim is None or not claim.holds or name not in claim.homes_at(server.name):
                 yield f"L3: namespace {name} of {server.name} is nobody's"
     for claim in claims.values():
         for place in claim.placements if claim.is_bound else ():

@@ -55,10 +55,10 @@ class ClaimView:
                 found |= {p["nodeUID"]: p for p in left.get("placements") or ()}
         return found
 
-    @property
-    def homes(self) -> set[str]:
-        """Return the namespaces of its allocation."""
-        return {f"sublet-{self.uid}-{p.get('home') or self.sequence}" for p in self.placements}
+    def homes_at(self, cluster: str) -> set[str]:
+        """Return the namespaces of its allocation in a cluster; one that it left may have had the same name."""
+        there = [p for p in self.placements if p["lease"] == cluster]
+        return {f"sublet-{self.uid}-{p.get('home') or self.sequence}" for p in there}
 
     @property
     def all_homes(self) -> set[str]:
