@@ -81,11 +81,14 @@ async def adopt(cluster: LeasedCluster, lease: GpuLease, name: NodeName) -> bool
             break
         except NotFound:
             return False
-        except (Invalid, Conflict, Forbidden) as error:
+        except Forbidden:
+            cluster.note_foreign(name, foreign=False)  # its pods were just looked at
+            raise
+        except (Invalid, Conflict) as error:
             node = await _read(cluster, name)
             is_same = node is not None and _adoption(node, lease) == patch
-            if isinstance(error, Forbidden) or (isinstance(error, Invalid) and is_same):
-                cluster.note_foreign(name, foreign=False)  # its pods were just looked at
+            if isinstance(error, Invalid) and is_same:
+                cluster.note_foreign(name, foreign=False)  # likewise
                 raise
     if node is None:
         return False
@@ -191,7 +194,7 @@ def _begun_anew(node: Node, ours: dict[str, str]) -> JsonPatch:
 
 
 def _taint_patch(node: Node, taint: dict[str, Any]) -> JsonPatch:
-    if any((t.key, t.value, t.effect) == (*taint.values(),) for t in node.spec.taints):
+    if any({"key": t.key, "value": t.value, "effect": t.effect} == taint for t in node.spec.taints):
         return []
     if node.spec.taints:
         return [{"op": "add", "path": "/spec/taints/-", "value": taint}]

@@ -19,7 +19,7 @@ from sublet.kube.errors import BadAnswer, NotFound, Unreachable
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.lists import item_of
 from sublet.kube.pace import Pace
-from sublet.kube.paging import texts
+from sublet.kube.paging import pages
 from sublet.kube.session import ApiServer
 from sublet.kube.wire import Named
 
@@ -127,8 +127,8 @@ class _Lists:
     async def items(self, path: str) -> AsyncIterator[tuple[Named, bytes]]:
         """Yield name and text of everything under our label; BadAnswer if it is more than one look may keep."""
         ours = {"labelSelector": CLAIM_LABEL}
-        async for page in texts(self._api, path, ours, most=_MOST_PAGES):
-            async for found in self._pace.over(self._take(text, path) for text in page):
+        async for page in pages(self._api, path, ours, most=_MOST_PAGES):
+            async for found in self._pace.over(self._take(text, path) for text in page.items):
                 yield found
 
     def _take(self, item: msgspec.Raw, path: str) -> tuple[Named, bytes]:

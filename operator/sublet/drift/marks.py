@@ -103,7 +103,8 @@ def _doubt(
     annotations = node.metadata.annotations
     sharing, tenant = annotations.get(SHARING), annotations.get(TENANT)
     tenants = {known[u].tenant_uid for u in wanted}
-    if uid not in (pools := _pools(node)) and pools:
+    pools = _pools(node)
+    if pools and uid not in pools:
         return f"its {POOL_TAINT} taint is another's"
     if sharing is not None and sharing not in set(NodeSharing):
         return f"its {SHARING} says {sharing[:32]!r}"

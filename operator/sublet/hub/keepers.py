@@ -2,7 +2,7 @@
 
 A watch may be behind, and what it doesn't show may be there. So the line on the lease and the claim are read anew each
 time. Whether there is such a claim at all only a list of all can say, since nothing left names it; one list serves many
-leftovers for a while: a UID that the hub was seen without comes back only by a restore that a person adopts.
+leftovers for a while: a UID that the hub was seen without comes back only by a restore, of which the watch tells.
 """
 
 import asyncio

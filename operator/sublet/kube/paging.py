@@ -1,9 +1,7 @@
 """Long lists page by page, so that they fit every limit of bytes; a server whose lists have no end is not believed."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, TypeVar
-
-import msgspec
+from typing import TypeVar
 
 from sublet.kube.bodies import decoder_of
 from sublet.kube.errors import BadAnswer
@@ -33,14 +31,6 @@ async def pages(
     raise BadAnswer(f"the list of {path} has no end")
 
 
-async def texts(
-    api: ApiServer, path: str, params: Mapping[str, str] | None = None, **how: Any
-) -> AsyncIterator[tuple[msgspec.Raw, ...]]:
-    """Yield the texts of each page; else as `pages`."""
-    async for page in pages(api, path, params, **how):
-        yield page.items
-
-
 async def items(
     api: ApiServer,
     path: str,
@@ -52,8 +42,8 @@ async def items(
     most_bytes: int = MOST_ITEM_BYTES,
     metadata_only: bool = False,
 ) -> AsyncIterator[T]:
-    """Yield a stranger's collection, one object at a time, for whoever keeps little of each; else as `texts`."""
+    """Yield a stranger's collection, one object at a time, for whoever keeps little of each; else as `pages`."""
     decoder = decoder_of(type_)
-    async for page in texts(api, path, params, most=most, limit=limit, metadata_only=metadata_only):
-        for text in page:
+    async for page in pages(api, path, params, most=most, limit=limit, metadata_only=metadata_only):
+        for text in page.items:
             yield item_of(text, decoder, path, most_bytes)
