@@ -16,7 +16,7 @@ from tests.integration.isolation.tenancy import ACME, GLOBEX, Tenancy
 LOOSE = LeasedOptions(
     role_resources=("kubeflow.org/pytorchjobs",),
     capabilities=("IPC_LOCK",),
-    extra_resources=("rdma/hca",),
+    extra_resources=("rdma/hca", "net.example/*"),
 )
 
 
@@ -67,7 +67,7 @@ def _furnish(stack: Stack) -> None:
             "value": 1_000,
         },
     )
-    sold = {"capabilities": ["IPC_LOCK"], "extraResources": ["rdma/hca"]}
+    sold = {"capabilities": ["IPC_LOCK"], "extraResources": ["rdma/hca", "net.example/*"]}
     stack.apply(
         "hub",
         lease("west", committed=24, nodeSelector={"topology.kubernetes.io/zone": "z1"}),

@@ -305,12 +305,23 @@ async def test_a_container_with_a_gpu_has_no_other_device_by_its_image(tenancy: 
     assert made["spec"]["initContainers"][0]["env"] == [VOID]
 
 
-async def test_what_a_lease_sells_beside_gpus_is_given(tenancy: Tenancy):
-    """Its own device plugin gives it, by a resource in the limits."""
+@pytest.mark.parametrize(
+    ("resource", "answer"),
+    [
+        ("rdma/hca", "accepted"),
+        ("rdma/shared", "the only extended resources here"),
+        ("net.example/a", "accepted"),
+        ("net.example.org/a", "the only extended resources here"),
+    ],
+)
+async def test_what_a_lease_sells_beside_gpus_is_given_and_nothing_that_begins_like_it(
+    tenancy: Tenancy, resource: str, answer: str
+):
+    """Its own device plugin gives it, by a resource in the limits; of `net.example/*` whatever that domain has."""
     path = f"/api/v1/namespaces/{tenancy.home('wide')}/pods"
-    pod = changed(container(resources={"limits": {"nvidia.com/gpu": "1", "rdma/hca": "1"}}))
+    pod = changed(container(resources={"limits": {"nvidia.com/gpu": "1", resource: "1"}}))
     async with tenancy.tenant("wide") as mallory:
-        assert await mallory.creates(path, pod, dry=True) == "accepted"
+        assert answer in await mallory.creates(path, pod, dry=True)
 
 
 async def test_a_bad_pod_is_refused_to_controllers_too(tenancy: Tenancy):
