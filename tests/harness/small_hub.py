@@ -61,7 +61,7 @@ class SmallHub:
         self.requests.append((method, path, query))
         self.bodies.append(body)
         if method == "GET":
-            return self._read(path)
+            return self._read(path, query)
         if method == "POST":
             return self._create(path, query, body)
         found = self.objects.get(path)
@@ -88,7 +88,7 @@ class SmallHub:
         }
         return yaml.safe_dump(config)
 
-    def _read(self, path: str) -> tuple[int, Json]:
+    def _read(self, path: str, query: Json) -> tuple[int, Json]:
         if path in self.objects:
             return 200, self.objects[path]
         plural = path.rpartition("/")[2]
@@ -96,7 +96,10 @@ class SmallHub:
             return failure(404, "NotFound", f"{path} not found", name=plural)
         above = path.removesuffix(plural)
         items = [o for p, o in self.objects.items() if p.startswith(above) and f"/{plural}/" in p]
-        return 200, {"apiVersion": "sublet.dev/v1alpha1", "metadata": {"resourceVersion": "1"}, "items": items}  # fmt: skip
+        begin = int(query.get("continue", 0))
+        end = begin + int(query.get("limit", len(items)))
+        meta = {"resourceVersion": "1", **({"continue": str(end)} if end < len(items) else {})}
+        return 200, {"apiVersion": "sublet.dev/v1alpha1", "metadata": meta, "items": items[begin:end]}  # fmt: skip
 
     def _create(self, path: str, query: Json, body: Json) -> tuple[int, Json]:
         if path.endswith("/selfsubjectreviews"):

@@ -8,6 +8,7 @@ from sublet.cli.connect import Cluster, checked_name, connect, run
 from sublet.cli.contexts import find_context
 from sublet.cli.problems import Problem, describe, note
 from sublet.kube.errors import KubeError
+from sublet.kube.hub_lists import objects
 
 if TYPE_CHECKING:  # whoever asks for models has loaded them; the others do without
     from sublet.api.gpuclaim import GpuClaim
@@ -47,15 +48,19 @@ def meant_namespace(namespace: str | None, context: str | None) -> str:
 
 async def list_all(hub: Cluster, kind: Kind, model: type[M]) -> list[M]:
     """Read all objects of a kind, sorted by key; one that can't be read is named and left out."""
-    answer: dict[str, Any] = await hub.get(kind.path())
     found: list[M] = []
-    for item in answer["items"]:
+    for item in await list_raw(hub, kind.path()):
         try:
             found.append(model.model_validate(item))
         except ValueError as fault:  # of the model
             name = "/".join(part for part in by_key(item) if part)
             note(describe(fault, what=f"{kind.name} {name} is left out"))
     return sorted(found, key=lambda each: str(each.metadata.key))
+
+
+async def list_raw(hub: Cluster, path: str) -> list[dict[str, Any]]:
+    """Read a collection in pages: how large their objects are is up to tenants, and one answer is bounded."""
+    return [each async for each in objects(hub, path)]
 
 
 def bare(item: Mapping[str, Any]) -> dict[str, Any]:

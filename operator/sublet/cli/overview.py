@@ -4,11 +4,7 @@ A thousand claims are looked at in about a second this way; to load the models a
 claim took a third of that again. Read by `top`, which never writes.
 """
 
-from typing import Generic, TypeVar
-
 from msgspec import Struct, field
-
-S = TypeVar("S")
 
 
 class Condition(Struct, rename="camel", frozen=True):
@@ -168,9 +164,3 @@ class Lease(Struct, rename="camel", frozen=True):
     metadata: Meta
     spec: LeaseSpec
     status: LeaseStatus = LeaseStatus()
-
-
-class Listed(Struct, Generic[S], frozen=True):
-    """All objects of a kind."""
-
-    items: tuple[S, ...]

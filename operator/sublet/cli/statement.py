@@ -8,7 +8,7 @@ from sublet.api.gpustatement import GpuStatement, StatementLine
 from sublet.api.kinds import STATEMENTS
 from sublet.cli.choices import Format
 from sublet.cli.connect import connect, run
-from sublet.cli.objects import meant_namespace
+from sublet.cli.objects import list_raw, meant_namespace
 from sublet.cli.output import show_rows
 from sublet.cli.problems import Problem
 from sublet.cli.spans import parse_month
@@ -35,7 +35,7 @@ def command(month: str | None, namespace: str | None, context: str | None, outpu
         wanted = parse_month(month, SystemClock().now_ms()) if month is not None else None
         meant = meant_namespace(namespace, context)
         async with connect(context) as hub:
-            items = (await hub.get(STATEMENTS.path(meant)))["items"]
+            items = await list_raw(hub, STATEMENTS.path(meant))
         shown = sorted(map(GpuStatement.model_validate, items), key=_order)
         if wanted is None:
             _show_months(shown, items, output, meant)

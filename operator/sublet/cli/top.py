@@ -7,12 +7,14 @@ from sublet.api.kinds import CLAIMS, LEASES, Kind
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.cli.choices import Format
 from sublet.cli.connect import Cluster, connect, run
-from sublet.cli.objects import bare, by_key
+from sublet.cli.objects import bare, by_key, list_raw
 from sublet.cli.output import show_data, show_table
-from sublet.cli.overview import Booking, Claim, Lease, Listed, Node
+from sublet.cli.overview import Booking, Claim, Lease, Node
 from sublet.cli.problems import Problem
 from sublet.cli.watching import Picture, watch
 from sublet.clock import SystemClock
+from sublet.kube.hub_lists import MOST_PAGES, PAGE_SIZE
+from sublet.kube.paging import items
 
 S = TypeVar("S", Claim, Lease)
 
@@ -43,21 +45,23 @@ def command(context: str | None, output: Format, every_seconds: float | None) ->
 
 async def read(hub: Cluster) -> tuple[list[Lease], list[Claim]]:
     """Read what the tables show of all leases and claims."""
-    return await _list(hub, LEASES, Listed[Lease]), await _list(hub, CLAIMS, Listed[Claim])
+    return await _list(hub, LEASES, Lease), await _list(hub, CLAIMS, Claim)
 
 
 async def read_data(hub: Cluster) -> dict[str, list[dict[str, Any]]]:
     """Read all leases and claims, whole."""
-    leases, claims = await hub.get(LEASES.path()), await hub.get(CLAIMS.path())
+    leases, claims = await list_raw(hub, LEASES.path()), await list_raw(hub, CLAIMS.path())
     return {
-        "leases": sorted(map(bare, leases["items"]), key=by_key),
-        "claims": sorted(map(bare, claims["items"]), key=by_key),
+        "leases": sorted(map(bare, leases), key=by_key),
+        "claims": sorted(map(bare, claims), key=by_key),
     }
 
 
-async def _list(hub: Cluster, kind: Kind, listed: type[Listed[S]]) -> list[S]:
-    answer = await hub.get_as(kind.path(), listed)
-    return sorted(answer.items, key=lambda each: (each.metadata.namespace, each.metadata.name))
+async def _list(hub: Cluster, kind: Kind, type_: type[S]) -> list[S]:
+    found = [
+        each async for each in items(hub, kind.path(), type_, most=MOST_PAGES, limit=PAGE_SIZE)
+    ]
+    return sorted(found, key=lambda each: (each.metadata.namespace, each.metadata.name))
 
 
 def show(leases: Sequence[Lease], claims: Sequence[Claim], *, wide: bool) -> None:

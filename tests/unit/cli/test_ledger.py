@@ -128,7 +128,7 @@ def test_a_ledger_that_cant_be_read_is_one_line_and_exit_status_2(program: Progr
 @pytest.mark.parametrize("command", ["verify", "head", "show", "audit"])
 @pytest.mark.parametrize(("status", "says"), [(401, "doesn't accept your credentials"), (403, "refuses: no")])  # fmt: skip
 def test_a_hub_that_refuses_is_no_broken_ledger(person, hub, command: str, status: int, says: str):
-    hub._read = lambda _: failure(status, "No", "no")
+    hub._read = lambda *_: failure(status, "No", "no")
 
     ended, out, err = person.run("ledger", command)
 

@@ -10,13 +10,13 @@ from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.move_status import all_nodes
 from sublet.book.holdings import held_by
-from sublet.cli.overview import Claim, Lease, Listed
+from sublet.cli.overview import Claim, Lease
 from tests.builders.api import claim, lease
 from tests.builders.stored import bound_claim, let_go_claim
 
 
 def seen(body: dict[str, Any]) -> Claim:
-    return msgspec.json.decode(msgspec.json.encode({"items": [body]}), type=Listed[Claim]).items[0]
+    return msgspec.json.decode(msgspec.json.encode(body), type=Claim)
 
 
 def inner(hint: Any, base: type) -> type | None:
@@ -77,7 +77,6 @@ def test_a_claim_holds_what_its_model_says_and_is_on_the_same_nodes(body):
 
 
 def test_a_lease_is_read_as_it_is_applied():
-    body = msgspec.json.encode({"items": [lease("west")]})
-    (found,) = msgspec.json.decode(body, type=Listed[Lease]).items
+    found = msgspec.json.decode(msgspec.json.encode(lease("west")), type=Lease)
 
     assert (found.metadata.name, found.status.inventory) == ("west", None)

@@ -33,6 +33,7 @@ from sublet.cli.keeping.mapping import (
     make_map,
 )
 from sublet.cli.keeping.possession import Possession, read_possession
+from sublet.cli.objects import list_raw
 from sublet.cli.problems import Problem
 from sublet.kube.errors import Conflict, Invalid
 
@@ -51,9 +52,9 @@ async def read_map(
     hub: Cluster, namespace: str, terms: Mapping[str, Term] | None = None
 ) -> tuple[list[Row], Hub, dict[str, Possession]]:
     """Read the hub and the leased clusters; return the map, by them and what the ledger has, and what it was made from."""
-    tenants = [GpuTenant.model_validate(x) for x in (await hub.get(TENANTS.path()))["items"]]
-    claims = [_read(x) for x in (await hub.get(CLAIMS.path()))["items"]]
-    leases = [GpuLease.model_validate(x) for x in (await hub.get(LEASES.path()))["items"]]
+    tenants = [GpuTenant.model_validate(x) for x in await list_raw(hub, TENANTS.path())]
+    claims = [_read(x) for x in await list_raw(hub, CLAIMS.path())]
+    leases = [GpuLease.model_validate(x) for x in await list_raw(hub, LEASES.path())]
     found = Hub(
         sorted(tenants, key=_key),
         sorted((c for c in claims if isinstance(c, GpuClaim)), key=_key),

@@ -7,9 +7,11 @@ two belong together. Tenants' kubeconfigs aren't in it: the operator makes them 
 from typing import Any
 
 from sublet.api.kinds import KINDS
+from sublet.api.names import API_VERSION
 from sublet.api.times import Millis
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Archive, Position, kept
+from sublet.cli.objects import list_raw
 from sublet.cli.problems import Problem
 from sublet.fleet.credential import CREDENTIALS_LABEL
 from sublet.kube.errors import NotFound
@@ -34,12 +36,12 @@ async def collect(
 
 async def _list(hub: Cluster, path: str, kind: str) -> list[dict[str, Any]]:
     try:
-        answer: dict[str, Any] = await hub.get(path)
+        items = await list_raw(hub, path)
     except NotFound:
         raise Problem(
             f"the hub doesn't know {kind}; is Sublet installed there (--context)?"
         ) from None
-    return [{**i, "apiVersion": answer["apiVersion"], "kind": kind} for i in answer["items"]]
+    return [{**item, "apiVersion": API_VERSION, "kind": kind} for item in items]
 
 
 async def _namespace(hub: Cluster, name: str) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from sublet.cli.keeping.adopt import Word, adopted_status, read_map
 from sublet.cli.keeping.commands import _adopt, _show
 from sublet.cli.keeping.mapping import Hub as Map, Row, Verdict, digest_of, strangers
 from sublet.cli.keeping.possession import Possession
+from sublet.kube.lists import ListPage
 from tests.builders.restored import Body, adopted, on_the_wire, restored
 from tests.builders.unread import senseless, unread
+from tests.builders.wire import page
 from tests.builders.worlds import LATER, bound_claim, guarded
 
 GOOD = restored(on_the_wire(guarded()))
@@ -25,8 +27,8 @@ class Hub:
         self.claims = claims
         self.adopted: list[str] = []
 
-    async def get(self, path: str) -> Body:
-        return {"items": list(self.claims) if path == CLAIMS.path() else []}
+    async def list_page(self, path: str, *_: Any, **__: Any) -> ListPage:
+        return page(*self.claims) if path == CLAIMS.path() else page()
 
     async def create(self, _: str, __: Body) -> Body:
         return {"status": {"userInfo": {"username": "ann"}}}
