@@ -206,7 +206,7 @@ class Allocation(StatusModel):
     sla: ClassSla | None = None
     """What is credited for GPUs that don't work, as the class said at reservation."""
     host_share: HostShare | None = None
-    """CPU and memory that come with each GPU of a part of a node, as the class said at reservation."""
+    """CPU, memory and disk that come with each GPU of a part of a node, as the class said at reservation."""
     host_share_noted: bool = False
     """True: hostShare is what was agreed, none if there is none. Reservations of older versions say nothing of it: they have what the class says now."""
     tags: Annotated[dict[str, Annotated[str, Field(max_length=128)]], Field(max_length=32)] = Field(

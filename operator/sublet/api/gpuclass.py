@@ -46,7 +46,7 @@ class SellPrice(ApiModel):
 
 
 class HostShare(StatusModel):
-    """CPU and memory of a node that come with each GPU when a claim takes a part of a node."""
+    """CPU, memory and disk of a node that come with each GPU when a claim takes a part of a node."""
 
     cpu_per_gpu: Annotated[int, Field(ge=1, le=1_024, json_schema_extra={"format": "int32"})]
     """CPU cores per GPU."""
@@ -55,6 +55,13 @@ class HostShare(StatusModel):
         Field(alias="memoryMiBPerGpu", ge=1, le=16_777_216, json_schema_extra={"format": "int32"}),
     ]
     """Memory per GPU, in MiB."""
+    storage_mi_b_per_gpu: Annotated[
+        int | None,
+        Field(
+            alias="storageMiBPerGpu", ge=1, le=1_073_741_824, json_schema_extra={"format": "int32"}
+        ),
+    ] = None
+    """The node's own disk per GPU, in MiB: what containers write, their logs and emptyDirs; without it nothing keeps one claim from filling what others on the node need."""
 
 
 class Requires(ApiModel):
@@ -101,7 +108,7 @@ class ClassSpec(ApiModel):
     currency: Currency
     """ISO 4217 code of all prices of this class."""
     host_share: HostShare | None = None
-    """Limits CPU and memory of claims on a part of a node; whole nodes have all of it."""
+    """Limits CPU, memory and disk of claims on a part of a node; whole nodes have all of it."""
     guarantee: Guarantee = Guarantee.GUARANTEED
     """Preemptible: claims of a higher priority may take the GPUs back, after noticeSeconds."""
     notice_seconds: Annotated[

@@ -22,6 +22,8 @@ CLAIM_LABEL: Final = "sublet.dev/claim"
 EXTRA_RESOURCES: Final = "sublet.dev/extra-resources"
 CAPABILITIES: Final = "sublet.dev/capabilities"
 QUOTA: Final = "sublet"
+_DISK: Final = "ephemeral-storage"
+"""A node's own disk, as Kubernetes counts it."""
 MAX_PODS: Final = 500
 PODS_PER_GPU: Final = 12
 """Where other claims may be on the nodes: a kubelet runs 110 pods, eight GPUs' tenants and the landlord's own DaemonSets."""
@@ -167,13 +169,19 @@ def quota_hard(home: Home) -> dict[str, str]:
             "requests.memory": memory,
             "limits.memory": memory,
         }
+    if share is not None and share.storage_mi_b_per_gpu is not None:
+        storage = f"{share.storage_mi_b_per_gpu * home.gpus}Mi"
+        hard |= {f"requests.{_DISK}": storage, f"limits.{_DISK}": storage}
     return hard
 
 
 def _limit_range(home: Home, share: HostShare) -> tuple[str, dict[str, Any]]:
-    """Give containers that name no CPU or memory one GPU's share, or the quota would refuse them."""
+    """Give containers that name no CPU, memory or disk one GPU's share, or the quota would refuse them."""
     default = {"cpu": str(share.cpu_per_gpu), "memory": f"{share.memory_mi_b_per_gpu}Mi"}
     small = {"cpu": "100m", "memory": "128Mi"}
+    if share.storage_mi_b_per_gpu is not None:
+        default[_DISK] = f"{share.storage_mi_b_per_gpu}Mi"
+        small[_DISK] = "64Mi"
     limits = [{"type": "Container", "default": default, "defaultRequest": small}]
     return _object(home, "v1", "LimitRange", "limitranges", QUOTA, {"spec": {"limits": limits}})
 

@@ -55,7 +55,7 @@ def _furnish(stack: Stack, hours: Hours) -> OperatorProcess:
         stack.apply("hub", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     stack.apply("west", *(gpu_node(f"n{i}") for i in range(5)))
     extra = {"roleRules": [{"apiGroup": "kubeflow.org", "resources": ["pytorchjobs"]}]}
-    share = {"cpuPerGpu": 8, "memoryMiBPerGpu": 65_536}
+    share = {"cpuPerGpu": 8, "memoryMiBPerGpu": 65_536, "storageMiBPerGpu": 102_400}
     leases = [
         lease("west", committed=40, tenantAccess=extra),
         lease("own", clusterRef={"inCluster": {}}),

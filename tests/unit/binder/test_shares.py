@@ -12,7 +12,7 @@ from sublet.api.gpulease import NodeSharing
 from sublet.binder import bind as binding
 from sublet.binder.bind import bind, furnish
 from sublet.binder.leave import vacate
-from sublet.binder.namespace import quota_hard
+from sublet.binder.namespace import contents, quota_hard
 from sublet.binder.ports import ClusterSilent
 from sublet.binder.sites import Site, is_share_known, sites_of
 from sublet.kube.wire import Node
@@ -100,6 +100,33 @@ async def test_where_others_may_be_on_the_node_pods_are_limited_too_and_the_node
 
     west.see()
     assert quota_hard(west.site.home)["pods"] == "24"
+
+
+def test_a_part_of_a_node_has_a_part_of_its_disk_where_the_class_says_how_much():
+    """What containers write, their logs and emptyDirs: one tenant that fills a disk has the kubelet end its neighbours' pods."""
+    disk = HostShare.model_validate({**EDITED, "storageMiBPerGpu": 1024})
+    west = West(part(share=disk))
+    west.see()
+
+    hard = quota_hard(west.site.home)
+    (limits,) = limit_range(west)["spec"]["limits"]
+    for said in ("requests.ephemeral-storage", "limits.ephemeral-storage"):
+        assert hard[said] == "2048Mi"
+    assert limits["default"]["ephemeral-storage"] == "1024Mi"
+    assert limits["defaultRequest"]["ephemeral-storage"] == "64Mi"
+
+
+def test_without_a_word_on_disks_none_is_limited():
+    west = West(part())
+    west.see()
+
+    assert "ephemeral-storage" not in str([quota_hard(west.site.home), limit_range(west)])
+
+
+def limit_range(west: West) -> dict[str, Any]:
+    """Return what containers of the claim get that name nothing themselves."""
+    found = [body for path, body in contents(west.site.home) if "/limitranges/" in path]
+    return found[0]
 
 
 async def test_the_node_that_is_waited_for_is_named():
