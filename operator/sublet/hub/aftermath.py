@@ -18,7 +18,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.last_word import Leftover, LostStatus, count_fitting
 from sublet.api.move_status import all_nodes
-from sublet.api.origin import former_uid
+from sublet.api.origin import former_uid, has_bare_status
 from sublet.api.times import Millis
 from sublet.binder.forced import leftover_of
 from sublet.binder.leftovers import clear
@@ -125,25 +125,27 @@ class Aftermath:
         last = self._ended_at.get(LeaseUID(lease.metadata.uid))
         begin = next((i + 1 for i, x in enumerate(listed) if x.claim_uid == last), 0)
         in_turn = (*listed[begin:], *listed[:begin])
-        return [
-            x for x in in_turn if not self._is_held(lease, self._leases_of(x.claim_uid, unread))
-        ]
+        return [x for x in in_turn if not self._is_held(lease, x.claim_uid, unread)]
 
-    def _is_held(self, lease: GpuLease, uids: Collection[str]) -> bool:
-        """Say whether a claim with nodes of these leases holds some in that cluster: its namespace is in use."""
+    def _is_held(
+        self, lease: GpuLease, claim_uid: str, unread: Mapping[str, Collection[str]]
+    ) -> bool:
+        """Say whether a claim may hold nodes in that cluster, by what was read of it last and by what wasn't.
+
+        Of one that was restored and has no status yet nobody knows what it holds.
+        """
+        claim = self._claims.sought(claim_uid)
+        if claim is not None and has_bare_status(claim):
+            return True
+        known = all_nodes(claim) if claim is not None and holds(claim) else ()
+        uids = {*(p.lease_uid for p in known), *unread.get(claim_uid, ())}
         return any(self._keepers.may_be_there(lease, LeaseUID(uid)) for uid in uids)
 
     async def _ask(self, lease: GpuLease, left: Leftover) -> None:
         """Raise Overtaken if a claim keeps it: by the hub, live, or by what a watch has told since the round began."""
-        if self._is_held(lease, self._leases_of(left.claim_uid, self._unread())):
-            raise Overtaken(f"claim {left.claim_uid} holds nodes there")
+        if self._is_held(lease, left.claim_uid, self._unread()):
+            raise Overtaken(f"claim {left.claim_uid} may hold nodes there")
         await self._keepers.ask(lease, left)
-
-    def _leases_of(self, claim_uid: str, unread: Mapping[str, set[str]]) -> set[str]:
-        """Return the UIDs of the leases of which a claim holds nodes, by what was read of it last and by what wasn't."""
-        claim = self._claims.sought(claim_uid)
-        known = all_nodes(claim) if claim is not None and holds(claim) else ()
-        return {p.lease_uid for p in known} | unread.get(claim_uid, set())
 
     def _unread(self) -> dict[str, set[str]]:
         """Return claim UID -> UIDs of the leases that its status names, of claims that can't be read."""

@@ -243,17 +243,28 @@ def test_a_claim_that_is_on_a_later_page_keeps_what_it_holds_there():
     assert world.destroyed == []
 
 
-def test_a_claim_that_was_restored_since_all_were_listed_keeps_what_it_holds_there():
+@pytest.mark.parametrize("shown", [awaiting, half_restored])
+def test_a_claim_that_was_restored_since_all_were_listed_keeps_what_it_holds_there(shown: Any):
     hub = LiveHub(WEST)
     world = World(hub, WEST, HERE)
     world.api.meanwhile = (
         "/serviceaccounts/tenant",
-        lambda: world.state.claims.take(awaiting(HOLDER)),
+        lambda: world.state.claims.take(shown(HOLDER)),
     )
     world.tend()
 
     assert world.tools.lists.changed == []
-    assert world.api.sent("PATCH") == []
+    assert not [p for p in world.destroyed if p.endswith(("/pods", "/nodes/n0"))]
+
+
+def test_while_a_restored_claim_doesnt_say_what_it_holds_the_hub_is_asked_nothing():
+    hub = LiveHub(WEST, half_restored(HOLDER))
+    world = World(hub, WEST, HERE)
+    world.state.claims.take(half_restored(HOLDER))
+    world.tend()
+
+    assert hub.asked == []
+    assert world.destroyed == []
 
 
 def test_leases_that_are_cleaned_at_once_share_a_list_of_all_claims():
