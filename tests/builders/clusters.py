@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -117,11 +118,12 @@ async def nobody_keeps_it() -> None:
 
 
 class Endings:
-    """A ledger that knows that some claims have ended, or is away."""
+    """A ledger that knows that some claims have ended, or is away; `runs_on`: in another reservation they run on."""
 
-    def __init__(self, *over: str, is_away: bool = False) -> None:
+    def __init__(self, *over: str, is_away: bool = False, runs_on: bool = False) -> None:
         self._over = over
         self._is_away = is_away
+        self._runs_on = runs_on
         self.asked = 0
 
     async def facts_of(self, claim_uids: Sequence[str]) -> list[Fact]:
@@ -130,7 +132,8 @@ class Endings:
         if self._is_away:
             raise LedgerUnavailable("away")
         over = [ClaimUID(uid) for uid in claim_uids if uid in self._over]
-        return [fact(uid, type_=each) for uid in over for each in (EntryType.OPEN, EntryType.CLOSE)]
+        ends = [fact(uid, type_=each) for uid in over for each in (EntryType.OPEN, EntryType.CLOSE)]
+        return ends + [replace(fact(uid), sequence=2) for uid in over if self._runs_on]
 
 
 def looking_tools(ledger: Endings | None = None) -> Any:

@@ -45,6 +45,7 @@ class EventReason(StrEnum):
     CLOCK_BEHIND = "ClockBehind"
     ABOVE_MAX_PRICE = "AboveMaxPrice"
     SPEC_UNREAD = "SpecUnread"
+    HUB_BEHIND = "HubBehind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ EVENTS: Final[Mapping[EventReason, EventKind]] = MappingProxyType(
         EventReason.ISOLATION_UNPROVEN: EventKind("the policies of its cluster don't act as they should", "the platform team runs `sublet onboard` again"),
         EventReason.NAMESPACE_TERMINATING: EventKind("somebody deleted its namespace, which isn't gone yet", "what the message says is in the way must end"),
         EventReason.ACCESS_LOST: EventKind("the name of its Secret is taken by another", "delete or rename that one"),
+        EventReason.HUB_BEHIND: EventKind("by the ledger it ended, or came to other nodes, and the hub, which was put back to an older state, doesn't show it", "the platform team brings it to its end ([backup](../backup.md#a-hub-whose-etcd-was-restored))"),
         EventReason.CLOCK_BEHIND: EventKind("the operator's clock is behind the claim's own begin", "the platform team sets the clock right"),
         EventReason.RELEASE_OVERDUE: EventKind("its release hangs, or nodes that it left aren't free two minutes later", "what the message says; [incidents](../incidents.md)"),
         EventReason.RELEASE_FORCED: EventKind("a person ended a release that hung", "nothing"),

@@ -24,9 +24,10 @@ def moving(claim: GpuClaim, move: Move, now_ms: Millis) -> ClaimStatus:
 
 
 def held_up(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
-    """The new nodes can't be made ready yet: say for what they wait."""
-    said = f"{_growing(claim, move_of(claim))}; {message}"
-    return _on_the_way(claim, now_ms, said, update={})
+    """The new nodes can't be made ready yet, or can't take the old ones' place: say for what that waits."""
+    move = move_of(claim)
+    said = advice(move) if move.ready_time is not None else _growing(claim, move)
+    return _on_the_way(claim, now_ms, f"{said}; {message}", update={})
 
 
 def _growing(claim: GpuClaim, move: Move) -> str:

@@ -1,5 +1,6 @@
 """The protocol by which a bound claim comes to other nodes: grow, cut over, leave. Every step may be repeated.
 
+0. ledger: a claim that is over by it comes nowhere; asked again before 2 and before the cutover
 1. hub: compare-and-set `status.move` with all nodes that the claim will have; the book holds them from then on
 2. lock the new nodes; say on the hub that they are open; make or widen the namespace in each of their clusters; prove it;
    hand over the kubeconfig
@@ -11,6 +12,8 @@ Until step 3 the tenant has lost nothing, and a move that can't be had is given 
 wasn't open yet, else its new nodes are left like old ones, as pods of the tenant may have run there from then on.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from sublet.api import move_status
@@ -27,6 +30,7 @@ from sublet.binder.bind import Checkpoint, hand_out, lock_all, prove, settle_in
 from sublet.binder.claims import Outrun
 from sublet.binder.dropped import FieldDropped
 from sublet.binder.leave import split, vacate
+from sublet.binder.outlived import refuse_outlived
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, Tools
 from sublet.binder.proof import IsolationFault
 from sublet.binder.release import free
@@ -36,9 +40,18 @@ from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.book.decisions import Relocate
 from sublet.kube.errors import KubeError
+from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.logs import log_about
 
-_WAITS_FOR: Final = (ClusterSilent, ClusterRefuses, IsolationFault, SecretTaken, FieldDropped)
+_WAITS_FOR: Final = (
+    ClusterSilent,
+    ClusterRefuses,
+    IsolationFault,
+    SecretTaken,
+    FieldDropped,
+    LedgerUnavailable,
+    LedgerConflict,
+)
 
 
 def move_for(claim: GpuClaim, decision: Relocate, tools: Tools) -> Move:
@@ -86,8 +99,20 @@ async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClai
     LostRace: a new node can't be had. Overtaken: the claim was decided otherwise meanwhile. The others: try again later;
     what the move waits for, the claim is told.
     """
-    try:
+    async with _telling(claim, tools):
         return await _grow(claim, tools, checkpoint)
+
+
+async def see_due(claim: GpuClaim, tools: Tools) -> None:
+    """Raise what a cutover must wait for, which the claim is told."""
+    async with _telling(claim, tools):
+        await refuse_outlived(claim, tools)
+
+
+@asynccontextmanager
+async def _telling(claim: GpuClaim, tools: Tools) -> AsyncIterator[None]:
+    try:
+        yield
     except _WAITS_FOR as reason:
         await _say(claim, reason, tools)
         raise
@@ -97,7 +122,9 @@ async def _say(claim: GpuClaim, reason: Exception, tools: Tools) -> None:
     """Put what a move waits for into the claim's Ready condition, if it isn't there yet."""
     try:
         live = await tools.claims.get(claim)
-        if live is None or not is_same_move(live, claim) or move_of(live).ready_time is not None:
+        if live is None or not is_same_move(live, claim):
+            return
+        if move_of(live).ready_time != move_of(claim).ready_time:
             return
         status = move_status.held_up(live, str(reason), tools.clock.now_ms())
         await tools.claims.write_status(live, status)
@@ -109,6 +136,7 @@ async def _grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuCla
     allocation, move = allocation_of(claim), move_of(claim)
     fresh = {p.key for p in fresh_nodes(allocation, move)}
     refuse_lost(tools, fresh_nodes(allocation, move))
+    await refuse_outlived(claim, tools)
     _, grown, _ = _where_it_grows(claim, tools)
     await lock_all(claim, [(s, b) for s in grown for b in s.berths if b.place.key in fresh])
     checkpoint()

@@ -5,6 +5,7 @@ again after any failure; the engine (`sublet.binder.binder`) decides when.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from sublet.api import claim_status, kept_status, move_status
@@ -24,6 +25,7 @@ from sublet.binder.bind import Checkpoint, bind, is_same_reservation, renew
 from sublet.binder.dropped import FieldDropped
 from sublet.binder.forced import release_by_all_means
 from sublet.binder.leave import leave
+from sublet.binder.outlived import refuse_outlived
 from sublet.binder.overdue import overdue
 from sublet.binder.ports import (
     ClusterRefuses,
@@ -35,7 +37,7 @@ from sublet.binder.ports import (
 )
 from sublet.binder.proof import IsolationFault
 from sublet.binder.release import finish, give_back, let_go
-from sublet.binder.relocate import grow, is_same_move, move_for, undo
+from sublet.binder.relocate import grow, is_same_move, move_for, see_due, undo
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.book.holdings import holds
 from sublet.book.told import may_be_taken
@@ -225,6 +227,8 @@ class Works:
         """Return the work of writing a move and making its nodes ready."""
 
         async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+            with suppress(LedgerUnavailable):  # the move says that it waits for it
+                await refuse_outlived(claim, self._tools)
             now = self._tools.clock.now_ms()
             move = move_for(claim, decision, self._tools)
             claim = await self._write(claim, move_status.moving(claim, move, now))
@@ -236,6 +240,7 @@ class Works:
         """Return the work of putting the nodes that are ready in the place of the old ones."""
 
         async def work(claim: GpuClaim, checkpoint: Checkpoint) -> GpuClaim | None:
+            await see_due(claim, self._tools)
             now = self._tools.clock.now_ms()
             written = await self._write(
                 claim, move_status.cut_over(claim, decision.at_ms, now, decision.left_ms)

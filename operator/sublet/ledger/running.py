@@ -23,6 +23,20 @@ def open_lines(facts: Iterable[Fact]) -> list[Fact]:
     return list(begun.values())
 
 
+def over(facts: Iterable[Fact], reservations: Mapping[ClaimUID, int]) -> frozenset[ClaimUID]:
+    """Return the claims, of these with their reservations' numbers, of which that one has ended, or a later one was billed."""
+    billed = [f for f in facts if f.kind is EntryKind.BOUND]
+    last: dict[ClaimUID, int] = {}
+    for fact in billed:
+        last[fact.claim_uid] = max(fact.sequence, last.get(fact.claim_uid, 0))
+    running = {(f.claim_uid, f.sequence) for f in open_lines(billed)}
+    return frozenset(
+        uid
+        for uid, number in reservations.items()
+        if last.get(uid, 0) > number or (last.get(uid) == number and (uid, number) not in running)
+    )
+
+
 def ended(facts: Iterable[Fact], reservations: Mapping[ClaimUID, int]) -> frozenset[ClaimUID]:
     """Return the claims, of these with their reservations' numbers, that were billed for that one or a later one and aren't any more."""
     billed = [f for f in facts if f.kind is EntryKind.BOUND]

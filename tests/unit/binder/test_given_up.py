@@ -23,7 +23,7 @@ from sublet.ledger.entry import EntryKind
 from sublet.ledger.port import LedgerUnavailable
 from sublet.verify.lines import lines_of
 from tests.builders.api import NOW, uid_of
-from tests.builders.clusters import CLUSTER, Hub, LiveNodes, idle_binder, tools_of
+from tests.builders.clusters import CLUSTER, Endings, Hub, LiveNodes, idle_binder, tools_of
 from tests.builders.moves import leased, let_in, running
 from tests.builders.windows import at
 from tests.builders.wire import our_node
@@ -63,10 +63,11 @@ class Kept(Hub):
         return self.live
 
 
-class Ledger:
-    """A ledger that knows of one intent, or is away."""
+class Ledger(Endings):
+    """A ledger that knows of one intent, or is away when it is asked for it."""
 
     def __init__(self, intended: bool | None) -> None:
+        super().__init__()
         self._intended = intended
 
     async def was_intended(self, claim_uid: str, sequence: int) -> bool:
