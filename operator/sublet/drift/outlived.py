@@ -1,4 +1,4 @@
-"""Claims that, by the ledger, have ended, though the hub shows them bound: it was put back to an older state.
+"""Claims that, by the ledger, have ended or come to other nodes, though the hub shows them bound: it was put back to an older state.
 
 Nothing of them is put back: their nodes may be another's by now, and nobody would be billed for what they run.
 """
@@ -6,12 +6,11 @@ Nothing of them is put back: their nodes may be another's by now, and nobody wou
 from collections.abc import Iterable
 from typing import Final
 
-from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
+from sublet.binder.outlived import outlived
 from sublet.binder.ports import Tools
 from sublet.ledger.port import LedgerUnavailable
-from sublet.ledger.running import ended
 
 OUTLIVED: Final = "a claim that has it by the hub ended by the ledger: the hub is older, as after a restored backup"
 
@@ -24,12 +23,11 @@ class Outlived:
         self._is_away = False
 
     async def among(self, claims: Iterable[GpuClaim]) -> frozenset[ClaimUID]:
-        """Return which of some claims, bound by the hub, have ended by the ledger."""
-        asked = {ClaimUID(c.metadata.uid): allocation_of(c).sequence for c in claims}
-        if not asked or self._is_away:
+        """Return which of some claims, bound by the hub, are over by the ledger."""
+        if self._is_away:
             return frozenset()
         try:
-            return ended(await self._tools.ledger.facts_of(sorted(asked)), asked)
+            return await outlived(claims, self._tools)
         except LedgerUnavailable:
             self._is_away = True
             return frozenset()

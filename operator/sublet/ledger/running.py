@@ -35,10 +35,3 @@ def over(facts: Iterable[Fact], reservations: Mapping[ClaimUID, int]) -> frozens
         for uid, number in reservations.items()
         if last.get(uid, 0) > number or (last.get(uid) == number and (uid, number) not in running)
     )
-
-
-def ended(facts: Iterable[Fact], reservations: Mapping[ClaimUID, int]) -> frozenset[ClaimUID]:
-    """Return the claims, of these with their reservations' numbers, that were billed for that one or a later one and aren't any more."""
-    billed = [f for f in facts if f.kind is EntryKind.BOUND]
-    begun = {f.claim_uid for f in billed if f.sequence >= reservations.get(f.claim_uid, 0)}
-    return frozenset(reservations) & begun - {f.claim_uid for f in open_lines(billed)}

@@ -218,8 +218,10 @@ async def test_what_is_over_after_a_restart_is_taken_back_by_the_second_look(mon
     assert world.said == [""]
 
 
-async def test_nothing_is_put_back_of_a_claim_that_ended_by_the_ledger(monkeypatch):
-    world = Looked(monkeypatch, Reason.ACCESS_LOST, Endings(as_claim().metadata.uid))
+@pytest.mark.parametrize("runs_on", [False, True], ids=["ended", "came to other nodes"])
+async def test_nothing_is_put_back_of_a_reservation_that_ended_by_the_ledger(monkeypatch, runs_on):
+    ledger = Endings(as_claim().metadata.uid, runs_on=runs_on)
+    world = Looked(monkeypatch, Reason.ACCESS_LOST, ledger)
     assert not await world.look()
     assert not await world.look()
     assert "n0" not in world.mended
