@@ -18,6 +18,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID
 from sublet.binder.namespace import CLAIM_LABEL
 from sublet.binder.nodes import CLAIM_NAMESPACE, has_foreign_pods
+from sublet.binder.outlived import words
 from sublet.binder.ports import Tools
 from sublet.binder.secret import SecretState, is_astray, look_at_secret
 from sublet.binder.sites import Site, reachable_sites
@@ -165,6 +166,10 @@ class Lookout:
             if is_unwell or await self._has_lost_access(claim, uid):
                 unwell.append(claim)
         over = await outlived.among(unwell)
+        for claim in unwell:
+            if claim.metadata.uid in over:
+                said = Finding(Reason.NODE_IN_DOUBT, words(claim))
+                self._news.note(ClaimUID(claim.metadata.uid), uid, (said,))
         left = {uid for place in places for uid in left_by(place.lease)}
         orphans = await find_orphans(sight, claims, survey.strangers.entries, left, pace)
         self._looked |= {p.cluster.lease_uid for p in places}

@@ -228,6 +228,14 @@ async def test_nothing_is_put_back_of_a_reservation_that_ended_by_the_ledger(mon
     assert "ended by the ledger: the hub is older" in world.said[0]
 
 
+async def test_a_claim_that_ended_by_the_ledger_says_so_also_where_its_node_is_gone(monkeypatch):
+    world = Looked(monkeypatch, Reason.ACCESS_LOST, Endings(as_claim().metadata.uid))
+    world.cluster.nodes = lambda: ()
+    await world.look()
+    (said,) = world.said
+    assert said.startswith("reservation 1 of this claim")
+
+
 async def test_a_ledger_that_is_away_is_asked_once_a_look_and_holds_up_no_repair(monkeypatch):
     ledger = Endings(as_claim().metadata.uid, is_away=True)
     world = Looked(monkeypatch, Reason.ACCESS_LOST, ledger)
