@@ -24,6 +24,7 @@ from sublet.binder.access import Grant, leads_into, request_token, write_secret
 from sublet.binder.dropped import FieldDropped
 from sublet.binder.locks import UnfitNode, lock_node
 from sublet.binder.nodes import has_foreign_pods
+from sublet.binder.outlived import refuse_outlived
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, LostRace, Overtaken, Tools
 from sublet.binder.revocation import revoke
 from sublet.binder.secret import has_written, see_lost
@@ -33,6 +34,7 @@ from sublet.binder.together import all_of
 from sublet.binder.withheld import SOON_MS, Withheld, asked_again_ms
 from sublet.book.inventory import Unfit
 from sublet.kube.errors import Conflict
+from sublet.ledger.port import LedgerUnavailable
 from sublet.logs import log_about
 
 Checkpoint = Callable[[], None]
@@ -249,7 +251,10 @@ async def hand_out(
     A cluster that can't be asked keeps its last token; returned beside the access. One whose token this process doesn't
     know is left out, and said to have none; Withheld before that if it `may_wait`. If the claim says that the Secret was
     lost (`see_lost`, which is asked before), the older tokens are revoked first; that is over when it was done everywhere.
+    LedgerConflict for a claim that is over by the ledger; while that is away, whoever has a way in keeps it.
     """
+    with suppress(LedgerUnavailable):
+        await refuse_outlived(live, tools)
     old, uid = live.status.access, ClaimUID(live.metadata.uid)
     known = [site for site in sites if leads_into(old, site.home.name)]
     if old is not None and old.lost_time is not None:

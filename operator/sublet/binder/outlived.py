@@ -2,7 +2,7 @@
 
 By the ledger their reservation has ended, or another of theirs came after it. Other nodes would be billed anew for a claim
 that nobody has any more, or twice, and what it had may be another's by now; so it gets nothing. Asked before other nodes are
-made ready and at the cutover; a bind is refused by the ledger itself (`intend_bound`).
+made ready, at the cutover, and before new tokens are minted; a bind is refused by the ledger itself (`intend_bound`).
 """
 
 from collections.abc import Iterable

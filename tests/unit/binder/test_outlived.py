@@ -17,6 +17,7 @@ from sublet.binder.work import Work, Works
 from sublet.book.decisions import CutOver, Relocate
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from tests.builders.clusters import Endings, NotedApi
+from tests.builders.renewals import Setup
 from tests.builders.windows import at
 from tests.unit.binder.test_moves import EASTERN, Eastward, Written, with_status
 
@@ -164,3 +165,25 @@ async def test_what_another_operator_has_cut_over_is_no_sign_of_an_older_hub():
     with pytest.raises(Outrun):
         await world.cut_over()
     assert world.events == []
+
+
+@OLDER_HUB
+async def test_its_tokens_arent_renewed_and_an_event_says_why(knows: str):
+    setup, events = Setup("west", "east"), []
+    setup.tools.ledger = ledger(knows)
+    setup.tools.events.note = lambda _, reason, message: events.append(f"{reason} {message}")
+    with pytest.raises(LedgerConflict):
+        await setup.renew()
+
+    assert setup.api("west").calls == setup.api("east").calls == []
+    assert not setup.hub.is_there
+    assert [event.startswith(f"HubBehind {OVER}") for event in events] == [True]
+
+
+@pytest.mark.parametrize("knows", ["away", "nothing yet"])
+async def test_a_ledger_that_cant_tell_costs_nobody_their_way_in(knows: str):
+    setup = Setup("west", "east")
+    setup.tools.ledger = ledger(knows)
+    await setup.renew()
+
+    assert setup.hub.contexts == ["east", "west"]
