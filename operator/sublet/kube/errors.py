@@ -100,8 +100,8 @@ def error_from_status(
     details = body.get("details")
     error = kind(
         status,
-        _printable(body.get("reason") or "Unknown", _REASON_LENGTH),
-        _printable(body.get("message") or "no message", MESSAGE_LENGTH),
+        _printable(body.get("reason"), _REASON_LENGTH) or "Unknown",
+        _printable(body.get("message"), MESSAGE_LENGTH) or "no message",
         details if isinstance(details, dict) else None,
     )
     if isinstance(error, TooManyRequests) and retry_after is not None:
@@ -110,7 +110,8 @@ def error_from_status(
 
 
 def _printable(text: object, length: int) -> str:
-    cut = str(text)[: length + 1]
+    """Return the beginning of a text as it may be shown, "" of anything else: str() of a deep nest raises RecursionError."""
+    cut = text[: length + 1] if isinstance(text, str) else ""
     clean = "".join(c if c.isprintable() else " " for c in cut)
     return clean if len(clean) <= length else clean[:length] + "…"
 
