@@ -6,6 +6,7 @@ Nothing is retried here: whether a step may be repeated is its caller's knowledg
 """
 
 import asyncio
+import re
 import ssl
 import sys
 import tempfile
@@ -53,6 +54,8 @@ _JSON_PATCH: Final = "application/json-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
 _QUESTIONS: Final = ("/apis/authentication.k8s.io/", "/apis/authorization.k8s.io/")
 """What is asked by POST; a token likewise, which changes nothing of what anybody sees."""
+_TOKEN: Final = re.compile(r"/api/v1/namespaces/[^/]+/serviceaccounts/[^/]+/token")
+"""The whole of it: a landlord may call a node `token`, and a tenant a claim."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -361,7 +364,7 @@ class ApiServer:
 
 
 def _is_question(path: str) -> bool:
-    return path.startswith(_QUESTIONS) or path.endswith("/token")
+    return path.startswith(_QUESTIONS) or _TOKEN.fullmatch(path) is not None
 
 
 __all__ = [

@@ -194,7 +194,8 @@ async def test_a_write_says_what_it_is(fake):
 
 async def test_a_replica_that_does_not_lead_changes_nothing_and_may_ask(fake):
     fake.objects[PATH] = {}
-    token, review = f"{PATH}/token", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+    token = "/api/v1/namespaces/a/serviceaccounts/tenant/token"
+    review = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
     fake.objects |= {token: {}, review: {}}
     async with ApiServer(fake.endpoint) as api:
         leads = [True]
@@ -214,6 +215,27 @@ async def test_a_replica_that_does_not_lead_changes_nothing_and_may_ask(fake):
         await another.create(review, {})
 
     assert (sent, len(fake.requests)) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/nodes/token",
+        "/apis/sublet.dev/v1alpha1/namespaces/acme/gpuclaims/token",
+        "/api/v1/namespaces/serviceaccounts/serviceaccounts/token",
+        "/api/v1/namespaces/acme/serviceaccounts/a/b/token",
+    ],
+)
+async def test_what_is_only_called_token_isnt_changed_by_a_replica_that_does_not_lead(
+    fake, path: str
+):
+    fake.objects[path] = {}
+    async with ApiServer(fake.endpoint) as api:
+        api.may_change = lambda: False
+        with pytest.raises(Unreachable, match="doesn't lead"):
+            await api.patch(path, [])
+
+    assert fake.requests == []
 
 
 async def test_a_delete_carries_its_precondition(fake):
