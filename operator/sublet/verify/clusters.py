@@ -2,7 +2,8 @@
 
 Nodes before pods: a pod that is seen on a node was let there by what the node said before. What the credential may not
 list is asked for by name where the name is known; the rest is said to be unchecked. A leased cluster's answers are
-strangers': whatever isn't as it should be is unknown, never an error of ours.
+strangers': one that garbles anything is unknown as a whole, never an error of ours. So what is kept of it is of the type
+that it says; whoever judges it asks no more.
 """
 
 import asyncio
@@ -89,7 +90,7 @@ async def read_cluster(
         nodes = await _list(api, "/api/v1/nodes")
         namespaces = await _namespaces(api, _expected(claims), name, reading)
         pods = await _list(api, "/api/v1/pods")
-        reading.cluster = ClusterSeen(
+        cluster = ClusterSeen(
             uid=uid,
             name=name,
             lease_uids=frozenset({LeaseUID(lease.metadata.uid)}),
@@ -98,6 +99,7 @@ async def read_cluster(
             pods=tuple(_pods(pods)),
         )
         reading.leaks = [*_node_leaks(name, nodes)]
+        reading.cluster = cluster
     except (KubeError, OSError) as error:
         text = f"its cluster can't be read: {error}; see sublet doctor"
         reading.unknown.append(Unknown(f"lease {name}", text))
@@ -152,7 +154,7 @@ async def _namespaces(
             "give --cluster LEASE=CONTEXT to read with your own"
         )
         raw = [found for found in await _by_name(api, expected) if found is not None]
-    quotas = await _quotas(api, [r["metadata"]["name"] for r in raw])
+    quotas = await _quotas(api, [_text(r["metadata"]["name"]) for r in raw])
     there = await _parts(api, cluster, reading)
     return tuple(_namespace(r, quotas, there) for r in raw)
 
@@ -204,9 +206,9 @@ def _namespace(
 ) -> NamespaceSeen:
     meta = raw["metadata"]
     name, quota = meta["name"], quotas.get(meta["name"])
-    hard = ((quota or {}).get("spec") or {}).get("hard") or {}
-    live = ((quota or {}).get("status") or {}).get("hard") or {}
-    label = (meta.get("labels") or {}).get(NAMESPACE_LABEL)
+    hard = _texts((quota or {}).get("spec") or {}, "hard")
+    live = _texts((quota or {}).get("status") or {}, "hard")
+    label = _texts(meta, "labels").get(NAMESPACE_LABEL)
     has = {part: name in names if names is not None else None for part, names in there.items()}
     return NamespaceSeen(
         name=name,
@@ -221,20 +223,22 @@ def _namespace(
 
 def _node(raw: Json, cluster_uid: ClusterUID, most: dict[NodeKey, int]) -> NodeSeen:
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
-    labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
+    labels, notes = _texts(meta, "labels"), _texts(meta, "annotations")
     taints = [t for t in spec.get("taints") or () if t.get("effect") == "NoSchedule"]
     shown = [(status.get(part) or {}).get(GPU) for part in ("allocatable", "capacity")]
     counts = {_number(n) for n in (*shown, labels.get(f"{GPU}.count"))}
-    uid = NodeUID(meta["uid"])
+    uid = NodeUID(_text(meta["uid"]))
     key = (cluster_uid, uid)
     most[key] = max([*counts, most.get(key, 0)])
     return NodeSeen(
-        name=meta["name"],
+        name=_text(meta["name"]),
         uid=uid,
         gpus=most[key],
         is_steady=counts == {most[key]},
         lease_uid=LeaseUID(labels[LEASE_LABEL]) if LEASE_LABEL in labels else None,
-        pool=next((str(t.get("value") or "") for t in taints if t.get("key") == POOL_TAINT), None),
+        pool=next(
+            (_text(t.get("value") or "") for t in taints if t.get("key") == POOL_TAINT), None
+        ),
         book=notes.get(BOOK),
         claim_labels=frozenset(
             ClaimUID(key.removeprefix(CLAIM_LABEL)) for key in labels if key.startswith(CLAIM_LABEL)
@@ -251,15 +255,26 @@ def _pods(items: list[Json]) -> Iterator[PodSeen]:
     for raw in items:
         meta, node = raw["metadata"], (raw.get("spec") or {}).get("nodeName")
         over = (raw.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-        if node and not over and claim_of(str(meta.get("namespace"))) is not None:
-            yield PodSeen(meta["namespace"], meta["name"], node)
+        if node and not over and claim_of(namespace := _text(meta["namespace"])) is not None:
+            yield PodSeen(namespace, _text(meta["name"]), _text(node))
 
 
 def _node_leaks(cluster: str, nodes: list[Json]) -> Iterator[Leak]:
     for raw in nodes:
-        notes = (raw["metadata"].get("annotations") or {}).items()
+        notes = _texts(raw["metadata"], "annotations").items()
         for kind in find_leaks("\n".join(v for k, v in notes if k.startswith("sublet.dev/"))):
             yield Leak(f"node {cluster}/{raw['metadata']['name']}", "annotations", kind)
+
+
+def _texts(part: Json, field: str) -> dict[str, str]:
+    """Return a map of texts; TypeError or AttributeError if it is something else."""
+    return {key: _text(value) for key, value in (part.get(field) or {}).items()}
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def _number(text: object) -> int:

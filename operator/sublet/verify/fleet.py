@@ -75,7 +75,12 @@ async def _identity(api: Source, lease: GpuLease) -> ClusterUID | Unknown:
     meta = found.get("metadata")
     uid = meta.get("uid") if isinstance(meta, dict) else None
     pinned = lease.spec.cluster_ref.cluster_uid or lease.status.cluster_uid
-    if not isinstance(uid, str) or pinned not in (None, uid):
+    if not isinstance(uid, str):
+        return Unknown(
+            subject,
+            "its credential leads to what doesn't say which cluster it is; see sublet doctor",
+        )
+    if pinned not in (None, uid):
         text = f"its credential leads to cluster {uid}, not {pinned}; see sublet doctor"
         return Unknown(subject, text)
     return ClusterUID(uid)
