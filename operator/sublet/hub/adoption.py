@@ -29,8 +29,31 @@ _AT_ONCE: Final = 16
 _MOST_WAITING: Final = 1_000
 """Of one lease; when they are done the next pass finds others."""
 _RETRY_SECONDS: Final = 10.0
+_MOST_DOUBLINGS: Final = 5
+"""Of that, for a node whose marks are refused again and again: some five minutes."""
 _SAID_AGAIN_SECONDS: Final = 60.0
 """Between two lines of the log on one lease: thousands of its nodes may fail together."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A cluster's no to a node's marks."""
+
+    node: Node
+    """As it was then."""
+    in_a_row: int
+    until: float
+    """Not before, unless the node changes (monotonic seconds)."""
+
+    def is_about(self, node: Node) -> bool:
+        """Say whether nothing changed by which the cluster's policies may go, or we."""
+        mine, its = self.node.metadata, node.metadata
+        return self.node is node or (
+            mine.uid == its.uid
+            and mine.labels == its.labels
+            and mine.annotations == its.annotations
+            and self.node.spec.taints == node.spec.taints
+        )
 
 
 @dataclass(slots=True)
@@ -42,12 +65,29 @@ class _Line:
     tasks: dict[NodeName, asyncio.Task[None]] = field(default_factory=dict)
     again_at: dict[NodeName, float] = field(default_factory=dict)
     """node -> not before (monotonic seconds)"""
+    refusals: dict[NodeName, _Refusal] = field(default_factory=dict)
     in_a_row: int = 0
     """Requests for nodes that failed, one after the other."""
     rests_until: float = float("-inf")
     """Monotonic seconds."""
     said_at: float = float("-inf")
     """Monotonic seconds at which the log was told last."""
+
+    def wait_seconds(self, node: Node, now: float) -> float:
+        """Return for how long a node is left alone."""
+        name = NodeName(node.metadata.name)
+        until, refusal = self.again_at.get(name, now), self.refusals.get(name)
+        if refusal is not None and refusal.is_about(node):
+            until = max(until, refusal.until)
+        return until - now
+
+    def note_refusal(self, node: Node, now: float) -> None:
+        """Leave a node alone, each time for longer."""
+        name = NodeName(node.metadata.name)
+        before = self.refusals.get(name)
+        times = before.in_a_row if before is not None and before.is_about(node) else 0
+        wait = _RETRY_SECONDS * 2.0 ** min(times, _MOST_DOUBLINGS)
+        self.refusals[name] = _Refusal(node, times + 1, now + wait)
 
 
 class Adoption:
@@ -106,14 +146,17 @@ class Adoption:
         if line.rests_until > now:
             self._look_again_in(line.rests_until - now)
             return
-        for node in cluster.nodes():
+        nodes = cluster.nodes()
+        shown = {NodeName(n.metadata.name) for n in nodes} if line.refusals else ()
+        line.refusals = {n: each for n, each in line.refusals.items() if n in shown}
+        for node in nodes:
             name = NodeName(node.metadata.name)
             if name in line.tasks or not _is_wanted(cluster, line.lease, node):
                 continue
-            if (at := line.again_at.get(name)) is None:
-                yield name
+            if (seconds := line.wait_seconds(node, now)) > 0:
+                self._look_again_in(seconds)
             else:
-                self._look_again_in(at - now)
+                yield name
 
     def _cluster_for(self, uid: LeaseUID, lease: GpuLease) -> LeasedCluster | None:
         """Return where a lease's nodes may be marked now, None if they may not."""
@@ -141,8 +184,9 @@ class Adoption:
         try:
             done = await adopt(cluster, line.lease, name)
             line.in_a_row = 0
+            line.refusals.pop(name, None)
         except KubeError as error:
-            self._take_failure(line, name, error)
+            self._take_failure(cluster, line, name, error)
         finally:
             line.tasks.pop(name, None)
         if not done:
@@ -150,13 +194,18 @@ class Adoption:
         self._go_on(cluster.lease_uid, line)
         self._changed()
 
-    def _take_failure(self, line: _Line, name: NodeName, error: KubeError) -> None:
+    def _take_failure(
+        self, cluster: LeasedCluster, line: _Line, name: NodeName, error: KubeError
+    ) -> None:
         """Say it, once for all nodes of a lease; where one after the other fails, none is tried for a while.
 
         A cluster that answers and refuses one node may take the next: those in front hold up none behind them.
         """
         now = self._clock.monotonic()
-        if not isinstance(error, Invalid | Forbidden):
+        if isinstance(error, Invalid | Forbidden):
+            if (node := cluster.node(name)) is not None:
+                line.note_refusal(node, now)
+        else:
             line.in_a_row += 1
         if line.in_a_row >= _AT_ONCE:
             line.in_a_row, line.rests_until = 0, now + _RETRY_SECONDS

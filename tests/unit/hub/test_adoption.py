@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,6 +49,9 @@ class Liar:
     def nodes(self) -> list[Any]:
         return [wire_node(f"n{number}") for number in self.shown]
 
+    def node(self, name: str) -> Any:
+        return next((n for n in self.nodes() if n.metadata.name == name), None)
+
     def is_foreign(self, _: str) -> bool:
         return False
 
@@ -68,15 +72,15 @@ class Marked(Liar):
 
     def __init__(self, refuses: KubeError | None, effect: str = "NoSchedule") -> None:
         super().__init__()
-        self.node = our_node(WEST)
+        self.marked = our_node(WEST)
         value = WEST.metadata.uid if refuses is None else uid_of("another lease")
-        self.node.spec.taints = [Taint(key=POOL_TAINT, value=value, effect=effect)]
+        self.marked.spec.taints = [Taint(key=POOL_TAINT, value=value, effect=effect)]
         self.answer = refuses
         self.written: list[Any] = []
         self.foreign = False
 
     def nodes(self) -> list[Node]:
-        return [self.node]
+        return [self.marked]
 
     def observe(self, _: Node) -> None: ...
 
@@ -87,7 +91,7 @@ class Marked(Liar):
         self.foreign = foreign
 
     async def get_as(self, *_: Any) -> Node:
-        return self.node
+        return self.marked
 
     async def list_page(self, *_: Any, **__: Any) -> Any:
         return page()
@@ -96,7 +100,7 @@ class Marked(Liar):
         self.written.append(patch)
         if self.answer is not None:
             raise self.answer
-        return self.node
+        return self.marked
 
 
 class Changing(Marked):
@@ -105,10 +109,10 @@ class Changing(Marked):
     async def patch_as(self, _: str, patch: Any, *__: Any) -> Node:
         self.written.append(patch)
         if len(self.written) == 1:
-            self.node = wire_node()
+            self.marked = wire_node()
             raise DUPLICATE
-        self.node = our_node(WEST)
-        return self.node
+        self.marked = our_node(WEST)
+        return self.marked
 
 
 DUPLICATE = Invalid(422, "Invalid", "spec.taints[1]: Duplicate value")
@@ -175,7 +179,7 @@ async def test_a_node_that_changed_under_the_write_is_tried_again_at_once():
         await tended(adoption, cluster)
 
     assert len(cluster.written) == 2
-    assert LEASE_LABEL in cluster.node.metadata.labels
+    assert LEASE_LABEL in cluster.marked.metadata.labels
 
 
 async def test_names_without_end_are_not_remembered_for_longer_than_they_are_left():
@@ -187,6 +191,61 @@ async def test_names_without_end_are_not_remembered_for_longer_than_they_are_lef
 
         assert len(liar.asked) == 5
         assert len(adoption._lines[WEST_UID].again_at) == 1
+
+
+async def tried_within(seconds: int, adoption: Adoption, liar: Liar, clock: SteppedClock) -> int:
+    """Let adoption look each second for so long, and return how often a node was asked for."""
+    before = len(liar.asked)
+    for _ in range(seconds):
+        await tended(adoption, liar)
+        clock.seconds += 1
+    return len(liar.asked) - before
+
+
+@pytest.mark.parametrize("refusal", [DUPLICATE, WEBHOOK], ids=["422", "403"])
+async def test_a_node_that_is_refused_again_and_again_is_tried_ever_more_seldom(refusal: KubeError):
+    async with adopting() as (adoption, liar, clock):
+        liar.refuses = refusal
+        tries = [await tried_within(320, adoption, liar, clock) for _ in range(4)]
+
+    assert tries == [6, 1, 1, 1]
+
+
+async def test_a_node_that_was_refused_is_tried_within_ten_seconds_of_a_change_and_no_sooner():
+    async with adopting(Marked(WEBHOOK)) as (adoption, cluster, clock):
+        for _ in range(1_000):
+            await tended(adoption, cluster)
+            clock.seconds += 1
+        written = len(cluster.written)
+        for number in range(20):
+            cluster.marked = deepcopy(cluster.marked)
+            cluster.marked.metadata.labels["pool"] = str(number)
+            await tended(adoption, cluster)
+            clock.seconds += 1
+
+    assert len(cluster.written) - written == 2
+
+
+async def test_a_node_that_is_taken_once_was_never_refused():
+    async with adopting() as (adoption, liar, clock):
+        liar.refuses = WEBHOOK
+        await tried_within(1_000, adoption, liar, clock)
+        liar.refuses = NotFound(404, "NotFound", "it went")
+        await tried_within(320, adoption, liar, clock)
+        liar.refuses = WEBHOOK
+
+        assert await tried_within(30, adoption, liar, clock) == 2
+
+
+async def test_refused_names_without_end_are_not_remembered_for_longer_than_they_are_shown():
+    async with adopting() as (adoption, liar, clock):
+        liar.refuses = WEBHOOK
+        for number in range(5):
+            liar.shown = [number]
+            await tended(adoption, liar)
+            clock.seconds += 1
+
+        assert [*adoption._lines[WEST_UID].refusals] == ["n4"]
 
 
 async def test_of_nodes_without_end_a_few_are_begun_and_none_waits_with_a_task():
