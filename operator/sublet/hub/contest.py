@@ -14,6 +14,8 @@ from sublet.clock import Clock
 
 _FIRST_WAIT_SECONDS: Final = 1.0
 _LONGEST_WAIT_SECONDS: Final = 10.0
+_MOST_DOUBLINGS: Final = 10
+"""More than there are, and a float doubles a thousand times."""
 _CALM_SECONDS: Final = 60.0
 """After so long without an overwrite a contest is over."""
 
@@ -45,7 +47,8 @@ class Contest:
         word = self._words.get(uid)
         if word is None or not word.is_changed(found):
             return 0.0
-        wait = min(_FIRST_WAIT_SECONDS * 2.0**word.overwrites, _LONGEST_WAIT_SECONDS)
+        doubled = _FIRST_WAIT_SECONDS * 2.0 ** min(word.overwrites, _MOST_DOUBLINGS)
+        wait = min(doubled, _LONGEST_WAIT_SECONDS)
         return max(0.0, word.at_seconds + wait - self._clock.monotonic())
 
     def wrote(self, uid: str, found: object, status: object) -> None:

@@ -49,6 +49,14 @@ def test_between_words_that_another_overwrites_more_time_passes_each_time_and_te
     assert waits == [1, 2, 4, 8, 10, 10]
 
 
+def test_a_contest_of_a_day_is_still_one(clock: SteppedClock):
+    contest = Contest(clock)
+    for _ in range(5_000):
+        contest.wrote("a", THEIRS, OURS)
+
+    assert contest.wait_seconds("a", THEIRS) == 10
+
+
 def test_what_is_written_over_an_old_word_is_put_right_at_once(clock: SteppedClock):
     contest = Contest(clock)
     contest.wrote("a", THEIRS, OURS)
