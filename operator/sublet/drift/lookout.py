@@ -24,9 +24,10 @@ from sublet.binder.secret import SecretState, is_astray, look_at_secret
 from sublet.binder.sites import Site, reachable_sites
 from sublet.book.inventory import Unfit
 from sublet.drift.claims import Claims, is_steady
+from sublet.drift.doubts import Doubt, Doubts
 from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import Sight, look
-from sublet.drift.marks import Holder, judge
+from sublet.drift.marks import Holder, Verdict, judge
 from sublet.drift.mend import drifted, is_handed_over
 from sublet.drift.news import News
 from sublet.drift.nodes import mend_node
@@ -47,7 +48,7 @@ _PODS_OF_NODES: Final = 16
 _AT_A_STRETCH: Final = 32
 """Nodes that are compared before others get their turn on the loop."""
 _NODES_MENDED: Final = 256
-"""Nodes whose marks are put back in one look; the others have their turn in the next, which is soon."""
+"""Nodes whose marks are put back in one look; the others have their turn in the next ones."""
 _MOST_ENTRIES: Final = 200_000
 """Of claims that a cluster's nodes name and that don't have them; eight on each of the most nodes that any has."""
 _PROFILE: Final = frozenset({Unfit.MIG, Unfit.SHARING, Unfit.WRONG_PRODUCT})
@@ -74,13 +75,11 @@ class Found:
     """Bound claims of which something isn't as it should be."""
     orphans: tuple[Orphan, ...]
     has_more: bool = False
-    """Marks of more nodes are to be put back than one look does."""
+    """Marks of more nodes are to be put back than one look does, and some weren't tried yet, or not often enough to say it."""
 
 
 _Findings = dict[tuple[LeaseUID, ClaimUID], list[Finding]]
 """(lease, claim) -> what its nodes were found to be"""
-Doubts = dict[NodeUID, tuple[str, int]]
-"""node UID -> what the last look doubted, and the hash of those whom it didn't know there"""
 
 
 @dataclass(slots=True)
@@ -113,10 +112,17 @@ class _Survey:
     strangers: _Strangers = field(default_factory=_Strangers)
     mended: int = 0
     """Nodes whose marks were to be put back"""
+    has_more: bool = False
 
-    def may_mend(self, holders: Iterable[Holder]) -> bool:
+    def has_turn(self, uid: NodeUID) -> bool:
         """Say whether one more node's marks may be put back."""
-        return self.mended < _NODES_MENDED and not any(self.is_busy(h.claim_uid) for h in holders)
+        if self.mended < _NODES_MENDED:
+            self.mended += 1
+            self.doubts.begin_try(uid)
+            return True
+        doubt = self.doubts.of(uid)
+        self.has_more |= not self.doubts.tried(uid) or (bool(doubt.text) and not doubt.is_sure)
+        return False
 
 
 class Lookout:
@@ -150,13 +156,11 @@ class Lookout:
             c for c in here.values() if is_steady(c) and not is_busy(ClaimUID(c.metadata.uid))
         ]
         outlived = Outlived(self._tools)
-        survey = _Survey(uid, claims, here, is_busy, outlived, self._doubts(uid, places))
+        doubts = self._doubted.setdefault(uid, Doubts())
+        survey = _Survey(uid, claims, here, is_busy, outlived, doubts)
+        await self._nodes(survey, places)
         foreign = _said_foreign(here.values())
         for place in places:
-            for number, node in enumerate(place.cluster.nodes()):
-                if number % _AT_A_STRETCH == 0:
-                    await asyncio.sleep(0)
-                await self._node(survey, place, node)
             await self._pods(place, self._looks[uid], foreign)
         self._note(uid, places, claims, survey.findings)
         unwell = []
@@ -174,7 +178,7 @@ class Lookout:
         orphans = await find_orphans(sight, claims, survey.strangers.entries, left, pace)
         self._looked |= {p.cluster.lease_uid for p in places}
         mendable = tuple(c for c in unwell if c.metadata.uid not in over)
-        return Found(mendable, orphans, has_more=survey.mended >= _NODES_MENDED)
+        return Found(mendable, orphans, has_more=survey.has_more)
 
     def keep(self, clusters: Collection[ClusterUID], leases: Collection[LeaseUID]) -> None:
         """Forget all but these; one that only can't be reached now is among them."""
@@ -203,12 +207,15 @@ class Lookout:
                 self._news.recall(claim, {self._known[x] for x in leases})
         self._news.keep(uid, claims.at(uid))
 
-    def _doubts(self, uid: ClusterUID, places: Sequence[Place]) -> Doubts:
-        """Return what the last look doubted, but for nodes that are gone: a cluster may show new ones without end."""
-        there = {n.metadata.uid for place in places for n in place.cluster.nodes()}
-        kept = {u: said for u, said in self._doubted.get(uid, {}).items() if u in there}
-        self._doubted[uid] = kept
-        return kept
+    async def _nodes(self, survey: _Survey, places: Sequence[Place]) -> None:
+        """Look at all nodes, those first whose marks weren't tried for longest."""
+        shown = [(NodeUID(n.metadata.uid), p, n) for p in places for n in p.cluster.nodes()]
+        survey.doubts.keep({uid for uid, _, _ in shown})
+        shown.sort(key=lambda each: survey.doubts.tried(each[0]))
+        for number, (_, place, node) in enumerate(shown):
+            if number % _AT_A_STRETCH == 0:
+                await asyncio.sleep(0)
+            await self._node(survey, place, node)
 
     async def _node(self, survey: _Survey, place: Place, node: Node) -> None:
         """Judge one node as seen; mend it, say it of its claims, or note whom it names that doesn't have it."""
@@ -216,34 +223,47 @@ class Lookout:
         name, node_uid = NodeName(node.metadata.name), NodeUID(node.metadata.uid)
         holders = survey.claims.holders(node_uid, survey.uid)
         verdict = judge(node, lease, holders)
-        doubt = verdict.doubt
-        if verdict.patches and survey.may_mend(holders):
-            survey.mended += 1
-            having = [survey.here[h.claim_uid] for h in holders if h.claim_uid in survey.here]
-            outcome = await mend_node(cluster, lease, name, having, self._tools, survey.outlived)
-            doubt = outcome.doubt
-            if outcome.is_mended:
-                for claim in having:
-                    message = f"marks of node {name} at {lease.spec.tenant_alias} were put back"
-                    self._tools.events.note(claim, EventReason.REPAIRED, message)
-        # what is seen once may be a cache that is behind
-        doubted = (doubt, hash(verdict.strangers))
-        is_doubted = bool(doubt) and survey.doubts.get(node_uid) == doubted
-        if doubt:
-            survey.doubts[node_uid] = doubted
-        else:
-            survey.doubts.pop(node_uid, None)
-        cluster.note_doubt(name, in_doubt=is_doubted)
+        doubt = await self._doubt(survey, place, node, verdict, holders)
+        cluster.note_doubt(name, in_doubt=doubt.is_sure)
         if unknown := verdict.strangers - left_by(lease):
             survey.strangers.note(cluster.lease_uid, node, unknown)
-        reason = self._reason(cluster, name, in_doubt=is_doubted)
+        reason = self._reason(cluster, name, in_doubt=doubt.is_sure)
         for holder in holders if reason is not None else ():
             if holder.is_bound and reason is not None:
-                where = f"node {name} at {lease.spec.tenant_alias}"
-                said = (
-                    f"{where}: {doubt}; {_SAID[reason]}" if doubt else f"{where}: {_SAID[reason]}"
-                )
+                why = f"{doubt.text}; " if doubt.text else ""
+                said = f"node {name} at {lease.spec.tenant_alias}: {why}{_SAID[reason]}"
                 survey.findings[cluster.lease_uid, holder.claim_uid].append(Finding(reason, said))
+
+    async def _doubt(
+        self,
+        survey: _Survey,
+        place: Place,
+        node: Node,
+        verdict: Verdict,
+        holders: Sequence[Holder],
+    ) -> Doubt:
+        """Return what is doubted of a node once its marks were put back, if there are any to be and it has its turn."""
+        uid, text = NodeUID(node.metadata.uid), verdict.doubt
+        if not verdict.patches:
+            survey.doubts.end_tries(uid)
+        elif not any(survey.is_busy(h.claim_uid) for h in holders):
+            if survey.has_turn(uid):
+                text = await self._mend(survey, place, NodeName(node.metadata.name), holders)
+            elif survey.doubts.tried(uid):
+                return survey.doubts.of(uid)
+        return survey.doubts.take(uid, text, hash(verdict.strangers))
+
+    async def _mend(
+        self, survey: _Survey, place: Place, name: NodeName, holders: Iterable[Holder]
+    ) -> str:
+        """Put a node's marks back and tell its claims; return what is doubted instead."""
+        cluster, lease = place.cluster, place.lease
+        having = [survey.here[h.claim_uid] for h in holders if h.claim_uid in survey.here]
+        outcome = await mend_node(cluster, lease, name, having, self._tools, survey.outlived)
+        for claim in having if outcome.is_mended else ():
+            message = f"marks of node {name} at {lease.spec.tenant_alias} were put back"
+            self._tools.events.note(claim, EventReason.REPAIRED, message)
+        return outcome.doubt
 
     @staticmethod
     def _reason(cluster: LeasedCluster, name: NodeName, *, in_doubt: bool) -> Reason | None:

@@ -19,7 +19,6 @@ from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import Sight
 from sublet.drift.lookout import Lookout, Place, find_orphans, left_by
 from sublet.drift.news import News
-from sublet.drift.nodes import Outcome
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL, parse_book
 from sublet.kube.errors import BadAnswer, Invalid
 from sublet.kube.pace import Pace
@@ -89,47 +88,6 @@ async def test_each_kubeconfig_has_its_turn_however_many_clusters_there_are(
             await looks.look(uid, [Place(each, cluster)], Claims(claims), lambda _: False)
 
     assert asked == {c.metadata.uid for c in claims}
-
-
-async def test_marks_of_so_many_nodes_are_put_back_in_one_look_and_the_rest_in_the_next(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    west = as_lease()
-    bare = [wire_node(f"n{i}", uid=uid_of(f"n{i}")) for i in range(5)]
-    claims = [
-        bound(held(as_claim(uid=uid_of(f"claim {i}")), west, [node]))
-        for i, node in enumerate(nodes(west, 5))
-    ]
-    for each, node in zip(claims, bare, strict=True):
-        node.metadata.uid = each.status.allocation.placements[0].node_uid
-    mended = list[str]()
-
-    async def look(_: Any) -> Sight:
-        return Sight({}, {})
-
-    async def mend_node(_: Any, __: Any, name: str, *___: Any) -> Outcome:
-        mended.append(name)
-        return Outcome()
-
-    monkeypatch.setattr(lookout, "look", look)
-    monkeypatch.setattr(lookout, "mend_node", mend_node)
-    monkeypatch.setattr(lookout, "reachable_sites", lambda *_: ([], []))
-    monkeypatch.setattr(lookout, "_NODES_MENDED", 2)
-    cluster: Any = SimpleNamespace(
-        lease_uid=west.metadata.uid,
-        nodes=lambda: tuple(n for n in bare if n.metadata.name not in mended),
-        note_doubt=lambda *_, **__: None,
-        inventory=lambda: SimpleNamespace(nodes={}),
-        is_foreign=lambda _: False,
-    )
-    looks = Lookout(looking_tools(), News())
-    seen = [
-        (await looks.look(ClusterUID(uid_of("c")), [Place(west, cluster)], Claims(claims), lambda _: False)).has_more
-        for _ in range(3)
-    ]  # fmt: skip
-
-    assert seen == [True, True, False]
-    assert mended == ["n0", "n1", "n2", "n3", "n4"]
 
 
 async def test_a_node_that_is_gone_is_doubted_no_more(monkeypatch: pytest.MonkeyPatch):
