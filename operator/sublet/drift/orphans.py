@@ -99,7 +99,7 @@ class Witness:
     hub_version: int
     """resourceVersion of the hub's list."""
     hub_claims: Mapping[ClaimUID, GpuClaim | None]
-    """All claims on the hub by UID; parsed where they are asked about."""
+    """Those of the claims that are asked about which are on the hub, by UID; None where one can't be read."""
     facts: Mapping[ClaimUID, Sequence[Fact]]
     """The ledger's lines of the claims that are asked about."""
     newest_version: int

@@ -10,19 +10,18 @@ most one taking back is under way per orphan; what is left to do is found again 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from sublet.api.common import find_condition, is_true
-from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID
-from sublet.api.kinds import CLAIMS, LEASES
-from sublet.api.origin import awaited_uids, backup_times, former_uid, is_awaited
+from sublet.api.kinds import LEASES
+from sublet.api.origin import former_uid
 from sublet.api.times import Millis
-from sublet.binder.claims import Unread, read
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, StillThere, Tools
+from sublet.drift.census import Census
 from sublet.drift.claims import Claims
 from sublet.drift.clear import Clearing, Ledger
 from sublet.drift.lookout import Place, left_by
@@ -39,7 +38,6 @@ from sublet.drift.orphans import (
 )
 from sublet.fleet.facts import Orphans
 from sublet.kube.errors import KubeError, Unreachable
-from sublet.kube.hub_lists import listed
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.versions import version_number
 from sublet.ledger.entry import Fact
@@ -94,6 +92,7 @@ class Sweeper:
         self._known = known
         self._cases: dict[_Key, _Case] = {}
         self._ending = asyncio.Lock()
+        self._census = Census(tools.hub)
         self._said: dict[str, Fate | None] = {}
         """lease UID -> what its condition said that lasts, when this process saw it first"""
 
@@ -238,18 +237,17 @@ class Sweeper:
         """
         facts = await self._ledger.facts_of(sorted(uids))
         newest = await self._ledger.newest_facts(_NEWEST)
-        version, listing = await listed(self._tools.hub, CLAIMS.path())
+        roll = await self._census.ask(uids)
         if await read_cluster_uid(self._tools.hub) != self._hub_uid():
             raise Unreachable("the hub is another cluster now")
-        claims, unread = _read_all((x for x in listing if not is_awaited(x)), uids)
         return Witness(
-            hub_version=version_number(version),
-            hub_claims=claims,
-            unread=unread,
-            awaited=awaited_uids(listing),
+            hub_version=version_number(roll.version),
+            hub_claims=roll.claims,
+            unread=roll.unread,
+            awaited=roll.awaited,
             facts={uid: [f for f in facts if f.claim_uid == uid] for uid in uids},
             newest_version=max((version_number(f.source_version) for f in newest), default=0),
-            backup_ms=min((*_backups(places), *backup_times(listing)), default=None),
+            backup_ms=min((*_backups(places), *roll.backups), default=None),
         )
 
     def _start(
@@ -300,22 +298,6 @@ class Sweeper:
             log.warning("orphan not taken back", error=str(error))
         except Exception:
             log.exception("orphan not taken back")
-
-
-def _read_all(
-    items: Iterable[Mapping[str, Any]], uids: Collection[ClaimUID]
-) -> tuple[dict[ClaimUID, GpuClaim | None], set[ClaimUID]]:
-    """Return all claims of the hub, parsed where they are asked about; and those of these that can't be read."""
-    claims: dict[ClaimUID, GpuClaim | None] = {}
-    unread: set[ClaimUID] = set()
-    for item in items:
-        uid = ClaimUID(former_uid(item))
-        claims[uid] = None
-        try:
-            claims[uid] = read(item) if uid in uids else None
-        except Unread:
-            unread.add(uid)
-    return claims, unread
 
 
 def _released(leases: Iterable[GpuLease]) -> set[str]:

@@ -5,7 +5,7 @@ them would be more than any answer may have, and longer than the event loop can 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from sublet.kube.bodies import decoder_of
@@ -26,13 +26,14 @@ async def objects(hub: ApiServer, path: str) -> AsyncIterator[_Body]:
             yield each
 
 
-async def listed(hub: ApiServer, path: str) -> tuple[str, list[_Body]]:
-    """Return a collection's resourceVersion, which is that of its last page, and its objects."""
-    version, found = "", list[_Body]()
+async def visit(hub: ApiServer, path: str, take: Callable[[_Body], None]) -> str:
+    """Hand over each object of a collection; return the collection's resourceVersion, which is that of its last page."""
+    version = ""
     async for page in pages(hub, path, most=MOST_PAGES, limit=PAGE_SIZE):
         version = page.metadata.resource_version
-        found += [each async for each in _objects_of(page, path)]
-    return version, found
+        async for each in _objects_of(page, path):
+            take(each)
+    return version
 
 
 async def _objects_of(page: ListPage, path: str) -> AsyncIterator[_Body]:
