@@ -70,7 +70,7 @@ class LeasedCluster:
         self.credential_version = ""
         """resourceVersion of the Secret that the credential is from; set by the registry."""
         self.strays_touched = 0
-        """How often a node was read or written that the watch doesn't show: one of them may have become free."""
+        """How often a node was touched, or went, that the watch doesn't show: one may have the mark and no claim."""
         self._lease = lease
         self._clock = clock
         self._began = clock.monotonic()
@@ -331,6 +331,7 @@ class LeasedCluster:
             self._note(known)  # an answer has shown a node that was made anew since
             return
         self._wire.pop(name, None)
+        self.strays_touched += 1  # relabelled nodes go from the watch, too
         self._kept.drop(name)
         self._settling.discard(name)
         self._foreign.note(name, foreign=False)
@@ -373,8 +374,7 @@ class LeasedCluster:
     def _follow_nodes(self) -> None:
         if self._informer is not None:
             return
-        selector = sorted(selector_of(self._lease).items())
-        labels = ",".join(f"{k}={v}" for k, v in selector)
+        labels = ",".join(f"{k}={v}" for k, v in sorted(selector_of(self._lease).items()))
         target = Target("/api/v1/nodes", label_selector=labels)
         self._informer = Informer(
             self.api,

@@ -2,8 +2,8 @@
 
 Driven by the loop after every pass; the writer asks it whether a lease that is deleted may go. Both are decided from a
 live list by the lease's label, never from the watch, which doesn't show a node that left the selector. It is made
-once per connection and change of the lease; again when such a node was touched; and while the lease is over until no
-node carries its mark.
+once per connection and change of the lease; again when such a node was touched, or the watch lost one; and while the
+lease is over until no node carries its mark.
 """
 
 import asyncio

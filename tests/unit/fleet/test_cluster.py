@@ -80,6 +80,21 @@ async def test_an_answer_brings_no_node_in_that_the_selector_doesnt_ask_for(fake
         assert cluster.strays_touched == before + 1
 
 
+@pytest.mark.parametrize("by_event", [False, True])
+async def test_a_node_that_leaves_the_selector_is_one_that_the_watch_doesnt_show(
+    fake, by_event: bool
+):
+    async with engaged(fake) as cluster:
+        await eventually("watched", lambda: fake.open_watches)
+        before = cluster.strays_touched
+        fake.remove("n0", quietly=not by_event)
+        if not by_event:
+            fake.send("ERROR", {"code": 410, "reason": "Expired"})
+        await eventually("not shown", lambda: not cluster.nodes())
+
+        assert cluster.strays_touched == before + 1
+
+
 async def test_a_cluster_that_is_upgraded_shows_its_new_version(fake):
     times = ProbeTimes(every_seconds=0.05, isolation_retry_seconds=0.05)
     async with engaged(fake, times=times) as cluster:
