@@ -115,6 +115,7 @@ def holdings_of(claim: GpuClaim) -> list[tuple[Holder, PlacedNode]]:
                 ClaimUID(claim.metadata.uid),
                 place.gpus,
                 TenantUID(allocation.tenant_uid),
+                LeaseUID(place.lease_uid),
                 is_bound=place.key in stays,
             ),
             place,

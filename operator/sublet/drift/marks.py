@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sublet.api.gpulease import GpuLease, NodeSharing
-from sublet.api.ids import ClaimUID, TenantUID
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.book.inventory import Holding
 from sublet.fleet.nodebook import (
     BOOK,
@@ -35,6 +35,8 @@ class Holder:
     claim_uid: ClaimUID
     gpus: int
     tenant_uid: TenantUID
+    lease_uid: LeaseUID
+    """By which it has the node: another lease of the cluster may show it, too."""
     is_bound: bool
     """Its entry must be in the book; of one that comes or goes it may be."""
 
@@ -63,7 +65,8 @@ def judge(node: Node, lease: GpuLease, holders: Collection[Holder]) -> Verdict:
     owner, uid = labels.get(LEASE_LABEL), lease.metadata.uid
     labelled = {ClaimUID(k.removeprefix(CLAIM_LABEL)) for k in labels if k.startswith(CLAIM_LABEL)}
     if owner not in (None, uid):
-        return Verdict(doubt="another lease's label is on it") if _must(holders) else _FINE
+        is_missed = any(h.is_bound and h.lease_uid == uid for h in holders)
+        return Verdict(doubt="another lease's label is on it") if is_missed else _FINE
     try:
         entries = {h.claim_uid: h.gpus for h in parse_book(annotations.get(BOOK, ""))}
     except BookError:
@@ -73,18 +76,16 @@ def judge(node: Node, lease: GpuLease, holders: Collection[Holder]) -> Verdict:
     named = labelled | entries.keys()
     if strangers := frozenset(named - known.keys()):
         return Verdict(doubt="it names claims that don't have it", strangers=strangers)
-    if not known:
-        return _freed(node, lease) if owner == uid else _FINE
+    # another lease's claim gets the marks back by that one: under this one's it would be in doubt
+    is_ours = owner == uid or any(h.lease_uid == uid for h in holders)
+    if not known or not is_ours:
+        return _freed(node, lease) if is_ours else _FINE
     wanted = _entries(known, entries, named)
     if doubt := _doubt(node, uid, known, wanted):
         return Verdict(doubt=doubt)
     patches = (_lease_patch(node, uid), _book_patch(node, lease, known, wanted, labelled))
     gone = owner is None or any(entries.get(u) != g for u, g in wanted.items())
     return Verdict(patches=tuple(p for p in patches if p), relocks=gone)
-
-
-def _must(holders: Collection[Holder]) -> bool:
-    return any(h.is_bound for h in holders)
 
 
 def _entries(

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from sublet.api.ids import ClaimUID, TenantUID
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.drift.marks import Holder, Verdict, judge
 from sublet.fleet.nodebook import BOOK, LEASE_LABEL, NODE, POOL_TAINT, SHARING, TENANT
 from sublet.kube.wire import Node, Taint
-from tests.builders.api import as_lease, uid_of
+from tests.builders.api import as_lease, lease, uid_of
 from tests.builders.wire import our_node, wire_node
 
 WEST = as_lease()
@@ -20,7 +20,7 @@ LABEL = f"claim.sublet.dev/{TRAIN}"
 def holder(
     uid: ClaimUID = TRAIN, gpus: int = 8, tenant: TenantUID = ACME, *, bound: bool = True
 ) -> Holder:
-    return Holder(uid, gpus, tenant, is_bound=bound)
+    return Holder(uid, gpus, tenant, LeaseUID(WEST.metadata.uid), is_bound=bound)
 
 
 def held() -> Node:
@@ -131,6 +131,18 @@ def test_a_claims_node_under_another_leases_label_is_doubted():
 
     assert judge(node, WEST, [holder()]).doubt
     assert judge(node, WEST, []) == Verdict()
+
+
+@pytest.mark.parametrize(
+    "lost", [(), (LEASE_LABEL,), (LEASE_LABEL, POOL_TAINT)], ids=["as it is", "label", "both"]
+)
+def test_a_claims_node_is_nothing_to_another_lease_that_shows_it(lost: tuple[str, ...]):
+    node = held()
+    for mark in lost:
+        node.metadata.labels.pop(mark, None)
+        node.spec.taints = [t for t in node.spec.taints if t.key != mark]
+
+    assert judge(node, as_lease(lease("another")), [holder()]) == Verdict()
 
 
 def test_a_book_that_cant_be_read_is_written_anew_from_the_claims():
