@@ -11,7 +11,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sublet.api.ids import NodeUID
+from sublet.api.ids import LeaseUID, NodeUID
+
+Seen = tuple[LeaseUID, NodeUID]
+"""A node as one lease shows it: leases of one cluster may differ about a node that they all show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +35,38 @@ class Doubts:
     """Of the nodes of one cluster."""
 
     def __init__(self) -> None:
-        self._of: dict[NodeUID, Doubt] = {}
-        self._tried: dict[NodeUID, int] = {}
+        self._of: dict[Seen, Doubt] = {}
+        self._tried: dict[Seen, int] = {}
         """node whose marks weren't as they should be -> number of the last try to put them back"""
         self._tries = 0
 
-    def keep(self, there: Collection[str]) -> None:
+    def keep(self, there: Collection[Seen]) -> None:
         """Forget all nodes but these: a cluster may show new ones without end."""
-        self._of = {uid: doubt for uid, doubt in self._of.items() if uid in there}
-        self._tried = {uid: number for uid, number in self._tried.items() if uid in there}
+        self._of = {node: doubt for node, doubt in self._of.items() if node in there}
+        self._tried = {node: number for node, number in self._tried.items() if node in there}
 
-    def tried(self, uid: NodeUID) -> int:
+    def tried(self, node: Seen) -> int:
         """Return a number that is the larger the later somebody tried to put a node's marks back, 0 if nobody did."""
-        return self._tried.get(uid, 0)
+        return self._tried.get(node, 0)
 
-    def begin_try(self, uid: NodeUID) -> None:
+    def begin_try(self, node: Seen) -> None:
         """Take note that a node's marks are to be put back now."""
         self._tries += 1
-        self._tried[uid] = self._tries
+        self._tried[node] = self._tries
 
-    def end_tries(self, uid: NodeUID) -> None:
+    def end_tries(self, node: Seen) -> None:
         """Take note that no mark is to be put back."""
-        self._tried.pop(uid, None)
+        self._tried.pop(node, None)
 
-    def of(self, uid: NodeUID) -> Doubt:
+    def of(self, node: Seen) -> Doubt:
         """Return what is doubted of a node."""
-        return self._of.get(uid, _NONE)
+        return self._of.get(node, _NONE)
 
-    def take(self, uid: NodeUID, text: str, strangers: int) -> Doubt:
+    def take(self, node: Seen, text: str, strangers: int) -> Doubt:
         """Take over what a look doubts of a node, in place of what was."""
-        before = self._of.pop(uid, _NONE)
+        before = self._of.pop(node, _NONE)
         if not text:
             return _NONE
         is_same = (before.text, before.strangers) == (text, strangers)
-        found = self._of[uid] = Doubt(text, strangers, is_sure=is_same)
+        found = self._of[node] = Doubt(text, strangers, is_sure=is_same)
         return found

@@ -24,7 +24,7 @@ from sublet.binder.secret import SecretState, is_astray, look_at_secret
 from sublet.binder.sites import Site, reachable_sites
 from sublet.book.inventory import Unfit
 from sublet.drift.claims import Claims, is_steady
-from sublet.drift.doubts import Doubt, Doubts
+from sublet.drift.doubts import Doubt, Doubts, Seen
 from sublet.drift.finding import Finding, Reason
 from sublet.drift.look import Sight, look
 from sublet.drift.marks import Holder, Verdict, judge
@@ -114,14 +114,14 @@ class _Survey:
     """Nodes whose marks were to be put back"""
     has_more: bool = False
 
-    def has_turn(self, uid: NodeUID) -> bool:
+    def has_turn(self, node: Seen) -> bool:
         """Say whether one more node's marks may be put back."""
         if self.mended < _NODES_MENDED:
             self.mended += 1
-            self.doubts.begin_try(uid)
+            self.doubts.begin_try(node)
             return True
-        doubt = self.doubts.of(uid)
-        self.has_more |= not self.doubts.tried(uid) or (bool(doubt.text) and not doubt.is_sure)
+        doubt = self.doubts.of(node)
+        self.has_more |= not self.doubts.tried(node) or (bool(doubt.text) and not doubt.is_sure)
         return False
 
 
@@ -209,8 +209,12 @@ class Lookout:
 
     async def _nodes(self, survey: _Survey, places: Sequence[Place]) -> None:
         """Look at all nodes, those first whose marks weren't tried for longest."""
-        shown = [(NodeUID(n.metadata.uid), p, n) for p in places for n in p.cluster.nodes()]
-        survey.doubts.keep({uid for uid, _, _ in shown})
+        shown = [
+            ((p.cluster.lease_uid, NodeUID(n.metadata.uid)), p, n)
+            for p in places
+            for n in p.cluster.nodes()
+        ]
+        survey.doubts.keep({seen for seen, _, _ in shown})
         shown.sort(key=lambda each: survey.doubts.tried(each[0]))
         for number, (_, place, node) in enumerate(shown):
             if number % _AT_A_STRETCH == 0:
@@ -243,15 +247,16 @@ class Lookout:
         holders: Sequence[Holder],
     ) -> Doubt:
         """Return what is doubted of a node once its marks were put back, if there are any to be and it has its turn."""
-        uid, text = NodeUID(node.metadata.uid), verdict.doubt
+        seen: Seen = (place.cluster.lease_uid, NodeUID(node.metadata.uid))
+        text = verdict.doubt
         if not verdict.patches:
-            survey.doubts.end_tries(uid)
+            survey.doubts.end_tries(seen)
         elif not any(survey.is_busy(h.claim_uid) for h in holders):
-            if survey.has_turn(uid):
+            if survey.has_turn(seen):
                 text = await self._mend(survey, place, NodeName(node.metadata.name), holders)
-            elif survey.doubts.tried(uid):
-                return survey.doubts.of(uid)
-        return survey.doubts.take(uid, text, hash(verdict.strangers))
+            elif survey.doubts.tried(seen):
+                return survey.doubts.of(seen)
+        return survey.doubts.take(seen, text, hash(verdict.strangers))
 
     async def _mend(
         self, survey: _Survey, place: Place, name: NodeName, holders: Iterable[Holder]

@@ -94,3 +94,12 @@ async def test_a_claims_node_that_lost_its_leases_marks_gets_them_back(book: str
     assert world.node.metadata.labels[LEASE_LABEL] == WEST.metadata.uid
     assert [t.value for t in world.node.spec.taints if t.key == POOL_TAINT] == [WEST.metadata.uid]
     assert world.node.metadata.annotations[BOOK] == f"{UID}={HELD.gpus}"
+
+
+async def test_a_claims_node_under_the_other_leases_marks_is_doubted_whoever_looks_next():
+    world = World(node_of(NEWER))
+
+    for _ in range(3):
+        await world.look()
+
+    assert world.doubted == {"west": True, "west-2026": False}
