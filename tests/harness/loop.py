@@ -76,7 +76,10 @@ class Recording:
     def forget(self, uid: str) -> None:
         self.forgotten.append(uid)
 
-    def tend(self, item: Any = None) -> bool:
+    def is_kept_for_another(self, *_: Any) -> bool:
+        return False
+
+    def tend(self, item: Any = None, *_: Any) -> bool:
         if self.fails is not None:
             raise self.fails
         if isinstance(item, GpuClaim):

@@ -16,7 +16,7 @@ from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.binder import Binder
 from sublet.binder.ports import Tools
@@ -154,6 +154,12 @@ class Drift:
         self._lookout.keep(clusters, {LeaseUID(x.metadata.uid) for x in leases})
         self._sweeper.keep(clusters)
         self.news.forget(clusters)
+
+    def is_kept_for_another(self, cluster: LeasedCluster, uid: NodeUID) -> bool:
+        """Say whether claims have a node by other leases of its cluster alone, which put their marks back."""
+        at = cluster.facts.cluster_uid
+        found = self._who_has_what().holders(uid, at) if at is not None else ()
+        return bool(found) and all(h.lease_uid != cluster.lease_uid for h in found)
 
     async def close(self) -> None:
         """Stop all looks."""

@@ -13,12 +13,13 @@ from itertools import islice
 from typing import Final
 
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import LeaseUID, NodeName
+from sublet.api.ids import LeaseUID, NodeName, NodeUID
 from sublet.api.kinds import IN_USE_FINALIZER
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.binder.nodes import adopt, wants_adoption, wants_mending
 from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.nodebook import LEASE_LABEL
 from sublet.hub.returns import is_over
 from sublet.kube.errors import Forbidden, Invalid, KubeError
 from sublet.kube.wire import Node
@@ -33,6 +34,8 @@ _MOST_DOUBLINGS: Final = 5
 """Of that, for a node whose marks are refused again and again: some five minutes."""
 _SAID_AGAIN_SECONDS: Final = 60.0
 """Between two lines of the log on one lease: thousands of its nodes may fail together."""
+
+_IsKept = Callable[[LeasedCluster, NodeUID], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +109,22 @@ class Adoption:
         self.due_ms: Millis | None = None
         """When to be told again at the latest: what failed is tried again."""
 
-    def tend(self, leases: Iterable[GpuLease]) -> None:
-        """Look for the nodes that need something, and start with the first; forget leases that are gone."""
+    def tend(
+        self,
+        leases: Iterable[GpuLease],
+        is_kept_for_another: _IsKept = lambda *_: False,
+    ) -> None:
+        """Look for the nodes that need something, and start with the first; forget leases that are gone.
+
+        `is_kept_for_another` says whether claims have a node by other leases alone, though their marks may be gone.
+        """
         self.due_ms = None
         before, self._lines = self._lines, {}
         for lease in leases:
             uid = LeaseUID(lease.metadata.uid)
             line = self._lines[uid] = before.pop(uid) if uid in before else _Line(lease)
             line.lease = lease
-            line.waiting = deque(islice(self._due(uid, line), _MOST_WAITING))
+            line.waiting = deque(islice(self._due(uid, line, is_kept_for_another), _MOST_WAITING))
             self._go_on(uid, line)
         for uid, line in before.items():
             line.waiting.clear()
@@ -135,7 +145,7 @@ class Adoption:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _due(self, uid: LeaseUID, line: _Line) -> Iterator[NodeName]:
+    def _due(self, uid: LeaseUID, line: _Line, is_kept: _IsKept) -> Iterator[NodeName]:
         """Yield the nodes whose turn it is; of the others, note when it is."""
         now = self._clock.monotonic()
         # waits that ended are dropped: a cluster may show new names without end
@@ -153,7 +163,11 @@ class Adoption:
             name = NodeName(node.metadata.name)
             if name in line.tasks or not _is_wanted(cluster, line.lease, node):
                 continue
-            if (seconds := line.wait_seconds(node, now)) > 0:
+            seconds = line.wait_seconds(node, now)
+            is_marked = LEASE_LABEL in node.metadata.labels
+            if seconds <= 0 and not is_marked and is_kept(cluster, NodeUID(node.metadata.uid)):
+                line.again_at[name], seconds = now + _RETRY_SECONDS, _RETRY_SECONDS
+            if seconds > 0:
                 self._look_again_in(seconds)
             else:
                 yield name

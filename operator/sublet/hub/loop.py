@@ -159,7 +159,7 @@ class Loop:
             if (cluster := self._fleet.cluster(LeaseUID(place.lease_uid))) is not None:
                 cluster.look_for(NodeName(place.node), NodeUID(place.node_uid))
         restless = self._tend()
-        self._adoption.tend(self._state.leases.all())
+        self._adoption.tend(self._state.leases.all(), self._drift.is_kept_for_another)
         self._returns.tend(self._state.leases.all())
         self._drift.tend(self._state.leases.all())
         sayings += self._of_drift(made)

@@ -6,8 +6,10 @@ from typing import Any, cast
 
 import pytest
 
+from sublet.api.claim_status import allocation_of
 from sublet.api.common import Condition, Status
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import NodeUID
 from sublet.api.last_word import LostStatus
 from sublet.drift import engine
 from sublet.drift.engine import Drift
@@ -17,6 +19,7 @@ from sublet.fleet.facts import NOT_LOOKED
 from sublet.kube.errors import ServerError
 from sublet.ledger.port import LedgerUnavailable
 from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
+from tests.builders.fleet import held, nodes
 from tests.harness.fake_api import SteppedClock, eventually
 
 WEST = as_lease(lease("west"))
@@ -68,6 +71,22 @@ def drift(
 
 async def nothing(*_: object) -> Found:
     return Found((), ())
+
+
+@pytest.mark.parametrize(
+    ("shown_by", "name", "is_kept"),
+    [("east", "n0", True), ("west", "n0", False), ("east", "free", False)],
+)
+def test_a_node_that_a_claim_has_is_kept_for_the_lease_that_it_has_it_by(
+    shown_by: str, name: str, is_kept: bool
+):
+    claim = held(as_claim(), WEST, nodes(WEST, 1))
+    (place,) = allocation_of(claim).placements
+    looks, clusters = drift(SteppedClock(), nothing, "west", "east", claims=(claim,))
+    cluster: Any = clusters[shown_by]
+    uid = NodeUID(place.node_uid if name == "n0" else "free")
+
+    assert looks.is_kept_for_another(cluster, uid) is is_kept
 
 
 async def test_a_look_that_hangs_keeps_nobody_busy():

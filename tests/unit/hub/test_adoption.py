@@ -182,6 +182,26 @@ async def test_a_node_that_changed_under_the_write_is_tried_again_at_once():
     assert LEASE_LABEL in cluster.marked.metadata.labels
 
 
+async def test_a_bare_node_that_a_claim_has_by_another_lease_is_left_to_that_one_while_it_has_it():
+    async with adopting() as (adoption, cluster, clock):
+        adoption.tend([WEST], lambda *_: True)
+        assert not adoption.is_adopting(WEST_UID)
+        assert adoption.due_ms is not None
+        clock.seconds += 11
+        await tended(adoption, cluster)
+
+    assert len(cluster.asked) == 1
+
+
+async def test_a_node_of_ours_is_mended_whoever_has_it_by_another_lease():
+    async with adopting(Marked(None)) as (adoption, cluster, _):
+        cluster.node.spec.taints = []
+        adoption.tend([WEST], lambda *_: True)
+        await eventually("over", lambda: not adoption.is_adopting(WEST_UID))
+
+    assert cluster.written
+
+
 async def test_names_without_end_are_not_remembered_for_longer_than_they_are_left():
     async with adopting() as (adoption, liar, clock):
         for number in range(5):
