@@ -53,6 +53,16 @@ def operator(stack: Stack, hours: Hours) -> Iterator[OperatorProcess]:
     running.kill()
 
 
+@pytest.fixture
+def resting(operator: OperatorProcess, stack: Stack) -> Iterator[OperatorProcess]:
+    """Have the west's nodes rest for an hour, but not after the test."""
+    for seconds in (HOUR, 0):
+        text = f'{{"spec": {{"term": {{"quarantineSeconds": {seconds}}}}}}}'
+        stack.kubectl("hub", "patch", "gpulease", "west", "--type=merge", "-p", text)
+        if seconds:
+            yield operator
+
+
 def _free(stack: Stack, name: str) -> int | None:
     counts: dict[str, int] = stack.get("hub", "gpulease", name)["status"].get("inventory", {})
     return counts.get("free")
@@ -193,6 +203,38 @@ def test_a_node_that_stays_sick_is_replaced_in_the_same_namespace_and_nothing_el
         ("releasing", "close", 1, 8),
     ]
     stack.kubectl("west", "taint", "nodes", sick, f"{SICK}-")
+
+
+def test_whoever_stays_on_a_node_starts_pods_there_while_the_part_that_another_left_rests(
+    resting: OperatorProcess, stack: Stack, hours: Hours, tmp_path: Path
+):
+    part = {"gpus": 4, "placement": {"leases": {"allow": ["west"]}}}
+    goes, mine = _bind(stack, "goes", replacement="OnFailure", **part), _bind(stack, "mine", **part)
+    (node,) = _nodes(stack, "goes")
+    assert _nodes(stack, "mine") == [node]
+    stack.kubectl("west", "taint", "nodes", node, f"{SICK}=yes:NoSchedule")
+    wait_for(
+        "told",
+        lambda: condition(stack.claim(ACME, "goes") or {}, "Degraded", "reason") == "NodeFailed",
+    )
+    hours.move(0.1)
+    wait_for("replaced", lambda: _sequence(stack, "goes") == 2)
+    stack.kubectl("west", "taint", "nodes", node, f"{SICK}-")
+    wait_for("it rests", lambda: _status(stack, "goes")["leaving"][0].get("vacatedTime"))
+
+    for name, each in (("mine", mine), ("goes", goes)):
+        config = write_access(stack, each, tmp_path / name)
+        text = pod(name, 4, nodeSelector={"kubernetes.io/hostname": node})
+        stack.kubectl_with(config, "apply", "-f", "-", given=text)
+    config = tmp_path / "mine"
+    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/mine", "--timeout=90s")
+    back = ("pod", "goes", "-n", f"sublet-{goes['metadata']['uid']}-1")
+    stays("not back", lambda: "nodeName" not in stack.get("west", *back)["spec"], seconds=3)
+    assert stack.books("west")[node].count("=4") == 2
+
+    hours.move(1.1)
+    wait_for("its part is free", lambda: not _status(stack, "goes").get("leaving"))
+    assert stack.books("west")[node] == f"{mine['metadata']['uid']}=4"
 
 
 def test_a_claim_is_kept_as_it_should_be_while_pods_of_the_node_that_it_left_do_not_end(

@@ -120,7 +120,7 @@ class Tenants:
             return
         uid = namespace.removeprefix("sublet-").rsplit("-", 1)[0]
         for node in cluster.store.all("nodes"):
-            if f"claim.sublet.dev/{uid}" not in node["metadata"].get("labels", {}):
+            if node["metadata"].get("labels", {}).get(f"claim.sublet.dev/{uid}") != "true":
                 continue
             taints = node["spec"].get("taints") or []
             if node["spec"].get("unschedulable") or any(t["key"] == "sublet.dev/leaving" for t in taints):  # fmt: skip

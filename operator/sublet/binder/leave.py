@@ -1,7 +1,7 @@
 """Nodes that a bound claim leaves, while it lives on: emptied, rested, taken off the claim, and closed in the ledger.
 
-A namespace of which no node is left goes as a whole. Where the claim keeps it, the nodes get a taint that no tenant may
-tolerate, so that no pod of it comes back between the last look and the unlock, and the quota shrinks to what is left.
+A namespace of which no node is left goes as a whole. Where the claim keeps it, its label on the nodes gets another value,
+so that no pod of it comes back between the last look and the unlock, and the quota shrinks to what is left.
 Like a release it waits for what can't be seen: a node that doesn't answer keeps its entry, and stays held.
 """
 
@@ -40,7 +40,7 @@ from sublet.kube.errors import BadAnswer, NotFound
 from sublet.kube.wire import Node
 
 _SETTLED_SECONDS: Final = 2.0
-"""A scheduler that didn't know of the taint yet has shown its pod by then."""
+"""A scheduler that didn't know of the label yet has shown its pod by then."""
 
 Guard = Callable[[], Awaitable[GpuClaim]]
 

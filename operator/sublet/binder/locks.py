@@ -7,6 +7,7 @@ restarts are settled here and not by leader election.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from secrets import token_hex
 from typing import Final
 
 from sublet.api.gpulease import GpuLease, NodeSharing
@@ -21,6 +22,7 @@ from sublet.fleet.nodebook import (
     BOOK,
     CLAIM_LABEL,
     GPU,
+    HELD,
     LEAVING,
     LEAVING_TAINT,
     SHARING,
@@ -153,7 +155,7 @@ def _entry_patch(
         },
         {"op": "test", "path": _label("sublet.dev/lease"), "value": lease_uid},
         {"op": "add", "path": annotation_path(BOOK), "value": entries},
-        {"op": "add", "path": _label(CLAIM_LABEL + claim_uid), "value": "true"},
+        {"op": "add", "path": _label(CLAIM_LABEL + claim_uid), "value": HELD},
     ]
     if sharing != NodeSharing.ANY_TENANT:
         patch.append({"op": "add", "path": annotation_path(TENANT), "value": tenant_uid})
@@ -222,31 +224,25 @@ def without_taint(node: Node, key: str) -> JsonPatch:
 
 
 async def shun_node(cluster: LeasedCluster, place: PlacedNode, claim_uid: ClaimUID) -> None:
-    """Keep new pods off a node that a claim leaves while its namespace lives on; nothing to do if it is off already."""
+    """Keep new pods of a claim off a node that it leaves while its namespace lives on; nothing to do if it is off already.
+
+    Its label there gets a random value: a tenant may select any, but can't see nodes. Others on the node notice nothing,
+    however long the claim's part rests; a taint would keep their pods off, too.
+    """
     for _ in range(_TRIES):
         try:
             node = await cluster.api.get_as(node_path(place.node), Node)
         except NotFound:
             return
-        tainted = any(t.key == LEAVING_TAINT for t in node.spec.taints)
-        leaving = _leaving(node)
-        held = CLAIM_LABEL + claim_uid in node.metadata.labels
-        if node.metadata.uid != place.node_uid or not held or (tainted and claim_uid in leaving):
+        label = CLAIM_LABEL + claim_uid
+        if node.metadata.uid != place.node_uid or node.metadata.labels.get(label) != HELD:
             return
-        text = node.metadata.annotations.get(LEAVING)
         patch: JsonPatch = [
             {"op": "test", "path": "/metadata/uid", "value": place.node_uid},
-            {"op": "test", "path": _label(CLAIM_LABEL + claim_uid), "value": "true"},
-            {"op": "test", "path": annotation_path(LEAVING), "value": text},
-            {
-                "op": "add",
-                "path": annotation_path(LEAVING),
-                "value": ",".join(sorted({*leaving, claim_uid})),
-            },
+            {"op": "test", "path": _label(label), "value": HELD},
+            {"op": "add", "path": _label(label), "value": token_hex(16)},
+            *_not_leaving(node, claim_uid),
         ]
-        if not tainted:
-            taint = {"key": LEAVING_TAINT, "value": "", "effect": "NoSchedule"}
-            patch.append({"op": "add", "path": "/spec/taints/-", "value": taint})
         with suppress(Invalid, Conflict):
             cluster.observe(await cluster.api.patch_as(node_path(place.node), patch, Node))
             return
@@ -254,12 +250,12 @@ async def shun_node(cluster: LeasedCluster, place: PlacedNode, claim_uid: ClaimU
 
 
 def _leaving(node: Node) -> list[str]:
-    """Return the claims that leave a node while their namespaces live on."""
+    """Return the claims that leave a node by the marks of an older version."""
     return [uid for uid in node.metadata.annotations.get(LEAVING, "").split(",") if uid]
 
 
 def _not_leaving(node: Node, claim_uid: ClaimUID) -> JsonPatch:
-    """Return the operations for a claim that has left: the taint goes with the last one that leaves."""
+    """Return the operations that take an older version's marks of a claim off; the taint goes with the last one."""
     text = node.metadata.annotations.get(LEAVING)
     if text is None or claim_uid not in _leaving(node):
         return []

@@ -51,7 +51,7 @@ class Unfit(StrEnum):
     CORDONED = "Cordoned"
     """Unschedulable, by anyone's hand."""
     LEAVING = "Leaving"
-    """A claim is leaving it, and no new pod may come to it meanwhile."""
+    """A claim is leaving it, and no new pod of that claim may come to it meanwhile."""
     UNHEALTHY = "Unhealthy"
     """The health table says so (conditions, taints, labels)."""
     UPGRADING = "Upgrading"

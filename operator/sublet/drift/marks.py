@@ -15,6 +15,7 @@ from sublet.fleet.nodebook import (
     BOOK,
     CLAIM_LABEL,
     GPU,
+    HELD,
     LEASE_LABEL,
     NODE,
     POOL_TAINT,
@@ -186,7 +187,7 @@ def _book_patch(
         {"op": "add", "path": pointer("annotations", k), "value": v} for k, v in marks.items()
     ]
     patch += [
-        {"op": "add", "path": pointer("labels", CLAIM_LABEL + u), "value": "true"} for u in missing
+        {"op": "add", "path": pointer("labels", CLAIM_LABEL + u), "value": HELD} for u in missing
     ]
     return patch
 

@@ -24,6 +24,7 @@ from sublet.fleet.nodebook import (
     TENANT,
     UNWIPED,
     BookError,
+    claims_leaving,
     parse_book,
     read_book,
 )
@@ -164,7 +165,7 @@ def _unfit(node: Node, lease: GpuLease, *, gpus: int, foreign_pods: bool) -> Unf
         (fault, fault),
         (not is_ready(node), Unfit.NOT_READY),
         (node.spec.unschedulable, Unfit.CORDONED),
-        (any(t.key == LEAVING_TAINT for t in node.spec.taints), Unfit.LEAVING),
+        (_is_left(node), Unfit.LEAVING),
         (is_unhealthy(node), Unfit.UNHEALTHY),
         (is_upgrading(node), Unfit.UPGRADING),
         (UNWIPED in node.metadata.annotations, Unfit.NOT_WIPED),
@@ -187,6 +188,12 @@ def _holdings(node: Node) -> tuple[tuple[Holding, ...], Unfit | None]:
             held = ()
     # more than any node has is no book, and would count against the lease without end
     return (held, fault) if sum(h.gpus for h in held) <= MOST_GPUS else ((), Unfit.BOOK_UNREADABLE)
+
+
+def _is_left(node: Node) -> bool:
+    """Say whether a claim is leaving it: given to that claim again, it would be of no use to it."""
+    is_tainted = any(t.key == LEAVING_TAINT for t in node.spec.taints)
+    return is_tainted or bool(claims_leaving(node.metadata.labels))
 
 
 def _has_slices(node: Node, product: str) -> bool:

@@ -15,9 +15,9 @@ from sublet.book.inventory import Holding
 LEASE_LABEL: Final = "sublet.dev/lease"
 POOL_TAINT: Final = "sublet.dev/pool"
 LEAVING_TAINT: Final = "sublet.dev/leaving"
-"""On a node that a claim leaves while it keeps its namespace: no pod of it may come back. No tenant may tolerate it."""
+"""On a node that a claim leaves, by an older version: it kept everybody's pods off."""
 LEAVING: Final = "sublet.dev/leaving"
-"""The claims by UID that leave it so; the taint goes with the last."""
+"""Likewise the claims by UID; the taint goes with the last."""
 BOOK: Final = "sublet.dev/allocation"
 NODE: Final = "sublet.dev/node"
 """The UID of the node that was adopted: on one that was made anew with the old one's labels it is another's."""
@@ -26,7 +26,11 @@ TENANT: Final = "sublet.dev/tenant"
 UNWIPED: Final = "sublet.dev/unwiped"
 """Claims whose pods are gone and that go once the landlord has wiped the node: `<claim UID>=<clean label>=<what it said>`."""
 CLAIM_LABEL: Final = "claim.sublet.dev/"
-"""Followed by the claim's UID; the value is "true" on every node, so that one selector fits all of them."""
+"""Followed by the claim's UID; the value is HELD on every node, so that one selector fits all of them.
+
+Any other value is on a node that the claim leaves while it keeps its namespace: no pod of it may come back.
+"""
+HELD: Final = "true"
 
 GPU: Final = "nvidia.com/gpu"
 
@@ -75,6 +79,15 @@ def read_book(labels: Mapping[str, str], annotations: Mapping[str, str]) -> tupl
     if labelled != {h.claim_uid for h in holdings}:
         raise BookError(f"{BOOK} and the claim labels disagree")
     return holdings
+
+
+def claims_leaving(labels: Mapping[str, str]) -> frozenset[ClaimUID]:
+    """Return the claims that leave a node while they keep their namespaces there."""
+    return frozenset(
+        ClaimUID(key.removeprefix(CLAIM_LABEL))
+        for key, value in labels.items()
+        if key.startswith(CLAIM_LABEL) and value != HELD
+    )
 
 
 def parse_unwiped(annotations: Mapping[str, str]) -> dict[ClaimUID, Unwiped]:

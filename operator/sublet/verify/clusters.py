@@ -26,6 +26,7 @@ from sublet.fleet.nodebook import (
     POOL_TAINT,
     SHARING,
     TENANT,
+    claims_leaving,
     parse_unwiped,
 )
 from sublet.kube.errors import Forbidden, KubeError, NotFound
@@ -245,7 +246,8 @@ def _node(raw: Json, cluster_uid: ClusterUID, most: dict[NodeKey, int]) -> NodeS
         ),
         tenant_uid=TenantUID(notes[TENANT]) if notes.get(TENANT) else None,
         sharing=notes.get(SHARING),
-        leaving=frozenset(ClaimUID(uid) for uid in notes.get(LEAVING, "").split(",") if uid),
+        leaving=claims_leaving(labels)
+        | {ClaimUID(uid) for uid in notes.get(LEAVING, "").split(",") if uid},
         unwiped=frozenset(parse_unwiped(notes)),
         is_shunned=any(t.get("key") == LEAVING_TAINT for t in taints),
     )

@@ -6,6 +6,7 @@ from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import NodeUID
 from sublet.api.kinds import RELEASE_FINALIZER
+from sublet.fleet.nodebook import CLAIM_LABEL
 from sublet.verify.index import Index, about, holds, places_of
 from sublet.verify.violation import Violation
 from sublet.verify.world import NodeKey
@@ -79,15 +80,20 @@ def leaving_marks_have_claims(index: Index) -> Iterator[Violation]:
     """L3, eventually: what keeps pods off a node is there for a claim that leaves it."""
     for cluster, node in index.nodes.values():
         subject = f"node {cluster.name}/{node.name}"
-        if node.is_shunned != bool(node.leaving):
-            text = "the taint sublet.dev/leaving and the annotation of that name disagree; take both off"
+        if node.is_shunned and not node.leaving:
+            text = (
+                "no claim leaves it that its taint sublet.dev/leaving could be for; take that off"
+            )
             yield Violation("L3", subject, text)
         for claim_uid in sorted(node.leaving):
             claim = index.claims.get(claim_uid)
             if (claim is not None and node.uid in _left(claim)) or claim_uid in index.left:
                 continue
             if claim is not None or not index.is_known(claim_uid):
-                text = f"sublet.dev/leaving names claim {claim_uid}, which doesn't leave it; take it off"
+                text = (
+                    f"it says that claim {claim_uid} leaves it, which doesn't, so no pod of it comes there: "
+                    f"set the label {CLAIM_LABEL}{claim_uid} to true, and take what sublet.dev/leaving says of it off"
+                )
                 yield Violation("L3", subject, text, about(claim_uid))
 
 

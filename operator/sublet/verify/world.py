@@ -40,11 +40,11 @@ class NodeSeen:
     sharing: str | None = None
     """Annotation `sublet.dev/sharing` as it is, None if there is none."""
     leaving: frozenset[ClaimUID] = frozenset()
-    """Annotation `sublet.dev/leaving`."""
+    """Those that leave it, by the values of these labels or an older version's annotation `sublet.dev/leaving`."""
     unwiped: frozenset[ClaimUID] = frozenset()
     """Claims that annotation `sublet.dev/unwiped` names."""
     is_shunned: bool = False
-    """It has the taint `sublet.dev/leaving`."""
+    """It has an older version's taint `sublet.dev/leaving`."""
 
 
 @dataclass(frozen=True, slots=True)

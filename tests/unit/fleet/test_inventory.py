@@ -99,6 +99,15 @@ def test_a_node_that_is_to_be_wiped_isnt_sold():
     assert state(node).unfit is Unfit.NOT_WIPED
 
 
+def test_a_node_that_a_claim_leaves_isnt_sold_by_its_label_or_an_older_versions_taint():
+    left, tainted = adopted(gpu_node("n"), f"{CLAIM}=4"), adopted(gpu_node("n"))
+    left["metadata"]["labels"][f"claim.sublet.dev/{CLAIM}"] = "0123456789abcdef"
+    tainted["spec"]["taints"].append({"key": "sublet.dev/leaving", "effect": "NoSchedule"})
+
+    assert state(left).unfit is Unfit.LEAVING
+    assert state(tainted).unfit is Unfit.LEAVING
+
+
 def test_an_alias_of_the_product_is_the_product():
     aliased = as_lease(lease(productAliases=["NVIDIA-Graphics-Device"]))
     body = adopted(gpu_node("n", labels={"nvidia.com/gpu.product": "NVIDIA-Graphics-Device"}))

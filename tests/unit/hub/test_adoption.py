@@ -195,7 +195,7 @@ async def test_a_bare_node_that_a_claim_has_by_another_lease_is_left_to_that_one
 
 async def test_a_node_of_ours_is_mended_whoever_has_it_by_another_lease():
     async with adopting(Marked(None)) as (adoption, cluster, _):
-        cluster.node.spec.taints = []
+        cluster.marked.spec.taints = []
         adoption.tend([WEST], lambda *_: True)
         await eventually("over", lambda: not adoption.is_adopting(WEST_UID))
 

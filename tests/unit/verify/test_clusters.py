@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sublet.api.ids import LeaseUID
+from sublet.fleet.nodebook import CLAIM_LABEL
 from sublet.verify.find import find_violations
 from sublet.verify.reader import read_world
 from tests.builders.api import uid_of
@@ -136,3 +137,13 @@ async def test_what_a_node_says_of_sharing_is_read_as_it_is(mark: str | None):
     world = await read(hub(), west(**{"/api/v1/nodes": [node]}))
 
     assert [n.sharing for n in world.clusters[0].nodes] == [mark]
+
+
+async def test_who_leaves_a_node_is_read_from_labels_and_an_older_versions_mark():
+    node, (gone, older) = locked(0), (uid_of(x) for x in ("gone", "older"))
+    node["metadata"]["labels"] |= {CLAIM_LABEL + gone: "0123456789abcdef", CLAIM_LABEL + older: "true"}  # fmt: skip
+    node["metadata"]["annotations"]["sublet.dev/leaving"] = older
+
+    world = await read(hub(), west(**{"/api/v1/nodes": [node]}))
+
+    assert [n.leaving for n in world.clusters[0].nodes] == [{gone, older}]

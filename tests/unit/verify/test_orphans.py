@@ -100,7 +100,7 @@ def test_an_entry_on_a_node_that_the_claim_hasnt_is_named():
         ({"pool": None}, "L3"),
         ({"book": None}, "L3"),
         ({"is_shunned": True}, "L3"),
-        ({"leaving": frozenset({STRANGER}), "is_shunned": True}, "L3"),
+        ({"leaving": frozenset({STRANGER})}, "L3"),
         ({"unwiped": frozenset({STRANGER})}, "L3"),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_node_without_any_mark_is_nobodys():
 
 
 def test_what_keeps_pods_off_a_node_is_right_for_a_claim_that_leaves():
-    leaves = {"leaving": frozenset({uid(TRAIN)}), "is_shunned": True}
+    leaves = {"leaving": frozenset({uid(TRAIN)})}
 
     assert found(changed_node(sound_world(GOING), **leaves), settled=True)[:1] != [
         ("L3", "node west/west-0000")
