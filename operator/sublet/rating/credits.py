@@ -1,7 +1,7 @@
 """What a tenant is given back for GPUs that it had and that were known not to work. Pure.
 
-A claim's downtimes that overlap or touch are one incident. One longer than the grace is credited from its beginning, in the month
-(of the tenant's cut) in which it ended: lost GPU time x price x creditPercent, all of a month together at most maxPercent of
+A claim's downtimes that overlap or touch are one incident. One longer than the grace is credited from its beginning, in the
+tenant's billing period in which it ended: lost GPU time x price x creditPercent, all of a month together at most maxPercent of
 what the claim costs in it; earlier incidents come first. Each downtime of an incident is a credit of its own, over its own
 time, however the grid is cut: it stands beside the evidence. One that lasts isn't credited yet.
 """
@@ -14,7 +14,7 @@ from typing import Final
 from sublet.api.ids import ClaimUID
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.rating.books import Lined
-from sublet.rating.calendar import Span, month_at, month_span
+from sublet.rating.calendar import Span
 from sublet.rating.gpu_time import cost_of, time_charges
 from sublet.rating.grid import Cells, until
 from sublet.rating.model import Category, Charge
@@ -40,7 +40,7 @@ def credit_charges(
         end = end_of(incident)
         if end is None or end > past.to_ms:
             continue
-        month = month_at(tenancy.cut, Millis(end - 1))
+        month = tenancy.month_at(Millis(end - 1))
         for lined, gross, percent in _gross(tenancy, incident):
             if month not in caps:
                 costs = _costs(tenancy, claim_uid, month, as_of_ms)
@@ -49,7 +49,7 @@ def credit_charges(
             amount = min(gross, caps[month].get(currency, _NOTHING))
             caps[month] = plus(caps[month], currency, -amount)
             if amount and end > past.from_ms:
-                begins = month_span(tenancy.cut, month).from_ms
+                begins = tenancy.month_span(month).from_ms
                 start = max(lined.interval.start_ms, begins)
                 within = Span(start, max(lined.interval.end_ms or end, start))
                 yield tenancy.charge(lined, Category.CREDIT, within, listed=-amount, amount=-amount)
@@ -74,7 +74,7 @@ def _gross(
 
 def _costs(tenancy: Tenancy, claim_uid: ClaimUID, month: str, as_of_ms: Millis) -> Money:
     """Return what a claim costs in a month before credits."""
-    cells = Cells([until(month_span(tenancy.cut, month), as_of_ms)])
+    cells = Cells([until(tenancy.month_span(month), as_of_ms)])
     bound = tenancy.holdings.bound.get(claim_uid, ())
     cancelled = tenancy.holdings.cancelled.get(claim_uid, ())
     found = (

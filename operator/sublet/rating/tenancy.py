@@ -20,7 +20,7 @@ from sublet.ledger.texts.rates import Rates
 from sublet.ledger.texts.reservation import ReservationTerms
 from sublet.ledger.texts.tenant import TenantTerms
 from sublet.rating.books import Books, Lined
-from sublet.rating.calendar import Span, month_span
+from sublet.rating.calendar import Span, month_at, month_span, next_month
 from sublet.rating.model import Category, Charge
 from sublet.rating.money import owed
 from sublet.rating.prices import Price, Prices
@@ -77,6 +77,13 @@ class Tenancy:
         before = (end for closed, end in self.closed_to.items() if closed < month)
         begin = max(span.from_ms, max(before, default=span.from_ms))
         return Span(begin, max(begin, self.closed_to.get(month, span.to_ms)))
+
+    def month_at(self, at_ms: Millis) -> str:
+        """Return the month whose period an instant lies in, whatever the time zone said when those that are closed were."""
+        month = month_at(self.cut, at_ms)
+        over = [next_month(closed) for closed, end in self.closed_to.items() if end <= at_ms]
+        lasting = [closed for closed, end in self.closed_to.items() if end > at_ms]
+        return min([max([month, *over]), *lasting])
 
     def agreed(self, interval: Interval) -> ReservationTerms | None:
         """Return what the reservation of an interval agreed to, None if the ledger doesn't say."""

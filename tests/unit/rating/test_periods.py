@@ -11,6 +11,7 @@ from sublet.ledger.entry import EntryKind
 from sublet.ledger.terms import content_hash
 from sublet.rating.charges import charges
 from sublet.rating.grid import Grid
+from sublet.rating.model import Category
 from sublet.rating.periods import (
     NoSuchPeriod,
     bill,
@@ -255,6 +256,31 @@ def test_a_credit_of_a_closed_period_stays_whatever_the_time_zone_says_now():
     made.tenant(billing={"timeZone": "America/New_York"})
 
     assert [c for c in billed(made, "2026-10").charges if c.corrects] == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "in_september", "in_october"),
+    [
+        ("America/Los_Angeles", "2026-09-15T16:00:00Z", "2026-10-01T01:00:00Z"),
+        ("Asia/Tokyo", "2026-09-30T16:00:00Z", "2026-10-15T16:00:00Z"),
+    ],
+    ids=["October begins later now", "October begins earlier now"],
+)
+def test_a_credit_is_capped_by_the_period_that_its_incident_ended_in_whatever_the_time_zone_says_now(
+    zone: str, in_september: str, in_october: str
+):
+    made = Journal()
+    made.tenant()
+    made.reserved("a", sla={"graceSeconds": 60, "creditPercent": 100, "maxPercent": 1})
+    made.begins("a", "2026-09-01T00:00:00Z", 8, price="2")
+    eight_hours, four_hours = at(in_september) + 28_800_000, at(in_october) + 14_400_000
+    made.held("a", in_september, eight_hours, kind=EntryKind.DOWNTIME)
+    made.closed("2026-09", OCTOBER)
+    made.tenant(billing={"timeZone": zone})
+    made.held("a", in_october, four_hours, kind=EntryKind.DOWNTIME)
+
+    given = [c.amount for c in billed(made, "2026-10").charges if c.category is Category.CREDIT]
+    assert given == [-64]
 
 
 def test_the_same_prefix_closes_with_the_same_bytes_and_reads_back_as_it_was_written():
