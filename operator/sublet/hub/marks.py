@@ -88,6 +88,7 @@ class Marks:
         self._ledger = ledger
         self._clock = clock
         self._is_read = is_read
+        self._leases = state.leases
         self._shelves: tuple[Shelf[Any], ...] = (state.leases, state.classes, state.tenants)
         self._learning = asyncio.Lock()
         self._subjects: dict[str, _Subject] = {}  # UID -> what was said
@@ -137,6 +138,11 @@ class Marks:
             if (each := next((x for x in found if x is not None), None)) is not None:
                 self._look_at(each)
         return await self.waiting(sorted(uids))
+
+    def lost(self) -> dict[LeaseUID, Millis]:
+        """Return the leases that are lost, and until when GPUs of each are known to have worked."""
+        lost = ((x.metadata.uid, x.status.lost) for x in self._leases.all())
+        return {LeaseUID(uid): word.meter_time for uid, word in lost if word is not None}
 
     def written(self, facts: Iterable[Fact]) -> None:
         """Take note that marks are in the ledger."""

@@ -5,7 +5,7 @@ a second operator or a catch-up after the store was away gives the same bill.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -19,6 +19,7 @@ from sublet.api.times import Millis
 from sublet.hub.marks import Marks
 from sublet.ledger.audit import AuditRecord
 from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.past import Past
 from sublet.ledger.port import LedgerPort
 from sublet.ledger.terms import PriceTerms, content_hash, tags_text
 from sublet.ledger.texts.evidence import Evidence
@@ -62,6 +63,23 @@ def prices_of(allocation: Allocation) -> Iterator[PriceTerms]:
     part = _part_price(allocation)
     if part is not None and allocation.given_up:
         yield part
+
+
+def past_of(claim: GpuClaim, lost: Mapping[LeaseUID, Millis]) -> Past | None:
+    """Return what a claim's status says of reservations before the one that it has; None if that is its first.
+
+    `lost`: lease UID -> until when GPUs of a lost lease are known to have worked.
+    """
+    allocation, release = claim.status.allocation, claim.status.release
+    if allocation is None or allocation.sequence == 1:
+        return None
+    came_ms = allocation.bound_time or allocation.decided_time
+    since_ms, used_ms = allocation.since_time or came_ms, claim.status.used_milliseconds or 0
+    was_bound = allocation.bound_time is not None and released_ms(claim) is not None
+    if was_bound and release is not None and not release.cause.is_final:
+        used_ms -= max(0, release.release_time - since_ms)  # this one's time is in it by now
+    uid = ClaimUID(claim.metadata.uid)
+    return Past(uid, allocation.sequence, since_ms, came_ms, used_ms, lost)
 
 
 def _terms(claim: GpuClaim, allocation: Allocation, lines: list[Fact]) -> Iterator[Fact]:
@@ -232,7 +250,8 @@ class ClaimMeter:
         facts, records = facts_of(claim), self._records(claim)
         if facts or records:
             marks, texts = await self._marks.needed_by(claim) if self._marks and facts else ([], {})
-            await self._ledger.append([*marks, *facts], {**texts, **texts_of(claim)}, records)
+            past = past_of(claim, self._marks.lost() if self._marks else {})
+            await self._ledger.append([*marks, *facts], {**texts, **texts_of(claim)}, records, past)
             if self._marks is not None:
                 self._marks.written(marks)
         if len(self._settled) > MAX_REMEMBERED:

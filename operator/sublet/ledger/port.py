@@ -8,6 +8,7 @@ from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
 from sublet.ledger.audit import AuditRecord
 from sublet.ledger.entry import Fact
+from sublet.ledger.past import Past
 
 
 class LedgerUnavailable(Exception):
@@ -59,11 +60,16 @@ class LedgerPort(Protocol):
         """Return all facts of some claims in ledger order; raises LedgerUnavailable."""
 
     async def append(
-        self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()
+        self,
+        facts: Iterable[Fact],
+        texts: Mapping[str, str],
+        records: Iterable[AuditRecord] = (),
+        past: Past | None = None,
     ) -> int:
         """Append facts (the texts of their hashes: hash -> text; what the audit trail says of them); return how many were new.
 
         A fact whose id is there with the same content is a no-op, and so is one whose text a newer or older version put
         otherwise: the first holds. So is an end of other GPUs beside the bill, of which a restored hub tells anew.
+        `past`: of the claim of which these are all lines; what they say nothing of, and the ledger has open, ends by it.
         Raises LedgerConflict, LedgerUnavailable.
         """

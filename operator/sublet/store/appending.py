@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sublet.ledger.audit import AuditLine, AuditRecord
 from sublet.ledger.entry import BESIDE, GENESIS_HASH, Entry, EntryKind, EntryType, Fact, line_hash
+from sublet.ledger.past import Past
 from sublet.ledger.port import Disagreement, LedgerConflict
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.agreement import agree
@@ -40,6 +41,8 @@ class Order(NamedTuple):
     """hash -> text"""
     records: list[AuditRecord]
     """For the audit trail."""
+    past: Past | None = None
+    """Of the claim whose lines all the facts are."""
 
 
 def head_of(connection: Connection, table: Table = entries) -> tuple[int, str]:
@@ -53,15 +56,15 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
     """Append in order; return how many lines of each order were new. Raises LedgerConflict."""
     # before all else that is read: what another writer adds from here on makes these lines fail, and be decided anew
     lines = _Lines(*head_of(connection))
-    numbered = [([(f.id, f) for f in o.facts], o.texts) for o in orders]
+    numbered = [([(f.id, f) for f in o.facts], o) for o in orders]
     known = _known(connection, [id_ for facts, _ in numbered for id_, _ in facts])
     following = Following(
         connection, (f for facts, _ in numbered for id_, f in facts if id_ not in known)
     )
     counts = []
     said = [record for order in orders for record in order.records]
-    for facts, texts in numbered:
-        keep_texts(connection, texts)
+    for facts, order in numbered:
+        keep_texts(connection, order.texts)
         before = len(lines.rows)
         for id_, fact in facts:
             content = fact.content
@@ -76,9 +79,9 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
             for each in following.fit(fact):
                 its_id, its_content = (id_, content) if each is fact else (each.id, each.content)
                 known[its_id] = lines.add(each, its_id, its_content)
-            if fact.kind is EntryKind.ADJUSTMENT and fact.price_hash in texts:
-                said.append(_adjusted(fact, texts[fact.price_hash]))
-        for end in following.ends(dict(facts)):
+            if fact.kind is EntryKind.ADJUSTMENT and fact.price_hash in order.texts:
+                said.append(_adjusted(fact, order.texts[fact.price_hash]))
+        for end in following.ends(dict(facts), order.past):
             known[end.id] = lines.add(end, end.id, end.content)
         counts.append(len(lines.rows) - before)
     insert_entries(connection, lines.rows)

@@ -2,7 +2,8 @@
 
 It reports an end of what ended long ago, or a beginning of what never ended by the ledger. Written as they are, such lines
 would be no history of anything, and nobody could read the ledger again. What the ledger has stays as it is, a bill's first
-end above all; what can't follow it isn't new. Disputed time and downtime that nobody will end any more end with the bill.
+end above all; what can't follow it isn't new. Disputed time and downtime that nobody will end any more end with the bill, and a
+bill that no claim ends as `sublet.store.forgotten` says.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +16,11 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import BESIDE, EntryKind, EntryType, Fact
 from sublet.ledger.interval import Key
+from sublet.ledger.past import Past
+from sublet.store.forgotten import HELD, Forgotten
 from sublet.store.rows import entry_of
 from sublet.store.tables import entries
 
-_HELD: Final = (EntryKind.BOUND, EntryKind.RELEASING)
 _BATCH: Final = 500
 
 
@@ -30,10 +32,11 @@ class Following:
         self._open: dict[Key, Fact] = {}
         self._latest: dict[Key, Millis] = {}
         """When the last line of each is"""
-        uids = sorted({f.claim_uid for f in new if f.kind in BESIDE or _is_leaving(f)})
+        self._forgotten = Forgotten()
+        uids = sorted({f.claim_uid for f in new if f.kind in BESIDE or _is_possession(f)})
         for first in range(0, len(uids), _BATCH):
             some = entries.c.claim_uid.in_(uids[first : first + _BATCH])
-            found = select(entries).where(some, entries.c.kind.in_((*BESIDE, *_HELD)))
+            found = select(entries).where(some, entries.c.kind.in_((*BESIDE, *HELD)))
             for row in connection.execute(found.order_by(entries.c.seq)):
                 self._take(entry_of(row).fact)
 
@@ -43,7 +46,7 @@ class Following:
         A fact that calls for none never does, however often it is reported.
         """
         before = self._open.get(_key(fact))
-        if fact.kind not in (*BESIDE, *_HELD):
+        if fact.kind not in (*BESIDE, *HELD):
             yield fact
         elif fact.type is EntryType.CLOSE:
             if not self._is_over(fact, before):
@@ -61,8 +64,12 @@ class Following:
             return before is None and _key(end) in self._latest
         return before is None or end.at_ms < before.at_ms or end.gpus != before.gpus
 
-    def ends(self, facts: Mapping[str, Fact]) -> Iterator[Fact]:
-        """Yield what ends with the bills that end by these facts (id -> fact), as none of them ends it."""
+    def ends(self, facts: Mapping[str, Fact], past: Past | None = None) -> Iterator[Fact]:
+        """Yield what ends with the bills that end by these facts (id -> fact), as none of them ends it; and such bills."""
+        for bill in list(self._forgotten.ends(facts.values(), past)):
+            self._take(bill)
+            facts = {**facts, bill.id: bill}
+            yield bill
         for bill in [f for f in facts.values() if _ends_bill(f)] if self._open else ():
             for kind in BESIDE:
                 begun = self._open.pop(_key(replace(bill, kind=kind)), None)
@@ -78,14 +85,17 @@ class Following:
     def _take(self, fact: Fact) -> None:
         key = _key(fact)
         self._latest[key] = fact.at_ms
+        self._forgotten.take(fact)
         if fact.type is EntryType.OPEN:
             self._open[key] = fact
         else:
             self._open.pop(key, None)
 
 
-def _is_leaving(fact: Fact) -> bool:
-    return fact.kind is EntryKind.RELEASING or _ends_bill(fact)
+def _is_possession(fact: Fact) -> bool:
+    """Say whether a fact may follow others of what is held: all but the beginning of a claim's first bill."""
+    is_first = fact.type is EntryType.OPEN and fact.sequence == 1
+    return fact.kind in HELD and not (fact.kind is EntryKind.BOUND and is_first)
 
 
 def _ends_bill(fact: Fact) -> bool:

@@ -18,6 +18,7 @@ from sublet.api.times import Millis
 from sublet.ledger.audit import AuditRecord
 from sublet.ledger.chain import Proof, Stored, texts_fault, verify_lines
 from sublet.ledger.entry import Entry, Fact
+from sublet.ledger.past import Past
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.store.appending import BATCH, Order, append_all, head_of, insert
 from sublet.store.database import check_schema, migrate, open_engine
@@ -120,14 +121,18 @@ class SqlLedger:
         return await self.call(read)
 
     async def append(
-        self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()
+        self,
+        facts: Iterable[Fact],
+        texts: Mapping[str, str],
+        records: Iterable[AuditRecord] = (),
+        past: Past | None = None,
     ) -> int:
         """Append facts, the texts of their hashes and what goes to the audit trail with them; return how many facts were new.
 
-        Durable when it returns.
+        Durable when it returns. `past` as the port has it.
         """
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append((Order(list(facts), dict(texts), list(records)), done))
+        self._waiting.append((Order(list(facts), dict(texts), list(records), past), done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_waiting(), name="ledger writer")
         return await done

@@ -38,7 +38,7 @@ class Store(Book):
         self.largest = 0
         """Lines that were asked for at once, at most."""
 
-    async def append(self, facts, terms, records=()):
+    async def append(self, facts, terms, records=(), past=None):
         self.terms |= terms
         return await super().append(facts, terms)
 

@@ -24,7 +24,7 @@ class Store(Book):
         self.open = asyncio.Event()
         self.open.set()
 
-    async def append(self, facts, terms, records=()):
+    async def append(self, facts, terms, records=(), past=None):
         self.tries += 1
         await self.open.wait()
         if self.fault is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sublet.api.gpulease import InventoryStatus
+from sublet.api.last_word import LostStatus
 from sublet.api.times import Millis, parse_instant
 from sublet.book.plan import plan
 from sublet.hub import marks
@@ -15,6 +16,7 @@ from sublet.hub.marks import Marks
 from sublet.hub.meter import ClaimMeter
 from sublet.hub.state import HubState
 from sublet.ledger.entry import EntryKind, Fact
+from sublet.ledger.past import Past
 from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.terms import content_hash
 from sublet.ledger.texts.lease import LeaseTerms
@@ -37,11 +39,13 @@ class Store(Book):
         super().__init__()
         self.texts: dict[str, str] = {}
         self.is_away = False
+        self.past: Past | None = None
 
-    async def append(self, facts, terms, records=()):
+    async def append(self, facts, terms, records=(), past=None):
         if self.is_away:
             raise LedgerUnavailable("away")
         self.texts |= terms
+        self.past = past
         return await super().append(facts, terms, records)
 
     async def facts_of(self, claim_uids):
@@ -293,6 +297,22 @@ async def test_while_the_store_is_away_neither_is_written_and_both_are_afterward
     await meter.settle(train)
 
     assert len(store.facts) == 5
+
+
+async def test_a_moved_claims_lines_come_with_when_a_lease_was_lost(store, state):
+    word = LostStatus(by="ann", time=NOW, meter_time=Millis(NOW - 5))
+    lost = WEST.model_copy(update={"status": WEST.status.model_copy(update={"lost": word})})
+    state.leases.put(changed(lost, "2"))
+    seen = view([as_claim()], [leased("west")])
+    train = bound(carried_out(seen.claims[0], reserve_of(plan(seen), seen.claims[0])))
+    moved = train.status.allocation.model_copy(update={"sequence": 2, "since_time": NOW - 9})
+    status = train.status.model_copy(update={"allocation": moved})
+    await ClaimMeter(store, marks_of(store, state)).settle(
+        train.model_copy(update={"status": status})
+    )
+
+    worked = {WEST.metadata.uid: NOW - 5}
+    assert store.past == Past(train.metadata.uid, 2, NOW - 9, NOW, used_ms=0, lost=worked)
 
 
 async def test_a_claim_whose_lease_is_gone_is_billed_all_the_same(store):

@@ -28,7 +28,7 @@ class Book:
     async def was_intended(self, claim_uid, sequence):
         return False
 
-    async def append(self, facts, terms, records=()):
+    async def append(self, facts, terms, records=(), past=None):
         known = {e.fact.id for e in self.entries}
         new = [f for f in facts if f.id not in known]
         for fact in new:

@@ -36,7 +36,7 @@ def dearer(price: str, version: int, generation: int) -> Any:
 class Strict(Store):
     """A ledger that takes no other content under an id that it has."""
 
-    async def append(self, facts, terms, records=()):
+    async def append(self, facts, terms, records=(), past=None):
         there = {f.id: f.content for f in self.facts}
         if any(there.get(f.id, f.content) != f.content for f in facts):
             raise LedgerConflict("there with other content")

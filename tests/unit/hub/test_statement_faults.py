@@ -10,6 +10,7 @@ import pytest
 from sublet.kube.errors import Conflict, KubeError, ServerError, TooManyRequests, Unreachable
 from sublet.ledger.audit import AuditRecord
 from sublet.ledger.entry import EntryKind, Fact
+from sublet.ledger.past import Past
 from sublet.ledger.port import LedgerUnavailable
 from sublet.store.sql import SqlLedger
 from tests.builders.statements import OCTOBER, Hub, Keeping, sold
@@ -53,15 +54,19 @@ class FaultyLedger(SqlLedger):
     action = ""
 
     async def append(
-        self, facts: Iterable[Fact], texts: Mapping[str, str], records: Iterable[AuditRecord] = ()
+        self,
+        facts: Iterable[Fact],
+        texts: Mapping[str, str],
+        records: Iterable[AuditRecord] = (),
+        past: Past | None = None,
     ) -> int:
         """Append, or not, and say that nobody knows."""
         given = list(facts)
         if not self.action or not any(f.kind is EntryKind.PERIOD for f in given):
-            return await super().append(given, texts, records)
+            return await super().append(given, texts, records, past)
         action, self.action = self.action, ""
         if action.endswith("after"):
-            await super().append(given, texts, records)
+            await super().append(given, texts, records, past)
         raise Killed if action.startswith("kill") else LedgerUnavailable("gone")
 
 

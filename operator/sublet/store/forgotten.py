@@ -1,0 +1,66 @@
+"""Ends that no claim calls for, of what the ledger has open, as it was put back to an older state.
+
+A claim that moved, or was bound anew, after the backup of a ledger that was restored names what it had before no more.
+The end is written where the claim's next lines are appended, so that what the ledger has of one claim is one thing after the other.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import Final
+
+from sublet.api.ids import ClaimUID
+from sublet.api.times import Millis
+from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.interval import Key
+from sublet.ledger.past import Past
+
+HELD: Final = (EntryKind.BOUND, EntryKind.RELEASING)
+
+
+class Forgotten:
+    """What some claims have, and had, by the ledger."""
+
+    def __init__(self) -> None:
+        self._open: dict[ClaimUID, dict[Key, Fact]] = defaultdict(dict)
+        self._billed: dict[ClaimUID, dict[int, tuple[Millis, Millis]]] = defaultdict(dict)
+        """claim -> reservation -> from when until when it was billed"""
+
+    def take(self, fact: Fact) -> None:
+        """Take note of a line."""
+        if fact.kind not in HELD:
+            return
+        if fact.type is EntryType.OPEN:
+            self._open[fact.claim_uid][_key(fact)] = fact
+            return
+        begun = self._open[fact.claim_uid].pop(_key(fact), None)
+        if begun is not None and fact.kind is EntryKind.BOUND:
+            self._billed[fact.claim_uid][fact.sequence] = (begun.at_ms, fact.at_ms)
+
+    def ends(self, facts: Collection[Fact], past: Past | None) -> Iterator[Fact]:
+        """Yield the ends that all of a claim's lines lack, once those are taken."""
+        if past is not None:
+            yield from self._ends_before(past, {f.sequence for f in facts if f.kind in HELD})
+
+    def _ends_before(self, past: Past, said: Collection[int]) -> Iterator[Fact]:
+        over = defaultdict[tuple[int, EntryKind], list[Fact]](list)
+        for begun in self._open[past.claim_uid].values():
+            if begun.sequence < past.sequence and begun.sequence not in said:
+                over[begun.sequence, begun.kind].append(begun)
+        known_ms = sum(
+            end - begin
+            for begin, end in self._billed[past.claim_uid].values()
+            if end <= past.since_ms
+        )
+        for (_, kind), some in over.items():
+            # what is held and not billed was free at a time that nobody knows any more
+            at_ms = past.end_of(some, known_ms) if kind is EntryKind.BOUND else some[0].at_ms
+            yield from (_end(begun, at_ms) for begun in some)
+
+
+def _end(begun: Fact, at_ms: Millis) -> Fact:
+    return replace(begun, type=EntryType.CLOSE, at_ms=Millis(max(at_ms, begun.at_ms)))
+
+
+def _key(fact: Fact) -> Key:
+    return (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
