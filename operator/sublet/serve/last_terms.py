@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sublet.api.downtime import Downtime
 from sublet.api.outage import Outage
+from sublet.api.relocation import LeaseGpus
 from sublet.api.times import format_instant
 from sublet.ledger.entry import BESIDE, EntryKind
 from sublet.ledger.interval import Interval
@@ -17,12 +19,15 @@ _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none"
 def last_terms(found: Iterable[Interval], causes: Mapping[str, str]) -> dict[str, Any]:
     """Return by claim the reservation that was billed last, to when, and what stands beside its bill.
 
-    No end: it still is billed. `causes`: hash -> text of why GPUs didn't work.
+    No end: it still is billed, from when and for what `begun` says. `causes`: hash -> text of why GPUs didn't work.
     """
     last: dict[str, Interval] = {}
+    running: dict[tuple[str, int], list[Interval]] = defaultdict(list)
     beside: dict[tuple[str, int], list[Interval]] = defaultdict(list)
     for each in found:
         if each.kind is EntryKind.BOUND:
+            if each.end_ms is None:
+                running[each.claim_uid, each.sequence].append(each)
             known = last.get(each.claim_uid)
             if known is None or _rank(each) > _rank(known):
                 last[each.claim_uid] = each
@@ -33,6 +38,7 @@ def last_terms(found: Iterable[Interval], causes: Mapping[str, str]) -> dict[str
             uid: {
                 "sequence": each.sequence,
                 "end": format_instant(each.end_ms) if each.end_ms is not None else None,
+                "begun": _begun(each, running[uid, each.sequence]) if each.end_ms is None else None,
                 "outages": list(_outages(beside[uid, each.sequence])),
                 "downtimes": list(_downtimes(beside[uid, each.sequence], causes)),
             }
@@ -43,6 +49,18 @@ def last_terms(found: Iterable[Interval], causes: Mapping[str, str]) -> dict[str
 
 def _rank(each: Interval) -> tuple[int, bool, int]:
     return (each.sequence, each.end_ms is None, each.end_ms or 0)
+
+
+def _begun(one: Interval, bills: Iterable[Interval]) -> dict[str, Any]:
+    """Return how a reservation's bill began: a line for each of its leases, which say the same otherwise."""
+    alike = (x for x in bills if replace(x, lease_uid=one.lease_uid, gpus=one.gpus) == one)
+    held = (LeaseGpus(lease_uid=x.lease_uid, gpus=x.gpus) for x in alike)
+    return {
+        "time": format_instant(one.start_ms),
+        "leases": [x.model_dump(**_DUMP) for x in sorted(held, key=lambda x: x.lease_uid)],
+        "priceHash": one.price_hash,
+        "tagsHash": one.tags_hash,
+    }
 
 
 def _outages(found: Iterable[Interval]) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,8 @@
-"""Ends that no claim calls for, of what the ledger has open, as it was put back to an older state.
+"""Ends that no claim calls for, of what the ledger has open: it, or the hub, was put back to an older state.
 
-A claim that moved, or was bound anew, after the backup of a ledger that was restored names what it had before no more.
-The end is written where the claim's next lines are appended, so that what the ledger has of one claim is one thing after the other.
+A claim that moved, or was bound anew, after the backup of a ledger that was restored names what it had before no more. One that
+the hub shows reserved, as it was before it was bound, is released without the end of a bill. Written where the claim's next
+lines are appended, so that what the ledger has of one claim is one thing after the other.
 """
 
 from collections import defaultdict
@@ -39,6 +40,11 @@ class Forgotten:
 
     def ends(self, facts: Collection[Fact], past: Past | None) -> Iterator[Fact]:
         """Yield the ends that all of a claim's lines lack, once those are taken."""
+        for fact in facts:
+            if fact.kind is EntryKind.RELEASING and fact.type is EntryType.OPEN:
+                bill = self._open[fact.claim_uid].get(_key(replace(fact, kind=EntryKind.BOUND)))
+                if bill is not None:
+                    yield _end(bill, fact.at_ms)
         if past is not None:
             yield from self._ends_before(past, {f.sequence for f in facts if f.kind in HELD})
 

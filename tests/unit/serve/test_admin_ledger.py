@@ -9,9 +9,11 @@ from aiohttp.test_utils import TestServer
 from sublet.api.downtime import Downtime, DowntimeCause
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.outage import Outage
+from sublet.api.relocation import LeaseGpus
 from sublet.api.times import Millis
 from sublet.cli.admin import fetch
 from sublet.cli.keeping.books import last_terms
+from sublet.cli.keeping.catching_up import Begun
 from sublet.cli.keeping.mapping import Term
 from sublet.cli.problems import Problem
 from sublet.cli.verify_ledger import AdminLedger
@@ -43,14 +45,17 @@ class Intervals:
     """Intervals of the ledger."""
 
     async def intervals(self) -> list[Interval]:
-        def one(uid: str, sequence: int, kind: EntryKind, end_ms: int | None) -> Interval:
+        def one(
+            uid: str, sequence: int, kind: EntryKind, end_ms: int | None, lease: str = "l"
+        ) -> Interval:
             end = Millis(end_ms) if end_ms is not None else None
-            of = (ClaimUID(uid), sequence, TenantUID("t"), LeaseUID("l"), kind)
+            of = (ClaimUID(uid), sequence, TenantUID("t"), LeaseUID(lease), kind)
             return Interval(*of, 8, Millis(5), end, WHY.hash, "g")
 
         return [
             one("moved", 1, EntryKind.BOUND, 10),
             one("moved", 2, EntryKind.BOUND, None),
+            one("moved", 2, EntryKind.BOUND, None, "k"),
             one("over", 1, EntryKind.BOUND, 20),
             one("over", 1, EntryKind.RELEASING, None),
             one("moved", 1, EntryKind.DISPUTED, 7),
@@ -91,8 +96,10 @@ async def test_each_claims_last_reservation_is_told_with_its_end():
     times = {"lease_uid": "l", "gpus": 8, "from_time": Millis(5)}
     silent = Outage(sequence=2, **times)
     down = Downtime(sequence=1, **times, until_time=Millis(9), cause=WHY.cause)
+    leases = tuple(LeaseGpus(lease_uid=uid, gpus=8) for uid in "kl")
+    begun = Begun(Millis(5), leases, WHY.hash, "g")
     assert found == {
-        "moved": Term(2, None, outages=(silent,)),
+        "moved": Term(2, None, begun, outages=(silent,)),
         "over": Term(1, Millis(20), downtimes=(down,)),
     }
 

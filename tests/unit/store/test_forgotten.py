@@ -177,3 +177,14 @@ async def test_nodes_that_were_left_are_held_no_longer_than_the_claim_lives(ledg
     found = await told(ledger, WEST, leaving, over)
 
     assert found(EntryKind.RELEASING) == [(1, 2, 2), (2, 9, 9.1)]
+
+
+async def test_what_was_bound_by_the_ledger_and_is_reserved_by_the_hub_is_billed_until_its_release(
+    ledger: SqlLedger,
+):
+    before = WEST.status.allocation.model_copy(update={"bound_time": None})
+    as_before = with_status(WEST, claim_status.reserved(WEST, before, NOW))
+    found = await told(ledger, WEST, suspended(as_before, 2, ReleaseCause.DELETED))
+
+    assert found(EntryKind.BOUND) == [(1, 0, 2)]
+    assert found(EntryKind.RELEASING) == [(1, 2, 2.1)]

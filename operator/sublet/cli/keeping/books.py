@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from sublet.api.downtime import Downtime
 from sublet.api.outage import Outage
+from sublet.api.relocation import LeaseGpus
 from sublet.api.times import parse_instant
 from sublet.api.wording import how_many
 from sublet.cli.admin import fetch, forwarded
 from sublet.cli.connect import Cluster
 from sublet.cli.keeping.archive import Position
+from sublet.cli.keeping.catching_up import Begun
 from sublet.cli.keeping.mapping import Term
 from sublet.cli.problems import Problem
 
@@ -43,11 +45,18 @@ async def last_terms(base: str) -> dict[str, Term]:
         uid: Term(
             int(x["sequence"]),
             parse_instant(x["end"]) if x["end"] else None,
+            _begun(x["begun"]) if x.get("begun") else None,
             tuple(Outage.model_validate(each) for each in x.get("outages", ())),
             tuple(Downtime.model_validate(each) for each in x.get("downtimes", ())),
         )
         for uid, x in found
     }
+
+
+def _begun(said: dict[str, Any]) -> Begun:
+    leases = tuple(LeaseGpus.model_validate(each) for each in said["leases"])
+    at_ms = parse_instant(said["time"])
+    return Begun(at_ms, leases, str(said["priceHash"]), str(said["tagsHash"]))
 
 
 async def compare(base: str, then: Position) -> str:

@@ -1,18 +1,64 @@
-"""What the ledger has beyond a backup of times beside a claim's bill: silences and downtimes go on from there. Pure.
+"""What the ledger has beyond a backup of the reservation that a claim has there: it goes on from there. Pure.
 
-Of one that the backup shows open and the ledger has closed, the end is known; one that began after the backup is taken
-over. So nothing is disputed twice, and what is still open is closed by whoever sees it over.
+One that was being bound was handed over, if the ledger bills it for the very same. Of a silence or a downtime that the backup
+shows open and the ledger has closed, the end is known; one that began after the backup is taken over. So nothing is disputed
+twice, and what is still open is closed by whoever sees it over.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
+from sublet.api import claim_status
 from sublet.api.downtime import MOST_DOWNTIMES, Downtime
-from sublet.api.gpuclaim import ClaimStatus
+from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, ClusterAccess, GpuClaim
+from sublet.api.move_status import metered
 from sublet.api.outage import MOST_OUTAGES, Outage
+from sublet.api.relocation import LeaseGpus
 from sublet.api.times import Millis
+from sublet.binder.access import secret_name
+from sublet.binder.namespace import namespace_name
+from sublet.ledger.terms import content_hash, tags_text
 
 T = TypeVar("T", bound=Outage | Downtime)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """How the ledger has the beginning of a bill."""
+
+    at_ms: Millis
+    leases: tuple[LeaseGpus, ...]
+    """In the order of their UIDs."""
+    price_hash: str
+    tags_hash: str
+
+    def is_of(self, allocation: Allocation) -> bool:
+        """Say whether the lines are those that a reservation calls for if it was bound then."""
+        tags_hash = content_hash(tags_text(allocation.tags))
+        theirs = (metered(allocation), allocation.price_hash, tags_hash)
+        return theirs == (self.leases, self.price_hash, self.tags_hash)
+
+
+def caught_bound(claim: GpuClaim, uid: str, begun: Begun | None) -> GpuClaim:
+    """Return a claim that was being bound as the ledger has it bound; as it is where that isn't known to be the same.
+
+    `uid`: by which its namespaces were made. They were proven before it was billed, so new tokens of them are due, and nothing else.
+    """
+    allocation = claim.status.allocation
+    if allocation is None or begun is None or not begun.is_of(allocation):
+        return claim
+    homes = {
+        place.lease: namespace_name(uid, place.home or allocation.sequence)
+        for place in allocation.placements
+    }
+    clusters = tuple(
+        ClusterAccess(alias=alias, namespace=home, expiration_time=begun.at_ms)
+        for alias, home in sorted(homes.items())
+    )
+    access = Access(secret_name=secret_name(claim), clusters=clusters)
+    status = claim_status.bound(claim, begun.at_ms, access, begun.at_ms)
+    return claim.model_copy(update={"status": status})
 
 
 def caught_up(

@@ -24,6 +24,7 @@ from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.book.holdings import holds
+from sublet.cli.keeping.catching_up import Begun, caught_bound
 from sublet.cli.keeping.judgement import HALFWAY
 from sublet.cli.keeping.possession import Possession
 
@@ -77,6 +78,8 @@ class Term:
     sequence: int
     end_ms: Millis | None
     """None while it is billed."""
+    begun: Begun | None = None
+    """How its bill began, while it runs; an older operator doesn't tell."""
     outages: tuple[Outage, ...] = ()
     """Beside the bill of that reservation."""
     downtimes: tuple[Downtime, ...] = ()
@@ -127,9 +130,8 @@ def make_map(
 
 def is_behind(claim: GpuClaim, term: Term) -> bool:
     """Say whether the ledger knows of a later reservation than a claim shows, or of an end that it doesn't."""
-    return term.sequence > _sequence_of(claim) or (
-        term.end_ms is not None and _is_news(claim, term)
-    )
+    is_later = term.sequence > _sequence_of(claim) or _was_bound_since(claim, term)
+    return is_later or (term.end_ms is not None and _is_news(claim, term))
 
 
 def strangers(hub: Hub, seen: Mapping[str, Possession]) -> Iterator[tuple[str, str, int]]:
@@ -200,10 +202,11 @@ def _lease(lease: GpuLease, seen: Mapping[str, Possession]) -> Row:
 
 
 def _claim(claim: GpuClaim, seen: Mapping[str, Possession], terms: Mapping[str, Term]) -> Row:
-    row, term = (
-        _plain(CLAIMS, claim, claim.status.origin),
-        terms.get(identity_of(claim.metadata, claim.status.origin)),
-    )
+    uid = identity_of(claim.metadata, claim.status.origin)
+    term = terms.get(uid)
+    if term is not None and _was_bound_since(claim, term):
+        claim = caught_bound(claim, uid, term.begun)
+    row = _plain(CLAIMS, claim, claim.status.origin)
     if row.verdict is not Verdict.ADOPT:
         return row
     nodes = all_nodes(claim) if holds(claim) else ()
@@ -233,8 +236,8 @@ def _differing(
 def _bound_since(
     row: Row, claim: GpuClaim, term: Term, seen: Mapping[str, Possession]
 ) -> Row | None:
-    """Return the row of a claim of which the ledger has a reservation that the backup hasn't, None if there is none."""
-    if term.sequence <= _sequence_of(claim):
+    """Return the row of a claim of which the ledger has a reservation that the backup hasn't bound, None if there is none."""
+    if term.sequence <= _sequence_of(claim) and not _was_bound_since(claim, term):
         return None
     is_held = any(row.old in book for each in seen.values() for book in each.books.values())
     said = "by the ledger it was bound after the backup"
@@ -282,6 +285,14 @@ def _sequence_of(claim: GpuClaim) -> int:
     """Return the last reservation that the backup knows to have been billed, or that could be."""
     allocation = claim.status.allocation
     return allocation.sequence if allocation is not None else claim.status.next_sequence - 1
+
+
+def _was_bound_since(claim: GpuClaim, term: Term) -> bool:
+    """Say whether it is this reservation that is billed by the ledger, while the backup, or the hub, has it being bound."""
+    allocation = claim.status.allocation
+    if allocation is None or allocation.bound_time is not None or claim.status.release is not None:
+        return False
+    return term.end_ms is None and term.sequence == allocation.sequence
 
 
 def _is_news(claim: GpuClaim, term: Term) -> bool:

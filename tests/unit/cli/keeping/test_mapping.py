@@ -32,13 +32,14 @@ LATER = Millis(NOW + 60_000)
 WORD = Word("ann", LATER)
 
 
-def _bound() -> GpuClaim:
+def _reserved() -> GpuClaim:
     train = as_claim(claim(gpus=16))
     made = plan(view([train], [(WEST, inventory(WEST, NODES))]))
-    return bound(carried_out(train, reserve_of(made, train)))
+    return carried_out(train, reserve_of(made, train))
 
 
-BOUND = _bound()
+RESERVED = _reserved()
+BOUND = bound(RESERVED)
 OLD = ClaimUID(BOUND.metadata.uid)
 FULL: dict[str, dict[ClaimUID, int]] = {n.uid: {OLD: 8} for n in NODES}
 NAMES: dict[str, str] = {n.uid: n.name for n in NODES}
