@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet.api.cancellation import GivenUp
-from sublet.api.common import Condition, Status, find_condition
+from sublet.api.common import Condition, Status, find_condition, next_condition
 from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim, Release
 from sublet.api.pending import Offer, Pending, PendingReason
 from sublet.api.relocation import ReleaseCause
@@ -364,17 +364,9 @@ def next_status(
     if progress is not None:
         fresh[progress] = (Status.TRUE, ready[1], ready[2])
     before = {c.type: c for c in claim.status.conditions}
-    for type_, (status, reason, message) in fresh.items():
+    for type_, found in fresh.items():
         last = before.get(type_)
-        same = last is not None and last.status is status
-        old[type_] = Condition(
-            type=type_,
-            status=status,
-            reason=reason,
-            message=message,
-            observed_generation=claim.metadata.generation,
-            last_transition_time=last.last_transition_time if last is not None and same else now_ms,
-        )
+        old[type_] = next_condition(type_, found, last, claim.metadata.generation, now_ms)
     return claim.status.model_copy(
         update={
             **update,

@@ -12,6 +12,8 @@ from sublet.api.schema import ApiModel
 from sublet.api.times import Millis, format_instant, parse_instant
 
 PRICE_PATTERN: Final = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$"
+_MOST_MESSAGE: Final = 32_768
+"""Characters of a condition's message, as Kubernetes bounds it."""
 _INSTANT_PATTERN: Final = (
     r"^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
     r"T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
@@ -77,7 +79,7 @@ class Condition(ApiModel):
     """True, False or Unknown."""
     reason: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$", min_length=1, max_length=1024)]
     """Why, as one CamelCase word for machines."""
-    message: Annotated[str, Field(max_length=32_768)] = ""
+    message: Annotated[str, Field(max_length=_MOST_MESSAGE)] = ""
     """Why, as text for people."""
     observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
     """The generation of spec that this was observed of."""
@@ -113,6 +115,29 @@ class ObjectMeta(ApiModel):
     def key(self) -> str:
         """Return `namespace/name`, or the name alone of a cluster-scoped object."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def next_condition(
+    type_: str,
+    found: tuple[Status, str, str],
+    before: Condition | None,
+    generation: int,
+    now_ms: Millis,
+) -> Condition:
+    """Return what is found now (status, reason, message) as a condition; one whose status stays keeps since when it is so.
+
+    The message is cut: no text, whoever's it is, may keep a status from being written.
+    """
+    status, reason, message = found
+    same = before is not None and before.status is status
+    return Condition(
+        type=type_,
+        status=status,
+        reason=reason,
+        message=message[:_MOST_MESSAGE],
+        observed_generation=generation,
+        last_transition_time=before.last_transition_time if before is not None and same else now_ms,
+    )
 
 
 def find_condition(conditions: tuple[Condition, ...], type_: str) -> Condition | None:

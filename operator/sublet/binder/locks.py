@@ -28,6 +28,7 @@ from sublet.fleet.nodebook import (
     SHARING,
     TENANT,
     UNWIPED,
+    BookError,
     format_book,
     format_unwiped,
     parse_unwiped,
@@ -137,7 +138,7 @@ def _entry_patch(
 ) -> JsonPatch:
     """Return the patch that adds the claim to the book as read, [] if it is in it; LostRace if there is no room."""
     lease_uid, ours = LeaseUID(lease.metadata.uid), Holding(claim_uid, place.gpus)
-    book = _book(node, place)
+    book = _book(node, lease, place)
     if ours in book:
         return []
     if not is_adopted(node, lease_uid):
@@ -283,13 +284,15 @@ async def _read(cluster: LeasedCluster, place: PlacedNode) -> Node:
     return node
 
 
-def _book(node: Node, place: PlacedNode) -> tuple[Holding, ...]:
+def _book(node: Node, lease: GpuLease, place: PlacedNode) -> tuple[Holding, ...]:
     if node.metadata.uid != place.node_uid:
         raise LostRace(f"node {place.node} was made anew")
     try:
         return read_book(node.metadata.labels, node.metadata.annotations)
-    except ValueError as error:
-        raise LostRace(f"node {place.node}: {error}") from error
+    except BookError as error:
+        # what stands there may name other claims, so it goes to the log alone
+        log_about(lease=lease).warning("book not read", node=place.node, error=str(error))
+        raise LostRace(f"node {place.node}: its book can't be read") from error
 
 
 def annotation_path(key: str) -> str:

@@ -7,7 +7,7 @@ stay, so that nothing is written at rest.
 from dataclasses import dataclass
 from typing import Final
 
-from sublet.api.common import Condition, Status
+from sublet.api.common import Status, next_condition
 from sublet.api.gpulease import GpuLease, InventoryStatus, LeaseStatus
 from sublet.api.lease_terms import Option
 from sublet.api.reading import SPEC_UNREAD, goes_on
@@ -102,7 +102,9 @@ def lease_status(
         update={
             "observed_generation": lease.metadata.generation,
             "conditions": tuple(
-                _condition(type_, found[type_], before.get(type_), lease, now_ms)
+                next_condition(
+                    type_, found[type_], before.get(type_), lease.metadata.generation, now_ms
+                )
                 for type_ in sorted(found)
             ),
             "cluster_uid": lease.status.cluster_uid or facts.cluster_uid,
@@ -315,18 +317,3 @@ def _beyond(held: Held, inventory: LeaseInventory) -> Term:
     """Return what the nodes' own books give away beyond what the hub knows of: held, and nobody knows until when."""
     by_nodes = sum(node.held for node in inventory.nodes.values())
     return Term(FOREVER, max(0, by_nodes - held.reserved - held.bound))
-
-
-def _condition(
-    type_: str, found: Found, before: Condition | None, lease: GpuLease, now_ms: Millis
-) -> Condition:
-    status, reason, message = found
-    same = before is not None and before.status is status
-    return Condition(
-        type=type_,
-        status=status,
-        reason=reason,
-        message=message,
-        observed_generation=lease.metadata.generation,
-        last_transition_time=before.last_transition_time if before is not None and same else now_ms,
-    )

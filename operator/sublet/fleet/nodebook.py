@@ -35,6 +35,7 @@ HELD: Final = "true"
 GPU: Final = "nvidia.com/gpu"
 
 _ENTRY: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})=([1-9][0-9]{0,3})")
+_SHOWN: Final = 64
 _NOTE: Final = re.compile(r"([^=,]+)=([^=,]+)=([^=,]*)")
 
 
@@ -60,7 +61,8 @@ def parse_book(text: str) -> tuple[Holding, ...]:
     for part in text.split(","):
         match = _ENTRY.fullmatch(part)
         if match is None:
-            raise BookError(f"{BOOK} is malformed: {part!r} is not <claim UID>=<gpus>")
+            shown = part[:_SHOWN]  # a landlord's text, of any length
+            raise BookError(f"{BOOK} is malformed: {shown!r} is not <claim UID>=<gpus>")
         holdings.append(Holding(ClaimUID(match[1]), int(match[2])))
     if len({h.claim_uid for h in holdings}) != len(holdings):
         raise BookError(f"{BOOK} names a claim twice")

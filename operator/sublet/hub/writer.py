@@ -13,7 +13,7 @@ from functools import partial
 from math import ceil
 from typing import Any, Final, TypeVar
 
-from sublet.api.common import Condition, Status
+from sublet.api.common import Condition, Status, find_condition, next_condition
 from sublet.api.gpuclass import ClassStatus, GpuClass
 from sublet.api.gpulease import GpuLease, LeaseStatus
 from sublet.api.gputenant import GpuTenant, TenantStatus
@@ -309,16 +309,8 @@ def _ours(status: _Status, theirs: Iterable[Condition]) -> _Status:
 def _condition(
     item: GpuClass | GpuLease | GpuTenant, type_: str, found: tuple[Status, str, str], now: Millis
 ) -> Condition:
-    before = next((c for c in item.status.conditions if c.type == type_), None)
-    same = before is not None and before.status is found[0]
-    return Condition(
-        type=type_,
-        status=found[0],
-        reason=found[1],
-        message=found[2],
-        observed_generation=item.metadata.generation,
-        last_transition_time=before.last_transition_time if before is not None and same else now,
-    )
+    before = find_condition(item.status.conditions, type_)
+    return next_condition(type_, found, before, item.metadata.generation, now)
 
 
 def _zone(item: GpuLease | GpuTenant, now: Millis) -> tuple[Condition, ...]:

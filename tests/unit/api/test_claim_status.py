@@ -187,3 +187,11 @@ def test_kubectl_explain_names_every_condition_that_there_is(state: State):
     said = re.findall(r"\w+", field_docstrings(kinds[state.body["kind"]])["conditions"])
 
     assert {c["type"] for c in state.body["status"]["conditions"]} <= {*said}
+
+
+def test_no_text_is_too_long_for_a_claim_to_give_back_what_it_took():
+    lost = claim_status.giving_back(reserved(), "x" * 40_000, NOW)
+
+    found = find_condition(lost.conditions, "Ready")
+    assert found is not None
+    assert len(found.message) == 32_768

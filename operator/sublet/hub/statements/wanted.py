@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Final
 
-from sublet.api.common import Condition, Status
+from sublet.api.common import Condition, Status, find_condition, next_condition
 from sublet.api.gpustatement import StatementSpec, StatementStatus
 from sublet.api.ids import TenantUID
 from sublet.api.times import Millis
@@ -210,13 +210,5 @@ def _condition(
     before: Sequence[Condition],
     now_ms: Millis,
 ) -> Condition:
-    old = next((c for c in before if c.type == type_), None)
-    since = old.last_transition_time if old is not None and old.status is status else now_ms
-    return Condition(
-        type=type_,
-        status=status,
-        reason=reason,
-        message=message,
-        observed_generation=1,
-        last_transition_time=since,
-    )
+    last = find_condition(tuple(before), type_)
+    return next_condition(type_, (status, reason, message), last, 1, now_ms)
