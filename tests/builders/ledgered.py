@@ -24,6 +24,7 @@ class Lines:
     """Stands where `sublet.store.sql.SqlLedger` does: lines in the order in which they were written."""
 
     conflict: str | None = None
+    takes_nothing = False
     away = False
 
     def __init__(self, scribe: Scribe) -> None:

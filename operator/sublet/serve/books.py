@@ -60,6 +60,7 @@ class LedgerBooks:
                 self._looking.forget(set(gone))
             found = self._looking.look(horizon)
             found.conflict = self._ledger.conflict is not None
+            found.takes_nothing = self._ledger.takes_nothing
             await self._rate(found, horizon, anew=rate)
         found.leases, found.tenants = dict(self._books.leases), dict(self._books.tenants)
         return found

@@ -55,6 +55,8 @@ class Look:
     last_at_ms: Millis | None
     conflict: bool = False
     """Two records of one happening disagree: new binds have stopped."""
+    takes_nothing: bool = False
+    """What was written last wasn't taken."""
     states: States = field(default_factory=dict)
     states_since: Mapping[LeaseUID, Millis] = field(default_factory=dict)
     deadlines: Mapping[LeaseUID, Millis] = field(default_factory=dict)

@@ -39,6 +39,7 @@ _ROWS: Final = 2_000
 """Rows that are in memory at once while a table is read."""
 _BEAT: Final = "sublet_beat"
 """The option of a connection that says whom to tell that a read goes on."""
+_LINES, _INTENTS = "lines", "intents"
 _READS: Final = "sublet_reads"
 """What a connection's transaction has read from, in its `info`."""
 
@@ -62,6 +63,13 @@ class SqlLedger:
         """The last line that this process saw written."""
         self.conflict: str | None = None
         """The first fact that disagreed with what is written; new binds stop until somebody has looked."""
+        self._refused: set[str] = set()
+        """What the store didn't take when it was written last: lines, intents."""
+
+    @property
+    def takes_nothing(self) -> bool:
+        """Say whether the store, which may well be read, didn't take what was written last."""
+        return bool(self._refused)
 
     async def start(self) -> None:
         """Bring the schema up to date; LedgerUnavailable if the database is away, newer or broken."""
@@ -107,7 +115,7 @@ class SqlLedger:
             )
             return Millis(connection.execute(found).scalar_one())
 
-        return await self.call(intend)
+        return await self._write(_INTENTS, intend)
 
     async def was_intended(self, claim_uid: ClaimUID, sequence: int) -> bool:
         """Say whether `intend_bound` has recorded an instant for a reservation."""
@@ -237,8 +245,18 @@ class SqlLedger:
             counts = self._append_all(connection, orders)
             return counts, found + sum(counts)
 
-        counts, self._written = await self.call(write)
+        counts, self._written = await self._write(_LINES, write)
         return counts
+
+    async def _write(self, what: str, work: Callable[[Connection], T]) -> T:
+        """Run work that writes, and remember whether the store took it."""
+        try:
+            done = await self.call(work)
+        except LedgerUnavailable:
+            self._refused.add(what)
+            raise
+        self._refused -= {what, _INTENTS}  # what takes lines would take intents
+        return done
 
     def _append_all(self, connection: Connection, orders: list[Order]) -> list[int]:
         return append_all(connection, orders)

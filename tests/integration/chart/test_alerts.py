@@ -35,6 +35,7 @@ def falls(lease: str, condition: str) -> Series:
 
 
 LEDGER = 'sublet_ledger_conflict{instance="a"}'
+TAKES_NOTHING = 'sublet_ledger_takes_nothing{instance="a"}'
 CLOCK = 'sublet_cluster_clock_ahead_seconds{lease="west",instance="%s"}'
 HUB_CLOCK = 'sublet_hub_clock_ahead_seconds{instance="%s"}'
 USED = 'sublet_lease_used_gpus{lease="%s",instance="a"}'
@@ -62,6 +63,7 @@ HEALTH: Series = {
     UNSENT: " ".join(["50-10x5"] * 7),
     LEDGER: always(0),
     'sublet_ledger_conflict{instance="b"}': always(0),
+    TAKES_NOTHING: always(0),
     REACH % "a": always(1),
     REACH % "b": always(1),
     CLOCK % "a": always(0),
@@ -177,6 +179,13 @@ DISAGREEING: dict[str, tuple[Series, dict[str, Case]]] = {
     },
 }
 """what replicas see differently -> series that are otherwise than in health, and the alerts that fire"""
+UNWRITTEN: dict[str, tuple[Series, dict[str, Case]]] = {
+    "the ledger is read and takes nothing": (
+        {TAKES_NOTHING: always(1)},
+        {"SubletLedgerNotReadable": Case({}, {"instance": "a"})},
+    )
+}
+"""what else an alert fires for, as above"""
 
 
 def test_alerts_fire_for_their_own_trouble_and_for_no_other(tmp_path: Path):
@@ -187,7 +196,7 @@ def test_alerts_fire_for_their_own_trouble_and_for_no_other(tmp_path: Path):
     ]
     tests += [
         promtool_test(name, {**HEALTH, **series}, firing)
-        for name, (series, firing) in DISAGREEING.items()
+        for name, (series, firing) in (DISAGREEING | UNWRITTEN).items()
     ]
     path = tmp_path / "alerts_test.yaml"
     files = [str(RULES / "recording.yaml"), str(RULES / "alerts.yaml")]

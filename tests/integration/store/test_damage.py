@@ -35,6 +35,17 @@ async def is_refused(url: str, says: str) -> None:
     await ledger.close()
 
 
+async def test_a_bind_that_waits_is_enough_for_a_ledger_to_be_known_to_take_nothing(url: str):
+    await made(url, "a", "b")
+    execute(url, "DELETE FROM entries WHERE seq = 1")
+    ledger = SqlLedger(url)
+    with pytest.raises(LedgerUnavailable):
+        await ledger.intend_bound(ClaimUID("new"), 1, Millis(5))
+
+    assert ledger.takes_nothing
+    await ledger.close()
+
+
 async def test_nothing_is_appended_after_a_gap_and_a_backup_mends_it(url: str, tmp_path: Path):
     await made(url, "a", "b", "c")
     backup(url, tmp_path / "file")

@@ -231,6 +231,24 @@ async def test_a_disk_that_is_full_is_said_and_costs_no_line(tmp_path: Path):
     await ledger.close()
 
 
+async def test_a_ledger_that_is_read_and_takes_nothing_says_so_until_it_takes_lines(tmp_path: Path):
+    ledger = SqlLedger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    await ledger.append([fact("before")], TEXTS)
+    with full_disk(ledger):
+        many = [fact(f"claim-{i}") for i in range(2_000)]
+        with pytest.raises(LedgerUnavailable, match="full"):
+            await ledger.append(many, {})
+        # there is room for this one row
+        await ledger.intend_bound(ClaimUID("train"), 1, Millis(5))
+
+        assert len(await ledger.facts()) == 1
+        assert ledger.takes_nothing
+
+    await ledger.append(many, {})
+    assert not ledger.takes_nothing
+    await ledger.close()
+
+
 @contextmanager
 def full_disk(ledger: SqlLedger) -> Iterator[None]:
     """No page more than there is now, as on a disk without space."""

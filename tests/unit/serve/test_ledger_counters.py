@@ -298,3 +298,12 @@ async def test_a_ledger_that_was_away_is_read_on_from_where_it_stopped(scribe: S
     look = await scraper.look(here(later(4)), later(4))
 
     assert look.bound["acme", "west"] == MS_PER_HOUR
+
+
+async def test_a_ledger_that_is_read_and_takes_nothing_shows_it(scribe: Scribe):
+    lines = Lines(scribe)
+    lines.takes_nothing = True
+
+    found = await Scraper(lines).scrape(here(hour(1)), hour(1))
+
+    assert found["ledger_takes_nothing",] == 1
