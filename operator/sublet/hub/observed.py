@@ -69,12 +69,14 @@ class Memory:
         if found is None:
             return ClusterHealth(reachable=False, stale_seconds=float("inf"))
         reachable = found.facts.reach is Reach.REACHABLE
+        # the token for the hub's own nodes lasts an hour, and the operator itself renews it
+        is_given = found.lease.spec.cluster_ref.kubeconfig_secret_ref is not None
         return ClusterHealth(
             reachable,
             found.stale_seconds,
             found.facts.clock_ahead_seconds,
             seen_ms=found.seen_ms,
-            credentials_expire_ms=expires_ms(found.api.endpoint),
+            credentials_expire_ms=expires_ms(found.api.endpoint) if is_given else None,
         )
 
     def nodes(self, uid: LeaseUID) -> Mapping[NodeName, NodeState]:
