@@ -1,7 +1,7 @@
 """What the ledger says of tenants: their spend in their budget's period, and their decayed usage. Apart from planning.
 
 Read now and then by a task of its own and kept whole until it is read again: a store that is away or slow holds up no
-plan, which goes on with what was known last. The loop is told only when something came in that may decide otherwise.
+plan, which goes on with what was known last. A ledger that was put back to an older state is read from its beginning. The loop is told only when something came in that may decide otherwise.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from sublet.api.times import MS_PER_SECOND
 from sublet.book.account import Account, Charge, Metered
 from sublet.clock import Clock
 from sublet.hub.meter import facts_of, prices_of
-from sublet.ledger.entry import Entry, Fact
+from sublet.ledger.entry import Entry, Fact, read_on, reading_from
 from sublet.ledger.interval import BrokenLedger
 from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.tally import Tally
@@ -68,8 +68,10 @@ class Accounts:
         self._claims = claims
         self._changed = changed
         self._every_seconds = every_seconds
-        self._tally = Tally(half_life_seconds * MS_PER_SECOND)
-        self._seq = 0
+        self._half_life_ms = half_life_seconds * MS_PER_SECOND
+        self._tally = Tally(self._half_life_ms)
+        self._last: Entry | None = None
+        """The line that was taken last."""
         self._has_billed = False
         """Something billed came in that nobody was told of yet."""
         self._prices: dict[str, PriceTerms] = {}
@@ -155,9 +157,13 @@ class Accounts:
     async def _catch_up(self) -> None:
         """Take all lines there are."""
         while True:
-            page = await self._ledger.read_entries(self._seq, _PAGE)
+            page = await self._ledger.read_entries(reading_from(self._last), _PAGE)
+            new = read_on(page, self._last)
+            if new is None:
+                self._tally, self._last, self._has_billed = Tally(self._half_life_ms), None, True
+                continue
             # the first time this is the whole ledger: not on the loop's time
-            self._has_billed |= await asyncio.to_thread(self._tally.take, self._taken(page))
+            self._has_billed |= await asyncio.to_thread(self._tally.take, self._taken(new))
             if len(page) < _PAGE:
                 return
 
@@ -165,7 +171,7 @@ class Accounts:
         """Yield facts, and remember how far they were taken: none is taken twice, whatever comes after it."""
         for entry in entries:
             yield entry.fact
-            self._seq = entry.seq
+            self._last = entry
 
     def _shown(self, tenants: set[TenantUID]) -> list[Fact]:
         """Return the lines that tenants' claims call for now; whoever is bound is billed, its line come in or not."""

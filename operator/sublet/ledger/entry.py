@@ -118,6 +118,18 @@ class Entry:
         return line_hash(self.previous_hash, self.seq, fact.id, fact.content, fact.source_version)
 
 
+def reading_from(last: Entry | None) -> int:
+    """Return after which line whoever has read up to `last` reads on: `last` comes first again."""
+    return last.seq - 1 if last is not None else 0
+
+
+def read_on(page: list[Entry], last: Entry | None) -> list[Entry] | None:
+    """Return what of a page that was read so is new; None if `last` isn't there any more: the ledger was put back, or is another."""
+    if last is None:
+        return page
+    return page[1:] if page and page[0] == last else None
+
+
 def line_hash(previous_hash: str, seq: int, fact_id: str, content: str, source_version: str) -> str:
     """Return the hash of a line from its parts, for who has them at hand."""
     text = f"{previous_hash}\n{seq}\n{fact_id}\n{content}\n{source_version}"

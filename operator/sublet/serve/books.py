@@ -1,6 +1,7 @@
 """The ledger as metrics and usage see it: folded once, then carried on line by line in the background.
 
-So a scrape reads the few lines that are new, adds up what lasts, and never reads the ledger again. Written by the listener's task
+So a scrape reads the few lines that are new, adds up what lasts, and never reads the ledger again, but one that was put back to an
+older state. Written by the listener's task
 and by scrapes, one at a time.
 """
 
@@ -9,9 +10,10 @@ from collections.abc import Iterable, MutableMapping
 from typing import Final
 
 from sublet.api.ids import LeaseUID
-from sublet.ledger.entry import Entry, EntryKind
+from sublet.ledger.entry import Entry, EntryKind, read_on, reading_from
 from sublet.ledger.interval import BrokenLedger, Interval, intervals
 from sublet.rating.books import Books
+from sublet.serve.families import Ratchet
 from sublet.serve.horizon import Horizon
 from sublet.serve.look import Look, Looking
 from sublet.serve.states import EVERY_LINES, LeaseStates
@@ -33,16 +35,22 @@ class LedgerBooks:
 
     def __init__(self, ledger: SqlLedger, *, retention_seconds: int = RETENTION_SECONDS) -> None:
         self._ledger = ledger
-        self._texts: MutableMapping[str, str] = {}  # hash -> text
-        self._books = Books(self._texts)
-        self._ledgered = Ledgered(self._books, retention_seconds * 1_000)
-        self._looking = Looking(self._ledgered)
-        self._states = LeaseStates(self._books)
-        self._rated: Look | None = None
-        self._seq = 0
+        self._retention_ms = retention_seconds * 1_000
+        self._ratchet = Ratchet()
         self._broken = ""
         """What the first line said that couldn't be taken: half taken, it would be said to break another rule the next time."""
         self._turn = asyncio.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have read nothing yet."""
+        self._texts: MutableMapping[str, str] = {}  # hash -> text
+        self._books = Books(self._texts)
+        self._ledgered = Ledgered(self._books, self._retention_ms)
+        self._looking = Looking(self._ledgered, self._ratchet)
+        self._states = LeaseStates(self._books)
+        self._rated: Look | None = None
+        self._last: Entry | None = None
 
     async def carry_on(self, horizon: Horizon) -> None:
         """Read what is new and rate leases' states anew; raises as `look`."""
@@ -93,11 +101,15 @@ class LedgerBooks:
         if self._broken:
             raise BrokenLedger(self._broken)
         while True:
-            page = await self._ledger.read_entries(self._seq, _PAGE)
-            await self._read_texts(page)
-            for entry in page:
+            page = await self._ledger.read_entries(reading_from(self._last), _PAGE)
+            new = read_on(page, self._last)
+            if new is None:
+                self._begin()
+                continue
+            await self._read_texts(new)
+            for entry in new:
                 self._take(entry)
-            for entry in page:
+            for entry in new:
                 if entry.fact.kind in _ONCE:
                     self._texts.pop(entry.fact.price_hash, None)
             if len(page) < _PAGE:
@@ -110,8 +122,8 @@ class LedgerBooks:
         except BrokenLedger as error:
             self._broken = str(error)
             raise
-        self._seq = entry.seq
-        if self._seq % EVERY_LINES == 0 and (newest := self._ledgered.sums.last_at_ms) is not None:
+        self._last = entry
+        if entry.seq % EVERY_LINES == 0 and (newest := self._ledgered.sums.last_at_ms) is not None:
             self._states.checkpoint(newest)
             self._ledgered.prune(newest)
 

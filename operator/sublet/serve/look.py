@@ -68,9 +68,10 @@ class Look:
 class Looking:
     """Makes looks of the running sums."""
 
-    def __init__(self, ledgered: Ledgered) -> None:
+    def __init__(self, ledgered: Ledgered, ratchet: Ratchet) -> None:
+        """`ratchet` holds what counters have shown."""
         self._ledgered = ledgered
-        self._ratchet = Ratchet()
+        self._ratchet = ratchet
 
     def look(self, horizon: Horizon) -> Look:
         """Return the ledger as far as it is known now."""

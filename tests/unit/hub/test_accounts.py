@@ -55,8 +55,9 @@ class Store(Book):
 class Told:
     """Accounts of a ledger, and how often they told of news."""
 
-    def __init__(self, *claims, tenants=(ACME,)) -> None:
-        self.store, self.clock, self.claims, self.tenants = Store(), SteppedClock(), claims, tenants
+    def __init__(self, *claims, tenants=(ACME,), store: Store | None = None) -> None:
+        self.store, self.clock = store or Store(), SteppedClock()
+        self.claims, self.tenants = claims, tenants
         self.clock.seconds = NOW / 1_000
         self.marks, self.marked = 0, asyncio.Event()
         self.accounts = Accounts(
@@ -269,3 +270,20 @@ async def test_what_the_ledger_has_open_is_known_as_it_was_read_last():
     await told.accounts.refresh()
 
     assert [f.claim_uid for f in told.accounts.begun()] == [runs.metadata.uid]
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+async def test_a_ledger_that_was_put_back_is_read_from_its_beginning(lost: int):
+    told = Told(*(given_back(sold(name, WEST, 8), at(1)) for name in ("one", "two")))
+    await told.write()
+    await told.read(hours=2)
+    del told.store.entries[-lost:]
+    told.claims = (given_back(sold("new", WEST, 4), at(1)),)
+    await told.write()
+
+    await told.read()
+
+    fresh = Told(*told.claims, store=told.store)
+    await fresh.read(hours=2)
+    assert told.metered() == fresh.metered()
+    assert told.accounts.begun() == fresh.accounts.begun()
