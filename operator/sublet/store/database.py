@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from sublet.ledger.port import LedgerUnavailable
@@ -36,6 +36,8 @@ _POSTGRES: Final[dict[str, Any]] = {
     "options": "-c statement_timeout=30000 -c lock_timeout=10000",
 }
 """A store that hangs must not hold up whatever waits for it for ever."""
+_NO_WRITES: Final = "25006"
+"""SQLSTATE: read_only_sql_transaction"""
 
 
 def open_engine(url: str, *, read_only: bool = False) -> Engine:
@@ -60,6 +62,8 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
         )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _read_only if read_only else _make_durable)
+    elif not read_only:
+        event.listen(engine, "handle_error", _leave_read_only)
     return engine
 
 
@@ -134,6 +138,15 @@ def _read_only(connection: Any, _record: object) -> None:
     for pragma in ("query_only=ON", f"busy_timeout={_BUSY_MS}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """Have all connections opened anew once a server takes no writes: it may not be the one that leads any more.
+
+    A connection to a server that became a standby stays open, and a test of it, which is a read, passes.
+    """
+    if getattr(context.original_exception, "sqlstate", None) == _NO_WRITES:
+        context.is_disconnect = True
 
 
 def _make_durable(connection: Any, _record: object) -> None:

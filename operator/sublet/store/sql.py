@@ -310,11 +310,13 @@ def begin(engine: Engine, *, snapshot: bool = False) -> Iterator[Connection]:
 @contextlib.contextmanager
 def _reads_ended(connection: Connection) -> Iterator[None]:
     """End reads that stopped early: else they ended when memory is collected, on whatever thread, in whatever code."""
+    # asked now: of a connection that broke nothing can be asked, and what broke it would not be said
+    reads = connection.info.setdefault(_READS, [])
     try:
         yield
     finally:
-        for read in connection.info.pop(_READS, ()):
-            read.close()
+        while reads:
+            reads.pop().close()
 
 
 def rows(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:

@@ -21,6 +21,7 @@ from sublet.store.tables import entries
 from sublet.store.trail import SqlTrail
 from tests.builders.lines import PRICE, TEXTS, execute, fact
 from tests.harness.postgres import PostgresServer
+from tests.integration.store.conftest import emptied
 
 pytestmark = pytest.mark.postgres
 
@@ -189,6 +190,25 @@ async def test_a_store_that_hangs_is_away_until_it_answers_and_doubles_nothing(
 
     await until(lambda: ledger.append([fact("b")], {}))
     assert [f.claim_uid for f in await ledger.facts()] == ["a", "b"]
+    await ledger.close()
+
+
+async def test_a_connection_that_leads_to_where_nothing_can_be_written_is_left(
+    server: PostgresServer,
+):
+    url = emptied(server)
+    first = SqlLedger(url)
+    await first.append([fact("before")], {})
+    await first.close()
+    execute(url, "ALTER ROLE sublet SET default_transaction_read_only = on")
+    ledger = SqlLedger(url)
+    assert len(await ledger.facts()) == 1
+    execute(url, "SET TRANSACTION READ WRITE", "ALTER ROLE sublet RESET ALL")  # for new connections
+
+    with pytest.raises(LedgerUnavailable, match="read-only"):
+        await ledger.append([fact("a")], {})
+
+    assert await ledger.append([fact("a")], {}) == 1
     await ledger.close()
 
 
