@@ -96,6 +96,7 @@ class SqlLedger:
             raise LedgerConflict(f"no new binds until the ledger is looked at: {self.conflict}")
 
         def intend(connection: Connection) -> Millis:
+            self._reach(connection)  # what is recorded in a ledger that isn't gone on with is lost
             ended, last = connection.execute(last_bill(claim_uid)).one()
             if last is not None and sequence <= last:
                 raise LedgerConflict(_handed_over(claim_uid, sequence, last))
@@ -239,14 +240,19 @@ class SqlLedger:
 
     async def _append(self, orders: list[Order]) -> list[int]:
         def write(connection: Connection) -> tuple[list[int], int]:
-            found, _ = head_of(connection)
-            if found < self._written:
-                raise put_back(found, self._written)
+            found = self._reach(connection)
             counts = self._append_all(connection, orders)
             return counts, found + sum(counts)
 
         counts, self._written = await self._write(_LINES, write)
         return counts
+
+    def _reach(self, connection: Connection) -> int:
+        """Return how many lines there are; LedgerUnavailable if it was put back since this process wrote to it."""
+        found, _ = head_of(connection)
+        if found < self._written:
+            raise put_back(found, self._written)
+        return found
 
     async def _write(self, what: str, work: Callable[[Connection], T]) -> T:
         """Run work that writes, and remember whether the store took it."""

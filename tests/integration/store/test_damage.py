@@ -72,6 +72,8 @@ async def test_a_ledger_that_was_put_back_while_the_operator_runs_is_not_gone_on
 
     with pytest.raises(LedgerUnavailable, match="ends at line 1, but line 2 was written"):
         await ledger.append([fact("c")], {})
+    with pytest.raises(LedgerUnavailable, match="ends at line 1, but line 2 was written"):
+        await ledger.intend_bound(ClaimUID("c"), 1, Millis(5))
     assert len(await ledger.facts()) == 1
     await ledger.close()
 
