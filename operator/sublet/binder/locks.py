@@ -74,8 +74,10 @@ async def lock_node(
     for _ in range(_TRIES):
         try:
             patch = _entry_patch(node, lease, place, claim_uid, tenant_uid)
-        except LostRace:
+        except LostRace as lost:
             if live:
+                if lost.detail:
+                    log_about(lease=lease).warning("node lost", node=place.node, error=lost.detail)
                 raise
             patch = []
         if patch:
@@ -138,7 +140,7 @@ def _entry_patch(
 ) -> JsonPatch:
     """Return the patch that adds the claim to the book as read, [] if it is in it; LostRace if there is no room."""
     lease_uid, ours = LeaseUID(lease.metadata.uid), Holding(claim_uid, place.gpus)
-    book = _book(node, lease, place)
+    book = _book(node, place)
     if ours in book:
         return []
     if not is_adopted(node, lease_uid):
@@ -172,8 +174,9 @@ def _check_room(
     there = int(shown) if shown.isdecimal() else 0
     held = sum(h.gpus for h in book)
     if held + place.gpus > there:
-        left = max(0, there - held)
-        raise LostRace(f"node {place.node} has {how_many(left, 'GPU')} left, not {place.gpus}")
+        # how many are free isn't every tenant's business
+        detail = f"{how_many(max(0, there - held), 'GPU')} left, not {place.gpus}"
+        raise LostRace(f"node {place.node} hasn't room for it", detail=detail)
     if book and sharing == NodeSharing.NONE:
         raise LostRace(f"node {place.node} is held by another claim")
     if book and sharing == NodeSharing.SAME_TENANT and annotations.get(TENANT) != tenant_uid:
@@ -284,15 +287,14 @@ async def _read(cluster: LeasedCluster, place: PlacedNode) -> Node:
     return node
 
 
-def _book(node: Node, lease: GpuLease, place: PlacedNode) -> tuple[Holding, ...]:
+def _book(node: Node, place: PlacedNode) -> tuple[Holding, ...]:
     if node.metadata.uid != place.node_uid:
         raise LostRace(f"node {place.node} was made anew")
     try:
         return read_book(node.metadata.labels, node.metadata.annotations)
     except BookError as error:
-        # what stands there may name other claims, so it goes to the log alone
-        log_about(lease=lease).warning("book not read", node=place.node, error=str(error))
-        raise LostRace(f"node {place.node}: its book can't be read") from error
+        message = f"node {place.node}: its book can't be read"
+        raise LostRace(message, detail=str(error)) from error
 
 
 def annotation_path(key: str) -> str:

@@ -104,8 +104,10 @@ class StillThere(Exception):
 class LostRace(Exception):
     """The claim can't have what the book gave it; give the rest back and let the book decide again."""
 
-    def __init__(self, message: str, *, holds_nothing: bool = False) -> None:
+    def __init__(self, message: str, *, detail: str = "", holds_nothing: bool = False) -> None:
+        """`detail` is for the log alone: it may tell of other claims, or be of a landlord's making."""
         super().__init__(message)
+        self.detail = detail
         self.holds_nothing = holds_nothing
         """It lost at its first node, so this try took nothing; an earlier one may have."""
 
