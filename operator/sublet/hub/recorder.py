@@ -94,7 +94,10 @@ class Recorder:
             remove(self._directory.glob(f"{_UNFINISHED}*"))
             self._is_swept = True
         write_file(self._directory / name, text)
-        remove(sorted(self._directory.glob(f"{_PREFIX}*{_SUFFIX}"))[: -self._keep])
+        there = self._directory.glob(f"{_PREFIX}*{_SUFFIX}")
+        # a file that is later than this one is older: the clock was ahead when it was written
+        in_order = sorted(there, key=lambda file: (file.name <= name, file.name))
+        remove(in_order[: -self._keep])
 
     def _say(self, fault: str) -> None:
         """Log a fault when it begins and when it is over, not at each try."""

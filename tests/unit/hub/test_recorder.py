@@ -92,6 +92,18 @@ async def test_the_oldest_files_are_removed(tmp_path: Path):
     ]
 
 
+async def test_passes_are_kept_after_a_clock_that_was_ahead_is_set_right(tmp_path: Path):
+    for seconds in (9_000, 9_001, 0, 1, 2):
+        keeper = Recorder(tmp_path, 2)
+        keeper(later(SEEN, seconds), plan(later(SEEN, seconds)))
+        await keeper.close()
+
+    assert names_in(tmp_path) == [
+        "pass-20261122T100001.000Z-1.json",
+        "pass-20261122T100002.000Z-1.json",
+    ]
+
+
 async def test_of_a_burst_only_what_would_be_kept_is_written(tmp_path: Path):
     keeper = Recorder(tmp_path, 2)
     for seconds in range(5):
