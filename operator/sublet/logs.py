@@ -58,7 +58,7 @@ FIELDS: Final = MappingProxyType(
         "directory": "Directory of the operator's own files.",
         "sink": "Where events of the ledger are sent.",
         "stream": "Which of the streams of events.",
-        "unexported": "How many lines of the ledger the stream has before it.",
+        "unexported": "How many lines of the ledger and notices wait to be sent.",
         "path": "Path at an API server that is watched.",
         "identity": "Who the operator is in the Lease by which one leads.",
         "listener": "Which of the operator's own servers.",

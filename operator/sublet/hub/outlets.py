@@ -16,7 +16,7 @@ class Hearer(Told, Protocol):
     """Who hears of both: the metrics."""
 
     def unexported(self, count: int) -> None:
-        """Record how many lines of the ledger weren't sent as events yet."""
+        """Record how many lines of the ledger and notices weren't sent as events yet."""
 
 
 class Outlets:

@@ -64,11 +64,11 @@ class Timings:
         self._dropped.set(count)
 
     def unexported(self, count: int) -> None:
-        """Record how many lines of the ledger weren't sent as events yet."""
+        """Record how many lines of the ledger and notices weren't sent as events yet."""
         if self._unexported is None:
             self._unexported = Gauge(
                 "sublet_ledger_unexported_entries",
-                "Lines of the ledger that weren't sent to the sink of events yet.",
+                "Lines of the ledger and notices that weren't sent to the sink of events yet.",
                 registry=self.registry,
             )
         self._unexported.set(count)

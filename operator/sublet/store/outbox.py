@@ -67,11 +67,13 @@ class SqlOutbox:
         return await self._ledger.read(look)
 
     async def waiting(self) -> int:
-        """Return how many lines weren't sent yet."""
+        """Return how many lines and notices weren't sent yet."""
 
         def look(connection: Connection) -> int:
-            last = connection.execute(select(func.max(entries.c.seq))).scalar() or 0
-            return max(0, last - positions(connection)[ENTRIES])
+            sent = positions(connection)
+            line = connection.execute(select(func.max(entries.c.seq))).scalar() or 0
+            notice = connection.execute(select(func.max(notices.c.number))).scalar() or 0
+            return max(0, line - sent[ENTRIES]) + max(0, notice - sent[NOTICES])
 
         return await self._ledger.call(look)
 

@@ -43,7 +43,7 @@ class Outbox:
         waiting: Callable[[int], None],
         batch: int = 1,
     ) -> None:
-        """Open nothing yet; `waiting` is told how many lines weren't sent, `batch` above 1 sends so many in one request."""
+        """Open nothing yet; `waiting` is told how many lines and notices weren't sent, `batch` above 1 sends so many in one request."""
         self._box, self._sink, self._clock = box, sink, clock
         self._leads, self._waiting, self._batch = leads, waiting, batch
         self._ledger_id = ""

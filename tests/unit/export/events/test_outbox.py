@@ -275,6 +275,15 @@ async def test_notices_go_to_the_same_sink_once_also_while_a_line_is_refused(wor
     assert len(set(world.sink.ids)) == 2
 
 
+async def test_a_notice_that_the_sink_refuses_waits_and_is_counted(world: World):
+    await world.box.notify([News("claim.ending", "a", Millis(7), {"reason": "EndsWithin1Hour"})])
+    world.sink.status = 400
+
+    await world.operator().step()
+
+    assert world.waiting[-1] == 1
+
+
 async def test_the_cursor_never_goes_back(world: World):
     await world.box.advance(ENTRIES, 7)
     await world.box.advance(ENTRIES, 3)
