@@ -98,7 +98,7 @@ class LeasedCluster:
         self._orphans = Orphans()
         self._gone: set[NodeUID] = set()  # nodes that aren't there any more, by a live look
         self._left: dict[NodeUID, None] = {}  # nodes that the watch has seen go; oldest first
-        self._asked: dict[NodeUID, float] = {}  # node UID -> when it was asked for, monotonic
+        self._asked: dict[NodeUID, float] = {}  # node UID -> when, monotonic; the oldest first
         self._generation = 0
         self._inventory: LeaseInventory | None = None
         self._informer: Informer[Node] | None = None
@@ -248,10 +248,9 @@ class LeasedCluster:
     def look_for(self, name: NodeName, uid: NodeUID) -> None:
         """Ask for a node that isn't listed by its name: it may be gone, or have lost a label."""
         now = self._clock.monotonic()
-        if (
-            uid in self._gone
-            or now < self._asked.get(uid, -_ASK_AGAIN_SECONDS) + _ASK_AGAIN_SECONDS
-        ):
+        while self._asked and now >= next(iter(self._asked.values())) + _ASK_AGAIN_SECONDS:
+            del self._asked[next(iter(self._asked))]
+        if uid in self._gone or uid in self._asked:
             return
         self._asked[uid] = now
         self._tasks = [t for t in self._tasks if not t.done()]

@@ -149,6 +149,15 @@ async def test_a_node_that_is_missed_with_each_pass_is_asked_for_once_a_minute(f
     assert await looked_for(cluster)
 
 
+async def test_of_a_node_that_may_be_asked_for_again_it_isnt_kept_when_that_was_done_last(cluster):
+    await looked_for(cluster)
+    cluster._clock.seconds += 60.0
+
+    await looked_for(cluster, ANOTHER)
+
+    assert set(cluster._asked) == {ANOTHER}
+
+
 async def test_a_node_that_is_gone_and_listed_again_isnt_gone(fake, cluster):
     assert await looked_for(cluster)
 
