@@ -24,7 +24,7 @@ from sublet.kube.wire import Name
 DIGEST: Final = "sublet.dev/digest"
 ONBOARDING: Final = "sublet.dev/onboarding"
 """Which version of the onboarding wrote a policy, and beside which digest: an older one writes the digest alone anew."""
-ONBOARDING_VERSION: Final = 3
+ONBOARDING_VERSION: Final = 4
 """Raised with each change of what onboarding installs; a test keeps the hash of that."""
 PROBE_UID: Final = "00000000-0000-0000-0000-000000000000"
 PROBE_NAMESPACE: Final = f"sublet-{PROBE_UID}-1"

@@ -64,11 +64,11 @@ TABLE: Final = (
     ),
     Attack(
         "`NVIDIA_VISIBLE_DEVICES` and the other variables that NVIDIA's toolkit reads (`NVIDIA_IMEX_CHANNELS`, `NVIDIA_MOFED`, …), "
-        "CDI annotations and MIG resources past the device plugin",
+        "annotations that NVIDIA's toolkit, CDI, NRI plugins or CRI-O read, and MIG resources past the device plugin",
         "policies `sublet-claim-pods` and `sublet-claim-env-keys`; `sublet-claim-defaults` sets the variables off over the image's",
         (
             (_PODS, "test_no_pod_asks_for_devices_past_the_device_plugin"),
-            (_PODS, "test_no_pod_holds_its_node_or_asks_for_devices_by_its_metadata"),
+            (_PODS, "test_no_pod_asks_a_nodes_runtime_or_its_plugins_for_devices"),
             (_PODS, "test_no_config_holds_a_variable_that_opens_devices"),
             (_PATHS, "test_nothing_becomes_by_a_change_what_it_may_not_be_from_the_start"),
             (_PODS, "test_a_container_without_a_gpu_sees_none"),

@@ -24,6 +24,13 @@ OFF = [{"name": "NVIDIA_IMEX_CHANNELS", "value": "void"}, *({"name": f"NVIDIA_{x
 """What nvidia-container-toolkit reads beside it, in every container that has a GPU."""
 CPUS = {"name": "CPUS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}}  # fmt: skip
 ONLY_OFF = "may only be off"
+BY_A_NOTE = "annotations by which a node's runtime or its plugins give devices are not allowed"
+NOTES = dict.fromkeys((
+    "k8s.v1.cni.cncf.io/network-status", "cni.projectcalico.org/podIP", "k8s.ovn.org/pod-networks", "ovn.kubernetes.io/allocated",
+    "kubernetes.io/limit-ranger", "kubectl.kubernetes.io/restartedAt", "cluster-autoscaler.kubernetes.io/safe-to-evict",
+    "openshift.io/scc", "notcdi.k8s.io/x", "xnri.io/x", "example.com/cdi.k8s.io", "note",
+), "x")  # fmt: skip
+"""Those that the rule on devices must let pass: what others write on pods that run, and what only looks like them."""
 SELECTOR = "pods of this namespace need nodeSelector claim.sublet.dev/"
 OTHER = "00000000-0000-4000-8000-000000000000"
 
@@ -210,17 +217,49 @@ async def test_no_pod_selects_the_neighbours_nodes(tenancy: Tenancy):
         ({"finalizers": ["batch.kubernetes.io/job-tracking"], "ownerReferences": [
             {"apiVersion": "batch/v1", "kind": "Job", "name": "none", "uid": OTHER, "controller": True}
         ]}, "this finalizer is the job controller's own"),
-        ({"annotations": {"cdi.k8s.io/gpu": "nvidia.com/gpu=all"}}, "cdi.k8s.io annotations are not allowed"),
         ({"annotations": {"container.apparmor.security.beta.kubernetes.io/main": "unconfined"}}, "AppArmor"),
     ],
 )  # fmt: skip
-async def test_no_pod_holds_its_node_or_asks_for_devices_by_its_metadata(
+async def test_no_pod_holds_its_node_or_loosens_its_fence_by_its_metadata(
     tenancy: Tenancy, meta, words
 ):
     pod = plain_pod("attack")
     pod["metadata"].update(meta)
 
     assert words in await refusal(tenancy, "wide", pod)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "cdi.k8s.io/gpu", "nvidia.cdi.k8s.io/pod", "nvidia.cdi.k8s.io/container.main", "nvidia.cdi.k8s.io",
+        "devices.nri.containerd.io/pod", "devices.nri.io/container.main", "devices.nri.io", "devices.nri.io.main",
+        "devices.noderesource.dev", "cdi-devices.noderesource.dev/container.main", "mounts.noderesource.dev/pod",
+        "io.kubernetes.cri-o.Devices", "io.kubernetes.cri-o.UnifiedCgroup/main", "devices.crio.io",
+        "seccomp-profile.kubernetes.cri-o.io/POD",
+    ],
+)  # fmt: skip
+async def test_no_pod_asks_a_nodes_runtime_or_its_plugins_for_devices(tenancy: Tenancy, key: str):
+    """Toolkits, CDI, NRI plugins and CRI-O give what these ask for, past the device plugin and the quota."""
+    pod = plain_pod("attack")
+    pod["metadata"]["annotations"] = {key: "nvidia.com/gpu=0"}
+    said = await refusal(tenancy, "wide", pod)
+
+    assert said.startswith("403"), said
+    assert BY_A_NOTE in said
+
+
+async def test_what_people_controllers_and_network_plugins_note_on_pods_is_nobodys_device(
+    tenancy: Tenancy,
+):
+    """Updates are judged, too: a plugin whose note is refused starts no pod."""
+    path = f"/api/v1/namespaces/{tenancy.home('wide')}/pods"
+    async with tenancy.tenant("wide") as tenant:
+        await tenant.api.create(path, plain_pod("noted", gpus=0))
+        said = await tenant.merges(f"{path}/noted", {"metadata": {"annotations": NOTES}})
+        assert await tenant.asks("DELETE", f"{path}/noted") == "accepted"
+
+    assert said == "accepted"
 
 
 @pytest.mark.parametrize("owners", [[], [("v1", "Job", True)], [("batch/v1", "CronJob", True)], [("batch/v1", "Job", False)]])  # fmt: skip
@@ -246,7 +285,7 @@ async def test_a_pod_that_runs_gains_nothing_by_a_change(tenancy: Tenancy):
         said = [
             await mallory.merges(f"{path}/runs", {"spec": {"tolerations": tolerations}}),
             await mallory.merges(f"{path}/runs", {"metadata": {"finalizers": ["mine.dev/hold"]}}),
-            await mallory.merges(f"{path}/runs", {"metadata": {"annotations": {"cdi.k8s.io/x": "y"}}}),
+            await mallory.merges(f"{path}/runs", {"metadata": {"annotations": {"nvidia.cdi.k8s.io/container.main": "nvidia.com/gpu=0"}}}),
             *[
                 await mallory.merges(
                     f"{path}/runs/ephemeralcontainers",
@@ -260,7 +299,7 @@ async def test_a_pod_that_runs_gains_nothing_by_a_change(tenancy: Tenancy):
         added = (await mallory.api.get(f"{path}/runs"))["spec"]["ephemeralContainers"]
         assert await mallory.asks("DELETE", f"{path}/runs") == "accepted"
 
-    words = (EVERYTHING, "this finalizer", "cdi.k8s.io annotations", ONLY_OFF, ONLY_OFF)
+    words = (EVERYTHING, "this finalizer", BY_A_NOTE, ONLY_OFF, ONLY_OFF)
     assert all(word in each for word, each in zip(words, said, strict=True)), said
     assert VOID in added[0]["env"]
 
