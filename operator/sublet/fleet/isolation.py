@@ -37,6 +37,7 @@ TENANT_ACCOUNT: Final = "tenant"
 VALIDATING: Final = (
     "sublet-node-invariants",
     CLAIM_PODS_POLICY,
+    "sublet-claim-owners",
     "sublet-claim-env-keys",
     "sublet-claim-binding",
     "sublet-claim-objects",
@@ -46,6 +47,8 @@ VALIDATING: Final = (
     "sublet-operator-fence",
     "sublet-operator-nodes",
 )
+_SINCE: Final[Mapping[str, int]] = {"sublet-claim-owners": 4}
+"""Policies that came later, and with which version of the onboarding: where all are of older ones, it isn't missing."""
 MUTATING: Final = ("sublet-claim-pods", "sublet-claim-defaults")
 """Only where the server has them (1.36); below, tenants' pods must carry selector and toleration themselves."""
 
@@ -84,6 +87,15 @@ class _Noted(msgspec.Struct):
 class _Policy(msgspec.Struct):
     metadata: _Noted
     spec: msgspec.Raw = msgspec.Raw(b"null")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look at one policy or binding showed."""
+
+    version: int
+    """Of the onboarding that wrote it; of one that isn't there, of the first that would have."""
+    fault: str = ""
 
 
 class _Resource(msgspec.Struct):
@@ -187,25 +199,28 @@ async def _look_at_policies(api: ApiServer) -> Proof:
         wanted += [f"mutatingadmissionpolicybindings/{n}" for n in MUTATING]
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def look(path: str) -> Proof:
+    async def look(path: str) -> _Found:
         async with slots:
             return await _look_at(api, path)
 
     found = await asyncio.gather(*(look(path) for path in wanted))
-    return min(found, key=lambda each: (not each.fault, not each.caveat))
+    oldest = min((each.version for each in found if not each.fault), default=0)
+    if faults := [each.fault for each in found if each.fault and each.version <= oldest]:
+        return Proof(f"{faults[0]}; {_AGAIN}")
+    return _OLDER if oldest < ONBOARDING_VERSION else Proof()
 
 
-async def _look_at(api: ApiServer, path: str) -> Proof:
+async def _look_at(api: ApiServer, path: str) -> _Found:
     try:
         live = await api.get_as(f"{_GROUP}/{path}", _Policy)
     except NotFound:
-        return Proof(f"{path} is missing; {_AGAIN}")
+        return _Found(_SINCE.get(path.rsplit("/", 1)[1], 0), f"{path} is missing")
     notes, is_ours = live.metadata.annotations, len(live.spec) <= _MOST_SPEC_BYTES
     if notes is not None and is_ours:
         spec = decode(live.spec, decoder_of(Any))
         if notes.digest == spec_digest({"spec": spec}):
-            return _OLDER if _version_of(notes) < ONBOARDING_VERSION else Proof()
-    return Proof(f"{path} was changed since onboarding; {_AGAIN}")
+            return _Found(_version_of(notes))
+    return _Found(0, f"{path} was changed since onboarding")
 
 
 def _version_of(notes: _Notes) -> int:

@@ -14,7 +14,7 @@ END: Final = "<!-- the end of the attack table -->"
 
 _PODS, _REACH, _RELEASE = "test_pods.py", "test_reach.py", "test_release.py"
 _HUB, _FENCE, _HUB_FENCE = "test_hub_tenant.py", "test_fence.py", "test_hub_fence.py"
-_LIMITS, _VOLUMES = "test_limits.py", "test_volumes.py"
+_LIMITS, _VOLUMES, _OWNERS = "test_limits.py", "test_volumes.py", "test_owners.py"
 _PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secrets.py"
 _PATHS, _LIAR, _LEASED_HUB = "test_paths.py", "test_liar.py", "test_leased_on_hub.py"
 _BELT, _BOUNDS = "test_belt.py", "test_fence_bounds.py"
@@ -163,6 +163,16 @@ TABLE: Final = (
         "A token kept beyond the claim",
         "role binding and account go first: 403 at once, 401 when the server's cache of ten seconds has run out",
         ((_RELEASE, "test_a_stolen_token_opens_nothing_once_its_claim_is_released"),),
+    ),
+    Attack(
+        "A pod that stays beyond the claim, and its node with it: finalizers, other owners for what the job controller tracks",
+        "policies `sublet-claim-pods` and `sublet-claim-owners`",
+        (
+            (_PODS, "test_no_pod_holds_its_node_or_loosens_its_fence_by_its_metadata"),
+            (_PODS, "test_a_finalizer_of_jobs_is_on_no_pod_but_a_jobs_whoever_makes_it"),
+            (_OWNERS, "test_a_tenant_changes_no_owner_of_a_tracked_pod"),
+            (_OWNERS, "test_no_controller_but_a_jobs_takes_a_tracked_pod_over"),
+        ),
     ),
     Attack(
         "A claim that names a Secret, a namespace or a lease of others",

@@ -12,6 +12,8 @@ from tests.harness.hostile_cluster import policies_of, try_pod
 
 FENCE = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/sublet-operator-fence"
 PODS = "/api/v1/namespaces/sublet-00000000-0000-0000-0000-000000000000-1/pods"
+OWNERS = FENCE.replace("operator-fence", "claim-owners")
+"""A policy that no onboarding of a version before the fourth knew."""
 DIGEST_OF_FENCE = policies_of()[FENCE]["metadata"]["annotations"][DIGEST]
 
 
@@ -67,3 +69,45 @@ async def test_what_is_missing_is_said_before_what_is_older(fake: FakeApi):
 
     assert found.fault.startswith("validatingadmissionpolicies/sublet-operator-nodes is missing; ")
     assert found.caveat == ""
+
+
+def _is_of(fake: FakeApi, version: int) -> None:
+    """Have another version of the onboarding have written all policies."""
+    for path in policies_of():
+        if noted := fake.objects[path].get("metadata", {}).get("annotations"):
+            noted[ONBOARDING] = f"{version}/{noted[DIGEST]}"
+
+
+def _lose_owners(fake: FakeApi) -> None:
+    del fake.objects[OWNERS]
+    del fake.objects[OWNERS.replace("policies/", "policybindings/")]
+
+
+@pytest.mark.parametrize("version", [1, 3])
+async def test_a_policy_that_an_older_onboarding_didnt_know_isnt_missing_there(
+    fake: FakeApi, version: int
+):
+    _is_of(fake, version)
+    _lose_owners(fake)
+    found = await proof(fake)
+
+    assert found.fault == ""
+    assert "an older `sublet onboard` wrote them" in found.caveat
+
+
+@pytest.mark.parametrize("version", [4, ONBOARDING_VERSION + 1])
+async def test_a_policy_that_the_onboarding_knew_is_missing_where_it_isnt(
+    fake: FakeApi, version: int
+):
+    _is_of(fake, version)
+    _lose_owners(fake)
+
+    assert "policies/sublet-claim-owners is missing; " in (await proof(fake)).fault
+
+
+async def test_where_an_older_onboarding_was_each_policy_that_it_knew_must_be(fake: FakeApi):
+    _is_of(fake, 3)
+    _lose_owners(fake)
+    del fake.objects[FENCE]
+
+    assert "sublet-operator-fence is missing; " in (await proof(fake)).fault
