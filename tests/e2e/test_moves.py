@@ -272,6 +272,39 @@ def test_a_claim_is_kept_as_it_should_be_while_pods_of_the_node_that_it_left_do_
     stack.kubectl("east", "delete", "node", sick)
 
 
+def test_a_pod_that_waits_for_what_depends_on_it_keeps_no_node_that_its_claim_leaves(
+    operator: OperatorProcess, stack: Stack, hours: Hours, tmp_path: Path
+):
+    bound = _bind(
+        stack, "trains", replacement="OnFailure", placement={"leases": {"allow": ["west"]}}
+    )
+    (sick,) = _nodes(stack, "trains")
+    config = write_access(stack, bound, tmp_path / "kubeconfig")
+    stack.kubectl_with(config, "apply", "-f", "-", given=pod("work", 8))
+    stack.kubectl_with(config, "wait", "--for=condition=Ready", "pod/work", "--timeout=90s")
+    uid = stack.kubectl_with(config, "get", "pod", "work", "-o", "jsonpath={.metadata.uid}")
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "work", "uid": uid, "blockOwnerDeletion": True}  # fmt: skip
+    meta = {"name": "never", "finalizers": ["mine.dev/hold"], "ownerReferences": [owner]}
+    never = yaml.safe_dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+    stack.kubectl_with(config, "create", "-f", "-", given=never)
+    stack.kubectl_with(config, "delete", "pod", "work", "--cascade=foreground", "--wait=false")
+    ended = ("get", "pod", "work", "-o", "jsonpath={.metadata.deletionGracePeriodSeconds} {.metadata.finalizers}")  # fmt: skip
+    waiting = '0 ["foregroundDeletion"]'
+    wait_for("it waits", lambda: stack.kubectl_with(config, *ended) == waiting)
+
+    stack.kubectl("west", "taint", "nodes", sick, f"{SICK}=yes:NoSchedule")
+    wait_for(
+        "told",
+        lambda: condition(stack.claim(ACME, "trains") or {}, "Degraded", "reason") == "NodeFailed",
+    )
+    hours.move(0.1)
+    wait_for("replaced", lambda: _sequence(stack, "trains") == 2)
+
+    wait_for("left", lambda: not _status(stack, "trains").get("leaving"), seconds=60)
+    assert stack.books("west")[sick] == ""
+    stack.kubectl("west", "taint", "nodes", sick, f"{SICK}-")
+
+
 def test_nodes_that_fail_together_are_not_replaced_by_themselves(
     operator: OperatorProcess, stack: Stack, hours: Hours
 ):

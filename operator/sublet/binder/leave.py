@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
-import msgspec
-
 from sublet.api import move_status
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
@@ -24,7 +22,7 @@ from sublet.binder.locks import node_path, shun_node
 from sublet.binder.pods import list_pods
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
 from sublet.binder.release import (
-    GRACE_SECONDS,
+    POD_DELETION,
     POD_TRIES,
     POD_WAIT_SECONDS,
     confirm_identity,
@@ -176,11 +174,9 @@ async def _pods_on(site: Site, berth: Berth, *, delete: bool) -> int:
     async with site.asking(Urgency.RELEASE):
         pods = await list_pods(site.cluster.api, path, **here)
         if pods and delete:
-            options = {"apiVersion": "v1", "kind": "DeleteOptions"}
-            body = msgspec.json.encode({**options, "gracePeriodSeconds": GRACE_SECONDS})
             # what was deleted is in the answer, and may be more than one may have
             with suppress(BadAnswer):
-                await site.cluster.api.request("DELETE", path, params=here, body=body)
+                await site.cluster.api.request("DELETE", path, params=here, body=POD_DELETION)
     return len(pods)
 
 

@@ -39,6 +39,16 @@ from sublet.kube.wire import Pod
 from sublet.ledger.port import LedgerUnavailable
 
 GRACE_SECONDS: Final = 30
+POD_DELETION: Final = msgspec.json.encode(
+    {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "gracePeriodSeconds": GRACE_SECONDS,
+        "propagationPolicy": "Background",
+    }
+)
+"""Without the last a pod that its tenant deletes in the foreground waits for its dependents, which may never go. A server takes that
+wish off only when the pod's grace is over: each try must ask anew."""
 POD_WAIT_SECONDS: Final = 0.25
 _TRIES: Final = 5
 POD_TRIES: Final = 40
@@ -209,9 +219,6 @@ async def _own_namespace(site: Site) -> dict[str, Any] | None:
 async def empty(site: Site) -> None:
     """Delete the pods at once and wait until a live list shows none."""
     api, path = site.cluster.api, f"/api/v1/namespaces/{site.home.name}/pods"
-    options = msgspec.json.encode(
-        {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": GRACE_SECONDS}
-    )
     for attempt in range(POD_TRIES):
         async with site.asking(Urgency.RELEASE):
             pods = await list_pods(api, path)
@@ -229,7 +236,7 @@ async def empty(site: Site) -> None:
             if attempt == 0:
                 # what was deleted is in the answer, and may be more than one may have
                 with suppress(NotFound, Forbidden, BadAnswer):
-                    await api.request("DELETE", path, body=options)
+                    await api.request("DELETE", path, body=POD_DELETION)
         await asyncio.sleep(POD_WAIT_SECONDS)
     raise StillThere(
         f"waiting for {how_many(len(pods), 'pod')} of the claim to end at {site.alias}"

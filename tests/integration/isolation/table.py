@@ -1,16 +1,10 @@
 """The attack table: what may be tried, what stands against it, and which tests try it. docs/security.md is written from it.
 
-`python -m tests.integration.isolation.table` writes the table into the page.
+`python -m tests.integration.isolation.page` writes the table into the page.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
-
-ROOT: Final = Path(__file__).parents[3]
-PAGE: Final = ROOT / "docs" / "security.md"
-BEGIN: Final = "<!-- the attack table, written from tests/integration/isolation/table.py -->"
-END: Final = "<!-- the end of the attack table -->"
 
 _PODS, _REACH, _RELEASE = "test_pods.py", "test_reach.py", "test_release.py"
 _HUB, _FENCE, _HUB_FENCE = "test_hub_tenant.py", "test_fence.py", "test_hub_fence.py"
@@ -24,6 +18,7 @@ _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/
 _FEEDERS = "tests/unit/hub/test_feeders.py"
 _HOSTILE, _HOLDINGS = "tests/unit/fleet/test_hostile.py", "tests/unit/book/test_holdings.py"
 _COST, _INFORMER = "tests/unit/fleet/test_answer_cost.py", "tests/unit/kube/test_informer.py"
+_MOVES = "tests/e2e/test_moves.py"
 _ADOPTION = "tests/unit/hub/test_adoption.py"
 
 
@@ -165,13 +160,18 @@ TABLE: Final = (
         ((_RELEASE, "test_a_stolen_token_opens_nothing_once_its_claim_is_released"),),
     ),
     Attack(
-        "A pod that stays beyond the claim, and its node with it: finalizers, other owners for what the job controller tracks",
-        "policies `sublet-claim-pods` and `sublet-claim-owners`",
+        "A pod that stays beyond the claim, and its node with it: finalizers, other owners for what the job controller tracks, "
+        "a deletion that waits for dependents",
+        "policies `sublet-claim-pods` and `sublet-claim-owners`; the operator deletes pods so that they wait for nothing",
         (
             (_PODS, "test_no_pod_holds_its_node_or_loosens_its_fence_by_its_metadata"),
             (_PODS, "test_a_finalizer_of_jobs_is_on_no_pod_but_a_jobs_whoever_makes_it"),
             (_OWNERS, "test_a_tenant_changes_no_owner_of_a_tracked_pod"),
             (_OWNERS, "test_no_controller_but_a_jobs_takes_a_tracked_pod_over"),
+            (
+                _MOVES,
+                "test_a_pod_that_waits_for_what_depends_on_it_keeps_no_node_that_its_claim_leaves",
+            ),
         ),
     ),
     Attack(
@@ -369,28 +369,3 @@ TABLE: Final = (
         ),
     ),
 )
-
-
-def path_of(file: str) -> str:
-    """Return the path of a test file below the project's folder."""
-    return file if "/" in file else f"tests/integration/isolation/{file}"
-
-
-def as_text() -> str:
-    """Return the table as it stands in the page."""
-    lines = ["| # | attack | defence | tried by |", "|---|---|---|---|"]
-    for number, attack in enumerate(TABLE, 1):
-        tests = "<br>".join(f"`{path_of(f).rsplit('/', 1)[-1]}`: `{t}`" for f, t in attack.tests)
-        lines.append(f"| {number} | {attack.what} | {attack.defence} | {tests} |")
-    return "\n".join(lines)
-
-
-def written_into(page: str) -> str:
-    """Return the page with the table in its place."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{as_text()}\n\n{END}{after}"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(written_into(PAGE.read_text()))

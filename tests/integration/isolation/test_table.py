@@ -4,7 +4,8 @@ import ast
 
 import pytest
 
-from tests.integration.isolation.table import PAGE, ROOT, TABLE, Attack, path_of, written_into
+from tests.integration.isolation.page import PAGE, ROOT, path_of, written_into
+from tests.integration.isolation.table import TABLE, Attack
 
 REFERENCE_LINES = 18
 """Lines of the design's table; ours come after them."""

@@ -1,11 +1,13 @@
 """When a claim's nodes count as empty."""
 
+import json
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sublet.binder import release
 from sublet.binder.ports import StillThere
 from sublet.binder.release import empty, shut_out
 from sublet.binder.sites import Site
@@ -50,6 +52,32 @@ async def test_somebody_elses_namespace_of_the_name_holds_nothing_by_pods_elsewh
     await empty(site(api))
 
     assert api.sent("DELETE") == []
+
+
+class Hanging(OnNode):
+    """A cluster in which a pod doesn't go; it notes how it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__(TRAIN, "n0")
+        self.policies: list[str | None] = []
+
+    async def request(self, method: str, path: str, *, body: bytes = b"", **query: Any) -> None:
+        await super().request(method, path, **query)
+        self.policies.append(json.loads(body).get("propagationPolicy"))
+
+
+async def test_each_try_asks_pods_to_go_without_waiting_for_what_depends_on_them(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A server takes a wish to wait off a pod only once the pod's grace is over, so one try isn't enough."""
+    monkeypatch.setattr(release, "POD_WAIT_SECONDS", 0.0)
+    api = Hanging()
+
+    for _ in range(2):
+        with pytest.raises(StillThere):
+            await empty(site(api))
+
+    assert api.policies == ["Background", "Background"]
 
 
 class Contested(NotedApi):
