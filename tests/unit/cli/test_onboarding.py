@@ -1,14 +1,11 @@
 """What onboarding says and remembers, without a cluster."""
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
-from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, ClusterUID
 from sublet.binder.namespace import namespace_name
 from sublet.book.inventory import Unfit
@@ -22,7 +19,6 @@ from sublet.cli.onboarding.daemons import (
     foreign_nodes,
 )
 from sublet.cli.onboarding.findings import Level, show
-from sublet.cli.onboarding.lease_draft import draft
 from sublet.cli.onboarding.marks import MADE_BY, ONBOARDING, Install, check_owner
 from sublet.cli.onboarding.network import network_finding
 from sublet.cli.onboarding.nodes import ADVICE, hardware_findings, some
@@ -35,9 +31,8 @@ from sublet.kube.session import ApiServer, Endpoint
 from sublet.kube.wire import Node
 from sublet.manifests.render import LeasedOptions, leased_cluster
 from tests.builders.api import uid_of
-from tests.builders.nodes import H200, gpu_node, mig_node
+from tests.builders.nodes import gpu_node, mig_node
 
-NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 WEST = Place("west", "west", None, "sublet-system")
 
 
@@ -69,46 +64,6 @@ def test_products_are_counted_and_nodes_that_cant_be_sold_are_named_once_for_eac
 
 def test_many_names_are_cut_and_the_rest_is_counted():
     assert some(f"n{i}" for i in range(8)) == "n0, n1, n2, n3, n4 and 3 more"
-
-
-def test_a_draft_is_for_the_product_that_can_be_sold_most_of():
-    nodes = wire(gpu_node("a"), gpu_node("b"), gpu_node("c", H200), mig_node("m"))
-
-    text = draft(WEST, nodes, NOW)
-
-    spec = yaml.safe_load(text)["spec"]
-    assert spec["product"] == "NVIDIA-H100-80GB-HBM3"
-    assert spec["term"]["startTime"] == "2026-11-22T00:00:00Z"
-    assert text.endswith("# a lease of its own is needed for 8 GPUs of NVIDIA-H200\n")
-
-
-@pytest.mark.parametrize(
-    "place", [WEST, Place("hub", "own", None, "sublet-system", in_cluster=True)]
-)
-def test_a_draft_whose_examples_are_taken_is_a_lease(place):
-    body = yaml.safe_load(draft(place, [], NOW).replace("EDIT-", ""))
-
-    lease = GpuLease.model_validate(body)
-
-    assert str(lease.spec.prices[0].per_gpu_hour) == "2.35"
-    assert (lease.spec.cluster_ref.in_cluster is not None) is place.in_cluster
-
-
-@pytest.mark.parametrize(
-    ("example", "word"),
-    [
-        ("EDIT-ES", "NO"),
-        ("EDIT-EU", "no"),
-        ("EDIT-landlord", "1e3"),
-        ("EDIT-contract-number", "4711"),
-        ("EDIT-region", "1"),
-        ("EDIT-2.35", "2"),
-    ],
-)
-def test_a_word_stays_a_text_when_it_is_put_in_for_the_example(example, word):
-    text = draft(WEST, [], NOW).replace(example, word).replace("EDIT-", "")
-
-    GpuLease.model_validate(yaml.safe_load(text))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import yaml
 
 from sublet.api.names import API_VERSION
 from sublet.api.wording import how_many
+from sublet.cli.lines import one_line
 from sublet.cli.onboarding.nodes import PRODUCT, gpus_of, is_whole
 from sublet.cli.onboarding.place import Place
 from sublet.kube.wire import Node
@@ -64,7 +65,7 @@ def draft(place: Place, nodes: list[Node], now: datetime) -> str:
         },
     }
     others = "".join(
-        f"# a lease of its own is needed for {how_many(count, 'GPU')} of {other}\n"
+        f"# a lease of its own is needed for {how_many(count, 'GPU')} of {one_line(other)}\n"
         for other, count in sorted(counts.items())
         if other != product
     )
