@@ -53,6 +53,8 @@ class LeasedOptions:
     runtime_classes: Sequence[str] = ("nvidia",)
     priority_classes: Sequence[str] = ()
     """The cluster's global default PriorityClass: the server writes its name into every pod."""
+    pod_networks: Sequence[str] = ()
+    """Secondary networks that every tenant's pods may join, as namespace/name: NetworkPolicies don't hold there."""
     device_variables: Sequence[str] = ()
     """Variables of NVIDIA's toolkit that the cluster's own device plugin sets in every container with a GPU."""
     audit_only: bool = False
@@ -86,6 +88,7 @@ def leased_cluster(options: LeasedOptions) -> list[Manifest]:
         "ROLE_RESOURCES": _cel_list(options.role_resources),
         "RUNTIME_CLASSES": _cel_list(("", *options.runtime_classes)),
         "PRIORITY_CLASSES": _cel_list(options.priority_classes),
+        "POD_NETWORKS": _cel_list(("", *options.pod_networks)),
         "TOKEN_SECONDS": str(LONGEST_TOKEN_SECONDS),
         "NEVER_V4": _cel_list(NEVER_V4),
         "NEVER_V6": _cel_list(NEVER_V6),

@@ -17,6 +17,7 @@ LOOSE = LeasedOptions(
     role_resources=("kubeflow.org/pytorchjobs",),
     capabilities=("IPC_LOCK",),
     extra_resources=("rdma/hca", "net.example/*"),
+    pod_networks=("fabric/rdma",),
 )
 
 

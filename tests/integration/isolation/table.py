@@ -13,6 +13,7 @@ _PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secr
 _PATHS, _LIAR, _LEASED_HUB = "test_paths.py", "test_liar.py", "test_leased_on_hub.py"
 _BELT, _BOUNDS = "test_belt.py", "test_fence_bounds.py"
 _ELSEWHERE, _UNSTAMPED = "test_elsewhere.py", "test_unstamped.py"
+_NETWORKS = "test_networks.py"
 _HOSTS = "tests/unit/fleet/test_hosts.py"
 _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
 _FEEDERS = "tests/unit/hub/test_feeders.py"
@@ -127,6 +128,14 @@ TABLE: Final = (
             (_LIMITS, "test_a_tenant_fills_no_cluster_that_others_use"),
             (_LIMITS, "test_a_tenant_orders_no_disk_without_end"),
             (_LIMITS, "test_pods_that_ended_are_counted_too"),
+        ),
+    ),
+    Attack(
+        "A secondary network, past the NetworkPolicies, or another one in place of the first",
+        "policy `sublet-claim-pods`: none but one that onboarding offered, spelt just so",
+        (
+            (_NETWORKS, "test_no_pod_joins_a_network_that_isnt_offered"),
+            (_NETWORKS, "test_no_pod_that_runs_asks_for_another_network"),
         ),
     ),
     Attack(

@@ -81,6 +81,11 @@ def test_many_names_are_cut_and_the_rest_is_counted():
         ("--role-resource", "role_resources", "kubeflow.org/PyTorchJobs"),
         ("--role-resource", "role_resources", "*/*"),
         ("--priority-class", "priority_classes", "High"),
+        ("--pod-network", "pod_networks", "rdma"),
+        ("--pod-network", "pod_networks", "fabric/rdma,fabric/flat"),
+        ("--pod-network", "pod_networks", "fabric/rdma@eth1"),
+        ("--pod-network", "pod_networks", "fabric/"),
+        ("--pod-network", "pod_networks", "the.fabric/rdma"),
     ],
 )
 def test_what_can_never_match_is_refused_by_the_options_name(option, field, text):
@@ -103,6 +108,7 @@ def test_what_a_lease_may_name_may_be_allowed():
         capabilities=("IPC_LOCK",),
         role_resources=("kubeflow.org/pytorchjobs", "kubeflow.org/pytorchjobs/status"),
         priority_classes=("high.example.com",),
+        pod_networks=("fabric/rdma", "fabric/rdma.example.com"),
     )
 
     assert allowed.checked() == allowed

@@ -40,6 +40,12 @@ def onboard(
     priority_class: Annotated[
         Texts, typer.Option(metavar="NAME", help="Tenants' pods may name it.")
     ] = None,
+    pod_network: Annotated[
+        Texts,
+        typer.Option(
+            metavar="NAMESPACE/NAME", help="Tenants' pods may join it beside their own network."
+        ),
+    ] = None,
     device_variable: Annotated[
         Texts,
         typer.Option(
@@ -96,6 +102,7 @@ def onboard(
         capabilities=_given(capability),
         role_resources=_given(role_resource),
         priority_classes=_given(priority_class),
+        pod_networks=_given(pod_network),
         device_variables=_given(device_variable),
         audit_only=audit_only,
     )

@@ -30,6 +30,7 @@ class Allowed:
     capabilities: tuple[str, ...] | None = None
     role_resources: tuple[str, ...] | None = None
     priority_classes: tuple[str, ...] | None = None
+    pod_networks: tuple[str, ...] | None = None
     device_variables: tuple[str, ...] | None = None
     audit_only: bool | None = None
 
@@ -75,6 +76,7 @@ async def leased_options(leased: ApiServer, allowed: Allowed, place: Place) -> L
         capabilities=allowed.capabilities or (),
         role_resources=allowed.role_resources or (),
         priority_classes=_once(*(allowed.priority_classes or ()), *await _default_class(leased)),
+        pod_networks=allowed.pod_networks or (),
         device_variables=allowed.device_variables or (),
         audit_only=bool(allowed.audit_only),
     )

@@ -32,11 +32,17 @@ def _is_kind(text: str) -> bool:
     return _can_be_sold({"roleRules": [{"apiGroup": group, "resources": [plural]}]})
 
 
+def _is_network(text: str) -> bool:
+    namespace, _, name = text.partition("/")
+    return can_be_name(namespace, label=True) and can_be_name(name)
+
+
 SPELT: Final[dict[str, tuple[str, Callable[[str], bool], str]]] = {
     "system_namespaces": ("--system-namespace", partial(can_be_name, label=True), "monitoring"),
     "extra_resources": ("--extra-resource", _is_resource, "rdma/hca"),
     "capabilities": ("--capability", _is_capability, "IPC_LOCK"),
     "role_resources": ("--role-resource", _is_kind, "kubeflow.org/pytorchjobs"),
     "priority_classes": ("--priority-class", can_be_name, "high-priority"),
+    "pod_networks": ("--pod-network", _is_network, "fabric/rdma"),
 }
 """Field -> its option, what says whether a text may be one, and an example."""
