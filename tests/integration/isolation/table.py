@@ -85,13 +85,15 @@ TABLE: Final = (
         ),
     ),
     Attack(
-        "The landlord's own volumes, taken by name or for having no class; drivers that mount what a pod says",
-        "policy `sublet-claim-objects`: no `volumeName`, always a storage class; `sublet-claim-pods`: no inline `csi` volumes",
+        "The landlord's own volumes, taken by name or for having no class; drivers that mount what a pod says; volumes made on others' nodes",
+        "policy `sublet-claim-objects`: no `volumeName`, no node, always a storage class; `sublet-claim-pods`: no inline `csi` volumes",
         (
             (_VOLUMES, "test_a_tenant_takes_no_volume_that_is_there"),
             (_VOLUMES, "test_an_old_annotation_names_no_class_over_the_field"),
             (_VOLUMES, "test_a_claim_that_waits_is_bound_by_the_clusters_controller_alone"),
             (_VOLUMES, "test_no_pod_has_a_driver_mount_something_in_its_own_words"),
+            (_VOLUMES, "test_no_volume_is_made_on_a_node_that_a_tenant_chooses"),
+            (_VOLUMES, "test_a_template_names_no_node_for_its_volumes"),
         ),
     ),
     Attack(

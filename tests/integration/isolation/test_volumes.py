@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.waiting import wait_for
 from tests.integration.isolation.tenancy import Caller, Object, Tenancy, plain_pod, runs
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
@@ -13,6 +14,10 @@ pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
 NO_NAME = "spec.volumeName may not be set"
 A_CLASS = "name a storage class in spec.storageClassName"
+SELECTED = "volume.kubernetes.io/selected-node"
+OLD_SELECTED = "volume.alpha.kubernetes.io/selected-node"
+NO_NODE = f"{SELECTED} may not be set"
+SCHEDULER = "system:kube-scheduler"
 BINDER = "system:serviceaccount:kube-system:persistent-volume-binder"
 
 
@@ -107,6 +112,70 @@ async def test_a_claim_that_waits_is_bound_by_the_clusters_controller_alone(tena
     assert said.startswith("403"), said
     assert NO_NAME in said
     assert bound["spec"]["volumeName"] == "landlords"
+
+
+def placed(name: str, key: str = SELECTED) -> Object:
+    body = asked(name)
+    body["metadata"]["annotations"] = {key: "e1"}
+    return body
+
+
+@pytest.mark.parametrize("key", [SELECTED, OLD_SELECTED])
+async def test_no_volume_is_made_on_a_node_that_a_tenant_chooses(tenancy: Tenancy, key: str):
+    """Provisioners that wait for a first pod make it on the node that this names, which may be another claim's."""
+    path = f"/api/v1/namespaces/{tenancy.home('wide')}/persistentvolumeclaims"
+    chosen = {"metadata": {"annotations": {key: "e1"}}}
+    async with tenancy.tenant("wide") as mallory:
+        said = [await mallory.creates(path, placed("attack", key))]
+        assert await mallory.creates(path, asked("placed")) == "accepted"
+        said.append(await mallory.merges(f"{path}/placed", chosen))
+        assert await mallory.asks("DELETE", f"{path}/placed") == "accepted"
+
+    assert all(NO_NODE in each and each.startswith("403") for each in said), said
+
+
+async def test_a_template_names_no_node_for_its_volumes(tenancy: Tenancy):
+    """The controller makes the claim, with whatever its template notes."""
+    home = tenancy.home("wide")
+    spec = {
+        "serviceName": "sly",
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": plain_pod("x", gpus=0)["spec"]},
+        "volumeClaimTemplates": [placed("data")],
+    }
+    path = f"/apis/apps/v1/namespaces/{home}/statefulsets"
+    told = ("events", "-n", home, "--field-selector", "involvedObject.name=sly")
+
+    def words() -> bool:
+        return NO_NODE in str(tenancy.stack.get("east", *told)["items"])
+
+    async with tenancy.tenant("wide") as mallory:
+        assert (
+            await mallory.creates(path, {"metadata": {"name": "sly"}, "spec": spec}) == "accepted"
+        )
+        wait_for("the policy's words at the StatefulSet", words)
+        assert await mallory.asks("DELETE", f"{path}/sly") == "accepted"
+
+
+async def test_the_scheduler_chooses_a_volumes_node_and_chooses_anew(tenancy: Tenancy):
+    home = tenancy.home("wide")
+    path = f"/api/v1/namespaces/{home}/persistentvolumeclaims"
+    async with tenancy.tenant("wide") as mallory:
+        assert await mallory.creates(path, asked("first")) == "accepted"
+        chosen = await mallory.api.get(f"{path}/first")
+        del chosen["metadata"]["resourceVersion"]
+        for node in ("e0", "e1"):
+            chosen["metadata"]["annotations"] = {SELECTED: node}
+            tenancy.stack.kubectl("east", "replace", f"--as={SCHEDULER}", "-f", "-", given=json.dumps(chosen))  # fmt: skip
+        said = await mallory.merges(f"{path}/first", {"metadata": {"annotations": {SELECTED: "e0"}}})  # fmt: skip
+        fine = [
+            await mallory.merges(f"{path}/first", {"metadata": {"labels": {"a": "b"}}}),
+            await mallory.merges(f"{path}/first", {"metadata": {"annotations": {SELECTED: None}}}),
+        ]
+        assert await mallory.asks("DELETE", f"{path}/first") == "accepted"
+
+    assert NO_NODE in said
+    assert fine == ["accepted", "accepted"]
 
 
 async def test_no_pod_has_a_driver_mount_something_in_its_own_words(tenancy: Tenancy):
