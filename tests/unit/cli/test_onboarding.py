@@ -11,6 +11,7 @@ from sublet.binder.namespace import namespace_name
 from sublet.book.inventory import Unfit
 from sublet.cli.onboarding import onboard
 from sublet.cli.onboarding.apply import apply_all, with_digest
+from sublet.cli.onboarding.cluster import version_finding
 from sublet.cli.onboarding.daemons import (
     RunningPod,
     Toleration,
@@ -247,6 +248,22 @@ def test_whether_network_policies_are_enforced_is_said_as_far_as_it_can_be_seen(
     names, level, words
 ):
     found = network_finding(names)
+
+    assert found.level is level
+    assert words in found.text
+
+
+@pytest.mark.parametrize(
+    ("minor", "level", "words"),
+    [
+        (29, Level.ERROR, "1.29 is too old"),
+        (30, Level.WARNING, "its NetworkPolicy may go before its pods (CVE-2024-7598)"),
+        (32, Level.WARNING, "Kubernetes 1.32: "),
+        (33, Level.OK, "Kubernetes 1.33"),
+    ],
+)
+def test_what_an_older_cluster_lacks_is_said(minor: int, level: Level, words: str):
+    found = version_finding(minor)
 
     assert found.level is level
     assert words in found.text

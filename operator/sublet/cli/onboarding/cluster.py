@@ -11,6 +11,8 @@ from sublet.kube.session import ApiServer
 
 OLDEST_MINOR: Final = 30
 """ValidatingAdmissionPolicy is GA since Kubernetes 1.30."""
+_ORDERED_MINOR: Final = 33
+"""A namespace's pods are deleted before all else in it since Kubernetes 1.33."""
 
 
 class _Version(msgspec.Struct):
@@ -26,10 +28,15 @@ async def minor_version(api: ApiServer) -> int:
 
 
 def version_finding(minor: int) -> Finding:
-    """Say whether a cluster is young enough."""
+    """Say whether a cluster is young enough, and what it lacks if it only just is."""
     if minor < OLDEST_MINOR:
         return error(
             f"Kubernetes 1.{minor} is too old: ValidatingAdmissionPolicy needs 1.{OLDEST_MINOR}"
+        )
+    if minor < _ORDERED_MINOR:
+        return warning(
+            f"Kubernetes 1.{minor}: when a claim's namespace ends, its NetworkPolicy may go before its pods (CVE-2024-7598), unless "
+            f"the landlord has set the feature gate OrderedNamespaceDeletion; 1.{_ORDERED_MINOR} keeps the order"
         )
     return ok(f"Kubernetes 1.{minor}")
 
