@@ -67,7 +67,7 @@ async def lock_node(
 ) -> None:
     """Put the claim into the node's book, or find it there; LostRace if it can't have the node.
 
-    The node in the answer is checked live: Ready, schedulable, healthy, as many GPUs as labelled, no MIG, no sharing.
+    The node in the answer is checked live: Ready, schedulable, healthy, all GPUs of its labels and its book, no MIG, no sharing.
     """
     seen = cluster.node(NodeName(place.node))
     node, live = (seen, False) if seen is not None else (await _read(cluster, place), True)

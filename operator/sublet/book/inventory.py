@@ -37,7 +37,7 @@ class Unfit(StrEnum):
     WRONG_PRODUCT = "WrongProduct"
     """Its product label is none of the lease's names."""
     LABELS_MISSING = "LabelsMissing"
-    """It lacks the labels of GPU feature discovery."""
+    """It lacks the labels of GPU feature discovery, and no GPU that its own book gives away."""
     MIG = "Mig"
     """Its GPUs are cut into MIG slices."""
     SHARING = "Sharing"
@@ -45,7 +45,8 @@ class Unfit(StrEnum):
     COUNT_MISMATCH = "CountMismatch"
     """More GPUs are allocatable than the labels say."""
     GPUS_LOST = "GpusLost"
-    """Fewer GPUs are allocatable than the labels say: the device plugin doesn't show them, or calls them unhealthy."""
+    """Fewer GPUs are allocatable than the labels or its own book say: the device plugin doesn't show them, or calls them
+    unhealthy."""
     NOT_READY = "NotReady"
     """The kubelet isn't Ready."""
     CORDONED = "Cordoned"
@@ -104,7 +105,7 @@ class NodeState:
     is_ready: bool = True
     """Its kubelet says that it is Ready, whatever else is wrong with it."""
     shows: int | None = None
-    """GPUs that it shows, if they are fewer than its labels say; None: as many, or nobody can tell."""
+    """GPUs that it shows, if they are fewer than its labels or its own book say; None: as many, or nobody can tell."""
     settles_ms: Millis | None = None
     """When GPUs that came back are trusted again; None: none were missing lately."""
 

@@ -1,7 +1,8 @@
 """From a node as the API shows it to a node as the book sees it. Pure.
 
 `gpu.count`, `gpu.product` and `gpu.memory` are rewritten by MIG and by sharing, so labels are believed only where
-allocatable GPUs agree with them: a node is sold as what it really is, or not at all.
+allocatable GPUs agree with them: a node is sold as what it really is, or not at all. A GPU that is dead when its node
+starts is in neither; of what the node's own book gives away it is missed all the same.
 """
 
 import re
@@ -67,8 +68,10 @@ def node_state(
     shown = _number(node.status.allocatable.get(GPU))
     gpus = shown if shown <= MOST_GPUS else 0
     holdings, book_error = _holdings(node)
+    held = sum(h.gpus for h in holdings)
+    fault = product_fault(node, lease.spec.products, shown, held)
     quarantined = Unfit.QUARANTINED if in_doubt else None
-    unfit = book_error or quarantined or _unfit(node, lease, gpus=shown, foreign_pods=foreign_pods)
+    unfit = book_error or quarantined or _unfit(node, lease, fault, foreign_pods=foreign_pods)
     before = before if before is not None and before.uid == uid else None
     if gpus == 0 and before is not None:
         gpus = before.gpus
@@ -83,7 +86,7 @@ def node_state(
         name=NodeName(node.metadata.name),
         uid=uid,
         product=lease.spec.product,
-        gpus=max(gpus, sum(h.gpus for h in holdings)),
+        gpus=max(gpus, held),
         holdings=holdings,
         tenant_uid=_tenant(node),
         sharing=_sharing(node, lease.spec.node_sharing),
@@ -94,7 +97,7 @@ def node_state(
         sick_since_ms=(now_ms if sick_since is None else sick_since) if unfit in SICK else None,
         settles_ms=settles_ms,
         is_ready=is_ready(node),
-        shows=shown if product_fault(node, lease.spec.products, shown) is Unfit.GPUS_LOST else None,
+        shows=shown if fault is Unfit.GPUS_LOST else None,
     )
 
 
@@ -127,13 +130,16 @@ def brings_marks(node: Node) -> bool:
     return node.metadata.annotations.get(NODE, node.metadata.uid) != node.metadata.uid
 
 
-def product_fault(node: Node, products: Collection[str], gpus: int) -> Unfit | None:
-    """Say what about the GPUs themselves forbids selling them: labels, product, MIG, sharing, count."""
+def product_fault(node: Node, products: Collection[str], gpus: int, held: int = 0) -> Unfit | None:
+    """Say what about the GPUs themselves forbids selling them: labels, product, MIG, sharing, count.
+
+    `held`: what its own book gives away, which was there when it was given.
+    """
     labels = node.metadata.labels
     product = labels.get(_PREFIX + "gpu.product", "")
     count = _number(labels.get(_PREFIX + "gpu.count"))
     if not product or not count:
-        return Unfit.LABELS_MISSING
+        return Unfit.GPUS_LOST if gpus < held else Unfit.LABELS_MISSING
     if labels.get(_PREFIX + "mig.strategy", "none") not in ("", "none") and _has_slices(
         node, product
     ):
@@ -147,16 +153,15 @@ def product_fault(node: Node, products: Collection[str], gpus: int) -> Unfit | N
         return Unfit.SHARING
     if product not in products:
         return Unfit.WRONG_PRODUCT
-    if gpus < count:
+    if gpus < max(count, held):
         return Unfit.GPUS_LOST
     return Unfit.COUNT_MISMATCH if gpus > count or gpus > MOST_GPUS else None
 
 
-def _unfit(node: Node, lease: GpuLease, *, gpus: int, foreign_pods: bool) -> Unfit | None:
-    """Return the first reason in the order of `Unfit`, None if the node can be sold."""
+def _unfit(node: Node, lease: GpuLease, fault: Unfit | None, *, foreign_pods: bool) -> Unfit | None:
+    """Return the first reason in the order of `Unfit`, None if the node can be sold; `fault`: that of its GPUs."""
     lease_uid = LeaseUID(lease.metadata.uid)
     owner = node.metadata.labels.get(LEASE_LABEL)
-    fault = product_fault(node, lease.spec.products, gpus)
     checks = (
         (owner is not None and owner != lease_uid, Unfit.NODE_OVERLAP),
         (foreign_pods, Unfit.FOREIGN_PODS),

@@ -125,6 +125,47 @@ def test_a_node_that_shows_no_gpus_for_a_moment_keeps_its_count():
     assert (found.gpus, found.held, found.unfit) == (8, 8, Unfit.GPUS_LOST)
 
 
+@pytest.mark.parametrize("count", ["8", "7", "4", ""], ids=lambda n: f"label {n or 'missing'}")
+def test_gpus_that_its_own_book_gives_away_are_missed_whatever_its_labels_say(count: str):
+    shown = min(7, int(count or 0))
+    body = gpu_node(
+        "n", labels={"nvidia.com/gpu.count": count}, allocatable={"nvidia.com/gpu": str(shown)}
+    )
+
+    found = state(adopted(body, f"{CLAIM}=4,{uid_of('beside')}=4"))
+    assert (found.unfit, found.shows, found.gpus) == (Unfit.GPUS_LOST, shown, 8)
+
+
+def test_a_node_without_labels_that_shows_all_that_its_book_gives_away_has_lost_none():
+    body = gpu_node("n", labels={"nvidia.com/gpu.count": ""})
+
+    found = state(adopted(body, f"{CLAIM}=8"))
+    assert (found.unfit, found.shows) == (Unfit.LABELS_MISSING, None)
+
+
+def test_a_node_that_is_upgraded_has_lost_none_of_what_its_book_gives_away():
+    upgrading = {
+        "nvidia.com/gpu-driver-upgrade-state": "pod-restart-required",
+        "nvidia.com/gpu.count": "",
+    }
+    body = gpu_node("n", labels=upgrading, allocatable={"nvidia.com/gpu": "0"})
+
+    assert state(adopted(body, f"{CLAIM}=8")).unfit is Unfit.UPGRADING
+
+
+def test_a_free_node_whose_gpu_is_gone_from_its_label_too_is_sold_as_what_it_is():
+    body = gpu_node("n", labels={"nvidia.com/gpu.count": "7"}, allocatable={"nvidia.com/gpu": "7"})
+
+    found = state(adopted(body))
+    assert (found.unfit, found.gpus) == (None, 7)
+
+
+def test_more_than_any_node_has_in_a_book_says_nothing_of_its_gpus():
+    found = state(adopted(gpu_node("n"), f"{CLAIM}=9999"))
+
+    assert (found.unfit, found.shows, found.gpus) == (Unfit.BOOK_UNREADABLE, None, 8)
+
+
 def test_a_free_node_whose_gpu_came_back_is_watched_for_a_while_and_then_sold():
     seven = adopted(gpu_node("n", allocatable={"nvidia.com/gpu": "7"}))
     lost = state(seven, before=state(adopted(gpu_node("n"))))

@@ -28,7 +28,7 @@ ADVICE: Final[Mapping[Unfit, str]] = {
     Unfit.MIG: "its GPUs are cut into slices; only whole GPUs are sold, so switch MIG off",
     Unfit.SHARING: "time-slicing or MPS shows its GPUs several times; switch that off in the device plugin",
     Unfit.COUNT_MISMATCH: f"allocatable {GPU} and the label nvidia.com/gpu.count differ; see the device plugin",
-    Unfit.GPUS_LOST: f"it shows fewer {GPU} than its label nvidia.com/gpu.count; see the device plugin, or ask the landlord",
+    Unfit.GPUS_LOST: f"it shows fewer {GPU} than its label nvidia.com/gpu.count or its book says; see the device plugin, or ask the landlord",
     Unfit.NOT_READY: "its kubelet isn't Ready; ask the landlord",
     Unfit.CORDONED: "it is cordoned; kubectl uncordon sells it again",
     Unfit.LEAVING: "a claim leaves it; it is sold again when that is done",
