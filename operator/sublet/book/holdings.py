@@ -139,7 +139,7 @@ class Holdings:
     ) -> None:
         """Read claims and nodes; `rests`: lease UID -> milliseconds that its nodes rest between claims.
 
-        `unread`: claims that can't be read, which hold without end.
+        `unread`: claims of which nothing is planned, which hold without end.
         """
         self._now_ms = now_ms
         self._rests = {uid: rest_ms for uid, rest_ms in rests.items() if rest_ms}
@@ -165,16 +165,17 @@ class Holdings:
         self.unread_leases: set[LeaseUID] = set()
         """UIDs of leases that claims which can't be read hold something of."""
         self.unread_bookings: dict[LeaseUID, list[tuple[UnreadHolder, Booking]]] = defaultdict(list)
-        """What they were promised of each lease; what was read of the same claim before is a promise of its own."""
+        """What claims that are only held were promised of each lease; what was read of the same claim before is a promise of its own."""
         self._unread: dict[tuple[TenantUID, str], list[UnreadHolder]] = defaultdict(list)
         """(tenant, class) -> claims"""
-        mine = self.promises if unread else ()
-        read = {(p.claim.metadata.key, uid) for p in mine for uid in p.allocation.lease_uids}
-        for each in unread:
-            self._add_unread(each, read)
         beyond: Shares = {}  # what nodes say beyond that
         for inventory in known:
             self._add_books(inventory, allocated, beyond)
+        mine, held = (self.promises, self._nodes) if unread else ((), {})
+        read = {(p.claim.metadata.key, uid) for p in mine for uid in p.allocation.lease_uids}
+        on_nodes = {(cluster, uid) for (cluster, _), hold in held.items() for uid in hold.ends}
+        for each in unread:
+            self._add_unread(each, read, on_nodes)
 
     def at(self, lease_uid: LeaseUID) -> "HoldingsAt":
         """Return what is held in the cluster of a lease."""
@@ -201,10 +202,10 @@ class Holdings:
         """Count GPUs towards a tenant's quota for a window."""
         self._steps_of(tenant, class_name).add(gpus, from_ms, until_ms)
 
-    def unread_of(self, uid: TenantUID, class_name: str, until_ms: Millis) -> str | None:
-        """Return the name of a claim that counts towards a tenant's quota before an instant and can't be read, None if there is none."""
+    def unread_of(self, uid: TenantUID, class_name: str, until_ms: Millis) -> UnreadHolder | None:
+        """Return a claim that is only held and counts towards a tenant's quota before an instant, None if there is none."""
         mine = self._unread.get((uid, class_name), ())
-        return next((each.key for each in mine if each.from_ms < until_ms), None)
+        return next((each for each in mine if each.from_ms < until_ms), None)
 
     def rest_ms(self, allocation: Allocation) -> int:
         """Return for how long after its release what a claim held counts as used: the longest rest of its nodes."""
@@ -295,11 +296,19 @@ class Holdings:
         tenant = TenantUID(allocation.tenant_uid)
         self._count(tenant, claim.spec.class_name, allocation.gpus, start, max(start, until))
 
-    def _add_unread(self, each: UnreadHolder, read: Collection[tuple[str, str]]) -> None:
+    def _add_unread(
+        self,
+        each: UnreadHolder,
+        read: Collection[tuple[str, str]],
+        on_nodes: Collection[tuple[str, ClaimUID | None]],
+    ) -> None:
         self.unread_leases |= each.leases
         for booking in each.bookings:
-            if (each.key, booking.lease_uid) not in read:
-                self.unread_bookings[LeaseUID(booking.lease_uid)].append((each, booking))
+            lease_uid = LeaseUID(booking.lease_uid)
+            # a window that became nodes after the backup is in the books of these
+            is_on_nodes = (self._clusters.get(lease_uid, lease_uid), each.awaited_uid) in on_nodes
+            if not is_on_nodes and (each.key, lease_uid) not in read:
+                self.unread_bookings[lease_uid].append((each, booking))
         for tenant, class_name in product(each.tenants, each.classes) if each.gpus else ():
             self._unread[tenant, class_name].append(each)
             self._count(tenant, class_name, each.gpus, each.from_ms, FOREVER)

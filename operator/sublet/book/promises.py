@@ -4,7 +4,7 @@ A promise counts against its lease from the first pass on, so that nothing that 
 phase that comes late, a node that fails or a smaller commitment can still leave too little: then as many promises as
 possible keep their room, small ones first among equals, and what is left is kept for the others, each of which is moved
 to another lease if there is room, and is told if there isn't. A promise is never dropped. Those of claims that can't be
-read keep their room before all others, since nobody could move them.
+read, or wait to be adopted, keep their room before all others, since nobody could move them.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -270,7 +270,7 @@ class Promises:
 
 
 def _keep_unread(supply: LeaseSupply, now_ms: Millis) -> None:
-    """Keep what claims that can't be read were promised of a lease, whatever rank they have, as far as there is room."""
+    """Keep what claims that are only held were promised of a lease, whatever rank they have, as far as there is room."""
     for each, booking in supply.unread_bookings:
         gpus, nodes = booking.gpus_per_node, booking.nodes
         from_ms, until_ms = max(each.from_ms, now_ms), min(each.until_ms, supply.ends_ms)

@@ -41,7 +41,7 @@ def quota_refusal(demand: Demand, holdings: Holdings) -> Refuse | None:
         f"{held} of the tenant's quota of {limit} are held"
     )
     if (unread := holdings.unread_of(demand.tenant_uid, class_name, until_ms)) is not None:
-        message += f", also by {unread}, which can't be read and counts until it can"
+        message += f", also by {unread.key}, {unread.why}"
     ways = [f"ask for at most {limit - held}"] if limit > held else []
     if demand.gpus <= limit:
         ways.append("wait until others of the tenant's claims end")

@@ -142,7 +142,7 @@ def _money(metered: Mapping[Decimal, int]) -> Fraction:
 
 
 def unread_cost(each: UnreadHolder) -> Cost:
-    """Return what a claim costs that can't be read: its bill goes on, whatever its end was to be."""
+    """Return what a claim costs that is only held: its bill goes on, whatever its end was to be."""
     return Cost(each.from_ms, FOREVER, each.gpus, each.price, each.is_billed)
 
 

@@ -65,7 +65,7 @@ class LeaseSupply:
         self.is_over = now_ms >= self.ends_ms
         self.has_unread = self.uid in holdings.unread_leases
         """A claim that can't be read holds nobody knows how much of it: nothing is added to what is held."""
-        # (who, booking) of such claims
+        # (who, booking) of such claims, and of those that wait to be adopted
         self.unread_bookings = tuple(holdings.unread_bookings.get(self.uid, ()))
         self.is_open = (
             spec.accepting_claims and not self.has_unread and not lease.metadata.deletion_timestamp

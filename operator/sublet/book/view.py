@@ -43,4 +43,4 @@ class View:
     unread_tenants: Mapping[str, str] = field(default_factory=dict)
     """namespace -> name of a tenant that names it and can't be read: nobody else pays for it"""
     unread: tuple[UnreadHolder, ...] = ()
-    """Claims that can't be read: their leases take nothing new, and what they hold counts for their tenants."""
+    """Claims that can't be read, whose leases take nothing new, or wait to be adopted: what they hold counts for their tenants."""

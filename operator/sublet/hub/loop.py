@@ -50,7 +50,7 @@ from sublet.hub.recorder import Recorder
 from sublet.hub.returns import Returns
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller, Saying
-from sublet.hub.unread import is_caught_up, namespaces_of_unread, unread_holders
+from sublet.hub.unread import is_caught_up, kept_holders, namespaces_of_unread
 from sublet.hub.unrest import Unrest
 from sublet.hub.writer import StatusWriter
 from sublet.logs import log_about
@@ -218,7 +218,7 @@ class Loop:
             usage=self._accounts.known.usage,
             default_tenant=self._default_tenant,
             unread_tenants=namespaces_of_unread(self._state.tenants.unread()),
-            unread=unread_holders(self._state.claims),
+            unread=kept_holders(self._state.claims),
         )
 
     def _dispatch(self, made: Plan) -> list[tuple[GpuClaim, Saying]]:

@@ -2,21 +2,25 @@
 
 Nothing of it is parsed, so its status is taken as it stands, and only what is said of it is changed. A lease, class or
 tenant isn't there for anybody. A claim holds what its status names: a newer version may have promised it, and nobody can
-say when it ends. Called by the status writer; nothing is written that is there already.
+say when it ends. A restored claim holds what its backup says until it is adopted. Called by the loop, and by the status
+writer; nothing is written that is there already.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 from sublet.api.claim_status import acknowledged
-from sublet.api.common import Condition
+from sublet.api.common import Condition, is_true
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.ids import ClaimUID, TenantUID
 from sublet.api.kinds import CLAIMS
 from sublet.api.names import API_VERSION
 from sublet.api.reading import SPEC_UNREAD
 from sublet.api.times import Millis, format_instant
-from sublet.book.holdings import held_by
+from sublet.book.holdings import held_by, is_billed
+from sublet.book.steps import FOREVER
 from sublet.book.unread import UnreadHolder
 from sublet.hub.state import Shelf, Unread
 from sublet.hub.unread_holder import conditions, part, statuses
@@ -49,6 +53,37 @@ def unread_holders(claims: Shelf[GpuClaim]) -> tuple[UnreadHolder, ...]:
     """
     found = (each.holder for each in claims.untaken())
     return tuple(_beyond(each, claims.named(each.key)) for each in found if each is not None)
+
+
+def kept_holders(claims: Shelf[GpuClaim]) -> tuple[UnreadHolder, ...]:
+    """Return all claims that hold something and of which nothing is planned, those too that wait to be adopted."""
+    unread = unread_holders(claims)
+    names = {each.key for each in unread}
+    awaited = (awaited_holder(c) for c in claims.awaited() if c.metadata.key not in names)
+    return (*unread, *(each for each in awaited if each is not None))
+
+
+def awaited_holder(claim: GpuClaim) -> UnreadHolder | None:
+    """Return what a claim holds that waits to be adopted, by its backup; None if that is nothing."""
+    held = held_by(claim)
+    if held is None:
+        return None
+    start = claim.spec.schedule.start_time if held.is_ahead else None
+    is_leaving = is_true(claim.status.conditions, "Releasing")
+    return UnreadHolder(
+        key=claim.metadata.key,
+        leases=frozenset(),
+        classes=frozenset({claim.spec.class_name}),
+        tenants=frozenset({TenantUID(held.tenant_uid)}),
+        gpus=held.gpus,
+        from_ms=start or Millis(0),
+        bookings=held.bookings if start is not None and not is_leaving else (),
+        until_ms=held.until_time if held.until_time is not None else FOREVER,
+        price=Decimal(0) if is_leaving else held.price_per_gpu_hour,
+        currency=held.currency,
+        is_billed=is_billed(claim),
+        awaited_uid=ClaimUID(claim.metadata.uid),
+    )
 
 
 def _beyond(each: UnreadHolder, known: GpuClaim | None) -> UnreadHolder:

@@ -1,4 +1,7 @@
-"""What a pass leaves to a claim that can't be read: its leases get nothing more, and its GPUs count for its tenant."""
+"""What a pass leaves to a claim that is only held: what it was promised, and its GPUs count for its tenant.
+
+The leases of one that can't be read get nothing more.
+"""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -7,15 +10,17 @@ import pytest
 
 from sublet.api import bound_status
 from sublet.api.gpuclaim import Booking, GpuClaim
-from sublet.api.ids import LeaseUID, TenantUID
+from sublet.api.gpulease import GpuLease
+from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.pending import PendingReason
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Degrade, Extend, Plan, Relocate, Reserve, Warn
 from sublet.book.failures import NODE_FAILED, REPLACE_AFTER_MS
+from sublet.book.inventory import Holding, LeaseInventory
 from sublet.book.plan import plan
 from sublet.book.unread import UnreadHolder
-from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant
+from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant, uid_of
 from tests.builders.fleet import (
     carried_out,
     held,
@@ -179,6 +184,43 @@ def test_a_refusal_for_the_quota_names_none_whose_window_begins_after_what_was_a
     late, soon = unread(key="acme/late", from_ms=at(4)), unread(key="acme/soon", from_ms=at(3))
     assert "16 of the tenant's quota of 16 are held; wait" in message(late)
     assert "are held, also by acme/soon, which can't be read" in message(late, soon)
+
+
+def test_one_that_waits_to_be_adopted_closes_no_lease_and_the_refusal_says_what_it_waits_for():
+    asks, beside_it = lasting("asks", 4), as_claim(claim("beside", "globex", gpus=8))
+    waits = replace(unread(), leases=frozenset(), awaited_uid=ClaimUID(uid_of("waits")))
+    tenants = (*LIMITED, as_tenant(tenant("globex", namespaces=("globex",))))
+
+    made = plan(view([asks, beside_it], west(), tenants=tenants, unread=(waits,)))
+
+    said = refusal_of(made, asks).message
+    assert "also by acme/newer, which waits to be adopted and counts until it is" in said
+    assert reserve_of(made, beside_it)
+
+
+def of_the_waiting(lease: GpuLease) -> tuple[GpuLease, LeaseInventory]:
+    """Return a lease with two nodes, of which one names the claim that waits to be adopted."""
+    first, second = nodes(lease, 2)
+    named = replace(first, holdings=(Holding(ClaimUID(uid_of("waits")), 8),))
+    return lease, inventory(lease, [named, second])
+
+
+def test_a_window_that_became_nodes_after_the_backup_is_held_by_their_books_alone():
+    waits = replace(booked(), leases=frozenset(), awaited_uid=ClaimUID(uid_of("waits")))
+    asks = ahead("asks", 5, 2, 8)
+
+    made = plan(view([asks], [of_the_waiting(WEST)], unread=(waits,)))
+
+    assert {b.lease for b in reserve_of(made, asks).bookings} == {"west"}
+
+
+def test_a_landlord_whose_nodes_name_a_claim_lets_nobody_into_its_window_at_another():
+    waits = replace(booked(gpus=16), leases=frozenset(), awaited_uid=ClaimUID(uid_of("waits")))
+    asks = ahead("asks", 5, 2, 16)
+
+    made = plan(view([asks], [*west(), of_the_waiting(EAST)], unread=(waits,)))
+
+    assert refusal_of(made, asks).reason is PendingReason.WAITING_FOR_CAPACITY
 
 
 @pytest.mark.parametrize("other", [{"classes": frozenset({"a100"})}, {"tenants": frozenset()}])

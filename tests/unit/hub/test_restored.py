@@ -1,9 +1,18 @@
 """Restored objects in the operator's state: held until they are adopted, then known by the UID that they had."""
 
+from dataclasses import replace
+
+import pytest
+
+from sublet.api.claim_status import allocation_of
 from sublet.api.origin import RESTORED
+from sublet.book.inventory import Holding
 from sublet.hub.state import HubState
-from tests.builders.api import as_claim, claim, uid_of
-from tests.builders.restored import adopted, newborn, on_the_wire, parsed, restored
+from tests.builders.api import as_claim, as_tenant, claim, tenant, uid_of
+from tests.builders.fleet import bound, held, inventory
+from tests.builders.restored import Body, adopted, newborn, on_the_wire, parsed, restored
+from tests.builders.windows import ahead, promised
+from tests.harness.loop import NODES, WEST, parts, recording_loop
 
 SAVED = on_the_wire(as_claim())
 OLD, NEW = SAVED["metadata"]["uid"], uid_of("new")
@@ -140,3 +149,37 @@ def test_it_is_found_by_the_uid_that_it_had_where_what_it_holds_counts():
     assert (found.metadata.uid, found.metadata.own_uid) == (OLD, NEW)
     assert hub.claims.sought(NEW) is None
     assert hub.claims.get(OLD) is None
+
+
+def as_is(body: Body) -> Body:
+    """Return a claim that waits for nothing."""
+    return body
+
+
+@pytest.mark.parametrize("hub_has", [as_is, restored])
+async def test_a_window_is_promised_once_also_while_its_claim_waits_to_be_adopted(hub_has):
+    loop, hub, told = recording_loop()
+    vip = promised(ahead("vip", 2, 24, gpus=32), [(WEST, inventory(WEST, NODES))])
+    hub.claims.take(hub_has(on_the_wire(vip)))
+    hub.claims.put(ahead("other", 2, 24, gpus=32))
+    hub.claims.put(ahead("before", 1, 1, gpus=32))
+    await loop.look()
+
+    assert told.reserved == ["before"]
+
+
+@pytest.mark.parametrize("hub_has", [as_is, restored])
+async def test_a_quota_is_given_once_also_while_a_claim_waits_to_be_adopted(hub_has):
+    loop, hub, told = recording_loop()
+    fleet, _ = parts(loop)
+    old = bound(held(as_claim(claim("old")), WEST, NODES[:1]))
+    book = (Holding(old.metadata.uid, 8),)
+    taken = replace(NODES[0], holdings=book, tenant_uid=allocation_of(old).tenant_uid)
+    fleet.nodes = [taken, *NODES[1:]]
+    limited = tenant(quotas=[{"className": "h100", "gpus": 8}])
+    hub.tenants.put(as_tenant(limited, resourceVersion="9"))
+    hub.claims.take(hub_has(on_the_wire(old)))
+    hub.claims.put(as_claim(claim("anew")))
+    await loop.look()
+
+    assert told.reserved == []

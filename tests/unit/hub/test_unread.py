@@ -13,6 +13,7 @@ from sublet.hub.state import HubState, Unread
 from sublet.hub.unread import (
     caught_up,
     is_caught_up,
+    kept_holders,
     namespaces_of_unread,
     told_claim,
     told_patch,
@@ -327,6 +328,43 @@ def test_one_that_waits_to_be_adopted_holds_what_it_held_and_stays_as_the_backup
 
     assert told_claim(each, NOW) is None
     assert each.holder is not None
+
+
+@pytest.mark.parametrize("each", [BOUND, PROMISED], ids=["bound", "promised"])
+def test_what_waits_to_be_adopted_is_held_as_the_backup_has_it(each: GpuClaim):
+    (found,) = kept_holders(hub_of(restored(on_the_wire(each))).claims)
+
+    held, is_promise = allocation_of(each), each is PROMISED
+    assert (found.key, found.awaited_uid) == (each.metadata.key, each.metadata.uid)
+    assert (found.classes, found.tenants) == (
+        frozenset({each.spec.class_name}),
+        frozenset({held.tenant_uid}),
+    )
+    assert (found.gpus, found.from_ms) == (held.gpus, at(4) if is_promise else 0)
+    assert (found.bookings, found.is_billed) == (held.bookings, not is_promise)
+    assert (found.price, found.currency) == (held.price_per_gpu_hour, held.currency)
+    assert found.leases == set()
+
+
+def test_what_was_being_given_back_counts_until_it_is_adopted_and_costs_and_keeps_nothing():
+    leaving = [{"type": "Releasing", "status": "True", "reason": "Suspended", "message": ""}]
+    body = changed(on_the_wire(PROMISED), conditions=leaving)
+
+    (found,) = kept_holders(hub_of(restored(body)).claims)
+
+    assert (found.gpus, len(found.bookings), float(found.price)) == (16, 0, 0)
+
+
+def test_one_that_waits_to_be_adopted_and_cant_be_read_is_held_once():
+    hub = hub_of(restored(on_the_wire(BOUND)), restored(holds_by_newer(BOUND), version="51"))
+
+    (found,) = kept_holders(hub.claims)
+
+    assert found.awaited_uid is None
+
+
+def test_what_waits_to_be_adopted_and_held_nothing_holds_nothing():
+    assert kept_holders(hub_of(restored(on_the_wire(OTHER))).claims) == ()
 
 
 def test_one_that_can_be_read_again_says_so_no_more_and_is_as_it_was():
