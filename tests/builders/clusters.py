@@ -14,6 +14,7 @@ from sublet.binder.binder import Binder
 from sublet.binder.claims import ClaimWriter, Outrun
 from sublet.binder.dropped import DroppedFields
 from sublet.binder.ports import Tools
+from sublet.binder.rests import Rests
 from sublet.binder.slots import Promises, Slots
 from sublet.kube.errors import Invalid, NotFound
 from sublet.kube.lists import ListPage
@@ -29,6 +30,11 @@ from tests.simulation.patches import PatchFailed, json_patch
 
 CLUSTER = "00000000-0000-4000-8000-00000000c1c1"
 Call = tuple[str, str]
+
+
+def clock_at(now_ms: int) -> Any:
+    """Return clocks that stand still at an instant: whoever gets a later one later has had that time pass."""
+    return SimpleNamespace(now_ms=lambda: now_ms, monotonic=lambda: now_ms / 1_000)
 
 
 def writer_of(hub: Any, count: Callable[[int], None] = lambda _: None) -> ClaimWriter:
@@ -171,6 +177,7 @@ def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any
         token_life_seconds=3_600,
         argocd_namespace="",
         grants={},
+        rests=Rests(),
     )
 
 

@@ -15,7 +15,6 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.relocation import Leaving, PlacedNode
-from sublet.api.times import MS_PER_SECOND
 from sublet.api.wording import how_many
 from sublet.binder import namespace
 from sublet.binder.locks import node_path, shun_node
@@ -28,6 +27,7 @@ from sublet.binder.release import (
     confirm_identity,
     empty,
     free,
+    see_rested,
     shut_out,
 )
 from sublet.binder.sites import Berth, Site, reachable_sites, silent_in
@@ -185,11 +185,9 @@ async def _rest(claim: GpuClaim, left: Leaving, berths: Sequence[Berth], tools: 
     seconds = max((b.lease.spec.term.quarantine_seconds for b in berths), default=0)
     if not seconds:
         return
-    now_ms = tools.clock.now_ms()
-    if left.vacated_time is None:
-        left = left.model_copy(update={"vacated_time": now_ms})
+    vacated_ms = left.vacated_time
+    if vacated_ms is None:
+        vacated_ms = tools.clock.now_ms()
+        left = left.model_copy(update={"vacated_time": vacated_ms})
         await tools.claims.write_status(claim, move_status.changed(claim, left))
-    waits = ((left.vacated_time or now_ms) + seconds * MS_PER_SECOND - now_ms) / MS_PER_SECOND
-    if waits > 0:
-        text = f"the nodes rest for another {how_many(round(waits), 'second')}"
-        raise StillThere(text, waits, rests=True)
+    see_rested(claim.metadata.uid, vacated_ms, seconds, tools)

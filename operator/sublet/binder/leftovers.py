@@ -15,12 +15,10 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.last_word import Leftover
 from sublet.api.lease_terms import TenantAccess
 from sublet.api.relocation import PlacedNode
-from sublet.api.times import MS_PER_SECOND
-from sublet.api.wording import how_many
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import Home
-from sublet.binder.ports import StillThere, Tools
-from sublet.binder.release import confirm_identity, empty, shut_out
+from sublet.binder.ports import Tools
+from sublet.binder.release import confirm_identity, empty, see_rested, shut_out
 from sublet.binder.sites import Berth, Site
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
@@ -122,10 +120,6 @@ async def _rest(lease: GpuLease, left: Leftover, tools: Tools) -> None:
 
 def _see_rested(lease: GpuLease, left: Leftover, tools: Tools) -> None:
     """Raise StillThere while the nodes rest."""
-    if left.vacated_time is None:
-        return
-    over = left.vacated_time + lease.spec.term.quarantine_seconds * MS_PER_SECOND
-    waits = (over - tools.clock.now_ms()) / MS_PER_SECOND
-    if waits > 0:
-        text = f"the nodes rest for another {how_many(round(waits), 'second')}"
-        raise StillThere(text, waits, rests=True)
+    if left.vacated_time is not None:
+        seconds = lease.spec.term.quarantine_seconds
+        see_rested(left.claim_uid, left.vacated_time, seconds, tools)

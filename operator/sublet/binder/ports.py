@@ -12,6 +12,7 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.last_word import Leftover
 from sublet.binder.access import Grant
 from sublet.binder.claims import ClaimWriter
+from sublet.binder.rests import Rests
 from sublet.binder.slots import Promises, Slots
 from sublet.clock import Clock
 from sublet.fleet.cluster import LeasedCluster
@@ -75,6 +76,7 @@ class Tools:
     """Claims there have a Secret that Argo CD reads as a cluster; none without."""
     grants: dict[tuple[ClaimUID, str], Grant] = field(default_factory=dict)
     """(claim UID, lease alias) -> the token given last, so that one silent cluster doesn't cost the others' renewal."""
+    rests: Rests = field(default_factory=Rests)
 
 
 class ClusterSilent(Exception):

@@ -21,7 +21,7 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.kept_status import others_finalizers
 from sublet.api.lease_terms import Term
 from sublet.api.move_status import all_nodes
-from sublet.api.times import MS_PER_SECOND
+from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.binder.access import forget_grants
 from sublet.binder.locks import unlock_node
@@ -270,7 +270,12 @@ async def _quarantine(claim: GpuClaim, seconds: int, tools: Tools) -> None:
     if vacated_ms is None:
         vacated_ms = tools.clock.now_ms()
         await tools.claims.write_status(claim, rest_status.vacated(claim, vacated_ms))
-    left = (vacated_ms + seconds * MS_PER_SECOND - tools.clock.now_ms()) / MS_PER_SECOND
+    see_rested(claim.metadata.uid, vacated_ms, seconds, tools)
+
+
+def see_rested(claim_uid: str, vacated_ms: Millis, seconds: int, tools: Tools) -> None:
+    """Raise StillThere while nodes rest for so long that a claim's last pod left then."""
+    left = tools.rests.left_seconds(claim_uid, vacated_ms, seconds, tools.clock)
     if left > 0:
         text = f"the nodes rest for another {how_many(round(left), 'second')}"
         raise StillThere(text, left, rests=True)

@@ -73,7 +73,8 @@ def left_ms(claim: GpuClaim, allocation: Allocation, now_ms: Millis, rest_ms: in
         until = allocation.until_time if allocation.until_time is not None else FOREVER
         return until if until > now_ms else Millis(now_ms + RELEASE_MS)
     since = release.vacated_time or leaving.last_transition_time
-    expected = Millis(since + RELEASE_MS)
+    # one that lies ahead was noted by a clock that was wrong
+    expected = Millis(min(since, now_ms) + RELEASE_MS)
     return expected if expected + rest_ms > now_ms else FOREVER
 
 
@@ -283,7 +284,8 @@ class Holdings:
     def _gone_by(self, left: Leaving, place: PlacedNode) -> tuple[Millis, Millis]:
         """Return when a node that was left is expected to be free, and rested; FOREVER if it takes longer than it should."""
         rest_ms = self._rests.get(LeaseUID(place.lease_uid), 0)
-        free = Millis((left.vacated_time or left.release_time) + RELEASE_MS)
+        since = min(left.vacated_time or left.release_time, self._now_ms)
+        free = Millis(since + RELEASE_MS)
         rested = Millis(free + rest_ms)
         return (free, rested) if rested > self._now_ms else (FOREVER, FOREVER)
 

@@ -13,13 +13,13 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.lease_terms import TenantAccess
 from sublet.api.relocation import PlacedNode
-from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import Home
 from sublet.binder.pods import list_pods
 from sublet.binder.ports import StillThere, Tools
-from sublet.binder.release import confirm_identity, empty, shut_out
+from sublet.binder.release import confirm_identity, empty, see_rested, shut_out
 from sublet.binder.sites import Berth, Site
 from sublet.binder.slots import Urgency
 from sublet.binder.wiped import note_vacated, see_clean
@@ -143,11 +143,9 @@ class Clearing:
 
     def _rest(self, lease: GpuLease) -> None:
         """Let the nodes rest as the lease asks for it, counted from when this process saw them empty."""
-        now = self._tools.clock.now_ms()
-        self._vacated_ms = self._vacated_ms or now
-        left = self._vacated_ms + lease.spec.term.quarantine_seconds * MS_PER_SECOND - now
-        if left > 0:
-            raise StillThere("the nodes rest", left / MS_PER_SECOND, rests=True)
+        self._vacated_ms = self._vacated_ms or self._tools.clock.now_ms()
+        seconds = lease.spec.term.quarantine_seconds
+        see_rested(self._orphan.claim_uid, self._vacated_ms, seconds, self._tools)
 
     async def _close_bill(self) -> None:
         """End what is billed, of all leases at once: from then on it is held and not billed. Nothing is closed twice."""

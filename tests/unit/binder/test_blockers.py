@@ -1,7 +1,6 @@
 """Whether a release that waits hangs: what ends by itself doesn't, and what somebody must do does, with the ways out."""
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from sublet.binder.ports import StillThere
 from sublet.binder.release import release
 from sublet.book.holdings import RELEASE_MS
 from tests.builders.api import NOW
-from tests.builders.clusters import Hub, NotedApi, tools_of
+from tests.builders.clusters import Hub, NotedApi, clock_at, tools_of
 from tests.builders.moves import leased, running
 
 REST_SECONDS = 600
@@ -42,7 +41,7 @@ def vacated(each: GpuClaim) -> GpuClaim:
 def tools(each: GpuClaim, lease: GpuLease, ms_later: int, api: NotedApi | None = None) -> Any:
     uid = lease.metadata.uid
     found = tools_of(Hub(each), {uid: lease}, {uid: api} if api is not None else {})
-    found.clock = SimpleNamespace(now_ms=lambda: NOW + ms_later)
+    found.clock = clock_at(NOW + ms_later)
     return found
 
 

@@ -25,7 +25,7 @@ from sublet.book.inventory import Reach
 from sublet.hub.aftermath import left_there
 from sublet.kube.wire import Meta, Named, Node, Pod, PodSpec
 from tests.builders.api import NOW, uid_of
-from tests.builders.clusters import CLUSTER, Hub, NotedApi, nobody_keeps_it, tools_of
+from tests.builders.clusters import CLUSTER, Hub, NotedApi, clock_at, nobody_keeps_it, tools_of
 from tests.builders.moves import leased, running
 
 WEST = leased("west")
@@ -293,13 +293,13 @@ def test_nodes_that_were_left_rest_as_the_lease_asks_counted_once(is_lost: bool)
     lease = each.model_copy(update={"spec": each.spec.model_copy(update={"term": term})})
     left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
     with_ = tools(Hub(None), Emptied(left.claim_uid), lease)
-    with_.clock = SimpleNamespace(now_ms=lambda: NOW)
+    with_.clock = clock_at(NOW)
 
     with pytest.raises(StillThere, match="60 seconds"):
         asyncio.run(clear(lease, left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
     (rested,) = with_.lists.changed
     assert rested is not None
-    with_.clock = SimpleNamespace(now_ms=lambda: NOW + 60_000)
+    with_.clock = clock_at(NOW + 60_000)
     asyncio.run(clear(lease, rested, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
     assert with_.lists.changed[-1] is None
 

@@ -16,7 +16,7 @@ from sublet.binder.ports import StillThere
 from sublet.binder.release import release
 from sublet.kube.wire import Meta, Node
 from tests.builders.api import NOW, uid_of
-from tests.builders.clusters import CLUSTER, Hub, LiveNodes, nobody_keeps_it, tools_of
+from tests.builders.clusters import CLUSTER, Hub, LiveNodes, clock_at, nobody_keeps_it, tools_of
 from tests.builders.moves import leased, running
 
 LABEL = "landlord.example/clean"
@@ -53,7 +53,7 @@ def cluster(label: str | None, *, unwiped: str | None = None, others: str = "") 
 def take_back(api: LiveNodes, lease: GpuLease = WEST[0], *, now_ms: int = NOW) -> bool:
     """Try to release the claim, each time with a new operator; return whether its node is free then."""
     tools = tools_of(Hub(TRAIN), {lease.metadata.uid: lease}, {lease.metadata.uid: api})
-    tools.clock = SimpleNamespace(now_ms=lambda: now_ms)
+    tools.clock = clock_at(now_ms)
     try:
         asyncio.run(release(TRAIN, tools))
     except StillThere:

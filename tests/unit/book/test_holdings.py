@@ -70,14 +70,16 @@ def test_a_release_is_given_its_time_and_the_nodes_their_rest_then_nobody_knows(
     assert found.terms(uid) == [Term(expected, 8)]
 
 
+@pytest.mark.parametrize("ahead_ms", [0, 720 * HOUR], ids=["noted right", "noted ahead"])
 @pytest.mark.parametrize("moves", [True, False], ids=["left in a move", "released"])
-def test_a_node_that_is_left_rests_once(moves):
+def test_a_node_that_is_left_rests_once_also_by_a_clock_that_was_ahead(moves, ahead_ms):
+    vacated_ms = Millis(NOW + ahead_ms)
     rests = as_lease(lease("rests", committed=16, term={"quarantineSeconds": 3600}))
     going, waits = as_claim(claim("going", gpus=8)), as_claim(claim("waits", gpus=8))
     first, second = nodes(rests, 2)
     there = bound(held(going, rests, [first]))
     over = Take(ClaimUID(going.metadata.uid), ReleaseCause.COMPLETED, NOW)
-    gone = vacated(released(there, over, done=False), NOW)
+    gone = vacated(released(there, over, done=False), vacated_ms)
     if moves:
         assert there.status.allocation is not None
         left = Leaving(
@@ -87,7 +89,7 @@ def test_a_node_that_is_left_rests_once(moves):
             release_time=NOW,
             metered=(),
             placements=there.status.allocation.placements,
-            vacated_time=NOW,
+            vacated_time=vacated_ms,
         )
         moved = bound(held(going, rests, [second]))
         gone = moved.model_copy(
@@ -97,7 +99,8 @@ def test_a_node_that_is_left_rests_once(moves):
 
     made = plan(view([gone, waits], fleet, now_ms=Millis(NOW + 1)))
 
-    assert refusal_of(made, waits).estimated_ms == NOW + RELEASE_MS + HOUR
+    began = NOW + 1 if ahead_ms else NOW
+    assert refusal_of(made, waits).estimated_ms == began + RELEASE_MS + HOUR
 
 
 def test_of_what_hub_and_node_say_of_one_claim_the_larger_counts():
