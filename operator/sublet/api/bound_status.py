@@ -26,9 +26,18 @@ def expiring(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> Clai
 
 
 def degraded(claim: GpuClaim, reason: str, message: str, now_ms: Millis) -> ClaimStatus:
-    """Some of its nodes can't be used, or all can again (no message). It stays bound."""
+    """Some of its nodes can't be used, or all can again (no message). It stays bound.
+
+    Since when it is so counts anew if that lies ahead: a clock that was wrong said so.
+    """
+    known = (
+        c
+        for c in claim.status.conditions
+        if c.type != "Degraded" or c.last_transition_time <= now_ms
+    )
+    status = claim.status.model_copy(update={"conditions": tuple(known)})
     return next_status(
-        claim,
+        claim.model_copy(update={"status": status}),
         now_ms,
         ready=ready_of(claim),
         progress="Reconciling" if claim.status.move is not None else None,

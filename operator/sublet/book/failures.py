@@ -2,7 +2,8 @@
 
 A node that can't be judged, because its cluster is silent or hasn't been read, isn't failed, and one that failed isn't
 well for it: unknown is neither. The time that a failure is given counts from the claim's own condition, so neither a
-restart nor a silence begins it anew.
+restart nor a silence begins it anew. An instant that lies ahead was noted by a clock that was wrong: since when a node has
+been sick nobody knows then, and the claim is told anew.
 """
 
 from collections import Counter
@@ -38,9 +39,13 @@ class Failures:
     """The failed nodes of one pass."""
 
     def __init__(
-        self, holders: Iterable[GpuClaim], supplies: Mapping[LeaseUID, LeaseSupply]
+        self,
+        holders: Iterable[GpuClaim],
+        supplies: Mapping[LeaseUID, LeaseSupply],
+        now_ms: Millis,
     ) -> None:
         self._supplies = supplies
+        self._now_ms = now_ms
         absent: dict[PlaceKey, PlacedNode] = {}  # lease and node -> a place on it
         for claim in holders:
             allocation = claim.status.allocation
@@ -62,18 +67,21 @@ class Failures:
         """Say whether of one of its nodes nobody knows how it is: its cluster is silent, or doesn't list it."""
         return any(self._node(p) is None and not self._is_gone(p) for p in allocation.placements)
 
-    def lasting(
-        self, failed: Iterable[PlacedNode], since_ms: Millis | None, now_ms: Millis
-    ) -> list[PlacedNode]:
+    def lasting(self, failed: Iterable[PlacedNode], since_ms: Millis | None) -> list[PlacedNode]:
         """Return the nodes that have failed for so long that they are replaced; the claim was told so long ago, too."""
-        if since_ms is None or now_ms < since_ms + REPLACE_AFTER_MS:
+        long_ago = self._now_ms - REPLACE_AFTER_MS
+        if since_ms is None or since_ms > long_ago:
             return []
         nodes = ((place, self._node(place)) for place in failed)
         return [
             place
             for place, node in nodes
-            if node is None or now_ms >= (node.sick_since_ms or 0) + REPLACE_AFTER_MS
+            if node is None or (self._known_since(node) or 0) <= long_ago
         ]
+
+    def is_told(self, since_ms: Millis | None) -> bool:
+        """Say whether the claim was told of a failure, by a clock that was right."""
+        return since_ms is not None and since_ms <= self._now_ms
 
     def is_mass(self, failed: Iterable[PlacedNode]) -> bool:
         """Say whether one of these failed within ten minutes of more than 30 % of its lease's nodes, and of two at least."""
@@ -94,6 +102,11 @@ class Failures:
         supply = self._known(place)
         node = supply.inventory.nodes.get(NodeName(place.node)) if supply is not None else None
         return node if node is not None and node.uid == place.node_uid else None
+
+    def _known_since(self, node: NodeState | None) -> Millis | None:
+        """Return since when a node is sick, None if it is well, or nobody knows."""
+        at_ms = node.sick_since_ms if node is not None else None
+        return at_ms if at_ms is not None and at_ms <= self._now_ms else None
 
     def _is_absent(self, place: PlacedNode) -> bool:
         return self._known(place) is not None and self._node(place) is None
@@ -120,9 +133,12 @@ class Failures:
             if n.unfit is not Unfit.NODE_OVERLAP
         ]
         allowed = max(1, (len(nodes) + self._gone[uid]) * _MASS_PERCENT // 100)
-        node = self._node(place)
-        at_ms = node.sick_since_ms if node is not None else None
-        sick = [n.sick_since_ms for n in nodes if n.sick_since_ms is not None]
-        # nobody knows when a node that is gone went, so it counts with all
-        together = [t for t in sick if at_ms is None or abs(t - at_ms) <= _TOGETHER_MS]
-        return len(together) + self._gone[uid] > allowed
+        at_ms = self._known_since(self._node(place))
+        sick = (self._known_since(n) for n in nodes if n.sick_since_ms is not None)
+        together = sum(_fell_together(at_ms, t) for t in sick)
+        return together + self._gone[uid] > allowed
+
+
+def _fell_together(one_ms: Millis | None, other_ms: Millis | None) -> bool:
+    """Say whether two nodes failed together; one of which nobody knows when, such as one that is gone, counts with all."""
+    return one_ms is None or other_ms is None or abs(other_ms - one_ms) <= _TOGETHER_MS

@@ -106,8 +106,8 @@ class NodeState:
     """Its kubelet says that it is Ready, whatever else is wrong with it."""
     shows: int | None = None
     """GPUs that it shows, if they are fewer than its labels or its own book say; None: as many, or nobody can tell."""
-    settles_ms: Millis | None = None
-    """When GPUs that came back are trusted again; None: none were missing lately."""
+    settles_ms: int | None = None
+    """When GPUs that came back are trusted again, by our monotonic clock; None: none were missing lately."""
 
     @property
     def held(self) -> int:

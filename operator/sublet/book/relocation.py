@@ -53,7 +53,7 @@ class Relocations:
         self._rules = rules
         self._supplies = supplies
         self._now_ms = now_ms
-        self._failures = Failures(holders, supplies)
+        self._failures = Failures(holders, supplies, now_ms)
         self.unseen = self._failures.unseen
         """Nodes that claims hold and that their clusters don't list; whether they are gone must be asked."""
 
@@ -96,7 +96,9 @@ class Relocations:
         if move.cutover_time is not None:
             # a lease that was cut short meanwhile takes its nodes sooner
             ends = (s.ends_ms for s in self._leases(allocation))
-            at_ms = max(min([move.cutover_time, *ends]), move.ready_time)
+            at_ms = min([move.cutover_time, *ends])
+            if move.ready_time <= self._now_ms:  # else a clock that was ahead said so: it is ready
+                at_ms = max(at_ms, move.ready_time)
         return cutover_at(claim, move, at_ms) if at_ms <= self._now_ms else None
 
     def _succeed(self, claim: GpuClaim, allocation: Allocation) -> Relocate | None:
@@ -165,14 +167,14 @@ class Relocations:
             then = (
                 "too many nodes that it left before are still held; the platform team looks into it"
             )
-        elif not (lasting := self._failures.lasting(failed, since, self._now_ms)):
+        elif not (lasting := self._failures.lasting(failed, since)):
             then = f"it is replaced if it stays so for {REPLACE_AFTER_MS // 60_000} minutes"
         elif (found := self._another(claim, allocation, lasting)) is not None:
             return found
         else:
             then = _ROOMLESS
         message = f"{what}: {then}"
-        known = said is not None and since is not None and said.message == message
+        known = said is not None and self._failures.is_told(since) and said.message == message
         return None if known else Degrade(uid, NODE_FAILED, message)
 
     def _another(

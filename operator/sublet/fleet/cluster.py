@@ -303,8 +303,7 @@ class LeasedCluster:
         self._recount(node)
 
     def _recount(self, node: Node) -> None:
-        name = NodeName(node.metadata.name)
-        before = self._states.get(name)
+        before = self._states.get(name := NodeName(node.metadata.name))
         state = node_state(
             node,
             self._lease,
@@ -312,6 +311,7 @@ class LeasedCluster:
             foreign_pods=name in self._foreign,
             in_doubt=name in self._doubtful,
             now_ms=self._clock.now_ms(),
+            steady_ms=int(self._clock.monotonic() * MS_PER_SECOND),
             settle_ms=self._settle_ms,
         )
         if state.settles_ms is None:

@@ -53,6 +53,7 @@ def node_state(
     foreign_pods: bool,
     in_doubt: bool = False,
     now_ms: Millis = _NEVER,
+    steady_ms: int = 0,
     settle_ms: int = 0,
 ) -> NodeState:
     """Return what the book may know of a node of this lease.
@@ -61,7 +62,7 @@ def node_state(
     that is a driver restart and not a return. `foreign_pods`: pods that aren't a claim's were seen on its GPUs.
     `in_doubt`: its marks disagree with what claims have.
     `now_ms`: since when it counts as sick, if it wasn't before. `settle_ms`: for how long GPUs that came back must stay
-    before a free node is sold again.
+    before a free node is sold again, on the monotonic clock, which says `steady_ms`.
     """
     labels = node.metadata.labels
     uid = NodeUID(node.metadata.uid)
@@ -77,7 +78,7 @@ def node_state(
         gpus = before.gpus
     settles_ms = None
     if before is not None and unfit is not Unfit.GPUS_LOST:
-        settles_ms = _settles(before, gpus, now_ms, settle_ms)
+        settles_ms = _settles(before, gpus, steady_ms, settle_ms)
     if unfit is None and settles_ms is not None and not holdings:
         unfit = Unfit.SETTLING
     # nobody knows since when a node has been sick that is so at first sight
@@ -101,15 +102,15 @@ def node_state(
     )
 
 
-def _settles(before: NodeState, gpus: int, now_ms: Millis, settle_ms: int) -> Millis | None:
+def _settles(before: NodeState, gpus: int, steady_ms: int, settle_ms: int) -> int | None:
     """Return until when a node is watched of whose GPUs some came back; None if it needn't be.
 
     Where all were away at once the device plugin was: those are as good as before.
     """
     if before.unfit is Unfit.GPUS_LOST and 0 < before.gpus < gpus:
-        return Millis(now_ms + settle_ms)
+        return steady_ms + settle_ms
     settles = before.settles_ms
-    return settles if settles is not None and now_ms < settles else None
+    return settles if settles is not None and steady_ms < settles else None
 
 
 def is_adopted(node: Node, lease_uid: LeaseUID) -> bool:

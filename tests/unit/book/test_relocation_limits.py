@@ -68,6 +68,14 @@ def test_a_cutover_is_never_dated_before_the_new_nodes_were_ready():
     assert made == CutOver(each.metadata.uid, at(29))
 
 
+def test_nodes_that_a_clock_which_was_ahead_called_ready_are_cut_over_to_in_time():
+    seen, each = moving(ready=False)
+    ready = with_status(each, move_status.ready_to_move(each, None, at(30 * 24)))
+
+    (made,) = decided(replace(seen, claims=(ready,), now_ms=at(40) + 5_000))
+    assert made == CutOver(each.metadata.uid, at(40))
+
+
 def test_a_tenant_may_shorten_a_claim_that_is_on_its_way():
     seen, each = moving()
     schedule = each.spec.schedule.model_copy(update={"duration_seconds": 25 * 3_600})

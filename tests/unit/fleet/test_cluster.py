@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from sublet.api.ids import ClusterUID, NodeName
-from sublet.book.inventory import Reach
+from sublet.book.inventory import Reach, Unfit
 from sublet.clock import SystemClock
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.probe import ProbeTimes
@@ -18,6 +18,7 @@ from sublet.kube.pace import Pace
 from sublet.kube.wire import Node
 from tests.builders.api import as_lease, lease, uid_of
 from tests.builders.nodes import gpu_node
+from tests.builders.wire import our_node
 from tests.harness.fake_api import (
     FakeApi,
     SteppedClock,
@@ -45,7 +46,7 @@ def connected(fake: FakeApi, body: Any = None, **options: Any) -> LeasedCluster:
     return LeasedCluster(
         as_lease(body or lease("west")),
         fake.endpoint,
-        clock=SystemClock(),
+        clock=options.pop("clock", SystemClock()),
         lists=asyncio.Semaphore(8),
         on_change=lambda _: None,
         times=options.pop("times", QUICK),
@@ -356,6 +357,28 @@ async def test_a_watch_that_has_failed_for_too_long_counts_for_the_book_at_once(
         await eventually("in trouble", lambda: cluster.inventory() and not cluster.facts.synced)
 
         assert not cluster.inventory().synced
+
+
+async def test_however_our_clock_jumps_a_gpu_that_came_back_is_watched_for_ten_minutes(fake):
+    clock = SteppedClock()
+    cluster = connected(fake, clock=clock)
+
+    def unfit(gpus: int = 8) -> Unfit | None:
+        shown = our_node(as_lease(lease("west")))
+        shown.status.allocatable["nvidia.com/gpu"] = str(gpus)
+        cluster._take(shown)
+        return cluster.inventory().nodes[NodeName("n0")].unfit
+
+    unfit()
+    unfit(gpus=7)
+    clock.set_back_seconds = -86_400
+    seen = [unfit()]
+    for clock.set_back_seconds, passed in ((0, 300), (-86_400, 299), (86_400, 0), (0, 1)):
+        clock.seconds += passed
+        seen.append(unfit())
+    await cluster.close()
+
+    assert seen == [*[Unfit.SETTLING] * 4, None]
 
 
 async def test_nodes_that_are_watched_for_a_while_leave_others_their_turns(fake, monkeypatch):

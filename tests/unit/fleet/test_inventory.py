@@ -11,7 +11,7 @@ from sublet.book.inventory import Holding, Unfit
 from sublet.fleet.inventory import node_state
 from sublet.fleet.nodebook import BookError, format_book, parse_book
 from sublet.kube.wire import Node
-from tests.builders.api import NOW, as_lease, lease, uid_of
+from tests.builders.api import as_lease, lease, uid_of
 from tests.builders.nodes import GB200, H100, bare_node, gpu_node, mig_node, sharing_node
 
 WEST = as_lease()
@@ -169,19 +169,19 @@ def test_more_than_any_node_has_in_a_book_says_nothing_of_its_gpus():
 def test_a_free_node_whose_gpu_came_back_is_watched_for_a_while_and_then_sold():
     seven = adopted(gpu_node("n", allocatable={"nvidia.com/gpu": "7"}))
     lost = state(seven, before=state(adopted(gpu_node("n"))))
-    back = state(adopted(gpu_node("n")), before=lost, now_ms=NOW, settle_ms=600_000)
-    still = state(adopted(gpu_node("n")), before=back, now_ms=NOW + 599_999, settle_ms=600_000)
-    again = state(seven, before=still, now_ms=NOW + 599_999)
+    back = state(adopted(gpu_node("n")), before=lost, steady_ms=1, settle_ms=600_000)
+    still = state(adopted(gpu_node("n")), before=back, steady_ms=600_000, settle_ms=600_000)
+    again = state(seven, before=still, steady_ms=600_000)
 
     assert (lost.unfit, back.unfit, still.unfit) == (Unfit.GPUS_LOST, Unfit.SETTLING, Unfit.SETTLING)  # fmt: skip
     assert again.unfit is Unfit.GPUS_LOST
-    assert state(adopted(gpu_node("n")), before=still, now_ms=NOW + 600_000).unfit is None
+    assert state(adopted(gpu_node("n")), before=still, steady_ms=600_001).unfit is None
 
 
 def test_a_held_node_whose_gpu_came_back_is_well():
     seven = adopted(gpu_node("n", allocatable={"nvidia.com/gpu": "7"}), f"{CLAIM}=7")
     lost = state(seven, before=None)
-    back = state(adopted(gpu_node("n"), f"{CLAIM}=7"), before=lost, now_ms=NOW, settle_ms=600_000)
+    back = state(adopted(gpu_node("n"), f"{CLAIM}=7"), before=lost, settle_ms=600_000)
 
     assert (lost.unfit, back.unfit) == (Unfit.GPUS_LOST, None)
 
@@ -190,7 +190,7 @@ def test_a_device_plugin_that_restarts_leaves_nothing_to_be_watched():
     none = adopted(gpu_node("n", allocatable={"nvidia.com/gpu": "0"}))
     away = state(none, before=state(adopted(gpu_node("n"))))
 
-    found = state(adopted(gpu_node("n")), before=away, now_ms=NOW, settle_ms=600_000)
+    found = state(adopted(gpu_node("n")), before=away, settle_ms=600_000)
     assert (found.unfit, found.settles_ms) == (None, None)
 
 
