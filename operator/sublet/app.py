@@ -24,6 +24,7 @@ from sublet.binder.ports import Tools
 from sublet.binder.slots import Promises, Slots
 from sublet.book.coarse import Detail
 from sublet.clock import Clock, SystemClock
+from sublet.drift.behind import Behind
 from sublet.drift.engine import Drift
 from sublet.drift.sweeper import Sweeper
 from sublet.fleet.probe import ProbeTimes
@@ -35,12 +36,7 @@ from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
 from sublet.hub.chronicle import Chronicle
 from sublet.hub.events import HubEvents
-from sublet.hub.feeders import (
-    Secret,
-    credentials_informer,
-    first_list,
-    sweep_forever,
-)
+from sublet.hub.feeders import Secret, credentials_informer, first_list, sweep_forever
 from sublet.hub.held import Held
 from sublet.hub.in_cluster import HubIdentity
 from sublet.hub.leader import ELECTION_LIMITS, Leadership
@@ -163,6 +159,7 @@ class Operator:
         self.returns = Returns(
             self.fleet.cluster, self.clock, self.batcher.mark, self.adoption.is_adopting
         )
+        self.behind = Behind(hub, self.ledger)
         self.drift = Drift(
             cluster=self.fleet.cluster,
             claims=self.state.claims.all,
@@ -176,6 +173,7 @@ class Operator:
                 lambda: self.fleet.hub_uid,
                 begun=self.accounts.begun,
                 known=self.state.claims.uids,
+                behind=self.behind,
             ),
             changed=self.batcher.mark,
             every_seconds=settings.drift_seconds,
@@ -252,6 +250,7 @@ class Operator:
         """Read the hub, start every task."""
         await self._try_ledger()
         await self._until_read()
+        await self.behind.compare()
         secrets = credentials_informer(
             self.hub, self.settings.namespace, self.state, self.clock, self.batcher.mark
         )
@@ -335,6 +334,7 @@ class Operator:
     async def _follow_leadership(self) -> None:
         await self.leadership.gained.wait()
         structlog.get_logger().info("leading", identity=self.settings.identity)
+        self._spawn(self.behind.compare())
         self.batcher.mark()
         await self.leadership.lost.wait()
         structlog.get_logger().error("the Lease is lost: this process ends")

@@ -9,6 +9,7 @@ from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, NodeUID, Te
 from sublet.api.kinds import LEASES
 from sublet.api.origin import former_uid
 from sublet.api.times import Millis
+from sublet.drift.behind import Behind
 from sublet.drift.claims import Claims
 from sublet.drift.lookout import Place
 from sublet.drift.orphans import Entry, Orphan
@@ -17,7 +18,7 @@ from sublet.kube.lists import ListPage, page_of
 from sublet.kube.wire import Node
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.running import open_lines
-from tests.builders.api import NOW, as_lease, uid_of
+from tests.builders.api import NOW, as_lease, lease, uid_of
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.wire import our_node
 from tests.harness.fake_api import eventually
@@ -62,12 +63,14 @@ class World:
         self.said = ""
         tools.hub, tools.ledger = self, self
         self.tools = tools
+        self.behind = Behind(tools.hub, self)
         self.sweeper = Sweeper(
             tools,
             self,
             lambda: ClusterUID(hub_uid),
             begun=lambda: self.begun if self.begun is not None else open_lines(self.facts),
             known=lambda: [former_uid(x) for x in self.items],
+            behind=self.behind,
         )
 
     async def get(self, path: str, **_: str) -> dict[str, Any]:
@@ -108,6 +111,10 @@ class World:
 
     async def tend(self, *orphans: Orphan) -> None:
         await self.sweeper.tend(ClusterUID(CLUSTER), [self.place], orphans, Claims(()))
+
+    def release_orphan(self) -> None:
+        """Let a person say that the claim's GPUs are to be taken back."""
+        self.place = Place(as_lease(lease(releaseOrphans=[str(GONE)])), self.place.cluster)
 
     def written(self, since: int = 1) -> list[tuple[str, str]]:
         """Return kind and type of the ledger's lines after the first ones."""

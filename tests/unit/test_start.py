@@ -21,6 +21,10 @@ from sublet.settings import Settings
 from tests.builders.api import as_lease
 
 
+class Halt(Exception):
+    """Ends a start in its middle."""
+
+
 async def nowhere(**_: Any) -> Endpoint:
     """Return where no hub is."""
     return Endpoint("https://127.0.0.1:9")
@@ -127,3 +131,47 @@ async def test_a_place_where_it_cant_listen_is_a_wrong_setting_and_isnt_tried_fo
             await process.run(settings)
 
     assert "\n" not in str(said.value)
+
+
+async def test_the_hub_is_compared_with_the_ledger_before_anything_can_write_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/ledger.sqlite", leader_election=False)
+    operator = Operator(settings, ApiServer(Endpoint("https://127.0.0.1:9"), Limits()))
+    compared: list[int] = []
+
+    async def read() -> None:
+        pass
+
+    async def compare() -> None:
+        compared.append(len(operator._tasks))
+        raise Halt
+
+    monkeypatch.setattr(operator, "_until_read", read)
+    monkeypatch.setattr(operator.behind, "compare", compare)
+    with pytest.raises(Halt):
+        await operator.start()
+    await operator.close()
+
+    assert compared == [0]
+
+
+async def test_the_hub_is_compared_with_the_ledger_when_a_replica_comes_to_lead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/ledger.sqlite")
+    operator = Operator(settings, ApiServer(Endpoint("https://127.0.0.1:9"), Limits()))
+    compared = asyncio.Event()
+
+    async def compare() -> None:
+        compared.set()
+
+    monkeypatch.setattr(operator.behind, "compare", compare)
+    follows = asyncio.create_task(operator._follow_leadership())
+    await asyncio.sleep(0)
+    assert not compared.is_set()
+    operator.leadership.gained.set()
+    await compared.wait()
+
+    follows.cancel()
+    await operator.close()

@@ -104,6 +104,8 @@ class Witness:
     """The ledger's lines of the claims that are asked about."""
     newest_version: int
     """The highest resourceVersion of the hub that the ledger's last lines name."""
+    lost_version: int = 0
+    """The highest that they named when this process found the hub older than them; 0 if it didn't."""
     awaited: Collection[str] = ()
     """Claims that were restored and wait to be adopted, by the UIDs that they had; none of `hub_claims`."""
     unread: Collection[str] = ()
@@ -220,7 +222,8 @@ def _is_older(witness: Witness, facts: Sequence[Fact]) -> bool:
     was lost, shows in no number and in no clock that could be relied on.
     """
     newest = max((version_number(f.source_version) for f in facts), default=0)
-    if witness.hub_version < max(witness.newest_version, newest):
+    is_behind = witness.hub_version < max(witness.newest_version, newest)
+    if is_behind or 0 < newest <= witness.lost_version:
         return True
     backup_ms = witness.backup_ms
     return backup_ms is not None and any(f.at_ms > backup_ms - _CLOCKS_APART_MS for f in facts)

@@ -21,6 +21,7 @@ from sublet.api.kinds import LEASES
 from sublet.api.origin import former_uid
 from sublet.api.times import Millis
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, StillThere, Tools
+from sublet.drift.behind import Behind, newest_version
 from sublet.drift.census import Census
 from sublet.drift.claims import Claims
 from sublet.drift.clear import Clearing, Ledger
@@ -45,8 +46,6 @@ from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.ledger.running import open_lines
 from sublet.logs import log_about
 
-_NEWEST: Final = 200
-"""Lines of the ledger from which the hub's newest known version is read."""
 _MOST_CASES: Final = 10_000
 """So many are remembered though they aren't shown any more; a cluster could name new ones for ever."""
 _Key = tuple[ClusterUID, ClaimUID]
@@ -80,6 +79,7 @@ class Sweeper:
         *,
         begun: Callable[[], Iterable[Fact]],
         known: Callable[[], Collection[str]],
+        behind: Behind,
     ) -> None:
         """`begun`: lines of the ledger that may be open; `known`: claims that the hub may have, whatever can be read of them.
 
@@ -90,6 +90,7 @@ class Sweeper:
         self._hub_uid = hub_uid
         self._begun = begun
         self._known = known
+        self._behind = behind
         self._cases: dict[_Key, _Case] = {}
         self._ending = asyncio.Lock()
         self._census = Census(tools.hub)
@@ -236,7 +237,7 @@ class Sweeper:
         The ledger first: a line of a claim that changes meanwhile would make the hub look older than it.
         """
         facts = await self._ledger.facts_of(sorted(uids))
-        newest = await self._ledger.newest_facts(_NEWEST)
+        newest = await newest_version(self._ledger)
         roll = await self._census.ask(uids)
         if await read_cluster_uid(self._tools.hub) != self._hub_uid():
             raise Unreachable("the hub is another cluster now")
@@ -246,7 +247,8 @@ class Sweeper:
             unread=roll.unread,
             awaited=roll.awaited,
             facts={uid: [f for f in facts if f.claim_uid == uid] for uid in uids},
-            newest_version=max((version_number(f.source_version) for f in newest), default=0),
+            newest_version=newest,
+            lost_version=self._behind.lost_version,
             backup_ms=min((*_backups(places), *roll.backups), default=None),
         )
 

@@ -1,0 +1,95 @@
+"""A hub that was put back is told before this process writes to it: a hub that lost little soon has the ledger's versions again."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sublet.api.ids import ClaimUID
+from sublet.kube.errors import Unreachable
+from sublet.ledger.entry import Fact
+from sublet.ledger.port import LedgerUnavailable
+from tests.builders.api import uid_of
+from tests.builders.orphans import OPEN, ORPHAN, World
+
+
+async def test_what_is_written_before_the_first_look_makes_an_older_hub_no_newer():
+    world = World(OPEN, version="99")
+    await world.behind.compare()
+    world.version = "101"
+    for _ in range(3):
+        await world.look()
+
+    assert (world.said, world.api.calls) == ("HubRewound", [])
+
+
+async def test_a_person_still_ends_what_an_older_hub_doesnt_know():
+    world = World(OPEN, version="99")
+    await world.behind.compare()
+    world.version = "101"
+    world.release_orphan()
+    for _ in range(2):
+        await world.look()
+        await world.end()
+
+    assert world.said == "TakenBack"
+
+
+async def test_a_claim_that_was_bound_since_the_older_hub_caught_up_is_taken_back():
+    world = World(OPEN, version="99")
+    await world.behind.compare()
+    world.version = "400"
+    later = ClaimUID(uid_of("later"))
+    world.facts = [replace(OPEN, claim_uid=later, source_version="300")]
+    its = replace(ORPHAN, claim_uid=later, namespaces=(f"sublet-{later}-1",))
+    for _ in range(2):
+        await world.look(its)
+        await world.end()
+
+    assert world.said == "TakenBack"
+
+
+async def test_a_hub_that_isnt_older_holds_nothing():
+    world = World(OPEN, version="100")
+    await world.behind.compare()
+
+    assert world.behind.lost_version == 0
+
+
+async def test_a_hub_that_has_caught_up_when_this_process_comes_to_lead_was_older_all_the_same():
+    world = World(OPEN, version="99")
+    await world.behind.compare()
+    world.version = "101"
+    await world.behind.compare()
+
+    assert world.behind.lost_version == 100
+
+
+async def test_a_line_that_is_written_meanwhile_makes_no_hub_older(monkeypatch: pytest.MonkeyPatch):
+    world = World(OPEN)
+
+    async def get(path: str, **params: str) -> dict[str, Any]:
+        world.facts.append(replace(OPEN, source_version="250"))
+        return await World.get(world, path, **params)
+
+    monkeypatch.setattr(world, "get", get)
+    await world.behind.compare()
+
+    assert world.behind.lost_version == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "fault"), [("newest_facts", LedgerUnavailable("away")), ("get", Unreachable("away"))]
+)
+async def test_what_cant_be_asked_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, asked: str, fault: Exception
+):
+    world = World(OPEN, version="99")
+
+    async def away(*_: Any, **__: Any) -> list[Fact]:
+        raise fault
+
+    monkeypatch.setattr(world, asked, away)
+    await world.behind.compare()
+
+    assert world.behind.lost_version == 0
