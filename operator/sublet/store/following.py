@@ -6,6 +6,7 @@ end above all; what can't follow it isn't new. Disputed time and downtime that n
 bill that no claim ends as `sublet.store.forgotten` says.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -33,6 +34,8 @@ class Following:
         self._latest: dict[Key, Millis] = {}
         """When the last line of each is"""
         self._forgotten = Forgotten()
+        self._ends: defaultdict[Key, set[Millis]] = defaultdict(set)
+        """When something of each ended: no second line says an end at the same instant"""
         uids = sorted({f.claim_uid for f in new if f.kind in BESIDE or _is_possession(f)})
         for first in range(0, len(uids), _BATCH):
             some = entries.c.claim_uid.in_(uids[first : first + _BATCH])
@@ -54,7 +57,9 @@ class Following:
                 yield fact
         elif fact.at_ms >= self._latest.get(_key(fact), fact.at_ms):
             if before is not None and fact.kind is not EntryKind.BOUND:
-                yield _end(before, fact.at_ms)
+                end = _end(before, fact.at_ms)
+                self._take(end)
+                yield end
             self._take(fact)
             yield fact
 
@@ -72,14 +77,17 @@ class Following:
             yield bill
         for bill in [f for f in facts.values() if _ends_bill(f)] if self._open else ():
             for kind in BESIDE:
-                begun = self._open.pop(_key(replace(bill, kind=kind)), None)
+                key = _key(replace(bill, kind=kind))
+                begun = self._open.get(key)
                 if begun is None:
                     continue
                 # downtimes touch: none is empty
                 least = begun.at_ms + (kind is EntryKind.DOWNTIME)
                 line = _end(begun, Millis(max(bill.at_ms, least)))
-                while line.id in facts:  # of another number of GPUs: they would share a line
+                # of another interval, or of another number of GPUs: they would share a line
+                while line.at_ms in self._ends[key] or line.id in facts:
                     line = replace(line, at_ms=Millis(line.at_ms + 1))
+                self._take(line)
                 yield line
 
     def _take(self, fact: Fact) -> None:
@@ -90,6 +98,7 @@ class Following:
             self._open[key] = fact
         else:
             self._open.pop(key, None)
+            self._ends[key].add(fact.at_ms)
 
 
 def _is_possession(fact: Fact) -> bool:

@@ -178,3 +178,10 @@ async def test_a_downtime_that_a_restored_hub_grows_anew_is_ended_where_it_grows
     )
 
     assert found == [(5, 9), (9, 20), (20, 30)]
+
+
+async def test_a_silence_from_an_instant_at_which_one_ended_ends_with_a_bill_of_that_instant(url: str):  # fmt: skip
+    """The hub was put back within a silence, and then to before it: the ledger has an end at that instant already."""
+    found = await told(url, silent((5, None)), silent((40, None)), ended(silent(), 40))
+
+    assert found == [(5, 40), (40, 41)]
