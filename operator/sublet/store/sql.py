@@ -17,14 +17,14 @@ from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
 from sublet.ledger.audit import AuditRecord
 from sublet.ledger.chain import Proof, Stored, texts_fault, verify_lines
-from sublet.ledger.entry import Entry, Fact
+from sublet.ledger.entry import MARKS, Entry, Fact
 from sublet.ledger.past import Past
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.store.appending import BATCH, Order, append_all, head_of, insert
 from sublet.store.database import check_schema, migrate, open_engine
 from sublet.store.rows import entry_of, last_bill, stored_of
 from sublet.store.tables import entries, intents, terms
-from sublet.store.troubles import gap, put_back, unavailable
+from sublet.store.troubles import Crowded, crowded, gap, put_back, unavailable
 from sublet.store.worker import Worker
 
 T = TypeVar("T")
@@ -214,12 +214,12 @@ class SqlLedger:
             batch, self._waiting = self._waiting, []
             try:
                 counts = await self._append([order for order, _ in batch])
-            except LedgerUnavailable as error:
-                for _, done in batch:
-                    _fail(done, error)
-                continue
-            except Exception:  # noqa: BLE001  one caller's bad line must not hold up the others
-                await self._write_one_by_one(batch)
+            except Exception as error:  # noqa: BLE001  one caller's bad line must not hold up the others
+                if isinstance(error, LedgerUnavailable) and not isinstance(error, Crowded):
+                    for _, done in batch:
+                        _fail(done, error)
+                else:
+                    await self._write_one_by_one(batch)
                 continue
             for (_, done), count in zip(batch, counts, strict=True):
                 if not done.done():
@@ -232,6 +232,9 @@ class SqlLedger:
             except LedgerConflict as error:
                 self.conflict = self.conflict or str(error)
                 _fail(done, error)
+            except Crowded as error:
+                said = f"lines of {_whose(order)} can't be written: {error}"
+                _fail(done, LedgerUnavailable(said))
             except Exception as error:  # noqa: BLE001  it is its caller's
                 _fail(done, error)
             else:
@@ -282,7 +285,7 @@ class SqlLedger:
             except IntegrityError as error:
                 # another writer was first: read its head and try again
                 if attempt == _FORK_TRIES - 1:
-                    raise LedgerUnavailable("too many writers on one ledger") from error
+                    raise crowded(error) from error
             except (DBAPIError, SQLAlchemyError, OSError) as error:
                 raise unavailable(error) from error
         raise AssertionError("unreachable")
@@ -372,6 +375,11 @@ def _handed_over(claim_uid: ClaimUID, sequence: int, last: int) -> str:
         f"by the ledger reservation {last} of this claim ({claim_uid}) was handed over before, so that {sequence} can't be: the "
         "hub is older than the ledger; restore a newer backup of it, or delete the claim and make it anew"
     )
+
+
+def _whose(order: Order) -> str:
+    claims = sorted({f.claim_uid for f in order.facts if f.kind not in MARKS})
+    return f"claim {', '.join(claims)}" if claims else "no claim"
 
 
 def _fail(done: asyncio.Future[int], error: Exception) -> None:

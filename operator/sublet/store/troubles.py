@@ -21,6 +21,10 @@ _KNOWN: Final = (
 """What a driver says -> what it means and what to do"""
 
 
+class Crowded(LedgerUnavailable):
+    """At each try the place of what was to be written was taken: by other writers, or for good."""
+
+
 def unavailable(error: Exception) -> LedgerUnavailable:
     """Return what the operator is told of a driver's error."""
     text = str(getattr(error, "orig", None) or error).splitlines()[0]
@@ -28,6 +32,12 @@ def unavailable(error: Exception) -> LedgerUnavailable:
         if words in text:
             return LedgerUnavailable(f"the ledger's store is away: {meaning} ({text})")
     return LedgerUnavailable(f"the ledger's store is away: {text}")
+
+
+def crowded(error: Exception) -> Crowded:
+    """Return what is said when so many tries to write found their place taken."""
+    text = str(getattr(error, "orig", None) or error).splitlines()[0]
+    return Crowded(f"too many writers on one ledger ({text})")
 
 
 def gap(seq: int) -> LedgerUnavailable:

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import intervals
+from sublet.ledger.port import LedgerUnavailable
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.store import adjusting, appending
 from sublet.store.adjusting import Adjusted, write_adjustment
@@ -90,3 +92,24 @@ async def test_a_silence_that_another_begins_while_the_bill_is_ended_ends_with_i
     found = {(x.kind, x.start_ms, x.end_ms) for x in intervals(await ledger.facts())}
     assert found == {(EntryKind.BOUND, 5, 50), (EntryKind.DISPUTED, 20, 50)}
     await ledger.close()
+
+
+class Refusing(SqlLedger):
+    """A ledger in which the place of one claim's lines is taken at each try."""
+
+    def _append_all(self, connection: Any, orders: list[Any]) -> list[int]:
+        if any(f.claim_uid == "bad" for order in orders for f in order.facts):
+            raise IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed: entries.id"))
+        return super()._append_all(connection, orders)
+
+
+async def test_a_claim_whose_lines_find_no_place_is_named_and_keeps_out_nobody_elses(url):
+    ledger = Refusing(url)
+    names = ("before", "bad", "after")
+    done = await asyncio.gather(*(ledger.append([fact(n)], TEXTS) for n in names), return_exceptions=True)  # fmt: skip
+    written = [f.claim_uid for f in await ledger.facts()]
+    await ledger.close()
+
+    assert (done[0], written, done[2]) == (1, ["before", "after"], 1)
+    assert isinstance(done[1], LedgerUnavailable)
+    assert str(done[1]).startswith("lines of claim bad can't be written: ")
