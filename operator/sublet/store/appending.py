@@ -18,7 +18,7 @@ from sublet.ledger.past import Past
 from sublet.ledger.port import Disagreement, LedgerConflict
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.agreement import agree
-from sublet.store.following import Following
+from sublet.store.following import Following, may_share
 from sublet.store.rows import audit_row, entry_of, row_of
 from sublet.store.tables import audit, entries, terms
 
@@ -59,7 +59,8 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
     numbered = [([(f.id, f) for f in o.facts], o) for o in orders]
     known = _known(connection, [id_ for facts, _ in numbered for id_, _ in facts])
     following = Following(
-        connection, (f for facts, _ in numbered for id_, f in facts if id_ not in known)
+        connection,
+        (f for facts, _ in numbered for id_, f in facts if id_ not in known or may_share(f)),
     )
     counts = []
     said = [record for order in orders for record in order.records]
@@ -75,8 +76,10 @@ def append_all(connection: Connection, orders: Sequence[Order]) -> list[int]:
                         f"entry {id_} of claim {fact.claim_uid} is there with other content",
                         Disagreement(fact.claim_uid, line, there, content),
                     )
-                continue
-            for each in following.fit(fact):
+                new = following.fit_known(fact)
+            else:
+                new = following.fit(fact)
+            for each in new:
                 its_id, its_content = (id_, content) if each is fact else (each.id, each.content)
                 known[its_id] = lines.add(each, its_id, its_content)
             if fact.kind is EntryKind.ADJUSTMENT and fact.price_hash in order.texts:

@@ -7,7 +7,7 @@ bill that no claim ends as `sublet.store.forgotten` says.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -36,6 +36,8 @@ class Following:
         self._forgotten = Forgotten()
         self._ends: defaultdict[Key, set[Millis]] = defaultdict(set)
         """When something of each ended: no second line says an end at the same instant"""
+        self._begun: dict[Key, Millis] = {}
+        """Since when each is by what is reported"""
         uids = sorted({f.claim_uid for f in new if f.kind in BESIDE or _is_possession(f)})
         for first in range(0, len(uids), _BATCH):
             some = entries.c.claim_uid.in_(uids[first : first + _BATCH])
@@ -53,15 +55,36 @@ class Following:
             yield fact
         elif fact.type is EntryType.CLOSE:
             if not self._is_over(fact, before):
-                self._take(fact)
-                yield fact
-        elif fact.at_ms >= self._latest.get(_key(fact), fact.at_ms):
-            if before is not None and fact.kind is not EntryKind.BOUND:
-                end = _end(before, fact.at_ms)
-                self._take(end)
-                yield end
-            self._take(fact)
-            yield fact
+                yield self._take(self._not_before(before, fact))
+        else:
+            yield from self._begin(fact, before)
+
+    def fit_known(self, fact: Fact) -> Iterator[Fact]:
+        """Yield the lines that a fact calls for of which there is a line: none, mostly.
+
+        What ends at the instant at which it began has no line for that if what it follows ended there, too.
+        """
+        key = _key(fact)
+        before = self._open.get(key)
+        if fact.type is EntryType.OPEN:
+            self._begun[key] = fact.at_ms
+        elif before is not None and fact.at_ms == before.at_ms == self._begun.get(key):
+            yield self._take(self._end(before, fact.at_ms))
+
+    def _begin(self, fact: Fact, before: Fact | None) -> Iterator[Fact]:
+        key = _key(fact)
+        self._begun[key] = fact.at_ms
+        if fact.at_ms < self._latest.get(key, fact.at_ms):
+            return
+        if before is not None and fact.kind is not EntryKind.BOUND:
+            yield self._take(self._end(before, fact.at_ms))
+        yield self._take(fact)
+
+    def _not_before(self, begun: Fact | None, end: Fact) -> Fact:
+        """Return the end of a release, by a clock that was behind that of its beginning: it isn't over before that."""
+        is_behind = begun is not None and end.at_ms < begun.at_ms
+        is_release = end.kind is EntryKind.RELEASING
+        return self._end(begun, end.at_ms) if begun and is_behind and is_release else end
 
     def _is_over(self, end: Fact, before: Fact | None) -> bool:
         """Say whether an end is one of what is over already, or beside the bill of what the ledger doesn't have so."""
@@ -77,20 +100,20 @@ class Following:
             yield bill
         for bill in [f for f in facts.values() if _ends_bill(f)] if self._open else ():
             for kind in BESIDE:
-                key = _key(replace(bill, kind=kind))
-                begun = self._open.get(key)
-                if begun is None:
-                    continue
-                # downtimes touch: none is empty
-                least = begun.at_ms + (kind is EntryKind.DOWNTIME)
-                line = _end(begun, Millis(max(bill.at_ms, least)))
-                # of another interval, or of another number of GPUs: they would share a line
-                while line.at_ms in self._ends[key] or line.id in facts:
-                    line = replace(line, at_ms=Millis(line.at_ms + 1))
-                self._take(line)
-                yield line
+                begun = self._open.get(_key(replace(bill, kind=kind)))
+                if begun is not None:
+                    yield self._take(self._end(begun, bill.at_ms, facts))
 
-    def _take(self, fact: Fact) -> None:
+    def _end(self, begun: Fact, at_ms: Millis, told: Container[str] = ()) -> Fact:
+        """Return the end of what lasts: then, or as soon after as no line says one, and none of another interval is told."""
+        # downtimes touch: none is empty
+        least = Millis(begun.at_ms + (begun.kind is EntryKind.DOWNTIME))
+        line = replace(begun, type=EntryType.CLOSE, at_ms=max(at_ms, least))
+        while line.at_ms in self._ends[_key(begun)] or line.id in told:
+            line = replace(line, at_ms=Millis(line.at_ms + 1))
+        return line
+
+    def _take(self, fact: Fact) -> Fact:
         key = _key(fact)
         self._latest[key] = fact.at_ms
         self._forgotten.take(fact)
@@ -99,6 +122,12 @@ class Following:
         else:
             self._open.pop(key, None)
             self._ends[key].add(fact.at_ms)
+        return fact
+
+
+def may_share(fact: Fact) -> bool:
+    """Say whether the line that there is of a fact may be of another happening: the end of a release that another followed."""
+    return fact.kind is EntryKind.RELEASING and fact.type is EntryType.CLOSE
 
 
 def _is_possession(fact: Fact) -> bool:
@@ -109,10 +138,6 @@ def _is_possession(fact: Fact) -> bool:
 
 def _ends_bill(fact: Fact) -> bool:
     return fact.kind is EntryKind.BOUND and fact.type is EntryType.CLOSE
-
-
-def _end(begun: Fact, at_ms: Millis) -> Fact:
-    return replace(begun, type=EntryType.CLOSE, at_ms=at_ms)
 
 
 def _key(fact: Fact) -> tuple[ClaimUID, int, LeaseUID, EntryKind]:

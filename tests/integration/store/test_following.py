@@ -180,6 +180,33 @@ async def test_a_downtime_that_a_restored_hub_grows_anew_is_ended_where_it_grows
     assert found == [(5, 9), (9, 20), (20, 30)]
 
 
+async def test_a_release_that_the_hub_begins_again_and_ends_within_the_second_ends(url: str):
+    """The release that the ledger had going ends where this one begins, by a line that says its end as well."""
+    going, again = ended(bound(), 10), ended(bound(), 50)
+
+    at_once = await told(url, going, bound(), freed(again, 50), kind=EntryKind.RELEASING)
+    assert at_once == [(10, 50), (50, 51)]
+
+
+async def test_a_release_that_the_hub_begins_again_and_sees_done_at_that_instant_ends(url: str):
+    going, again = ended(bound(), 10), ended(bound(), 50)
+
+    found = await told(url, going, bound(), again, freed(again, 50), kind=EntryKind.RELEASING)
+    assert found == [(10, 50), (50, 51)]
+
+
+async def test_a_release_that_ends_by_a_clock_that_is_behind_has_no_length(url: str):
+    going, again = ended(bound(), 50), ended(bound(), 10)
+
+    assert await told(url, going, freed(again, 20), kind=EntryKind.RELEASING) == [(50, 50)]
+
+
+async def test_a_silence_without_length_within_one_that_lasts_by_the_ledger_ends(url: str):
+    found = await told(url, silent((5, None)), silent((50, 50)), silent((50, 50), (60, None)))
+
+    assert found == [(5, 50), (50, 51), (60, None)]
+
+
 async def test_a_silence_from_an_instant_at_which_one_ended_ends_with_a_bill_of_that_instant(url: str):  # fmt: skip
     """The hub was put back within a silence, and then to before it: the ledger has an end at that instant already."""
     found = await told(url, silent((5, None)), silent((40, None)), ended(silent(), 40))
