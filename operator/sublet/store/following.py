@@ -4,6 +4,7 @@ It reports an end of what ended long ago, or a beginning of what never ended by 
 would be no history of anything, and nobody could read the ledger again. What the ledger has stays as it is, a bill's first
 end above all; what can't follow it isn't new. Disputed time and downtime that nobody will end any more end with the bill, and a
 bill that no claim ends as `sublet.store.forgotten` says.
+Of a window that was given up too late no hour is charged twice.
 """
 
 from collections import defaultdict
@@ -15,35 +16,51 @@ from sqlalchemy import Connection, select
 
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
-from sublet.ledger.entry import BESIDE, EntryKind, EntryType, Fact
+from sublet.ledger.entry import BESIDE, MARKS, EntryKind, EntryType, Fact
 from sublet.ledger.interval import Key
 from sublet.ledger.past import Past
-from sublet.store.forgotten import HELD, Forgotten
+from sublet.store.forgotten import Forgotten
 from sublet.store.rows import entry_of
 from sublet.store.tables import entries
 
+_LASTING: Final = tuple(kind for kind in EntryKind if kind not in MARKS)
 _BATCH: Final = 500
+Span = tuple[Millis, Millis]
 
 
 class Following:
     """What is open, and what is over, of some claims as lines are appended."""
 
     def __init__(self, connection: Connection, new: Iterable[Fact]) -> None:
-        """Read what the ledger has of the claims for which `new` lines may need it; nothing for all others."""
+        """Read what the ledger has of the claims of `new` lines."""
         self._open: dict[Key, Fact] = {}
         self._latest: dict[Key, Millis] = {}
         """When the last line of each is"""
         self._forgotten = Forgotten()
         self._ends: defaultdict[Key, set[Millis]] = defaultdict(set)
         """When something of each ended: no second line says an end at the same instant"""
-        self._begun: dict[Key, Millis] = {}
-        """Since when each is by what is reported"""
-        uids = sorted({f.claim_uid for f in new if f.kind in BESIDE or _is_possession(f)})
+        self._begun: dict[Key, Fact] = {}
+        """The beginning of each that is reported last"""
+        self._charged: defaultdict[ClaimUID, list[tuple[int, Span]]] = defaultdict(list)
+        """What of its windows a claim had given up by the ledger, each with its reservation's number"""
+        self._given_up: defaultdict[Key, list[Span]] = defaultdict(list)
+        """The same of each since"""
+        uids = sorted({f.claim_uid for f in new if f.kind not in MARKS})
         for first in range(0, len(uids), _BATCH):
             some = entries.c.claim_uid.in_(uids[first : first + _BATCH])
-            found = select(entries).where(some, entries.c.kind.in_((*BESIDE, *HELD)))
+            found = select(entries).where(some, entries.c.kind.in_(_LASTING))
             for row in connection.execute(found.order_by(entries.c.seq)):
-                self._take(entry_of(row).fact)
+                self._read(entry_of(row).fact)
+
+    def _read(self, fact: Fact) -> None:
+        """Note a line of the ledger, whatever it says: what is written there is for others to judge."""
+        key = _key(fact)
+        begun = self._open.pop(key, None)
+        if fact.type is EntryType.OPEN:
+            self._open[key] = fact
+        elif fact.kind is EntryKind.CANCELLED and begun is not None:
+            self._charged[fact.claim_uid].append((fact.sequence, (begun.at_ms, fact.at_ms)))
+        self._note(fact)
 
     def fit(self, fact: Fact) -> Iterator[Fact]:
         """Yield the lines that a new fact calls for after those before it: itself, mostly.
@@ -51,34 +68,61 @@ class Following:
         A fact that calls for none never does, however often it is reported.
         """
         before = self._open.get(_key(fact))
-        if fact.kind not in (*BESIDE, *HELD):
-            yield fact
-        elif fact.type is EntryType.CLOSE:
-            if not self._is_over(fact, before):
-                yield self._take(self._not_before(before, fact))
-        else:
+        if fact.kind in MARKS:
+            yield self._add(fact)
+        elif fact.kind is EntryKind.CANCELLED:
+            yield from self._charge(fact)
+        elif fact.type is EntryType.OPEN:
             yield from self._begin(fact, before)
+        elif not self._is_over(fact, before):
+            yield self._add(self._not_before(before, fact))
 
     def fit_known(self, fact: Fact) -> Iterator[Fact]:
         """Yield the lines that a fact calls for of which there is a line: none, mostly.
 
-        What ends at the instant at which it began has no line for that if what it follows ended there, too.
+        What ends at the instant at which it began has no line for that if what it follows ended there, too. Of a reservation
+        whose release is done none lasts, whichever release the ledger had begin since.
         """
         key = _key(fact)
-        before = self._open.get(key)
-        if fact.type is EntryType.OPEN:
-            self._begun[key] = fact.at_ms
-        elif before is not None and fact.at_ms == before.at_ms == self._begun.get(key):
-            yield self._take(self._end(before, fact.at_ms))
+        before, begun = self._open.get(key), self._begun.get(key)
+        if fact.kind is EntryKind.CANCELLED:
+            yield from self._charge(fact)
+        elif fact.type is EntryType.OPEN:
+            self._begun[key] = fact
+        elif before is not None and (
+            fact.kind is EntryKind.RELEASING
+            or (begun is not None and fact.at_ms == before.at_ms == begun.at_ms)
+        ):
+            yield self._add(self._end(before, fact.at_ms))
 
     def _begin(self, fact: Fact, before: Fact | None) -> Iterator[Fact]:
         key = _key(fact)
-        self._begun[key] = fact.at_ms
+        self._begun[key] = fact
         if fact.at_ms < self._latest.get(key, fact.at_ms):
             return
         if before is not None and fact.kind is not EntryKind.BOUND:
-            yield self._take(self._end(before, fact.at_ms))
-        yield self._take(fact)
+            yield self._add(self._end(before, fact.at_ms))
+        yield self._add(fact)
+
+    def _charge(self, fact: Fact) -> Iterator[Fact]:
+        """Yield, when it is known to when, what of a time given up isn't charged yet: pairs of lines, never half a pair.
+
+        The hub may have the promise on another lease than the ledger, which has a later one by a later reservation alone.
+        """
+        key = _key(fact)
+        if fact.type is EntryType.OPEN:
+            self._begun[key] = fact
+            return
+        begun = self._begun.pop(key, None)
+        if begun is None:
+            return
+        before = [span for number, span in self._charged[fact.claim_uid] if number >= fact.sequence]
+        for span in _rest((begun.at_ms, fact.at_ms), [*before, *self._given_up[key]]):
+            half = self._open.get(key)  # that an older version left without its end
+            if half is None or half.at_ms != span[0]:
+                yield self._add(replace(begun, at_ms=span[0]))
+            yield self._add(replace(fact, at_ms=span[1]))
+            self._given_up[key].append(span)
 
     def _not_before(self, begun: Fact | None, end: Fact) -> Fact:
         """Return the end of a release, by a clock that was behind that of its beginning: it isn't over before that."""
@@ -95,14 +139,14 @@ class Following:
     def ends(self, facts: Mapping[str, Fact], past: Past | None = None) -> Iterator[Fact]:
         """Yield what ends with the bills that end by these facts (id -> fact), as none of them ends it; and such bills."""
         for bill in list(self._forgotten.ends(facts.values(), past)):
-            self._take(bill)
+            self._add(bill)
             facts = {**facts, bill.id: bill}
             yield bill
         for bill in [f for f in facts.values() if _ends_bill(f)] if self._open else ():
             for kind in BESIDE:
                 begun = self._open.get(_key(replace(bill, kind=kind)))
                 if begun is not None:
-                    yield self._take(self._end(begun, bill.at_ms, facts))
+                    yield self._add(self._end(begun, bill.at_ms, facts))
 
     def _end(self, begun: Fact, at_ms: Millis, told: Container[str] = ()) -> Fact:
         """Return the end of what lasts: then, or as soon after as no line says one, and none of another interval is told."""
@@ -113,27 +157,37 @@ class Following:
             line = replace(line, at_ms=Millis(line.at_ms + 1))
         return line
 
-    def _take(self, fact: Fact) -> Fact:
-        key = _key(fact)
-        self._latest[key] = fact.at_ms
-        self._forgotten.take(fact)
-        if fact.type is EntryType.OPEN:
-            self._open[key] = fact
-        else:
-            self._open.pop(key, None)
-            self._ends[key].add(fact.at_ms)
-        return fact
+    def _add(self, line: Fact) -> Fact:
+        """Return a line that is to be written, which is noted."""
+        self._open.pop(_key(line), None)
+        if line.type is EntryType.OPEN:
+            self._open[_key(line)] = line
+        self._note(line)
+        return line
+
+    def _note(self, line: Fact) -> None:
+        key = _key(line)
+        self._latest[key] = line.at_ms
+        self._forgotten.take(line)
+        if line.type is EntryType.CLOSE:
+            self._ends[key].add(line.at_ms)
+
+
+def _rest(whole: Span, parts: Iterable[Span]) -> Iterator[Span]:
+    """Yield what of a time isn't in any of these, in order."""
+    begin, end = whole
+    for from_ms, until_ms in sorted(parts):
+        if begin < min(from_ms, end):
+            yield begin, min(from_ms, end)
+        begin = max(begin, until_ms)
+    if begin < end:
+        yield begin, end
 
 
 def may_share(fact: Fact) -> bool:
-    """Say whether the line that there is of a fact may be of another happening: the end of a release that another followed."""
-    return fact.kind is EntryKind.RELEASING and fact.type is EntryType.CLOSE
-
-
-def _is_possession(fact: Fact) -> bool:
-    """Say whether a fact may follow others of what is held: all but the beginning of a claim's first bill."""
-    is_first = fact.type is EntryType.OPEN and fact.sequence == 1
-    return fact.kind in HELD and not (fact.kind is EntryKind.BOUND and is_first)
+    """Say whether a fact may call for lines although there is one of it, which may be of another happening."""
+    is_end_of_release = fact.kind is EntryKind.RELEASING and fact.type is EntryType.CLOSE
+    return fact.kind is EntryKind.CANCELLED or is_end_of_release
 
 
 def _ends_bill(fact: Fact) -> bool:

@@ -195,6 +195,14 @@ async def test_a_release_that_the_hub_begins_again_and_sees_done_at_that_instant
     assert found == [(10, 50), (50, 51)]
 
 
+async def test_no_release_lasts_of_a_reservation_whose_release_is_done(url: str):
+    """The hub was put back to before its release, and began one anew; then to after it."""
+    done = freed(ended(bound(), 10), 20)
+
+    found = await told(url, done, bound(), ended(bound(), 50), done, kind=EntryKind.RELEASING)
+    assert found == [(10, 20), (50, 50)]
+
+
 async def test_a_release_that_ends_by_a_clock_that_is_behind_has_no_length(url: str):
     going, again = ended(bound(), 50), ended(bound(), 10)
 
