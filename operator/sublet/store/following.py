@@ -3,8 +3,8 @@
 It reports an end of what ended long ago, or a beginning of what never ended by the ledger. Written as they are, such lines
 would be no history of anything, and nobody could read the ledger again. What the ledger has stays as it is, a bill's first
 end above all; what can't follow it isn't new. Disputed time and downtime that nobody will end any more end with the bill, and a
-bill that no claim ends as `sublet.store.forgotten` says.
-Of a window that was given up too late no hour is charged twice.
+bill that no claim ends as `sublet.store.forgotten` says. Of a window that was given up too late no hour is charged twice.
+Whatever is reported, no line is written with which the ledger couldn't be read.
 """
 
 from collections import defaultdict
@@ -17,8 +17,9 @@ from sqlalchemy import Connection, select
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import BESIDE, MARKS, EntryKind, EntryType, Fact
-from sublet.ledger.interval import Key
+from sublet.ledger.interval import BrokenLedger, Fold, Key
 from sublet.ledger.past import Past
+from sublet.ledger.port import LedgerConflict
 from sublet.store.forgotten import Forgotten
 from sublet.store.rows import entry_of
 from sublet.store.tables import entries
@@ -33,7 +34,8 @@ class Following:
 
     def __init__(self, connection: Connection, new: Iterable[Fact]) -> None:
         """Read what the ledger has of the claims of `new` lines."""
-        self._open: dict[Key, Fact] = {}
+        self._fold = Fold()
+        self._open = self._fold.open
         self._latest: dict[Key, Millis] = {}
         """When the last line of each is"""
         self._forgotten = Forgotten()
@@ -63,7 +65,7 @@ class Following:
         self._note(fact)
 
     def fit(self, fact: Fact) -> Iterator[Fact]:
-        """Yield the lines that a new fact calls for after those before it: itself, mostly.
+        """Yield the lines that a new fact calls for after those before it: itself, mostly. LedgerConflict if it can't follow.
 
         A fact that calls for none never does, however often it is reported.
         """
@@ -158,10 +160,13 @@ class Following:
         return line
 
     def _add(self, line: Fact) -> Fact:
-        """Return a line that is to be written, which is noted."""
-        self._open.pop(_key(line), None)
-        if line.type is EntryType.OPEN:
-            self._open[_key(line)] = line
+        """Return a line that is to be written; LedgerConflict if nobody could read the ledger with it."""
+        try:
+            self._fold.take(line)
+        except BrokenLedger as error:
+            raise LedgerConflict(
+                f"a line that can't follow what is there isn't written: {error}"
+            ) from error
         self._note(line)
         return line
 

@@ -1,28 +1,33 @@
 """However often a hub is put back, and whatever it tells then, each claim's lines stay a history that can be read."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
+import pytest
 from hypothesis import given, settings, strategies as st
 from sqlalchemy import Connection
 
 from sublet.api import claim_status
 from sublet.api.downtime import Downtime, DowntimeCause
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim, Release
+from sublet.api.ids import ClaimUID
 from sublet.api.outage import Outage
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.hub.meter import facts_of
 from sublet.ledger.entry import EntryKind, EntryType, Fact
 from sublet.ledger.interval import Interval, intervals
+from sublet.ledger.port import LedgerConflict
 from sublet.store.appending import Order, append_all
 from sublet.store.database import open_engine
-from sublet.store.sql import stored
+from sublet.store.sql import SqlLedger, stored
 from sublet.store.tables import metadata
 from tests.builders.api import NOW
-from tests.builders.lines import fact
+from tests.builders.lines import TEXTS, fact
 from tests.builders.worlds import bound_claim, with_status
 
 TRAIN = bound_claim()
@@ -181,3 +186,32 @@ def given_up(parts: Iterable[range]) -> list[Fact]:
         for pair in zip(*pairs, strict=True)
         for type_, at in pair
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (fact("a", 9), "opens bound twice"),
+        (fact("a", 9, gpus=4, type_=EntryType.CLOSE), "closes bound unlike it was opened"),
+        (fact("a", 2, type_=EntryType.CLOSE), "closes bound unlike it was opened"),
+        (fact("new", 9, type_=EntryType.CLOSE), "closes bound that isn't open"),
+        (replace(fact("a", 9), type=EntryType.SET), "bound set can't be"),
+    ],
+)
+async def test_a_line_with_which_nobody_could_read_the_ledger_is_refused_and_all_others_are_written(
+    tmp_path: Path, line: Fact, words: str
+):
+    ledger = SqlLedger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    await ledger.append([fact("a")], TEXTS)
+    others = (fact("b"), fact("c"))
+    done = await asyncio.gather(
+        *(ledger.append([each], {}) for each in (others[0], line, others[1])),
+        return_exceptions=True,
+    )
+    proof, facts = await ledger.verify(), await ledger.facts()
+    await ledger.close()
+
+    assert isinstance(done[1], LedgerConflict)
+    assert words in str(done[1])
+    assert (done[0], done[2], proof.fault) == (1, 1, None)
+    assert [f.claim_uid for f in facts] == [ClaimUID(x) for x in "abc"]
