@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from sublet.api.cancellation import GivenUp
 from sublet.api.downtime import Downtime
 from sublet.api.outage import Outage
 from sublet.api.relocation import LeaseGpus
@@ -17,13 +18,14 @@ _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none"
 
 
 def last_terms(found: Iterable[Interval], causes: Mapping[str, str]) -> dict[str, Any]:
-    """Return by claim the reservation that was billed last, to when, and what stands beside its bill.
+    """Return by claim the reservation that was billed last, to when, and what stands beside its bill; and what it gave up.
 
     No end: it still is billed, from when and for what `begun` says. `causes`: hash -> text of why GPUs didn't work.
     """
     last: dict[str, Interval] = {}
     running: dict[tuple[str, int], list[Interval]] = defaultdict(list)
     beside: dict[tuple[str, int], list[Interval]] = defaultdict(list)
+    given_up: dict[str, list[Interval]] = defaultdict(list)
     for each in found:
         if each.kind is EntryKind.BOUND:
             if each.end_ms is None:
@@ -33,6 +35,8 @@ def last_terms(found: Iterable[Interval], causes: Mapping[str, str]) -> dict[str
                 last[each.claim_uid] = each
         elif each.kind in BESIDE:
             beside[each.claim_uid, each.sequence].append(each)
+        elif each.kind is EntryKind.CANCELLED and each.end_ms is not None:
+            given_up[each.claim_uid].append(each)
     return {
         "claims": {
             uid: {
@@ -43,7 +47,11 @@ def last_terms(found: Iterable[Interval], causes: Mapping[str, str]) -> dict[str
                 "downtimes": list(_downtimes(beside[uid, each.sequence], causes)),
             }
             for uid, each in sorted(last.items())
-        }
+        },
+        "givenUp": {
+            uid: [GivenUp(**_times(each)).model_dump(**_DUMP) for each in spans]
+            for uid, spans in sorted(given_up.items())
+        },
     }
 
 

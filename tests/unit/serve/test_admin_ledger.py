@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestServer
 
+from sublet.api.cancellation import GivenUp
 from sublet.api.downtime import Downtime, DowntimeCause
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.outage import Outage
@@ -101,6 +102,24 @@ async def test_each_claims_last_reservation_is_told_with_its_end():
     assert found == {
         "moved": Term(2, None, begun, outages=(silent,)),
         "over": Term(1, Millis(20), downtimes=(down,)),
+    }
+
+
+async def test_what_was_given_up_too_late_is_told_also_of_a_claim_that_was_never_bound():
+    given = Interval(ClaimUID("ahead"), 1, TenantUID("t"), LeaseUID("l"), EntryKind.CANCELLED, 8, Millis(5), Millis(9), WHY.hash, "g")  # fmt: skip
+
+    class GivenUpLate:
+        async def intervals(self) -> list[Interval]:
+            return [given]
+
+    books: Any = GivenUpLate()
+    nobody: Any = None
+    async with TestServer(Admin(nobody, Store(), books, nobody, last_pass=nobody).app()) as server:
+        found = await last_terms(str(server.make_url("/")).rstrip("/"))
+
+    times = {"from_time": Millis(5), "until_time": Millis(9)}
+    assert found == {
+        "ahead": Term(0, None, given_up=(GivenUp(sequence=1, lease_uid="l", gpus=8, **times),))
     }
 
 

@@ -113,7 +113,7 @@ def adopted_status(row: Row, word: Word) -> Any:
     if not isinstance(item, GpuClaim) or not isinstance(status, ClaimStatus):
         return status
     if row.term is not None:
-        status = caught_up(status, row.term.outages, row.term.downtimes)
+        status = caught_up(status, row.term.outages, row.term.downtimes, row.term.given_up)
     claim = item.model_copy(update={"status": status})
     if row.verdict is Verdict.END:
         return _ended(claim, word.at_ms, row.release_ms, row.term)

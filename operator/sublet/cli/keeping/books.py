@@ -1,9 +1,10 @@
 """What backup, restore and adopt ask of the ledger, through the operator's admin endpoint."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from sublet.api.cancellation import GivenUp
 from sublet.api.downtime import Downtime
 from sublet.api.outage import Outage
 from sublet.api.relocation import LeaseGpus
@@ -18,6 +19,8 @@ from sublet.cli.problems import Problem
 
 _POSITION: Final = "/admin/v1/ledger/position"
 _OPEN: Final = "/admin/v1/ledger/open"
+_NEVER: Final[Mapping[str, Any]] = {"sequence": 0, "end": None}
+"""What there is of a claim that was never billed as used."""
 
 
 @asynccontextmanager
@@ -39,18 +42,23 @@ async def position(base: str) -> Position:
 
 
 async def last_terms(base: str) -> dict[str, Term]:
-    """Return with which reservation each claim was billed last, by UID."""
-    found = (await fetch(base, _OPEN, {}))["claims"].items()
-    return {
-        uid: Term(
-            int(x["sequence"]),
-            parse_instant(x["end"]) if x["end"] else None,
-            _begun(x["begun"]) if x.get("begun") else None,
-            tuple(Outage.model_validate(each) for each in x.get("outages", ())),
-            tuple(Downtime.model_validate(each) for each in x.get("downtimes", ())),
-        )
-        for uid, x in found
-    }
+    """Return with which reservation each claim was billed last, by UID, and what it gave up too late."""
+    answer = await fetch(base, _OPEN, {})
+    # an older operator says nothing of it
+    billed, given_up = answer["claims"], answer.get("givenUp", {})
+    uids = billed.keys() | given_up.keys()
+    return {uid: _term(billed.get(uid, _NEVER), given_up.get(uid, ())) for uid in uids}
+
+
+def _term(billed: Mapping[str, Any], given_up: Iterable[Any]) -> Term:
+    return Term(
+        int(billed["sequence"]),
+        parse_instant(billed["end"]) if billed["end"] else None,
+        _begun(billed["begun"]) if billed.get("begun") else None,
+        tuple(Outage.model_validate(each) for each in billed.get("outages", ())),
+        tuple(Downtime.model_validate(each) for each in billed.get("downtimes", ())),
+        tuple(GivenUp.model_validate(each) for each in given_up),
+    )
 
 
 def _begun(said: dict[str, Any]) -> Begun:

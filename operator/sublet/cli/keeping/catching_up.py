@@ -2,7 +2,8 @@
 
 One that was being bound was handed over, if the ledger bills it for the very same. Of a silence or a downtime that the backup
 shows open and the ledger has closed, the end is known; one that began after the backup is taken over. So nothing is disputed
-twice, and what is still open is closed by whoever sees it over.
+twice, and what is still open is closed by whoever sees it over. What of a window was given up too late after the backup is
+charged: it is taken over, so that no hour of it is charged twice.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sublet.api import claim_status
+from sublet.api.cancellation import GivenUp
 from sublet.api.downtime import MOST_DOWNTIMES, Downtime
 from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, ClusterAccess, GpuClaim
 from sublet.api.move_status import metered
@@ -18,6 +20,7 @@ from sublet.api.relocation import LeaseGpus
 from sublet.api.times import Millis
 from sublet.binder.access import secret_name
 from sublet.binder.namespace import namespace_name
+from sublet.book.cancellation import MAX_ENTRIES
 from sublet.ledger.terms import content_hash, tags_text
 
 T = TypeVar("T", bound=Outage | Downtime)
@@ -62,14 +65,19 @@ def caught_bound(claim: GpuClaim, uid: str, begun: Begun | None) -> GpuClaim:
 
 
 def caught_up(
-    status: ClaimStatus, outages: Sequence[Outage], downtimes: Sequence[Downtime]
+    status: ClaimStatus,
+    outages: Sequence[Outage],
+    downtimes: Sequence[Downtime],
+    given_up: Sequence[GivenUp],
 ) -> ClaimStatus:
     """Return a restored claim's status with what the ledger has of its reservation."""
     allocation = status.allocation
     if allocation is None:
         return status
+    charged = (*allocation.given_up, *charged_since(allocation, given_up))[:MAX_ENTRIES]
     return status.model_copy(
         update={
+            "allocation": allocation.model_copy(update={"given_up": charged}),
             "outages": _joined(
                 status.outages,
                 [x for x in outages if x.sequence == allocation.sequence],
@@ -82,6 +90,21 @@ def caught_up(
             ),
         }
     )
+
+
+def charged_since(
+    allocation: Allocation | None, given_up: Sequence[GivenUp]
+) -> tuple[GivenUp, ...]:
+    """Return what of a reservation's window was given up by the ledger, and not by its status."""
+    if allocation is None:
+        return ()
+    ours = (each for each in given_up if each.sequence == allocation.sequence)
+    return tuple(x for x in ours if not any(_has(whole, x) for whole in allocation.given_up))
+
+
+def _has(whole: GivenUp, part: GivenUp) -> bool:
+    is_within = whole.from_time <= part.from_time and part.until_time <= whole.until_time
+    return is_within and (whole.sequence, whole.lease_uid) == (part.sequence, part.lease_uid)
 
 
 def _joined(ours: Sequence[T], ledgers: Sequence[T], most: int) -> tuple[T, ...]:

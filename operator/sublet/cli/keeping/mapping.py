@@ -9,7 +9,9 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
+from sublet.api.cancellation import GivenUp
 from sublet.api.common import ObjectMeta, find_condition, is_true
 from sublet.api.downtime import Downtime
 from sublet.api.gpuclaim import GpuClaim
@@ -24,11 +26,16 @@ from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.book.holdings import holds
-from sublet.cli.keeping.catching_up import Begun, caught_bound
+from sublet.cli.keeping.catching_up import Begun, caught_bound, charged_since
 from sublet.cli.keeping.judgement import HALFWAY
 from sublet.cli.keeping.possession import Possession
 
 Item = GpuTenant | GpuClaim | GpuLease
+
+_CHARGED: Final = (
+    "by the ledger a part of its window was given up too late since, and is charged: what of it isn't given up again is "
+    "billed as use, too"
+)
 
 
 class Verdict(StrEnum):
@@ -76,6 +83,7 @@ class Term:
     """The reservation with which a claim was billed last, as the ledger has it."""
 
     sequence: int
+    """0: it was never billed as used."""
     end_ms: Millis | None
     """None while it is billed."""
     begun: Begun | None = None
@@ -83,6 +91,8 @@ class Term:
     outages: tuple[Outage, ...] = ()
     """Beside the bill of that reservation."""
     downtimes: tuple[Downtime, ...] = ()
+    given_up: tuple[GivenUp, ...] = ()
+    """Of its windows, too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +139,10 @@ def make_map(
 
 
 def is_behind(claim: GpuClaim, term: Term) -> bool:
-    """Say whether the ledger knows of a later reservation than a claim shows, or of an end that it doesn't."""
+    """Say whether the ledger knows of a later reservation than a claim shows, or of an end or a charge that it doesn't."""
     is_later = term.sequence > _sequence_of(claim) or _was_bound_since(claim, term)
-    return is_later or (term.end_ms is not None and _is_news(claim, term))
+    is_over = term.end_ms is not None and _is_news(claim, term)
+    return is_later or is_over or bool(charged_since(claim.status.allocation, term.given_up))
 
 
 def strangers(hub: Hub, seen: Mapping[str, Possession]) -> Iterator[tuple[str, str, int]]:
@@ -216,6 +227,9 @@ def _claim(claim: GpuClaim, seen: Mapping[str, Possession], terms: Mapping[str, 
         or _unseen(row, nodes, seen)
         or _standing(row, claim, nodes, seen, term)
     )
+    charged = charged_since(claim.status.allocation, term.given_up) if term is not None else ()
+    if charged and judged.verdict is Verdict.ADOPT:
+        judged = replace(judged, note="; ".join(filter(None, (judged.note, _CHARGED))))
     return replace(judged, term=term)
 
 
