@@ -104,12 +104,10 @@ def _is_over(line: Line, claim: GpuClaim) -> bool:
 
 
 def _may_be_forgotten(line: Line, claim: GpuClaim) -> bool:
-    """Say whether a status may say nothing of a line any more: what was given up, and the oldest of many outages."""
+    """Say whether a status may say nothing of a line any more: the oldest of many outages and downtimes."""
     if line.kind is EntryKind.DOWNTIME:
         return len(claim.status.downtimes) >= MOST_DOWNTIMES
-    if line.kind is EntryKind.DISPUTED:
-        return len(claim.status.outages) >= MOST_OUTAGES
-    return line.kind is EntryKind.CANCELLED
+    return line.kind is EntryKind.DISPUTED and len(claim.status.outages) >= MOST_OUTAGES
 
 
 def lines_are_complete(index: Index) -> Iterator[Violation]:

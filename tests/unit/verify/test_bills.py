@@ -31,6 +31,7 @@ from tests.builders.worlds import (
     take,
     with_status,
 )
+from tests.unit.book.test_cancellation import asks, world
 
 TRAIN = bound_claim()
 SOUND = sound_world(TRAIN)
@@ -101,6 +102,14 @@ def test_a_move_that_was_given_up_and_billed_is_named():
     billed = later(OPEN, sequence=2)
 
     assert ("A2", LEDGER) in found(sound_world(each, facts=[*lines, billed]))
+
+
+def test_what_was_given_up_too_late_is_in_the_ledger_as_the_claims_status_says():
+    shortened = asks(world(), 3.2, hours=5)
+    (before,), (after,) = shortened.claims, asks(shortened, 3.4, hours=3).claims
+
+    assert ("A1", LEDGER) not in found(sound_world(after), settled=True)
+    assert ("A1", LEDGER) in found(sound_world(before, facts=facts_of(after)))
 
 
 def test_the_ledger_of_a_claim_that_is_over_is_sound():
