@@ -46,6 +46,8 @@ class Checks:
         self._holders: set[str] = set()  # UIDs of claims that hold something by the hub
         self._unknown: set[str] = set()
         """UIDs of claims that held something when the hub was restored from a backup in which they aren't."""
+        self._of_lost_hub: set[str] = set()
+        """Operators that ended before the hub was restored: what of theirs is still under way was decided by what it knew then."""
         self._acts: dict[str, Callable[[Server, Change], None]] = {
             "gpuclaims": self._claim,
             "nodes": self._node,
@@ -113,6 +115,7 @@ class Checks:
         if server is self.world.hub:
             there = {body["metadata"]["uid"] for body in server.store.all("gpuclaims")}
             self._unknown |= self._holders - there
+            self._of_lost_hub |= self.world.network.dead
             return
         held = [c for c in map(ClaimView, self.world.hub.store.all("gpuclaims")) if c.holds]
         self._doubted |= {(server.name, claim.uid) for claim in held}
@@ -232,10 +235,13 @@ class Checks:
             if sum(book.values()) > gpus:
                 self.world.violate(f"S1: node {name} has {gpus} GPUs and is sold as {book}")
             self._see_sharing(change.after, book)
-            self._see_forgotten(server, change.after, book)
+            if change.actor not in self._of_lost_hub:
+                self._see_forgotten(server, change.after, book)
             self._see_empty(server, name, book)
         for uid in set(before) - set(book):
-            self._see_taken_off(server, change.after, uid, change.actor)
+            if change.actor not in self._of_lost_hub:
+                self._see_let_go(change.after, uid, change.actor)
+            self._see_left(server, change.after, uid, change.actor)
 
     def _see_promised(self, change: Change, claims: set[str]) -> None:
         """S8: a node is told by its UID; one that was made anew under the name is another."""
@@ -277,8 +283,8 @@ class Checks:
             if pod["spec"].get("nodeName") == name and claim_in(namespace) not in book:
                 self.world.violate(f"S6: node {name} is sold under a pod of {namespace}")
 
-    def _see_taken_off(self, server: Server, node: Object, uid: str, actor: str) -> None:
-        """S6: an entry goes only when no pod is left, and never from under a bound claim."""
+    def _see_let_go(self, node: Object, uid: str, actor: str) -> None:
+        """S1, S9: an entry never goes from under a bound claim, nor because a restored hub doesn't know whose it is."""
         name = node["metadata"]["name"]
         claim = self._claim_of(uid)
         bound = claim.placements if claim is not None and claim.is_bound else ()
@@ -288,6 +294,10 @@ class Checks:
             self.world.violate(
                 f"S9: {actor} took {uid} off node {name}, of which a restored hub knows nothing"
             )
+
+    def _see_left(self, server: Server, node: Object, uid: str, actor: str) -> None:
+        """S6: an entry goes only when no pod is left."""
+        name = node["metadata"]["name"]
         for pod in server.store.all("pods"):
             home = pod["metadata"]["namespace"]
             own = home.startswith(f"sublet-{uid}-") and (server.name, uid) not in self._doubted
@@ -308,7 +318,9 @@ class Checks:
             if not home.startswith("sublet-"):
                 self.world.violate(f"S9: {request.actor} deletes {key}")
                 return
-            claim = self._claim_of(claim_in(home))
+            claim = (
+                self._claim_of(claim_in(home)) if request.actor not in self._of_lost_hub else None
+            )
             if claim is None or not claim.is_bound or home not in claim.homes_at(server.name):
                 return
             nodes = {p["node"] for p in claim.placements}
