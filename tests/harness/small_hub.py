@@ -162,6 +162,7 @@ def small_hub(*, tls: bool = False) -> Iterator[SmallHub]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def _answer(self) -> None:
             asked = urlsplit(self.path)

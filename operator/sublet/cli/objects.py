@@ -1,7 +1,7 @@
 """Objects of the hub as commands read them: one claim in the namespace that the person means, or all of a kind."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sublet.api.kinds import CLAIMS, Kind
 from sublet.cli.connect import Cluster, checked_name, connect, run
@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # whoever asks for models has loaded them; the others do with
     from sublet.api.gpuclass import GpuClass
     from sublet.api.gpulease import GpuLease
 
+PAGE_SIZE: Final = 150
+"""Objects of one answer: so many of the largest fit into one, and whoever is far from the hub waits for few."""
 M = TypeVar("M", "GpuClaim", "GpuClass", "GpuLease")
 
 
@@ -60,7 +62,7 @@ async def list_all(hub: Cluster, kind: Kind, model: type[M]) -> list[M]:
 
 async def list_raw(hub: Cluster, path: str) -> list[dict[str, Any]]:
     """Read a collection in pages: how large their objects are is up to tenants, and one answer is bounded."""
-    return [each async for each in objects(hub, path)]
+    return [each async for each in objects(hub, path, limit=PAGE_SIZE)]
 
 
 def bare(item: Mapping[str, Any]) -> dict[str, Any]:

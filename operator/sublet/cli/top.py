@@ -7,13 +7,13 @@ from sublet.api.kinds import CLAIMS, LEASES, Kind
 from sublet.api.times import Millis, format_instant, parse_instant
 from sublet.cli.choices import Format
 from sublet.cli.connect import Cluster, connect, run
-from sublet.cli.objects import bare, by_key, list_raw
+from sublet.cli.objects import PAGE_SIZE, bare, by_key, list_raw
 from sublet.cli.output import show_data, show_table
 from sublet.cli.overview import Booking, Claim, Lease, Node
 from sublet.cli.problems import Problem
 from sublet.cli.watching import Picture, watch
 from sublet.clock import SystemClock
-from sublet.kube.hub_lists import MOST_PAGES, PAGE_SIZE
+from sublet.kube.hub_lists import MOST_PAGES
 from sublet.kube.paging import items
 
 S = TypeVar("S", Claim, Lease)

@@ -19,9 +19,9 @@ MOST_PAGES: Final = 10_000
 _Body = dict[str, Any]
 
 
-async def objects(hub: ApiServer, path: str) -> AsyncIterator[_Body]:
+async def objects(hub: ApiServer, path: str, *, limit: int = PAGE_SIZE) -> AsyncIterator[_Body]:
     """Yield each object of a collection."""
-    async for page in pages(hub, path, most=MOST_PAGES, limit=PAGE_SIZE):
+    async for page in pages(hub, path, most=MOST_PAGES, limit=limit):
         async for each in _objects_of(page, path):
             yield each
 

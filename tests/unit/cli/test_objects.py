@@ -6,8 +6,7 @@ import pytest
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import CLAIMS
-from sublet.cli.objects import list_all
-from sublet.kube.hub_lists import PAGE_SIZE
+from sublet.cli.objects import PAGE_SIZE, list_all
 from sublet.kube.lists import ListPage
 from tests.builders.api import as_claim, claim, uid_of
 from tests.builders.restored import on_the_wire
