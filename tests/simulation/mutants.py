@@ -139,7 +139,7 @@ def _second_writer() -> Iterator[None]:
     def alone(self: SqlLedger, connection: Any, batch: list[Any]) -> list[int]:
         seq, head, known = heads.get(id(self), (0, GENESIS_HASH, set()))
         counts = []
-        for facts, texts, _ in batch:
+        for facts, texts, *_ in batch:
             keep_texts(connection, texts)
             new = [f for f in facts if f.id not in known]
             for fact in new:
