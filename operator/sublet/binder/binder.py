@@ -19,10 +19,9 @@ from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
-from sublet.binder.access import SecretTaken, forget_grants
+from sublet.binder.access import forget_grants
 from sublet.binder.blockers import words
 from sublet.binder.claims import Outrun
-from sublet.binder.dropped import FieldDropped
 from sublet.binder.ports import (
     ClusterRefuses,
     ClusterSilent,
@@ -32,30 +31,18 @@ from sublet.binder.ports import (
     StillThere,
     Tools,
 )
-from sublet.binder.proof import IsolationFault
 from sublet.binder.strays import clear_strays, may_have_strays
+from sublet.binder.waits import WAITS_FOR
 from sublet.binder.work import Work, Works
 from sublet.book.decisions import CutOver, Extend, Relocate, Reserve, Take
 from sublet.clock import in_ms
 from sublet.kube.errors import KubeError
-from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.logs import log_about
 
 _FIRST_WAIT_SECONDS: Final = 0.2
 _LONGEST_WAIT_SECONDS: Final = 30.0
 _HUB_WRITES_AT_ONCE: Final = 32
 _BACK_OFF: Final = -1.0
-
-_WAITS_FOR: Final = (
-    ClusterSilent,
-    ClusterRefuses,
-    IsolationFault,
-    SecretTaken,
-    FieldDropped,
-    LedgerUnavailable,
-    LedgerConflict,
-)
-"""What a claim may have to wait for: said in its condition, tried again with back-off."""
 
 
 @dataclass(slots=True)
@@ -239,7 +226,7 @@ class Binder:
         except StillThere as reason:
             await self._say(run, reason)
             return reason.wait_seconds
-        except _WAITS_FOR as reason:
+        except WAITS_FOR as reason:
             log.info("waiting", reason=str(reason))
             await self._say(run, reason)
         except KubeError as error:

@@ -14,7 +14,6 @@ wasn't open yet, else its new nodes are left like old ones, as pods of the tenan
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from sublet.api import move_status
 from sublet.api.claim_status import allocation_of
@@ -25,33 +24,22 @@ from sublet.api.move_status import fresh_nodes, held_nodes, move_of
 from sublet.api.relocation import Move, PlacedNode
 from sublet.api.times import Millis
 from sublet.binder import namespace, proof
-from sublet.binder.access import SecretTaken, leads_into
+from sublet.binder.access import leads_into
 from sublet.binder.bind import Checkpoint, hand_out, lock_all, prove, settle_in
 from sublet.binder.claims import Outrun
 from sublet.binder.dropped import FieldDropped
 from sublet.binder.leave import split, vacate
 from sublet.binder.outlived import refuse_outlived
-from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, Tools
-from sublet.binder.proof import IsolationFault
+from sublet.binder.ports import ClusterSilent, Overtaken, Tools
 from sublet.binder.release import free
 from sublet.binder.secret import see_lost
 from sublet.binder.sites import Site, reachable_sites, refuse_lost
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
+from sublet.binder.waits import WAITS_FOR
 from sublet.book.decisions import Relocate
 from sublet.kube.errors import KubeError
-from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from sublet.logs import log_about
-
-_WAITS_FOR: Final = (
-    ClusterSilent,
-    ClusterRefuses,
-    IsolationFault,
-    SecretTaken,
-    FieldDropped,
-    LedgerUnavailable,
-    LedgerConflict,
-)
 
 
 def move_for(claim: GpuClaim, decision: Relocate, tools: Tools) -> Move:
@@ -113,7 +101,7 @@ async def see_due(claim: GpuClaim, tools: Tools) -> None:
 async def _telling(claim: GpuClaim, tools: Tools) -> AsyncIterator[None]:
     try:
         yield
-    except _WAITS_FOR as reason:
+    except WAITS_FOR as reason:
         await _say(claim, reason, tools)
         raise
 

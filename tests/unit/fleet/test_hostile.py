@@ -12,7 +12,6 @@ from sublet.api.common import Status
 from sublet.api.gpulease import GpuLease
 from sublet.api.times import Millis
 from sublet.book.inventory import Reach, Unfit
-from sublet.clock import SystemClock
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.conditions import Held, lease_status
 from sublet.fleet.inventory import node_state
@@ -47,6 +46,7 @@ from tests.harness.hostile import (  # fmt: skip
     garbage,
     one_line,
 )
+from tests.harness.leased import connected
 
 KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 WEST, OTHER = uid_of("cluster west"), uid_of("cluster other")
@@ -65,14 +65,7 @@ async def fake() -> AsyncIterator[FakeApi]:
 
 @asynccontextmanager
 async def engaged(fake: FakeApi) -> AsyncIterator[LeasedCluster]:
-    cluster = LeasedCluster(
-        as_lease(lease("west")),
-        fake.endpoint,
-        clock=SystemClock(),
-        lists=asyncio.Semaphore(8),
-        on_change=lambda _: None,
-        times=QUICK,
-    )
+    cluster = connected(fake, times=QUICK)
     cluster.start()
     try:
         yield cluster
