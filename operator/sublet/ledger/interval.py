@@ -40,6 +40,11 @@ Key = tuple[ClaimUID, int, LeaseUID, EntryKind]
 """(claim UID, allocation sequence, lease UID, kind): what may be open once at a time"""
 
 
+def key_of(fact: Fact) -> Key:
+    """Return what a line opens or closes."""
+    return (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
+
+
 class Fold:
     """Joins openings and closings of facts in ledger order, one after the other."""
 
@@ -52,7 +57,7 @@ class Fold:
             raise BrokenLedger(f"{fact.kind} {fact.type} can't be ({fact.id})")
         if fact.type is EntryType.SET:
             return None
-        key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
+        key = key_of(fact)
         start = self.open.get(key)
         if fact.type is EntryType.OPEN:
             if start is not None:

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 
 from sublet.api.ids import ClaimUID
 from sublet.ledger.entry import EntryKind, EntryType, Fact
-from sublet.ledger.interval import Key
+from sublet.ledger.interval import Key, key_of
 
 
 def open_lines(facts: Iterable[Fact]) -> list[Fact]:
     """Return the lines, of those in ledger order, that begin something of which no line says the end."""
     begun: dict[Key, Fact] = {}
     for fact in facts:
-        key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
+        key = key_of(fact)
         if fact.type is EntryType.CLOSE:
             begun.pop(key, None)
         elif fact.type is EntryType.OPEN and fact.kind is not EntryKind.CANCELLED:

@@ -12,7 +12,7 @@ from sublet.api.periods import month_of, month_start
 from sublet.api.times import Millis
 from sublet.ledger.decay import HALF_LIVES, thousandths
 from sublet.ledger.entry import BILLED, EntryKind, EntryType, Fact
-from sublet.ledger.interval import Fold, Interval, Key, interval
+from sublet.ledger.interval import Fold, Interval, Key, interval, key_of
 
 Metered = Mapping[str, int]
 """price hash -> GPU-milliseconds"""
@@ -119,10 +119,10 @@ class Tally:
         """Return the openings of what is billed now, and the ends that aren't in the ledger yet."""
         running = {k: f for k, f in self._fold.open.items() if f.kind is EntryKind.BOUND}
         billed = [f for f in shown if f.kind is EntryKind.BOUND]
-        over = {_key(f): f.at_ms for f in billed if f.type is EntryType.CLOSE}
+        over = {key_of(f): f.at_ms for f in billed if f.type is EntryType.CLOSE}
         for fact in billed:
-            if fact.type is EntryType.OPEN and _key(fact) not in over:
-                running.setdefault(_key(fact), fact)
+            if fact.type is EntryType.OPEN and key_of(fact) not in over:
+                running.setdefault(key_of(fact), fact)
         return running, over
 
 
@@ -132,7 +132,3 @@ def _by_month(closed: Interval, end_ms: Millis) -> Iterator[tuple[int, int]]:
         amount = closed.gpu_milliseconds(month_start(month), month_start(month + 1))
         if amount:
             yield month, amount
-
-
-def _key(fact: Fact) -> Key:
-    return (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import GENESIS_HASH, Entry, EntryKind, Fact
-from sublet.ledger.interval import BrokenLedger, Fold, Interval, interval
+from sublet.ledger.interval import BrokenLedger, Fold, Interval, interval, key_of
 from sublet.ledger.terms import PriceTerms, parse_price
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.lease import LeaseTerms
@@ -89,7 +89,7 @@ class Books:
         """Add the next line."""
         fact = entry.fact
         self.seq, self.head = entry.seq, entry.hash
-        key = (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
+        key = key_of(fact)
         start = self._fold.open.get(key)
         ended = self._fold.take(fact)
         self.late.said(entry.seq, fact)

@@ -14,10 +14,10 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import BESIDE, MARKS, EntryKind, EntryType, Fact
-from sublet.ledger.interval import BrokenLedger, Fold, Key
+from sublet.ledger.interval import BrokenLedger, Fold, Key, key_of
 from sublet.ledger.past import Past
 from sublet.ledger.port import LedgerConflict
 from sublet.store.forgotten import Forgotten
@@ -56,7 +56,7 @@ class Following:
 
     def _read(self, fact: Fact) -> None:
         """Note a line of the ledger, whatever it says: what is written there is for others to judge."""
-        key = _key(fact)
+        key = key_of(fact)
         begun = self._open.pop(key, None)
         if fact.type is EntryType.OPEN:
             self._open[key] = fact
@@ -69,7 +69,7 @@ class Following:
 
         A fact that calls for none never does, however often it is reported.
         """
-        before = self._open.get(_key(fact))
+        before = self._open.get(key_of(fact))
         if fact.kind in MARKS:
             yield self._add(fact)
         elif fact.kind is EntryKind.CANCELLED:
@@ -85,7 +85,7 @@ class Following:
         What ends at the instant at which it began has no line for that if what it follows ended there, too. Of a reservation
         whose release is done none lasts, whichever release the ledger had begin since.
         """
-        key = _key(fact)
+        key = key_of(fact)
         before, begun = self._open.get(key), self._begun.get(key)
         if fact.kind is EntryKind.CANCELLED:
             yield from self._charge(fact)
@@ -98,7 +98,7 @@ class Following:
             yield self._add(self._end(before, fact.at_ms))
 
     def _begin(self, fact: Fact, before: Fact | None) -> Iterator[Fact]:
-        key = _key(fact)
+        key = key_of(fact)
         self._begun[key] = fact
         if fact.at_ms < self._latest.get(key, fact.at_ms):
             return
@@ -111,7 +111,7 @@ class Following:
 
         The hub may have the promise on another lease than the ledger, which has a later one by a later reservation alone.
         """
-        key = _key(fact)
+        key = key_of(fact)
         if fact.type is EntryType.OPEN:
             self._begun[key] = fact
             return
@@ -135,7 +135,7 @@ class Following:
     def _is_over(self, end: Fact, before: Fact | None) -> bool:
         """Say whether an end is one of what is over already, or beside the bill of what the ledger doesn't have so."""
         if end.kind not in BESIDE:
-            return before is None and _key(end) in self._latest
+            return before is None and key_of(end) in self._latest
         return before is None or end.at_ms < before.at_ms or end.gpus != before.gpus
 
     def ends(self, facts: Mapping[str, Fact], past: Past | None = None) -> Iterator[Fact]:
@@ -146,7 +146,7 @@ class Following:
             yield bill
         for bill in [f for f in facts.values() if _ends_bill(f)] if self._open else ():
             for kind in BESIDE:
-                begun = self._open.get(_key(replace(bill, kind=kind)))
+                begun = self._open.get(key_of(replace(bill, kind=kind)))
                 if begun is not None:
                     yield self._add(self._end(begun, bill.at_ms, facts))
 
@@ -155,7 +155,7 @@ class Following:
         # downtimes touch: none is empty
         least = Millis(begun.at_ms + (begun.kind is EntryKind.DOWNTIME))
         line = replace(begun, type=EntryType.CLOSE, at_ms=max(at_ms, least))
-        while line.at_ms in self._ends[_key(begun)] or line.id in told:
+        while line.at_ms in self._ends[key_of(begun)] or line.id in told:
             line = replace(line, at_ms=Millis(line.at_ms + 1))
         return line
 
@@ -171,7 +171,7 @@ class Following:
         return line
 
     def _note(self, line: Fact) -> None:
-        key = _key(line)
+        key = key_of(line)
         self._latest[key] = line.at_ms
         self._forgotten.take(line)
         if line.type is EntryType.CLOSE:
@@ -197,7 +197,3 @@ def may_share(fact: Fact) -> bool:
 
 def _ends_bill(fact: Fact) -> bool:
     return fact.kind is EntryKind.BOUND and fact.type is EntryType.CLOSE
-
-
-def _key(fact: Fact) -> tuple[ClaimUID, int, LeaseUID, EntryKind]:
-    return (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)

@@ -13,7 +13,7 @@ from typing import Final
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import EntryKind, EntryType, Fact
-from sublet.ledger.interval import Key
+from sublet.ledger.interval import Key, key_of
 from sublet.ledger.past import Past
 
 HELD: Final = (EntryKind.BOUND, EntryKind.RELEASING)
@@ -32,9 +32,9 @@ class Forgotten:
         if fact.kind not in HELD:
             return
         if fact.type is EntryType.OPEN:
-            self._open[fact.claim_uid][_key(fact)] = fact
+            self._open[fact.claim_uid][key_of(fact)] = fact
             return
-        begun = self._open[fact.claim_uid].pop(_key(fact), None)
+        begun = self._open[fact.claim_uid].pop(key_of(fact), None)
         if begun is not None and fact.kind is EntryKind.BOUND:
             self._billed[fact.claim_uid][fact.sequence] = (begun.at_ms, fact.at_ms)
 
@@ -42,7 +42,7 @@ class Forgotten:
         """Yield the ends that all of a claim's lines lack, once those are taken."""
         for fact in facts:
             if fact.kind is EntryKind.RELEASING and fact.type is EntryType.OPEN:
-                bill = self._open[fact.claim_uid].get(_key(replace(fact, kind=EntryKind.BOUND)))
+                bill = self._open[fact.claim_uid].get(key_of(replace(fact, kind=EntryKind.BOUND)))
                 if bill is not None:
                     yield _end(bill, fact.at_ms)
         if past is not None:
@@ -66,7 +66,3 @@ class Forgotten:
 
 def _end(begun: Fact, at_ms: Millis) -> Fact:
     return replace(begun, type=EntryType.CLOSE, at_ms=Millis(max(at_ms, begun.at_ms)))
-
-
-def _key(fact: Fact) -> Key:
-    return (fact.claim_uid, fact.sequence, fact.lease_uid, fact.kind)
