@@ -19,12 +19,11 @@ from sublet.api.wording import how_many
 from sublet.book.holdings import holds
 from sublet.drift.claims import holdings_of, homes_of
 from sublet.kube.versions import version_number
-from sublet.ledger.entry import EntryKind, Fact
+from sublet.ledger.entry import HOLDING, EntryKind, Fact
 from sublet.ledger.running import open_lines
 
 MOST_ORPHANS: Final = 1_000
 """Of one cluster in one look; a look that shows so many may not have shown all."""
-_HELD: Final = (EntryKind.BOUND, EntryKind.RELEASING)
 _MASS_PERCENT: Final = 30
 _CLOCKS_APART_MS: Final = 3_600_000
 """The clock that dates a backup is not the one that dates the ledger's lines: what is nearer than this counts as later."""
@@ -60,7 +59,7 @@ class Orphan:
     @property
     def gpus(self) -> int:
         """Return the GPUs that it keeps from being sold, or that the ledger alone has as held."""
-        held = sum(f.gpus for f in self.lines if f.kind in _HELD)
+        held = sum(f.gpus for f in self.lines if f.kind in HOLDING)
         return sum(e.gpus for e in self.entries) + held
 
 

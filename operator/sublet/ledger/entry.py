@@ -43,6 +43,8 @@ class EntryKind(StrEnum):
 
 BILLED: Final = frozenset({EntryKind.BOUND, EntryKind.CANCELLED})
 """What tenants are charged for."""
+HOLDING: Final = frozenset({EntryKind.BOUND, EntryKind.RELEASING})
+"""What keeps GPUs from others while it lasts."""
 BESIDE: Final = (EntryKind.DISPUTED, EntryKind.DOWNTIME)
 """What stands beside the bill."""
 MARKS: Final = frozenset(

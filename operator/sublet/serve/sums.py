@@ -14,7 +14,7 @@ from sublet.api.gpuclass import Pricing, SellPrice
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.rating import Rate
 from sublet.api.times import Millis
-from sublet.ledger.entry import BILLED, MARKS, Entry, EntryKind, EntryType, Fact
+from sublet.ledger.entry import BILLED, HOLDING, MARKS, Entry, EntryKind, EntryType, Fact
 from sublet.ledger.interval import Fold, Interval
 from sublet.ledger.texts.adjustment import Adjustment
 from sublet.ledger.texts.evidence import Evidence
@@ -116,8 +116,7 @@ class Ledgered:
 
     def held_leases(self) -> set[LeaseUID]:
         """Return the leases of which something is held, by lines that are open."""
-        kinds = {EntryKind.BOUND, EntryKind.RELEASING}
-        return {fact.lease_uid for fact in self.fold.open.values() if fact.kind in kinds}
+        return {fact.lease_uid for fact in self.fold.open.values() if fact.kind in HOLDING}
 
     def cause(self, price_hash: str) -> str:
         """Return why GPUs were down."""

@@ -8,15 +8,12 @@ lines are appended, so that what the ledger has of one claim is one thing after 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import Final
 
 from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
-from sublet.ledger.entry import EntryKind, EntryType, Fact
+from sublet.ledger.entry import HOLDING, EntryKind, EntryType, Fact
 from sublet.ledger.interval import Key, key_of
 from sublet.ledger.past import Past
-
-HELD: Final = (EntryKind.BOUND, EntryKind.RELEASING)
 
 
 class Forgotten:
@@ -29,7 +26,7 @@ class Forgotten:
 
     def take(self, fact: Fact) -> None:
         """Take note of a line."""
-        if fact.kind not in HELD:
+        if fact.kind not in HOLDING:
             return
         if fact.type is EntryType.OPEN:
             self._open[fact.claim_uid][key_of(fact)] = fact
@@ -46,7 +43,7 @@ class Forgotten:
                 if bill is not None:
                     yield _end(bill, fact.at_ms)
         if past is not None:
-            yield from self._ends_before(past, {f.sequence for f in facts if f.kind in HELD})
+            yield from self._ends_before(past, {f.sequence for f in facts if f.kind in HOLDING})
 
     def _ends_before(self, past: Past, said: Collection[int]) -> Iterator[Fact]:
         over = defaultdict[tuple[int, EntryKind], list[Fact]](list)
