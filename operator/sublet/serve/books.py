@@ -1,8 +1,7 @@
 """The ledger as metrics and usage see it: folded once, then carried on line by line in the background.
 
-So a scrape reads the few lines that are new, adds up what lasts, and never reads the ledger again, but one that was put back to an
-older state. Written by the listener's task
-and by scrapes, one at a time.
+So a scrape reads the few lines that are new and adds up what lasts; the whole ledger is read again only if it was put back to an
+older state. Written by the listener's task and by scrapes, one at a time.
 """
 
 import asyncio
