@@ -35,11 +35,6 @@ class Roll:
         self._is_called = False
         self._failure: KubeError | None = None
 
-    @property
-    def unread(self) -> set[ClaimUID]:
-        """Return those that are there and can't be read."""
-        return {uid for uid, claim in self.claims.items() if claim is None}
-
     def ask(self, uids: Collection[ClaimUID]) -> None:
         """Have these looked for; before the list begins."""
         self._asked.update(uids)

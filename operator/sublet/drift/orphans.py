@@ -98,7 +98,7 @@ class Witness:
     hub_version: int
     """resourceVersion of the hub's list."""
     hub_claims: Mapping[ClaimUID, GpuClaim | None]
-    """Those of the claims that are asked about which are on the hub, by UID; None where one can't be read."""
+    """Those of the claims that are asked about which are on the hub, by UID; None where one can't be read: whatever is there may be its."""
     facts: Mapping[ClaimUID, Sequence[Fact]]
     """The ledger's lines of the claims that are asked about."""
     newest_version: int
@@ -107,8 +107,6 @@ class Witness:
     """The highest that they named when this process found the hub older than them; 0 if it didn't."""
     awaited: Collection[str] = ()
     """Claims that were restored and wait to be adopted, by the UIDs that they had; none of `hub_claims`."""
-    unread: Collection[str] = ()
-    """Claims on the hub that can't be read: whatever is there may be theirs."""
     backup_ms: Millis | None = None
     """When the earliest backup was taken that the lease, or a claim on the hub, is from; None if none is."""
 
@@ -127,9 +125,9 @@ def fate_of(
     """
     uid, facts = orphan.claim_uid, witness.facts.get(orphan.claim_uid, ())
     live = witness.hub_claims.get(uid)
-    is_kept = uid in witness.awaited or uid in witness.unread
-    if is_kept or (live is not None and _has(live, orphan)):
-        return Fate.AWAITED if uid in witness.awaited else Fate.NONE
+    is_there = uid in witness.hub_claims
+    if uid in witness.awaited or (is_there and (live is None or _has(live, orphan))):
+        return Fate.NONE if is_there else Fate.AWAITED
     if released:
         return Fate.TAKEN_BACK if seen_before else Fate.WAITS
     is_older = _is_older(witness, facts)
@@ -137,7 +135,7 @@ def fate_of(
         return lasting or Fate.HUB_REWOUND
     if not seen_before:
         return Fate.WAITS
-    if uid not in witness.hub_claims and not facts:
+    if not is_there and not facts:
         return Fate.UNKNOWN
     return Fate.ELSEWHERE if orphan.is_elsewhere else Fate.TAKEN_BACK
 

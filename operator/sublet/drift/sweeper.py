@@ -244,7 +244,6 @@ class Sweeper:
         return Witness(
             hub_version=version_number(roll.version),
             hub_claims=roll.claims,
-            unread=roll.unread,
             awaited=roll.awaited,
             facts={uid: [f for f in facts if f.claim_uid == uid] for uid in uids},
             newest_version=newest,

@@ -144,7 +144,7 @@ async def test_what_waits_cant_be_read_or_is_from_a_backup_is_told_apart():
     roll = await census_of(Hub([waits, unread])).ask({uid(1), ClaimUID(RUNNING.metadata.uid)})
 
     assert roll.awaited == {uid(1)}
-    assert roll.unread == {RUNNING.metadata.uid}
+    assert roll.claims == {RUNNING.metadata.uid: None}
     assert roll.backups == {parse_instant(waits["status"]["origin"]["backupTime"])}
 
 
