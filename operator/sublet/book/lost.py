@@ -31,6 +31,11 @@ def lost_uids(leases: Iterable[GpuLease]) -> frozenset[str]:
     return frozenset(lease.metadata.uid for lease in leases if lease.is_lost)
 
 
+def meter_ends(leases: Iterable[GpuLease]) -> dict[str, Millis]:
+    """Return the leases that are lost, by UID, and until when GPUs of each are known to have worked."""
+    return {x.metadata.uid: x.status.lost.meter_time for x in leases if x.status.lost is not None}
+
+
 def last_words(holders: Sequence[GpuClaim], view: View) -> Iterator[Decision]:
     """Yield what persons' words decide before all else: suspended tenants' claims, and those on lost leases."""
     stopped = list(stops(holders, view.tenants, view.now_ms))
@@ -48,7 +53,7 @@ def ends(
     holders: Iterable[GpuClaim], leases: Iterable[GpuLease], now_ms: Millis
 ) -> Iterator[Take | CutOver]:
     """Yield the ends of bound claims on lost leases, and cutovers to nodes that are ready elsewhere."""
-    lost = {x.metadata.uid: x.status.lost.meter_time for x in leases if x.status.lost is not None}
+    lost = meter_ends(leases)
     for claim in holders if lost else ():
         allocation = claim.status.allocation
         if allocation is None or allocation.bound_time is None:

@@ -17,6 +17,7 @@ from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.book.holdings import holds
+from sublet.book.lost import meter_ends
 from sublet.drift.claims import holdings_of, homes_of
 from sublet.kube.versions import version_number
 from sublet.ledger.entry import HOLDING, EntryKind, Fact
@@ -157,7 +158,7 @@ def ended_ms(
     uid: ClaimUID, absent_ms: Millis, witness: Witness, leases: Iterable[GpuLease]
 ) -> Millis:
     """Return until when a claim is billed: until the hub was first seen without it, or a lease of its was lost before."""
-    lost = {x.metadata.uid: x.status.lost.meter_time for x in leases if x.status.lost is not None}
+    lost = meter_ends(leases)
     bills = (f for f in open_lines(witness.facts[uid]) if f.kind is EntryKind.BOUND)
     return min([absent_ms, *(lost[f.lease_uid] for f in bills if f.lease_uid in lost)])
 

@@ -21,6 +21,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
 from sublet.api.times import Millis
+from sublet.book.lost import meter_ends
 from sublet.clock import Clock
 from sublet.hub.rewound import agree, is_later, made_later, made_next
 from sublet.hub.state import HubState, Shelf
@@ -139,10 +140,9 @@ class Marks:
                 self._look_at(each)
         return await self.waiting(sorted(uids))
 
-    def lost(self) -> dict[LeaseUID, Millis]:
-        """Return the leases that are lost, and until when GPUs of each are known to have worked."""
-        lost = ((x.metadata.uid, x.status.lost) for x in self._leases.all())
-        return {LeaseUID(uid): word.meter_time for uid, word in lost if word is not None}
+    def lost(self) -> dict[str, Millis]:
+        """Return the leases that are lost, by UID, and until when GPUs of each are known to have worked."""
+        return meter_ends(self._leases.all())
 
     def written(self, facts: Iterable[Fact]) -> None:
         """Take note that marks are in the ledger."""

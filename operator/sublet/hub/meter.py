@@ -65,7 +65,7 @@ def prices_of(allocation: Allocation) -> Iterator[PriceTerms]:
         yield part
 
 
-def past_of(claim: GpuClaim, lost: Mapping[LeaseUID, Millis]) -> Past | None:
+def past_of(claim: GpuClaim, lost: Mapping[str, Millis]) -> Past | None:
     """Return what a claim's status says of reservations before the one that it has; None if that is its first.
 
     `lost`: lease UID -> until when GPUs of a lost lease are known to have worked.

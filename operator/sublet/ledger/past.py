@@ -7,7 +7,7 @@ by the store as it appends them: the end comes with the beginning of what took i
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.ids import ClaimUID
 from sublet.api.times import Millis
 from sublet.ledger.entry import Fact
 
@@ -25,7 +25,7 @@ class Past:
     """When it came to those of this reservation, from the ones that it had since then."""
     used_ms: int
     """How long it had some before that, in all."""
-    lost: Mapping[LeaseUID, Millis]
+    lost: Mapping[str, Millis]
     """Lost lease -> until when its GPUs are known to have worked"""
 
     def end_of(self, begun: Collection[Fact], known_ms: int) -> Millis:
