@@ -1,7 +1,8 @@
 """What the ledger says of tenants: their spend in their budget's period, and their decayed usage. Apart from planning.
 
 Read now and then by a task of its own and kept whole until it is read again: a store that is away or slow holds up no
-plan, which goes on with what was known last. A ledger that was put back to an older state is read from its beginning. The loop is told only when something came in that may decide otherwise.
+plan, which goes on with what was known last. A ledger that was put back to an older state is read from its beginning.
+The loop is told only when something came in that may decide otherwise.
 """
 
 import asyncio

@@ -59,11 +59,11 @@ def kept_holders(claims: Shelf[GpuClaim]) -> tuple[UnreadHolder, ...]:
     """Return all claims that hold something and of which nothing is planned, those too that wait to be adopted."""
     unread = unread_holders(claims)
     names = {each.key for each in unread}
-    awaited = (awaited_holder(c) for c in claims.awaited() if c.metadata.key not in names)
+    awaited = (_awaited_holder(c) for c in claims.awaited() if c.metadata.key not in names)
     return (*unread, *(each for each in awaited if each is not None))
 
 
-def awaited_holder(claim: GpuClaim) -> UnreadHolder | None:
+def _awaited_holder(claim: GpuClaim) -> UnreadHolder | None:
     """Return what a claim holds that waits to be adopted, by its backup; None if that is nothing."""
     held = held_by(claim)
     if held is None:
