@@ -74,8 +74,8 @@ def _site(lease: GpuLease, left: Leftover, home: int, cluster: LeasedCluster, to
 
 
 async def _berths(lease: GpuLease, left: Leftover, site: Site) -> list[Berth]:
-    """Return the nodes that carry the claim's label, by a live list of the right cluster."""
-    of_claim = {"labelSelector": f"{CLAIM_LABEL}{left.claim_uid}=true"}
+    """Return the nodes that carry the claim's label, those that it was leaving, too, by a live list of the right cluster."""
+    of_claim = {"labelSelector": f"{CLAIM_LABEL}{left.claim_uid}"}
     async with site.asking(Urgency.RELEASE):
         api = site.cluster.api
         found = items(api, "/api/v1/nodes", Node, of_claim, most=_MOST_PAGES)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,38 +11,19 @@ from sublet.api import claim_status
 from sublet.api.common import Condition, is_true
 from sublet.api.gpuclaim import GpuClaim, Release
 from sublet.api.kinds import RELEASE_FINALIZER
-from sublet.api.last_word import ForceRelease, Leftover, LostStatus
+from sublet.api.last_word import ForceRelease, Leftover
 from sublet.api.relocation import ReleaseCause
 from sublet.binder import release as releases
 from sublet.binder.bind import bind
 from sublet.binder.blockers import words
 from sublet.binder.forced import is_forced, release_by_all_means
-from sublet.binder.leftovers import clear
 from sublet.binder.ports import ClusterSilent, LostRace, StillThere
 from sublet.binder.work import Works
-from sublet.book.inventory import Reach
 from sublet.hub.aftermath import left_there
-from sublet.kube.wire import Meta, Named, Node, Pod, PodSpec
 from tests.builders.api import NOW, uid_of
-from tests.builders.clusters import CLUSTER, Hub, NotedApi, clock_at, nobody_keeps_it, tools_of
+from tests.builders.clusters import Hub, NotedApi, tools_of
+from tests.builders.last_words import LEASE_UID, WEST, lost, tools
 from tests.builders.moves import leased, running
-
-WEST = leased("west")
-LEASE_UID = WEST[0].metadata.uid
-
-
-class Lists:
-    """Notes what is listed on leases."""
-
-    def __init__(self) -> None:
-        self.left: list[Leftover] = []
-        self.changed: list[Leftover | None] = []
-
-    async def leave(self, _: Any, left: Leftover) -> None:
-        self.left.append(left)
-
-    async def change(self, _: Any, __: Leftover, into: Leftover | None) -> None:
-        self.changed.append(into)
 
 
 class Freeing(Hub):
@@ -73,21 +53,6 @@ def going(
     )
     decided = Release(cause=cause, release_time=NOW, sequence=1)
     return each.model_copy(update={"status": claim_status.releasing(each, decided, NOW)})
-
-
-def tools(hub: Hub, api: NotedApi | None = None, lease=WEST[0]) -> Any:
-    found = tools_of(hub, {LEASE_UID: lease}, {LEASE_UID: api} if api is not None else {})
-    found.lists = Lists()
-    if api is not None:
-        found.cluster(LEASE_UID).facts = SimpleNamespace(cluster_uid=CLUSTER, reach=Reach.REACHABLE)
-        found.cluster(LEASE_UID).lease_uid = LEASE_UID
-    return found
-
-
-def lost(meter_ms: int = NOW):
-    word = LostStatus(by="ann", time=NOW, meter_time=meter_ms)
-    status = WEST[0].status.model_copy(update={"lost": word, "cluster_uid": CLUSTER})
-    return WEST[0].model_copy(update={"status": status})
 
 
 def test_a_release_that_waits_for_a_silent_cluster_is_ended_and_listed_before_the_claim_goes():
@@ -229,97 +194,6 @@ def test_pods_that_are_only_ending_are_no_matter_for_a_person():
     assert words(each, StillThere("waiting for 2 pods"), with_) == "waiting for 2 pods"
     with_.clock = SimpleNamespace(now_ms=lambda: NOW + 10**6)
     assert "forceRelease" in words(each, StillThere("waiting for 2 pods"), with_)
-
-
-class Emptied(NotedApi):
-    """A cluster that lists the nodes which carry a label."""
-
-    def listed(self, path: str, params: Mapping[str, str]) -> Iterable[object]:
-        if path == "/api/v1/nodes":
-            self.calls.append(("LIST", params["labelSelector"]))
-        return super().listed(path, params)
-
-
-def test_what_was_left_is_taken_away_access_first_and_then_off_the_list():
-    left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
-    api = Emptied(left.claim_uid)
-    with_ = tools(Hub(None), api)
-
-    asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
-    deleted = [path.rsplit("/", 2)[-2] for path in api.sent("DELETE")]
-    assert deleted == ["rolebindings", "rolebindings", "serviceaccounts", "namespaces"]
-    assert with_.lists.changed == [None]
-
-
-def test_what_still_has_pods_stays_listed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(releases, "POD_TRIES", 1)
-    monkeypatch.setattr(releases, "POD_WAIT_SECONDS", 0.0)
-    left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
-    with_ = tools(Hub(None), Emptied(left.claim_uid, pods=1))
-
-    with pytest.raises(StillThere):
-        asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
-    assert with_.lists.changed == []
-
-
-class Unmarked(Emptied):
-    """A cluster in which somebody took the claim's label off its namespace, while a pod runs on its node."""
-
-    async def get(self, path: str, **_: str) -> dict[str, Any]:
-        found = await super().get(path)
-        return {"metadata": {**found["metadata"], "labels": {}}}
-
-    def listed(self, path: str, params: Mapping[str, str]) -> Iterable[object]:
-        if path.endswith("/pods"):
-            return [Pod(Named(), spec=PodSpec(node_name="node-1"))]
-        return super().listed(path, params)
-
-
-def test_pods_in_a_namespace_that_lost_its_label_keep_the_nodes_held():
-    left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
-    node = Node(Meta(name="node-1", uid="n1"))
-    api = Unmarked(left.claim_uid, {"/api/v1/nodes/node-1": node})
-    with_ = tools(Hub(None), api)
-
-    with pytest.raises(StillThere, match="isn't marked as the claim's"):
-        asyncio.run(clear(WEST[0], left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
-    assert with_.lists.changed == []
-
-
-@pytest.mark.parametrize("is_lost", [False, True])
-def test_nodes_that_were_left_rest_as_the_lease_asks_counted_once(is_lost: bool):
-    each = lost() if is_lost else WEST[0]
-    term = each.spec.term.model_copy(update={"quarantine_seconds": 60})
-    lease = each.model_copy(update={"spec": each.spec.model_copy(update={"term": term})})
-    left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
-    with_ = tools(Hub(None), Emptied(left.claim_uid), lease)
-    with_.clock = clock_at(NOW)
-
-    with pytest.raises(StillThere, match="60 seconds"):
-        asyncio.run(clear(lease, left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
-    (rested,) = with_.lists.changed
-    assert rested is not None
-    with_.clock = clock_at(NOW + 60_000)
-    asyncio.run(clear(lease, rested, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
-    assert with_.lists.changed[-1] is None
-
-
-def test_the_rest_of_several_claims_nodes_is_counted_in_one_look():
-    term = WEST[0].spec.term.model_copy(update={"quarantine_seconds": 60})
-    stale = WEST[0].model_copy(update={"spec": WEST[0].spec.model_copy(update={"term": term})})
-    meta = stale.metadata.model_copy(update={"resource_version": "9"})
-    newest = stale.model_copy(update={"metadata": meta})
-    left = Leftover(claim_uid=uid_of("gone"), homes=(1,), gpus=8, since_time=NOW)
-    with_ = tools(Hub(None), Emptied(left.claim_uid), newest)
-    written: list[str] = []
-
-    async def change(lease: Any, _: Leftover, __: Leftover | None) -> None:
-        written.append(lease.metadata.resource_version)
-
-    with_.lists.change = change
-    with pytest.raises(StillThere, match="60 seconds"):
-        asyncio.run(clear(stale, left, with_.cluster(LEASE_UID), with_, nobody_keeps_it))
-    assert written == ["9"]
 
 
 def test_a_lost_lease_lists_what_every_claim_there_will_leave_and_lists_none_twice():

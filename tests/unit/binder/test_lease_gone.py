@@ -20,10 +20,11 @@ from sublet.fleet.nodebook import LEASE_LABEL
 from tests.builders.api import NOW, uid_of
 from tests.builders.clusters import CLUSTER, Hub, NotedApi, tools_of
 from tests.builders.fleet import view
+from tests.builders.last_words import Lists
 from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire, restored
 from tests.builders.wire import wire_node
-from tests.unit.binder.test_last_word import Freeing, Lists, going
+from tests.unit.binder.test_last_word import Freeing, going
 
 WEST = leased("west")[0]
 OLD = WEST.metadata.uid
