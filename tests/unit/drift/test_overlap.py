@@ -1,5 +1,7 @@
 """Two leases of one cluster show the same node: it stays with the lease that its claim has it by, whoever looks first."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -60,7 +62,7 @@ class World:
         cluster.note_doubt = lambda _, in_doubt: self.doubted.update({name: in_doubt})
         return cluster
 
-    nodes: dict[str, Any] = {}  # noqa: RUF012  an inventory without states
+    nodes: Mapping[str, Any] = MappingProxyType({})  # an inventory without states
 
     @property
     def node(self) -> Node:
