@@ -153,23 +153,25 @@ def _against_claims(
 
 
 def count_faults(
-    reference: Iterable[Entry],
+    references: Iterable[Iterable[Entry]],
     seen: Iterable[Entry],
     *,
     operators: int = 1,
-    was_cut_off: bool = False,
+    leases_tell: bool = False,
 ) -> list[str]:
-    """Return objects that were made or deleted more often than without the fault, or written in a loop.
+    """Return objects that were made or deleted more often than in any run without the fault, or written in a loop.
 
     So many operators were at work at once: each may write as often as one, since one whose view of claims is behind undoes what the
-    other says of a lease until it has caught up, and each takes away what it finds. Of a cluster that was cut off, leases that are
-    usually left alone say so, too.
+    other says of a lease until it has caught up, and each takes away what it finds. `leases_tell`: a cluster was cut off, or an
+    operator started, which sells nothing before it has seen each cluster for itself: leases that are usually left alone say so, too.
     """
-    before, after = _counts(reference), _counts(seen)
+    before: Counter[tuple[str, str]] = Counter()
+    for each in references:
+        before |= _counts(each)
     faults = []
-    for (what, verb), count in sorted(after.items()):
+    for (what, verb), count in sorted(_counts(seen).items()):
         usual = before[what, verb]
-        if was_cut_off and what.startswith("hub gpuleases"):
+        if leases_tell and what.startswith("hub gpuleases"):
             usual = max(usual, 1)
         # the HTTP client sends a deletion again whose connection was cut; it carries the UID
         others = {"create": usual, "delete": operators * usual + 1, "apply again": usual + _REPEATS}

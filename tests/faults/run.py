@@ -216,8 +216,8 @@ async def _judge(
             ends = [without_silence(each) for each in ends]
         faults += _nearest(ends[:-1], ends[-1])
         operators = 2 if plan.action == "overtaken" else 1
-        usual, was_cut_off = max(reference.writes, key=len), plan.action == "partition"
-        faults += count_faults(usual, writes, operators=operators, was_cut_off=was_cut_off)
+        tell = plan.action == "partition" or plan.action in FATAL
+        faults += count_faults(reference.writes, writes, operators=operators, leases_tell=tell)
 
 
 def _nearest(references: list[Outcome], seen: Outcome) -> list[str]:
