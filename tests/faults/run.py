@@ -216,7 +216,8 @@ async def _judge(
             ends = [without_silence(each) for each in ends]
         faults += _nearest(ends[:-1], ends[-1])
         operators = 2 if plan.action == "overtaken" else 1
-        tell = plan.action == "partition" or plan.action in FATAL
+        started = {e.pid for e in journal} - world.veterans - {0}
+        tell = plan.action == "partition" or bool(started)
         faults += count_faults(reference.writes, writes, operators=operators, leases_tell=tell)
 
 

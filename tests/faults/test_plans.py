@@ -45,13 +45,17 @@ class Running:
         workload = read_plan(line).workload
         while self._is_to_learn(read_plan(line)):
             self._learn(workload)
+        if faults := self._learned_faults(workload):
+            return False, faults
         report = self._try(line)
         if report.faults and all(map(is_difference, report.faults)):
             self._learn(workload)
             report = self._try(line)
         print(*report.journal, sep="\n")  # shown where it fails
-        faults = [f for each in self._learned[workload].reports for f in each.faults]
-        return report.hit, (*faults, *report.faults)
+        return report.hit, (*self._learned_faults(workload), *report.faults)
+
+    def _learned_faults(self, workload: str) -> tuple[str, ...]:
+        return tuple(f for each in self._learned[workload].reports for f in each.faults)
 
     def _is_to_learn(self, plan: Plan) -> bool:
         known = (

@@ -20,8 +20,8 @@ from tests.planes.certificates import write_certificates
 from tests.planes.ports import take_ports
 
 _READY_SECONDS = 180
-_HEARTBEAT_SECONDS = 1_200
-"""Life of a simulated node's Lease, renewed at a quarter of it: thousands of nodes must not use the cores up."""
+_GRACE_SECONDS = 2_400
+"""So long may a simulated node be silent: its kubelet's word comes every ten minutes, as thousands must not use the cores up."""
 _GO = {"GOMAXPROCS": "2", "GOGC": "800"}
 """Fewer garbage collections, which else use a fifth of the cores."""
 MEMORY = "1GiB"
@@ -93,7 +93,7 @@ class Plane:
         common = [f"--kubeconfig={self.kubeconfig}", "--leader-elect=false"]
         self._start("kube-controller-manager", [
             *common, quiet.CONTROLLERS, "--use-service-account-credentials",
-            f"--node-monitor-grace-period={2 * _HEARTBEAT_SECONDS}s", f"--node-startup-grace-period={2 * _HEARTBEAT_SECONDS}s",
+            f"--node-monitor-grace-period={_GRACE_SECONDS}s", f"--node-startup-grace-period={_GRACE_SECONDS}s",
             f"--service-account-private-key-file={self.folder}/sa.key", f"--root-ca-file={self.folder}/ca.crt",
             "--bind-address=127.0.0.1", f"--secure-port={take_ports(1)[0]}", f"--cert-dir={self.folder}/self-cm",
             f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}",
@@ -104,9 +104,10 @@ class Plane:
                 f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}",
             ])  # fmt: skip
             stages = [find(f"stage-{name}.yaml") for name in ("node", "heartbeat", "pod")]
+            # without Leases: it would take that of an earlier node of the same name for a new one's, and then starts no pods there
             self._start("kwok", [
                 f"--kubeconfig={self.kubeconfig}", "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
-                *(f"--config={stage}" for stage in stages), f"--node-lease-duration-seconds={_HEARTBEAT_SECONDS}",
+                *(f"--config={stage}" for stage in stages), "--node-lease-duration-seconds=0",
             ])  # fmt: skip
 
     @property
