@@ -251,15 +251,15 @@ async def hand_out(
     A cluster that can't be asked keeps its last token; returned beside the access. One whose token this process doesn't
     know is left out, and said to have none; Withheld before that if it `may_wait`. If the claim says that the Secret was
     lost (`see_lost`, which is asked before), the older tokens are revoked first; that is over when it was done everywhere.
-    LedgerConflict for a claim that is over by the ledger; while that is away, whoever has a way in keeps it.
+    LedgerConflict then for a claim that is over by the ledger; while that is away, whoever has a way in keeps it.
     """
-    with suppress(LedgerUnavailable):
-        await refuse_outlived(live, tools)
     old, uid = live.status.access, ClaimUID(live.metadata.uid)
     known = [site for site in sites if leads_into(old, site.home.name)]
     if old is not None and old.lost_time is not None:
         known, refusing = await revoke(known, _grants_of(live, tools), old.lost_time)
         silent = [*silent, *refusing]
+    with suppress(LedgerUnavailable):
+        await refuse_outlived(live, tools)
     results = await asyncio.gather(*(_renewed(site, tools) for site in known))
     renewed = [granted for granted in results if granted is not None]
     fresh = [*renewed, *new]

@@ -102,15 +102,20 @@ def _doubt(
     node: Node, uid: str, known: Mapping[ClaimUID, Holder], wanted: Mapping[ClaimUID, int]
 ) -> str:
     """Say what is there and says something else."""
-    annotations = node.metadata.annotations
-    sharing, tenant = annotations.get(SHARING), annotations.get(TENANT)
-    tenants = {known[u].tenant_uid for u in wanted}
-    pools = _pools(node)
+    labels, pools = node.metadata.labels, _pools(node)
     if pools and uid not in pools:
         return f"its {POOL_TAINT} taint is another's"
+    if any(h.is_bound and labels.get(CLAIM_LABEL + u, HELD) != HELD for u, h in known.items()):
+        return "no pod of a claim that has it can start there: the claim's label has another value"
+    return _doubt_of_sharing(node.metadata.annotations, [known[u].tenant_uid for u in wanted])
+
+
+def _doubt_of_sharing(annotations: Mapping[str, str], holders: Collection[TenantUID]) -> str:
+    """Say why those who hold a node can't all have it by what it says of sharing; `holders`: the tenant of each claim."""
+    sharing, tenant, tenants = annotations.get(SHARING), annotations.get(TENANT), {*holders}
     if sharing is not None and sharing not in set(NodeSharing):
         return f"its {SHARING} says {sharing[:32]!r}"
-    if sharing == NodeSharing.NONE and len(wanted) > 1:
+    if sharing == NodeSharing.NONE and len(holders) > 1:
         return f"its {SHARING} says None, but several claims have it"
     if sharing != NodeSharing.ANY_TENANT and len(tenants) > 1 and sharing is not None:
         return f"its {SHARING} says {sharing}, but several tenants have it"

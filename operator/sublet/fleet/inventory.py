@@ -171,9 +171,9 @@ def _unfit(node: Node, lease: GpuLease, fault: Unfit | None, *, foreign_pods: bo
         (fault, fault),
         (not is_ready(node), Unfit.NOT_READY),
         (node.spec.unschedulable, Unfit.CORDONED),
-        (_is_left(node), Unfit.LEAVING),
         (is_unhealthy(node), Unfit.UNHEALTHY),
         (is_upgrading(node), Unfit.UPGRADING),
+        (_is_left(node), Unfit.LEAVING),
         (UNWIPED in node.metadata.annotations, Unfit.NOT_WIPED),
         (not is_adopted(node, lease_uid), Unfit.NOT_ADOPTED),
     )

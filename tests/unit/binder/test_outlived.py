@@ -180,6 +180,18 @@ async def test_its_tokens_arent_renewed_and_an_event_says_why(knows: str):
     assert [event.startswith(f"HubBehind {OVER}") for event in events] == [True]
 
 
+@OLDER_HUB
+async def test_its_tokens_die_all_the_same_where_its_secret_was_lost(knows: str):
+    setup = Setup.of_lost("west", "east")
+    setup.tools.ledger = ledger(knows)
+    with pytest.raises(LedgerConflict):
+        await setup.renew()
+
+    assert (setup.revoked("west"), setup.revoked("east")) == (1, 1)
+    assert not [call for api in setup.apis.values() for call in api.calls if call[0] == "CREATE"]
+    assert not setup.hub.is_there
+
+
 @pytest.mark.parametrize("knows", ["away", "nothing yet"])
 async def test_a_ledger_that_cant_tell_costs_nobody_their_way_in(knows: str):
     setup = Setup("west", "east")

@@ -115,6 +115,18 @@ def test_a_mark_that_says_something_else_is_doubted_and_never_overwritten(key: s
     assert not verdict.patches
 
 
+@pytest.mark.parametrize("value", ["false", "9f3c" * 8])
+def test_a_bound_claims_label_under_which_its_pods_cant_start_is_doubted(value: str):
+    node = held()
+    node.metadata.labels[LABEL] = value
+
+    verdict = judge(node, WEST, [holder()])
+
+    assert "the claim's label has another value" in verdict.doubt
+    assert not verdict.patches
+    assert judge(node, WEST, [holder(bound=False)]) == Verdict()
+
+
 def test_another_pool_taint_is_doubted_and_never_written_beside():
     node = held()
     node.spec.taints = [Taint(key=POOL_TAINT, value=uid_of("another lease"), effect="NoSchedule")]

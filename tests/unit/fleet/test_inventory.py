@@ -92,6 +92,20 @@ def test_a_cordon_and_a_sick_gpu_are_seen():
     assert state(sick).unfit is Unfit.UNHEALTHY
 
 
+def test_a_sick_node_that_one_claim_leaves_stays_sick_for_the_other():
+    stays, leaves = uid_of("stays"), uid_of("leaves")
+    sick = adopted(gpu_node("n"), f"{leaves}=4,{stays}=4")
+    sick["status"]["conditions"].append({"type": "SysLogsXIDError", "status": "True"})
+    before = state(sick, now_ms=Millis(1_000))
+
+    sick["metadata"]["labels"][f"claim.sublet.dev/{leaves}"] = "9f3c" * 8
+    found = state(sick, before=before, now_ms=Millis(2_000))
+
+    assert (found.unfit, found.sick_since_ms) == (Unfit.UNHEALTHY, before.sick_since_ms)
+    del sick["status"]["conditions"][-1]
+    assert state(sick, before=found).unfit is Unfit.LEAVING
+
+
 def test_a_node_that_is_to_be_wiped_isnt_sold():
     node = adopted(gpu_node("n"), f"{CLAIM}=4")
     node["metadata"]["annotations"]["sublet.dev/unwiped"] = f"{CLAIM}=landlord.example/clean="
