@@ -19,7 +19,7 @@ from sublet.api.relocation import Leaving, PlacedNode
 from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, NodeState, Unfit
 from sublet.book.steps import FOREVER, Steps
-from sublet.book.unread import UnreadHolder
+from sublet.book.unread import UnreadHolder, given_by_books, still_booked
 
 
 def holds(claim: GpuClaim) -> bool:
@@ -172,11 +172,11 @@ class Holdings:
         beyond: Shares = {}  # what nodes say beyond that
         for inventory in known:
             self._add_books(inventory, allocated, beyond)
-        mine, held = (self.promises, self._nodes) if unread else ((), {})
+        mine = self.promises if unread else ()
         read = {(p.claim.metadata.key, uid) for p in mine for uid in p.allocation.lease_uids}
-        on_nodes = {(cluster, uid) for (cluster, _), hold in held.items() for uid in hold.ends}
+        given = given_by_books(unread, known, self._clusters)
         for each in unread:
-            self._add_unread(each, read, on_nodes)
+            self._add_unread(each, read, still_booked(each, given))
 
     def at(self, lease_uid: LeaseUID) -> "HoldingsAt":
         """Return what is held in the cluster of a lease."""
@@ -302,14 +302,12 @@ class Holdings:
         self,
         each: UnreadHolder,
         read: Collection[tuple[str, str]],
-        on_nodes: Collection[tuple[str, ClaimUID | None]],
+        bookings: Iterable[Booking],
     ) -> None:
         self.unread_leases |= each.leases
-        for booking in each.bookings:
+        for booking in bookings:
             lease_uid = LeaseUID(booking.lease_uid)
-            # a window that became nodes after the backup is in the books of these
-            is_on_nodes = (self._clusters.get(lease_uid, lease_uid), each.awaited_uid) in on_nodes
-            if not is_on_nodes and (each.key, lease_uid) not in read:
+            if (each.key, lease_uid) not in read:
                 self.unread_bookings[lease_uid].append((each, booking))
         for tenant, class_name in product(each.tenants, each.classes) if each.gpus else ():
             self._unread[tenant, class_name].append(each)

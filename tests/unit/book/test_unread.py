@@ -3,6 +3,7 @@
 The leases of one that can't be read get nothing more.
 """
 
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,15 +12,15 @@ import pytest
 from sublet.api import bound_status
 from sublet.api.gpuclaim import Booking, GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import ClaimUID, LeaseUID, TenantUID
+from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, TenantUID
 from sublet.api.pending import PendingReason
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Degrade, Extend, Plan, Relocate, Reserve, Warn
 from sublet.book.failures import NODE_FAILED, REPLACE_AFTER_MS
-from sublet.book.inventory import Holding, LeaseInventory
+from sublet.book.inventory import Holding, LeaseInventory, Unfit
 from sublet.book.plan import plan
-from sublet.book.unread import UnreadHolder
+from sublet.book.unread import Given, UnreadHolder, still_booked
 from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant, uid_of
 from tests.builders.fleet import (
     carried_out,
@@ -35,6 +36,8 @@ from tests.builders.moves import decided, leased, on_sick_node, running
 from tests.builders.windows import EAST, WEST, ahead, at, lasting, promised, west
 
 IN_EAST = [(EAST, inventory(EAST, nodes(EAST, 2)))]
+SHARED = ClusterUID(uid_of("shared"))
+WAITS = ClaimUID(uid_of("waits"))
 LATER = Millis(NOW + REPLACE_AFTER_MS + 1_000)
 LIMITED = (as_tenant(tenant(quotas=[{"className": "h100", "gpus": 16}])),)
 
@@ -188,7 +191,7 @@ def test_a_refusal_for_the_quota_names_none_whose_window_begins_after_what_was_a
 
 def test_one_that_waits_to_be_adopted_closes_no_lease_and_the_refusal_says_what_it_waits_for():
     asks, beside_it = lasting("asks", 4), as_claim(claim("beside", "globex", gpus=8))
-    waits = replace(unread(), leases=frozenset(), awaited_uid=ClaimUID(uid_of("waits")))
+    waits = waiting(unread())
     tenants = (*LIMITED, as_tenant(tenant("globex", namespaces=("globex",))))
 
     made = plan(view([asks, beside_it], west(), tenants=tenants, unread=(waits,)))
@@ -198,15 +201,20 @@ def test_one_that_waits_to_be_adopted_closes_no_lease_and_the_refusal_says_what_
     assert reserve_of(made, beside_it)
 
 
-def of_the_waiting(lease: GpuLease) -> tuple[GpuLease, LeaseInventory]:
-    """Return a lease with two nodes, of which one names the claim that waits to be adopted."""
+def waiting(each: UnreadHolder) -> UnreadHolder:
+    """Return it as a claim that waits to be adopted."""
+    return replace(each, leases=frozenset(), awaited_uid=WAITS)
+
+
+def of_the_waiting(lease: GpuLease, gpus: int = 8) -> tuple[GpuLease, LeaseInventory]:
+    """Return a lease with two nodes, of which one gives so many GPUs to the claim that waits to be adopted."""
     first, second = nodes(lease, 2)
-    named = replace(first, holdings=(Holding(ClaimUID(uid_of("waits")), 8),))
+    named = replace(first, holdings=(Holding(WAITS, gpus),))
     return lease, inventory(lease, [named, second])
 
 
 def test_a_window_that_became_nodes_after_the_backup_is_held_by_their_books_alone():
-    waits = replace(booked(), leases=frozenset(), awaited_uid=ClaimUID(uid_of("waits")))
+    waits = waiting(booked())
     asks = ahead("asks", 5, 2, 8)
 
     made = plan(view([asks], [of_the_waiting(WEST)], unread=(waits,)))
@@ -215,12 +223,74 @@ def test_a_window_that_became_nodes_after_the_backup_is_held_by_their_books_alon
 
 
 def test_a_landlord_whose_nodes_name_a_claim_lets_nobody_into_its_window_at_another():
-    waits = replace(booked(gpus=16), leases=frozenset(), awaited_uid=ClaimUID(uid_of("waits")))
+    waits = waiting(booked(gpus=16))
     asks = ahead("asks", 5, 2, 16)
 
     made = plan(view([asks], [*west(), of_the_waiting(EAST)], unread=(waits,)))
 
     assert refusal_of(made, asks).reason is PendingReason.WAITING_FOR_CAPACITY
+
+
+@pytest.mark.parametrize(("booked_gpus", "named_gpus"), [(16, 8), (8, 1)])
+def test_of_a_window_that_waits_only_what_a_node_names_of_it_is_held_by_its_book_alone(
+    booked_gpus: int, named_gpus: int
+):
+    waits = waiting(booked(gpus=booked_gpus))
+    asks = ahead("asks", 5, 2, 8)
+
+    made = plan(view([asks], [of_the_waiting(WEST, named_gpus)], unread=(waits,)))
+
+    assert refusal_of(made, asks).reason is PendingReason.WAITING_FOR_CAPACITY
+
+
+def test_a_node_of_another_lease_of_the_cluster_takes_nothing_off_what_this_one_promised():
+    asks = ahead("asks", 5, 2, 16)
+    east, shown = of_the_waiting(EAST)
+    named = next(n for n in shown.nodes.values() if n.holdings)
+    beside_it = [*nodes(WEST, 2), replace(named, unfit=Unfit.NODE_OVERLAP)]
+    fleet = [
+        (WEST, inventory(WEST, beside_it, cluster_uid=SHARED)),
+        (east, replace(shown, cluster_uid=SHARED)),
+    ]
+
+    made = plan(view([asks], fleet, unread=(waiting(booked(gpus=16)),)))
+
+    assert refusal_of(made, asks).reason is PendingReason.WAITING_FOR_CAPACITY
+
+
+def test_a_node_without_a_label_in_two_inventories_is_taken_off_one_leases_promise():
+    node, _ = nodes(WEST, 2, prefix="both")
+    named = replace(node, holdings=(Holding(WAITS, 8),), unfit=Unfit.NOT_ADOPTED)
+    shown = [inventory(each, [named, *nodes(each, 1)], cluster_uid=SHARED) for each in (WEST, EAST)]
+    (in_west,) = booked().bookings
+    in_east = in_west.model_copy(update={"lease": "east", "lease_uid": EAST.metadata.uid})
+    waits = replace(waiting(booked(gpus=16)), bookings=(in_west, in_east))
+    asks = ahead("asks", 5, 2, 16)
+
+    made = plan(view([asks], zip((WEST, EAST), shown, strict=True), unread=(waits,)))
+
+    assert refusal_of(made, asks).reason is PendingReason.WAITING_FOR_CAPACITY
+
+
+def test_a_node_is_taken_off_what_was_promised_in_its_own_nvlink_domain():
+    (each,) = booked(gpus=16).bookings
+    first, second = (each.model_copy(update={"domain": d}) for d in ("first", "second"))
+    waits = replace(waiting(booked()), bookings=(first, second))
+    in_second = Given(LeaseUID(WEST.metadata.uid), 8, "second")
+
+    left = still_booked(waits, {WAITS: Counter({in_second: 1})})
+
+    assert [(b.domain, b.nodes) for b in left] == [("first", 2), ("second", 1)]
+
+
+def test_nodes_are_taken_off_what_was_promised_once_however_it_was_booked():
+    (each,) = booked().bookings
+    half = each.model_copy(update={"gpus_per_node": 4})
+    waits = replace(waiting(booked()), bookings=(half, each, half))
+    uid = LeaseUID(WEST.metadata.uid)
+    given = Counter({Given(uid, 8, None): 1, Given(uid, 4, "moved"): 1})
+
+    assert still_booked(waits, {WAITS: given}) == (half,)
 
 
 @pytest.mark.parametrize("other", [{"classes": frozenset({"a100"})}, {"tenants": frozenset()}])
