@@ -28,13 +28,14 @@ class Past:
     lost: Mapping[str, Millis]
     """Lost lease -> until when its GPUs are known to have worked"""
 
-    def end_of(self, begun: Collection[Fact], known_ms: int) -> Millis:
+    def end_of(self, begun: Collection[Fact], known_ms: int, next_ms: Millis) -> Millis:
         """Return until when an earlier reservation that begins with these lines was billed at most.
 
-        `known_ms`: how much of `used_ms` is that of others.
+        `known_ms`: how much of `used_ms` is that of others. `next_ms`: when the next one that has lines began.
         """
         at_ms = min(fact.at_ms for fact in begun)
         left_ms = min(self.since_ms, at_ms + max(0, self.used_ms - known_ms))
         was_moved = at_ms >= self.since_ms
         lost = [self.lost[fact.lease_uid] for fact in begun if fact.lease_uid in self.lost]
-        return Millis(max(at_ms, min([self.came_ms if was_moved else left_ms, *lost])))
+        end_ms = min(self.came_ms, next_ms) if was_moved else left_ms
+        return Millis(max(at_ms, min([end_ms, *lost])))

@@ -55,10 +55,19 @@ class Forgotten:
             for begin, end in self._billed[past.claim_uid].values()
             if end <= past.since_ms
         )
-        for (_, kind), some in over.items():
+        for (sequence, kind), some in over.items():
+            at_ms = some[0].at_ms
             # what is held and not billed was free at a time that nobody knows any more
-            at_ms = past.end_of(some, known_ms) if kind is EntryKind.BOUND else some[0].at_ms
+            if kind is EntryKind.BOUND:
+                at_ms = past.end_of(some, known_ms, self._next_ms(past, sequence))
             yield from (_end(begun, at_ms) for begun in some)
+
+    def _next_ms(self, past: Past, sequence: int) -> Millis:
+        """Return when the claim's next reservation that was billed began: several moves may be later than the backup."""
+        bills = (f for f in self._open[past.claim_uid].values() if f.kind is EntryKind.BOUND)
+        begun = [(f.sequence, f.at_ms) for f in bills]
+        begun += [(n, begin) for n, (begin, _) in self._billed[past.claim_uid].items()]
+        return min((at_ms for n, at_ms in begun if n > sequence), default=past.came_ms)
 
 
 def _end(begun: Fact, at_ms: Millis) -> Fact:

@@ -21,7 +21,7 @@ from tests.builders.fleet import bound
 from tests.builders.moves import leased, running
 from tests.builders.windows import at
 
-WEST, EAST = running(leased("west")), running(leased("east"))
+WEST, EAST, NORTH = (running(leased(name)) for name in ("west", "east", "north"))
 Hours = tuple[int, float, float | None]
 
 
@@ -37,13 +37,15 @@ def with_status(claim: GpuClaim, status: Any) -> GpuClaim:
     return claim.model_copy(update={"status": status})
 
 
-def moved(claim: GpuClaim, hour: float, left: float | None = None) -> GpuClaim:
-    """Return a claim that came to nodes of east then, while it leaves those that it had."""
+def moved(
+    claim: GpuClaim, hour: float, left: float | None = None, *, to: GpuClaim = EAST
+) -> GpuClaim:
+    """Return a claim that came to nodes of east, or another's, then, while it leaves those that it had."""
     move = Move(
         sequence=claim.status.next_sequence,
         cause=MoveCause.LEASE_ENDS,
         decided_time=at(hour - 1),
-        placements=EAST.status.allocation.placements,
+        placements=to.status.allocation.placements,
     )
     going = with_status(claim, move_status.moving(claim, move, at(hour - 1)))
     left_ms = at(left) if left is not None else None
@@ -110,6 +112,12 @@ async def test_what_a_claim_left_on_a_lost_lease_is_billed_until_that_was_lost(l
     found = await told(ledger, WEST, settled(moved(WEST, 2, left=1)), lost=lost)
 
     assert found(EntryKind.BOUND) == [(1, 0, 1), (2, 2, None)]
+
+
+async def test_a_claim_that_moved_twice_is_billed_for_one_place_at_a_time(ledger: SqlLedger):
+    found = await told(ledger, WEST, moved(settled(moved(WEST, 2)), 6, to=NORTH))
+
+    assert found(EntryKind.BOUND) == [(1, 0, 2), (2, 2, 6), (3, 6, None)]
 
 
 async def test_a_claim_that_was_bound_anew_is_billed_for_no_time_between(ledger: SqlLedger):
