@@ -334,7 +334,7 @@ class Operator:
     async def _follow_leadership(self) -> None:
         await self.leadership.gained.wait()
         structlog.get_logger().info("leading", identity=self.settings.identity)
-        self._spawn(self.behind.compare())
+        await self.behind.compare()
         self.batcher.mark()
         await self.leadership.lost.wait()
         structlog.get_logger().error("the Lease is lost: this process ends")

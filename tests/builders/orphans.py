@@ -54,6 +54,8 @@ class World:
         self.api = Cluster(GONE, {"/api/v1/nodes/n0": NODE})
         self.facts, self.items, self.version = [*facts], list[dict[str, Any]](), version
         self.leases: list[dict[str, Any]] = []
+        self.own: list[Fact] = []
+        """What this process wrote."""
         self.begun: list[Fact] | None = None
         """What is remembered of open lines, if it isn't what the ledger has."""
         tools = tools_of(Hub(None), {LEASE: WEST}, {LEASE: self.api})
@@ -91,8 +93,12 @@ class World:
     async def newest_facts(self, count: int) -> list[Fact]:
         return self.facts[-count:]
 
+    async def found_facts(self, count: int) -> list[Fact]:
+        return [f for f in await self.newest_facts(count) if f not in self.own]
+
     async def append(self, facts, terms, records=()) -> int:
         self.facts += facts
+        self.own += facts
         self.api.calls.append(("LEDGER", ""))
         return 1
 

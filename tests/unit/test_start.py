@@ -175,3 +175,30 @@ async def test_the_hub_is_compared_with_the_ledger_when_a_replica_comes_to_lead(
 
     follows.cancel()
     await operator.close()
+
+
+async def test_a_replica_that_comes_to_lead_plans_when_the_hub_was_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/ledger.sqlite")
+    operator = Operator(settings, ApiServer(Endpoint("https://127.0.0.1:9"), Limits()))
+    happened: list[str] = []
+    marked = asyncio.Event()
+
+    async def compare() -> None:
+        await asyncio.sleep(0)
+        happened.append("compared")
+
+    def mark() -> None:
+        happened.append("marked")
+        marked.set()
+
+    monkeypatch.setattr(operator.behind, "compare", compare)
+    monkeypatch.setattr(operator.batcher, "mark", mark)
+    operator.leadership.gained.set()
+    follows = asyncio.create_task(operator._follow_leadership())
+    await marked.wait()
+
+    follows.cancel()
+    await operator.close()
+    assert happened[:2] == ["compared", "marked"]

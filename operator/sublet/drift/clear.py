@@ -41,6 +41,9 @@ class Ledger(Protocol):
     async def newest_facts(self, count: int) -> list[Fact]:
         """Return the last facts, newest first."""
 
+    async def found_facts(self, count: int) -> list[Fact]:
+        """Return the last facts of those that were there before this process wrote any."""
+
 
 class Clearing:
     """The taking back of one orphan; may be begun again after any failure."""

@@ -21,7 +21,7 @@ from sublet.api.kinds import LEASES
 from sublet.api.origin import former_uid
 from sublet.api.times import Millis
 from sublet.binder.ports import ClusterRefuses, ClusterSilent, Overtaken, StillThere, Tools
-from sublet.drift.behind import Behind, newest_version
+from sublet.drift.behind import NEWEST, Behind, newest_version
 from sublet.drift.census import Census
 from sublet.drift.claims import Claims
 from sublet.drift.clear import Clearing, Ledger
@@ -237,7 +237,8 @@ class Sweeper:
         The ledger first: a line of a claim that changes meanwhile would make the hub look older than it.
         """
         facts = await self._ledger.facts_of(sorted(uids))
-        newest = await newest_version(self._ledger)
+        newest = newest_version(await self._ledger.newest_facts(NEWEST))
+        await self._behind.settle()
         roll = await self._census.ask(uids)
         if await read_cluster_uid(self._tools.hub) != self._hub_uid():
             raise Unreachable("the hub is another cluster now")

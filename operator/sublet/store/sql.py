@@ -61,6 +61,8 @@ class SqlLedger:
         """Whether this process has seen the database once, with a schema that it knows and no line missing."""
         self._written = 0
         """The last line that this process saw written."""
+        self._found: int | None = None
+        """How many lines there were before this process wrote its first; None until then."""
         self.conflict: str | None = None
         """The first fact that disagreed with what is written; new binds stop until somebody has looked."""
         self._refused: set[str] = set()
@@ -169,10 +171,11 @@ class SqlLedger:
 
     async def newest_facts(self, count: int) -> list[Fact]:
         """Return the last facts, newest first."""
-        query = select(entries).order_by(entries.c.seq.desc()).limit(count)
-        return await self.call(
-            lambda connection: [entry_of(row).fact for row in connection.execute(query)]
-        )
+        return await self.call(lambda connection: _last(connection, count))
+
+    async def found_facts(self, count: int) -> list[Fact]:
+        """Return the last facts of those that were there before this process wrote any."""
+        return await self.call(lambda connection: _last(connection, count, self._found))
 
     async def read_terms(self, hashes: Sequence[str]) -> dict[str, str]:
         """Return the texts behind hashes: hash -> text."""
@@ -245,6 +248,8 @@ class SqlLedger:
         def write(connection: Connection) -> tuple[list[int], int]:
             found = self._reach(connection)
             counts = self._append_all(connection, orders)
+            if self._found is None and any(counts):
+                self._found = found
             return counts, found + sum(counts)
 
         counts, self._written = await self._write(_LINES, write)
@@ -301,6 +306,14 @@ class SqlLedger:
             with begin(self._engine) as connection:
                 check_whole(connection)
         self.opened = True
+
+
+def _last(connection: Connection, count: int, last_seq: int | None = None) -> list[Fact]:
+    """Return the last facts up to a line, of all without, newest first."""
+    query = select(entries).order_by(entries.c.seq.desc()).limit(count)
+    if last_seq is not None:
+        query = query.where(entries.c.seq <= last_seq)
+    return [entry_of(row).fact for row in connection.execute(query)]
 
 
 @contextlib.contextmanager

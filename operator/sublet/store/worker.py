@@ -26,9 +26,10 @@ class Worker:
         if self._hung is not None and not self._hung.done():
             raise LedgerUnavailable("the ledger's store doesn't answer")
         call = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        # nobody may wait for it any more when it fails
+        call.add_done_callback(lambda late: late.cancelled() or late.exception())
         if not await self._has_ended(call, seconds):
             # its result is unknown: every write may be repeated, so nothing is lost and nothing doubled
-            call.add_done_callback(lambda late: late.cancelled() or late.exception())
             self._hung = call
             raise LedgerUnavailable(f"the ledger's store hasn't answered for {seconds:.0f} seconds")
         return call.result()

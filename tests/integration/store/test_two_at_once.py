@@ -113,3 +113,17 @@ async def test_a_claim_whose_lines_find_no_place_is_named_and_keeps_out_nobody_e
     assert (done[0], written, done[2]) == (1, ["before", "after"], 1)
     assert isinstance(done[1], LedgerUnavailable)
     assert str(done[1]).startswith("lines of claim bad can't be written: ")
+
+
+async def test_the_lines_that_a_program_found_are_none_of_its_own(url: str):
+    before, ledger, after = SqlLedger(url), SqlLedger(url), SqlLedger(url)
+    await before.append([fact("a"), fact("b")], TEXTS)
+    await ledger.append([fact("a")], TEXTS)
+    await before.append([fact("c")], TEXTS)
+    await ledger.append([fact("d")], TEXTS)
+    await ledger.append([fact("e")], TEXTS)
+
+    assert [f.claim_uid for f in await ledger.found_facts(2)] == ["c", "b"]
+    assert [f.claim_uid for f in await after.found_facts(2)] == ["e", "d"]
+    for each in (before, ledger, after):
+        await each.close()

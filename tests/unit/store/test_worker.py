@@ -1,6 +1,7 @@
 """A call of the store may last for as long as it goes on; one that is silent for too long is away."""
 
 import asyncio
+import gc
 from threading import Semaphore
 
 import pytest
@@ -41,4 +42,23 @@ async def test_a_call_that_is_silent_is_away_and_so_is_the_next_one_until_it_end
         with pytest.raises(LedgerUnavailable, match=words):
             await reader.run(hold.acquire, 0.01)
     hold.release()
+    reader.close()
+
+
+async def test_a_call_that_fails_when_nobody_waits_for_it_any_more_is_no_fault_of_the_program():
+    said, hold, reader = list[str](), Semaphore(0), Worker("reader")
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: said.append(fault["message"]))
+
+    def fail() -> None:
+        hold.acquire()
+        raise OSError("gone")
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await reader.run(fail, 300.0)
+    hold.release()
+    await reader.run(lambda: None, 300.0)
+    gc.collect()
+
+    assert said == []
     reader.close()
