@@ -43,16 +43,17 @@ class Behind:
         The ledger first: a line that is written meanwhile would make the hub look older than it. What an earlier call has
         kept counts no more: since then another replica may have written lines.
         """
+        log = structlog.get_logger()
         self._hub_version, newest = None, None
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 newest = await self._newest()
         except (LedgerUnavailable, TimeoutError) as error:
-            _warn("hub not compared with the ledger yet", error=str(error) or "no answer")
+            log.warning("hub not compared with the ledger yet", error=str(error) or "no answer")
         try:
             listing = await self._hub.get(LEASES.path(), limit="1")
         except KubeError as error:
-            _warn("hub not compared with the ledger", error=str(error))
+            log.warning("hub not compared with the ledger", error=str(error))
             return
         self._hub_version = version_number(listing["metadata"]["resourceVersion"])
         if newest is not None:
@@ -67,7 +68,7 @@ class Behind:
         version, self._hub_version = self._hub_version, None
         if version is not None and version < newest:
             self.lost_version = max(newest, self.lost_version)
-            _warn("the hub is older than the ledger")
+            structlog.get_logger().warning("the hub is older than the ledger")
 
     async def _newest(self) -> int:
         """Return the newest version that the ledger was found with: this process's own lines tell nothing of before."""
@@ -77,7 +78,3 @@ class Behind:
 def newest_version(facts: Iterable[Fact]) -> int:
     """Return the highest resourceVersion of the hub that some lines name."""
     return max((version_number(f.source_version) for f in facts), default=0)
-
-
-def _warn(event: str, **fields: str) -> None:
-    structlog.get_logger().warning(event, **fields)
