@@ -115,3 +115,7 @@ class Operators:
                 if operator.ended:
                     with suppress(AssertionError):  # killed again while it started
                         await asyncio.to_thread(operator.start)
+                    if (
+                        operator not in self._wanted
+                    ):  # taken away meanwhile: nobody would know of it
+                        operator.kill()
