@@ -96,6 +96,7 @@ class Aftermath:
         self._again_at = {uid: at for uid, at in self._again_at.items() if at > now}
         listed = {x.metadata.uid: x for x in leases if x.status.leftovers}
         self._ended_at = {uid: at for uid, at in self._ended_at.items() if uid in listed}
+        self._keepers.note(x.claim_uid for each in listed.values() for x in each.status.leftovers)
         for lease in listed.values():
             uid = LeaseUID(lease.metadata.uid)
             cluster = self._answering(uid)

@@ -2,11 +2,13 @@
 
 A watch may be behind, and what it doesn't show may be there. So the line on the lease and the claim are read anew each
 time. Whether there is such a claim at all only a list of all can say, since nothing left names it; one list serves many
-leftovers for a while: a UID that the hub was seen without comes back only by a restore, of which the watch tells.
+leftovers for a while, those that were known when it was asked for: of another the claim may be younger than the list. A
+UID that the hub was seen without comes back only by a restore, of which the watch tells.
 """
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sublet.api.gpulease import GpuLease
@@ -36,6 +38,12 @@ class Keepers:
         self._listing = asyncio.Lock()  # leases that are cleaned at once share a list
         self._paths: dict[str, list[str]] = {}  # UID by which claims go -> where they are
         self._listed_at: float | None = None  # monotonic seconds, when the list was asked for
+        self._known_at: dict[str, float] = {}  # UID of a claim that left something -> since when
+
+    def note(self, claim_uids: Iterable[str]) -> None:
+        """Take note of all claims that left something, so that one list serves them all; any other is forgotten."""
+        now = self._tools.clock.monotonic()
+        self._known_at = {uid: self._known_at.get(uid, now) for uid in claim_uids}
 
     async def ask(self, lease: GpuLease, left: Leftover) -> None:
         """Raise Overtaken unless the lease still lists it and no claim has anything in that cluster; the hub's errors."""
@@ -66,9 +74,11 @@ class Keepers:
 
     async def _places(self, claim_uid: str) -> list[str]:
         """Return where claims are that go by a UID, or will once they are adopted."""
+        known_at = self._known_at.setdefault(claim_uid, self._tools.clock.monotonic())
         async with self._listing:
             now = self._tools.clock.monotonic()
-            if self._listed_at is None or now - self._listed_at > _FRESH_SECONDS:
+            oldest = max(known_at, now - _FRESH_SECONDS)
+            if self._listed_at is None or self._listed_at < oldest:
                 found: dict[str, list[str]] = defaultdict(list)
                 async for each in objects(self._tools.hub, CLAIMS.path()):
                     meta = each["metadata"]

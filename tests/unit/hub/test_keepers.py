@@ -304,3 +304,20 @@ def test_all_claims_are_listed_once_for_many_leftovers_and_again_when_that_is_ol
     world.tools.clock.seconds += 61
     world.tend()
     assert hub.asked.count(CLAIMS.path()) == 2
+
+
+def test_a_claim_that_was_made_since_all_were_listed_keeps_what_it_holds_there():
+    before = at(CLUSTER, lost("ann", (left(),)))
+    hub = LiveHub(before)
+    world = World(hub, before, HERE)
+    world.tend()
+    assert hub.asked.count(CLAIMS.path()) == 1
+    world.api.calls.clear()
+
+    hub.lease, hub.claims = on_the_wire(WEST, "GpuLease"), [on_the_wire(HOLDER)]
+    world.west = WEST
+    world.tools.clock.seconds += 10
+    world.tend()
+
+    assert world.destroyed == []
+    assert HOLDER.metadata.uid not in world.tools.lists.changed
