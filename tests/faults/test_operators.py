@@ -4,7 +4,7 @@ import asyncio
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.harness.stack import Stack
 class Slow:
     """An operator whose second start takes until it is let go on."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self) -> None:
         self.starts, self.ended = 0, False
         self.begun, self.goes_on = threading.Event(), threading.Event()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -25,7 +26,9 @@ class Running:
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner
         self._until_the_end = AsyncExitStack()
-        self._learned: dict[str, Learned] = {}  # workload -> what fault-free runs showed
+        self._learned = defaultdict[str, Learned](
+            Learned
+        )  # workload -> what fault-free runs showed
 
     def open(self) -> None:
         world = a_world(f"plans-{os.getpid()}", durable=False)
@@ -58,16 +61,14 @@ class Running:
         return tuple(f for each in self._learned[workload].reports for f in each.faults)
 
     def _is_to_learn(self, plan: Plan) -> bool:
-        known = (
-            self._learned[plan.workload].reference.places if plan.workload in self._learned else []
-        )
+        known = self._learned[plan.workload].reference.places
         is_at_write = plan.action in (*WRITE_ACTIONS, *MORE_ACTIONS)
         is_known = not is_at_write or any(plan.place in places for places in known)
         return not known or (not is_known and len(known) < LEARNING_RUNS)
 
     def _learn(self, workload: str) -> None:
         found = self._runner.run(learn(self.world, self.invariants, workload, runs=1))
-        known = self._learned.setdefault(workload, Learned())
+        known = self._learned[workload]
         known.reference.places += found.reference.places
         known.reference.outcomes += found.reference.outcomes
         known.reference.writes += found.reference.writes

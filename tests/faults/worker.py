@@ -161,9 +161,9 @@ def work_off(number: int, choice: Choice, todo: "Queue[str]", done: "Queue[Repor
                 learned = await learn(world, invariants, workload)
                 for report in learned.reports:
                     done.put(report)
-                if any(report.faults for report in learned.reports):
-                    continue  # told; what ends otherwise than that is no fault of a plan's
-                for plan in choice.of(plans_of(workload, learned)):
+                # what ends otherwise than a run that failed without a fault, which is told, is no fault of a plan's
+                failed = any(report.faults for report in learned.reports)
+                for plan in () if failed else choice.of(plans_of(workload, learned)):
                     done.put(await try_plan(world, invariants, plan, learned.reference))
                 for fault in await invariants.prove():
                     done.put(Report(workload, "", None, (fault,), True, 0.0, 0.0))
