@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sublet.api.times import parse_instant
@@ -26,7 +26,7 @@ from tests.faults.plan import COUNTED, FATAL, OLD_VIEWS, Place, Plan, places_in
 from tests.faults.trouble import is_news
 from tests.faults.viewing import act_in_view
 from tests.faults.workloads import ALL
-from tests.faults.workloads.base import Workload
+from tests.faults.workloads.base import Step, Workload
 from tests.faults.world import QUIET_SECONDS, World
 from tests.harness.stack import condition
 
@@ -68,9 +68,13 @@ class Result:
 
 
 async def run(
-    world: World, plan: Plan, reference: Reference | None, invariants: Invariants
+    world: World,
+    plan: Plan,
+    reference: Reference | None,
+    invariants: Invariants,
+    act: Step | None = None,
 ) -> Result:
-    """Carry out a plan; whatever went wrong is in the result's faults."""
+    """Carry out a plan, with another act than its workload's if one is given; whatever went wrong is in the result's faults."""
     workload, begun = ALL[plan.workload], time.monotonic()
     faults: list[str] = []
     result = Result(plan.line, faults, hit=False, seconds=0.0, converged_seconds=0.0, writes=0)
@@ -86,7 +90,7 @@ async def run(
         }
         _watch_invariants(world, invariants, faults)
         with _telling(faults):
-            await _act(world, workload, plan)
+            await _act(world, replace(workload, act=act or workload.act), plan)
             await _settle(world, plan, reference)
         await _judge(world, plan, reference, invariants, result, bound)
     await _clean_up(world, workload, faults)
@@ -131,10 +135,16 @@ async def _settle(world: World, plan: Plan, reference: Reference | None) -> None
         return
     seconds = _ANSWER_SECONDS if plan.action in OLD_VIEWS else QUIET_SECONDS
 
+    async def is_there() -> bool:
+        return not _nearest(reference.outcomes, await read_outcome(world))
+
     async def look() -> bool:
-        # both at once: a write that was held up may still come after the end was there once
-        is_over = world.is_quiet(seconds, since) and world.all_stand()
-        return is_over and not _nearest(reference.outcomes, await read_outcome(world))
+        # all at once: a write that was held up may still come after the end was there once
+        if not (world.is_quiet(seconds, since) and world.all_stand() and await is_there()):
+            return False
+        # one came while the end was read: of two operators one says what the other hasn't looked at yet
+        await world.quiet()
+        return await is_there()
 
     with suppress(NotSettled):  # what differs is told when it is judged
         await world.wait("the same end", look, seconds=_SAME_END_SECONDS)

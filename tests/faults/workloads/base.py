@@ -26,6 +26,8 @@ class Workload:
     prepare: Step = nothing
     clean: Step = nothing
     """Takes back what deleting all claims doesn't."""
+    also: tuple[Step, ...] = ()
+    """Acts with another end that a fault may rightly turn it into: learned once each, and no fault is put into them."""
     actions: tuple[str, ...] = MORE_ACTIONS
     """More actions at each write than the usual ones."""
     pairs: tuple[str, ...] = ()
