@@ -36,7 +36,7 @@ from sublet.hub.batcher import Batcher
 from sublet.hub.bookkeeper import Bookkeeper
 from sublet.hub.chronicle import Chronicle
 from sublet.hub.events import HubEvents
-from sublet.hub.feeders import Secret, credentials_informer, first_list, sweep_forever
+from sublet.hub.feeders import credentials_informer, first_list, sweep_forever
 from sublet.hub.held import Held
 from sublet.hub.in_cluster import HubIdentity
 from sublet.hub.leader import ELECTION_LIMITS, Leadership
@@ -56,7 +56,6 @@ from sublet.hub.teller import ClaimTeller
 from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import KubeError
 from sublet.kube.identity import read_cluster_uid
-from sublet.kube.informer import Informer
 from sublet.kube.session import ApiServer
 from sublet.ledger.port import LedgerUnavailable
 from sublet.serve.admin import Admin
@@ -263,7 +262,8 @@ class Operator:
         self._spawn(self.chronicle.run())
         self._spawn(self.outlets.run())
         self._spawn(sweep_forever(self.hub, self.state, self.settings.relist_seconds))
-        await _until_synced(secrets)
+        while not secrets.synced:  # noqa: ASYNC110  it is a property, not an event
+            await asyncio.sleep(0.02)
         # not before: whoever holds the Lease and can't plan keeps everybody else from it
         if self.settings.leader_election:
             self._spawn(self.leadership.run())
@@ -332,13 +332,15 @@ class Operator:
         return found is not None and found.facts.synced
 
     async def _follow_leadership(self) -> None:
-        await self.leadership.gained.wait()
-        structlog.get_logger().info("leading", identity=self.settings.identity)
-        await self.behind.compare()
-        self.batcher.mark()
-        await self.leadership.lost.wait()
-        structlog.get_logger().error("the Lease is lost: this process ends")
-        self.stop.set()
+        try:
+            await self.leadership.gained.wait()
+            structlog.get_logger().info("leading", identity=self.settings.identity)
+            await self.behind.compare()
+            self.batcher.mark()
+            await self.leadership.lost.wait()
+            structlog.get_logger().error("the Lease is lost: this process ends")
+        finally:  # also by a fault: who doesn't hear any more that the Lease is lost would stay and never lead again
+            self.stop.set()
 
     def _lived_ms(self) -> Millis | None:
         """Return until when a leader before us surely saw what its statuses said: its last renewal, less what a probe takes to fail."""
@@ -386,11 +388,6 @@ class Operator:
         task = asyncio.create_task(work)
         task.add_done_callback(_say_fault)
         self._tasks.append(task)
-
-
-async def _until_synced(secrets: Informer[Secret]) -> None:
-    while not secrets.synced:  # noqa: ASYNC110  it is a property, not an event
-        await asyncio.sleep(0.02)
 
 
 def _say_fault(task: asyncio.Task[Any]) -> None:

@@ -202,3 +202,21 @@ async def test_a_replica_that_comes_to_lead_plans_when_the_hub_was_compared(
     follows.cancel()
     await operator.close()
     assert happened[:2] == ["compared", "marked"]
+
+
+async def test_a_replica_that_breaks_down_on_coming_to_lead_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/ledger.sqlite")
+    operator = Operator(settings, ApiServer(Endpoint("https://127.0.0.1:9"), Limits()))
+
+    async def compare() -> None:
+        raise Halt
+
+    monkeypatch.setattr(operator.behind, "compare", compare)
+    operator.leadership.gained.set()
+    with pytest.raises(Halt):
+        await operator._follow_leadership()
+
+    assert operator.stop.is_set()
+    await operator.close()
