@@ -9,14 +9,11 @@ from typing import Any, Final
 
 VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}  # fmt: skip
 WRITES: Final = frozenset({"create", "update", "patch", "apply", "delete", "deletecollection"})
-_NEWS: Final = frozenset(
-    {
-        "events", "leases", "tokenreviews", "subjectaccessreviews", "selfsubjectrulesreviews",
-        "gpustatements",
-    }
-)  # fmt: skip
-"""Writes that change nothing that is promised to anybody: Events, the Lease of the election, questions, and statements,
-which are copied from the ledger now and then, whatever a plan does (tests/unit/hub/test_statement_faults.py puts faults at them)."""
+_NEWS: Final = frozenset({"events", "leases", "gpustatements"})
+"""Writes that change nothing that is promised to anybody: Events, the Lease of the election, and statements, which are
+copied from the ledger now and then, whatever a plan does (tests/unit/hub/test_statement_faults.py puts faults at them)."""
+_QUESTIONS: Final = frozenset({"tokenreviews", "subjectaccessreviews", "selfsubjectrulesreviews"})
+"""Written only to be answered; on the answers something rests: a cluster whose rights aren't known isn't sold."""
 _BODY_BYTES: Final = 64 * 1024
 _UID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RUN: Final = re.compile(r"-x\d+")
@@ -70,8 +67,16 @@ class Entry:
     @property
     def is_write(self) -> bool:
         """Say whether it changes something that somebody relies on."""
-        target = self.target
-        return target.verb in WRITES and not self.is_dry_run and target.resource not in _NEWS
+        return self._is_sent and self.target.resource not in _NEWS | _QUESTIONS
+
+    @property
+    def is_news(self) -> bool:
+        """Say whether it tells something on which nothing rests, and so is no write of any plan."""
+        return self._is_sent and self.target.resource in _NEWS
+
+    @property
+    def _is_sent(self) -> bool:
+        return self.target.verb in WRITES and not self.is_dry_run
 
     @property
     def is_done(self) -> bool:

@@ -23,7 +23,6 @@ from tests.faults.outcome import (
     without_silence,
 )
 from tests.faults.plan import COUNTED, FATAL, OLD_VIEWS, Place, Plan, places_in
-from tests.faults.trouble import is_news
 from tests.faults.viewing import act_in_view
 from tests.faults.workloads import ALL
 from tests.faults.workloads.base import Step, Workload
@@ -210,7 +209,7 @@ async def _judge(
     fired = world.trouble.fired_seconds
     result.hit = plan.action == "none" or world.trouble.has_happened(plan)
     result.changed = world.trouble.changed_views()
-    result.tells = any(is_news(e) for e in journal)
+    result.tells = any(e.is_news for e in journal)
     result.writes, result.places = len(writes), places_in(writes)
     last = max((e.at_seconds for e in writes), default=time.monotonic())
     result.converged_seconds = max(0.0, last - fired) if fired else 0.0

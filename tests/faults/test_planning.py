@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.faults.journal import Journal, target_of
 from tests.faults.plan import MUTE, PAIR_ACTION, VIEW_ACTIONS, WRITE_ACTIONS, Place, Plan
 from tests.faults.run import Reference
 from tests.faults.summary import Summary
@@ -76,6 +77,20 @@ def test_unobserved_changes_are_tried_where_a_workload_makes_them_at_once():
 def test_what_is_only_told_is_refused_where_every_run_tells_something():
     assert Plan("bind-one", MUTE) in plans_of("bind-one", learned([LOCK], tells=True))
     assert Plan("bind-one", MUTE) not in plans_of("bind-one", learned([LOCK], tells=False))
+
+
+@pytest.mark.parametrize(
+    ("path", "is_news"),
+    [
+        ("/api/v1/namespaces/acme/events", True),
+        # unanswered it is no lost word: a cluster whose rights aren't known isn't sold
+        ("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", False),
+    ],
+)
+def test_a_question_is_neither_a_write_nor_only_told(path: str, *, is_news: bool):
+    entry = Journal().note("west", target_of("POST", path, "application/json", {}), {}, 1, b"")
+
+    assert (entry.is_write, entry.is_news) == (False, is_news)
 
 
 def test_a_part_and_some_actions_of_all_plans_can_be_chosen():

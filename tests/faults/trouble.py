@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from tests.faults.journal import WRITES, Entry
+from tests.faults.journal import Entry
 from tests.faults.plan import MUTE, OLD_VIEWS, Place, Plan
 from tests.faults.views import Shown, View
 
@@ -89,7 +89,7 @@ class Trouble:
 
     def _muted(self, entry: Entry) -> str:
         """Refuse what is only told, if that is the plan."""
-        if self._action != MUTE or not is_news(entry):
+        if self._action != MUTE or not entry.is_news:
             return ""
         self.fired_seconds = time.monotonic()
         return "500"
@@ -116,12 +116,6 @@ class Trouble:
             event.set()
             if self.fired_seconds is not None:  # the workload itself may cut a cluster off
                 self.fired_seconds = time.monotonic()
-
-
-def is_news(entry: Entry) -> bool:
-    """Say whether a request tells or asks something on which nothing rests, and so is no write of any plan."""
-    is_told = entry.target.verb in WRITES and not entry.is_dry_run
-    return is_told and not entry.is_write
 
 
 def kill(pid: int) -> None:
