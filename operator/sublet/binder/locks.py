@@ -71,7 +71,7 @@ async def lock_node(
     """
     seen = cluster.node(NodeName(place.node))
     node, live = (seen, False) if seen is not None else (await _read(cluster, place), True)
-    for _ in range(_TRIES):
+    for tries_left in reversed(range(_TRIES + 1)):  # what the last try came to is looked at, too
         try:
             patch = _entry_patch(node, lease, place, claim_uid, tenant_uid)
         except LostRace as lost:
@@ -80,6 +80,8 @@ async def lock_node(
                     log_about(lease=lease).warning("node lost", node=place.node, error=lost.detail)
                 raise
             patch = []
+        if patch and not tries_left:
+            break
         if patch:
             node, live = await _try_entry(cluster, place, node, patch), True
         elif live:

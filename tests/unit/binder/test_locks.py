@@ -1,11 +1,16 @@
 """A node that is locked for a claim is handed over only if it shows, live, what the claim was given of it."""
 
+from typing import Any
+
 import pytest
 
 from sublet.api.claim_status import allocation_of
 from sublet.api.ids import ClaimUID, TenantUID
 from sublet.binder.locks import UnfitNode, lock_node
-from sublet.fleet.nodebook import GPU, NODE
+from sublet.binder.ports import LostRace
+from sublet.fleet.nodebook import BOOK, GPU, NODE
+from sublet.kube.errors import Conflict
+from sublet.kube.wire import Node
 from tests.builders.api import as_claim, as_lease
 from tests.builders.clusters import Hub, LiveNodes, tools_of
 from tests.builders.fleet import held, nodes
@@ -28,3 +33,36 @@ async def test_a_node_that_lost_a_gpu_after_it_was_locked_isnt_handed_over_whate
 
     with pytest.raises(UnfitNode, match="GpusLost"):
         await lock_node(cluster, WEST, place, ClaimUID(TRAIN.metadata.uid), TenantUID(tenant))
+
+
+class Busy(LiveNodes):
+    """A cluster whose node changes under the first patches."""
+
+    def __init__(self, node: Node, conflicts: int) -> None:
+        super().__init__(TRAIN.metadata.uid, {f"/api/v1/nodes/{node.metadata.name}": node})
+        self._conflicts = conflicts
+
+    async def patch_as(self, path: str, patch: Any, type_: type) -> Node:
+        if self._conflicts:
+            self._conflicts -= 1
+            raise Conflict(409, "Conflict", "changed meanwhile")
+        return await super().patch_as(path, patch, type_)
+
+
+async def test_a_node_that_changes_with_every_try_is_locked_or_hasnt_the_claim_in_its_book():
+    (place,) = allocation_of(TRAIN).placements
+    uid, tenant = ClaimUID(TRAIN.metadata.uid), TenantUID(allocation_of(TRAIN).tenant_uid)
+    outcomes = set[str]()
+    for conflicts in range(30):
+        node = our_node(WEST, name=place.node)
+        node.metadata.uid = node.metadata.annotations[NODE] = place.node_uid
+        api = Busy(node, conflicts)
+        cluster = tools_of(Hub(TRAIN), {LEASE: WEST}, {LEASE: api}).cluster(LEASE)
+        try:
+            await lock_node(cluster, WEST, place, uid, tenant)
+            outcome = "locked"
+        except LostRace:
+            outcome = "lost"
+        outcomes.add(f"{outcome}, in its book: {api.annotation(place.node, BOOK)!r}")
+
+    assert outcomes == {f"locked, in its book: '{uid}=8'", "lost, in its book: ''"}
