@@ -33,7 +33,7 @@ from sublet.binder.release import (
 from sublet.binder.sites import Berth, Site, reachable_sites, silent_in
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
-from sublet.binder.wiped import note_vacated, see_clean
+from sublet.binder.wiped import is_held, note_vacated, see_clean
 from sublet.kube.errors import BadAnswer, NotFound
 from sublet.kube.wire import Node
 
@@ -97,7 +97,7 @@ async def _give_back(claim: GpuClaim, left: Leaving, tools: Tools, guard: Guard)
     if silent:
         raise ClusterSilent(silent[0])
     berths = [(site, berth) for site in sites for berth in site.berths]
-    await _rest(claim, left, [berth for _, berth in berths], tools)
+    await _rest(claim, left, await _used(left, berths), tools)
     await all_of(see_clean(site, berth) for site, berth in berths)
     live = await guard()
     staying = {p.key for p in move_status.held_nodes(live)}
@@ -178,6 +178,14 @@ async def _pods_on(site: Site, berth: Berth, *, delete: bool) -> int:
             with suppress(BadAnswer):
                 await site.cluster.api.request("DELETE", path, params=here, body=POD_DELETION)
     return len(pods)
+
+
+async def _used(left: Leaving, berths: Sequence[tuple[Site, Berth]]) -> list[Berth]:
+    """Return the nodes on which pods of the claim may have run: of a move that was given up, those that were locked."""
+    if left.metered:
+        return [berth for _, berth in berths]
+    held = await all_of(is_held(site, berth) for site, berth in berths)
+    return [berth for (_, berth), is_on in zip(berths, held, strict=True) if is_on]
 
 
 async def _rest(claim: GpuClaim, left: Leaving, berths: Sequence[Berth], tools: Tools) -> None:

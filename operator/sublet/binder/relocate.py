@@ -2,14 +2,15 @@
 
 0. ledger: a claim that is over by it comes nowhere; asked again before 2 and before the cutover
 1. hub: compare-and-set `status.move` with all nodes that the claim will have; the book holds them from then on
-2. lock the new nodes; say on the hub that they are open; make or widen the namespace in each of their clusters; prove it;
-   hand over the kubeconfig
+2. say on the hub that the new nodes are open; lock them; make or widen the namespace in each of their clusters; prove it;
+   hand over the kubeconfig. Only where the claim has no namespace in their clusters and leaves none they are locked first
 3. hub: compare-and-set `readyTime`; at the cutover, which the book decides, the move becomes the allocation in one write
 4. what it leaves is given back: `sublet.binder.leave`
 
 In a cluster where the claim has nodes already its namespace is kept, with quota for both; elsewhere a new one is made.
 Until step 3 the tenant has lost nothing, and a move that can't be had is given up, said on the hub first: undone if it
-wasn't open yet, else its new nodes are left like old ones, as pods of the tenant may have run there from then on.
+wasn't open yet, else its new nodes are left like old ones, as pods of the tenant may have run there from then on: with the
+lock a node gets the label that they ask for, and the quota that a namespace has is often not used up.
 """
 
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ from sublet.api import move_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.ids import LeaseUID
+from sublet.api.ids import ClusterUID, LeaseUID
 from sublet.api.move_status import fresh_nodes, held_nodes, move_of
 from sublet.api.relocation import Move, PlacedNode
 from sublet.api.times import Millis
@@ -33,7 +34,7 @@ from sublet.binder.outlived import refuse_outlived
 from sublet.binder.ports import ClusterSilent, Overtaken, Tools
 from sublet.binder.release import free
 from sublet.binder.secret import see_lost
-from sublet.binder.sites import Site, reachable_sites, refuse_lost
+from sublet.binder.sites import Site, may_lead_to, reachable_sites, refuse_lost
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.binder.waits import WAITS_FOR
@@ -123,6 +124,8 @@ async def _say(claim: GpuClaim, reason: Exception, tools: Tools) -> None:
 async def _grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClaim:
     allocation, move = allocation_of(claim), move_of(claim)
     fresh = {p.key for p in fresh_nodes(allocation, move)}
+    if not move.is_open and _is_within_reach(claim, tools):
+        claim = await _open(claim, tools)
     refuse_lost(tools, fresh_nodes(allocation, move))
     await refuse_outlived(claim, tools)
     _, grown, _ = _where_it_grows(claim, tools)
@@ -173,8 +176,17 @@ def _where_it_grows(claim: GpuClaim, tools: Tools) -> tuple[list[Site], list[Sit
     return sites, grown, silent
 
 
+def _is_within_reach(claim: GpuClaim, tools: Tools) -> bool:
+    """Say whether the claim may have a namespace, or leave one, where its new nodes are: pods there run on them once they are locked."""
+    allocation = allocation_of(claim)
+    left = (p for x in claim.status.leaving for p in x.placements)
+    mine = {LeaseUID(p.lease_uid) for p in (*allocation.placements, *left)}
+    clusters = {_cluster_of(p, tools) for p in fresh_nodes(allocation, move_of(claim))}
+    return any(may_lead_to(tools.lease(uid), ClusterUID(at)) for uid in mine for at in clusters)
+
+
 async def _open(claim: GpuClaim, tools: Tools) -> GpuClaim:
-    """Say on the hub that pods may come to the new nodes, before a quota lets them; returns the claim as written."""
+    """Say on the hub that pods may come to the new nodes, before a lock or a quota lets them; returns the claim as written."""
     live = await tools.claims.get(claim)
     if live is None or not is_same_move(live, claim):
         raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
@@ -198,6 +210,11 @@ async def undo(claim: GpuClaim, tools: Tools) -> GpuClaim:
             raise Overtaken(f"claim {claim.metadata.key} was decided otherwise meanwhile")
         return live
 
+    if _is_within_reach(claim, tools):  # an older version locks before it opens
+        live = await still_undoing()
+        return await tools.claims.write_status(
+            live, move_status.dropped(live, tools.clock.now_ms())
+        )
     fresh = fresh_nodes(allocation_of(claim), move)
     sites, kept, silent = split(claim, tools, fresh, allocation_of(claim).placements)
     if silent:
