@@ -7,7 +7,8 @@
 3. hub: compare-and-set `readyTime`; at the cutover, which the book decides, the move becomes the allocation in one write
 4. what it leaves is given back: `sublet.binder.leave`
 
-In a cluster where the claim has nodes already its namespace is kept, with quota for both; elsewhere a new one is made.
+In a cluster where the claim has nodes already its namespace is kept, with quota for both if all of them are whole; elsewhere
+a new one is made.
 Until step 3 the tenant has lost nothing, and a move that can't be had is given up, said on the hub first: undone if it
 wasn't open yet, else its new nodes are left like old ones, as pods of the tenant may have run there from then on: with the
 lock a node gets the label that they ask for, and the quota that a namespace has is often not used up.

@@ -210,7 +210,7 @@ def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> 
         home=Home(
             claim_uid=ClaimUID(claim.metadata.uid),
             sequence=sequence,
-            gpus=sum(b.place.gpus for b in used),
+            gpus=_gpus_at_once(claim, used),
             access=common_access([b.lease.spec.tenant_access for b in used]),
             server=first.cluster.tenant_endpoint.server,
             host_share=share if is_part else None,
@@ -218,6 +218,19 @@ def _site(claim: GpuClaim, sequence: int, tools: Tools, berths: list[Berth]) -> 
         ),
         unseen=next(unseen, None),
     )
+
+
+def _gpus_at_once(claim: GpuClaim, used: Iterable[Berth]) -> int:
+    """Return how many GPUs the namespace's pods may have: while the claim moves, those of old and new nodes if all are whole.
+
+    A quota names no node: with one for both, all that is to be on two nodes could run on one, of which the claim has a part.
+    """
+    had = {p.key for p in allocation_of(claim).placements}
+    old = [b for b in used if b.place.key in had]
+    new = [b for b in used if b.place.key not in had]
+    if old and new and not all(_is_whole(b) or _is_gone(b) for b in (*old, *new)):
+        return sum(b.place.gpus for b in old)
+    return sum(b.place.gpus for b in (*old, *new))
 
 
 def _share_of(claim: GpuClaim, tools: Tools) -> HostShare | None:
@@ -247,6 +260,11 @@ def is_share_known(claim: GpuClaim, site: Site, tools: Tools) -> bool:
 def _is_part(berth: Berth) -> bool:
     """Say whether the claim has some of a node's GPUs only, by what the node was last seen with."""
     return berth.place.gpus < _shown(berth)
+
+
+def _is_whole(berth: Berth) -> bool:
+    """Say whether the claim has all GPUs of a node that is seen."""
+    return 0 < _shown(berth) <= berth.place.gpus
 
 
 def _is_for_any(berth: Berth) -> bool:

@@ -26,7 +26,7 @@ from tests.builders.api import NOW, uid_of
 from tests.builders.clusters import CLUSTER, Endings, Hub, LiveNodes, idle_binder, tools_of
 from tests.builders.moves import leased, let_in, running
 from tests.builders.windows import at
-from tests.builders.wire import our_node
+from tests.builders.wire import our_node, wire_node
 from tests.unit.book.test_lost import lost
 
 LABEL = "landlord.example/clean"
@@ -140,8 +140,10 @@ def test_a_move_is_said_to_be_open_before_a_quota_is_widened(monkeypatch: pytest
     each, log = moving(), list[str]()
     api = Noted(UID, locked(each, fresh_of(each)), log=log)
     hub = Kept(each, log)
+    with_ = tools(hub, api)
+    with_.cluster(PLAIN[0].metadata.uid).node = wire_node  # both are seen, and whole
 
-    asyncio.run(grow(each, tools(hub, api), lambda: None))
+    asyncio.run(grow(each, with_, lambda: None))
 
     assert log.index("HUB") < log.index("APPLY")
     assert api.gpus == ["16"]  # for both nodes

@@ -238,45 +238,6 @@ def test_no_node_is_taken_for_a_namespace_in_which_a_silent_lease_has_nodes():
     assert api.calls == []
 
 
-class Quotas(LiveNodes):
-    """A cluster that notes for how many GPUs each quota is."""
-
-    def __init__(self, claim_uid: str, nodes: dict[str, Node]) -> None:
-        super().__init__(claim_uid, nodes)
-        self.gpus: list[str] = []
-
-    async def apply(self, path: str, body: Any) -> None:
-        if "/resourcequotas/" in path:
-            self.gpus.append(body["spec"]["hard"]["requests.nvidia.com/gpu"])
-
-
-@pytest.mark.parametrize(
-    ("opened", "gpus"), [(False, "16"), (True, "24")], ids=["not open yet", "open"]
-)
-def test_leaving_a_node_lets_nothing_onto_those_of_a_move_that_isnt_open(
-    opened: bool, gpus: str, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(leaving, "_SETTLED_SECONDS", 0.0)
-    _, over, _ = replacing()
-    kept, going = allocation_of(over).placements
-    fresh = going.model_copy(update={"node": "west-0007", "node_uid": uid_of("w7"), "home": 1})
-    move = Move(
-        sequence=over.status.next_sequence,
-        cause=MoveCause.NODE_FAILED,
-        decided_time=at(2),
-        placements=(kept, fresh),
-    )
-    each = with_status(over, move_status.moving(over, move, at(2)))
-    each = with_status(each, move_status.opened(each, at(3))) if opened else each
-    (left,) = each.status.leaving
-    api = Quotas(each.metadata.uid, holding(each, *left.placements, label="x"))
-    tools = tools_of(Written(each), LEASES, {WEST[0].metadata.uid: api})
-
-    asyncio.run(leaving.leave(each, left, tools))
-
-    assert api.gpus == [gpus]
-
-
 def of_two_leases() -> tuple[GpuClaim, dict[str, Any], PlacedNode]:
     """Return a claim that leaves a free node in the west, without its lines, and then one in the east; their leases; that one."""
     west, east, third = known(leased("west")), known(leased("east")), known(leased("third"))
