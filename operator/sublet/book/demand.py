@@ -54,6 +54,8 @@ class Demand:
     """What each of its GPUs must have at least."""
     in_domain: bool = False
     """Its class sells several nodes in one NVLink domain only."""
+    is_alone: bool = True
+    """The claim keeps no other nodes; beside those it takes no part of one, as no quota says how much runs where."""
 
     @property
     def uid(self) -> ClaimUID:

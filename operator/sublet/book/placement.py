@@ -128,10 +128,11 @@ def find_place(
     found: list[Candidate] = []  # in one NVLink domain, before the wide ones are added
     wide: list[tuple[Shape, list[LeaseSupply]]] = []
     for shape, fitting in by_shape.items():
-        if domain is not None:
-            found += [] if shape.is_part else _in_one_domain(demand, shape, fitting, domain)
-        elif shape.is_part:
-            found += _parts(demand, shape, fitting)
+        if shape.is_part:
+            takes_part = domain is None and demand.is_alone
+            found += _parts(demand, shape, fitting) if takes_part else []
+        elif domain is not None:
+            found += _in_one_domain(demand, shape, fitting, domain)
         elif shape.nodes == 1:
             found += _whole_nodes(demand, shape, fitting)
         elif must_have_domain(demand):

@@ -379,7 +379,9 @@ def _asks_for(lost: Sequence[PlacedNode], found: Demand, *, alone: bool) -> Dema
         ),
     )
     until = allocation.until_time if allocation is not None else None
-    return replace(found, claim=asks, asked_until_ms=until, in_domain=alone and found.in_domain)
+    return replace(
+        found, claim=asks, asked_until_ms=until, in_domain=alone and found.in_domain, is_alone=alone
+    )
 
 
 def _may_leave_cluster(found: Demand, *, alone: bool) -> bool:

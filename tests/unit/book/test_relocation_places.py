@@ -7,8 +7,8 @@ import pytest
 from sublet.book.decisions import Relocate
 from sublet.book.failures import REPLACE_AFTER_MS
 from sublet.book.plan import plan
-from tests.builders.api import NOW, as_class, gpu_class
-from tests.builders.fleet import after, view
+from tests.builders.api import NOW, as_claim, as_class, claim, gpu_class
+from tests.builders.fleet import after, bound, held, view
 from tests.builders.moves import CLASSES, LEAD, decided, leased, on_sick_node, running
 from tests.builders.windows import at
 
@@ -101,3 +101,29 @@ def test_a_claim_that_moves_is_placed_anew_as_it_asked_and_as_its_class_requires
         (made,) = decided(seen)
         assert isinstance(made, Relocate)
         assert [p.node for p in made.placements] == ["close-0001", "close-0002"]
+
+
+@pytest.mark.parametrize("sharing", ["None", "SameTenant", "AnyTenant"])
+@pytest.mark.parametrize(
+    ("sizes", "nodes_after"),
+    [((4, 4, 8, 4), ["west-0001", "west-0003"]), ((4, 4, 8, 8), None)],
+    ids=["spare", "no spare"],
+)
+def test_beside_other_nodes_no_part_of_a_larger_one_stands_in(sharing, sizes, nodes_after):
+    """No quota says how much of it runs where: all of it could, on the GPUs of the larger node's other claims."""
+    each, found = leased("west", count=4, committed=32, nodeSharing=sharing)
+    sized = [replace(n, gpus=gpus) for n, gpus in zip(found.nodes.values(), sizes, strict=True)]
+    west = each, replace(found, nodes={n.name: n for n in sized})
+    body = as_claim(claim("train", gpus=8, replacement="OnFailure"))
+    busy = bound(held(body, each, sized[:2]))
+
+    assert replaced(busy, on_sick_node(west)) == nodes_after
+
+
+def test_a_claim_on_one_node_alone_may_get_a_part_of_a_larger_one():
+    each, found = leased("west", committed=32)
+    small, large = (replace(n, gpus=g) for n, g in zip(found.nodes.values(), (4, 8), strict=True))
+    west = each, replace(found, nodes={n.name: n for n in (small, large)})
+    busy = bound(held(as_claim(claim("train", gpus=4, replacement="OnFailure")), each, [small]))
+
+    assert replaced(busy, on_sick_node(west)) == ["west-0001"]
