@@ -99,7 +99,7 @@ def _costs(claim: GpuClaim, held: Allocation, now_ms: Millis) -> str:
 
 def is_attended() -> bool:
     """Say whether somebody sits there who can answer."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()  # None: it was closed
 
 
 def _asked_person(key: str) -> bool:

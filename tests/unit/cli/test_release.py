@@ -3,6 +3,7 @@
 import builtins
 import signal
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -252,6 +253,15 @@ def test_gpus_that_nobody_has_taken_back_yet_arent_free(person, hub, monkeypatch
 
 def test_asking_needs_a_terminal():
     assert release.is_attended() is sys.stdin.isatty()
+
+
+def test_where_standard_input_is_closed_nobody_is_asked(person, hub, monkeypatch):
+    hub.put(bound_claim())
+    monkeypatch.setattr(release, "sys", SimpleNamespace(stdin=None))
+    status, _, err = person.run("release", "train")
+
+    assert status == 1
+    assert "nobody is there to be asked whether acme/train is to end; say --yes if it is" in err
 
 
 def test_of_what_a_claim_held_last_nothing_ends(person, hub):
