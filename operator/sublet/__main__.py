@@ -10,4 +10,4 @@ gc.set_threshold(50_000, 20, 50)
 from sublet.process import main  # noqa: E402  see above
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

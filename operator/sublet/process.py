@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from sublet.app import Operator
@@ -17,6 +17,10 @@ from sublet.settings import Settings, load_settings
 _END_SECONDS: Final = 25.0
 """What hasn't ended by then never would; a pod has 40."""
 _MEND: Final = "set SUBLET_KUBECONFIG or KUBECONFIG"
+_NO_COMMAND: Final = (
+    "sublet: this is the operator, which takes no arguments; the command line is the program `sublet` "
+    "(in a pod `command: [sublet, …]`, as `args` alone come here)\n"
+)
 
 
 async def run(settings: Settings) -> int:
@@ -70,8 +74,11 @@ def _stop_at_signals(stop: asyncio.Event) -> None:
             asyncio.get_running_loop().add_signal_handler(each, stop.set)
 
 
-def main() -> int:
-    """Start the operator; a wrong setting is one line and exit status 2."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Start the operator; a wrong setting is one line and exit status 2, and so is a command, which is another program's."""
+    if arguments:
+        sys.stderr.write(_NO_COMMAND)
+        return 2
     try:
         settings = load_settings()
         configure_logs(settings.log_format)
