@@ -1,4 +1,4 @@
-"""The way to the operator's admin endpoint: a port-forward to the leader's pod, or a URL given by hand.
+"""The way to the operator's admin endpoint: a port-forward to the pod that leads, or a URL given by hand.
 
 The endpoint listens on loopback inside the pod only, so whoever may use it has pods/portforward there.
 """
@@ -6,7 +6,7 @@ The endpoint listens on loopback inside the pod only, so whoever may use it has 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,11 +15,13 @@ import aiohttp
 from sublet.cli.connect import Cluster
 from sublet.cli.contexts import find_context
 from sublet.cli.problems import Problem
-from sublet.kube.errors import NotFound
+from sublet.kube.errors import Forbidden, NotFound
 
 ADMIN_PORT: Final = 8081
 _FORWARDING: Final = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+)")
 _FORWARD_SECONDS: Final = 15.0
+_OPERATORS: Final = {"labelSelector": "app.kubernetes.io/name=sublet", "fieldSelector": "status.phase=Running"}  # fmt: skip
+"""As the chart labels them."""
 _LONGEST: Final = 300
 """Of another program's words."""
 _CONNECT_SECONDS: Final = 10.0
@@ -32,7 +34,7 @@ _WHOLE_LEDGER: Final = ("/admin/v1/usage", "/admin/v1/ledger/open", "/admin/v1/l
 @asynccontextmanager
 async def forwarded(hub: Cluster, namespace: str, context: str | None) -> AsyncIterator[str]:
     """Yield the endpoint's base URL; the port-forward ends with the block."""
-    pod = await _leader(hub, namespace)
+    pod = await _pod(hub, namespace)
     command = ["kubectl", "-n", namespace, "port-forward", f"pod/{pod}", f":{ADMIN_PORT}"]
     if found := find_context(context):
         command[1:1] = ["--context", found.name]
@@ -86,19 +88,50 @@ def _unanswered(base: str, error: Exception, seconds: float) -> Problem:
     return Problem(f"{endpoint} doesn't answer ({error}); is the operator running?")
 
 
-async def _leader(hub: Cluster, namespace: str) -> str:
-    """Return the pod that holds the operator's Lease; its holder's name begins with the pod's."""
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/sublet"
-    try:
-        lease: dict[str, Any] = await hub.get(path)
-    except NotFound:
+async def _pod(hub: Cluster, namespace: str) -> str:
+    """Return the pod that holds the operator's Lease, else the one that runs: not every operator writes a Lease."""
+    holder = await _holder(hub, namespace)
+    if holder and await _is_there(hub, namespace, holder):
+        return holder
+    running = await _running(hub, namespace)
+    if len(running) > 1:
+        raise Problem(
+            f"nobody holds the operator's Lease, and its pods {', '.join(running)} run in namespace {namespace}: with "
+            "SUBLET_LEADER_ELECTION=false only one may run; forward a port of the right one yourself and give --admin"
+        )
+    if running or holder:
+        return running[0] if running else str(holder)  # kubectl says that it is gone
+    if holder is None:
         raise Problem(
             f"no operator has run in namespace {namespace} of the hub; check --operator-namespace and --context"
-        ) from None
-    holder = lease.get("spec", {}).get("holderIdentity") or ""
-    if not holder:
-        raise Problem(f"no operator holds the Lease now; see kubectl -n {namespace} get pods")
-    return str(holder).split("_")[0]
+        )
+    raise Problem(f"no operator holds the Lease now; see kubectl -n {namespace} get pods")
+
+
+async def _holder(hub: Cluster, namespace: str) -> str | None:
+    """Return which pod holds the Lease, with whose name the holder's begins; empty if none does, None if there is no Lease."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/sublet"
+    try:
+        lease = await hub.get(path)
+    except NotFound:
+        return None
+    return str(lease.get("spec", {}).get("holderIdentity") or "").split("_")[0]
+
+
+async def _is_there(hub: Cluster, namespace: str, pod: str) -> bool:
+    with suppress(Forbidden):  # kubectl says so, too
+        try:
+            await hub.get(f"/api/v1/namespaces/{namespace}/pods/{pod}")
+        except NotFound:
+            return False
+    return True
+
+
+async def _running(hub: Cluster, namespace: str) -> list[str]:
+    """Return the operator's pods that run and aren't told to end."""
+    pods = await hub.get(f"/api/v1/namespaces/{namespace}/pods", **_OPERATORS)
+    metas = [pod["metadata"] for pod in pods["items"]]
+    return sorted(meta["name"] for meta in metas if "deletionTimestamp" not in meta)
 
 
 async def _forwarded_port(process: asyncio.subprocess.Process) -> int:
