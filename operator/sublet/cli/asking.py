@@ -18,6 +18,7 @@ from sublet.api.times import format_instant, parse_instant
 from sublet.cli.connect import Cluster
 from sublet.cli.durations import parse_duration
 from sublet.cli.problems import Problem
+from sublet.kube.bodies import decode, decoder_of
 from sublet.kube.errors import Conflict, Invalid
 
 MANAGER: Final = "kubectl-sublet"
@@ -102,7 +103,7 @@ async def send(hub: Cluster, body: dict[str, Any], *, dry_run: bool = False) -> 
         ) from None
     except Invalid as error:
         raise Problem(f"the hub refuses claim {key}: {error.message}") from error
-    made: dict[str, Any] = json.loads(answer)
+    made: dict[str, Any] = decode(answer, decoder_of(dict))
     return made
 
 

@@ -5,9 +5,14 @@ import json
 import pytest
 import yaml
 
+from sublet.api.kinds import CLAIMS
 from sublet.cli import following
+from sublet.cli.asking import claim_body, send
+from sublet.cli.connect import Cluster
+from sublet.kube.errors import BadAnswer
 from tests.builders.api import claim
 from tests.builders.moves import leased, running
+from tests.harness.fake_api import fake_api, saying
 
 WEST = leased("west")
 ASKED = ("claim", "train", "--class", "h100", "--gpus", "16")
@@ -143,3 +148,11 @@ def test_programs_get_the_object(person):
     _, out, _ = person.run(*ASKED, "-o", "json")
 
     assert json.loads(out)["metadata"]["name"] == "train"
+
+
+async def test_a_page_in_place_of_the_hub_is_no_answer():
+    async with fake_api() as page, Cluster(page.endpoint, "the hub") as hub:
+        page.objects[CLAIMS.path("acme")] = saying(b"<html>")
+
+        with pytest.raises(BadAnswer, match="not what the API promises"):
+            await send(hub, claim_body({}, name="train", namespace="acme"))
