@@ -74,6 +74,10 @@ def _configs() -> Iterator[dict[str, Any]]:
     for path in (Path(part).expanduser() for part in given.split(os.pathsep) if part):
         if not path.exists():
             continue
+        if path.is_fifo():
+            raise Problem(
+                f"{path} is a pipe, which can be read only once; write the kubeconfig into a file and set KUBECONFIG"
+            )
         try:
             config = read_yaml(path.read_bytes())
         except (OSError, ValueError):

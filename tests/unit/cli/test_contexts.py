@@ -71,3 +71,14 @@ def test_contexts_of_a_strange_shape_are_no_contexts(write, contexts):
 
     with pytest.raises(Problem, match="no current context"):
         find_context(None)
+
+
+def test_a_pipe_is_named_as_it_can_be_read_only_once(monkeypatch):
+    reading, writing = os.pipe()
+    os.write(writing, yaml.safe_dump(config("hub", hub="acme")).encode())
+    os.close(writing)
+    monkeypatch.setenv("KUBECONFIG", f"/dev/fd/{reading}")
+
+    with pytest.raises(Problem, match=rf"/dev/fd/{reading} is a pipe, .* once; .* into a file"):
+        find_context(None)
+    os.close(reading)
