@@ -24,11 +24,12 @@ LIMITS: Final = Limits(request_seconds=20.0)
 
 
 class Cluster(ApiServer):
-    """An API server that the user knows by a name; its errors carry that name as a note."""
+    """An API server that the user knows by a name and chose by an option; its errors carry both as notes."""
 
-    def __init__(self, endpoint: Endpoint, title: str) -> None:
+    def __init__(self, endpoint: Endpoint, title: str, option: str = "--context") -> None:
         super().__init__(endpoint, LIMITS)
         self.title = title
+        self._option = option
 
     async def request(self, method: str, path: str, **options: Any) -> bytes:
         """Send one request; see `ApiServer.request`."""
@@ -36,11 +37,14 @@ class Cluster(ApiServer):
             return await super().request(method, path, **options)
         except KubeError as error:
             error.add_note(self.title)
+            error.add_note(self._option)
             raise
 
 
 @asynccontextmanager
-async def connect(context: str | None, title: str = "the hub") -> AsyncIterator[Cluster]:
+async def connect(
+    context: str | None, title: str = "the hub", option: str = "--context"
+) -> AsyncIterator[Cluster]:
     """Yield the cluster of a context, of the current one if none is given."""
     found = find_context(context)
     try:
@@ -51,7 +55,7 @@ async def connect(context: str | None, title: str = "the hub") -> AsyncIterator[
         # the loader names an entry by its whole content, credentials included
         said = _ENTRY.sub("", str(error)).removeprefix(_BROKEN).removesuffix(_MEND)
         raise Problem(f"{_BROKEN}{said}{_MEND}") from error
-    async with Cluster(endpoint, title) as cluster:
+    async with Cluster(endpoint, title, option) as cluster:
         yield cluster
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _TLS_OBJECT: Final = re.compile(r" ssl:(default|True|False|<[^>]*>)")
 _HUB: Final = "the hub"
+_OPTION: Final = "--context"
 _NOBODY: Final = 'User "system:anonymous"'
 _AWAY: Final = "is its address right, and is it up?"
 _OTHER: Final = "is its address right, and are its CRDs of this version of sublet?"
@@ -66,21 +67,28 @@ def _invalid(error: Exception) -> "ValidationError | None":
 
 
 def _answered(error: errors.ApiError) -> str:
-    where = _where(error)
+    where, option = _where(error), _option(error)
     if isinstance(error, errors.Unauthorized):
         return f"{where} doesn't accept your credentials; log in again (kubectl get ns tells)"
     if isinstance(error, errors.Forbidden) and _NOBODY in error.message:
         return f"{where} doesn't know who you are: the kubeconfig gives no credential, or its plugin failed (kubectl get ns tells)"
     if isinstance(error, errors.Forbidden):
-        return f"{where} refuses: {error.message}; ask for the right, or check --context"
+        return f"{where} refuses: {error.message}; ask for the right, or check {option}"
     if not isinstance(error, errors.NotFound):
         return f"{where} answered {error.status} {error.reason}: {error.message}"
     if error.details.get("name"):
-        return f"not found on {where}; check name, namespace (-n) and context (--context)"
+        namespace = ", namespace (-n)" if option == _OPTION else ""
+        return f"not found on {where}; check name{namespace} and context ({option})"
     # the kind itself isn't known there
-    return f"{where} doesn't know this kind; is it the right cluster (--context), and is Sublet installed there?"
+    return f"{where} doesn't know this kind; is it the right cluster ({option}), and is Sublet installed there?"
 
 
 def _where(error: Exception) -> str:
     """Return what the cluster is called that the error came from."""
     return str(getattr(error, "__notes__", [_HUB])[0])
+
+
+def _option(error: Exception) -> str:
+    """Return by which option that cluster was chosen."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    return notes[1] if len(notes) > 1 else _OPTION

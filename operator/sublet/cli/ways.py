@@ -50,7 +50,7 @@ async def leased_clusters(
             uid, name = LeaseUID(former_uid(lease)), str(lease["metadata"]["name"])
             if name in contexts:
                 clusters[uid] = await stack.enter_async_context(
-                    connect(contexts[name], f"the cluster of lease {name}")
+                    connect(contexts[name], f"the cluster of lease {name}", "--cluster")
                 )
                 continue
             found = await _credential(hub, lease, namespace)

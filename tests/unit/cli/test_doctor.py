@@ -184,3 +184,12 @@ async def test_a_list_that_has_no_end_isnt_believed():
     endless: Any = Endless()
     with pytest.raises(BadAnswer, match="no end"):
         await read_all(endless, "/api/v1/nodes", Node)
+
+
+def test_a_lease_that_isnt_there_is_looked_for_by_options_that_doctor_has(person):
+    status, _, err = person.run("doctor", "nope")
+
+    assert status == 1
+    assert (
+        err == "sublet: lease nope: not found on the hub; check name and context (--hub-context)\n"
+    )

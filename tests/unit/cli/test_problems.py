@@ -36,6 +36,21 @@ def test_an_error_names_the_cluster_that_it_came_from():
     assert describe(error, what="x").startswith("x: the cluster of context west doesn't accept")
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (answered(403), "the hub refuses: M; ask for the right, or check --hub-context"),
+        (answered(404, details={"name": "n"}), "not found on the hub; check name and context (--hub-context)"),
+        (answered(404), "is it the right cluster (--hub-context), and is Sublet installed there?"),
+    ],
+)  # fmt: skip
+def test_a_command_is_told_of_no_option_that_it_doesnt_have(error, words):
+    error.add_note("the hub")
+    error.add_note("--hub-context")
+
+    assert describe(error, what="x").endswith(words)
+
+
 def test_an_object_of_another_version_is_named_by_its_field():
     body = as_claim().model_dump(by_alias=True)
     body["spec"]["gpus"] = "many"

@@ -34,7 +34,7 @@ from sublet.kube.session import ApiServer, Endpoint
 
 async def diagnose_all(name: str | None, *, hub_context: str | None, namespace: str) -> bool:
     """Check one lease or all; print what was found; return whether nothing must be mended."""
-    async with connect(hub_context) as hub:
+    async with connect(hub_context, "the hub", "--hub-context") as hub:
         if name is not None:
             items = [await hub.get(LEASES.path(name=name))]
         else:

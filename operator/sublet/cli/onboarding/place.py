@@ -50,7 +50,10 @@ class Pair:
 async def both(place: Place) -> AsyncIterator[Pair]:
     """Yield both clusters; Problem if they are one and nobody said so, or two and somebody did."""
     hub_context = place.hub_context or (place.context if place.in_cluster else None)
-    async with connect(place.context, place.title) as leased, connect(hub_context) as hub:
+    async with (
+        connect(place.context, place.title) as leased,
+        connect(hub_context, "the hub", "--hub-context") as hub,
+    ):
         leased_uid, hub_uid = await read_cluster_uid(leased), await read_cluster_uid(hub)
         if leased_uid == hub_uid and not place.in_cluster:
             raise Problem(
