@@ -6,7 +6,6 @@ hub doesn't take it any more (the account was made anew). Nothing is asked befor
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -49,12 +48,7 @@ class HubIdentity:
             self._task = asyncio.create_task(self._renew_forever(), name="hub identity")
         if not self._token:
             return Credential(missing=_MISSING)
-        endpoint = replace(
-            self._hub.endpoint,
-            token=lambda: self._token,
-            client_cert_pem=None,
-            client_key_pem=None,
-        )
+        endpoint = self._hub.endpoint.under(lambda: self._token)
         return Credential(endpoint=endpoint, tenant_server=self._tenant_server)
 
     def refused(self) -> None:

@@ -79,8 +79,8 @@ def _session(endpoint: Endpoint) -> aiohttp.ClientSession:
     async def with_token(
         request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        if endpoint.token and request.url.origin() == origin:  # redirects come by here, too
-            request.headers["Authorization"] = f"Bearer {endpoint.token()}"
+        if request.url.origin() == origin:  # redirects come by here, too
+            request.headers.extend(endpoint.identity())
         response = await send(request)
         if response.status == HTTPStatus.UNAUTHORIZED:
             response.close()

@@ -4,19 +4,22 @@ The hub's kubeconfig is our own user's, so the full loader of `kubernetes` may r
 leased clusters' kubeconfigs never come this way, see `sublet.fleet.kubeconfig`.
 """
 
+import asyncio
 import base64
 import binascii
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 from kubernetes.aio.config.config_exception import ConfigException
+from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
+from sublet.kube.acting import Unsupported, acting_as
 from sublet.kube.documents import read_yaml
-from sublet.kube.session import Endpoint
+from sublet.kube.endpoint import Endpoint
 
 _POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_SECONDS: Final = 60.0
@@ -37,12 +40,12 @@ async def hub_endpoint(
     _check_there(given, mend)
     settings = client.Configuration()
     try:
-        await config.load_kube_config(  # type: ignore[no-untyped-call]  # the library has no types here
-            config_file=given, context=context, client_configuration=settings
-        )
+        loader = await _loader(given, context)
+        others = acting_as(_fields(loader._user))  # noqa: SLF001  the library has no other word for it
+        await loader.load_and_set(settings)
     except binascii.Error:
         raise _garbled(given, mend) from None
-    except (ConfigException, OSError) as error:
+    except (ConfigException, OSError, Unsupported) as error:
         raise ValueError(f"{_BROKEN}{error}; {mend}") from error
     except Exception as error:  # noqa: BLE001  what the library stumbles over may hold the file's own words
         raise ValueError(f"{_BROKEN}{type(error).__name__} in {given}; {mend}") from None
@@ -61,7 +64,19 @@ async def hub_endpoint(
         client_cert_pem=certificate,
         client_key_pem=key,
         tls_server_name=settings.tls_server_name,
+        acting_as=others,
     )
+
+
+async def _loader(paths: str, context: str | None) -> Any:
+    """Return what reads a context, before a program is run for its credential. Of many clusters it is a second's work."""
+    merged: Any = await asyncio.to_thread(KubeConfigMerger, paths)
+    return KubeConfigLoader(merged.config, context, config_base_path=None)  # type: ignore[no-untyped-call]  # the library has no types here
+
+
+def _fields(node: Any) -> dict[str, Any]:
+    """Return what an entry of a kubeconfig says; a context may name no user."""
+    return node.value if node is not None else {}
 
 
 def in_cluster_endpoint(

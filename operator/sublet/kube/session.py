@@ -9,12 +9,10 @@ import asyncio
 import re
 import ssl
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 import aiohttp
@@ -29,6 +27,7 @@ from sublet.kube.bodies import (
     read_up_to,
     status_object,
 )
+from sublet.kube.endpoint import Endpoint, tls_context
 from sublet.kube.errors import BadAnswer, Unreachable, Untrusted, error_from_status
 from sublet.kube.lists import MOST_ITEM_BYTES, ListPage, page_of
 
@@ -61,18 +60,6 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where an API server is and how we show who we are. Never logged: it holds credentials."""
-
-    server: str
-    ca_pem: str | None = None
-    token: Callable[[], str] | None = field(default=None, repr=False)
-    client_cert_pem: str | None = field(default=None, repr=False)
-    client_key_pem: str | None = field(default=None, repr=False)
-    tls_server_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Limits:
     """What one session may cost: seconds, connections at once, bytes of one answer (unpacked)."""
 
@@ -90,24 +77,6 @@ STRANGERS_LIMITS: Final = Limits(
     body_bytes=32 * 1024 * 1024, bodies_bytes=96 * 1024 * 1024, object_bytes=MOST_ITEM_BYTES
 )
 """Of a leased cluster. A page of 500 nodes has 10 MB, 30 with the longest lists of images."""
-
-
-def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
-    """Build a context that trusts the endpoint's CA alone (the system's if it names none).
-
-    Raises ssl.SSLError or ValueError if a certificate or key can't be used.
-    """
-    context = ssl.create_default_context(cadata=endpoint.ca_pem)
-    if endpoint.client_cert_pem and endpoint.client_key_pem:
-        # the ssl module loads certificates from files only; they are gone again at once
-        with tempfile.TemporaryDirectory() as folder:
-            cert, key = Path(folder, "cert.pem"), Path(folder, "key.pem")
-            for path, text in ((cert, endpoint.client_cert_pem), (key, endpoint.client_key_pem)):
-                path.touch(mode=0o600)
-                path.write_text(text)
-            # without an answer of our own OpenSSL asks the terminal for the passphrase of an encrypted key
-            context.load_cert_chain(cert, key, password="")
-    return context
 
 
 class ApiServer:
@@ -155,11 +124,8 @@ class ApiServer:
         A connection with a client certificate authenticates by it whatever the token says, so such a session is
         never shared.
         """
-        other = ApiServer(
-            replace(self.endpoint, token=lambda: token, client_cert_pem=None, client_key_pem=None),
-            self._limits,
-            refuse_address=self._refuse_address,
-        )
+        endpoint = self.endpoint.under(lambda: token)
+        other = ApiServer(endpoint, self._limits, refuse_address=self._refuse_address)
         other.may_change = self.may_change
         if self.endpoint.client_cert_pem is None:
             other._shared_with = self
@@ -302,11 +268,9 @@ class ApiServer:
         silence_seconds: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open a request and hand over the response to read from; error statuses raise their types."""
-        headers = {"Accept": accept}
+        headers = [("Accept", accept), *self.endpoint.identity()]
         if body is not None:
-            headers["Content-Type"] = content_type
-        if self.endpoint.token is not None:
-            headers["Authorization"] = f"Bearer {self.endpoint.token()}"
+            headers.append(("Content-Type", content_type))
         timeout = aiohttp.ClientTimeout(
             total=total_seconds,
             connect=None,

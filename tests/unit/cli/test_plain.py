@@ -66,13 +66,14 @@ def test_an_entry_may_stand_in_another_file_than_its_context(write):
         config(user={"exec": {"command": "aws"}}),
         config(user={"tokenFile": "/token"}),
         config(user={"token": "t", "client-certificate": "/cert"}),
+        config(user={"token": "t", "as": "jane"}),
         config(**{"insecure-skip-tls-verify": True}),
         config(**{"proxy-url": "http://proxy"}),
         config(server="http://127.0.0.1:1"),
         {**config(), "users": []},
         {**config(), "clusters": "none"},
     ],
-    ids=["exec", "token file", "certificate file", "unverified", "proxy", "no TLS", "no user", "nonsense"],
+    ids=["exec", "token file", "certificate file", "acting", "unverified", "proxy", "no TLS", "no user", "nonsense"],
 )  # fmt: skip
 def test_everything_else_is_the_librarys(write, changed):
     write(changed)

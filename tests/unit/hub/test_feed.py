@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -127,3 +128,12 @@ async def test_each_request_shows_the_newest_token():
 
     shown = [r.headers["Authorization"] for r in hub.requests]
     assert len(set(shown)) == len(shown)
+
+
+async def test_whom_we_act_as_is_said_with_each_request():
+    async with followed_hub() as hub:
+        endpoint = replace(hub.endpoint, acting_as=(("Impersonate-User", "jane"),))
+        async with following(hub, endpoint):
+            await eventually("watched", lambda: hub.open_watches)
+
+    assert {r.headers.get("Impersonate-User") for r in hub.requests} == {"jane"}

@@ -1,6 +1,7 @@
 """Where the hub is: a kubeconfig that isn't there is one line of ours, and nothing of a library's."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,37 @@ async def test_a_field_that_is_no_certificate_is_named_with_its_place(monkeypatc
         f"no usable kubeconfig: certificate-authority-data of cluster west in {tmp_path}/garbled "
         "is not base64 of a PEM text; set KUBECONFIG or --context"
     )
+
+
+def write_kubeconfig(folder: Path, user: str, cluster: str = "") -> str:
+    """Write a kubeconfig with these fields of its user and its cluster, and return its path."""
+    path = folder / "kubeconfig"
+    path.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: hub\n"
+        f"clusters: [{{name: west, cluster: {{server: 'https://hub.example'{cluster}}}}}]\n"
+        "contexts: [{name: hub, context: {cluster: west, user: me}}]\n"
+        f"users: [{{name: me, user: {{{user}}}}}]\n"
+    )
+    return str(path)
+
+
+async def test_whom_the_user_acts_as_is_theirs_to_say(tmp_path):
+    kubeconfig = write_kubeconfig(tmp_path, "token: secret, as: jane, as-groups: [dev]")
+
+    found = await hub_endpoint(kubeconfig=kubeconfig)
+    assert found.identity() == [
+        ("Authorization", "Bearer secret"),
+        ("Impersonate-User", "jane"),
+        ("Impersonate-Group", "dev"),
+    ]
+
+
+async def test_what_isnt_supported_is_named_before_a_program_is_run_for_it(tmp_path):
+    program = f"exec: {{apiVersion: v1, command: touch, args: [{tmp_path}/ran]}}"
+    kubeconfig = write_kubeconfig(tmp_path, f"{program}, as-groups: [dev]")
+
+    with pytest.raises(
+        ValueError, match=r"usable kubeconfig: as-uid, .* need `as` beside them; set"
+    ):
+        await hub_endpoint(kubeconfig=kubeconfig)
+    assert not (tmp_path / "ran").exists()

@@ -163,6 +163,22 @@ async def test_a_client_certificates_connection_is_never_another_identitys():
         assert tenant.endpoint.client_cert_pem is None
 
 
+async def test_whom_we_act_as_is_said_with_each_request_and_isnt_anothers(fake):
+    fake.objects[PATH] = {"metadata": {"name": "n"}}
+    groups = (("Impersonate-Group", "dev"), ("Impersonate-Group", "ops"))
+    endpoint = replace(fake.endpoint, acting_as=(("Impersonate-User", "jane"), *groups))
+
+    async with ApiServer(endpoint) as api, api.with_token("tenant") as tenant:
+        for each in (api, tenant):
+            await each.get(PATH)
+
+    said = [
+        (r.headers.get("Impersonate-User"), r.headers.getall("Impersonate-Group", []))
+        for r in fake.requests
+    ]
+    assert said == [("jane", ["dev", "ops"]), (None, [])]
+
+
 async def test_a_closed_connection_stays_closed(fake):
     fake.objects[PATH] = {}
     api = ApiServer(fake.endpoint)
