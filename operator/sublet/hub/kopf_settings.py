@@ -89,5 +89,7 @@ def _session(endpoint: Endpoint) -> aiohttp.ClientSession:
 
     tls = tls_context(endpoint) if origin.scheme == "https" else True
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=tls), middlewares=(with_token,)
+        connector=aiohttp.TCPConnector(limit=0, ssl=tls),
+        middlewares=(with_token,),
+        proxy=endpoint.proxy,
     )

@@ -19,6 +19,8 @@ class Endpoint:
     tls_server_name: str | None = None
     acting_as: tuple[tuple[str, str], ...] = ()
     """Headers that name whom we act as, in our rights' place."""
+    proxy: str | None = field(default=None, repr=False)
+    """What all requests go through; it may name a password."""
 
     def identity(self) -> list[tuple[str, str]]:
         """Return the headers that say who we are, with the newest token."""

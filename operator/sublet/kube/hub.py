@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from kubernetes.aio import client
 from kubernetes.aio.config.config_exception import ConfigException
@@ -41,7 +42,10 @@ async def hub_endpoint(
     settings = client.Configuration()
     try:
         loader = await _loader(given, context)
-        others = acting_as(_fields(loader._user))  # noqa: SLF001  the library has no other word for it
+        # the library keeps to itself what it has found
+        user, cluster = _fields(loader._user), _fields(loader._cluster)  # noqa: SLF001  see above
+        others, proxy = acting_as(user), _proxy(cluster)
+        _check_verified(cluster)
         await loader.load_and_set(settings)
     except binascii.Error:
         raise _garbled(given, mend) from None
@@ -65,6 +69,7 @@ async def hub_endpoint(
         client_key_pem=key,
         tls_server_name=settings.tls_server_name,
         acting_as=others,
+        proxy=proxy,
     )
 
 
@@ -77,6 +82,30 @@ async def _loader(paths: str, context: str | None) -> Any:
 def _fields(node: Any) -> dict[str, Any]:
     """Return what an entry of a kubeconfig says; a context may name no user."""
     return node.value if node is not None else {}
+
+
+def _proxy(cluster: dict[str, Any]) -> str | None:
+    """Return what a cluster is gone through to; Unsupported, without a word of it, where it isn't HTTP."""
+    url = str(cluster.get("proxy-url") or "")
+    try:
+        parts = urlsplit(url)
+        is_fit = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_fit = False
+    if url and not is_fit:
+        raise Unsupported(
+            "proxy-url of a cluster must begin with http:// or https:// and name a host (SOCKS isn't supported)"
+        )
+    return url or None
+
+
+def _check_verified(cluster: dict[str, Any]) -> None:
+    """Raise Unsupported if anybody may answer in a cluster's place."""
+    if cluster.get("insecure-skip-tls-verify"):
+        raise Unsupported(
+            "insecure-skip-tls-verify of a cluster isn't supported: take it out, and put the server's CA into "
+            "certificate-authority-data"
+        )
 
 
 def in_cluster_endpoint(

@@ -1,7 +1,8 @@
 """One connection to one API server: requests with time and byte limits, answers as types, errors as types.
 
 Each cluster has a session of its own, so that one cluster can't stall another. Requests follow no redirect (a
-hostile server could send credentials elsewhere), keep no cookies, use no proxy and read at most `Limits.body_bytes`.
+hostile server could send credentials elsewhere), keep no cookies, use no proxy but one of our own user's kubeconfig, and
+read at most `Limits.body_bytes`.
 Nothing is retried here: whether a step may be repeated is its caller's knowledge.
 """
 
@@ -318,6 +319,7 @@ class ApiServer:
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 read_bufsize=READ_BUFFER_BYTES,
+                proxy=self.endpoint.proxy,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session

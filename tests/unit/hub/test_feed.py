@@ -137,3 +137,12 @@ async def test_whom_we_act_as_is_said_with_each_request():
             await eventually("watched", lambda: hub.open_watches)
 
     assert {r.headers.get("Impersonate-User") for r in hub.requests} == {"jane"}
+
+
+async def test_a_hub_behind_a_proxy_is_followed_through_it():
+    async with followed_hub() as hub:
+        endpoint = replace(hub.endpoint, server="http://hub.example", proxy=hub.url)
+        async with following(hub, endpoint) as feed:
+            await _is_heard(feed, hub)
+
+    assert {r.host for r in hub.requests} == {"hub.example"}

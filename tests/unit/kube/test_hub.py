@@ -106,3 +106,41 @@ async def test_what_isnt_supported_is_named_before_a_program_is_run_for_it(tmp_p
     ):
         await hub_endpoint(kubeconfig=kubeconfig)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@proxy.example:3128", "https://proxy.example"])
+async def test_the_clusters_proxy_is_gone_through(tmp_path, url):
+    kubeconfig = write_kubeconfig(tmp_path, "token: secret", f", proxy-url: '{url}'")
+
+    found = await hub_endpoint(kubeconfig=kubeconfig)
+    assert found.proxy == url
+    assert "me:secret" not in repr(found)
+
+
+@pytest.mark.parametrize("url", ["socks5://me:hidden@proxy.example", "proxy.example:3128", "http://", "http://[::1", "7"])  # fmt: skip
+async def test_another_kind_of_proxy_is_named_without_its_password(tmp_path, url):
+    kubeconfig = write_kubeconfig(tmp_path, "token: secret", f", proxy-url: '{url}'")
+
+    with pytest.raises(ValueError, match="usable kubeconfig: proxy-url") as said:
+        await hub_endpoint(kubeconfig=kubeconfig)
+    assert str(said.value) == (
+        "no usable kubeconfig: proxy-url of a cluster must begin with http:// or https:// and name a host (SOCKS isn't "
+        "supported); set KUBECONFIG or --context"
+    )
+
+
+async def test_a_server_that_isnt_to_be_verified_is_refused(tmp_path):
+    kubeconfig = write_kubeconfig(tmp_path, "token: secret", ", insecure-skip-tls-verify: true")
+
+    with pytest.raises(ValueError, match="usable kubeconfig: insecure-skip-tls-verify") as said:
+        await hub_endpoint(kubeconfig=kubeconfig)
+    assert str(said.value) == (
+        "no usable kubeconfig: insecure-skip-tls-verify of a cluster isn't supported: take it out, and put the server's CA into "
+        "certificate-authority-data; set KUBECONFIG or --context"
+    )
+
+
+async def test_a_server_that_is_to_be_verified_may_say_so(tmp_path):
+    kubeconfig = write_kubeconfig(tmp_path, "token: secret", ", insecure-skip-tls-verify: false, proxy-url: ''")  # fmt: skip
+
+    assert (await hub_endpoint(kubeconfig=kubeconfig)).proxy is None

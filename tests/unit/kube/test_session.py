@@ -179,6 +179,17 @@ async def test_whom_we_act_as_is_said_with_each_request_and_isnt_anothers(fake):
     assert said == [("jane", ["dev", "ops"]), (None, [])]
 
 
+async def test_a_proxy_is_asked_for_the_server_that_is_meant(fake):
+    fake.objects[PATH] = {"metadata": {"name": "n"}}
+    endpoint = replace(fake.endpoint, server="http://hub.example", proxy=fake.url)
+
+    async with ApiServer(endpoint) as api, api.with_token("tenant") as tenant:
+        for each in (api, tenant):
+            await each.get(PATH)
+
+    assert [r.host for r in fake.requests] == ["hub.example", "hub.example"]
+
+
 async def test_a_closed_connection_stays_closed(fake):
     fake.objects[PATH] = {}
     api = ApiServer(fake.endpoint)
