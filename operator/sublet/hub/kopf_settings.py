@@ -79,11 +79,13 @@ def _session(endpoint: Endpoint) -> aiohttp.ClientSession:
     async def with_token(
         request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        shown = endpoint.identity()
         if request.url.origin() == origin:  # redirects come by here, too
-            request.headers.extend(endpoint.identity())
+            request.headers.extend(shown)
         response = await send(request)
         if response.status == HTTPStatus.UNAUTHORIZED:
             response.close()
+            await endpoint.renewed(shown)
             raise aiohttp.ClientConnectionError("401: the hub refuses the credential")
         return response
 

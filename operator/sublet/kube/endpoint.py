@@ -2,7 +2,7 @@
 
 import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,15 +21,25 @@ class Endpoint:
     """Headers that name whom we act as, in our rights' place."""
     proxy: str | None = field(default=None, repr=False)
     """What all requests go through; it may name a password."""
+    renew: Callable[[], Awaitable[None]] | None = field(default=None, repr=False)
+    """Takes a new token in the place of one that ended; None: ours is renewed without a word, or never ends."""
 
     def identity(self) -> list[tuple[str, str]]:
         """Return the headers that say who we are, with the newest token."""
         own = [("Authorization", f"Bearer {self.token()}")] if self.token is not None else []
         return [*own, *self.acting_as]
 
+    async def renewed(self, shown: list[tuple[str, str]]) -> bool:
+        """Say whether there is another identity than the one that was refused; take one if there isn't."""
+        if self.renew is not None and self.identity() == shown:
+            await self.renew()
+        return self.renew is not None and self.identity() != shown
+
     def under(self, token: Callable[[], str]) -> "Endpoint":
         """Return the same server under another identity, with nothing of ours."""
-        return replace(self, token=token, client_cert_pem=None, client_key_pem=None, acting_as=())
+        return replace(
+            self, token=token, client_cert_pem=None, client_key_pem=None, acting_as=(), renew=None
+        )
 
 
 def tls_context(endpoint: Endpoint) -> ssl.SSLContext:

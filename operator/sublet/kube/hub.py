@@ -9,7 +9,9 @@ import base64
 import binascii
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 from sublet.kube.acting import Unsupported, acting_as
 from sublet.kube.documents import read_yaml
 from sublet.kube.endpoint import Endpoint
+from sublet.kube.login import Login
 
 _POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_SECONDS: Final = 60.0
@@ -38,6 +41,21 @@ async def hub_endpoint(
     if kubeconfig is None and context is None and (_POD / "token").exists():
         return in_cluster_endpoint()
     given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    load = partial(_load, given, context, mend)
+    found = await load()
+    if found.token is None:
+        return found
+    login = Login(found.token(), partial(_take, load))
+    return replace(found, token=login.token, renew=login.renew)
+
+
+async def _take(load: Callable[[], Awaitable[Endpoint]]) -> str:
+    token = (await load()).token
+    return token() if token is not None else ""
+
+
+async def _load(given: str, context: str | None, mend: str) -> Endpoint:
+    """Return what a kubeconfig leads to, with the token that its program or file gives now."""
     _check_there(given, mend)
     settings = client.Configuration()
     try:

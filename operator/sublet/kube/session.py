@@ -3,7 +3,8 @@
 Each cluster has a session of its own, so that one cluster can't stall another. Requests follow no redirect (a
 hostile server could send credentials elsewhere), keep no cookies, use no proxy but one of our own user's kubeconfig, and
 read at most `Limits.body_bytes`.
-Nothing is retried here: whether a step may be repeated is its caller's knowledge.
+Nothing is retried here, as whether a step may be repeated is its caller's knowledge, but what an ended token was refused for:
+of that nothing was done.
 """
 
 import asyncio
@@ -11,8 +12,9 @@ import re
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Self, TypeVar
 
@@ -29,7 +31,7 @@ from sublet.kube.bodies import (
     status_object,
 )
 from sublet.kube.endpoint import Endpoint, tls_context
-from sublet.kube.errors import BadAnswer, Unreachable, Untrusted, error_from_status
+from sublet.kube.errors import BadAnswer, Unauthorized, Unreachable, Untrusted, error_from_status
 from sublet.kube.lists import MOST_ITEM_BYTES, ListPage, page_of
 
 T = TypeVar("T")
@@ -235,9 +237,6 @@ class ApiServer:
 
         Unreachable too where this replica may change nothing: one that was paused may wake in the middle of a step.
         """
-        asks = method == "GET" or "dryRun" in (params or ()) or _is_question(path)
-        if not asks and self.may_change is not None and not self.may_change():
-            raise Unreachable(f"{method} {path}: not sent, as this replica doesn't lead")
         try:
             async with self.stream(
                 method,
@@ -269,7 +268,7 @@ class ApiServer:
         silence_seconds: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open a request and hand over the response to read from; error statuses raise their types."""
-        headers = [("Accept", accept), *self.endpoint.identity()]
+        headers = [("Accept", accept)]
         if body is not None:
             headers.append(("Content-Type", content_type))
         timeout = aiohttp.ClientTimeout(
@@ -278,15 +277,33 @@ class ApiServer:
             sock_connect=self._limits.connect_seconds,
             sock_read=silence_seconds,
         )
+        ask = partial(self._ask, method, path, params or None, data=body, timeout=timeout)
+        shown = self.endpoint.identity()
+        async with AsyncExitStack() as answered:
+            try:
+                response = await answered.enter_async_context(ask(headers=[*headers, *shown]))
+            except Unauthorized:
+                if not await self.endpoint.renewed(shown):
+                    raise
+                headers += self.endpoint.identity()
+                response = await answered.enter_async_context(ask(headers=headers))
+            yield response
+
+    @asynccontextmanager
+    async def _ask(
+        self, method: str, path: str, params: Mapping[str, str] | None, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request as it is, if this replica may; error statuses raise their types."""
+        asks = method == "GET" or "dryRun" in (params or ()) or _is_question(path)
+        if not asks and self.may_change is not None and not self.may_change():
+            raise Unreachable(f"{method} {path}: not sent, as this replica doesn't lead")
         async with self._open().request(
             method,
             self.endpoint.server.rstrip("/") + path,
-            params=params or None,
-            data=body,
-            headers=headers,
-            timeout=timeout,
+            params=params,
             allow_redirects=False,
             server_hostname=self.endpoint.tls_server_name,
+            **options,
         ) as response:
             self.date = response.headers.get("Date", "")
             if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:

@@ -146,3 +146,18 @@ async def test_a_hub_behind_a_proxy_is_followed_through_it():
             await _is_heard(feed, hub)
 
     assert {r.host for r in hub.requests} == {"hub.example"}
+
+
+async def test_a_token_that_is_refused_is_renewed():
+    tokens = ["token-1"]
+
+    async def renew() -> None:
+        tokens.append("token-2")
+
+    async with followed_hub() as hub:
+        hub.next_watch.append(answering(401, "Unauthorized"))
+        endpoint = Endpoint(hub.url, token=lambda: tokens[-1], renew=renew)
+        async with following(hub, endpoint) as feed:
+            await _is_heard(feed, hub)
+
+    assert hub.requests[-1].headers["Authorization"] == "Bearer token-2"

@@ -144,3 +144,33 @@ async def test_a_server_that_is_to_be_verified_may_say_so(tmp_path):
     kubeconfig = write_kubeconfig(tmp_path, "token: secret", ", insecure-skip-tls-verify: false, proxy-url: ''")  # fmt: skip
 
     assert (await hub_endpoint(kubeconfig=kubeconfig)).proxy is None
+
+
+async def test_a_program_is_asked_for_another_token_where_the_last_one_was_refused(tmp_path):
+    counting = tmp_path / "counting"
+    counting.write_text(
+        f"#!/bin/sh\necho x >> {tmp_path}/asked\n"
+        f"n=$(grep -c x {tmp_path}/asked)\n"
+        """echo '{"apiVersion": "v1", "kind": "ExecCredential", "status": {"token": "t-'"$n"'"}}'\n"""
+    )
+    counting.chmod(0o755)
+    program = f"exec: {{apiVersion: v1, command: {counting}}}"
+    found = await hub_endpoint(kubeconfig=write_kubeconfig(tmp_path, program))
+
+    shown = found.identity()
+    assert await found.renewed(shown)
+    assert await found.renewed(shown)
+    assert (shown, found.identity()) == (
+        [("Authorization", "Bearer t-1")],
+        [("Authorization", "Bearer t-2")],
+    )
+
+
+async def test_a_tokens_file_is_read_again_where_the_token_was_refused(tmp_path):
+    (tmp_path / "token").write_text("t-1")
+    found = await hub_endpoint(kubeconfig=write_kubeconfig(tmp_path, "tokenFile: token"))
+    (tmp_path / "token").write_text("t-2")
+
+    assert await found.renewed(found.identity())
+    assert found.identity() == [("Authorization", "Bearer t-2")]
+    assert not await found.renewed(found.identity())

@@ -190,6 +190,75 @@ async def test_a_proxy_is_asked_for_the_server_that_is_meant(fake):
     assert [r.host for r in fake.requests] == ["hub.example", "hub.example"]
 
 
+class Tokens:
+    """An identity whose token ends: each renewal brings the next of these, if there is one."""
+
+    def __init__(self, *tokens: str) -> None:
+        self._tokens = tokens
+        self.renewals = 0
+
+    def under(self, endpoint: Endpoint) -> Endpoint:
+        return replace(
+            endpoint,
+            token=lambda: self._tokens[min(self.renewals, len(self._tokens) - 1)],
+            renew=self._renew,
+        )
+
+    async def _renew(self) -> None:
+        self.renewals += 1
+
+
+def _taken_with(fake: FakeApi, token: str) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.headers["Authorization"] == f"Bearer {token}":
+            return web.json_response(await request.json())
+        return failure(401, "Unauthorized")
+
+    fake.objects[PATH] = answer
+
+
+async def test_what_an_ended_token_was_refused_for_is_asked_again_with_the_next_one(fake):
+    _taken_with(fake, "t-2")
+
+    async with ApiServer(Tokens("t-1", "t-2").under(fake.endpoint)) as api:
+        assert await api.create(PATH, {"a": 1}) == {"a": 1}
+
+
+@pytest.mark.parametrize("tokens", [("t-1", "t-2", "t-3"), ("t-1",)], ids=["another", "no other"])
+async def test_a_refusal_is_answered_by_one_more_try_at_most(fake, tokens):
+    _taken_with(fake, "t-9")
+    ours = Tokens(*tokens)
+
+    async with ApiServer(ours.under(fake.endpoint)) as api:
+        with pytest.raises(Unauthorized):
+            await api.create(PATH, {"a": 1})
+
+    assert (ours.renewals, len(fake.requests)) == (1, min(2, len(tokens)))
+
+
+async def test_who_doesnt_lead_any_more_once_a_token_is_there_asks_for_no_change_again(fake):
+    _taken_with(fake, "t-2")
+    ours = Tokens("t-1", "t-2")
+
+    async with ApiServer(ours.under(fake.endpoint)) as api:
+        api.may_change = lambda: not ours.renewals
+        with pytest.raises(Unreachable, match="doesn't lead"):
+            await api.create(PATH, {"a": 1})
+
+    assert len(fake.requests) == 1
+
+
+async def test_another_identity_isnt_renewed_by_ours(fake):
+    _taken_with(fake, "t-9")
+    ours = Tokens("t-1", "t-2")
+
+    async with ApiServer(ours.under(fake.endpoint)) as api, api.with_token("tenant") as tenant:
+        with pytest.raises(Unauthorized):
+            await tenant.create(PATH, {"a": 1})
+
+    assert ours.renewals == 0
+
+
 async def test_a_closed_connection_stays_closed(fake):
     fake.objects[PATH] = {}
     api = ApiServer(fake.endpoint)
