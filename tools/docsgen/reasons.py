@@ -1,10 +1,11 @@
 """The page of reasons: why a node can't be sold, and what leases, classes and tenants say of themselves. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from sublet.book.inventory import Unfit
-from sublet.cli.onboarding.nodes import ADVICE
+from sublet.cli.onboarding.nodes import ADVICE, UNSEEN
 from tools.docsgen.tables import code, table
 
 Reasons = Mapping[str, Mapping[str, str]]
@@ -18,9 +19,12 @@ A condition's message says what it is about and what to do; here is each reason 
 
 ## Nodes that can't be sold
 
-`sublet doctor` names the nodes; in a lease's `status.inventory.unsellable` their GPUs are counted by reason.
+`sublet doctor` names the nodes; in a lease's `status.inventory.unsellable` their GPUs are counted by reason. Where
+nothing in the cluster shows it ({unseen}), doctor says that count.
 
 """
+
+_PAGE: Final = re.compile(r"docs/((?:\w+/)*(\w+))\.md")
 
 _OF_READY: Final = (
     "While one of `CredentialsValid`, `IdentityConfirmed`, `Reachable`, `RightsComplete` and `IsolationReady` isn't True, or "
@@ -35,9 +39,8 @@ _IN_USE: Final = {
 }
 
 UNSELLABLE: Final[Mapping[str, str]] = {
-    **{reason.value: ADVICE[reason] for reason in Unfit},
-    "Lost": "the lease's cluster was declared lost; see [incidents](../incidents.md)",
-    "ReleaseForced": "a person's word took them from a claim, and nobody has seen them free; see [incidents](../incidents.md)",
+    reason: _PAGE.sub(r"[\2](../\1.md)", advice)
+    for reason, advice in {**{each.value: ADVICE[each] for each in Unfit}, **UNSEEN}.items()
 }
 """Reason -> what it means and what to do."""
 
@@ -165,7 +168,7 @@ def reasons_page() -> str:
     )
     parts = (("GpuLease", _OF_READY, LEASES), ("GpuClass", "", CLASSES), ("GpuTenant", "", TENANTS))
     return (
-        _HEAD
+        _HEAD.format(unseen=", ".join(code(reason) for reason in UNSEEN))
         + nodes
         + "".join(f"\n## {kind}\n\n{words}{_conditions(said)}" for kind, words, said in parts)
     )

@@ -10,6 +10,7 @@ import pytest
 
 from sublet.cli.onboarding import cluster as looking, doctor
 from sublet.cli.onboarding.findings import Finding, error, ok, warning
+from sublet.cli.onboarding.nodes import UNSEEN
 from sublet.cli.onboarding.pages import read_all
 from sublet.fleet.credential import CREDENTIALS_LABEL
 from sublet.fleet.isolation import Proof
@@ -174,6 +175,19 @@ def test_what_a_landlord_calls_a_daemon_set_drives_no_terminal(cluster: Any, per
     said = person.run("doctor")[1]
 
     assert "DaemonSet kube-system/nvidia [1A [2K doesn't tolerate" in said
+
+
+@pytest.mark.parametrize("reason", ["Quarantined", "Settling", "Lost", "ReleaseForced"])
+def test_gpus_that_only_the_operator_knows_not_to_be_sellable_are_counted_with_advice(
+    hub: Any, cluster: Any, person: Any, reason: str
+):
+    unsellable = [{"reason": reason, "gpus": 16}, {"reason": "Cordoned", "gpus": 8}]
+    hub.put({**lease("aaa"), "status": {"inventory": {"unsellable": unsellable}}})
+    _, said, _ = person.run("doctor", "aaa")
+
+    words = f"warning   {reason}: by the operator's count, 16 GPUs can't be sold: {UNSEEN[reason]}"
+    assert words in said
+    assert "Cordoned" not in said, "what its cluster shows is told from there"
 
 
 async def test_a_list_that_has_no_end_isnt_believed():

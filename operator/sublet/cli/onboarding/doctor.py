@@ -21,7 +21,7 @@ from sublet.cli.onboarding.cluster import isolation_finding, minor_version, vers
 from sublet.cli.onboarding.credential import ask_token
 from sublet.cli.onboarding.findings import Finding, error, ok, show, warning
 from sublet.cli.onboarding.network import network_finding
-from sublet.cli.onboarding.nodes import gpu_nodes, lease_findings
+from sublet.cli.onboarding.nodes import counted_findings, gpu_nodes, lease_findings
 from sublet.cli.onboarding.reach import LOCAL, is_local, read_endpoint
 from sublet.cli.problems import Problem, describe, unexpected
 from sublet.fleet.access import find_excess
@@ -58,12 +58,14 @@ async def diagnose_all(name: str | None, *, hub_context: str | None, namespace: 
 async def _diagnose(
     hub: Cluster, lease: GpuLease, *, namespace: str, hub_uid: str
 ) -> AsyncIterator[Finding]:
-    """Yield findings from the credential to the nodes; an error that hides the rest is the last but one."""
+    """Yield findings from the credential to the nodes, and what the operator says; one's error hides the rest of its own."""
     try:
         async for finding in _reach(hub, lease, namespace, hub_uid):
             yield finding
     except Exception as fault:  # noqa: BLE001  whatever a landlord's words make of our code is that lease's alone
         yield error(unexpected(fault, what=f"lease {lease.metadata.name}"))
+    for counted in counted_findings(lease):
+        yield counted
     yield _operators_word(lease)
 
 

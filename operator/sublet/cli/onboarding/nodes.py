@@ -9,6 +9,7 @@ from sublet.api.wording import how_many
 from sublet.book.inventory import NodeState, Unfit
 from sublet.cli.onboarding.findings import Finding, error, ok, warning
 from sublet.cli.onboarding.pages import read_all
+from sublet.fleet.counts import LOST, RELEASE_FORCED
 from sublet.fleet.inventory import node_state, product_fault
 from sublet.fleet.nodebook import GPU
 from sublet.fleet.selector import GPU_PRESENT
@@ -20,7 +21,7 @@ _NAMED: Final = 5
 
 ADVICE: Final[Mapping[Unfit, str]] = {
     Unfit.BOOK_UNREADABLE: "book and claim labels of the node disagree; somebody wrote them by hand",
-    Unfit.QUARANTINED: "what it says of itself disagrees with what claims have; see docs/drift.md",
+    Unfit.QUARANTINED: "a node's marks disagree with what claims have; see docs/drift.md",
     Unfit.NODE_OVERLAP: "another lease has marked it; give each lease a nodeSelector of its own",
     Unfit.FOREIGN_PODS: "pods that aren't a claim's hold GPUs there; move them away",
     Unfit.WRONG_PRODUCT: f"its label {PRODUCT} is none of the lease's names; see product, productAliases, nodeSelector",
@@ -35,10 +36,17 @@ ADVICE: Final[Mapping[Unfit, str]] = {
     Unfit.UNHEALTHY: "its conditions or taints say that it is sick; ask the landlord",
     Unfit.UPGRADING: "its GPU driver is being upgraded, or its device plugin is switched off",
     Unfit.NOT_WIPED: "a claim has left it, and the lease's cleanLabel doesn't say yet that it is wiped; see docs/howto/onboard.md",
-    Unfit.SETTLING: "GPUs that were missing came back; it is sold again after a while in which they stay",
+    Unfit.SETTLING: "GPUs that were missing came back; they are sold again after a while in which they stay",
     Unfit.NOT_ADOPTED: "the operator hasn't taken it over yet; is it running, and has the lease begun?",
 }
 """Why a node can't be sold, for a person, and what to do."""
+UNSEEN: Final[Mapping[str, str]] = {
+    Unfit.QUARANTINED.value: ADVICE[Unfit.QUARANTINED],
+    Unfit.SETTLING.value: ADVICE[Unfit.SETTLING],
+    LOST: "the lease's cluster was declared lost; see docs/incidents.md",
+    RELEASE_FORCED: "a person's word took them from a claim, and nobody has seen them free; see docs/incidents.md",
+}
+"""Why GPUs aren't sold that nothing in their cluster shows to be so: the operator alone knows it, and counts them."""
 
 
 async def gpu_nodes(api: ApiServer, selector: Mapping[str, str] | None = None) -> list[Node]:
@@ -99,6 +107,15 @@ def lease_findings(nodes: list[Node], lease: GpuLease, foreign: set[str]) -> Ite
         text = f"no node has the label {GPU_PRESENT}=true" + (f" and {labels}" if labels else "")
     yield ok(text) if sellable else error(text)
     yield from _unfit_findings(unfit)
+
+
+def counted_findings(lease: GpuLease) -> Iterator[Finding]:
+    """Say which GPUs the operator doesn't sell for a reason that only it knows."""
+    inventory = lease.status.inventory
+    for each in inventory.unsellable if inventory is not None else ():
+        if advice := UNSEEN.get(each.reason):
+            gpus = how_many(each.gpus, "GPU")
+            yield warning(f"{each.reason}: by the operator's count, {gpus} can't be sold: {advice}")
 
 
 def _unfit_findings(unfit: Mapping[Unfit, list[str]]) -> Iterator[Finding]:
