@@ -79,11 +79,13 @@ def test_the_draft_is_refused_as_it_is_and_accepted_once_it_is_edited(
     draft = said[said.index("apiVersion:") :]
     tried = ("apply", "--dry-run=server", "-f", "-")
 
-    assert "perGpuHour: Invalid value" in stack.kubectl("hub", *tried, given=draft, check=False)
+    refused = stack.kubectl("hub", *tried, given=draft, check=False)
+    for field in ("tenantAlias", "startTime", "endTime", "gpus", "perGpuHour"):
+        assert f"{field}: Invalid value" in refused
     assert "created (server dry run)" in stack.kubectl("hub", *tried, given=edited(said))
     spec = yaml.safe_load(draft)["spec"]
     assert spec["product"] == "NVIDIA-H100-80GB-HBM3"
-    assert spec["commitment"]["phases"][0]["gpus"] == 16
+    assert spec["commitment"]["phases"][0]["gpus"] == "EDIT-16"
 
 
 @pytest.mark.usefixtures("onboarded")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from sublet.api.gpulease import GpuLease
 from sublet.cli.onboarding.lease_draft import draft
@@ -27,7 +28,7 @@ def test_a_draft_is_for_the_product_that_can_be_sold_most_of():
 
     spec = yaml.safe_load(text)["spec"]
     assert spec["product"] == "NVIDIA-H100-80GB-HBM3"
-    assert spec["term"]["startTime"] == "2026-11-22T00:00:00Z"
+    assert spec["commitment"]["phases"][0]["gpus"] == "EDIT-16"
     assert text.endswith("# a lease of its own is needed for 8 GPUs of NVIDIA-H200\n")
 
 
@@ -51,6 +52,28 @@ def test_a_draft_whose_examples_are_taken_is_a_lease(place):
 
     assert str(lease.spec.prices[0].per_gpu_hour) == "2.35"
     assert (lease.spec.cluster_ref.in_cluster is not None) is place.in_cluster
+
+
+@pytest.mark.parametrize(
+    "guess",
+    [
+        'tenantAlias: "EDIT-west"',
+        'term:\n    startTime: "EDIT-2026-11-22T00:00:00Z"',
+        'endTime: "EDIT-2029-01-01T00:00:00Z"',
+        "gpus: EDIT-16",
+        'effectiveTime: "EDIT-2026-11-22T00:00:00Z"',
+    ],
+    ids=lambda guess: guess.partition(":")[0],
+)
+def test_a_guess_that_cant_be_taken_back_makes_no_lease_until_somebody_edits_it(guess: str):
+    text = draft(WEST, wire(gpu_node("a"), gpu_node("b")), NOW)
+    example = guess.replace("EDIT-", "")
+    edited = text.replace("EDIT-", "")
+    GpuLease.model_validate(yaml.safe_load(edited))
+
+    assert guess in text
+    with pytest.raises(ValidationError, match="EDIT-"):
+        GpuLease.model_validate(yaml.safe_load(edited.replace(example, guess, 1)))
 
 
 @pytest.mark.parametrize(
