@@ -99,7 +99,8 @@ def _fill(hub: SmallHub) -> None:
     hub.put(waits())
     hub.put(_bill())
     hub.operator = _operator
-    hub.objects["/api/v1/secrets"] = hub.objects["/api/v1/events"] = {"items": []}
+    empty: dict[str, Any] = {"metadata": {}, "items": []}
+    hub.objects["/api/v1/secrets"] = hub.objects["/api/v1/events"] = empty
     hub.objects["/api/v1/namespaces/kube-system"] = {"metadata": {"name": "kube-system", "uid": uid_of("hub")}}  # fmt: skip
     for name in ("acme", "globex"):
         hub.objects[f"/api/v1/namespaces/{name}"] = {"metadata": {"name": name}}

@@ -12,7 +12,7 @@ from sublet.api.times import Millis, parse_instant
 from sublet.cli.choices import Format
 from sublet.cli.connect import checked_name, connect, run
 from sublet.cli.durations import duration
-from sublet.cli.objects import bare, by_key, list_raw, meant_namespace
+from sublet.cli.objects import bare, by_key, list_raw, meant_namespace, read_raw
 from sublet.cli.output import show_data, show_rows
 from sublet.cli.problems import Problem
 from sublet.clock import SystemClock
@@ -39,7 +39,7 @@ def command(
         where = _where(wanted, namespace, context, everywhere=all_namespaces)
         path = wanted.path(where, checked_name(name, what=wanted.name) if name else "")
         async with connect(context) as hub:
-            items = [await hub.get(path)] if name else await list_raw(hub, path)
+            items = [await read_raw(hub, path)] if name else await list_raw(hub, path)
         found = sorted(map(bare, items), key=by_key)
         if not found and output in (Format.TABLE, Format.WIDE):
             print(f"no {wanted.plural}" + (f" in namespace {where}" if where else ""))

@@ -9,6 +9,7 @@ from sublet.cli.contexts import find_context
 from sublet.cli.problems import Problem, describe, note
 from sublet.kube.errors import KubeError
 from sublet.kube.hub_lists import objects
+from sublet.kube.lists import object_of
 
 if TYPE_CHECKING:  # whoever asks for models has loaded them; the others do without
     from sublet.api.gpuclaim import GpuClaim
@@ -33,7 +34,7 @@ def with_claim(
         path = CLAIMS.path(meant, checked_name(name, what="claim"))
         async with connect(context) as hub:
             try:
-                raw = await hub.get(path)
+                raw = await read_raw(hub, path)
             except KubeError as error:
                 raise Problem(describe(error, what=f"claim {meant}/{name}")) from error
             await work(hub, raw)
@@ -62,7 +63,13 @@ async def list_all(hub: Cluster, kind: Kind, model: type[M]) -> list[M]:
 
 async def list_raw(hub: Cluster, path: str) -> list[dict[str, Any]]:
     """Read a collection in pages: how large their objects are is up to tenants, and one answer is bounded."""
-    return [each async for each in objects(hub, path, limit=PAGE_SIZE)]
+    found = objects(hub, path, limit=PAGE_SIZE)
+    return [object_of(each, f"an item of {path}") async for each in found]
+
+
+async def read_raw(hub: Cluster, path: str) -> dict[str, Any]:
+    """Read one object."""
+    return object_of(await hub.get(path), path)
 
 
 def bare(item: Mapping[str, Any]) -> dict[str, Any]:

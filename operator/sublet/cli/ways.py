@@ -13,6 +13,7 @@ from sublet.api.ids import LeaseUID
 from sublet.api.kinds import LEASES
 from sublet.api.origin import former_uid
 from sublet.cli.connect import LIMITS, Cluster, connect
+from sublet.cli.objects import list_raw
 from sublet.cli.onboarding.reach import read_endpoint
 from sublet.cli.problems import Problem
 from sublet.fleet.credential import CREDENTIALS_LABEL
@@ -39,7 +40,7 @@ async def leased_clusters(
     hub: Cluster, namespace: str, contexts: Mapping[str, str]
 ) -> AsyncIterator[tuple[dict[LeaseUID, ApiServer], dict[LeaseUID, str]]]:
     """Yield a way to each lease's cluster, and why there is none for the others."""
-    leases: list[Json] = (await hub.get(LEASES.path())).get("items") or []
+    leases = await list_raw(hub, LEASES.path())
     names = {str(lease["metadata"]["name"]) for lease in leases}
     if strange := sorted(set(contexts) - names):
         raise Problem(f"the hub has no GpuLease {strange[0]}; check --cluster")

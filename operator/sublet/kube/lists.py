@@ -4,6 +4,7 @@ Bytes are bounded, but not what they decode to: 31 MB of `[],` are 800 MB of obj
 So nothing of a page is an object before somebody looks at it, and then one item of it at a time.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -49,6 +50,24 @@ def item_of(
     return decode(text, decoder, f"an item of {what}")
 
 
+def objects_of(answer: Mapping[str, Any], what: str) -> list[dict[str, Any]]:
+    """Return the objects of a list that was read as a whole; BadAnswer if it is no list, or has anything else in it."""
+    found = answer.get("items", _NOTHING)
+    if not isinstance(answer.get("metadata"), dict) or not isinstance(found, list | None):
+        raise BadAnswer(f"{what} is not what the API promises: it is no list")
+    return [object_of(each, f"an item of {what}") for each in found or ()]
+
+
+def object_of(body: object, what: str) -> dict[str, Any]:
+    """Return an object with a name, as all are that an API server has; BadAnswer if it is something else."""
+    meta = body.get("metadata") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(meta, dict):
+        raise BadAnswer(f"{what} is not what the API promises: it has no metadata")
+    if not isinstance(meta.get("name"), str):
+        raise BadAnswer(f"{what} is not what the API promises: it has no name")
+    return body
+
+
 @cache
 def _decoder(most: int) -> msgspec.json.Decoder[Any]:
     """Return what decodes pages of at most so many items."""
@@ -60,4 +79,12 @@ def _decoder(most: int) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(page)
 
 
-__all__ = ["MOST_ITEM_BYTES", "PAGE_SIZE", "ListPage", "item_of", "page_of"]
+__all__ = [
+    "MOST_ITEM_BYTES",
+    "PAGE_SIZE",
+    "ListPage",
+    "item_of",
+    "object_of",
+    "objects_of",
+    "page_of",
+]

@@ -30,6 +30,7 @@ from sublet.fleet.nodebook import (
     parse_unwiped,
 )
 from sublet.kube.errors import Forbidden, KubeError, NotFound
+from sublet.kube.lists import objects_of
 from sublet.verify.index import namespace_name
 from sublet.verify.leaks import find_leaks
 from sublet.verify.nodes import claim_of
@@ -139,9 +140,7 @@ def _expected(claims: Iterable[GpuClaim]) -> list[str]:
 
 
 async def _list(api: Source, path: str, **params: str) -> list[Json]:
-    answer = await api.get(path, **params)
-    items = answer.get("items") or []
-    return [item for item in items if isinstance(item, dict)]
+    return objects_of(await api.get(path, **params), path)
 
 
 async def _namespaces(

@@ -21,6 +21,7 @@ from sublet.api.schema import ApiModel
 from sublet.api.times import MS_PER_SECOND, Millis, parse_instant
 from sublet.clock import Clock, SystemClock
 from sublet.kube.errors import KubeError
+from sublet.kube.lists import objects_of
 from sublet.ledger.chain import Proof
 from sublet.ledger.entry import Entry
 from sublet.ledger.port import LedgerUnavailable
@@ -136,8 +137,9 @@ class WorldReader:
 
     async def _items(self, kind: Kind) -> list[Json]:
         """Return all objects of a kind, each with the kind that a list leaves out."""
-        answer = await self._hub.get(kind.path())
-        return [{**item, "kind": kind.name} for item in answer.get("items") or ()]
+        path = kind.path()
+        found = objects_of(await self._hub.get(path), path)
+        return [{**item, "kind": kind.name} for item in found]
 
     def _parse(self, model: type[ApiModel], raw: Json) -> ApiModel | str:
         """Return an object as its model, or what is wrong with it."""
@@ -176,7 +178,8 @@ class WorldReader:
             )
             return None
         names = {_version(raw)[0]: former_uid(raw) for raw in owners}
-        return tuple(_secret(item["metadata"], names) for item in answer.get("items") or ())
+        found = objects_of(answer, "/api/v1/secrets")
+        return tuple(_secret(item["metadata"], names) for item in found)
 
     async def _events(self, unknown: list[Unknown]) -> list[Json]:
         try:
@@ -184,7 +187,7 @@ class WorldReader:
         except KubeError as error:
             unknown.append(Unknown("the hub's Events", f"{error}; you need the right to list them"))
             return []
-        return [{**item, "kind": "Event"} for item in answer.get("items") or ()]
+        return [{**item, "kind": "Event"} for item in objects_of(answer, "/api/v1/events")]
 
     async def _read_ledger(
         self, unknown: list[Unknown], unchecked: dict[str, str]

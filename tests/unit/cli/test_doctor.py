@@ -18,6 +18,7 @@ from sublet.kube.errors import BadAnswer, Forbidden, NotFound
 from sublet.kube.lists import ListPage, page_of
 from sublet.kube.wire import Node
 from tests.builders.api import lease, uid_of
+from tests.builders.wire import page
 from tests.harness.small_hub import small_hub
 
 OWN = lease("hub-own", clusterRef={"inCluster": {}})
@@ -32,9 +33,10 @@ class Hub:
     def __init__(self, *items: dict[str, Any]) -> None:
         self.items = [{**x, "metadata": {**x["metadata"], "uid": uid_of("x")}} for x in items]
 
+    async def list_page(self, *_: Any, **__: Any) -> ListPage:
+        return page(*self.items)
+
     async def get(self, path: str, **_: str) -> dict[str, Any]:
-        if path.endswith("gpuleases"):
-            return {"items": self.items}
         if "kube-system" in path:
             return {"metadata": {"uid": uid_of("hub")}}
         raise NotFound(404, "NotFound", path)

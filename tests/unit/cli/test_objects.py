@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.kinds import CLAIMS
+from sublet.api.kinds import CLAIMS, LEASES
 from sublet.cli.objects import PAGE_SIZE, list_all
 from sublet.kube.lists import ListPage
 from tests.builders.api import as_claim, claim, uid_of
@@ -44,6 +44,23 @@ def test_however_many_there_are_no_answer_has_more_than_a_page(person, hub, comm
     assert status == 0
     assert all(f"{name} " in out or f'"{name}"' in out for name in names)
     assert [query["limit"] for query in asked] == [str(PAGE_SIZE)] * 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"items": []}, {"metadata": {}, "items": [{}]}, {"metadata": {}, "items": [{"metadata": {}}]}],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["verify", "doctor", "doctor west", "get leases", "get leases west", "explain west"])  # fmt: skip
+def test_an_address_that_isnt_an_api_servers_is_said_and_no_empty_hub(person, hub, answer, command):
+    for path in (LEASES.path(), LEASES.path(name="west"), CLAIMS.path("acme", "west")):
+        hub.objects[path] = answer
+
+    status, out, err = person.run(*command.split())
+
+    assert (status, out) == (2 if command == "verify" else 1, "")
+    assert "the hub is asked in vain: " in err
+    assert "is its address right" in err
 
 
 def test_a_backup_is_taken_in_pages_too(person, hub, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from sublet.kube.bodies import decoder_of
 from sublet.kube.errors import BadAnswer
-from sublet.kube.lists import MOST_ITEM_BYTES, item_of, page_of
+from sublet.kube.lists import MOST_ITEM_BYTES, item_of, objects_of, page_of
 from sublet.kube.wire import HasMeta
 
 
@@ -40,6 +40,24 @@ def test_a_page_of_more_than_it_was_asked_for_is_no_answer(item: bytes):
 def test_what_is_no_list_is_no_answer(body: bytes):
     with pytest.raises(BadAnswer):
         page_of(body, 3, "/x")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"items": []}, {"metadata": {}}, {"metadata": {}, "items": 7}, {"metadata": {}, "items": [7]},
+     {"metadata": {}, "items": [{}]}, {"metadata": {}, "items": [{"metadata": {"name": 7}}]}],
+    ids=str,
+)  # fmt: skip
+def test_a_list_of_anything_but_objects_is_no_answer(answer: dict[str, object]):
+    with pytest.raises(BadAnswer, match="/x is not what the API promises"):
+        objects_of(answer, "/x")
+
+
+def test_a_lists_objects_are_as_they_came():
+    named = {"metadata": {"name": "x"}, "spec": {}}
+
+    assert objects_of({"metadata": {}, "items": [named]}, "/x") == [named]
+    assert objects_of({"metadata": {}, "items": None}, "/x") == []
 
 
 @pytest.mark.parametrize("field", ["resourceVersion", "continue"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sublet.api.ids import LeaseUID
-from sublet.kube.errors import Forbidden, KubeError, NotFound, Unreachable
+from sublet.kube.errors import BadAnswer, Forbidden, KubeError, NotFound, Unreachable
 from sublet.ledger.chain import verify
 from sublet.ledger.port import LedgerUnavailable
 from sublet.verify.find import find_violations
@@ -42,7 +42,7 @@ class Plane:
             raise found
         if found is None:
             raise NotFound(404, "NotFound", f"{path} not found")
-        return copy.deepcopy({"items": found} if isinstance(found, list) else found)
+        return copy.deepcopy({"metadata": {}, "items": found} if isinstance(found, list) else found)
 
     async def list_metadata(self, path: str, type_: Any, **params: str) -> Any:
         return await self.get(path, **params)
@@ -240,7 +240,7 @@ async def test_a_cluster_that_doesnt_answer_or_is_another_is_unknown(answer):
 
 
 @pytest.mark.parametrize(
-    "junk", [[{"metadata": None}], [{"metadata": {"name": "x"}}], {"items": 7}]
+    "junk", [[{"metadata": None}], [{"metadata": {"name": "x"}}], {"items": 7}, [7], {}], ids=str
 )
 @pytest.mark.parametrize("path", ["/api/v1/nodes", "/api/v1/pods", "/api/v1/namespaces"])
 async def test_a_cluster_that_answers_nonsense_is_unknown(junk, path):
@@ -309,6 +309,12 @@ async def test_a_ledger_that_is_away_is_unknown_and_one_that_isnt_given_unchecke
 async def test_a_hub_that_cant_be_read_is_an_error():
     with pytest.raises(KubeError):
         await read(hub(**{CLAIMS: Unreachable("no answer")}))
+
+
+@pytest.mark.parametrize("path", [CLAIMS, LEASES, "/api/v1/secrets", "/api/v1/events"])
+async def test_a_hub_that_answers_nonsense_is_an_error(path):
+    with pytest.raises(BadAnswer, match=f"{path} is not what the API promises"):
+        await read(hub(**{path: {}}))
 
 
 async def test_credentials_in_status_events_and_annotations_are_leaks():

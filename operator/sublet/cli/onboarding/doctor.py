@@ -15,6 +15,7 @@ from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import LEASES
 from sublet.api.reading import fault_of
 from sublet.cli.connect import LIMITS, Cluster, connect
+from sublet.cli.objects import list_raw, read_raw
 from sublet.cli.onboarding import daemons
 from sublet.cli.onboarding.apply import read_or_none
 from sublet.cli.onboarding.cluster import isolation_finding, minor_version, version_finding
@@ -36,9 +37,9 @@ async def diagnose_all(name: str | None, *, hub_context: str | None, namespace: 
     """Check one lease or all; print what was found; return whether nothing must be mended."""
     async with connect(hub_context, "the hub", "--hub-context") as hub:
         if name is not None:
-            items = [await hub.get(LEASES.path(name=name))]
+            items = [await read_raw(hub, LEASES.path(name=name))]
         else:
-            items = (await hub.get(LEASES.path()))["items"]
+            items = await list_raw(hub, LEASES.path())
         if not items:
             raise Problem("the hub has no GpuLease yet; `sublet onboard` prints one to edit")
         hub_uid = await read_cluster_uid(hub)
