@@ -81,7 +81,7 @@ class Discount(ApiModel):
     """Per cent off the price from one instant on, until the next entry of the same class."""
 
     effective_time: Instant
-    """From when it holds (RFC 3339, UTC)."""
+    """From when it holds, as 2026-10-01T00:00:00Z."""
     class_name: ObjectName | None = None
     """Of this class only; of all others without."""
     percent: Percent

@@ -18,7 +18,10 @@ _INSTANT_PATTERN: Final = (
     r"^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
     r"T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 )
-"""Beside `date-time`, of which API servers take more than RFC 3339 has: small letters, the year 0, any sign for a dot."""
+"""Beside `date-time`, of which API servers take more than RFC 3339 has: small letters, the year 0, any sign for a dot.
+
+No rule with a message could say it: a rule is given the instant, and not its text.
+"""
 
 Name = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
 ObjectName = Annotated[str, Field(pattern=DNS_NAME, min_length=1, max_length=253)]

@@ -42,7 +42,7 @@ class Schedule(ApiModel):
     """From when, and for how long."""
 
     start_time: Annotated[Instant | None, Field(json_schema_extra=_START)] = None
-    """From when the GPUs are needed: they are promised ahead and held in this window only. As soon as possible without."""
+    """From when the GPUs are needed, as 2026-10-01T00:00:00Z: they are promised ahead and held in this window only. As soon as possible without."""
     duration_seconds: Annotated[Seconds | None, Field(ge=1)] = None
     """Seconds from startTime, or from the reservation, to the end; open-ended without."""
 

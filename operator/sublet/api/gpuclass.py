@@ -40,7 +40,7 @@ class SellPrice(ApiModel):
     """The price from one instant on, until the next entry's."""
 
     effective_time: Instant
-    """From when this price holds (RFC 3339, UTC)."""
+    """From when this price holds, as 2026-10-01T00:00:00Z."""
     per_gpu_hour: Price
     """Price of one GPU for one hour, as a decimal string in the class's currency."""
 

@@ -34,7 +34,7 @@ class Lost(ApiModel):
     lease_uid: Annotated[ObjectUID, Field(alias="leaseUID")]
     """UID of this very lease, so that a copied manifest loses no other."""
     time: Instant
-    """Since when it is lost (RFC 3339, UTC): no claim is billed there for later, whatever was seen."""
+    """Since when it is lost, as 2026-10-01T00:00:00Z: no claim is billed there for later, whatever was seen."""
     by: Person
     """Who says so: the user name of the request that writes it, which the hub fills in from Kubernetes 1.36 on."""
 

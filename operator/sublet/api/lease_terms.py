@@ -41,9 +41,9 @@ class Term(ApiModel):
     """From when to when, and what must happen before the end."""
 
     start_time: Instant
-    """First instant of the lease."""
+    """First instant of the lease, as 2026-10-01T00:00:00Z."""
     end_time: Instant | None = None
-    """First instant after the lease; open-ended without."""
+    """First instant after the lease, as 2026-10-01T00:00:00Z; open-ended without."""
     reclaim_lead_seconds: Seconds = 0
     """The landlord starts to take nodes back this long before endTime."""
     quarantine_seconds: Seconds = 0
@@ -91,7 +91,7 @@ class Phase(ApiModel):
     commitment_id: Word
     """The landlord's number of this step."""
     start_time: Instant
-    """From when this step holds."""
+    """From when this step holds, as 2026-10-01T00:00:00Z."""
     gpus: Annotated[int, Field(ge=0, le=1_000_000, json_schema_extra={"format": "int32"})]
     """GPUs committed from then on, in all (not added to the step before)."""
 
@@ -110,9 +110,9 @@ class Option(ApiModel):
     """A right to commit more GPUs from a later instant on."""
 
     exercise_by_time: Instant
-    """Until when it can be exercised."""
+    """Until when it can be exercised, as 2026-10-01T00:00:00Z."""
     start_time: Instant
-    """From when its GPUs are committed, if it was exercised."""
+    """From when its GPUs are committed, if it was exercised, as 2026-10-01T00:00:00Z."""
     gpus: Gpus
     """How many GPUs more, beside the phases."""
     exercised: bool = False
@@ -177,9 +177,9 @@ class Maintenance(ApiModel):
     """A window in which GPUs of the lease aren't sold."""
 
     start_time: Instant
-    """First instant of the window."""
+    """First instant of the window, as 2026-10-01T00:00:00Z."""
     end_time: Instant
-    """First instant after it."""
+    """First instant after it, as 2026-10-01T00:00:00Z."""
     gpus: Gpus | None = None
     """How many GPUs are away; the whole lease without."""
 
@@ -196,7 +196,7 @@ class BuyPrice(ApiModel):
     """The landlord's price from one instant on."""
 
     effective_time: Instant
-    """From when this price holds."""
+    """From when this price holds, as 2026-10-01T00:00:00Z."""
     per_gpu_hour: Price
     """What one GPU costs us for one hour, as a decimal string in the lease's currency."""
     holding_per_gpu_hour: Price | None = None

@@ -1,13 +1,19 @@
 """What the CRDs let through as an instant can be read, or one price in a list would stop its lease from being planned."""
 
 import re
+from collections.abc import Iterator, Mapping
 from datetime import date
+from typing import Any
 
+import pytest
 from hypothesis import example, given, strategies as st
 from pydantic import TypeAdapter
 
 from sublet.api.common import Instant
+from sublet.api.kinds import ALL_KINDS, Kind
+from sublet.api.models import MODELS
 from sublet.api.times import FIRST_MS, LAST_MS, Millis, format_instant, parse_instant
+from sublet.crdgen.schema import structural_schema
 
 SCHEMA = TypeAdapter(Instant).json_schema()
 TIME = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))")
@@ -68,6 +74,24 @@ def test_a_text_is_refused_by_the_crd_or_can_be_read(text: str):
 @example(LAST_MS)
 def test_every_instant_that_is_written_is_taken(at_ms: int):
     assert is_taken(format_instant(Millis(at_ms)))
+
+
+def instants_of(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """Yield the path and the description of every instant in a schema."""
+    if schema.get("format") == "date-time":
+        yield path, schema.get("description", "")
+    for name, child in schema.get("properties", {}).items():
+        yield from instants_of(child, f"{path}.{name}")
+    if "items" in schema:
+        yield from instants_of(schema["items"], f"{path}[]")
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS, ids=lambda kind: kind.name)
+def test_every_instant_that_a_person_writes_is_explained_by_one_with_its_zone(kind: Kind):
+    """A server that refuses what has no zone shows a pattern and the words date-time, and no example."""
+    described = dict(instants_of(structural_schema(MODELS[kind.name], "spec"), kind.name))
+
+    assert [path for path, text in described.items() if "as 2026-10-01T00:00:00Z" not in text] == []
 
 
 @given(with_an_odd_part(-1))
