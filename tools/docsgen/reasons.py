@@ -150,7 +150,7 @@ CLASSES: Final[Reasons] = {
 
 TENANTS: Final[Reasons] = {
     "Ready": {
-        "True.Served": "claims of its namespaces are served",
+        "True.Served": "claims of its namespaces are served; a class that it names and that isn't there is said, as a misspelt limit is none",
         "True.Suspended": "as asked, its claims hold nothing and none is served",
         "False.NamespaceTaken": "one of its namespaces belongs to another tenant already: take it out of one of them",
         "False.SpecUnread": _UNREAD,

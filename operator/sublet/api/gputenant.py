@@ -140,6 +140,16 @@ class TenantSpec(ApiModel):
         ),
     )
 
+    def class_names(self) -> dict[str, tuple[str, ...]]:
+        """Return which classes it names, such as are there or not: field -> names."""
+        return {
+            "quotas": tuple(each.class_name for each in self.quotas),
+            "discounts": tuple(each.class_name for each in self.discounts if each.class_name),
+            "protectedGpus": tuple(each.class_name for each in self.protected_gpus),
+            "classes.allow": self.classes.allow,
+            "classes.deny": self.classes.deny,
+        }
+
     def protected_of(self, class_name: str) -> int:
         """Return up to how many GPUs of a class its claims come first."""
         return next((p.gpus for p in self.protected_gpus if p.class_name == class_name), 0)

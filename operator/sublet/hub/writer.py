@@ -46,6 +46,7 @@ _RETRY_SECONDS: Final = 5
 _NOW_AND_THEN: Final = frozenset({LOST, "OptionsOpen", "TimeZoneUnknown"})
 """Conditions of ours that aren't always said; one that is said no more at all belongs here too."""
 _MOST_CONDITIONS: Final = 16
+_NAMED: Final = 5
 _DUMP: Final[dict[str, Any]] = {"mode": "json", "by_alias": True, "exclude_none": True}
 
 
@@ -163,11 +164,31 @@ class StatusWriter:
                 f"namespace {taken[0]} belongs to another tenant already",
             )
             if taken
-            else (Status.TRUE, "Suspended", "as asked, its claims hold nothing and none is served")
+            else (
+                Status.TRUE,
+                "Suspended",
+                f"as asked, its claims hold nothing and none is served{self._lacking(each)}",
+            )
             if each.spec.suspended
-            else (Status.TRUE, "Served", "claims of its namespaces are served")
+            else (
+                Status.TRUE,
+                "Served",
+                f"claims of its namespaces are served{self._lacking(each)}",
+            )
         )
         await self._plain(TENANTS, each, ready, self._tally.tenants[each.metadata.uid], now)
+
+    def _lacking(self, tenant: GpuTenant) -> str:
+        """Name the classes of a tenant's spec that aren't there: they may come, but a misspelt limit is none."""
+        classes = self._state.classes
+        there = {x.metadata.name for x in classes.all()} | {x.key for x in classes.untaken()}
+        lacking = sorted(
+            f"{name} ({field})"
+            for field, names in tenant.spec.class_names().items()
+            for name in {*names} - there
+        )
+        more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+        return f"; there is no class {', '.join(lacking[:_NAMED])}{more}" if lacking else ""
 
     async def _plain(
         self,

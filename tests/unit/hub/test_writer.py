@@ -17,7 +17,17 @@ from sublet.hub.lease_lists import HubLeaseLists
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound, ServerError, Unreachable
-from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, tenant, uid_of
+from tests.builders.api import (
+    LONG_AGO,
+    NOW,
+    as_claim,
+    as_class,
+    as_lease,
+    as_tenant,
+    claim,
+    tenant,
+    uid_of,
+)
 from tests.builders.fleet import held, nodes
 from tests.builders.moves import leased, running
 from tests.builders.restored import on_the_wire
@@ -309,6 +319,33 @@ async def test_a_time_zone_that_doesnt_exist_is_said_on_its_tenant(
     assert (
         known or "there is no time zone Europe/Atlantis: days and months are cut in UTC" in said[0]
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"quotas": [{"className": "h100", "gpus": 8}], "classes": {"allow": ["h100"]}}, ""),
+        ({"quotas": [{"className": "h10", "gpus": 8}]}, "; there is no class h10 (quotas)"),
+        ({"protectedGpus": [{"className": "h10", "gpus": 8}], "suspended": True}, "; there is no class h10 (protectedGpus)"),
+        ({"discounts": [{"effectiveTime": LONG_AGO, "percent": 5}, {"effectiveTime": LONG_AGO, "className": "h10", "percent": 5}]}, "; there is no class h10 (discounts)"),
+        ({"classes": {"deny": ["h100", "h10"]}}, "; there is no class h10 (classes.deny)"),
+        ({"classes": {"allow": [f"x{n}" for n in range(7)]}}, "; there is no class x0 (classes.allow), x1 (classes.allow), x2 (classes.allow), x3 (classes.allow), x4 (classes.allow) and 2 more"),
+    ],
+    ids=["all there", "quotas", "protectedGpus", "discounts", "deny", "many"],
+)  # fmt: skip
+async def test_a_class_that_a_tenant_names_and_that_isnt_there_is_said(
+    clock: SteppedClock, spec: dict[str, Any], said: str
+):
+    hub, state = Hub(), HubState(lambda: None)
+    state.tenants.put(as_tenant(tenant(**spec)))
+    state.classes.take(on_the_wire(as_class()))
+    fleet = Fleet(clock=clock, on_change=lambda _: None, allow_local=True, hub_servers=[])
+
+    await StatusWriter(hub, state, fleet, clock).write_all()
+
+    (ready,) = [c for s in hub.statuses for c in s["conditions"] if c["type"] == "Ready" and "serve" in c["message"]]  # fmt: skip
+    assert ready["status"] == "True"
+    assert ready["message"].partition("served")[2] == said
 
 
 async def test_one_whose_spec_became_unreadable_says_so_and_that_it_goes_on(clock: SteppedClock):
