@@ -4,38 +4,45 @@ Rows are read part by part; of what must hold between them only the columns that
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sublet.api.times import Millis, parse_instant
 from sublet.export.focus import checks, sums
-from sublet.export.focus.manifest import NAME
+from sublet.export.focus.manifest import NAME, FileEntry
 
 _ROWS: Final = "Cost and Usage"
+
+
+class _Said(msgspec.Struct, rename="camel"):
+    """What is read of a manifest; no export is without files."""
+
+    as_of: str
+    files: Annotated[tuple[FileEntry, ...], msgspec.Meta(min_length=1)]
 
 
 def audit(folder: Path) -> Iterator[str]:
     """Yield every fault of an export; files in Parquet are read, of others the content is compared with the manifest."""
     try:
-        manifest = json.loads((folder / NAME).read_bytes())
-        files, as_of = manifest["files"], parse_instant(manifest["asOf"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        manifest = msgspec.json.decode((folder / NAME).read_bytes(), type=_Said)
+        as_of = parse_instant(manifest.as_of)
+    except (OSError, ValueError, RecursionError) as error:
         yield f"{folder / NAME} can't be read: {error}"
         return
     found: dict[str, pq.ParquetFile] = {}
-    for entry in files:
+    for entry in manifest.files:
         fault = _differs(folder, entry)
         if fault:
             yield fault
-        elif entry["format"] == "parquet":
-            found[entry["dataset"]] = file = pq.ParquetFile(folder / entry["name"])
-            if file.metadata.num_rows != entry["rows"]:
-                yield f"{entry['name']} has {file.metadata.num_rows} rows, the manifest says {entry['rows']}"
+        elif entry.format == "parquet":
+            found[entry.dataset] = file = pq.ParquetFile(folder / entry.name)
+            if file.metadata.num_rows != entry.rows:
+                yield f"{entry.name} has {file.metadata.num_rows} rows, the manifest says {entry.rows}"
     if _ROWS in found:
         rows = found.pop(_ROWS)
         yield from _single(rows)
@@ -61,10 +68,10 @@ def _together(file: pq.ParquetFile, others: dict[str, pa.Table], as_of_ms: Milli
         yield from sums.periods(file.read(sums.OF_PERIODS), others["Billing Period"])
 
 
-def _differs(folder: Path, entry: dict[str, Any]) -> str | None:
+def _differs(folder: Path, entry: FileEntry) -> str | None:
     try:
-        with (folder / entry["name"]).open("rb") as file:
+        with (folder / entry.name).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return f"{entry['name']} can't be read: {error.strerror}"
-    return None if digest == entry["sha256"] else f"{entry['name']} isn't the file that was written"
+        return f"{entry.name} can't be read: {error.strerror}"
+    return None if digest == entry.sha256 else f"{entry.name} isn't the file that was written"

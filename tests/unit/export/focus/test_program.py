@@ -34,6 +34,17 @@ def test_ours_names_a_file_that_was_changed(folder: Path):
     assert f"{folder}: {spoilt.name} isn't the file that was written" in done.stdout
 
 
+@pytest.mark.parametrize("files", ["7", "[{}]", '["a"]', "[]", "null"])
+def test_a_manifest_that_names_no_files_is_one_fault(folder: Path, files: str):
+    (folder / "manifest.json").write_text(f'{{"asOf": "2026-10-01T00:00:00Z", "files": {files}}}')
+    done = _run(sys.executable, "-m", "sublet.export.focus", str(folder))
+
+    (line,) = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (1, "")
+    assert line.startswith(f"{folder}: {folder}/manifest.json can't be read: ")
+    assert "$.files" in line
+
+
 def test_the_communitys_finds_nothing(folder: Path):
     (file,) = folder.glob("cost-and-usage-*.csv.gz")
     toolkit = str(Path(sys.executable).parent / "focus-toolkit")
