@@ -57,6 +57,10 @@ def main() -> None:
         ctx = getattr(error, "ctx", None)
         said = error.format_message().removesuffix(".").replace("Value error, ", "")
         fail(f"{said}; see {ctx.command_path if ctx else program} --help", status=error.exit_code)
+    except (KeyError, ValueError) as error:
+        if not os.environ.get(COMPLETE):
+            raise
+        fail(f"nothing is completed: the words aren't given as a shell gives them: {error}")
     except typer.Abort:
         status = _INTERRUPTED
     except (Unwritten, OSError) as error:

@@ -95,6 +95,18 @@ def test_zsh_and_fish_have_scripts_and_are_answered_as_those_ask(
     assert found.startswith(answer)
 
 
+@pytest.mark.parametrize(
+    "given", [{}, {"COMP_WORDS": "sublet"}, {"COMP_WORDS": "sublet", "COMP_CWORD": "x"}], ids=str
+)
+def test_words_that_no_shell_gives_are_one_line(sublet, given):
+    environment = {**os.environ, "_SUBLET_COMPLETE": "complete_bash", **given}
+    done = subprocess.run([sublet / "sublet"], capture_output=True, text=True, check=False, env=environment)  # fmt: skip
+
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert line.startswith("sublet: nothing is completed: the words aren't given as a shell gives")
+
+
 def test_completion_loads_no_client_and_no_database():
     words = "import sys; from sublet.cli.completion import for_kubectl; for_kubectl(['margin', '--by', '']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
