@@ -6,33 +6,29 @@ together are a broken link, a driver or a power feed, not so many single faults:
 (30-binding, rules that never bend).
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim, Replacement
 from sublet.api.gpuclass import GpuClass
-from sublet.api.ids import ClaimUID, LeaseUID, NodeName, NodeUID
-from sublet.api.relocation import MOST_LEAVING, MOVED_FROM, Move, MoveCause, PlacedNode
+from sublet.api.ids import ClaimUID, LeaseUID, NodeName
+from sublet.api.relocation import MOST_LEAVING, MOVED_FROM, Move, MoveCause
 from sublet.api.times import MS_PER_SECOND, Millis
-from sublet.api.topology import Scope, Topology
+from sublet.book.beside import Supplies, asked_anew, leases_of, open_beside
 from sublet.book.decisions import CutOver, Decision, Degrade, Notice, Relocate
-from sublet.book.demand import Demand, Rules, with_spec
-from sublet.book.domains import must_have_domain, would_like_domain
+from sublet.book.demand import Demand, Rules
 from sublet.book.expiry import End, Grants, granted_end, own_end_ms, promised_end
 from sublet.book.failures import NODE_FAILED, REPLACE_AFTER_MS, Failures, failed_since
 from sublet.book.inventory import LeaseInventory
-from sublet.book.placement import Candidate, end_of, find_place
+from sublet.book.placement import Candidate, end_of
 from sublet.book.promises import give
-from sublet.book.spread import may_join
-from sublet.book.standing import Standing, Standings
+from sublet.book.stand_ins import StandIns
 from sublet.book.steps import FOREVER
 from sublet.book.stops import find_place_before
-from sublet.book.supply import LeaseSupply
 from sublet.book.told import cutover_at
 
-Supplies = Mapping[LeaseUID, LeaseSupply]
 _ROOMLESS: Final = "no other node is free for it now; one is looked for as long as it is needed"
 
 
@@ -54,6 +50,7 @@ class Relocations:
         self._supplies = supplies
         self._now_ms = now_ms
         self._failures = Failures(holders, supplies, now_ms)
+        self._stand_ins = StandIns(rules, supplies, now_ms)
         self.unseen = self._failures.unseen
         """Nodes that claims hold and that their clusters don't list; whether they are gone must be asked."""
 
@@ -95,7 +92,7 @@ class Relocations:
         at_ms = self._now_ms
         if move.cutover_time is not None:
             # a lease that was cut short meanwhile takes its nodes sooner
-            ends = (s.ends_ms for s in self._leases(allocation))
+            ends = (s.ends_ms for s in leases_of(allocation, self._supplies))
             at_ms = min([move.cutover_time, *ends])
             if move.ready_time <= self._now_ms:  # else a clock that was ahead said so: it is ready
                 at_ms = max(at_ms, move.ready_time)
@@ -113,10 +110,12 @@ class Relocations:
             return None
         own = own_end_ms(claim, allocation, offer)
         for each in (offer, *self._successors(offer)):
-            demand = self._demand(claim, allocation, each, own)
+            demand = asked_anew(claim, allocation, each, own, self._rules, self._now_ms)
             if demand is None:
                 return None
-            lasting = [s for s in self._open(demand, allocation) if s.ends_ms > until]
+            lasting = [
+                s for s in open_beside(demand, allocation, self._supplies) if s.ends_ms > until
+            ]
             for end in sorted({min(own, s.ends_ms) for s in lasting}, reverse=True):
                 last = [s for s in lasting if s.ends_ms >= end]
                 found = find_place_before(demand, last, until)
@@ -169,7 +168,7 @@ class Relocations:
             )
         elif not (lasting := self._failures.lasting(failed, since)):
             then = f"it is replaced if it stays so for {REPLACE_AFTER_MS // 60_000} minutes"
-        elif (found := self._another(claim, allocation, lasting)) is not None:
+        elif (found := self._stand_ins.find(claim, allocation, lasting)) is not None:
             return found
         else:
             then = _ROOMLESS
@@ -177,147 +176,9 @@ class Relocations:
         known = said is not None and self._failures.is_told(since) and said.message == message
         return None if known else Degrade(uid, NODE_FAILED, message)
 
-    def _another(
-        self, claim: GpuClaim, allocation: Allocation, failed: Sequence[PlacedNode]
-    ) -> Relocate | None:
-        """Return other nodes for failed ones: all of them, else one, as near to the others as can be."""
-        offer = self._rules.offer(claim.spec.class_name)
-        if offer is None:
-            return None
-        alike = [p for p in failed if p.gpus == failed[0].gpus]
-        if _is_spread(claim, allocation):
-            alike = [p for p in alike if self._stands_in(p) == self._stands_in(failed[0])]
-        for lost in (alike, alike[:1]) if len(alike) > 1 else (alike,):
-            gone = {p.key for p in lost}
-            kept = [p for p in allocation.placements if p.key not in gone]
-            found = self._demand(claim, allocation, offer, FOREVER)
-            if found is None:
-                return None
-            asks = _asks_for(lost, found, alone=not kept)
-            for supplies, domain in self._nearest(found, asks, allocation, kept, lost[0]):
-                places = self._in_place_of(lost, asks, supplies, domain)
-                if places:
-                    return Relocate(
-                        claim_uid=ClaimUID(claim.metadata.uid),
-                        sequence=claim.status.next_sequence,
-                        cause=MoveCause.NODE_FAILED,
-                        decided_ms=self._now_ms,
-                        cutover_ms=None,
-                        until_ms=allocation.until_time,
-                        until_cause=allocation.until_cause,
-                        placements=(*kept, *places),
-                    )
-        return None
-
-    def _in_place_of(
-        self,
-        lost: Sequence[PlacedNode],
-        demand: Demand,
-        supplies: Sequence[LeaseSupply],
-        domain: str | None,
-    ) -> tuple[PlacedNode, ...]:
-        """Take nodes for lost ones, whose GPUs count no more against their lease's commitment; () if there are none.
-
-        On its own lease the claim is in and stays through maintenance: it takes no more GPUs there than it gives up.
-        """
-        until = demand.until_on(FOREVER)
-        own = [(s, p.gpus) for s in supplies for p in lost if p.lease_uid == s.uid]
-        stays = [s for s, _ in own[:1]] if len({p.lease_uid for p in lost}) == 1 else []
-        for supply, gpus in own:
-            supply.lend(gpus, until)
-        for supply in stays:
-            supply.close_windows(-1)
-        found = find_place(demand, supplies, domain)
-        for supply in stays:
-            supply.close_windows()
-        if found is None:
-            for supply, gpus in own:
-                supply.lend(-gpus, until)
-            return ()
-        give(demand, found, until)
-        return tuple(place.as_placement() for place in found.places)
-
-    def _nearest(
-        self,
-        found: Demand,
-        asks: Demand,
-        allocation: Allocation,
-        kept: Sequence[PlacedNode],
-        lost: PlacedNode,
-    ) -> Iterator[tuple[list[LeaseSupply], str | None]]:
-        """Yield the leases to look on, and in which NVLink domain: the node's own, its cluster's, then any that may join.
-
-        A claim that is spread gets as many nodes of each landlord and in each cluster as it had.
-        """
-        until = asks.until_on(FOREVER)
-        own = self._supplies.get(LeaseUID(lost.lease_uid))
-        lasting = [s for s in self._open(asks, allocation) if s.ends_ms >= until]
-        stays = own is not None and own.runs_until(until) and not own.has_unread
-        steps = [[own]] if own is not None and stays else []
-        steps.append([s for s in lasting if own is not None and s.cluster == own.cluster])
-        if _is_spread(found.claim, allocation):
-            place = self._stands_in(lost)
-            steps = [[s for s in each if _where(s) == place] for each in steps]
-        elif _may_leave_cluster(found, alone=not kept):
-            steps.append(lasting)
-        must = bool(kept) and must_have_domain(found)
-        cluster, domain = self._domain_of(kept)
-        if domain and (must or would_like_domain(found)):
-            yield from (([s for s in near if s.cluster == cluster], domain) for near in steps)
-        if not must:
-            yield from ((near, None) for near in steps)
-
-    def _stands_in(self, place: PlacedNode) -> tuple[str, str] | None:
-        """Return whose lease a node is on, and in which cluster; None if the lease is gone."""
-        supply = self._supplies.get(LeaseUID(place.lease_uid))
-        return _where(supply) if supply is not None else None
-
-    def _domain_of(self, places: Iterable[PlacedNode]) -> tuple[str, str]:
-        """Return the cluster and the NVLink domain that nodes are in; empty if it isn't one that all of them show."""
-        found: set[tuple[str, str]] = set()
-        for place in places:
-            supply = self._supplies.get(LeaseUID(place.lease_uid))
-            pool = supply.pools.by_node.get(NodeUID(place.node_uid)) if supply is not None else None
-            if supply is not None and pool is not None:
-                found.add((supply.cluster, pool.domain))
-        return found.pop() if len(found) == 1 else ("", "")
-
-    def _open(self, demand: Demand, allocation: Allocation) -> list[LeaseSupply]:
-        """Return the leases that serve a demand and that may join those of an allocation."""
-        mine = self._leases(allocation)
-        found = Standings(demand, self._supplies.values()).of(Standing.OPEN)
-        return [s for s in found if all(s is m or may_join(s, m) for m in mine)]
-
-    def _leases(self, allocation: Allocation) -> list[LeaseSupply]:
-        uids = sorted(allocation.lease_uids)
-        return [self._supplies[LeaseUID(u)] for u in uids if LeaseUID(u) in self._supplies]
-
     def _successors(self, offer: GpuClass) -> Iterator[GpuClass]:
         found = (self._rules.offer(name) for name in offer.spec.successors)
         return (x for x in found if x is not None and x.metadata.deletion_timestamp is None)
-
-    def _demand(
-        self,
-        claim: GpuClaim,
-        allocation: Allocation,
-        offer: GpuClass,
-        own_ms: Millis,
-    ) -> Demand | None:
-        """Return what a bound claim asks for from now on, on the terms it has; None if its tenant is gone."""
-        found = self._rules.promised(claim, allocation)
-        if found is None:
-            return None
-        return replace(
-            found,
-            products=frozenset(offer.spec.products),
-            begin_ms=self._now_ms,
-            start_ms=self._now_ms,
-            asked_until_ms=None,
-            latest_ms=own_ms,
-            is_ahead=False,
-            memory_mib=offer.spec.requires.memory_mi_b or 0,
-            in_domain=offer.spec.requires.nvlink_domain,
-        )
 
 
 def moves_from(until_ms: Millis, offer: GpuClass) -> Millis:
@@ -357,43 +218,3 @@ def _stays(claim: GpuClaim) -> bool:
         and claim.metadata.deletion_timestamp is None
         and not claim.spec.suspended
     )
-
-
-def _asks_for(lost: Sequence[PlacedNode], found: Demand, *, alone: bool) -> Demand:
-    """Return the demand for nodes in place of lost ones; `alone`: the claim keeps no others.
-
-    Beside others, where they may be follows from those; only alone they must be close together for themselves.
-    """
-    spec = found.claim.spec
-    allocation = found.claim.status.allocation
-    asks = with_spec(
-        found.claim,
-        gpus=sum(p.gpus for p in lost),
-        gpus_per_node=lost[0].gpus,
-        min_gpus=None,
-        topology=spec.topology
-        if alone and spec.topology.scope is Scope.NVLINK_DOMAIN
-        else Topology(),
-        placement=spec.placement.model_copy(
-            update={"max_share_per_provider_percent": 100, "min_clusters": 1}
-        ),
-    )
-    until = allocation.until_time if allocation is not None else None
-    return replace(
-        found, claim=asks, asked_until_ms=until, in_domain=alone and found.in_domain, is_alone=alone
-    )
-
-
-def _may_leave_cluster(found: Demand, *, alone: bool) -> bool:
-    topology = found.claim.spec.topology
-    if must_have_domain(found):
-        return alone
-    return topology.scope is not Scope.CLUSTER or not topology.required
-
-
-def _is_spread(claim: GpuClaim, allocation: Allocation) -> bool:
-    return claim.spec.placement.is_spread and len(allocation.placements) > 1
-
-
-def _where(supply: LeaseSupply) -> tuple[str, str]:
-    return (supply.lease.spec.provider, supply.cluster)
