@@ -52,10 +52,15 @@ def ready_to_move(claim: GpuClaim, access: Access | None, now_ms: Millis) -> Cla
 
 def advice(move: Move) -> str:
     """Say what a tenant is to do while it has both the old nodes and the new ones."""
+    return f"its nodes go: {at_hand(move)}"
+
+
+def at_hand(move: Move) -> str:
+    """Say that the new nodes are ready, and until when the old ones are there."""
     when = format_instant(move.cutover_time) if move.cutover_time is not None else "any moment"
     where = ", ".join(sorted({p.lease for p in move.placements}))
     return (
-        f"its nodes go: others are ready at {where}; move your work there (read the kubeconfig again), "
+        f"others are ready at {where}; move your work there (read the kubeconfig again), "
         f"the old nodes are taken back at {when}"
     )
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from sublet.api.common import find_condition, is_true
-from sublet.api.gpuclaim import Allocation, GpuClaim
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID, NodeName
+from sublet.api.move_status import usable_nodes
 from sublet.api.relocation import PlacedNode, PlaceKey
 from sublet.api.times import Millis
 from sublet.book.inventory import SICK, NodeState, Unfit
@@ -48,8 +49,7 @@ class Failures:
         self._now_ms = now_ms
         absent: dict[PlaceKey, PlacedNode] = {}  # lease and node -> a place on it
         for claim in holders:
-            allocation = claim.status.allocation
-            for place in allocation.placements if allocation is not None else ():
+            for place in usable_nodes(claim) if claim.status.allocation is not None else ():
                 if self._is_absent(place):
                     absent[place.key] = place
         self._gone = Counter(
@@ -59,13 +59,13 @@ class Failures:
         self.unseen = tuple(absent[key] for key in sorted(absent) if not self._is_gone(absent[key]))
         """Nodes that claims hold and that their clusters don't list; a label may be missing, no more."""
 
-    def of(self, allocation: Allocation) -> list[PlacedNode]:
-        """Return the nodes of an allocation that failed."""
-        return [p for p in allocation.placements if self._is_gone(p) or self._is_sick(p)]
+    def of(self, claim: GpuClaim) -> list[PlacedNode]:
+        """Return the nodes that a claim may use now, those of a move that are ready included, and that failed."""
+        return [p for p in usable_nodes(claim) if self._is_gone(p) or self._is_sick(p)]
 
-    def unseen_of(self, allocation: Allocation) -> bool:
-        """Say whether of one of its nodes nobody knows how it is: its cluster is silent, or doesn't list it."""
-        return any(self._node(p) is None and not self._is_gone(p) for p in allocation.placements)
+    def unseen_of(self, claim: GpuClaim) -> bool:
+        """Say whether of one of these nodes nobody knows how it is: its cluster is silent, or doesn't list it."""
+        return any(self._node(p) is None and not self._is_gone(p) for p in usable_nodes(claim))
 
     def lasting(self, failed: Iterable[PlacedNode], since_ms: Millis | None) -> list[PlacedNode]:
         """Return the nodes that have failed for so long that they are replaced; the claim was told so long ago, too."""

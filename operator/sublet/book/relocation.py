@@ -14,7 +14,8 @@ from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim, Replacement
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID, NodeName
-from sublet.api.relocation import MOST_LEAVING, MOVED_FROM, Move, MoveCause
+from sublet.api.move_status import at_hand, fresh_nodes, usable_nodes
+from sublet.api.relocation import MOST_LEAVING, MOVED_FROM, Move, MoveCause, PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.beside import Supplies, asked_anew, leases_of, open_beside
 from sublet.book.decisions import CutOver, Decision, Degrade, Notice, Relocate
@@ -29,6 +30,13 @@ from sublet.book.steps import FOREVER
 from sublet.book.stops import find_place_before
 from sublet.book.told import cutover_at
 
+_COMES: Final = "the claim is to come to it"
+_ON_THE_WAY: Final = "the claim is on its way to other nodes"
+_TOGETHER: Final = "many nodes of the lease failed at once, so nothing is replaced by itself; the platform team looks into it"
+_CROWDED: Final = (
+    "too many nodes that it left before are still held; the platform team looks into it"
+)
+_PASSING: Final = f"it is replaced if it stays so for {REPLACE_AFTER_MS // 60_000} minutes"
 _ROOMLESS: Final = "no other node is free for it now; one is looked for as long as it is needed"
 
 
@@ -63,8 +71,9 @@ class Relocations:
             found: Decision | None
             if claim.status.move is not None:
                 found = self._cut_over(claim, allocation, claim.status.move)
+                found = found or self._mend(claim, allocation)
             else:
-                found = self._replace(claim, allocation) or self._succeed(claim, allocation)
+                found = self._mend(claim, allocation) or self._succeed(claim, allocation)
             if found is not None:
                 yield found
 
@@ -75,7 +84,7 @@ class Relocations:
             return False
         if move is not None and move.ready_time is not None:
             return True
-        if failed_since(claim) is not None or self._failures.of(allocation):
+        if failed_since(claim) is not None or self._failures.of(claim):
             return True
         offer, until = self._rules.offer(claim.spec.class_name), allocation.until_time
         if offer is None or until is None or allocation.until_cause not in MOVED_FROM:
@@ -145,36 +154,38 @@ class Relocations:
             placements=tuple(place.as_placement() for place in found.places),
         )
 
-    def _replace(self, claim: GpuClaim, allocation: Allocation) -> Decision | None:
-        """Find another node for one that failed, or say what is done about it."""
+    def _mend(self, claim: GpuClaim, allocation: Allocation) -> Decision | None:
+        """Find other nodes for those that failed, or say what is done about them."""
         uid = ClaimUID(claim.metadata.uid)
-        failed = self._failures.of(allocation)
+        failed = self._failures.of(claim)
         said = find_condition(claim.status.conditions, "Degraded")
         since = failed_since(claim)
         if not failed:
-            known_well = since is not None and not self._failures.unseen_of(allocation)
+            known_well = since is not None and not self._failures.unseen_of(claim)
             return Degrade(uid, NODE_FAILED, "") if known_well else None
-        what = self._failures.described(failed)
-        if claim.spec.replacement is Replacement.NEVER:
-            then = "set replacement: OnFailure to get another, or make a new claim"
-        elif self._failures.is_mass(failed):
-            then = (
-                "many nodes of the lease failed at once, so nothing is replaced by itself; "
-                "the platform team looks into it"
-            )
-        elif len(claim.status.leaving) >= MOST_LEAVING:
-            then = (
-                "too many nodes that it left before are still held; the platform team looks into it"
-            )
-        elif not (lasting := self._failures.lasting(failed, since)):
-            then = f"it is replaced if it stays so for {REPLACE_AFTER_MS // 60_000} minutes"
-        elif (found := self._stand_ins.find(claim, allocation, lasting)) is not None:
-            return found
+        if claim.status.move is not None:
+            then: Relocate | str = _on_the_way(claim, allocation, claim.status.move, failed)
         else:
-            then = _ROOMLESS
-        message = f"{what}: {then}"
+            then = self._replace(claim, allocation, failed)
+        if isinstance(then, Relocate):
+            return then
+        message = f"{self._failures.described(failed)}: {then}"
         known = said is not None and self._failures.is_told(since) and said.message == message
         return None if known else Degrade(uid, NODE_FAILED, message)
+
+    def _replace(
+        self, claim: GpuClaim, allocation: Allocation, failed: Sequence[PlacedNode]
+    ) -> Relocate | str:
+        """Find another node for one that failed, if the claim asks for that; else say why there is none."""
+        if claim.spec.replacement is Replacement.NEVER:
+            return "set replacement: OnFailure to get another, or make a new claim"
+        if self._failures.is_mass(failed):
+            return _TOGETHER
+        if len(claim.status.leaving) >= MOST_LEAVING:
+            return _CROWDED
+        if not (lasting := self._failures.lasting(failed, failed_since(claim))):
+            return _PASSING
+        return self._stand_ins.find(claim, allocation, lasting) or _ROOMLESS
 
     def _successors(self, offer: GpuClass) -> Iterator[GpuClass]:
         found = (self._rules.offer(name) for name in offer.spec.successors)
@@ -202,11 +213,25 @@ def relocation_dues(
             yield moves_from(allocation.until_time, each)
     if (since := failed_since(claim)) is not None:
         yield Millis(since + REPLACE_AFTER_MS)
-        for place in allocation.placements:
+        for place in usable_nodes(claim):
             found = inventories.get(LeaseUID(place.lease_uid))
             node = found.nodes.get(NodeName(place.node)) if found is not None else None
             if node is not None and node.sick_since_ms is not None:
                 yield Millis(node.sick_since_ms + REPLACE_AFTER_MS)
+
+
+def _on_the_way(
+    claim: GpuClaim, allocation: Allocation, move: Move, failed: Sequence[PlacedNode]
+) -> str:
+    """Say what comes of failed nodes of a claim that comes to others: the old ones are left anyway."""
+    if move.ready_time is None:
+        return _ON_THE_WAY
+    fresh = {p.key for p in fresh_nodes(allocation, move)}
+    if not any(p.key in fresh for p in failed):
+        return at_hand(move)
+    if claim.spec.replacement is Replacement.NEVER:
+        return f"{_COMES}; set replacement: OnFailure to get another once it has moved"
+    return f"{_COMES}; it is replaced once the claim has moved"
 
 
 def _stays(claim: GpuClaim) -> bool:
