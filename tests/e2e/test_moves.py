@@ -158,6 +158,44 @@ def test_a_claim_whose_lease_ends_is_moved_before_that_with_both_nodes_at_hand_m
     assert [format_instant(f.at_ms) for f in facts[1:]] == [until, until]
 
 
+def test_a_claim_comes_to_no_node_that_was_lost_while_it_was_ready_for_it(
+    operator: OperatorProcess, stack: Stack, hours: Hours
+):
+    bound = _bind(stack, "stays", gpus=8)
+    uid = bound["metadata"]["uid"]
+    assert [p["lease"] for p in bound["status"]["allocation"]["placements"]] == ["west"]
+    hours.move(17)
+    wait_for("ready", lambda: _status(stack, "stays").get("move", {}).get("readyTime"))
+    (lost,) = (p["node"] for p in _status(stack, "stays")["move"]["placements"])
+
+    stack.kubectl("east", "delete", "node", lost)
+    wait_for(
+        "told",
+        lambda: lost in (condition(stack.claim(ACME, "stays") or {}, "Degraded", "message") or ""),
+    )
+    stays("it waits", lambda: _status(stack, "stays")["move"]["sequence"] == 2, seconds=2)
+    hours.move(17.1)
+
+    def is_ready_again() -> bool:
+        move = _status(stack, "stays").get("move", {})
+        return move.get("sequence") == 3 and bool(move.get("readyTime"))
+
+    wait_for("others are ready", is_ready_again)
+    (other,) = (p["node"] for p in _status(stack, "stays")["move"]["placements"])
+    assert other != lost
+    wait_for("the lost one is left", lambda: not _status(stack, "stays").get("leaving"))
+    assert _contexts(stack, "stays") == {"west": f"sublet-{uid}-1", "east": f"sublet-{uid}-3"}
+    assert stack.claim_namespaces("east") == [f"sublet-{uid}-3"]
+    wait_for("well", lambda: condition(stack.claim(ACME, "stays") or {}, "Degraded") != "True")
+
+    hours.move(40.1)
+    wait_for("moved", lambda: _sequence(stack, "stays") == 3)
+    wait_for("west is left", lambda: not _status(stack, "stays").get("leaving"))
+    assert _nodes(stack, "stays") == [other]
+    billed = [line for line in _lines(operator, uid) if line[0] == "bound"]
+    assert billed == [("bound", "open", 1, 8), ("bound", "close", 1, 8), ("bound", "open", 3, 8)]
+
+
 def test_a_node_that_stays_sick_is_replaced_in_the_same_namespace_and_nothing_else_is_touched(
     operator: OperatorProcess, stack: Stack, hours: Hours, tmp_path: Path
 ):

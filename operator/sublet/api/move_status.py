@@ -7,6 +7,7 @@ Bound throughout; Ready says that it is on the way, as kstatus must see it.
 from collections import Counter
 from typing import Final
 
+from sublet.api.bound_status import expiring
 from sublet.api.claim_status import allocation_of, handed_over, next_status, standing_of
 from sublet.api.common import Status
 from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim
@@ -18,9 +19,25 @@ MOVING: Final = "Moving"
 
 
 def moving(claim: GpuClaim, move: Move, now_ms: Millis) -> ClaimStatus:
-    """Other nodes are held for it and are being made ready; nothing else changes yet."""
+    """Other nodes are held for it and are being made ready; nothing else changes yet.
+
+    Those of a move whose place this one takes are left in the same write: so the claim is never without either.
+    """
     update: dict[str, object] = {"move": move, "last_sequence": move.sequence}
-    return _on_the_way(claim, now_ms, _growing(claim, move), update=update)
+    before = claim.status.move
+    if before is not None:
+        update |= _dropping(claim, now_ms)
+    status = _on_the_way(claim, now_ms, _growing(claim, move), update=update)
+    if before is None or before.ready_time is None:
+        return status
+    told = claim.model_copy(update={"status": status})
+    return expiring(told, MOVING, _again(move), now_ms)
+
+
+def _again(move: Move) -> str:
+    """Say, in the place of the advice to use new nodes, that there will be others."""
+    when = format_instant(move.cutover_time) if move.cutover_time is not None else "any moment"
+    return f"its nodes go at {when}: the others that were ready can't be used, and more are being made ready"
 
 
 def held_up(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
@@ -80,6 +97,12 @@ def abandoning(claim: GpuClaim, message: str, now_ms: Millis) -> ClaimStatus:
 
 def dropped(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
     """It is where it was; the new nodes, which its pods may have used, are on their way out, billed for nothing."""
+    update: dict[str, object] = {"move": None, **_dropping(claim, now_ms)}
+    return _stays(claim, allocation_of(claim), now_ms, update=update)
+
+
+def _dropping(claim: GpuClaim, now_ms: Millis) -> dict[str, object]:
+    """Return what changes as the new nodes of the move that is under way are left."""
     allocation, move = allocation_of(claim), move_of(claim)
     left = Leaving(
         sequence=move.sequence,
@@ -92,12 +115,12 @@ def dropped(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:
             for p in fresh_nodes(allocation, move)
         ),
     )
-    update: dict[str, object] = {"move": None, "leaving": (*claim.status.leaving, left)}
+    update: dict[str, object] = {"leaving": (*claim.status.leaving, left)}
     access = claim.status.access
     if access is not None and move.ready_time is not None:
         # the kubeconfig is written anew at once, without what was left
         update["access"] = access.model_copy(update={"renewal_time": now_ms})
-    return _stays(claim, allocation, now_ms, update=update)
+    return update
 
 
 def unmoved(claim: GpuClaim, now_ms: Millis) -> ClaimStatus:

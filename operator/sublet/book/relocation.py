@@ -1,13 +1,14 @@
 """Which bound claims come to other nodes: those whose lease ends before they do, and those whose node failed.
 
 Make before break: the other nodes are taken out of what is free now, the old ones stay held until the cutover and their
-release. A claim that finds no other nodes keeps what it has and is asked about again in every pass. Nodes that fail
-together are a broken link, a driver or a power feed, not so many single faults: then nothing is done by itself
-(30-binding, rules that never bend).
+release. A claim that finds no other nodes keeps what it has and is asked about again in every pass. A move that can't
+bring what the claim needs gives its place to another, in one decision, or goes on. Nodes that fail together are a broken
+link, a driver or a power feed, not so many single faults: then nothing is done by itself (30-binding, rules that never bend).
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from sublet.api.common import find_condition, is_true
@@ -30,6 +31,8 @@ from sublet.book.steps import FOREVER
 from sublet.book.stops import find_place_before
 from sublet.book.told import cutover_at
 
+_LAST_MS: Final = 3_600_000
+"""So long before its lease ends a claim keeps a move that waits: it is what it goes on by."""
 _COMES: Final = "the claim is to come to it"
 _ON_THE_WAY: Final = "the claim is on its way to other nodes"
 _TOGETHER: Final = "many nodes of the lease failed at once, so nothing is replaced by itself; the platform team looks into it"
@@ -139,7 +142,11 @@ class Relocations:
         """Take the place, as far as there are means for it; None if that isn't further than its end now."""
         until, cause = end_of(demand, found.supplies)
         end = End(until if until is not None else FOREVER, cause)
-        end = granted_end(claim, allocation, end, self._grants)
+        if (move := claim.status.move) is not None:
+            # as far as the move was granted whose place this one takes: its means are counted to there already
+            end = min(end, End(move.until_time or FOREVER, move.until_cause), key=lambda e: e.at_ms)
+        else:
+            end = granted_end(claim, allocation, end, self._grants)
         if end.at_ms <= promised_end(allocation).at_ms:
             return None
         give(demand, found, end.at_ms)
@@ -163,10 +170,13 @@ class Relocations:
         if not failed:
             known_well = since is not None and not self._failures.unseen_of(claim)
             return Degrade(uid, NODE_FAILED, "") if known_well else None
-        if claim.status.move is not None:
-            then: Relocate | str = _on_the_way(claim, allocation, claim.status.move, failed)
-        else:
+        move = claim.status.move
+        if move is None:
             then = self._replace(claim, allocation, failed)
+        elif move.ready_time is None:
+            then = self._overtake(claim, allocation, move, failed)
+        else:
+            then = self._move_anew(claim, allocation, move, failed)
         if isinstance(then, Relocate):
             return then
         message = f"{self._failures.described(failed)}: {then}"
@@ -179,13 +189,85 @@ class Relocations:
         """Find another node for one that failed, if the claim asks for that; else say why there is none."""
         if claim.spec.replacement is Replacement.NEVER:
             return "set replacement: OnFailure to get another, or make a new claim"
+        return self._others(claim, failed, partial(self._stand_ins.find, claim, allocation))
+
+    def _overtake(
+        self, claim: GpuClaim, allocation: Allocation, move: Move, failed: Sequence[PlacedNode]
+    ) -> Relocate | str:
+        """Find another node for one that failed, in the place of a move away from the whole lease that must wait."""
+        is_slow = move.decided_time + REPLACE_AFTER_MS <= self._now_ms
+        is_for_lease = move.cause is MoveCause.LEASE_ENDS
+        if not (is_for_lease and is_slow and self._left_ms(allocation, move) >= _LAST_MS):
+            return _ON_THE_WAY
+        then = self._replace(claim, allocation, failed)
+        return then if isinstance(then, Relocate) else f"{then}; {_ON_THE_WAY}"
+
+    def _move_anew(
+        self, claim: GpuClaim, allocation: Allocation, move: Move, failed: Sequence[PlacedNode]
+    ) -> Relocate | str:
+        """Find others in the place of new nodes that are ready and failed; of old ones say that the new ones are there.
+
+        Where some of the new nodes are well all are kept: the tenant was told to move its work there.
+        """
+        fresh = fresh_nodes(allocation, move)
+        new = {p.key for p in fresh}
+        lost = [p for p in failed if p.key in new]
+        if not lost:
+            return at_hand(move)
+        if len(lost) == len(fresh):
+            then = self._others(
+                claim, lost, partial(self._succeed_anew, claim, allocation, move, fresh)
+            )
+        elif self._failures.is_mass(lost):
+            then = _TOGETHER
+        elif claim.spec.replacement is Replacement.NEVER:
+            then = "set replacement: OnFailure to get another once it has moved"
+        else:
+            then = "it is replaced once the claim has moved"
+        return then if isinstance(then, Relocate) else f"{_COMES}; {then}"
+
+    def _succeed_anew(
+        self,
+        claim: GpuClaim,
+        allocation: Allocation,
+        move: Move,
+        fresh: Sequence[PlacedNode],
+        lasting: Sequence[PlacedNode],
+    ) -> Relocate | None:
+        """Find nodes in the place of all that a move brings, which count no more against the commitment; in good time."""
+        if len(lasting) < len(fresh) or self._left_ms(allocation, move) < REPLACE_AFTER_MS:
+            return None
+        until = move.until_time if move.until_time is not None else FOREVER
+        own = [(s, p.gpus) for p in fresh if (s := self._supplies.get(LeaseUID(p.lease_uid)))]
+        for supply, gpus in own:
+            supply.lend(gpus, until)
+        found = self._succeed(claim, allocation)
+        if found is None:
+            for supply, gpus in own:
+                supply.lend(-gpus, until)
+        return found
+
+    def _left_ms(self, allocation: Allocation, move: Move) -> int:
+        """Return how long it is until the old nodes are taken back."""
+        ends = [s.ends_ms for s in leases_of(allocation, self._supplies)]
+        at = move.cutover_time
+        return min([at if at is not None else FOREVER, *ends]) - self._now_ms
+
+    def _others(
+        self,
+        claim: GpuClaim,
+        failed: Sequence[PlacedNode],
+        find: Callable[[Sequence[PlacedNode]], Relocate | None],
+    ) -> Relocate | str:
+        """Find others for nodes that stay failed, if not many failed together; else say why there are none."""
         if self._failures.is_mass(failed):
             return _TOGETHER
-        if len(claim.status.leaving) >= MOST_LEAVING:
+        # what a move leaves whose place another takes is one entry more
+        if len(claim.status.leaving) + (claim.status.move is not None) >= MOST_LEAVING:
             return _CROWDED
         if not (lasting := self._failures.lasting(failed, failed_since(claim))):
             return _PASSING
-        return self._stand_ins.find(claim, allocation, lasting) or _ROOMLESS
+        return find(lasting) or _ROOMLESS
 
     def _successors(self, offer: GpuClass) -> Iterator[GpuClass]:
         found = (self._rules.offer(name) for name in offer.spec.successors)
@@ -213,25 +295,13 @@ def relocation_dues(
             yield moves_from(allocation.until_time, each)
     if (since := failed_since(claim)) is not None:
         yield Millis(since + REPLACE_AFTER_MS)
+        if move is not None:
+            yield Millis(move.decided_time + REPLACE_AFTER_MS)
         for place in usable_nodes(claim):
             found = inventories.get(LeaseUID(place.lease_uid))
             node = found.nodes.get(NodeName(place.node)) if found is not None else None
             if node is not None and node.sick_since_ms is not None:
                 yield Millis(node.sick_since_ms + REPLACE_AFTER_MS)
-
-
-def _on_the_way(
-    claim: GpuClaim, allocation: Allocation, move: Move, failed: Sequence[PlacedNode]
-) -> str:
-    """Say what comes of failed nodes of a claim that comes to others: the old ones are left anyway."""
-    if move.ready_time is None:
-        return _ON_THE_WAY
-    fresh = {p.key for p in fresh_nodes(allocation, move)}
-    if not any(p.key in fresh for p in failed):
-        return at_hand(move)
-    if claim.spec.replacement is Replacement.NEVER:
-        return f"{_COMES}; set replacement: OnFailure to get another once it has moved"
-    return f"{_COMES}; it is replaced once the claim has moved"
 
 
 def _stays(claim: GpuClaim) -> bool:

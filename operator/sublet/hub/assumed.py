@@ -114,12 +114,12 @@ def _moving(claim: GpuClaim, decision: Relocate) -> GpuClaim:
 
 
 def _is_before(claim: GpuClaim, assumed: GpuClaim) -> bool:
-    """Say whether a claim doesn't show the move yet that is assumed of it."""
+    """Say whether a claim doesn't show the move yet that is assumed of it, be it in the place of another."""
     known, will = claim.status.allocation, assumed.status.allocation
     return (
         known is not None
         and will is not None
         and known.sequence == will.sequence
-        and claim.status.move is None
+        and claim.status.next_sequence <= move_status.move_of(assumed).sequence
         and is_true(claim.status.conditions, "Bound")
     )
