@@ -67,7 +67,7 @@ LEASES: Final[Reasons] = {
     },
     "IdentityConfirmed": {
         "True.Pinned": "it is the cluster that it was at first",
-        "False.OtherCluster": "another cluster answers at its address; nothing is written there: mend the kubeconfig, or make a new lease",
+        "False.OtherCluster": "another cluster answers at its address; nothing is written there: mend the kubeconfig, or make a new lease: see [incidents](../incidents.md#another-cluster-answers)",
         "Unknown.NotTried": "the cluster hasn't answered yet",
     },
     "IsolationReady": {

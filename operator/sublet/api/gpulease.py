@@ -56,7 +56,7 @@ class ClusterRef(ApiModel):
     cluster_uid: Annotated[
         str | None, Field(alias="clusterUID", pattern=UID_PATTERN, max_length=36)
     ] = None
-    """UID that the cluster's kube-system namespace must have; pinned at first contact if not given."""
+    """UID that the cluster's kube-system namespace must have; pinned at first contact if not given, and no other after that."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -221,7 +221,7 @@ class LeaseStatus(StatusModel):
     ] = ()
     """Ready, CredentialsValid, Reachable, IdentityConfirmed, IsolationReady, RightsComplete, ClockSynced, CapacityMet, Expiring, Orphaned, Overcommitted, InUse; where there is something to say OptionsOpen, Lost, TimeZoneUnknown, Adopted."""
     cluster_uid: Annotated[str | None, Field(alias="clusterUID", max_length=36)] = None
-    """UID of the cluster's kube-system namespace, pinned at first contact."""
+    """UID of the cluster's kube-system namespace, pinned at first contact; another cluster needs another lease."""
     credential_version: Annotated[str | None, Field(max_length=64)] = None
     """resourceVersion of the Secret whose credential the cluster accepted last; `sublet onboard --rotate` waits for it."""
     kubernetes_version: Annotated[str | None, Field(max_length=64)] = None

@@ -21,6 +21,7 @@ from sublet.fleet.access import asks_of, find_excess
 from sublet.fleet.drift import PolicyWatch
 from sublet.fleet.facts import LeaseFacts
 from sublet.fleet.isolation import missing_right, prove_isolation
+from sublet.fleet.pin import pin_fault
 from sublet.fleet.rights import find_missing_rights, hides_isolation
 from sublet.fleet.trouble import words_of
 from sublet.kube.errors import BadAnswer, Forbidden, KubeError, Unauthorized, Unreachable, Untrusted
@@ -131,8 +132,9 @@ class Probe:
             self._doubted.set()
 
     async def confirm(self) -> None:
-        """See that this is still the cluster that was confirmed; Unreachable if it is another."""
-        if await read_cluster_uid(self._api) != self.facts.cluster_uid:
+        """See that this is still the cluster that was confirmed, and the lease's; Unreachable if it isn't."""
+        uid = await read_cluster_uid(self._api)
+        if uid != self.facts.cluster_uid or self._identity_fault(uid) is not None:
             raise Unreachable("the kubeconfig leads to another cluster now")
 
     async def _look(self) -> None:
@@ -198,10 +200,8 @@ class Probe:
         lease = self._lease()
         if uid == self._hub_uid:
             return "the kubeconfig leads to the hub itself; a lease needs a cluster of its own"
-        seen = self.facts.cluster_uid  # the status may not have been written yet
-        pinned = lease.spec.cluster_ref.cluster_uid or lease.status.cluster_uid or seen
-        if pinned is not None and pinned != uid:
-            return f"the kubeconfig leads to cluster {uid}, but the lease is pinned to {pinned}"
+        if fault := pin_fault(lease, uid, self.facts.cluster_uid):
+            return fault
         if self._is_anothers(uid):
             return (
                 f"an older lease reaches cluster {uid} under another CA; one of the two isn't who it says, "

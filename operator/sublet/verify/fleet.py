@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClusterUID, LeaseUID
+from sublet.fleet.pin import other_pin
 from sublet.kube.errors import KubeError
 from sublet.verify.clusters import Reading, Source, read_cluster
 from sublet.verify.world import ClusterSeen, Leak, NodeKey, Unknown
@@ -74,14 +75,13 @@ async def _identity(api: Source, lease: GpuLease) -> ClusterUID | Unknown:
         return Unknown(subject, f"its cluster can't be read: {error}; see sublet doctor")
     meta = found.get("metadata")
     uid = meta.get("uid") if isinstance(meta, dict) else None
-    pinned = lease.spec.cluster_ref.cluster_uid or lease.status.cluster_uid
     if not isinstance(uid, str):
         return Unknown(
             subject,
             "its credential leads to what doesn't say which cluster it is; see sublet doctor",
         )
-    if pinned not in (None, uid):
-        text = f"its credential leads to cluster {uid}, not {pinned}; see sublet doctor"
+    if (pin := other_pin(lease, uid)) is not None:
+        text = f"its credential leads to cluster {uid}, not {pin}; see sublet doctor"
         return Unknown(subject, text)
     return ClusterUID(uid)
 

@@ -122,6 +122,17 @@ def test_an_answer_that_no_api_server_gives_is_one_leases_trouble(
     assert said.count("the operator hasn't looked at this lease yet") == 2
 
 
+def test_a_lease_that_was_connected_to_another_cluster_is_told_so_whatever_its_spec_says(
+    hub: Any, cluster: Any, person: Any
+):
+    ref = {"kubeconfigSecretRef": {"name": "aaa"}, "clusterUID": uid_of("aaa")}
+    hub.put(lease("aaa", clusterRef=ref) | {"status": {"clusterUID": uid_of("old")}})
+
+    said = person.run("doctor")[1]
+
+    assert f"but the lease is pinned to {uid_of('old')}" in said
+
+
 @pytest.mark.parametrize(
     ("proof", "finding"),
     [

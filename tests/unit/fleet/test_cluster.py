@@ -147,9 +147,15 @@ async def test_a_right_that_is_missing_is_named(fake):
             {},
             f"leads to cluster {WEST}, but the lease is pinned to {OTHER}",
         ),
+        (
+            lease("west", clusterRef={"kubeconfigSecretRef": {"name": "w"}, "clusterUID": WEST})
+            | {"status": {"clusterUID": OTHER}},
+            {},
+            "A cluster that was made anew needs a new lease",
+        ),
         (lease("west"), {"hub_uid": ClusterUID(WEST)}, "leads to the hub itself"),
     ],
-    ids=["pinned to another", "the hub"],
+    ids=["pinned to another", "edited after it was connected to another", "the hub"],
 )
 async def test_a_cluster_that_isnt_the_leases_is_neither_read_nor_written(
     fake, body, options, words

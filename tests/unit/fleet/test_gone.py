@@ -102,6 +102,12 @@ async def test_what_another_cluster_says_is_no_word_on_a_node(fake, cluster, uid
     assert not await looked_for(cluster)
 
 
+async def test_another_cluster_than_the_one_that_the_lease_recorded_has_no_word_on_a_node(cluster):
+    cluster.renew(as_lease(lease("west") | {"status": {"clusterUID": OTHER}}))
+
+    assert not await looked_for(cluster)
+
+
 async def hang_up(request: web.Request) -> web.StreamResponse:
     """Cut the connection instead of answering."""
     assert request.transport is not None

@@ -47,6 +47,12 @@ def test_the_word_takes_effect_and_stops_meters_when_the_cluster_was_last_seen()
     assert says(written, "Ready") == ("False", "Lost")
 
 
+def test_a_cluster_in_whose_place_another_one_answers_can_be_lost():
+    another = LeaseFacts(reach=Reach.UNREACHABLE, seen_ms=hour(-2), tried=True, identity_error="no")
+
+    assert status(said_lost(), another).lost.meter_time == hour(-2)
+
+
 def test_of_an_adopted_lease_the_word_names_the_uid_that_the_hub_shows():
     own = uid_of("own")
     meta = as_lease().metadata.model_copy(update={"object_uid": own})

@@ -231,6 +231,7 @@ async def test_a_claim_with_junk_in_its_status_is_unknown_and_has_no_orphans():
 async def test_a_cluster_that_doesnt_answer_or_is_another_is_unknown(answer):
     lease = raw_lease()
     lease["status"] = {"clusterUID": uid_of("west")}
+    lease["spec"]["clusterRef"]["clusterUID"] = uid_of("another")  # an edit makes it no other's
     away = west(**{"/api/v1/namespaces/kube-system": answer})
     world = await read(hub(**{LEASES: [lease]}), away)
 

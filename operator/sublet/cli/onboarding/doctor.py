@@ -28,6 +28,7 @@ from sublet.cli.problems import Problem, describe, unexpected
 from sublet.fleet.access import find_excess
 from sublet.fleet.credential import CREDENTIALS_LABEL, HUB_ACCOUNT
 from sublet.fleet.kubeconfig import KubeconfigRefused
+from sublet.fleet.pin import pin_fault
 from sublet.kube.errors import Forbidden, KubeError, NotFound, Unauthorized
 from sublet.kube.identity import read_cluster_uid
 from sublet.kube.session import ApiServer, Endpoint
@@ -100,13 +101,12 @@ async def _reach(
 
 async def _look(leased: ApiServer, lease: GpuLease, hub_uid: str) -> AsyncIterator[Finding]:
     """Yield what a cluster that answers shows."""
-    uid, ref = await read_cluster_uid(leased), lease.spec.cluster_ref
-    pinned = ref.cluster_uid or lease.status.cluster_uid
-    if uid == hub_uid and ref.in_cluster is None:
+    uid = await read_cluster_uid(leased)
+    if uid == hub_uid and lease.spec.cluster_ref.in_cluster is None:
         yield error("the kubeconfig leads to the hub itself; a lease needs a cluster of its own")
         return
-    if pinned not in (None, uid):
-        yield error(f"the kubeconfig leads to cluster {uid}, but the lease is pinned to {pinned}")
+    if fault := pin_fault(lease, uid):
+        yield error(fault)
         return
     if is_local(leased.endpoint) and not is_true(lease.status.conditions, "CredentialsValid"):
         yield warning(LOCAL)
