@@ -81,7 +81,8 @@ async def _follow(api: ApiServer) -> None:
 
 
 def _cluster(api: ApiServer) -> Any:
-    return SimpleNamespace(api=api, lease_uid="x", facts=SimpleNamespace(cluster_uid=UID))
+    facts = SimpleNamespace(cluster_uid=UID)
+    return SimpleNamespace(api=api, lease=as_lease(), lease_uid="x", facts=facts)
 
 
 _LISTS: Final = ("items that are lists", "items without anything", "items without a name")

@@ -17,6 +17,7 @@ from sublet.api.ids import ClaimUID
 from sublet.api.relocation import Leaving, PlacedNode
 from sublet.api.wording import how_many
 from sublet.binder import namespace
+from sublet.binder.identity import confirm
 from sublet.binder.locks import node_path, shun_node
 from sublet.binder.pods import list_pods
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
@@ -24,7 +25,6 @@ from sublet.binder.release import (
     POD_DELETION,
     POD_TRIES,
     POD_WAIT_SECONDS,
-    confirm_identity,
     empty,
     free,
     see_rested,
@@ -150,7 +150,7 @@ async def _empty_nodes(site: Site) -> None:
             clear_since = loop.time()
         elif loop.time() - clear_since >= _SETTLED_SECONDS:
             async with site.asking(Urgency.RELEASE):
-                await confirm_identity(site)
+                await confirm(site.cluster)
             return
         await asyncio.sleep(POD_WAIT_SECONDS)
     raise StillThere(f"waiting for {how_many(pods, 'pod')} of the claim to end at {site.alias}")

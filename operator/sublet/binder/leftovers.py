@@ -15,10 +15,11 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.last_word import Leftover
 from sublet.api.lease_terms import TenantAccess
 from sublet.api.relocation import PlacedNode
+from sublet.binder.identity import confirm
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import Home
 from sublet.binder.ports import Tools
-from sublet.binder.release import confirm_identity, empty, see_rested, shut_out
+from sublet.binder.release import empty, see_rested, shut_out
 from sublet.binder.sites import Berth, Site
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
@@ -85,7 +86,7 @@ async def _berths(lease: GpuLease, left: Leftover, site: Site) -> list[Berth]:
             async for node in found
             if node.metadata.labels.get(LEASE_LABEL) in (lease.metadata.uid, None)
         ]
-        await confirm_identity(site)
+        await confirm(site.cluster)
     return [Berth(place, lease, site.cluster) for place in places]
 
 

@@ -9,12 +9,11 @@ from typing import Final
 
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import NodeName
+from sublet.binder.identity import confirm
 from sublet.binder.nodes import is_bare
 from sublet.fleet.cluster import LeasedCluster
 from sublet.fleet.nodebook import LEASE_LABEL
 from sublet.fleet.selector import is_asked_for
-from sublet.kube.errors import Unreachable
-from sublet.kube.identity import read_cluster_uid
 from sublet.kube.paging import items
 from sublet.kube.wire import HasMeta, Meta
 
@@ -43,8 +42,7 @@ async def read_marked(cluster: LeasedCluster, lease: GpuLease, *, is_over: bool)
         if wants_return(node.metadata, lease, is_over=is_over):
             names.append(NodeName(node.metadata.name))
     # an empty list is believed only of the cluster that was confirmed
-    if await read_cluster_uid(cluster.api) != cluster.facts.cluster_uid:
-        raise Unreachable("the kubeconfig leads to another cluster now")
+    await confirm(cluster)
     return Marked(count, tuple(names))
 
 

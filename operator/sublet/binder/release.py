@@ -24,6 +24,7 @@ from sublet.api.move_status import all_nodes
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
 from sublet.binder.access import forget_grants
+from sublet.binder.identity import confirm
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import CLAIM_LABEL
 from sublet.binder.pods import list_pods
@@ -34,7 +35,6 @@ from sublet.binder.together import all_of
 from sublet.binder.wiped import note_vacated, see_clean
 from sublet.fleet.isolation import EXTRA_ROLE, TENANT_ACCOUNT, TENANT_ROLE
 from sublet.kube.errors import BadAnswer, Conflict, Forbidden, NotFound
-from sublet.kube.identity import read_cluster_uid
 from sublet.kube.wire import Pod
 from sublet.ledger.port import LedgerUnavailable
 
@@ -231,7 +231,7 @@ async def empty(site: Site) -> None:
                         5.0,
                     )
             if not pods:
-                await confirm_identity(site)
+                await confirm(site.cluster)  # an empty list of any other says nothing
                 return
             if attempt == 0:
                 # what was deleted is in the answer, and may be more than one may have
@@ -247,12 +247,6 @@ def _on_nodes(site: Site, pods: list[Pod]) -> list[Pod]:
     """Return the pods that are on the claim's nodes."""
     nodes = {berth.place.node for berth in site.berths}
     return [pod for pod in pods if pod.spec.node_name in nodes]
-
-
-async def confirm_identity(site: Site) -> None:
-    """Believe an empty list, or a namespace that isn't there, only of the cluster that the claim was bound in."""
-    if await read_cluster_uid(site.cluster.api) != site.cluster.facts.cluster_uid:
-        raise ClusterSilent(site.alias)
 
 
 async def _rest(claim: GpuClaim, sites: Sequence[Site], tools: Tools) -> None:

@@ -15,11 +15,12 @@ from sublet.api.lease_terms import TenantAccess
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import Millis
 from sublet.api.wording import how_many
+from sublet.binder.identity import confirm
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import Home
 from sublet.binder.pods import list_pods
 from sublet.binder.ports import StillThere, Tools
-from sublet.binder.release import confirm_identity, empty, see_rested, shut_out
+from sublet.binder.release import empty, see_rested, shut_out
 from sublet.binder.sites import Berth, Site
 from sublet.binder.slots import Urgency
 from sublet.binder.wiped import note_vacated, see_clean
@@ -138,7 +139,7 @@ class Clearing:
             async with site.asking(Urgency.RELEASE):
                 here = {"fieldSelector": f"spec.nodeName={berth.place.node}"}
                 pods = await list_pods(site.cluster.api, "/api/v1/pods", **here)
-                await confirm_identity(site)
+                await confirm(site.cluster)
             theirs = f"sublet-{self._orphan.claim_uid}-"
             left = sum(p.metadata.namespace.startswith(theirs) for p in pods)
             if left:

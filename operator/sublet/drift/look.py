@@ -11,12 +11,12 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from sublet.binder.identity import confirm
 from sublet.binder.namespace import CLAIM_LABEL
 from sublet.drift.compare import PLURALS, Obj, Observed, Place
 from sublet.fleet.cluster import LeasedCluster
 from sublet.kube.bodies import decode, decoder_of
-from sublet.kube.errors import BadAnswer, NotFound, Unreachable
-from sublet.kube.identity import read_cluster_uid
+from sublet.kube.errors import BadAnswer, NotFound
 from sublet.kube.lists import item_of
 from sublet.kube.pace import Pace
 from sublet.kube.paging import pages
@@ -108,12 +108,6 @@ async def find_named(api: ApiServer, name: str, place: Place) -> Obj | None:
     path = f"{PLURALS[plural]}/namespaces/{name}/{plural}"
     listing = await api.get(path, fieldSelector=f"metadata.name={wanted}")
     return next(iter(listing.get("items") or ()), None)
-
-
-async def confirm(cluster: LeasedCluster) -> None:
-    """See that this is still the cluster that was confirmed."""
-    if await read_cluster_uid(cluster.api) != cluster.facts.cluster_uid:
-        raise Unreachable("the kubeconfig leads to another cluster now")
 
 
 @dataclass(slots=True)

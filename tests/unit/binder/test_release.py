@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
+from sublet.api.gpulease import GpuLease
 from sublet.binder import release
-from sublet.binder.ports import StillThere
+from sublet.binder.ports import ClusterSilent, StillThere
 from sublet.binder.release import empty, shut_out
 from sublet.binder.sites import Site
 from sublet.binder.slots import Slots
 from sublet.kube.errors import Conflict
 from sublet.kube.wire import Named, Pod, PodSpec
-from tests.builders.api import uid_of
+from tests.builders.api import as_lease, lease, uid_of
 from tests.builders.clusters import CLUSTER, NotedApi
 
 TRAIN = uid_of("train")
+WEST = as_lease(lease("west"))
 
 
 class OnNode(NotedApi):
@@ -31,11 +33,12 @@ class OnNode(NotedApi):
         return [Pod(Named(), spec=PodSpec(node_name=self._node))]
 
 
-def site(api: NotedApi) -> Site:
-    facts: Any = SimpleNamespace(api=api, facts=SimpleNamespace(cluster_uid=CLUSTER))
+def site(api: NotedApi, of: GpuLease = WEST) -> Site:
+    facts = SimpleNamespace(cluster_uid=CLUSTER)
+    cluster: Any = SimpleNamespace(api=api, lease=of, facts=facts)
     home: Any = SimpleNamespace(name=f"sublet-{TRAIN}-1", claim_uid=TRAIN)
     berth: Any = SimpleNamespace(place=SimpleNamespace(node="n0"))
-    return Site("west", facts, Slots(1), (berth,), home)
+    return Site("west", cluster, Slots(1), (berth,), home)
 
 
 async def test_a_namespace_whose_label_was_taken_off_holds_the_nodes_that_its_pods_run_on():
@@ -52,6 +55,14 @@ async def test_somebody_elses_namespace_of_the_name_holds_nothing_by_pods_elsewh
     await empty(site(api))
 
     assert api.sent("DELETE") == []
+
+
+async def test_nodes_are_empty_only_by_the_word_of_the_cluster_that_their_lease_recorded():
+    """The connection was made after somebody had exchanged the cluster."""
+    elsewhere = as_lease(lease("west") | {"status": {"clusterUID": uid_of("the old cluster")}})
+
+    with pytest.raises(ClusterSilent):
+        await empty(site(OnNode("", "another"), elsewhere))
 
 
 class Hanging(OnNode):

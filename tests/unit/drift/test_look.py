@@ -11,7 +11,7 @@ from sublet.drift.compare import PLURALS
 from sublet.drift.look import look
 from sublet.kube.errors import BadAnswer
 from sublet.kube.session import ApiServer
-from tests.builders.api import uid_of
+from tests.builders.api import as_lease, uid_of
 from tests.harness.fake_api import FakeApi, fake_api
 
 CLUSTER_UID = uid_of("cluster west")
@@ -45,7 +45,7 @@ def quota(name: str = "sublet", **more: object) -> dict[str, Any]:
 async def seen(fake: FakeApi) -> looking.Sight:
     facts: Any = SimpleNamespace(cluster_uid=CLUSTER_UID)
     async with ApiServer(fake.endpoint) as api:
-        cluster: Any = SimpleNamespace(api=api, facts=facts)
+        cluster: Any = SimpleNamespace(api=api, lease=as_lease(), facts=facts)
         return await look(cluster)
 
 

@@ -69,6 +69,7 @@ class World:
         self.cluster: Any = SimpleNamespace(
             lease_uid=UID,
             api=self.api,
+            lease=of,
             facts=SimpleNamespace(cluster_uid=CLUSTER),
             strays_touched=0,
             nodes=lambda: (),
