@@ -274,6 +274,15 @@ class GpuLease(Restorable):
             field_path=".spec.lost",
             reason="FieldValueForbidden",
         ),
+        Rule(
+            "!has(self.spec.clusterRef.clusterUID) || !has(oldSelf.status) || !has(oldSelf.status.clusterUID) || "
+            "self.spec.clusterRef.clusterUID == oldSelf.status.clusterUID || "
+            "(has(oldSelf.spec.clusterRef.clusterUID) && "
+            "self.spec.clusterRef.clusterUID == oldSelf.spec.clusterRef.clusterUID)",
+            "clusterUID can't become another than status.clusterUID; make a new lease for another cluster",
+            field_path=".spec.clusterRef.clusterUID",
+            reason="FieldValueForbidden",
+        ),
     )
 
     @property

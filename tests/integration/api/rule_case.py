@@ -13,11 +13,12 @@ UID = "@UID@"
 
 @dataclass(frozen=True)
 class Case:
-    """A new object, or a change of one that stands and has these conditions."""
+    """A new object, or a change of one that stands and has these conditions and this said in its status."""
 
     body: Body
     first: Body | None = None
     states: Mapping[str, str] = field(default_factory=dict)
+    status: Mapping[str, str] = field(default_factory=dict)
     said: str = ""
     """The words of its refusal, if the rule's message isn't what is said."""
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.builders.api import LONG_AGO, claim, gpu_class, lease, statement, tenant
+from tests.builders.api import LONG_AGO, claim, gpu_class, lease, statement, tenant, uid_of
 from tests.integration.api.append_only import (
     append_only,
     append_only_buy_prices,
@@ -26,6 +26,10 @@ FIXED: tuple[
 )
 _NAMES = [name for name, _, _ in FIXED]
 CANNOT = "can't change while the claim is reserved; make a new claim"
+
+
+def _pinned(uid: str) -> Body:
+    return change(lease(), "clusterRef.clusterUID", uid)
 
 
 def _changes(first: Body, accepted: list[Body], refused: list[Body], **states: str) -> Examples:
@@ -93,6 +97,7 @@ _PRICES = "prices are append-only: add an entry with a later effectiveTime"
 _CLOSED = change(lease(), "acceptingClaims", False)
 _MADRID = lease(billing={"timeZone": "Europe/Madrid", "dayCutHour": 17})
 _LOST = lease(lost={"leaseUID": UID, "time": LONG_AGO, "by": "admin"})
+A, B = uid_of("a cluster"), uid_of("another cluster")
 _LABELLED = {**claim(), "metadata": {**claim()["metadata"], "labels": {"team": "a"}}}
 
 EXAMPLES: dict[Key, Examples] = {
@@ -229,6 +234,26 @@ EXAMPLES: dict[Key, Examples] = {
             Case(_CLOSED, lease(), {"Lost": "True"}),
         ),
         refused=(Case(_LOST, lease(), {"Lost": "True"}),),
+    ),
+    (
+        "GpuLease",
+        "",
+        "clusterUID can't become another than status.clusterUID; make a new lease for another cluster",
+    ): Examples(
+        accepted=(
+            Case(lease(), _pinned(A)),
+            Case(_pinned(A), lease()),
+            Case(_pinned(A), lease(), status={"clusterUID": A}),
+            Case(_pinned(A), _pinned(B), status={"clusterUID": A}),
+            Case(
+                change(_pinned(B), "acceptingClaims", False), _pinned(B), status={"clusterUID": A}
+            ),
+            Case(lease(), _pinned(B), status={"clusterUID": A}),
+        ),
+        refused=(
+            Case(_pinned(B), lease(), status={"clusterUID": A}),
+            Case(_pinned(B), _pinned(A), status={"clusterUID": A}),
+        ),
     ),
     ("GpuLease", ".spec", "currency can't change; make a new lease"): _fixed(
         lease(), "currency", "EUR", _CLOSED

@@ -54,8 +54,8 @@ def ask(hub: Stack, case: Case) -> tuple[str, str]:
         return name, try_create(hub, named(case.body, name))
     first = named(case.first, name)
     hub.apply("hub", first)
-    if case.states:
-        set_status(hub, first, conditions(**case.states))
+    if case.states or case.status:
+        set_status(hub, first, conditions(**case.states) | dict(case.status))
     body = with_uid(case.body, stored(hub, first)["metadata"]["uid"])
     return name, try_apply(hub, named(body, name))
 
