@@ -233,11 +233,10 @@ class LeasedCluster:
             self._recount(self._wire[name])
 
     def note_doubt(self, name: NodeName, *, in_doubt: bool) -> None:
-        """Quarantine a node whose marks disagree with what claims have, or let it be sold again."""
-        if in_doubt != (name in self._doubtful):
+        """Quarantine a node whose marks disagree with what claims have, or let it be sold again; nothing of one that isn't there."""
+        if name in self._wire and in_doubt != (name in self._doubtful):
             self._doubtful.symmetric_difference_update({name})
-            if name in self._wire:
-                self._recount(self._wire[name])
+            self._recount(self._wire[name])
 
     def note_orphans(self, orphans: Orphans) -> None:
         """Remember what was found of claims that the hub doesn't know."""
@@ -333,6 +332,7 @@ class LeasedCluster:
         self.strays_touched += 1  # relabelled nodes go from the watch, too
         self._kept.drop(name)
         self._settling.discard(name)
+        self._doubtful.discard(name)
         self._foreign.note(name, foreign=False)
         if self._states.pop(name, None) is not None:
             self._nodes_changed()

@@ -231,6 +231,20 @@ async def test_however_our_clock_jumps_a_gpu_that_came_back_is_watched_for_ten_m
     assert seen == [*[Unfit.SETTLING] * 4, None]
 
 
+async def test_of_nodes_that_went_no_doubt_is_kept(fake):
+    """A landlord may show garbled books on ever new nodes."""
+    cluster = connected(fake)
+    shown = msgspec.convert(node("n1"), Node)
+    cluster._take(shown)
+    cluster.note_doubt(NodeName("n1"), in_doubt=True)
+
+    cluster._delete(shown.metadata)
+    cluster.note_doubt(NodeName("n1"), in_doubt=True)  # of a look that began before
+    await cluster.close()
+
+    assert not cluster._doubtful
+
+
 async def test_nodes_that_are_watched_for_a_while_leave_others_their_turns(fake, monkeypatch):
     """Each takes 6 ms, so that at most two of them come between two turns of the neighbour."""
     clock, cluster = SteppedClock(), connected(fake)
