@@ -6,7 +6,7 @@ credential (by hash) means a new connection; the old inventory is kept until the
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sublet.api.gpulease import GpuLease
@@ -169,10 +169,12 @@ class Fleet:
         return {uid: self._inventory(uid) for uid in (*self._clusters, *self._last)}
 
     def facts(self, uid: LeaseUID) -> LeaseFacts:
-        """Return what is known of a lease's cluster."""
+        """Return what is known of a lease's cluster; a credential that was refused is, until the cluster accepts it."""
         cluster, refused = self._clusters.get(uid), self._refused.get(uid)
         if cluster is not None and (refused is None or cluster.facts.credentials_checked):
             return cluster.facts
+        if cluster is not None and refused is not None and cluster.facts.tried:
+            return replace(cluster.facts, credentials_error=refused.facts.credentials_error)
         return refused.facts if refused else LeaseFacts(credentials_error="not connected yet")
 
     @property

@@ -17,7 +17,7 @@ from sublet.fleet.registry import REFUSED_RETRY_SECONDS, Fleet
 from sublet.kube.session import Endpoint
 from tests.builders.api import as_lease, lease, uid_of
 from tests.builders.nodes import gpu_node
-from tests.harness.fake_api import FakeApi, SteppedClock, answering, eventually, fake_api
+from tests.harness.fake_api import FakeApi, SteppedClock, answering, eventually, fake_api, silence
 
 KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 RIGHTS = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
@@ -120,6 +120,23 @@ async def test_a_refused_credential_is_tried_again_in_a_minute_and_a_changed_one
         await made.engage(WEST, to(other, "8"))
         assert made.facts(UID).credentials_error is None
         assert made.due_ms is None
+
+
+async def test_a_cluster_that_refused_a_credential_and_falls_silent_is_said_to_be_silent():
+    clock = Watch()
+    async with cluster() as west, fleet(clock) as made:
+        west.objects[KUBE_SYSTEM] = answering(401, "Unauthorized")
+        await made.engage(WEST, to(west))
+        await eventually("refused", said(made))
+        await made.engage(WEST, to(west))
+        west.objects[KUBE_SYSTEM] = silence
+
+        clock.seconds += REFUSED_RETRY_SECONDS + 1
+        await made.engage(WEST, to(west))
+
+        await eventually("silent", lambda: made.facts(UID).reach is Reach.UNKNOWN)
+        assert made.facts(UID).unreachable_since_ms is not None
+        assert "doesn't accept" in str(made.facts(UID).credentials_error)  # as far as is known
 
 
 def unfit(made: Fleet) -> object:
