@@ -34,6 +34,8 @@ class Tally:
         self._charged: set[str] = set()
         """Ids of the lines with which that begins."""
         self._recent: list[Interval] = []
+        self._newest_ms = Millis(0)
+        """When the last of those ended."""
 
     def take(self, facts: Iterable[Fact]) -> bool:
         """Add lines in ledger order; return whether any was billed. Raises BrokenLedger."""
@@ -93,7 +95,8 @@ class Tally:
         """Return the decayed average of the GPUs that each tenant held of each lease, in thousandths."""
         if self._half_life_ms == 0:
             return {}
-        oldest_ms = as_of_ms - HALF_LIVES * self._half_life_ms
+        # by the lines too: a clock that is ahead for one reading must take nothing away
+        oldest_ms = min(as_of_ms, self._newest_ms) - HALF_LIVES * self._half_life_ms
         self._recent = [i for i in self._recent if (i.end_ms or as_of_ms) > oldest_ms]
         held: dict[tuple[TenantUID, LeaseUID], list[tuple[int, Millis, Millis]]] = defaultdict(list)
         for each in self._recent:
@@ -112,6 +115,7 @@ class Tally:
     def _add(self, closed: Interval, end_ms: Millis) -> None:
         if self._half_life_ms:
             self._recent.append(closed)
+            self._newest_ms = max(self._newest_ms, end_ms)
         for month, amount in _by_month(closed, end_ms):
             self._months[closed.tenant_uid, closed.price_hash, month] += amount
 

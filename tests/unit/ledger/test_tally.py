@@ -110,6 +110,25 @@ def test_usage_is_by_lease_and_what_runs_counts():
     assert tally.usage(NOW) == {ACME: {LeaseUID("east"): 2_000, WEST: 8_000}}
 
 
+def test_one_reading_by_a_clock_that_is_weeks_ahead_takes_no_past_away():
+    tally = Tally(DAY)
+    tally.take([fact("c", OPEN, NOW - DAY), fact("c", CLOSE, NOW)])
+    before = tally.usage(NOW)
+
+    assert tally.usage(NOW + 17 * DAY) == {}
+    assert tally.usage(NOW) == before
+
+
+def test_what_counts_no_more_is_kept_no_longer():
+    tally = Tally(DAY)
+    tally.take([fact("c", OPEN, NOW - 18 * DAY), fact("c", CLOSE, NOW - 17 * DAY)])
+    tally.take([fact("d", OPEN, NOW - DAY), fact("d", CLOSE, NOW)])
+
+    tally.usage(NOW)
+
+    assert [kept.claim_uid for kept in tally._recent] == ["d"]
+
+
 def test_without_a_half_life_there_is_no_usage():
     tally = Tally(0)
     tally.take([fact("c", OPEN, BEGIN), fact("c", CLOSE, NOW)])
