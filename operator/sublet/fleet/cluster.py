@@ -18,13 +18,13 @@ from sublet.book.inventory import LeaseInventory, NodeState
 from sublet.clock import Clock
 from sublet.fleet.facts import LeaseFacts, Orphans, Seen
 from sublet.fleet.foreign import ForeignNodes
+from sublet.fleet.gone import GoneNodes
 from sublet.fleet.inventory import node_state
 from sublet.fleet.probe import Probe, ProbeTimes
 from sublet.fleet.selector import is_followed, selector_of
 from sublet.fleet.trouble import words_of
 from sublet.fleet.vetting import Kept
 from sublet.kube.addresses import RefuseAddress
-from sublet.kube.errors import KubeError, NotFound
 from sublet.kube.informer import Informer, Target
 from sublet.kube.pace import Pace
 from sublet.kube.session import STRANGERS_LIMITS, ApiServer, Endpoint
@@ -32,7 +32,6 @@ from sublet.kube.versions import is_newer
 from sublet.kube.wire import Meta, Node
 from sublet.logs import log_about
 
-_ASK_AGAIN_SECONDS: Final = 60.0
 FIRST_PAGE_SECONDS: Final = 2.0
 """A new connection begins to show nodes sooner than this, or nobody waits for it."""
 MOST_LEFT: Final = 20_000
@@ -96,9 +95,14 @@ class LeasedCluster:
         self._foreign = foreign if foreign is not None else ForeignNodes()
         self._doubtful: set[NodeName] = set()
         self._orphans = Orphans()
-        self._gone: set[NodeUID] = set()  # nodes that aren't there any more, by a live look
+        self._gone = GoneNodes(
+            self.api,
+            clock=clock,
+            confirm=self._probe.confirm,
+            is_believed=lambda: self.writable,
+            changed=self._changed,
+        )
         self._left: dict[NodeUID, None] = {}  # nodes that the watch has seen go; oldest first
-        self._asked: dict[NodeUID, float] = {}  # node UID -> when, monotonic; the oldest first
         self._generation = 0
         self._inventory: LeaseInventory | None = None
         self._informer: Informer[Node] | None = None
@@ -114,6 +118,7 @@ class LeasedCluster:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._gone.close()
         await self.api.close()
 
     @property
@@ -192,7 +197,7 @@ class LeasedCluster:
                 isolation_ready=facts.is_isolated,
                 isolation_fault=facts.isolation_ready is False,
                 cluster_uid=facts.cluster_uid,
-                gone=frozenset(self._gone),
+                gone=frozenset(self._gone.uids),
                 generation=self._generation,
                 nodes=MappingProxyType(dict(self._states)),
             )
@@ -246,28 +251,7 @@ class LeasedCluster:
 
     def look_for(self, name: NodeName, uid: NodeUID) -> None:
         """Ask for a node that isn't listed by its name: it may be gone, or have lost a label."""
-        now = self._clock.monotonic()
-        while self._asked and now >= next(iter(self._asked.values())) + _ASK_AGAIN_SECONDS:
-            del self._asked[next(iter(self._asked))]
-        if uid in self._gone or uid in self._asked:
-            return
-        self._asked[uid] = now
-        self._tasks = [t for t in self._tasks if not t.done()]
-        self._tasks.append(asyncio.create_task(self._ask_for(name, uid), name=f"look for {name}"))
-
-    async def _ask_for(self, name: NodeName, uid: NodeUID) -> None:
-        try:
-            try:
-                found = (await self.api.get_as(f"/api/v1/nodes/{name}", Node)).metadata.uid
-            except NotFound:
-                found = ""
-            # what a cluster says counts only if it is the one that the node was in
-            await self._probe.confirm()
-        except KubeError:
-            return
-        if found != uid and self.writable:
-            self._gone.add(uid)
-            self._changed()
+        self._gone.look_for(name, uid)
 
     def is_foreign(self, name: NodeName) -> bool:
         """Say whether foreign pods were seen on a node, or its pods still have to be looked at."""
@@ -298,7 +282,7 @@ class LeasedCluster:
         if old is not None and old.metadata.uid != node.metadata.uid:
             self._note_left(NodeUID(old.metadata.uid))
         self._wire[NodeName(node.metadata.name)] = node
-        self._gone.discard(NodeUID(node.metadata.uid))
+        self._gone.uids.discard(NodeUID(node.metadata.uid))
         self._recount(node)
 
     def _recount(self, node: Node) -> None:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from sublet.api.ids import NodeName, NodeUID
 from sublet.fleet.cluster import LeasedCluster
+from sublet.fleet.gone import AT_ONCE
 from sublet.fleet.probe import ProbeTimes
 from tests.builders.api import as_lease, lease, uid_of
 from tests.builders.nodes import gpu_node
@@ -62,7 +63,7 @@ def node(uid: str) -> dict[str, Any]:
 
 
 def looks(cluster: LeasedCluster) -> list[asyncio.Task[None]]:
-    return [t for t in cluster._tasks if t.get_name() == f"look for {NAME}" and not t.done()]
+    return [*cluster._gone._looks]
 
 
 async def looked_for(cluster: LeasedCluster, uid: NodeUID = UID) -> bool:
@@ -161,7 +162,7 @@ async def test_of_a_node_that_may_be_asked_for_again_it_isnt_kept_when_that_was_
 
     await looked_for(cluster, ANOTHER)
 
-    assert set(cluster._asked) == {ANOTHER}
+    assert set(cluster._gone._asked) == {ANOTHER}
 
 
 async def test_a_node_that_is_gone_and_listed_again_isnt_gone(fake, cluster):
@@ -170,3 +171,25 @@ async def test_a_node_that_is_gone_and_listed_again_isnt_gone(fake, cluster):
     fake.put({**gpu_node(NAME), "metadata": {**gpu_node(NAME)["metadata"], "uid": UID}})
 
     await eventually("there again", lambda: UID not in cluster.inventory().gone)
+
+
+async def test_of_many_nodes_that_are_missed_at_once_a_few_are_asked_for_at_a_time(fake, cluster):
+    """A cluster whose nodes lose a label loses it on all of them."""
+    asked, most = 0, 0
+
+    async def not_found(_: web.Request) -> web.StreamResponse:
+        nonlocal asked, most
+        asked += 1
+        most = max(most, asked)
+        await asyncio.sleep(0)
+        asked -= 1
+        return failure(404, "NotFound", "")
+
+    missed = {NodeUID(uid_of(f"m{i}")): NodeName(f"m{i}") for i in range(100)}
+    fake.objects |= {f"/api/v1/nodes/{name}": not_found for name in missed.values()}
+
+    for uid, name in missed.items():
+        cluster.look_for(name, uid)
+
+    await eventually("all are gone", lambda: cluster.inventory().gone == set(missed))
+    assert most <= AT_ONCE
