@@ -24,7 +24,7 @@ from sublet.kube.wire import Name
 DIGEST: Final = "sublet.dev/digest"
 ONBOARDING: Final = "sublet.dev/onboarding"
 """Which version of the onboarding wrote a policy, and beside which digest: an older one writes the digest alone anew."""
-ONBOARDING_VERSION: Final = 4
+ONBOARDING_VERSION: Final = 5
 """Raised with each change of what onboarding installs; a test keeps the hash of that."""
 PROBE_UID: Final = "00000000-0000-0000-0000-000000000000"
 PROBE_NAMESPACE: Final = f"sublet-{PROBE_UID}-1"
@@ -38,6 +38,7 @@ VALIDATING: Final = (
     "sublet-node-invariants",
     CLAIM_PODS_POLICY,
     "sublet-claim-owners",
+    "sublet-claim-size",
     "sublet-claim-env-keys",
     "sublet-claim-binding",
     "sublet-claim-objects",
@@ -47,7 +48,7 @@ VALIDATING: Final = (
     "sublet-operator-fence",
     "sublet-operator-nodes",
 )
-_SINCE: Final[Mapping[str, int]] = {"sublet-claim-owners": 4}
+_SINCE: Final[Mapping[str, int]] = {"sublet-claim-owners": 4, "sublet-claim-size": 5}
 """Policies that came later, and with which version of the onboarding: where all are of older ones, it isn't missing."""
 MUTATING: Final = ("sublet-claim-pods", "sublet-claim-defaults")
 """Only where the server has them (1.36); below, tenants' pods must carry selector and toleration themselves."""

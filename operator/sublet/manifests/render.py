@@ -24,6 +24,7 @@ MUTATING_SINCE_MINOR: Final = 36
 _LEASED: Final = (
     "node-invariants",
     "claim-pods",
+    "claim-size",
     "claim-objects",
     "other-pods",
     "node-metadata",

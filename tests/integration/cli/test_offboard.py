@@ -68,7 +68,7 @@ def test_everything_is_taken_back_and_other_peoples_marks_stay(
 
     done = sublet.offboard()
 
-    assert done.line("deleted   32 objects and 1 credential")
+    assert done.line("deleted   34 objects and 1 credential")
     assert done.line("cleaned   2 nodes")
     assert done.line("deleted   Secret sublet-system/west on the hub")
     assert ours(stack) == []
@@ -86,7 +86,7 @@ def test_a_lease_that_still_needs_the_cluster_is_named(sublet: Program, stack: S
     said = sublet.refuses(*ORDER)
 
     assert said.startswith("GpuLease h200, west still needs this cluster: delete it first")
-    assert len(ours(stack)) == 31
+    assert len(ours(stack)) == 33
     stack.kubectl("hub", "delete", "gpulease", "west", "h200")
 
 
@@ -107,7 +107,7 @@ def test_nodes_that_claims_hold_are_named_and_nothing_is_changed(
     said = sublet.refuses(*ORDER)
 
     assert said.startswith("claims hold h100-0: delete the claims first")
-    assert len(ours(stack)) == 31
+    assert len(ours(stack)) == 33
     assert "sublet.dev/pool" in marks(stack, "h100-1")
 
 

@@ -65,7 +65,7 @@ def test_a_bare_cluster_is_looked_at_prepared_and_proven(
     assert done.line("ok        Kubernetes 1.37")
     assert done.line("ok        2 nodes of NVIDIA-H100-80GB-HBM3 (16 GPUs)")
     assert "switch MIG off" in done.line("warning   Mig: mig:")
-    assert done.line("applied   32 objects, 32 of them changed")
+    assert done.line("applied   34 objects, 34 of them changed")
     assert done.line("written   Secret sublet-system/west on the hub")
     assert done.line("ok        isolation is live")
     config = operator_kubeconfig_for(stack, "west", tmp_path / "config")
@@ -92,7 +92,7 @@ def test_the_draft_is_refused_as_it_is_and_accepted_once_it_is_edited(
 def test_onboarding_again_changes_nothing(sublet: Program, stack: Stack):
     before = versions(stack)
 
-    assert sublet.onboard().line("applied   32 objects, 0 of them changed")
+    assert sublet.onboard().line("applied   34 objects, 0 of them changed")
     assert versions(stack) == before
 
 
@@ -106,7 +106,7 @@ def test_a_dry_run_prints_what_the_server_accepts_and_changes_nothing(
     # kubectl's own dry run knows no namespace that a document before would have made
     stack.kubectl("west", "create", "namespace", NAMESPACE)
     tried = stack.kubectl("west", "apply", "--dry-run=server", "-f", "-", given=printed)
-    assert tried.count("(server dry run)") == 32
+    assert tried.count("(server dry run)") == 34
     assert list(versions(stack)) == [f"Namespace/{NAMESPACE}"]
     stack.kubectl("west", "delete", "namespace", NAMESPACE)
 
@@ -116,7 +116,7 @@ def test_what_a_pipeline_applied_is_proven_and_left_as_it_is(sublet: Program, st
     stack.kubectl("west", "apply", "-f", "-", given=sublet.onboard("--dry-run").said)
 
     # the binding gets the name of the hub that the cluster is for
-    assert sublet.onboard().line("applied   32 objects, 1 of them changed")
+    assert sublet.onboard().line("applied   34 objects, 1 of them changed")
 
 
 @pytest.mark.usefixtures("onboarded")
@@ -166,7 +166,7 @@ def test_onboarding_again_mends_what_a_hand_changed(
 
     done = sublet.onboard()
 
-    assert done.line("applied   32 objects, 1 of them changed")
+    assert done.line("applied   34 objects, 1 of them changed")
     assert done.line("ok        isolation is live")
     assert stack.get("west", *OTHERS)["spec"] == spec
 
@@ -186,7 +186,7 @@ def test_a_cluster_of_another_hub_is_refused_and_taken_over_only_when_told(
 
     assert "onboarded for another hub" in sublet.refuses("onboard", "--context", "west", "--name", "west")  # fmt: skip
     assert "onboarded for another hub" in sublet.refuses("offboard", "--context", "west", "--name", "west")  # fmt: skip
-    assert sublet.onboard("--take-over").line("applied   32 objects, 1 of them changed")
+    assert sublet.onboard("--take-over").line("applied   34 objects, 1 of them changed")
 
 
 @pytest.mark.usefixtures("onboarded")

@@ -13,7 +13,7 @@ _PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secr
 _PATHS, _LIAR, _LEASED_HUB = "test_paths.py", "test_liar.py", "test_leased_on_hub.py"
 _BELT, _BOUNDS = "test_belt.py", "test_fence_bounds.py"
 _ELSEWHERE, _UNSTAMPED = "test_elsewhere.py", "test_unstamped.py"
-_NETWORKS = "test_networks.py"
+_NETWORKS, _SIZE = "test_networks.py", "test_size.py"
 _HOSTS = "tests/unit/fleet/test_hosts.py"
 _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
 _FEEDERS = "tests/unit/hub/test_feeders.py"
@@ -183,6 +183,20 @@ TABLE: Final = (
                 _MOVES,
                 "test_a_pod_that_waits_for_what_depends_on_it_keeps_no_node_that_its_claim_leaves",
             ),
+        ),
+    ),
+    Attack(
+        "A pod or a Job that is filled until its deletion, its last status or the count of its pods has no room in the store",
+        "policy `sublet-claim-size`: a third of the room is a tenant's",
+        (
+            (_SIZE, "test_no_tenant_pads_a_pod_until_it_cant_be_deleted"),
+            (_SIZE, "test_no_tenant_pads_a_job_until_its_pods_cant_be_counted"),
+            (_SIZE, "test_no_pod_is_too_large_from_the_start"),
+            (_SIZE, "test_no_pod_has_so_many_parts_that_their_status_fills_the_store"),
+            (_SIZE, "test_a_pod_grows_too_large_by_no_container_that_is_added"),
+            (_SIZE, "test_no_pod_grows_by_what_is_noted_of_ever_more_writers"),
+            (_SIZE, "test_a_large_pod_of_honest_work_is_made_and_labelled"),
+            (_SIZE, "test_of_a_pod_that_is_too_large_already_all_may_be_done_that_lets_it_go"),
         ),
     ),
     Attack(

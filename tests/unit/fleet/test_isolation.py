@@ -12,8 +12,8 @@ from tests.harness.hostile_cluster import policies_of, try_pod
 
 FENCE = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/sublet-operator-fence"
 PODS = "/api/v1/namespaces/sublet-00000000-0000-0000-0000-000000000000-1/pods"
-OWNERS = FENCE.replace("operator-fence", "claim-owners")
-"""A policy that no onboarding of a version before the fourth knew."""
+OWNERS, SIZE = (FENCE.replace("operator-fence", x) for x in ("claim-owners", "claim-size"))
+"""Policies that no onboarding of a version before the fourth and the fifth knew."""
 DIGEST_OF_FENCE = policies_of()[FENCE]["metadata"]["annotations"][DIGEST]
 
 
@@ -78,36 +78,40 @@ def _is_of(fake: FakeApi, version: int) -> None:
             noted[ONBOARDING] = f"{version}/{noted[DIGEST]}"
 
 
-def _lose_owners(fake: FakeApi) -> None:
-    del fake.objects[OWNERS]
-    del fake.objects[OWNERS.replace("policies/", "policybindings/")]
+def _lose(fake: FakeApi, *policies: str) -> None:
+    for policy in policies:
+        del fake.objects[policy]
+        del fake.objects[policy.replace("policies/", "policybindings/")]
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize(("version", "lost"), [(1, (OWNERS, SIZE)), (3, (OWNERS, SIZE)), (4, (SIZE,))])  # fmt: skip
 async def test_a_policy_that_an_older_onboarding_didnt_know_isnt_missing_there(
-    fake: FakeApi, version: int
+    fake: FakeApi, version: int, lost: tuple[str, ...]
 ):
     _is_of(fake, version)
-    _lose_owners(fake)
+    _lose(fake, *lost)
     found = await proof(fake)
 
     assert found.fault == ""
     assert "an older `sublet onboard` wrote them" in found.caveat
 
 
-@pytest.mark.parametrize("version", [4, ONBOARDING_VERSION + 1])
+@pytest.mark.parametrize(
+    ("version", "lost"),
+    [(4, OWNERS), (5, SIZE), (ONBOARDING_VERSION + 1, OWNERS), (ONBOARDING_VERSION + 1, SIZE)],
+)
 async def test_a_policy_that_the_onboarding_knew_is_missing_where_it_isnt(
-    fake: FakeApi, version: int
+    fake: FakeApi, version: int, lost: str
 ):
     _is_of(fake, version)
-    _lose_owners(fake)
+    _lose(fake, lost)
 
-    assert "policies/sublet-claim-owners is missing; " in (await proof(fake)).fault
+    assert f"policies/{lost.rsplit('/', 1)[1]} is missing; " in (await proof(fake)).fault
 
 
 async def test_where_an_older_onboarding_was_each_policy_that_it_knew_must_be(fake: FakeApi):
     _is_of(fake, 3)
-    _lose_owners(fake)
+    _lose(fake, OWNERS)
     del fake.objects[FENCE]
 
     assert "sublet-operator-fence is missing; " in (await proof(fake)).fault
