@@ -118,7 +118,8 @@ def _keeps(claim: dict[str, Any], entry: Entry, sequence: int | None) -> bool:
 def _node_asked(entry: Entry) -> str | None:
     """Return the one node whose pods are deleted, None if a request isn't about one node."""
     asked = entry.query.get("fieldSelector", "")
-    return asked.removeprefix("spec.nodeName=") if asked.startswith("spec.nodeName=") else None
+    node = asked.partition(",")[0]  # of one pod the name is selected, too
+    return node.removeprefix("spec.nodeName=") if node.startswith("spec.nodeName=") else None
 
 
 def _gives_back(claim: dict[str, Any]) -> bool:

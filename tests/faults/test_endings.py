@@ -137,10 +137,14 @@ def test_nodes_and_namespaces_that_a_moved_claim_left_are_taken_and_the_others_a
 def test_pods_go_from_the_nodes_that_are_left_alone_where_the_namespace_stays():
     stays = {"sequence": 2, "placements": [{"node": "n1", "gpus": 8, "home": 1}]}
     story = after_reading(stored(*BOUND, allocation=stays))
+    one = {"fieldSelector": f"{NODE['fieldSelector']},metadata.name=train-0"}
     story.ask("west", "DELETE", PODS, **NODE)
+    story.ask("west", "DELETE", PODS, **one)
     assert story.broken == []
-    story.ask("west", "DELETE", PODS)
+    story.ask("west", "DELETE", PODS, fieldSelector="spec.nodeName=n1,metadata.name=train-0")
     assert story.broken == [KEPT]
+    story.ask("west", "DELETE", PODS)
+    assert story.broken == [KEPT, KEPT]
 
 
 @pytest.mark.parametrize(

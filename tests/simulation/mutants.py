@@ -13,7 +13,7 @@ from sublet.api.common import is_true
 from sublet.api.times import Millis
 from sublet.binder import leave, locks, release
 from sublet.binder.claims import ClaimWriter, Outrun
-from sublet.binder.release import GRACE_SECONDS
+from sublet.binder.pod_ends import GRACE_SECONDS
 from sublet.book.holdings import Holdings
 from sublet.drift import orphans, sweeper
 from sublet.fleet.nodebook import BOOK

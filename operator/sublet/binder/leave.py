@@ -15,14 +15,13 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.relocation import Leaving, PlacedNode
-from sublet.api.wording import how_many
 from sublet.binder import namespace
 from sublet.binder.identity import confirm
 from sublet.binder.locks import node_path, shun_node
+from sublet.binder.pod_ends import end_pods, still_there
 from sublet.binder.pods import list_pods
-from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
+from sublet.binder.ports import ClusterSilent, Overtaken, Tools
 from sublet.binder.release import (
-    POD_DELETION,
     POD_TRIES,
     POD_WAIT_SECONDS,
     empty,
@@ -34,8 +33,8 @@ from sublet.binder.sites import Berth, Site, reachable_sites, silent_in
 from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.binder.wiped import is_held, note_vacated, see_clean
-from sublet.kube.errors import BadAnswer, NotFound
-from sublet.kube.wire import Node
+from sublet.kube.errors import NotFound
+from sublet.kube.wire import Node, Pod
 
 _SETTLED_SECONDS: Final = 2.0
 """A scheduler that didn't know of the label yet has shown its pod by then."""
@@ -142,8 +141,13 @@ async def _empty_nodes(site: Site) -> None:
     site = await _those_there(site)
     clear_since: float | None = None
     loop = asyncio.get_running_loop()
+    failed: list[str] = []
     for attempt in range(POD_TRIES):
-        pods = sum([await _pods_on(site, berth, delete=attempt == 0) for berth in site.berths])
+        pods: list[Pod] = []
+        for berth in site.berths:
+            here, stuck = await _pods_on(site, berth, end=attempt == 0)
+            pods += here
+            failed += stuck
         if pods:
             clear_since = None
         elif clear_since is None:
@@ -153,7 +157,7 @@ async def _empty_nodes(site: Site) -> None:
                 await confirm(site.cluster)
             return
         await asyncio.sleep(POD_WAIT_SECONDS)
-    raise StillThere(f"waiting for {how_many(pods, 'pod')} of the claim to end at {site.alias}")
+    raise still_there(site, pods, failed)
 
 
 async def _those_there(site: Site) -> Site:
@@ -167,17 +171,13 @@ async def _those_there(site: Site) -> Site:
     return site.only(lambda b: uids.get(b.place.node) == b.place.node_uid)
 
 
-async def _pods_on(site: Site, berth: Berth, *, delete: bool) -> int:
-    """Return how many of the claim's pods are on a node; `delete` asks them to end."""
+async def _pods_on(site: Site, berth: Berth, *, end: bool) -> tuple[list[Pod], list[str]]:
+    """Return the claim's pods on a node; `end` asks them to, and returns the names of those whose deletion fails."""
     path = f"/api/v1/namespaces/{site.home.name}/pods"
-    here = {"fieldSelector": f"spec.nodeName={berth.place.node}"}
+    here = f"spec.nodeName={berth.place.node}"
     async with site.asking(Urgency.RELEASE):
-        pods = await list_pods(site.cluster.api, path, **here)
-        if pods and delete:
-            # what was deleted is in the answer, and may be more than one may have
-            with suppress(BadAnswer):
-                await site.cluster.api.request("DELETE", path, params=here, body=POD_DELETION)
-    return len(pods)
+        pods = await list_pods(site.cluster.api, path, fieldSelector=here)
+        return pods, await end_pods(site, pods, here) if pods and end else []
 
 
 async def _used(left: Leaving, berths: Sequence[tuple[Site, Berth]]) -> list[Berth]:

@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-import msgspec
-
 from sublet.api import claim_status, rest_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
@@ -27,6 +25,7 @@ from sublet.binder.access import forget_grants
 from sublet.binder.identity import confirm
 from sublet.binder.locks import unlock_node
 from sublet.binder.namespace import CLAIM_LABEL
+from sublet.binder.pod_ends import end_pods, still_there
 from sublet.binder.pods import list_pods
 from sublet.binder.ports import ClusterSilent, Overtaken, StillThere, Tools
 from sublet.binder.sites import Berth, Site, reachable_sites
@@ -34,21 +33,10 @@ from sublet.binder.slots import Urgency
 from sublet.binder.together import all_of
 from sublet.binder.wiped import note_vacated, see_clean
 from sublet.fleet.isolation import EXTRA_ROLE, TENANT_ACCOUNT, TENANT_ROLE
-from sublet.kube.errors import BadAnswer, Conflict, Forbidden, NotFound
+from sublet.kube.errors import Conflict, Forbidden, NotFound
 from sublet.kube.wire import Pod
 from sublet.ledger.port import LedgerUnavailable
 
-GRACE_SECONDS: Final = 30
-POD_DELETION: Final = msgspec.json.encode(
-    {
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "gracePeriodSeconds": GRACE_SECONDS,
-        "propagationPolicy": "Background",
-    }
-)
-"""Without the last a pod that its tenant deletes in the foreground waits for its dependents, which may never go. A server takes that
-wish off only when the pod's grace is over: each try must ask anew."""
 POD_WAIT_SECONDS: Final = 0.25
 _TRIES: Final = 5
 POD_TRIES: Final = 40
@@ -219,6 +207,7 @@ async def _own_namespace(site: Site) -> dict[str, Any] | None:
 async def empty(site: Site) -> None:
     """Delete the pods at once and wait until a live list shows none."""
     api, path = site.cluster.api, f"/api/v1/namespaces/{site.home.name}/pods"
+    failed: list[str] = []
     for attempt in range(POD_TRIES):
         async with site.asking(Urgency.RELEASE):
             pods = await list_pods(api, path)
@@ -234,13 +223,10 @@ async def empty(site: Site) -> None:
                 await confirm(site.cluster)  # an empty list of any other says nothing
                 return
             if attempt == 0:
-                # what was deleted is in the answer, and may be more than one may have
-                with suppress(NotFound, Forbidden, BadAnswer):
-                    await api.request("DELETE", path, body=POD_DELETION)
+                with suppress(NotFound, Forbidden):
+                    failed = await end_pods(site, pods)
         await asyncio.sleep(POD_WAIT_SECONDS)
-    raise StillThere(
-        f"waiting for {how_many(len(pods), 'pod')} of the claim to end at {site.alias}"
-    )
+    raise still_there(site, pods, failed)
 
 
 def _on_nodes(site: Site, pods: list[Pod]) -> list[Pod]:

@@ -187,7 +187,7 @@ TABLE: Final = (
     ),
     Attack(
         "A pod or a Job that is filled until its deletion, its last status or the count of its pods has no room in the store",
-        "policy `sublet-claim-size`: a third of the room is a tenant's",
+        "policy `sublet-claim-size`: a third of the room is a tenant's; a pod that can't be deleted all the same is named and holds up no other",
         (
             (_SIZE, "test_no_tenant_pads_a_pod_until_it_cant_be_deleted"),
             (_SIZE, "test_no_tenant_pads_a_job_until_its_pods_cant_be_counted"),
@@ -197,6 +197,7 @@ TABLE: Final = (
             (_SIZE, "test_no_pod_grows_by_what_is_noted_of_ever_more_writers"),
             (_SIZE, "test_a_large_pod_of_honest_work_is_made_and_labelled"),
             (_SIZE, "test_of_a_pod_that_is_too_large_already_all_may_be_done_that_lets_it_go"),
+            (_RELEASE, "test_a_pod_that_its_cluster_cant_delete_is_said_and_holds_up_no_other"),
         ),
     ),
     Attack(

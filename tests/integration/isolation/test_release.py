@@ -1,5 +1,6 @@
 """A token that was kept beyond its claim: refused at once, and soon not even known."""
 
+import json
 import time
 from http import HTTPStatus
 
@@ -14,6 +15,7 @@ from tests.harness.stack import Stack
 from tests.harness.tenants import write_access
 from tests.harness.waiting import wait_for
 from tests.integration.isolation.tenancy import ACME, Tenancy, plain_pod, runs
+from tests.integration.isolation.test_size import labels
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 
@@ -71,6 +73,42 @@ async def test_a_pod_with_thousands_of_labels_ends_with_its_claim_as_any_other(t
     # the namespace is called by the claim's UID and the number of its reservation
     assert home.removeprefix("sublet-").rsplit("-", 1)[0] not in str(stack.books("west"))
     wait_for("the namespace goes", lambda: not stack.get("west", "namespace", home))
+
+
+def _fill(stack: Stack, home: str, pod: str) -> str:
+    """Fill a pod as its cluster's admin, until no label more has room, and keep off what is small; returns one label's key."""
+    patch = ("-n", home, "patch", "pod", pod, "--type=merge", "--patch-file=/dev/stdin")
+    number, step = 0, 2_048
+    while step:
+        more = json.dumps(labels(step, number))
+        if "patched" in stack.kubectl("west", *patch, given=more, check=False):
+            number += step
+        else:
+            step //= 2
+    notes = {"metadata": {"annotations": {"a": "x" * 4}}}
+    while "patched" in stack.kubectl("west", *patch, given=json.dumps(notes), check=False):
+        notes["metadata"]["annotations"]["a"] += "x" * 8
+    return next(iter(labels(1)["metadata"]["labels"]))
+
+
+async def test_a_pod_that_its_cluster_cant_delete_is_said_and_holds_up_no_other(tenancy: Tenancy):
+    """Tenants are kept from that; other tools of a landlord's aren't."""
+    stack = tenancy.stack
+    home, access = _bind(stack, "filled")
+    async with ApiServer(access) as tenant:
+        for name in ("before", "full", "last"):
+            await tenant.create(f"/api/v1/namespaces/{home}/pods", plain_pod(name, gpus=0))
+    key = _fill(stack, home, "full")
+    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "filled", "--wait=false")
+
+    said = (
+        "west refuses a step: its API server answers, and fails to delete pod full, which runs on"
+    )
+    wait_for(said, lambda: said in json.dumps(stack.claim(ACME, "filled")))
+    left = stack.get("west", "pods", "-n", home)["items"]
+    assert [each["metadata"]["name"] for each in left] == ["full"]
+    stack.kubectl("west", "-n", home, "label", "pod", "full", f"{key}-")
+    wait_for("the claim is gone", lambda: stack.claim(ACME, "filled") is None)
 
 
 async def _first_refusal(thief: ApiServer, pods: str) -> type[ApiError]:

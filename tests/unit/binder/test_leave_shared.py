@@ -1,7 +1,8 @@
 """A claim leaves a node on which others stay: its part rests like any other's, and they notice nothing of it."""
 
 import asyncio
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 import pytest
 
@@ -10,10 +11,11 @@ from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.relocation import Move, MoveCause
 from sublet.binder import leave as leaving
-from sublet.binder.ports import StillThere
+from sublet.binder.ports import ClusterRefuses, StillThere
 from sublet.book.inventory import NodeState
 from sublet.fleet.nodebook import BOOK
-from sublet.kube.wire import Node, Taint
+from sublet.kube.errors import error_from_status
+from sublet.kube.wire import Named, Node, Pod, Taint
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease
 from tests.builders.clusters import CLUSTER, LiveNodes
 from tests.builders.fleet import bound, held, nodes
@@ -69,10 +71,10 @@ def node_of(state: NodeState, book: str) -> Node:
 class World:
     """The cluster, in which the claim's pods have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[LiveNodes] = LiveNodes) -> None:
         shown = (node_of(SICK, BOTH), node_of(FRESH, f"{GOES.metadata.uid}=4"))
         self._nodes = {f"/api/v1/nodes/{x.metadata.name}": x for x in shown}
-        self.api = LiveNodes(GOES.metadata.uid, self._nodes)
+        self.api = kind(GOES.metadata.uid, self._nodes)
         self.hub = Kept(GOES)
 
     @property
@@ -155,3 +157,27 @@ def test_a_taint_by_which_an_older_version_kept_everybody_off_goes_at_once():
 
     assert world.taints == ["sublet.dev/pool"]
     assert "sublet.dev/leaving" not in world.node.metadata.annotations
+
+
+class Full(LiveNodes):
+    """Where a pod of the claim runs on the node whose deletion its API server fails."""
+
+    selected: ClassVar[set[str]] = set()
+    """How pods were selected that were to be deleted."""
+
+    def listed(self, path: str, params: Mapping[str, str]) -> Iterable[object]:
+        return [Pod(Named("full"))] if path.endswith("/pods") else super().listed(path, params)
+
+    async def request(self, method: str, path: str, **query: Any) -> None:
+        self.selected.add(query["params"]["fieldSelector"])
+        raise error_from_status(500, {})
+
+
+def test_a_pod_there_that_cant_be_deleted_is_said_and_none_on_other_nodes_is_asked_to_end():
+    world = World(Full)
+
+    with pytest.raises(ClusterRefuses, match="fails to delete pod full"):
+        world.leave()
+
+    here = f"spec.nodeName={SICK.name}"
+    assert Full.selected == {here, f"{here},metadata.name=full"}

@@ -76,6 +76,7 @@ _KUBELET: Final = "plain kubectl at the operator's own Deployment, which needs a
 
 NOT_RUN: Final[dict[str, str]] = {
     "docker push": "needs a registry",
+    "kubectl annotate": "plain kubectl, and nothing of Sublet's",
     "kubectl auth": _KUBELET,
     "kubectl create": "plain kubectl, and nothing of Sublet's",
     "kubectl delete": "plain kubectl, and what it deletes is gone",
