@@ -13,7 +13,7 @@ _PROVIDER, _DRIFT, _SECRETS = "test_provider.py", "test_drift.py", "test_no_secr
 _PATHS, _LIAR, _LEASED_HUB = "test_paths.py", "test_liar.py", "test_leased_on_hub.py"
 _BELT, _BOUNDS = "test_belt.py", "test_fence_bounds.py"
 _ELSEWHERE, _UNSTAMPED = "test_elsewhere.py", "test_unstamped.py"
-_NETWORKS, _SIZE = "test_networks.py", "test_size.py"
+_NETWORKS, _SIZE, _RESOURCES = "test_networks.py", "test_size.py", "test_resources.py"
 _HOSTS = "tests/unit/fleet/test_hosts.py"
 _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
 _FEEDERS = "tests/unit/hub/test_feeders.py"
@@ -162,6 +162,7 @@ TABLE: Final = (
         "not granted; the quota counts none; `sublet-claim-pods` refuses pods that name one",
         (
             (_REACH, "test_a_tenant_claims_no_device_past_its_claim"),
+            (_RESOURCES, "test_no_pod_asks_for_a_class_of_devices_by_its_requests_alone"),
             (_PODS, "test_no_pod_chooses_its_node_its_scheduler_or_how_long_it_stays"),
         ),
     ),

@@ -1,0 +1,39 @@
+"""What a lease sells beside GPUs, as its own device plugin gives it: all of that, and nothing else however it is asked for."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.isolation.tenancy import Object, Tenancy, plain_pod, runs
+from tests.integration.isolation.test_pods import container
+
+pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
+
+UNSOLD = "the only extended resources here"
+
+
+async def said_of(tenancy: Tenancy, claim: str, **spec: Any) -> str:
+    """Return what a tenant is told of a pod with these fields; nothing comes of it."""
+    pod: Object = plain_pod("p")
+    pod["spec"].update(spec)
+    async with tenancy.tenant(claim) as mallory:
+        return await mallory.creates(
+            f"/api/v1/namespaces/{tenancy.home(claim)}/pods", pod, dry=True
+        )
+
+
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+async def test_no_pod_asks_for_a_class_of_devices_by_its_requests_alone(
+    tenancy: Tenancy, kind: str
+):
+    """A server wants a limit of every other resource with a domain."""
+    devices = {"requests": {"deviceclass.resource.kubernetes.io/gpu": "1"}}
+    (asking,) = container(resources=devices)["containers"]
+    said = await said_of(tenancy, "wide", **{kind: [{**asking, "name": "asks"}]})
+
+    assert UNSOLD in said
+
+
+@pytest.mark.parametrize("claim", ["work", "wide"])
+def test_after_all_that_the_tenants_own_pod_runs_on_its_own_node(tenancy: Tenancy, claim: str):
+    runs(tenancy, claim)
