@@ -14,13 +14,11 @@ _PATHS, _LIAR, _LEASED_HUB = "test_paths.py", "test_liar.py", "test_leased_on_hu
 _BELT, _BOUNDS = "test_belt.py", "test_fence_bounds.py"
 _ELSEWHERE, _UNSTAMPED = "test_elsewhere.py", "test_unstamped.py"
 _NETWORKS, _SIZE, _RESOURCES = "test_networks.py", "test_size.py", "test_resources.py"
-_HOSTS = "tests/unit/fleet/test_hosts.py"
 _KUBECONFIG, _SESSION = "tests/unit/fleet/test_kubeconfig.py", "tests/unit/kube/test_session.py"
-_FEEDERS = "tests/unit/hub/test_feeders.py"
+_HOSTS, _FEEDERS = "tests/unit/fleet/test_hosts.py", "tests/unit/hub/test_feeders.py"
 _HOSTILE, _HOLDINGS = "tests/unit/fleet/test_hostile.py", "tests/unit/book/test_holdings.py"
 _COST, _INFORMER = "tests/unit/fleet/test_answer_cost.py", "tests/unit/kube/test_informer.py"
-_MOVES = "tests/e2e/test_moves.py"
-_ADOPTION = "tests/unit/hub/test_adoption.py"
+_MOVES, _ADOPTION = "tests/e2e/test_moves.py", "tests/unit/hub/test_adoption.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,11 @@ TABLE: Final = (
         "policy `sublet-claim-pods`: a list of taints, never an empty key; elsewhere `sublet-other-pods`",
         (
             (_PODS, "test_no_pod_tolerates_more_than_its_own_pools_taint"),
+            (
+                _RESOURCES,
+                "test_a_sold_resources_own_taint_is_tolerated_and_none_that_begins_like_it",
+            ),
+            (_RESOURCES, "test_where_nothing_is_sold_beside_gpus_no_toleration_is_everybodys"),
             (_PODS, "test_no_pod_selects_the_neighbours_nodes"),
             (_FENCE, "test_pods_elsewhere_dont_tolerate_the_pool"),
             (_ELSEWHERE, "test_no_pod_from_elsewhere_tolerates_the_pool"),
@@ -196,8 +199,6 @@ TABLE: Final = (
             (_SIZE, "test_no_pod_has_so_many_parts_that_their_status_fills_the_store"),
             (_SIZE, "test_a_pod_grows_too_large_by_no_container_that_is_added"),
             (_SIZE, "test_no_pod_grows_by_what_is_noted_of_ever_more_writers"),
-            (_SIZE, "test_a_large_pod_of_honest_work_is_made_and_labelled"),
-            (_SIZE, "test_of_a_pod_that_is_too_large_already_all_may_be_done_that_lets_it_go"),
             (_RELEASE, "test_a_pod_that_its_cluster_cant_delete_is_said_and_holds_up_no_other"),
         ),
     ),
