@@ -86,6 +86,7 @@ def test_a_good_lease_is_well(sublet: Program):
     assert done.line("ok        isolation is live: the policies act")
     assert done.line("ok        2 of 2 nodes can be sold: 16 of 16 GPUs")
     assert done.line("unknown   whether NetworkPolicies are enforced")
+    assert done.line("unknown   whether the DNS in kube-system tells tenants")
     # the operator doesn't run here
     assert done.line("warning   the operator says: WaitingForOperator")
 

@@ -14,6 +14,12 @@ from tests.integration.cli.program import Program, edited, operator_kubeconfig_f
 pytestmark = [pytest.mark.planes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 OTHERS = "validatingadmissionpolicy", "sublet-other-pods"
+COREDNS = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "coredns", "namespace": "kube-system"},
+    "data": {"Corefile": ".:53 {\n  kubernetes cluster.local in-addr.arpa {\n  }\n}\n"},
+}
 PROBE = "sublet-00000000-0000-0000-0000-000000000000-1"
 KINDS = (
     "validatingadmissionpolicies,validatingadmissionpolicybindings,mutatingadmissionpolicies,"
@@ -23,7 +29,7 @@ KINDS = (
 
 @pytest.fixture(scope="module", autouse=True)
 def nodes(stack: Stack) -> None:
-    stack.apply("west", gpu_node("h100-0"), gpu_node("h100-1"), mig_node("mig"))
+    stack.apply("west", gpu_node("h100-0"), gpu_node("h100-1"), mig_node("mig"), COREDNS)
 
 
 @pytest.fixture
@@ -65,6 +71,7 @@ def test_a_bare_cluster_is_looked_at_prepared_and_proven(
     assert done.line("ok        Kubernetes 1.37")
     assert done.line("ok        2 nodes of NVIDIA-H100-80GB-HBM3 (16 GPUs)")
     assert "switch MIG off" in done.line("warning   Mig: mig:")
+    assert done.line("warning   the DNS in kube-system answers reverse lookups of Services")
     assert done.line("applied   34 objects, 34 of them changed")
     assert done.line("written   Secret sublet-system/west on the hub")
     assert done.line("ok        isolation is live")

@@ -19,6 +19,7 @@ from sublet.cli.objects import list_raw, read_raw
 from sublet.cli.onboarding import daemons
 from sublet.cli.onboarding.apply import read_or_none
 from sublet.cli.onboarding.cluster import isolation_finding, minor_version, version_finding
+from sublet.cli.onboarding.corefile import dns_finding
 from sublet.cli.onboarding.credential import ask_token
 from sublet.cli.onboarding.findings import Finding, error, ok, show, warning
 from sublet.cli.onboarding.network import network_finding
@@ -123,6 +124,7 @@ async def _look(leased: ApiServer, lease: GpuLease, hub_uid: str) -> AsyncIterat
     for finding in daemons.daemon_findings(daemon_sets, open_to):
         yield finding
     yield network_finding(daemon_sets)
+    yield await dns_finding(leased)
 
 
 async def credential_of(hub: Cluster, lease: GpuLease, namespace: str) -> Endpoint | Finding:

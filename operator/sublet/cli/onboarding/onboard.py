@@ -13,6 +13,7 @@ from sublet.api.wording import how_many
 from sublet.cli.connect import connect
 from sublet.cli.onboarding import apply as applying, daemons
 from sublet.cli.onboarding.cluster import isolation_finding, version_finding
+from sublet.cli.onboarding.corefile import dns_finding
 from sublet.cli.onboarding.credential import (
     ask_token,
     holds,
@@ -120,6 +121,7 @@ async def _findings(
         *daemons.daemon_findings(daemon_sets, options.system_namespaces),
         *await missing_namespaces(pair.leased, options.system_namespaces),
         network_finding(daemon_sets),
+        await dns_finding(pair.leased),
     ]
 
 
