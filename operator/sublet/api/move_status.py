@@ -11,7 +11,7 @@ from sublet.api.bound_status import expiring
 from sublet.api.claim_status import allocation_of, handed_over, next_status, standing_of
 from sublet.api.common import Status
 from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim
-from sublet.api.relocation import MOVED_FROM, LeaseGpus, Leaving, Move, PlacedNode
+from sublet.api.relocation import MOVED_FROM, LeaseGpus, Leaving, Move, MoveCause, PlacedNode
 from sublet.api.times import Millis, format_instant
 from sublet.api.wording import how_many
 
@@ -202,6 +202,13 @@ def fresh_nodes(allocation: Allocation, move: Move) -> tuple[PlacedNode, ...]:
     """Return the nodes of a move that the claim doesn't have yet."""
     known = {p.key for p in allocation.placements}
     return tuple(p for p in move.placements if p.key not in known)
+
+
+def is_outstayed(allocation: Allocation, move: Move) -> bool:
+    """Say whether a claim may stay where it is past the instant at which its lease was to end and the move to take place."""
+    if move.cause is not MoveCause.LEASE_ENDS or move.cutover_time is None:
+        return False
+    return allocation.until_time is None or allocation.until_time > move.cutover_time
 
 
 def usable_nodes(claim: GpuClaim) -> tuple[PlacedNode, ...]:

@@ -22,7 +22,7 @@ from sublet.api.claim_status import allocation_of
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClusterUID, LeaseUID
-from sublet.api.move_status import fresh_nodes, held_nodes, move_of
+from sublet.api.move_status import fresh_nodes, held_nodes, is_outstayed, move_of
 from sublet.api.relocation import Move, PlacedNode
 from sublet.api.times import Millis
 from sublet.binder import namespace, proof
@@ -32,7 +32,7 @@ from sublet.binder.claims import Outrun
 from sublet.binder.dropped import FieldDropped
 from sublet.binder.leave import split, vacate
 from sublet.binder.outlived import refuse_outlived
-from sublet.binder.ports import ClusterSilent, Overtaken, Tools
+from sublet.binder.ports import ClusterSilent, LostRace, Overtaken, Tools
 from sublet.binder.release import free
 from sublet.binder.secret import see_lost
 from sublet.binder.sites import Site, may_lead_to, reachable_sites, refuse_lost
@@ -86,7 +86,7 @@ def is_same_move(live: GpuClaim | None, claim: GpuClaim) -> bool:
 async def grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuClaim:
     """Make a move's new nodes usable beside the old ones; returns the claim as written.
 
-    LostRace: a new node can't be had. Overtaken: the claim was decided otherwise meanwhile. The others: try again later;
+    LostRace: a new node can't be had, or nobody needs it any more. Overtaken: the claim was decided otherwise meanwhile. The others: try again later;
     what the move waits for, the claim is told.
     """
     async with _telling(claim, tools):
@@ -128,6 +128,9 @@ async def _grow(claim: GpuClaim, tools: Tools, checkpoint: Checkpoint) -> GpuCla
     if not move.is_open and _is_within_reach(claim, tools):
         claim = await _open(claim, tools)
     refuse_lost(tools, fresh_nodes(allocation, move))
+    if is_outstayed(allocation, move):
+        # made ready now, they would take the old ones' place at once, though nobody takes those back
+        raise LostRace("its lease goes on, and it stays where it is")
     await refuse_outlived(claim, tools)
     _, grown, _ = _where_it_grows(claim, tools)
     await lock_all(claim, [(s, b) for s in grown for b in s.berths if b.place.key in fresh])

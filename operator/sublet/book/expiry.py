@@ -52,16 +52,19 @@ def review(
         return None
     promised = promised_end(allocation)
     end = _end(claim, allocation, promised, offer, supplies, now_ms)
-    held, move = allocation, claim.status.move
+    held = granted = allocation
+    move = claim.status.move
     if move is not None and not is_lost_move(move, lost):
-        is_later = end.at_ms > promised.at_ms and move.end == allocation.end
-        if is_later:
+        if end.at_ms > promised.at_ms and move.end == allocation.end:
             held = allocation.model_copy(update={"placements": held_nodes(claim)})
             asked = _end(claim, held, promised, offer, supplies, now_ms)
             end = max(asked, promised, key=lambda each: each.at_ms)
-        if end.at_ms <= promised.at_ms or not is_later:
+        elif not _is_overdue(move, promised, now_ms):
+            end = min(end, promised, key=lambda each: each.at_ms)
+        if end.at_ms <= promised.at_ms:
             return _while_moving(claim, allocation, move, end, now_ms)
-    end = granted_end(claim, allocation, end, grants)
+        granted = _granted_before(allocation, move)
+    end = granted_end(claim, granted, end, grants)
     taken = take_if_due(claim, allocation, end, now_ms)
     if taken is not None or _is_same(end, promised):
         return taken
@@ -79,12 +82,25 @@ def _while_moving(
     With nodes that are ready it outlives its lease; whoever isn't ready in time ends as it was told.
     """
     promised = promised_end(allocation)
-    end = min(end, promised, key=lambda each: each.at_ms)
     saved = outlived(end, move)
     taken = take_if_due(claim, allocation, saved, now_ms)
     if taken is not None or saved is not end or _is_same(end, promised):
         return taken
     return moved(claim, allocation, end, now_ms)
+
+
+def _is_overdue(move: Move, promised: End, now_ms: Millis) -> bool:
+    """Say whether a claim's lease, as it was, ends it now and its new nodes aren't ready: nothing but its lease can keep it."""
+    is_due = promised.cause in MOVED_FROM and promised.at_ms <= now_ms
+    return is_due and move.ready_time is None
+
+
+def _granted_before(allocation: Allocation, move: Move) -> Allocation:
+    """Return an allocation with the end that it has the means for: its move's, if that is later."""
+    ends_ms = move.until_time if move.until_time is not None else FOREVER
+    if ends_ms <= promised_end(allocation).at_ms:
+        return allocation
+    return allocation.model_copy(update={"until_time": move.until_time})
 
 
 def outlived(end: End, move: Move | None) -> End:

@@ -10,7 +10,7 @@ from sublet.api import claim_status, move_status
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.kinds import RELEASE_FINALIZER
-from sublet.api.relocation import Move, MoveCause, PlacedNode
+from sublet.api.relocation import Move, MoveCause, PlacedNode, ReleaseCause
 from sublet.binder import proof
 from sublet.binder.claims import Outrun
 from sublet.binder.ports import Overtaken, StillThere
@@ -195,6 +195,26 @@ def test_a_ready_move_that_is_given_up_is_out_of_the_kubeconfig_at_once():
     assert after.access.renewal_time == at(4)
 
 
+def once_tended(each: GpuClaim, other: Any) -> GpuClaim:
+    """Return a claim once whatever it asks for was tried; the cluster of the other lease doesn't answer."""
+    meta = each.metadata.model_copy(update={"finalizers": (RELEASE_FINALIZER,)})
+    status = each.status.model_copy(update={"access": None})
+    each = each.model_copy(update={"metadata": meta, "status": status})
+    hub = Kept(each)
+    with_ = tools(hub, LiveNodes(UID))
+    leases = {PLAIN[0].metadata.uid: PLAIN[0], other.metadata.uid: other}
+    with_.lease, with_.leases = leases.get, leases.values
+
+    async def run() -> None:
+        binder, idle = idle_binder(with_)
+        assert binder.tend(each)
+        await idle.wait()
+
+    asyncio.run(run())
+    assert hub.live is not None
+    return hub.live
+
+
 def test_a_ready_move_to_a_lease_that_is_lost_is_given_up_though_nothing_else_is_due():
     gone, _ = lost(leased("east"))
     each = opened(moving())
@@ -207,24 +227,32 @@ def test_a_ready_move_to_a_lease_that_is_lost_is_given_up_though_nothing_else_is
             update={"move": move.model_copy(update={"placements": fresh, "ready_time": at(3)})}
         ),
     )
-    meta = each.metadata.model_copy(update={"finalizers": (RELEASE_FINALIZER,)})
-    status = each.status.model_copy(update={"access": None})
-    each = each.model_copy(update={"metadata": meta, "status": status})
-    hub = Kept(each)
-    with_ = tools(hub, LiveNodes(UID))
-    leases = {PLAIN[0].metadata.uid: PLAIN[0], gone.metadata.uid: gone}
-    with_.lease, with_.leases = leases.get, leases.values
+    tended = once_tended(each, gone)
 
-    async def run() -> None:
-        binder, idle = idle_binder(with_)
-        assert binder.tend(each)
-        await idle.wait()
+    assert tended.status.move is None
+    assert [x.placements for x in tended.status.leaving] == [fresh]
+    assert is_true(tended.status.conditions, "Ready")
 
-    asyncio.run(run())
-    assert hub.live is not None
-    assert hub.live.status.move is None
-    assert [x.placements for x in hub.live.status.leaving] == [fresh]
-    assert is_true(hub.live.status.conditions, "Ready")
+
+def test_a_move_is_given_up_once_its_claim_stays_on_past_it_also_while_its_cluster_is_silent():
+    east, found = leased("east")
+    busy = let_in(running(PLAIN, end=40), "west")
+    (place,) = claim_status.allocation_of(busy).placements
+    (node, *_) = found.nodes.values()
+    there = {"lease": "east", "lease_uid": east.metadata.uid, "node": node.name, "home": 2}
+    move = Move(
+        sequence=2,
+        cause=MoveCause.LEASE_ENDS,
+        decided_time=at(20),
+        cutover_time=at(40),
+        placements=(place.model_copy(update={**there, "node_uid": node.uid}),),
+    )
+    each = with_status(busy, move_status.moving(busy, move, at(20)))
+    longer = claim_status.extended(each, at(400), ReleaseCause.LEASE_ENDED, at(40))
+
+    assert move_status.move_of(once_tended(each, east)).abandoned is False
+    stays = once_tended(with_status(each, longer), east)
+    assert move_status.move_of(stays).abandoned
 
 
 def test_what_was_given_up_is_billed_to_nobody():

@@ -1,5 +1,7 @@
 """The end of a claim that is on its way to other nodes: it moves as any other's does, for the old nodes and the new."""
 
+import pytest
+
 from sublet.api import claim_status, move_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import ClaimStatus, GpuClaim
@@ -8,10 +10,11 @@ from sublet.api.times import Millis
 from sublet.book.decisions import Extend, Take
 from tests.builders.api import as_claim, as_tenant, claim, tenant
 from tests.builders.fleet import bound, held, view
+from tests.builders.money import account, payer
 from tests.builders.moves import decided, leased, running
 from tests.builders.windows import ahead, at, promised
 
-COMPLETED = ReleaseCause.COMPLETED
+COMPLETED, LEASE_ENDED = ReleaseCause.COMPLETED, ReleaseCause.LEASE_ENDED
 STOPPED = as_tenant(tenant(suspended=True))
 
 
@@ -105,23 +108,89 @@ def test_an_end_that_somebody_else_brings_nearer_leaves_the_moves_as_it_is():
     assert ends(extended(each, 5, ReleaseCause.PREEMPTED)) == (at(5), at(10))
 
 
-def test_a_lease_that_a_claim_outlives_ends_nothing_for_good_when_its_tenant_is_suspended():
-    west, east = leased("west", 40), leased("east")
-    busy = running(west, end=40)
+def leaving(busy: GpuClaim, to, until: float = 40, end: float | None = None) -> GpuClaim:
+    """Return a claim that is to come to another lease's first node when its own lease ends, and until one hour; not ready yet."""
     (place,) = allocation_of(busy).placements
-    uid, (node, *_) = east[0].metadata.uid, east[1].nodes.values()
-    there = {"lease": "east", "lease_uid": uid, "node": node.name, "node_uid": node.uid, "home": 2}
+    node = next(iter(to[1].nodes.values()))
+    there = {"lease": to[0].metadata.name, "lease_uid": to[0].metadata.uid}
+    there |= {"node": node.name, "node_uid": node.uid, "home": 2}
     move = Move(
         sequence=2,
         cause=MoveCause.LEASE_ENDS,
         decided_time=at(20),
-        cutover_time=at(40),
+        cutover_time=at(until),
+        until_time=at(end) if end is not None else None,
+        until_cause=LEASE_ENDED if end is not None else None,
         placements=(place.model_copy(update=there),),
     )
-    ready = with_status(busy, move_status.moving(busy, move, at(20)))
-    ready = with_status(ready, move_status.ready_to_move(ready, None, at(21)))
+    return with_status(busy, move_status.moving(busy, move, at(20)))
 
-    (made,) = decided(view([ready], [west, east], tenants=(STOPPED,), now_ms=at(41)))
+
+def ready(each: GpuClaim) -> GpuClaim:
+    return with_status(each, move_status.ready_to_move(each, None, at(21)))
+
+
+def test_a_lease_that_a_claim_outlives_ends_nothing_for_good_when_its_tenant_is_suspended():
+    west, east = leased("west", 40), leased("east")
+    each = ready(leaving(running(west, end=40), east))
+
+    (made,) = decided(view([each], [west, east], tenants=(STOPPED,), now_ms=at(41)))
 
     assert isinstance(made, Take)
     assert (made.cause, made.release_ms) == (ReleaseCause.TENANT_SUSPENDED, at(41))
+
+
+@pytest.mark.parametrize("now", [40, 41])
+def test_a_claim_whose_new_nodes_arent_ready_stays_where_its_lease_was_prolonged(now: float):
+    west, longer, east = leased("west", 40), leased("west", 400), leased("east")
+    each = leaving(running(west, end=40), east)
+
+    assert decided(view([each], [longer, east], now_ms=at(39))) == []
+    made = decided(view([each], [longer, east], now_ms=at(now)))
+
+    assert made == [Extend(each.metadata.uid, at(400), LEASE_ENDED)]
+
+
+def test_a_claim_whose_new_nodes_arent_ready_stays_where_maintenance_was_called_off():
+    west, east = leased("west"), leased("east")
+    busy = running(west, end=40)
+    noted = claim_status.extended(busy, at(40), ReleaseCause.MAINTENANCE, at(20))
+    each = leaving(with_status(busy, noted), east)
+
+    made = decided(view([each], [west, east], now_ms=at(40)))
+
+    assert made == [Extend(each.metadata.uid, None, None)]
+
+
+def test_a_claim_that_goes_on_where_it_is_takes_no_node_that_was_promised():
+    west, longer, east = leased("west", 40), leased("west", 400), leased("east")
+    each = leaving(running(west, end=40), east)
+    windows = [promised(ahead(name, 50, 4, gpus=8), [longer]) for name in ("one", "two")]
+
+    made = decided(view([each, *windows], [longer, east], now_ms=at(40)))
+
+    assert made == [Extend(each.metadata.uid, at(50), LEASE_ENDED)]
+
+
+def test_what_a_move_was_paid_for_pays_for_the_nodes_that_a_claim_stays_on():
+    west, longer, east = leased("west", 40), leased("west", 400), leased("east", 100)
+    each = leaving(running(west, end=40), east, end=100)
+    hourly = 8 * allocation_of(each).price_per_gpu_hour
+    rich = payer(str(100 * hourly), period="Total")
+    money = {"tenants": (rich,), "accounts": account(of=rich)}
+
+    made = decided(view([each], [longer, east], now_ms=at(40), **money))
+
+    assert made == [Extend(each.metadata.uid, at(100), ReleaseCause.BUDGET_EXHAUSTED)]
+
+
+def test_a_lease_that_was_prolonged_puts_off_no_end_that_a_spent_budget_brings():
+    west, longer, east = leased("west", 40), leased("west", 400), leased("east")
+    each = leaving(running(west, end=40), east)
+    spent = ReleaseCause.BUDGET_EXHAUSTED
+    noticed = with_status(each, claim_status.extended(each, at(30), spent, at(29)))
+
+    (made,) = decided(view([noticed], [longer, east], now_ms=at(30)))
+
+    assert isinstance(made, Take)
+    assert made.cause is spent
