@@ -89,15 +89,14 @@ def tell_first(
 
 def _due(claim: GpuClaim, offer: Offers, now_ms: Millis) -> tuple[str, str]:
     allocation = claim.status.allocation
-    if allocation is None or allocation.until_time is None:
+    if allocation is None or allocation.until_time is None or allocation.until_cause is None:
         return NOT_EXPIRING, ""
     end, cause, move = allocation.until_time, allocation.until_cause, claim.status.move
-    if cause is ReleaseCause.PREEMPTED:
+    if cause in _ASKED:  # on other nodes, too, though they are ready
         return _of_end(claim, cause, end, offer, now_ms)
     if move is not None and move.cause is MoveCause.LEASE_ENDS and move.ready_time is not None:
         return MOVING, advice(move)
-    is_near = cause in _WORDS and now_ms >= end - STAGES[-1][0]
-    if cause is not None and (is_near or cause in _ASKED):
+    if cause in _WORDS and now_ms >= end - STAGES[-1][0]:
         return _of_end(claim, cause, end, offer, now_ms)
     return NOT_EXPIRING, ""
 

@@ -159,3 +159,20 @@ def test_while_other_nodes_are_made_ready_nothing_more_is_said_but_in_the_last_h
     )
 
     assert len(told_by(DAY // 1_000, left, move=move)) == told
+
+
+@pytest.mark.parametrize("cause", [ReleaseCause.PREEMPTED, ReleaseCause.BUDGET_EXHAUSTED])
+def test_an_end_that_comes_before_the_cutover_is_told_though_other_nodes_are_ready(cause):
+    move = Move(
+        sequence=2,
+        cause=MoveCause.LEASE_ENDS,
+        decided_time=NOW,
+        cutover_time=Millis(NOW + DAY),
+        placements=bound(ending(DAY)).status.allocation.placements,
+        ready_time=NOW,
+    )
+
+    ((reason, message),) = told_by(DAY // 1_000, HOUR, cause, move)
+
+    assert reason == cause
+    assert f"taken back at {at(HOUR)}; save your work before" in message
