@@ -31,6 +31,13 @@ def lost_uids(leases: Iterable[GpuLease]) -> frozenset[str]:
     return frozenset(lease.metadata.uid for lease in leases if lease.is_lost)
 
 
+def astray(holders: Iterable[GpuClaim], leases: Iterable[GpuLease]) -> set[ClaimUID]:
+    """Return the claims on their way to a lost lease: they come nowhere until that is given up."""
+    lost = lost_uids(leases)
+    moving = ((c.metadata.uid, c.status.move) for c in holders) if lost else ()
+    return {ClaimUID(uid) for uid, move in moving if move is not None and is_lost_move(move, lost)}
+
+
 def meter_ends(leases: Iterable[GpuLease]) -> dict[str, Millis]:
     """Return the leases that are lost, by UID, and until when GPUs of each are known to have worked."""
     return {x.metadata.uid: x.status.lost.meter_time for x in leases if x.status.lost is not None}

@@ -27,7 +27,7 @@ from sublet.book.fewer import most_that_fit
 from sublet.book.going import count_rests
 from sublet.book.holdings import Holdings, asks, holds
 from sublet.book.inventory import LeaseInventory
-from sublet.book.lost import last_words, living, lost_uids
+from sublet.book.lost import astray, last_words, living, lost_uids
 from sublet.book.means import Means
 from sublet.book.notices import notices, tell_first
 from sublet.book.offers import as_asked, offers_for, ways_out
@@ -98,9 +98,8 @@ class Pass:
             LeaseUID(x.metadata.uid): x.spec.term.quarantine_seconds * MS_PER_SECOND
             for x in view.leases
         }
-        self.holdings = Holdings(
-            holders, view.inventories.values(), view.now_ms, rests, view.unread
-        )
+        now_ms = view.now_ms
+        self.holdings = Holdings(holders, view.inventories.values(), now_ms, rests, view.unread)
         self.leaving = self.holdings.leaving
         """Until when claims that are leaving their nodes are expected to be gone."""
         disputed = disputed_nodes(view.inventories.values())
@@ -152,7 +151,8 @@ class Pass:
             made += (d for d in review_ if d.claim_uid not in decided)
         made = tell_first(made, self.holders, self.rules.offer, self._view.now_ms)
         made += self._promises.decide({d.claim_uid for d in made})
-        made += self._relocations.decide({d.claim_uid for d in made} | self._view.busy)
+        stray = astray(self.holders, self._view.leases)
+        made += self._relocations.decide({d.claim_uid for d in made} | self._view.busy | stray)
         decided = {d.claim_uid for d in made} | self._view.busy
         made += troubles(self.holders, decided, self._view)
         if any(isinstance(d, Notice) for d in made):

@@ -14,6 +14,7 @@ from sublet.api.common import Status, find_condition
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID
+from sublet.api.move_status import usable_nodes
 from sublet.api.outage import MOST_OUTAGES, Outage
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Silence
@@ -42,7 +43,7 @@ class Silences:
         """Return what a bound claim is to be told of clusters that don't answer, or answer again, and wasn't told yet."""
         said = find_condition(claim.status.conditions, "Reachable")
         silent = _told(claim, allocation, self._since, self._now_ms) if self._since else {}
-        missing = {p.lease for p in allocation.placements if p.lease_uid not in self._on_hub}
+        missing = {p.lease for p in usable_nodes(claim) if p.lease_uid not in self._on_hub}
         if missing:
             reason, message = LEASE_MISSING, _missing_words(sorted(missing))
         elif silent:

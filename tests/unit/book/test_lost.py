@@ -8,7 +8,7 @@ from sublet.api import move_status
 from sublet.api.last_word import LostStatus
 from sublet.api.relocation import Move, MoveCause, PlacedNode, ReleaseCause
 from sublet.api.times import Millis, format_instant
-from sublet.book.decisions import CutOver, Extend, Refuse, Reserve, Take, Warn
+from sublet.book.decisions import CutOver, Extend, Refuse, Reserve, Silence, Take, Warn
 from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from sublet.book.warm import Book
@@ -203,7 +203,9 @@ def test_a_claim_on_its_way_there_stays_as_long_as_its_own_lease_is_prolonged():
 def test_a_lease_that_is_merely_not_there_ends_nothing_for_a_claim_on_its_way_there():
     train, west, _ = on_its_way_to_a_lost_lease(until=1)
 
-    assert decided(view([train], [west], now_ms=at(1.5))) == []
+    (said,) = decided(view([train], [west], now_ms=at(0.9)))
+    assert isinstance(said, Silence)
+    assert decided(view([train], [west], now_ms=at(1.5))) == [CutOver(train.metadata.uid, at(1))]
 
 
 @pytest.mark.parametrize("has_room", [True, False])

@@ -14,7 +14,7 @@ from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, claim
 from tests.builders.edges import edges_of
 from tests.builders.fleet import after, reserve_of, view
-from tests.builders.moves import leased, running
+from tests.builders.moves import CLASSES, leased, running
 
 MINUTE, HOUR = 60_000, 3_600_000
 
@@ -212,3 +212,15 @@ def test_a_claim_whose_lease_isnt_there_is_told_and_stays_bound_until_it_is_agai
     seen = replace(seen, leases=(west,), inventories={west.metadata.uid: found})
     (train,) = after(seen, plan(seen)).claims
     assert is_true(train.status.conditions, "Reachable")
+
+
+def test_a_claim_with_nodes_ready_on_a_lease_that_isnt_there_is_told_too():
+    west, east = leased("west", 40), leased("east")
+    seen = at_(view([running(west, end=40)], [west, east], classes=CLASSES), 20 * HOUR)
+    seen = after(seen, plan(seen))
+    assert told(seen) == []
+
+    (said,) = told(replace(seen, leases=(west[0],), inventories={west[0].metadata.uid: west[1]}))
+
+    assert said.reason == "LeaseMissing"
+    assert "the GpuLease of east isn't on the hub" in said.message
