@@ -11,7 +11,7 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.api.move_status import held_nodes
+from sublet.api.move_status import fresh_nodes, held_nodes
 from sublet.api.relocation import MOVED_FROM, Move, MoveCause, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.cancellation import given_up, may_shorten
@@ -137,16 +137,63 @@ def prolonged(
     # it was in before its notice, so that a lease that sells no more keeps it
     noticed = End(promised_end(allocation).at_ms, ReleaseCause.LEASE_ENDED)
     end = _end(claim, allocation, noticed, offer, supplies, now_ms)
+    if claim.status.move is not None:
+        return _prolonged_moving(
+            claim, allocation, claim.status.move, end, supplies, now_ms, grants
+        )
     end = granted_end(claim, allocation, end, grants)
     if end.at_ms <= noticed.at_ms:
         return None
-    held_on = [supplies[lease] for lease in _leases(allocation)]
-    if end.cause in MOVED_FROM and end.at_ms < min(s.ends_ms for s in held_on):
+    if _is_cut(allocation, end, supplies):
         # whoever it still gives way to isn't seen by a look at its end alone, which would prolong it again
         end = End(end.at_ms, ReleaseCause.PREEMPTED)
-    for supply in held_on:
-        supply.move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
+    for lease in _leases(allocation):
+        supplies[lease].move_end(ClaimUID(claim.metadata.uid), allocation, end.at_ms)
     return moved(claim, allocation, end, now_ms)
+
+
+def _prolonged_moving(
+    claim: GpuClaim,
+    allocation: Allocation,
+    move: Move,
+    end: End,
+    supplies: Mapping[LeaseUID, LeaseSupply],
+    now_ms: Millis,
+    grants: Grants,
+) -> Extend | None:
+    """Return the later end of a claim on its way to other nodes, if it may have all of it, there too; None if not.
+
+    From the end of its notice on those nodes, and what they cost, were anybody's.
+    """
+    uid, promised = ClaimUID(claim.metadata.uid), promised_end(allocation)
+    if end.at_ms <= promised.at_ms or _is_cut(allocation, end, supplies):
+        return None
+    there = end
+    if move.end != allocation.end:
+        there = End(move.until_time if move.until_time is not None else FOREVER, move.until_cause)
+    last = max(end, there, key=lambda each: each.at_ms)
+    coming = allocation.model_copy(update={"placements": fresh_nodes(allocation, move)})
+    held_on = [supplies[lease] for lease in _leases(allocation)]
+    beside = [supplies[lease] for lease in _leases(coming) if lease in supplies]
+    for supply in held_on:
+        supply.move_end(uid, allocation, end.at_ms)
+    has_room = all(
+        not s.has_unread and s.stays_until(uid, coming, there.at_ms) >= there.at_ms for s in beside
+    )
+    if not has_room or granted_end(claim, allocation, last, grants) != last:
+        for supply in held_on:
+            supply.move_end(uid, allocation, promised.at_ms)
+        return None
+    for supply in beside:
+        supply.move_end(uid, coming, there.at_ms)
+    return moved(claim, allocation, end, now_ms)
+
+
+def _is_cut(allocation: Allocation, end: End, supplies: Mapping[LeaseUID, LeaseSupply]) -> bool:
+    """Say whether a later end comes before that of its leases, though it is said to be theirs: somebody else needs the nodes then."""
+    return end.cause in MOVED_FROM and end.at_ms < min(
+        supplies[lease].ends_ms for lease in _leases(allocation)
+    )
 
 
 def promised_end(allocation: Allocation) -> End:

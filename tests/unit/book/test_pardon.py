@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from sublet.api import bound_status, claim_status
+from sublet.api import bound_status, claim_status, move_status
+from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import Access
 from sublet.api.ids import LeaseUID
-from sublet.api.relocation import ReleaseCause
+from sublet.api.relocation import Move, MoveCause, ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.backfill import SHADOWS
 from sublet.book.decisions import Extend, Notice, Reserve, Take
@@ -24,7 +25,7 @@ from tests.builders.api import (
     lease,
     tenant,
 )
-from tests.builders.fleet import after, held, inventory, nodes, view
+from tests.builders.fleet import after, bound, held, inventory, nodes, view
 from tests.builders.windows import at
 
 NOTICE_MS = 600_000
@@ -196,3 +197,32 @@ def test_a_notice_for_a_start_that_comes_later_than_it_ends_is_given_once():
         (NOW + NOTICE_MS, ReleaseCause.PREEMPTED),
         (at(1), ReleaseCause.PREEMPTED),
     ]
+
+
+def standing_in() -> View:
+    """Return a victim whose notice runs and whose failed node is to be replaced by the lease's other one."""
+    old, new = nodes(WEST, 2)
+    asks = asking("victim", "low", None, "spot")
+    until = {"until_ms": Millis(NOW + NOTICE_MS), "cause": ReleaseCause.PREEMPTED}
+    victim = bound(held(asks, WEST, [old], **until))
+    (place,) = allocation_of(victim).placements
+    move = Move(
+        sequence=2,
+        cause=MoveCause.NODE_FAILED,
+        decided_time=NOW,
+        until_time=until["until_ms"],
+        until_cause=until["cause"],
+        placements=(place.model_copy(update={"node": new.name, "node_uid": new.uid, "home": 1}),),
+    )
+    moving = victim.model_copy(update={"status": move_status.moving(victim, move, NOW)})
+    fleet = {LeaseUID(WEST.metadata.uid): inventory(WEST, [old, new])}
+    return replace(told(), claims=(moving,), inventories=fleet)
+
+
+def test_a_notice_stays_where_the_node_that_stands_in_for_a_failed_one_was_promised():
+    seen = standing_in()
+    window = {"startTime": format_instant(at(4)), "durationSeconds": 3600}
+    booked = claim("window", gpus=8, schedule=window, priorityClassName="high")
+
+    assert ends(seen) == [(None, None)]
+    assert ends(replace(seen, claims=(*seen.claims, as_claim(booked)))) == []
