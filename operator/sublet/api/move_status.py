@@ -11,7 +11,15 @@ from sublet.api.bound_status import expiring
 from sublet.api.claim_status import allocation_of, handed_over, next_status, standing_of
 from sublet.api.common import Status
 from sublet.api.gpuclaim import Access, Allocation, ClaimStatus, GpuClaim
-from sublet.api.relocation import MOVED_FROM, LeaseGpus, Leaving, Move, MoveCause, PlacedNode
+from sublet.api.relocation import (
+    MOVED_FROM,
+    LeaseGpus,
+    Leaving,
+    Move,
+    MoveCause,
+    PlacedNode,
+    ReleaseCause,
+)
 from sublet.api.times import Millis, format_instant
 from sublet.api.wording import how_many
 
@@ -139,11 +147,7 @@ def cut_over(
     if old.bound_time is None:
         raise ValueError(f"claim {claim.metadata.key} was never bound")
     at_ms = Millis(max(at_ms, old.bound_time))
-    end = (move.until_time, move.until_cause)
-    ends_anyway = old.until_cause is not None and old.until_cause not in MOVED_FROM
-    if ends_anyway and old.until_time is not None:
-        # its own end, or one that was given notice of, stays if it comes first
-        end = min(end, (old.until_time, old.until_cause), key=lambda e: (e[0] is None, e[0] or 0))
+    end = end_there(old, move)
     allocation = old.model_copy(
         update={
             "sequence": move.sequence,
@@ -202,6 +206,14 @@ def fresh_nodes(allocation: Allocation, move: Move) -> tuple[PlacedNode, ...]:
     """Return the nodes of a move that the claim doesn't have yet."""
     known = {p.key for p in allocation.placements}
     return tuple(p for p in move.placements if p.key not in known)
+
+
+def end_there(allocation: Allocation, move: Move) -> tuple[Millis | None, ReleaseCause | None]:
+    """Return when a claim ends on the nodes of its move, and what ends it: its own end, or one it has notice of, if that is first."""
+    cause = allocation.until_cause
+    if allocation.until_time is None or cause is None or cause in MOVED_FROM:
+        return move.end
+    return min(move.end, allocation.end, key=lambda end: (end[0] is None, end[0] or 0))
 
 
 def is_outstayed(allocation: Allocation, move: Move) -> bool:

@@ -117,6 +117,11 @@ class Move(StatusModel):
         return (self.until_time, self.until_cause)
 
     @property
+    def awaits_lease_end(self) -> bool:
+        """Say whether its nodes are ready, and nothing is left to do until the old ones' lease ends."""
+        return self.cause is MoveCause.LEASE_ENDS and self.ready_time is not None
+
+    @property
     def is_open(self) -> bool:
         """Say whether pods of the tenant may have run on the new nodes."""
         return self.opened_time is not None or self.ready_time is not None

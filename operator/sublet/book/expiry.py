@@ -12,7 +12,7 @@ from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.move_status import fresh_nodes, held_nodes
-from sublet.api.relocation import MOVED_FROM, Move, MoveCause, ReleaseCause
+from sublet.api.relocation import MOVED_FROM, Move, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.cancellation import given_up, may_shorten
 from sublet.book.decisions import Extend, Take
@@ -105,7 +105,7 @@ def _granted_before(allocation: Allocation, move: Move) -> Allocation:
 
 def outlived(end: End, move: Move | None) -> End:
     """Return an end, or none if it is that of a lease which a claim outlives on other nodes that are ready."""
-    is_saved = move is not None and move.cause is MoveCause.LEASE_ENDS and bool(move.ready_time)
+    is_saved = move is not None and move.awaits_lease_end
     return End(FOREVER, None) if is_saved and end.cause in MOVED_FROM else end
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID
+from sublet.api.move_status import held_nodes
 from sublet.api.times import Millis
 from sublet.book.decisions import Extend
 from sublet.book.holdings import RELEASE_MS, Holdings
@@ -26,9 +27,12 @@ def count_rests(
         held = claim.status.allocation
         if claim.metadata.uid not in going or held is None:
             continue
+        held = held.model_copy(update={"placements": held_nodes(claim)})
         gone_ms = Millis(now_ms + RELEASE_MS)
         rested_ms = Millis(gone_ms + holdings.rest_ms(held))
         for place in held.placements:
-            supply = supplies[LeaseUID(place.lease_uid)]
+            supply = supplies.get(LeaseUID(place.lease_uid))
+            if supply is None:
+                continue  # a claim on its way to a lease that isn't there
             supply.lend(place.gpus, gone_ms)
             supply.lend(-place.gpus, rested_ms)

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from sublet.api.common import Status, find_condition, is_true
 from sublet.api.gpuclaim import Allocation, Booking, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
+from sublet.api.move_status import end_there
 from sublet.api.relocation import Leaving, PlacedNode
 from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, NodeState, Unfit
@@ -265,8 +266,9 @@ class Holdings:
             yield from ((place, end, used_until) for place in allocation.placements)
             return
         to_come = {p.node_uid: p for p in (move.placements if move is not None else ())}
-        moved = move.until_time if move is not None and move.until_time is not None else FOREVER
-        if is_true(claim.status.conditions, "Releasing"):
+        there = end_there(allocation, move) if move is not None else allocation.end
+        moved = there[0] if there[0] is not None else FOREVER
+        if there == allocation.end or is_true(claim.status.conditions, "Releasing"):
             moved = end
         for place in allocation.placements:
             if to_come.pop(place.node_uid, None) is not None:

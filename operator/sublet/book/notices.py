@@ -94,7 +94,7 @@ def _due(claim: GpuClaim, offer: Offers, now_ms: Millis) -> tuple[str, str]:
     end, cause, move = allocation.until_time, allocation.until_cause, claim.status.move
     if cause in _ASKED:  # on other nodes, too, though they are ready
         return _of_end(claim, cause, end, offer, now_ms)
-    if move is not None and move.cause is MoveCause.LEASE_ENDS and move.ready_time is not None:
+    if move is not None and move.awaits_lease_end:
         return MOVING, advice(move)
     if cause in _WORDS and now_ms >= end - STAGES[-1][0]:
         return _of_end(claim, cause, end, offer, now_ms)

@@ -16,7 +16,8 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass, Guarantee
 from sublet.api.ids import ClaimUID
-from sublet.api.relocation import ReleaseCause
+from sublet.api.move_status import end_there, fresh_nodes
+from sublet.api.relocation import Move, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.backfill import find_opening, opening_at
 from sublet.book.decisions import Extend
@@ -40,8 +41,13 @@ class Victim:
     leaves_ms: Millis
     """From when its nodes count as left: a claim without notice is there until its release is done."""
 
-    leases: frozenset[str]
-    """UIDs of the leases that it holds nodes of."""
+    holds: tuple[tuple[Allocation, Millis], ...]
+    """(nodes, its end there): those that it has, and those that are ready for it elsewhere; its release frees both."""
+
+    @property
+    def leases(self) -> set[frozenset[str]]:
+        """Return the UIDs of the leases of the nodes that it has, and of those that it comes to: it gives room on either."""
+        return {frozenset(held.lease_uids) for held, _ in self.holds}
 
     @property
     def gone_ms(self) -> Millis:
@@ -89,7 +95,7 @@ class Preemption:
         busy: Collection[ClaimUID],
         now_ms: Millis,
     ) -> None:
-        """Look for claims of Preemptible classes that hold nodes, aren't going and have no work under way."""
+        """Look for claims of Preemptible classes that hold nodes, aren't going and have no work under way; a ready move is none."""
         self.decisions: list[Extend] = []
         self.due_ms: Millis | None = None
         """When notice is to be given for nodes that others leave as it ends, if that is the earliest start then."""
@@ -102,7 +108,8 @@ class Preemption:
         self._victims: dict[frozenset[str], list[Victim]] = {}
         """leases -> claims that hold nodes of these, in order"""
         for victim in sorted((v for v in found if v is not None), key=lambda v: v.rank):
-            self._victims.setdefault(victim.leases, []).append(victim)
+            for leases in victim.leases:
+                self._victims.setdefault(leases, []).append(victim)
 
     def spare(self, decided: Collection[ClaimUID]) -> None:
         """Leave claims alone that something was decided for."""
@@ -133,8 +140,9 @@ class Preemption:
             return False
         best = min(found, key=lambda choice: choice.cost)
         for victim in best.victims:
-            _move(best.supplies, victim, victim.leaves_ms)
-            self._victims[victim.leases].remove(victim)
+            _move(supplies, victim, victim.leaves_ms)
+            for leases in victim.leases:
+                self._victims[leases].remove(victim)
             self.decisions.append(Extend(victim.uid, victim.notice_ms, ReleaseCause.PREEMPTED))
         return True
 
@@ -161,7 +169,7 @@ class Preemption:
                 self.due_ms = min(due_ms, self.due_ms or FOREVER)
 
     def _below(self, priority: int, supplies: Sequence[LeaseSupply]) -> list[Victim]:
-        """Return the victims of lower priority that hold nodes of these leases only, in order."""
+        """Return the victims of lower priority, in order, that have all their nodes on these leases, or come to such."""
         uids = {supply.uid for supply in supplies}
         found: list[Victim] = []
         for leases, victims in self._victims.items():
@@ -169,7 +177,10 @@ class Preemption:
                 found += victims[
                     : bisect_left(victims, priority, key=lambda v: v.allocation.priority)
                 ]
-        return sorted(found, key=lambda v: v.rank) if len(supplies) > 1 else found
+        if len(supplies) == 1:
+            return found
+        once = {victim.uid: victim for victim in found}  # one that moves stands under both
+        return sorted(once.values(), key=lambda v: v.rank)
 
 
 def _enough(
@@ -202,7 +213,7 @@ def _needed(
 
 def _put_back(supplies: Sequence[LeaseSupply], victims: Iterable[Victim]) -> None:
     for victim in victims:
-        _move(supplies, victim, victim.until_ms)
+        _move(supplies, victim)
 
 
 def _rested(supplies: Iterable[LeaseSupply], at_ms: Millis) -> Millis:
@@ -210,9 +221,11 @@ def _rested(supplies: Iterable[LeaseSupply], at_ms: Millis) -> Millis:
     return max(supply.whole.rested(at_ms) for supply in supplies)
 
 
-def _move(supplies: Iterable[LeaseSupply], victim: Victim, until_ms: Millis) -> None:
+def _move(supplies: Iterable[LeaseSupply], victim: Victim, until_ms: Millis | None = None) -> None:
+    """Move the end of all that a victim holds; None: back to where it was."""
     for supply in supplies:
-        supply.move_end(victim.uid, victim.allocation, until_ms)
+        for held, before_ms in victim.holds:
+            supply.move_end(victim.uid, held, until_ms if until_ms is not None else before_ms)
 
 
 def _victim(claim: GpuClaim, offer: GpuClass | None, now_ms: Millis) -> Victim | None:
@@ -221,12 +234,24 @@ def _victim(claim: GpuClaim, offer: GpuClass | None, now_ms: Millis) -> Victim |
         return None
     if allocation is None or allocation.is_ahead or is_true(claim.status.conditions, "Releasing"):
         return None
-    if claim.status.move is not None:
-        return None
     if allocation.until_cause is ReleaseCause.PREEMPTED:
         return None  # a notice that was given is never shortened
+    move = claim.status.move
+    if move is not None and not move.awaits_lease_end:
+        return None  # its new nodes are being made ready, or wait for that
     notice = Millis(now_ms + offer.spec.notice_seconds * MS_PER_SECOND)
     leaves = notice if notice > now_ms else Millis(now_ms + RELEASE_MS)
-    leases = frozenset(allocation.lease_uids)
-    victim = Victim(ClaimUID(claim.metadata.uid), allocation, notice, leaves, leases)
+    holds = tuple(_holds(claim, allocation, move))
+    victim = Victim(ClaimUID(claim.metadata.uid), allocation, notice, leaves, holds)
     return victim if notice < victim.until_ms else None
+
+
+def _holds(
+    claim: GpuClaim, allocation: Allocation, move: Move | None
+) -> Iterator[tuple[Allocation, Millis]]:
+    yield allocation, allocation.until_time if allocation.until_time is not None else FOREVER
+    if move is not None:
+        there, _ = end_there(allocation, move)
+        fresh = fresh_nodes(allocation, move)
+        coming = allocation.model_copy(update={"placements": fresh})
+        yield coming, there if there is not None else FOREVER

@@ -16,7 +16,7 @@ from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import Allocation, Booking, GpuClaim
 from sublet.api.gpuclass import GpuClass, Pricing
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.api.move_status import fresh_nodes
+from sublet.api.move_status import end_there, fresh_nodes
 from sublet.api.rating import Rate
 from sublet.api.relocation import Move, PlacedNode
 from sublet.api.times import Millis
@@ -106,7 +106,8 @@ def _spans(claim: GpuClaim, allocation: Allocation, now_ms: Millis) -> Iterator[
 
 def _to_come(claim: GpuClaim, allocation: Allocation, move: Move, end_ms: Millis) -> Iterator[Span]:
     """Yield what a move takes: other nodes from its decision on, and all that is paid for once they take the place."""
-    until = move.until_time if move.until_time is not None else FOREVER
+    there, _ = end_there(allocation, move)
+    until = there if there is not None else FOREVER
     if is_true(claim.status.conditions, "Releasing"):
         until, over = end_ms, end_ms
     else:

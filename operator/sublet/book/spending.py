@@ -15,6 +15,7 @@ from functools import cached_property
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gputenant import Budget
+from sublet.api.move_status import end_there
 from sublet.api.periods import period_end, period_start
 from sublet.api.times import MS_PER_HOUR, Millis
 from sublet.book.account import Account
@@ -168,5 +169,6 @@ def _billed(claim: GpuClaim, allocation: Allocation) -> tuple[Millis, Millis]:
         begin = Millis(max(allocation.decided_time, claim.spec.schedule.start_time or 0))
     until = allocation.until_time if allocation.until_time is not None else FOREVER
     if (move := claim.status.move) is not None:
-        until = max(until, move.until_time if move.until_time is not None else FOREVER)
+        there, _ = end_there(allocation, move)
+        until = max(until, there if there is not None else FOREVER)
     return begin, until

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 
 from sublet.api.gpuclaim import Allocation, GpuClaim
-from sublet.api.move_status import all_nodes, fresh_nodes
+from sublet.api.move_status import all_nodes, end_there, fresh_nodes
 from sublet.api.times import Millis
 from sublet.book.holdings import RELEASE_MS, Term, held_by, holds
 from sublet.book.steps import FOREVER
@@ -89,9 +89,10 @@ class Tally:
             by_state[place.lease_uid] += sign * place.gpus
             self._add(place.lease_uid, (until, None), sign * place.gpus)
         if (move := claim.status.move) is not None:
+            there, _ = end_there(allocation, move)
             for place in fresh_nodes(allocation, move):
                 self._reserved[place.lease_uid] += sign * place.gpus
-                self._add(place.lease_uid, (move.until_time, None), sign * place.gpus)
+                self._add(place.lease_uid, (there, None), sign * place.gpus)
         for left in claim.status.leaving:
             for place in left.placements if left.freed_time is None else ():
                 expected = Millis(left.release_time + RELEASE_MS)
