@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     close_after_days: Annotated[int, Field(ge=0, le=90)] = 3
     """So many days after its end a billing period is closed; what comes later is corrected in the next one."""
     relist_seconds: Annotated[float, Field(ge=10)] = 600.0
-    """How often the hub is listed again (metadata only) to catch deletions that a watch lost."""
+    """How often the hub is listed again (metadata only) to catch what a watch lost."""
     probe_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How often each leased cluster is asked who it is; three failures in a row make it Unknown."""
     gpu_settle_seconds: Annotated[float, Field(ge=0)] = 600.0

@@ -1,7 +1,7 @@
 """From the hub's watches into `HubState`. Thin: no decision, no write.
 
 Sublet's kinds and PriorityClasses come through kopf; credential Secrets through our informer, because the operator
-may list Secrets in its own namespace only. A slow metadata re-list catches deletions that a watch lost.
+may list Secrets in its own namespace only. A slow metadata re-list catches what a watch lost.
 """
 
 import asyncio
@@ -24,8 +24,9 @@ from sublet.kube.hub_lists import MOST_PAGES, PAGE_SIZE, objects
 from sublet.kube.informer import Informer, Target
 from sublet.kube.paging import items
 from sublet.kube.session import ApiServer
+from sublet.kube.versions import is_newer
 from sublet.kube.waiting import is_set_within
-from sublet.kube.wire import HasMeta, Meta, Named
+from sublet.kube.wire import HasMeta, Meta, Name, Named
 
 _PRIORITIES: Final = "/apis/scheduling.k8s.io/v1/priorityclasses"
 _DOUBT_SECONDS: Final = 2.0
@@ -33,7 +34,7 @@ _DOUBT_SECONDS: Final = 2.0
 
 
 _MOST_UNKNOWN: Final = 100
-"""Objects of which no watch has told that one sweep reads; there are none as a rule."""
+"""Objects, or changes, of which no watch has told that one sweep reads; there are none as a rule."""
 
 
 class Secret(HasMeta):
@@ -42,8 +43,12 @@ class Secret(HasMeta):
     data: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class _HasName(msgspec.Struct):
-    metadata: Named
+class _Versioned(Named, rename="camel"):
+    resource_version: Name = ""
+
+
+class _HasVersion(msgspec.Struct):
+    metadata: _Versioned
 
 
 def register_feeders(registry: kopf.OperatorRegistry, state: HubState) -> None:
@@ -108,7 +113,7 @@ async def first_list(hub: ApiServer, state: HubState) -> None:
 async def sweep_forever(
     hub: ApiServer, state: HubState, every_seconds: float, *, doubt_seconds: float = _DOUBT_SECONDS
 ) -> None:
-    """Compare the hub's objects with ours now and then: what a live list doesn't show is gone, what we don't know is read.
+    """Compare the hub's objects with ours now and then: what a live list doesn't show is gone, what is newer is read.
 
     Soon after a write found an object gone: else every pass would write to it until the next time.
     """
@@ -121,30 +126,45 @@ async def sweep_forever(
             if (live := await _live(hub, kind.path())) is not None:
                 for uid in before - {each.uid for each in live}:
                     state.shelf(kind.plural).drop(uid)
-                known = state.shelf(kind.plural).object_uids()
-                for each in [x for x in live if x.uid not in known][:_MOST_UNKNOWN]:
-                    await _read_unknown(hub, state, kind, each)
+                for each in [x for x in live if _is_unknown(state, kind, x)][:_MOST_UNKNOWN]:
+                    if _is_unknown(state, kind, each):  # the watch may have told meanwhile
+                        await _read_unknown(hub, state, kind, each)
         names = set(state.priorities)
         if (live := await _live(hub, _PRIORITIES)) is not None:
             for name in names - {each.name for each in live}:
                 state.set_priority(name, None)
 
 
+def _is_unknown(state: HubState, kind: Kind, each: _Versioned) -> bool:
+    """Say whether nothing of an object is known, or only an older version."""
+    known = state.shelf(kind.plural).version(each.uid)
+    return known is None or is_newer(each.resource_version, known)
+
+
 async def _read_unknown(hub: ApiServer, state: HubState, kind: Kind, each: Named) -> None:
-    """Take an object of which no watch has told; by a list, which needs no right of its own."""
-    path = kind.path(each.namespace)
+    """Take what no watch has told of an object."""
     try:
-        listing = await hub.get(path, fieldSelector=f"metadata.name={each.name}")
+        await read_anew(hub, state, kind, each.key)
     except KubeError as error:
+        path = kind.path(each.namespace)
         structlog.get_logger().warning("sweep failed", path=path, error=str(error))
-        return
+
+
+async def read_anew(hub: ApiServer, state: HubState, kind: Kind, key: str) -> bool:
+    """Take an object as it is, by `namespace/name` or name; return whether there is one. KubeError as it comes.
+
+    By a list, which needs no right of its own.
+    """
+    namespace, _, name = key.rpartition("/")
+    listing = await hub.get(kind.path(namespace), fieldSelector=f"metadata.name={name}")
     for item in listing["items"]:
         state.shelf(kind.plural).take(item)
+    return bool(listing["items"])
 
 
-async def _live(hub: ApiServer, path: str) -> list[Named] | None:
-    """Return the names of what a live list shows, None if there is none now."""
-    found = items(hub, path, _HasName, most=MOST_PAGES, limit=PAGE_SIZE, metadata_only=True)
+async def _live(hub: ApiServer, path: str) -> list[_Versioned] | None:
+    """Return the names and versions of what a live list shows, None if there is none now."""
+    found = items(hub, path, _HasVersion, most=MOST_PAGES, limit=PAGE_SIZE, metadata_only=True)
     try:
         return [item.metadata async for item in found]
     except KubeError as error:

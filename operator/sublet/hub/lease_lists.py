@@ -1,9 +1,10 @@
 """Writes what claims left in clusters into their leases' statuses, one entry at a time, each a compare-and-set.
 
 Implements `sublet.binder.ports.LeaseLists`. The answer goes into our state, so that the next write of the status, by the
-pass, is made of it. A write that is outrun is made again from the newer object by whoever asked for it.
+pass, is made of it. What outran a write is read, and the write made again from that by whoever asked for it.
 """
 
+from contextlib import suppress
 from typing import Any, Final
 
 from sublet.api.gpulease import GpuLease
@@ -11,8 +12,9 @@ from sublet.api.kinds import LEASES
 from sublet.api.last_word import Leftover, count_fitting
 from sublet.api.wording import how_many
 from sublet.binder.ports import StillThere
+from sublet.hub.feeders import read_anew
 from sublet.hub.state import HubState
-from sublet.kube.errors import Conflict, Invalid, NotFound
+from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
 from sublet.kube.session import ApiServer, JsonPatch
 
 _SOON_SECONDS: Final = 0.2
@@ -63,5 +65,7 @@ class HubLeaseLists:
         except NotFound:
             return  # the lease is gone, and its list with it
         except (Invalid, Conflict) as error:
+            with suppress(KubeError):  # whoever asked asks again
+                await read_anew(self._hub, self._state, LEASES, meta.name)
             raise StillThere("the lease changed meanwhile", _SOON_SECONDS) from error
         self._state.shelf(LEASES.plural).take(answer)

@@ -229,6 +229,13 @@ class Shelf(Generic[K]):
         known = {item.metadata.own_uid for item in self._items.values()}
         return known | set(self.restored) | set(self._unread)
 
+    def version(self, own_uid: str) -> str | None:
+        """Return the newest known resourceVersion of an object, by what the API server calls it; None if it isn't known."""
+        if (unread := self._unread.get(own_uid)) is not None:
+            return str((unread.body.get("metadata") or {}).get("resourceVersion"))
+        known = self.restored.get(own_uid) or self._items.get(self._known_as.get(own_uid, own_uid))
+        return known.metadata.resource_version if known is not None else None
+
     def unread(self) -> tuple[Unread, ...]:
         """Return the objects that can't be taken and aren't there by what they said before."""
         return tuple(

@@ -1,10 +1,11 @@
 """Tells claims what the book says of them and the binder has nothing to do for: refusals, shortages, notices.
 
-Each write is a compare-and-set, only on change; one that is outrun is made again by the next pass. Read by tenants.
+Each write is a compare-and-set, only on change; what outran one is read, and the next pass tells that. Read by tenants.
 """
 
 import asyncio
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Final, TypeGuard
 
 from sublet.api import bound_status, claim_status
@@ -21,7 +22,7 @@ from sublet.book.silence import UNREACHABLE
 from sublet.clock import Clock
 from sublet.hub.state import HubState
 from sublet.hub.unread import caught_up, is_caught_up
-from sublet.kube.errors import KubeError, NotFound
+from sublet.kube.errors import KubeError
 from sublet.logs import log_about
 
 Saying = Refuse | Warn | Notice | Degrade | Silence | Fail | Dearer
@@ -89,12 +90,21 @@ class ClaimTeller:
         async with self._slots:
             try:
                 self._state.claims.put(await self._claims.write_status(claim, status))
-            except (Outrun, NotFound):
+            except Outrun:
+                await self._read_anew(claim)
                 return False
             except KubeError as error:
                 log_about(claim=claim).warning("claim not told", error=str(error))
                 return False
         return True
+
+    async def _read_anew(self, claim: GpuClaim) -> None:
+        """Read what outran a write: if its watch lost that, no pass would ever see the newer claim."""
+        with suppress(KubeError):  # it is tried again
+            if (live := await self._claims.get(claim)) is not None:
+                self._state.claims.put(live)
+            else:
+                self._state.doubted.set()
 
 
 def _is_news(saying: Saying) -> TypeGuard[Notice | Degrade | Silence | Dearer]:

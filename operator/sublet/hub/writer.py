@@ -1,7 +1,7 @@
 """Writes statuses of leases, classes and tenants, and in-use finalizers; tells claims that can't be read. Only on change.
 
-Each write is a compare-and-set by resourceVersion. A write that is outrun is simply made again by the next pass, which
-sees the newer object. After one that the hub didn't take nothing changes, so that it says itself when it is due again.
+Each write is a compare-and-set by resourceVersion. What outran a write is read, and the next pass, which sees the newer
+object, makes it again. After one that the hub didn't take nothing changes, so that it says itself when it is due again.
 Conditions of others stay.
 Against another operator that writes the same it doesn't write at once (see contest); finalizers don't wait for that.
 """
@@ -30,6 +30,7 @@ from sublet.fleet.lost import LOST
 from sublet.fleet.registry import Fleet
 from sublet.hub.aftermath import left_beside, left_there
 from sublet.hub.contest import Contest
+from sublet.hub.feeders import read_anew
 from sublet.hub.in_use import in_use, lease_in_use
 from sublet.hub.state import HubState, Unread
 from sublet.hub.tally import Tally
@@ -281,11 +282,12 @@ class StatusWriter:
         async with self._slots:
             try:
                 return await send()
-            except Conflict:
-                return None
-            except Invalid as error:
-                if error.details.get("name"):  # a test that failed names no object
+            except (Conflict, Invalid) as error:
+                # a test that failed names no object
+                if isinstance(error, Invalid) and error.details.get("name"):
                     self._put_off(kind.name, name, error)
+                else:
+                    await self._read_anew(kind, name)
                 return None
             except NotFound:
                 self._state.doubted.set()
@@ -293,6 +295,14 @@ class StatusWriter:
             except KubeError as error:
                 self._put_off(kind.name, name, error)
                 raise
+
+    async def _read_anew(self, kind: Kind, key: str) -> None:
+        """Read what outran a write: if its watch lost that, no pass would ever see the newer object."""
+        try:
+            if not await read_anew(self._hub, self._state, kind, key):
+                self._state.doubted.set()
+        except KubeError as error:
+            self._put_off(kind.name, key, error)
 
     def _must_stand(self, uid: str, found: object) -> bool:
         seconds = self._contest.wait_seconds(uid, found)

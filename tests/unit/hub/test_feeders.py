@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+import pytest
 
 from sublet.api.kinds import CLAIMS, KINDS
 from sublet.hub.feeders import first_list, sweep_forever
@@ -15,17 +16,19 @@ from sublet.kube.lists import ListPage, page_of
 from sublet.kube.session import ApiServer, Limits
 from tests.builders.api import as_claim, as_lease, claim, uid_of
 from tests.builders.restored import on_the_wire
-from tests.harness.fake_api import FakeApi, fake_api
+from tests.builders.unread import senseless
+from tests.harness.fake_api import FakeApi, eventually, fake_api
 
 _NEVER = 3_600.0
 _PRIORITIES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
 class EmptyHub:
-    """Lists nothing but the claims that it is given, and says how often it was asked."""
+    """Lists nothing but the claims that it is given, and says how often it was asked, and for one by name."""
 
     def __init__(self, *claims: dict[str, Any]) -> None:
         self.lists = 0
+        self.reads = 0
         self.claims = claims
 
     async def list_page(self, path: str, *_: Any, limit: int, **__: Any) -> ListPage:
@@ -35,6 +38,7 @@ class EmptyHub:
         return page_of(msgspec.json.encode(body), limit, path)
 
     async def get(self, _: str, **params: str) -> Any:
+        self.reads += 1
         wanted = params["fieldSelector"].removeprefix("metadata.name=")
         return {"items": [c for c in self.claims if c["metadata"]["name"] == wanted]}
 
@@ -66,6 +70,11 @@ def _laden(name: str, size: int) -> dict[str, Any]:
     body = claim(name)
     body["metadata"] |= {"uid": uid_of(name), "labels": {"a": "x" * size}}
     return body
+
+
+def _suspended(version: str) -> dict[str, Any]:
+    """Return the usual claim after its tenant has suspended it."""
+    return on_the_wire(as_claim(claim(suspended=True), resourceVersion=version))
 
 
 async def test_a_hub_whose_claims_are_larger_than_any_answer_may_be_is_read():
@@ -135,6 +144,45 @@ async def test_an_object_of_which_no_watch_told_is_read():
         await asyncio.wait_for(taken.wait(), 10)
 
     assert [c.metadata.uid for c in state.claims.all()] == [as_claim().metadata.uid]
+
+
+async def test_a_change_of_which_no_watch_told_is_read():
+    taken = asyncio.Event()
+    state = HubState(taken.set)
+    state.claims.put(as_claim())
+    taken.clear()
+
+    with sweeping(EmptyHub(_suspended("99")), state, 0.01):
+        await asyncio.wait_for(taken.wait(), 10)
+
+    (found,) = state.claims.all()
+    assert (found.metadata.resource_version, found.spec.suspended) == ("99", True)
+
+
+@pytest.mark.parametrize("version", ["7", "6"], ids=["known", "of a hub that was put back"])
+async def test_what_is_known_or_older_isnt_read_again(version: str):
+    state = HubState(lambda: None)
+    state.claims.put(as_claim(resourceVersion="7"))
+    hub = EmptyHub(_suspended(version))
+
+    with sweeping(hub, state, 0.001):
+        await eventually("several sweeps", lambda: hub.lists > 3 * len((*KINDS, _PRIORITIES)))
+
+    (found,) = state.claims.all()
+    assert (hub.reads, found.spec.suspended) == (0, False)
+
+
+async def test_a_change_that_makes_a_claim_unreadable_is_read_once():
+    state = HubState(lambda: None)
+    state.claims.put(as_claim())
+    hub = EmptyHub(senseless(as_claim()))
+
+    with sweeping(hub, state, 0.001):
+        await eventually("it is read", state.claims.untaken)
+        lists = hub.lists
+        await eventually("more sweeps", lambda: hub.lists > lists + 10)
+
+    assert hub.reads == 1
 
 
 async def test_no_labels_of_one_claim_keep_the_list_of_all_from_being_read():

@@ -21,8 +21,11 @@ from sublet.binder.ports import StillThere
 from sublet.fleet.facts import Orphans
 from sublet.hub.aftermath import left_beside, left_there
 from sublet.hub.lease_lists import HubLeaseLists
+from sublet.hub.state import HubState
+from sublet.kube.errors import Conflict
 from tests.builders.api import NOW, uid_of
 from tests.builders.moves import leased, running
+from tests.builders.restored import on_the_wire
 
 WEST = leased("west")
 LONGEST = "a" * 1_024
@@ -135,3 +138,29 @@ async def test_a_forced_release_waits_while_its_lease_has_no_room_for_it_and_say
     await lists.leave(lost("ann", known[1:]), left(9_999, LONGEST))
     (written,) = hub.written
     assert len(written[-1]["value"]) == len(known)
+
+
+class OutrunHub:
+    """A hub on which somebody else wrote to the lease meanwhile."""
+
+    def __init__(self, newer: GpuLease) -> None:
+        self._newer = newer
+
+    async def patch(self, *_: Any) -> Any:
+        raise Conflict(409, "Conflict", "changed meanwhile")
+
+    async def get(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return {"items": [on_the_wire(self._newer, "GpuLease")]}
+
+
+async def test_what_outran_an_entry_is_read_as_no_watch_may_tell_of_it():
+    state, known = HubState(lambda: None), WEST[0]
+    state.leases.put(known)
+    meta = known.metadata.model_copy(update={"resource_version": "999"})
+
+    hub: Any = OutrunHub(known.model_copy(update={"metadata": meta}))
+
+    with pytest.raises(StillThere):
+        await HubLeaseLists(hub, state).leave(known, left())
+
+    assert [each.metadata.resource_version for each in state.leases.all()] == ["999"]

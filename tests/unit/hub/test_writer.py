@@ -44,6 +44,9 @@ class Hub:
         self.fault: KubeError | None = None
         self.put: list[tuple[str, dict[str, Any]]] = []
 
+    async def get(self, *_: str, **__: str) -> dict[str, Any]:
+        return {"items": [on_the_wire(as_tenant())]}
+
     async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.put.append((path, body))
         return {**body, "metadata": {**body["metadata"], "resourceVersion": "1001"}}
