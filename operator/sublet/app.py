@@ -202,8 +202,9 @@ class Operator:
             self.state.doubted.set,
         )
         self.teller = ClaimTeller(
-            self.state, self.claims, self.events, self.clock, Detail(settings.refusal_detail)
-        )
+            self.state, self.claims, self.events, self.clock, Detail(settings.refusal_detail),
+            is_busy=self.binder.is_busy,
+        )  # fmt: skip
         self.recorder = Recorder(Path(settings.record_directory), settings.record_passes)
         self.loop = Loop(
             state=self.state,
@@ -276,7 +277,7 @@ class Operator:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.binder.close(STEP_PATIENCE_SECONDS)
+        await asyncio.gather(*(x.close(STEP_PATIENCE_SECONDS) for x in (self.binder, self.teller)))
         await self.adoption.close()
         await self.returns.close()
         await self.drift.close()

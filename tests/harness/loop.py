@@ -39,10 +39,11 @@ class Recording:
         self.known = Known()
         self.full: list[bool] = []
         self.said: list[tuple[str, str]] = []
-        self.tells = True
+        self.misses = False
+        self.told_all: list[bool] = []
+        self.let_gos = 0
         self.stumbles_over = ""
         self.fails: Exception | None = None
-        self.acknowledges = True
         self.settled = True
         self.is_written = True
         self.downtimes: list[tuple[Downtime, ...]] = []
@@ -94,15 +95,21 @@ class Recording:
     def record(self, _: View, __: Plan, *, is_full: bool) -> None:
         self.full.append(is_full)
 
-    async def tell(self, sayings: Any) -> bool:
-        if self.tells:
-            self.said += [(c.metadata.name, type(saying).__name__) for c, saying in sayings]
-            failed = [saying for _, saying in sayings if isinstance(saying, Fail)]
-            self.downtimes += [saying.downtimes for saying in failed]
-        return self.tells
+    def missed(self) -> bool:
+        return self.misses
 
-    async def acknowledge(self, _: Any) -> bool:
-        return self.acknowledges
+    def tell(self, sayings: Any, *, is_all: bool) -> None:
+        self.told_all.append(is_all)
+        self.said += [(c.metadata.name, type(saying).__name__) for c, saying in sayings]
+        failed = [saying for _, saying in sayings if isinstance(saying, Fail)]
+        self.downtimes += [saying.downtimes for saying in failed]
+
+    def mention(self, _: Any) -> None: ...
+
+    def acknowledge(self, _: Any) -> None: ...
+
+    def let_go(self) -> None:
+        self.let_gos += 1
 
     async def write_all(self) -> None: ...
 

@@ -5,7 +5,6 @@ decide. A reservation, a move or another end that is under way is assumed in the
 answered, so nothing is planned twice while the hub is still being told.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -141,6 +140,7 @@ class Loop:
         if not self._leads():
             self._let_go()
             self._writer.follow()
+            self._teller.let_go()
             # what was marked must not be forgotten: this replica may lead again in a moment
             self._book.forget()  # meanwhile another one decides, and tells claims otherwise
             self._batcher.look_at(Millis(self._clock.now_ms() + _STANDBY_MS))
@@ -150,6 +150,8 @@ class Loop:
             self._batcher.look_at(Millis(self._clock.now_ms() + _READING_MS))
             return
         begun = self._clock.monotonic()
+        if self._teller.missed():
+            self._book.forget()
         view = self._view()
         made = self._book.plan(view)
         self._took(self._clock.monotonic() - begun)
@@ -162,7 +164,7 @@ class Loop:
         self._adoption.tend(self._state.leases.all(), self._drift.is_kept_for_another)
         self._returns.tend(self._state.leases.all())
         self._drift.tend(self._state.leases.all())
-        sayings += self._of_drift(made)
+        of_drift = self._of_drift(made)
         self._aftermath.tend(self._state.leases.all())
         self._held.tend()
         self._bookkeeper.tend(restless)
@@ -172,16 +174,13 @@ class Loop:
             self._batcher.rest(min(_LONGEST_REST_SECONDS, _REST_SHARE * busy_seconds))
         if not self._knows_enough():
             # neither a lease nor a ledger that was never asked yet is a reason to tell anybody; ends are read from the hub alone
-            sayings = [each for each in sayings if isinstance(each[1], Notice)]
+            sayings, of_drift = [each for each in sayings if isinstance(each[1], Notice)], []
             self._book.forget()
-        is_told, is_acknowledged, _ = await asyncio.gather(
-            self._teller.tell(sayings),
-            self._teller.acknowledge(self._left_alone(restless, made)),
-            self._writer.write_all(),
-        )
-        if not is_told:
-            self._book.forget()
-        self._batcher.look_at(self._next_due(made, is_told=is_told and is_acknowledged))
+        self._teller.tell(sayings, is_all=self._book.is_full)
+        self._teller.mention(of_drift)
+        self._teller.acknowledge(self._left_alone(restless, made))
+        await self._writer.write_all()
+        self._batcher.look_at(self._next_due(made))
 
     def _knows_enough(self) -> bool:
         """Say whether the ledger and every leased cluster have answered once, or had their time to."""
@@ -331,7 +330,7 @@ class Loop:
             and not self._binder.is_busy(ClaimUID(c.metadata.uid))
         ]
 
-    def _next_due(self, made: Plan, *, is_told: bool) -> Millis | None:
+    def _next_due(self, made: Plan) -> Millis | None:
         now = self._clock.now_ms()
         expiring = [
             at for x in self._state.leases.all() if (at := expiring_from_ms(x)) and at > now
@@ -340,7 +339,7 @@ class Loop:
         steps += [at for x in self._state.leases.all() if (at := next_lapse_ms(x, now))]
         words = (x.spec.lost.time for x in self._state.leases.all() if x.spec.lost is not None)
         steps += [at for at in words if at > now]
-        unknown = None if is_told and self._knows_enough() else now
+        unknown = None if self._knows_enough() else now
         due: Iterable[Millis | None] = (
             made.next_due_ms,
             self._binder.due_ms,

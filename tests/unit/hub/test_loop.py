@@ -48,7 +48,7 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
         state=state,
         fleet=Fleet(clock=clock, on_change=lambda _: None, allow_local=False, hub_servers=[]),
         binder=nobody,
-        teller=nobody,
+        teller=Recording(),
         writer=Recording(),
         meter=nobody,
         bookkeeper=nobody,
@@ -282,30 +282,6 @@ async def test_a_claim_on_its_way_to_a_lease_that_is_lost_is_looked_at_in_the_ne
     state.leases.put(east.model_copy(update={"metadata": meta, "status": status}))
     await loop.look()
     assert told.tended == ["a", "a"]
-
-
-async def test_what_could_not_be_written_is_said_again_soon():
-    loop, state, told = recording_loop()
-    state.claims.put(as_claim(claim("a", suspended=True)))
-    told.tells = False
-    await loop.look()
-    told.tells = True
-    await loop.look()
-    await loop.look()
-    assert told.said == [("a", "Refuse")]
-    assert told.full == [True, True, False]
-
-
-async def test_what_could_not_be_acknowledged_is_looked_at_again_soon():
-    loop, _, told = recording_loop()
-    _, clock = parts(loop)
-    told.acknowledges = False
-    await loop.look()
-    assert due(loop) == clock.now_ms() + 1_000
-
-    told.acknowledges = True
-    await loop.look()
-    assert due(loop) != clock.now_ms() + 1_000
 
 
 async def test_a_status_that_a_hub_in_trouble_did_not_take_is_looked_at_again():

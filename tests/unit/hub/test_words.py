@@ -1,0 +1,84 @@
+"""What claims are told holds up no pass, and what can't be told makes none."""
+
+import asyncio
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.hub.state import HubState
+from sublet.hub.teller import ClaimTeller
+from sublet.kube.errors import Forbidden, KubeError
+from tests.builders.api import as_claim, claim
+from tests.harness.fake_api import eventually
+from tests.harness.loop import recording_loop
+
+
+class WordlessHub:
+    """Takes no claim's status: it refuses, or never answers."""
+
+    def __init__(self, fault: KubeError | None) -> None:
+        self.tries = 0
+        self._fault = fault
+
+    async def write_status(self, *_: Any) -> GpuClaim:
+        self.tries += 1
+        if self._fault is None:
+            await asyncio.Event().wait()
+        raise self._fault or AssertionError
+
+
+def teach(loop: Any, state: HubState, claims: Any) -> ClaimTeller:
+    """Give a loop a real teller that writes by `claims`."""
+    nobody: Any = None
+    teller = ClaimTeller(state, claims, nobody, loop._clock)
+    loop._teller = teller
+    return teller
+
+
+async def test_what_a_claim_could_not_be_told_as_it_changed_is_decided_anew():
+    loop, state, told = recording_loop()
+    state.claims.put(as_claim(claim("a", suspended=True)))
+    await loop.look()
+    told.misses = True
+    await loop.look()
+    told.misses = False
+    await loop.look()
+    assert told.said == [("a", "Refuse")] * 2
+    assert told.full == told.told_all == [True, True, False]
+
+
+async def test_a_claim_whose_word_the_hub_does_not_take_makes_no_plan_of_all():
+    loop, state, told = recording_loop()
+    claims = WordlessHub(Forbidden(403, "Forbidden", "an admission webhook denied the request"))
+    teller = teach(loop, state, claims)
+    state.claims.put(as_claim(claim("a", suspended=True)))
+    with capture_logs():
+        await loop.look()
+        await eventually("it is tried", lambda: claims.tries)
+        for _ in range(3):
+            await loop.look()
+        await teller.close(1)
+
+    assert told.full == [True, False, False, False]
+    assert claims.tries == 1
+
+
+async def test_no_claims_decision_waits_for_what_others_are_told():
+    loop, state, told = recording_loop()
+    claims = WordlessHub(None)
+    teller = teach(loop, state, claims)
+    state.claims.put(as_claim(claim("a", suspended=True)))
+    await asyncio.wait_for(loop.look(), 5)
+    await eventually("it is being told", lambda: claims.tries)
+    state.claims.put(as_claim(claim("b")))
+    await asyncio.wait_for(loop.look(), 5)
+
+    assert told.reserved == ["b"]
+    await teller.close(0)
+
+
+async def test_a_replica_that_leads_no_more_tells_no_claim_anything():
+    loop, _, told = recording_loop(leads=lambda: False)
+    await loop.look()
+    assert told.let_gos == 1
