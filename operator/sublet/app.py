@@ -202,8 +202,7 @@ class Operator:
             self.state.doubted.set,
         )
         self.teller = ClaimTeller(
-            self.state, self.claims, self.events, self.clock, Detail(settings.refusal_detail),
-            is_busy=self.binder.is_busy,
+            self.state, self.claims, self.events, self.clock, Detail(settings.refusal_detail), is_busy=self.binder.is_busy,
         )  # fmt: skip
         self.recorder = Recorder(Path(settings.record_directory), settings.record_passes)
         self.loop = Loop(
@@ -277,7 +276,8 @@ class Operator:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(x.close(STEP_PATIENCE_SECONDS) for x in (self.binder, self.teller)))
+        ending = (self.binder, self.teller, self.writer)
+        await asyncio.gather(*(each.close(STEP_PATIENCE_SECONDS) for each in ending))
         await self.adoption.close()
         await self.returns.close()
         await self.drift.close()

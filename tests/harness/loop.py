@@ -111,8 +111,6 @@ class Recording:
     def let_go(self) -> None:
         self.let_gos += 1
 
-    async def write_all(self) -> None: ...
-
 
 class OneLease(Fleet):
     """A fleet of one lease that is there."""

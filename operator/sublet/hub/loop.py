@@ -179,7 +179,7 @@ class Loop:
         self._teller.tell(sayings, is_all=self._book.is_full)
         self._teller.mention(of_drift)
         self._teller.acknowledge(self._left_alone(restless, made))
-        await self._writer.write_all()
+        self._writer.tend()
         self._batcher.look_at(self._next_due(made))
 
     def _knows_enough(self) -> bool:

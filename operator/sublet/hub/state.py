@@ -279,7 +279,7 @@ class HubState:
     """All of Sublet's objects on the hub, the PriorityClasses, and the credentials of leased clusters."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
+        self.changed = changed
         self.claims = Shelf(GpuClaim, changed, read=read_claim, stays=holds)
         self.leases = Shelf(GpuLease, changed, read=partial(read_terms, GpuLease))
         self.classes = Shelf(GpuClass, changed, read=partial(read_terms, GpuClass))
@@ -311,7 +311,7 @@ class HubState:
             self.priorities.pop(name, None)
         else:
             self.priorities[name] = value
-        self._changed()
+        self.changed()
 
     def set_credentials(
         self, name: str, data: Mapping[str, bytes] | None, version: str = ""
@@ -323,4 +323,4 @@ class HubState:
         else:
             self.credentials[name] = data
             self.credential_versions[name] = version
-        self._changed()
+        self.changed()

@@ -4,6 +4,7 @@ Each write is a compare-and-set by resourceVersion. What outran a write is read,
 object, makes it again. After one that the hub didn't take nothing changes, so that it says itself when it is due again.
 Conditions of others stay.
 Against another operator that writes the same it doesn't write at once (see contest); finalizers don't wait for that.
+The loop only begins it: a webhook may keep each write for half a minute, and no decision waits for that.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from contextlib import suppress
 from functools import partial
 from math import ceil
 from typing import Any, Final, TypeVar
+
+import structlog
 
 from sublet.api.common import Condition, Status, find_condition, next_condition
 from sublet.api.gpuclass import ClassStatus, GpuClass
@@ -79,6 +82,38 @@ class StatusWriter:
         self.due_ms: Millis | None = None
         """When to write again at the latest; None if nothing failed and nothing waits."""
         self._contest = Contest(clock)
+        self._task: asyncio.Task[None] | None = None
+        self._is_asked = False
+        self._wake: asyncio.TimerHandle | None = None
+
+    def tend(self) -> None:
+        """Begin to write what changed; while that is under way, once more after it."""
+        self._is_asked, self.due_ms = True, None
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_as_asked(), name="statuses")
+
+    async def close(self, patience_seconds: float) -> None:
+        """Begin nothing more, and let what is under way end."""
+        self._is_asked = False
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=patience_seconds)
+            self._task.cancel()
+        if self._wake is not None:
+            self._wake.cancel()
+
+    async def _write_as_asked(self) -> None:
+        while self._is_asked:
+            self._is_asked = False
+            try:
+                await self.write_all()
+            except Exception:  # noqa: BLE001  one that can't be told must not keep all others from it for ever
+                structlog.get_logger().exception("statuses not written")
+                self._look_again(_RETRY_SECONDS)
+        if self._wake is not None:
+            self._wake.cancel()
+        if self.due_ms is not None:
+            seconds = max(0, self.due_ms - self._clock.now_ms()) / MS_PER_SECOND
+            self._wake = asyncio.get_running_loop().call_later(seconds, self._state.changed)
 
     def follow(self) -> None:
         """Count what changed, also while another replica leads: what came and went isn't kept."""

@@ -8,18 +8,22 @@ from structlog.testing import capture_logs
 from sublet.api.gpuclaim import GpuClaim
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller
+from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import Forbidden, KubeError
 from tests.builders.api import as_claim, claim
 from tests.harness.fake_api import eventually
-from tests.harness.loop import recording_loop
+from tests.harness.loop import parts, recording_loop
 
 
 class WordlessHub:
-    """Takes no claim's status: it refuses, or never answers."""
+    """Takes no status: it refuses, or never answers."""
 
     def __init__(self, fault: KubeError | None) -> None:
         self.tries = 0
         self._fault = fault
+
+    async def patch(self, *_: Any) -> GpuClaim:
+        return await self.write_status()
 
     async def write_status(self, *_: Any) -> GpuClaim:
         self.tries += 1
@@ -82,3 +86,18 @@ async def test_a_replica_that_leads_no_more_tells_no_claim_anything():
     loop, _, told = recording_loop(leads=lambda: False)
     await loop.look()
     assert told.let_gos == 1
+
+
+async def test_no_claims_decision_waits_for_the_statuses_of_other_kinds():
+    loop, state, told = recording_loop()
+    fleet, clock = parts(loop)
+    hub: Any = WordlessHub(None)
+    written: Any = loop
+    written._writer = StatusWriter(hub, state, fleet, clock)
+    await asyncio.wait_for(loop.look(), 5)
+    await eventually("one is being written", lambda: hub.tries)
+    state.claims.put(as_claim(claim("b")))
+    await asyncio.wait_for(loop.look(), 5)
+
+    assert told.reserved == ["b"]
+    await written._writer.close(0)
