@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sublet.app import Operator
 from sublet.hub.feed import Feed
+from sublet.hub.lockout import until_locked_out
 from sublet.kube.hub import hub_endpoint
 from sublet.kube.session import ApiServer, Limits
 from sublet.logs import configure_logs
@@ -24,7 +25,7 @@ _NO_COMMAND: Final = (
 
 
 async def run(settings: Settings) -> int:
-    """Run the operator until it is told to stop or loses the Lease; return the exit status."""
+    """Run the operator until it is told to stop, loses the Lease or is locked out; return the exit status."""
     endpoint = await hub_endpoint(kubeconfig=settings.kubeconfig, mend=_MEND)
     hub = ApiServer(endpoint, Limits(connections=128))
     operator = Operator(settings, hub)
@@ -39,13 +40,13 @@ async def run(settings: Settings) -> int:
         ) from error  # fmt: skip
     _stop_at_signals(operator.stop)
     try:
-        await _until(operator.stop, _live(operator, feed))
+        was_told = await _until(operator.stop, _live(operator, feed), until_locked_out(hub))
     except ValueError as error:
         # no setting is wrong: those were read above
         raise RuntimeError("the operator broke down") from error
     finally:
         await operator.close()
-    return 1 if operator.leadership.lost.is_set() else 0
+    return 0 if was_told and not operator.leadership.lost.is_set() else 1
 
 
 async def _live(operator: Operator, feed: Feed) -> None:
@@ -53,9 +54,12 @@ async def _live(operator: Operator, feed: Feed) -> None:
     await feed.run()
 
 
-async def _until(told: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Work until told to stop, and see that the process ends some time after that; raises what the work does."""
-    tasks = asyncio.create_task(work), asyncio.create_task(told.wait())
+async def _until(told: asyncio.Event, *works: Coroutine[Any, Any, None]) -> bool:
+    """Work until told to stop, or until one of the works ends; return whether it was told. Raises what they do.
+
+    Sees that the process ends some time after that.
+    """
+    tasks = [asyncio.create_task(each) for each in (*works, told.wait())]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -64,8 +68,10 @@ async def _until(told: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    if not tasks[0].cancelled():
-        tasks[0].result()
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
+    return told.is_set()
 
 
 def _stop_at_signals(stop: asyncio.Event) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.faults.workloads import ALL
 from tests.planes.binaries import ROOT
 
-LINES = 47
+LINES = 48
 _ROW = re.compile(r"^\| (\d+) \| ")
 _TEST = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 _PLANS = re.compile(r"plans ((?:`[\w-]+`(?:, )?)+)")

@@ -1,6 +1,7 @@
 """How the process begins and ends: it leads when it can work, and whatever ends it, it is closed."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from structlog.testing import capture_logs
 
 from sublet import process
 from sublet.app import Operator
+from sublet.hub.lockout import until_locked_out
 from sublet.kube.session import Endpoint
 from sublet.settings import Settings
 from tests.builders.api import uid_of
-from tests.harness.fake_api import FakeApi, eventually, silence
+from tests.harness.fake_api import FakeApi, answering, eventually, silence
 from tests.harness.followed_hub import empty, followed_hub
 
 _SECRETS = "/api/v1/namespaces/sublet-system/secrets"
@@ -82,6 +84,26 @@ async def test_a_surprise_at_the_start_ends_the_process_and_leaves_nothing_open(
     (runner,) = {r.server for r in running.operators[0]._runners}
     assert runner is None
     assert logs[-1]["event"] == "stopped"
+
+
+async def test_a_process_that_the_hub_lets_in_no_more_ends_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    soon = partial(until_locked_out, every_seconds=0.01, tries=3)
+    monkeypatch.setattr(process, "until_locked_out", soon)
+    async with followed_hub() as hub:
+        hub.objects[_SECRETS] = silence
+        running = Running(hub, tmp_path, monkeypatch)
+        with capture_logs() as logs:
+            task = asyncio.create_task(running.run())
+            await eventually("asked for the Secrets", lambda: running.asked(_SECRETS))
+            hub.objects["/api/v1/namespaces/kube-system"] = answering(401, "Unauthorized")
+            status = await asyncio.wait_for(task, 10)
+
+    assert (status, logs[-1]["event"]) == (1, "stopped")
+    assert [x["error"] for x in logs if x["log_level"] == "error"] == [
+        "401 Unauthorized: no message"
+    ]
 
 
 async def test_a_pod_is_ready_when_the_hub_is_followed(
