@@ -52,9 +52,9 @@ def _fixed_while_reserved() -> Examples:
         changes = [(old, new)]
         if name not in claim()["spec"]:
             changes += [(claim(), old), (old, claim())]
-        refused += [Case(to, was, reserved, f"{name} {CANNOT}") for was, to in changes]
+        refused += [Case(to, was, reserved, said=f"{name} {CANNOT}") for was, to in changes]
     two = change(change(claim(), "gpus", 16), "className", "h200")
-    refused.append(Case(two, claim(), reserved, f"className gpus {CANNOT}"))
+    refused.append(Case(two, claim(), reserved, said=f"className gpus {CANNOT}"))
     return Examples(tuple(accepted), tuple(refused))
 
 

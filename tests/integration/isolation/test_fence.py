@@ -280,7 +280,7 @@ def test_every_policy_type_checks(stack: Stack, thief: Path):
         if p.get("status", {}).get("typeChecking", {}).get("expressionWarnings")
     ]
 
-    assert len(policies) == 11
+    assert len(policies) == 12
     assert warned == []
 
 
