@@ -11,6 +11,7 @@ from typing import Final
 
 from sublet.api.gpulease import GpuLease, InventoryStatus, Unsellable
 from sublet.api.times import Millis
+from sublet.book.across import NEVER_SOLD
 from sublet.book.contract import committed_at
 from sublet.book.inventory import LeaseInventory, Reach
 from sublet.book.maintenance import away_at
@@ -50,7 +51,9 @@ def counted(
     if is_lost:
         seen = _Nodes(seen.delivered, 0, Counter({LOST: seen.delivered} if seen.delivered else {}))
     committed, forced = committed_at(lease, now_ms), seen.unsellable[RELEASE_FORCED]
-    spare = committed - away_at(lease, now_ms) - reserved - bound - forced
+    never_sold = sum(seen.unsellable[unfit.value] for unfit in NEVER_SOLD)
+    missing = max(0, committed - seen.delivered + never_sold)
+    spare = committed - away_at(lease, now_ms, missing) - reserved - bound - forced
     reasons = {reason: gpus for reason, gpus in sorted(seen.unsellable.items()) if gpus}
     sells = not is_closed and _sells(lease, inventory, now_ms)
     fields = {

@@ -9,7 +9,7 @@ from sublet.api.gpulease import GpuLease, InventoryStatus
 from sublet.api.times import format_instant
 from sublet.book.contract import committed_at
 from sublet.book.decisions import Reserve
-from sublet.book.inventory import LeaseInventory, Reach
+from sublet.book.inventory import LeaseInventory, Reach, Unfit
 from sublet.book.plan import plan
 from sublet.fleet.counts import counted
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease
@@ -66,6 +66,20 @@ def test_all_is_free_on_a_lease_of_which_a_claim_is_given_all(spec):
 
     assert gets_a_place(each, found)
     assert count(each, found).free == 16
+
+
+@pytest.mark.parametrize("unfit", [None, Unfit.MIG], ids=["not delivered", "never sold"])
+def test_in_a_maintenance_window_of_some_gpus_those_that_never_came_are_not_the_ones_away(unfit):
+    window = {"startTime": format_instant(hour(-1)), "endTime": format_instant(hour(1)), "gpus": 8}
+    each = as_lease(lease(committed=32, maintenance=[window]))
+    *good, last = nodes(each, 4)
+    found = inventory(each, [*good, replace(last, unfit=unfit)] if unfit else good)
+    asking = [as_claim(claim(f"c{i}", gpus=8, schedule={"durationSeconds": 60})) for i in range(4)]
+
+    made = plan(view(asking, [(each, found)]))
+
+    sold = 8 * sum(isinstance(d, Reserve) for d in made.decisions)
+    assert count(each, found).free == sold == 16
 
 
 def test_nothing_is_free_on_a_lease_that_is_being_deleted():
