@@ -8,8 +8,8 @@ from decimal import Decimal
 from sublet.api.dated import holding, in_order
 from sublet.api.gpulease import GpuLease
 from sublet.api.lease_terms import BuyPrice, CommitmentMode
-from sublet.api.times import Millis
-from sublet.book.steps import FOREVER
+from sublet.api.times import MS_PER_SECOND, Millis
+from sublet.book.steps import FOREVER, Steps
 
 
 def committed_at(lease: GpuLease, at_ms: Millis) -> int:
@@ -54,9 +54,11 @@ def expected_nodes(
 ) -> list[tuple[Millis, int]]:
     """Return the changes by nodes that phases to come will bring, from what is there or due by now.
 
-    What is late already isn't counted on: it comes when it is seen.
+    What is late already isn't counted on: it comes when it is seen. Where a step goes down its nodes are there until they
+    have rested, for who ends with it; what may be sold then the commitment says.
     """
     known = max(delivered, committed_at(lease, now_ms))
+    rest_ms = lease.spec.term.quarantine_seconds * MS_PER_SECOND
     changes: list[tuple[Millis, int]] = []
     level = nodes = 0
     for at_ms, delta in commitment_changes(lease):
@@ -65,4 +67,11 @@ def expected_nodes(
             more = max(0, level - known) // size
             changes.append((at_ms, more - nodes))
             nodes = more
-    return changes
+    steps = Steps(now_ms, changes)
+    found: list[tuple[Millis, int]] = []
+    there = 0
+    for at_ms in sorted({Millis(at + wait_ms) for at, _ in changes for wait_ms in (0, rest_ms)}):
+        before, there = there, steps.most(Millis(at_ms - rest_ms), Millis(at_ms + 1))
+        if there != before:
+            found.append((at_ms, there - before))
+    return found

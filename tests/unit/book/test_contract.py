@@ -5,7 +5,13 @@ from decimal import Decimal
 import pytest
 
 from sublet.api.times import format_instant
-from sublet.book.contract import commitment_changes, committed_at, marginal_price_at, terms_at
+from sublet.book.contract import (
+    commitment_changes,
+    committed_at,
+    expected_nodes,
+    marginal_price_at,
+    terms_at,
+)
 from tests.builders.api import LONG_AGO, NOW, as_lease, lease
 from tests.builders.sales import hour
 
@@ -70,3 +76,14 @@ def test_one_more_gpu_costs_what_it_costs_more_than_unused(mode, holding, price)
     entry = {"effectiveTime": LONG_AGO, "perGpuHour": "2.35", **holding}
 
     assert marginal_price_at(as_lease(lease(mode=mode, prices=[entry])), NOW) == Decimal(price)
+
+
+def test_nodes_of_a_step_stay_for_their_rest_and_the_next_step_brings_no_more_of_them():
+    steps = [(-1, 16), (10, 32), (20, 16), (20.5, 32), (30, 16)]
+    phases = [
+        {"commitmentId": str(i), "startTime": format_instant(hour(at)), "gpus": gpus}
+        for i, (at, gpus) in enumerate(steps)
+    ]
+    each = as_lease(lease(commitment={"phases": phases}, term={"quarantineSeconds": 3600}))
+
+    assert expected_nodes(each, 16, 8, hour(0)) == [(hour(10), 2), (hour(31), -2)]

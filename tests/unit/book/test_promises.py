@@ -161,6 +161,22 @@ def test_a_phase_to_come_is_promised_before_it_is_delivered():
     assert refusal_of(plan(view([first, more], fleet)), more)
 
 
+def test_a_window_may_fill_a_step_whose_nodes_rest_once_it_is_over():
+    steps = [(LONG_AGO, 16), (format_instant(at(10)), 32), (format_instant(at(20)), 16)]
+    phases = [
+        {"commitmentId": str(i), "startTime": start, "gpus": gpus}
+        for i, (start, gpus) in enumerate(steps)
+    ]
+    each = as_lease(lease("west", commitment={"phases": phases}, term={"quarantineSeconds": 3600}))
+    there = nodes(each, 2)
+    fleet = [(each, inventory(each, there))]
+    busy = [held(lasting(f"busy{i}", 40, 8), each, [n]) for i, n in enumerate(there)]
+    whole, longer = ahead("whole", 10, 10), ahead("longer", 10, 10.5)
+
+    assert reserve_of(plan(view([*busy, whole], fleet)), whole).until_ms == at(20)
+    assert refusal_of(plan(view([*busy, longer], fleet)), longer)
+
+
 def test_a_window_that_has_passed_is_a_mistake_that_is_named():
     gone = ahead("gone", -4, 2)
 
