@@ -5,51 +5,41 @@ place never stops another of its class or tenant.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final
 
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID, TenantName, TenantUID
-from sublet.api.pending import Offer, PendingReason
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.across import disputed_nodes, usual_sizes
 from sublet.book.agreed import agreed_on
-from sublet.book.backfill import SHADOWS, Opening
+from sublet.book.backfill import SHADOWS
+from sublet.book.bargain import MENDED_BY_TIME, Bargain
 from sublet.book.budget import Budgets
 from sublet.book.cancellation import terms_of
 from sublet.book.decisions import Decision, Notice, Plan, Refuse, Reserve, Warn
-from sublet.book.demand import Demand, Rules, with_spec
+from sublet.book.demand import Demand, Rules
 from sublet.book.due import next_due
 from sublet.book.expiry import review
-from sublet.book.fewer import most_that_fit
-from sublet.book.going import count_rests
 from sublet.book.holdings import Holdings, asks, holds
 from sublet.book.inventory import LeaseInventory
 from sublet.book.lost import astray, last_words, living, lost_uids
 from sublet.book.means import Means
 from sublet.book.notices import notices, tell_first
-from sublet.book.offers import as_asked, offers_for, ways_out
 from sublet.book.order import Shares, in_turn, rank_of_holder
 from sublet.book.pardon import Pardons
-from sublet.book.placement import Candidate, end_of, find_place
+from sublet.book.placement import Candidate, end_of
 from sublet.book.pools import tiers_of
 from sublet.book.preemption import Preemption
 from sublet.book.promises import Promises, give
 from sublet.book.quotes import answers
-from sublet.book.reasons import quota_refusal, refusal
 from sublet.book.relocation import Relocations
-from sublet.book.standing import Standing, Standings
+from sublet.book.search import Search
 from sublet.book.steps import FOREVER
-from sublet.book.stops import find_opening_before, find_place_before
 from sublet.book.supply import LeaseSupply
 from sublet.book.troubles import troubles
 from sublet.book.view import View
-
-_MENDED_BY_TIME: Final = frozenset(
-    {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE}
-)
 
 
 def plan(view: View) -> Plan:
@@ -88,8 +78,6 @@ class Pass:
         self._has_hopes = False
         """Room was looked for in time for one of those that wait, or parts of it."""
         self._positions: Counter[str] = Counter()  # class -> claims that wait, so far
-        self._refused: dict[Hashable, Refuse] = {}
-        """What was asked for -> why there is no place, as long as nothing is given or kept."""
         self._quotes_due_ms: Millis | None = None
         self._told_due_ms: Millis | None = None
         self._view = view
@@ -130,6 +118,10 @@ class Pass:
         self._grants = grants = Means(view.tenants, self.holdings, self.budgets).grant
         self._pardons = Pardons(
             holders, self.rules.offer, self._supplies, view.busy, view.now_ms, grants
+        )
+        self._search = Search(self._supplies, self.holdings, self.budgets)
+        self._bargain = Bargain(
+            holders, self.rules, view.now_ms, self._search, self._preemption, self._pardons
         )
         self._promises = Promises(
             self.holdings.promises, self.rules, self._supplies, view.now_ms, grants
@@ -193,7 +185,7 @@ class Pass:
                 demands.append(read)
         served = [self.decide_on(demand) for demand in in_turn(demands, self.shares)]
         self._pardons.grant(None)
-        found = answers(refused, self._view.now_ms, self._bargain_over)
+        found = answers(refused, self._view.now_ms, self._bargain.over_whole)
         self._quotes_due_ms = found.due_ms
         return [*found.refusals, *served]
 
@@ -212,7 +204,8 @@ class Pass:
     def go_on(self, view: View) -> None:
         """Go on with what was decided in a later view, in which all of it stands."""
         self._view, self.rules = view, Rules(view)
-        self._refused.clear()
+        self._search.forget()
+        self._bargain.go_on(self.rules, view.now_ms)
         for supply in self._supplies.values():
             supply.go_on(view.now_ms)
 
@@ -233,130 +226,21 @@ class Pass:
     def decide_on(self, demand: Demand) -> Reserve | Refuse:
         """Serve one demand, whose turn it is."""
         self._pardons.grant(demand.priority)
-        found = self._find_or_refuse(demand)
+        found = self._search.serve(demand)
         if not isinstance(found, Refuse):
             return self._give(*found)
         self.waiting.append(demand)
-        self._has_hopes |= demand.claim.spec.min_gpus is not None or found.reason in _MENDED_BY_TIME
+        self._has_hopes |= demand.claim.spec.min_gpus is not None or found.reason in MENDED_BY_TIME
         self._positions[demand.claim.spec.class_name] += 1
         position = self._positions[demand.claim.spec.class_name]
         if len(self.waiting) > SHADOWS:
-            if found.reason in _MENDED_BY_TIME:
+            if found.reason in MENDED_BY_TIME:
                 self._pardons.needs(demand)
             return replace(found, position=position)
-        return replace(self._bargain(demand, found), position=position)
-
-    def _find_or_refuse(self, demand: Demand) -> tuple[Demand, Candidate] | Refuse:
-        """Return a place for a demand or a part of it; nobody looks again for what was just refused to another."""
-        asked = demand.key if demand.uid not in self.holdings.named else None
-        if asked in self._refused:
-            return replace(self._refused[asked], claim_uid=demand.uid)
-        found = self._find(demand)
-        if isinstance(found, Candidate):
-            return demand, found
-        part = self._find_some(demand)
-        if part is None and asked is not None:
-            self._refused[asked] = found
-        return part or found
-
-    def _find_some(self, demand: Demand) -> tuple[Demand, Candidate] | None:
-        """Return the largest part of what is asked for that there is a place for, if the claim takes a part."""
-        least = demand.claim.spec.min_gpus
-        if least is None:
-            return None
-        standings = Standings(demand, self._supplies.values())
-        fewer = most_that_fit(demand, least, standings, self._would)
-        return (fewer.demand, fewer.found) if fewer is not None else None
-
-    def _bargain(self, demand: Demand, refused: Refuse) -> Refuse:
-        """Say when the claim could begin, keep that room for it, and say what would bind now."""
-        standings = Standings(demand, self._supplies.values())
-        opening = None
-        if refused.reason in _MENDED_BY_TIME:
-            later = standings.of(Standing.OPEN, Standing.LATER)
-            opening = find_opening_before(demand, later, self._view.now_ms)
-            opening = self._preempt(demand, standings, opening)
-        offers = self._offers(demand, refused, standings, opening)
-        if opening is None and refused.reason in _MENDED_BY_TIME:
-            self._pardons.needs(demand)
-        if opening is None:
-            return replace(refused, offers=offers)
-        if not demand.is_ahead:
-            opening.keep()
-            self._refused.clear()
+        told = self._bargain.over(demand, found)
+        if told.estimated_ms is not None and not demand.is_ahead:
             self.behind = len(self.waiting)
-        return replace(refused, offers=offers, estimated_ms=opening.at_ms)
-
-    def _preempt(
-        self, demand: Demand, standings: Standings, opening: Opening | None
-    ) -> Opening | None:
-        """Take back what a claim of higher priority needs, if that is sooner than it would begin anyway."""
-        if demand.is_ahead:
-            return opening
-        sells = standings.of(Standing.OPEN)
-        soonest = opening.at_ms if opening is not None else FOREVER
-        told = len(self._preemption.decisions)
-        if not self._preemption.make_room(demand, sells, soonest):
-            return opening
-        going = self._preemption.decisions[told:]
-        count_rests(going, self.holders, self.holdings, self._supplies, self._view.now_ms)
-        self._refused.clear()
-        return find_opening_before(demand, sells, self._view.now_ms)
-
-    def _bargain_over(self, claim: GpuClaim, refused: Refuse) -> Refuse:
-        """Answer a quote, or name the price that the claim refuses."""
-        ways = (self.rules, self._supplies.values(), self._would)
-        if not claim.spec.suspended:
-            return replace(refused, offers=ways_out(claim, refused.reason, *ways))
-        read = self.rules.read(with_spec(claim, suspended=False))
-        if isinstance(read, Refuse):
-            asked = replace(refused, message=f"{refused.message}; resumed now: {read.message}")
-            return replace(asked, offers=ways_out(claim, read.reason, *ways))
-        found = self._find(read)
-        if isinstance(found, Candidate):
-            return replace(refused, offers=(as_asked(read),))
-        standings = Standings(read, self._supplies.values())
-        later = standings.of(Standing.OPEN, Standing.LATER)
-        opening = find_opening_before(read, later, self._view.now_ms)
-        offers = self._offers(read, found, standings, opening)
-        return replace(
-            refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
-        )
-
-    def _offers(
-        self, demand: Demand, refused: Refuse, standings: Standings, opening: Opening | None
-    ) -> tuple[Offer, ...]:
-        """Return what would bind instead: for want of money a shorter time, else whatever there is room for."""
-        if refused.reason in (PendingReason.EXCEEDS_BUDGET, PendingReason.MISCONFIGURED):
-            return self.budgets.offers(demand, self._would)
-        return offers_for(demand, standings, opening, self.rules, self._would, self._affords)
-
-    def _would(self, demand: Demand) -> Candidate | None:
-        """Return the place that a demand would get, if it were asked for."""
-        found = self._find(demand)
-        return found if isinstance(found, Candidate) else None
-
-    def _affords(self, demand: Demand, supplies: Iterable[LeaseSupply]) -> bool:
-        """Say whether a tenant's quota and money are enough for a demand on some leases."""
-        last = max((s.ends_ms for s in supplies), default=FOREVER)
-        beyond = quota_refusal(demand, self.holdings) or self.budgets.refusal(demand, last)
-        return beyond is None
-
-    def _find(self, demand: Demand) -> Candidate | Refuse:
-        if (beyond := quota_refusal(demand, self.holdings)) is not None:
-            return beyond
-        standings = Standings(demand, self._supplies.values())
-        nearest = standings.of(Standing.OPEN, Standing.LATER, Standing.SILENT, Standing.UNPROVEN)
-        last = max((s.ends_ms for s in nearest), default=FOREVER)
-        if (unpaid := self.budgets.refusal(demand, last)) is not None:
-            return unpaid
-        sells = standings.of(Standing.OPEN)
-        if (found := find_place_before(demand, sells, demand.start_ms)) is not None:
-            return found
-        would = None
-        if standings.of(Standing.SILENT):
-            would = find_place(demand, standings.of(Standing.OPEN, Standing.SILENT))
-        return refusal(demand, standings, would.supplies if would is not None else ())
+        return replace(told, position=position)
 
     def _give(self, demand: Demand, found: Candidate) -> Reserve:
         # one that was placed up to maintenance may be let stay longer once that is written
@@ -366,7 +250,7 @@ class Pass:
         end_ms = until_ms if until_ms is not None else FOREVER
         give(demand, found, end_ms)
         self.budgets.count(demand, end_ms)
-        self._refused.clear()
+        self._search.forget()
         self.holdings.count(
             demand.tenant_uid,
             demand.claim.spec.class_name,

@@ -1,0 +1,115 @@
+"""What a claim is told that finds no place: when it could begin, which is kept for it, and what would bind instead.
+
+Where a claim of higher priority could begin sooner, others' GPUs are taken back for it first. Asked by the pass for each
+claim that waits, in their order, and for quotes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from sublet.api.gpuclaim import GpuClaim
+from sublet.api.pending import Offer, PendingReason
+from sublet.api.times import Millis
+from sublet.book.backfill import Opening
+from sublet.book.decisions import Refuse
+from sublet.book.demand import Demand, Rules, with_spec
+from sublet.book.going import count_rests
+from sublet.book.offers import as_asked, offers_for, ways_out
+from sublet.book.pardon import Pardons
+from sublet.book.placement import Candidate
+from sublet.book.preemption import Preemption
+from sublet.book.search import Search
+from sublet.book.standing import Standing, Standings
+from sublet.book.steps import FOREVER
+from sublet.book.stops import find_opening_before
+
+MENDED_BY_TIME: Final = frozenset(
+    {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE}
+)
+
+
+class Bargain:
+    """The starts that are kept for claims that wait, and what they are offered, in one pass."""
+
+    def __init__(
+        self,
+        holders: Sequence[GpuClaim],
+        rules: Rules,
+        now_ms: Millis,
+        search: Search,
+        preemption: Preemption,
+        pardons: Pardons,
+    ) -> None:
+        self._holders = holders
+        self._search = search
+        self._preemption = preemption
+        self._pardons = pardons
+        self.go_on(rules, now_ms)
+
+    def go_on(self, rules: Rules, now_ms: Millis) -> None:
+        """Go on at a later instant, when all that was decided stands."""
+        self._rules, self._now_ms = rules, now_ms
+
+    def over(self, demand: Demand, refused: Refuse) -> Refuse:
+        """Say when the claim could begin, keep that room for it, and say what would bind now."""
+        standings = Standings(demand, self._search.supplies.values())
+        opening = None
+        if refused.reason in MENDED_BY_TIME:
+            later = standings.of(Standing.OPEN, Standing.LATER)
+            opening = find_opening_before(demand, later, self._now_ms)
+            opening = self._preempt(demand, standings, opening)
+        offers = self._offers(demand, refused, standings, opening)
+        if opening is None and refused.reason in MENDED_BY_TIME:
+            self._pardons.needs(demand)
+        if opening is None:
+            return replace(refused, offers=offers)
+        if not demand.is_ahead:
+            opening.keep()
+            self._search.forget()
+        return replace(refused, offers=offers, estimated_ms=opening.at_ms)
+
+    def over_whole(self, claim: GpuClaim, refused: Refuse) -> Refuse:
+        """Answer a quote, or name the price that the claim refuses."""
+        ways = (self._rules, self._search.supplies.values(), self._search.would)
+        if not claim.spec.suspended:
+            return replace(refused, offers=ways_out(claim, refused.reason, *ways))
+        read = self._rules.read(with_spec(claim, suspended=False))
+        if isinstance(read, Refuse):
+            asked = replace(refused, message=f"{refused.message}; resumed now: {read.message}")
+            return replace(asked, offers=ways_out(claim, read.reason, *ways))
+        found = self._search.find(read)
+        if isinstance(found, Candidate):
+            return replace(refused, offers=(as_asked(read),))
+        standings = Standings(read, self._search.supplies.values())
+        later = standings.of(Standing.OPEN, Standing.LATER)
+        opening = find_opening_before(read, later, self._now_ms)
+        offers = self._offers(read, found, standings, opening)
+        return replace(
+            refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
+        )
+
+    def _preempt(
+        self, demand: Demand, standings: Standings, opening: Opening | None
+    ) -> Opening | None:
+        """Take back what a claim of higher priority needs, if that is sooner than it would begin anyway."""
+        if demand.is_ahead:
+            return opening
+        sells = standings.of(Standing.OPEN)
+        soonest = opening.at_ms if opening is not None else FOREVER
+        told = len(self._preemption.decisions)
+        if not self._preemption.make_room(demand, sells, soonest):
+            return opening
+        going, search = self._preemption.decisions[told:], self._search
+        count_rests(going, self._holders, search.holdings, search.supplies, self._now_ms)
+        search.forget()
+        return find_opening_before(demand, sells, self._now_ms)
+
+    def _offers(
+        self, demand: Demand, refused: Refuse, standings: Standings, opening: Opening | None
+    ) -> tuple[Offer, ...]:
+        """Return what would bind instead: for want of money a shorter time, else whatever there is room for."""
+        search = self._search
+        if refused.reason in (PendingReason.EXCEEDS_BUDGET, PendingReason.MISCONFIGURED):
+            return search.budgets.offers(demand, search.would)
+        return offers_for(demand, standings, opening, self._rules, search.would, search.affords)
