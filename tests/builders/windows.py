@@ -28,9 +28,10 @@ def ahead(name: str, start: float, lasts: float | None, gpus: int = 16, **spec: 
     return as_claim(claim(name, gpus=gpus, schedule=schedule, **spec))
 
 
-def lasting(name: str, hours: float, gpus: int = 16) -> GpuClaim:
+def lasting(name: str, hours: float | None, gpus: int = 16, **spec: Any) -> GpuClaim:
     """Return a claim that begins as soon as it can."""
-    return as_claim(claim(name, gpus=gpus, schedule={"durationSeconds": int(hours * 3600)}))
+    schedule = {"durationSeconds": int(hours * 3600)} if hours is not None else {}
+    return as_claim(claim(name, gpus=gpus, schedule=schedule, **spec))
 
 
 def west(count: int = 2, **fields: Any) -> Fleet:

@@ -27,9 +27,9 @@ _SELLING: Final = (Standing.OPEN, Standing.UNPROVEN, Standing.SILENT, Standing.L
 _VISIBLE: Final = tuple(s for s in Standing if s not in (Standing.HIDDEN, Standing.OVER))
 
 
-def quota_refusal(demand: Demand, holdings: Holdings) -> Refuse | None:
-    """Return the refusal of a claim that its tenant's quota has no room for, None if it has."""
-    class_name, until_ms = demand.claim.spec.class_name, demand.until_on(FOREVER)
+def quota_refusal(demand: Demand, lease_ends_ms: Millis, holdings: Holdings) -> Refuse | None:
+    """Return the refusal of a claim that its tenant's quota has no room for on leases that end then, None if it has."""
+    class_name, until_ms = demand.claim.spec.class_name, demand.until_on(lease_ends_ms)
     limit = demand.tenant.spec.quota_of(class_name)
     if limit is None:
         return None
@@ -38,7 +38,7 @@ def quota_refusal(demand: Demand, holdings: Holdings) -> Refuse | None:
         return None
     message = (
         f"asks for {how_many(demand.gpus, 'GPU')} of class {class_name}; "
-        f"{held} of the tenant's quota of {limit} are held"
+        f"{held} of the tenant's quota of {limit} are held or promised"
     )
     if (unread := holdings.unread_of(demand.tenant_uid, class_name, until_ms)) is not None:
         message += f", also by {unread.key}, {unread.why}"

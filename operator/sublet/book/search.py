@@ -52,13 +52,10 @@ class Search:
 
     def find(self, demand: Demand) -> Candidate | Refuse:
         """Return the place that a demand would get now."""
-        if (beyond := quota_refusal(demand, self.holdings)) is not None:
-            return beyond
         standings = Standings(demand, self.supplies.values())
         nearest = standings.of(Standing.OPEN, Standing.LATER, Standing.SILENT, Standing.UNPROVEN)
-        last = max((s.ends_ms for s in nearest), default=FOREVER)
-        if (unpaid := self.budgets.refusal(demand, last)) is not None:
-            return unpaid
+        if (beyond := self._beyond_means(demand, nearest)) is not None:
+            return beyond
         sells = standings.of(Standing.OPEN)
         if (found := find_place_before(demand, sells, demand.start_ms)) is not None:
             return found
@@ -74,9 +71,12 @@ class Search:
 
     def affords(self, demand: Demand, supplies: Iterable[LeaseSupply]) -> bool:
         """Say whether a tenant's quota and money are enough for a demand on some leases."""
+        return self._beyond_means(demand, supplies) is None
+
+    def _beyond_means(self, demand: Demand, supplies: Iterable[LeaseSupply]) -> Refuse | None:
         last = max((s.ends_ms for s in supplies), default=FOREVER)
-        beyond = quota_refusal(demand, self.holdings) or self.budgets.refusal(demand, last)
-        return beyond is None
+        beyond = quota_refusal(demand, last, self.holdings)
+        return beyond or self.budgets.refusal(demand, last)
 
     def _find_some(self, demand: Demand) -> tuple[Demand, Candidate] | None:
         """Return the largest part of what is asked for that there is a place for, if the claim takes a part."""

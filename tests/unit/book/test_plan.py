@@ -159,7 +159,7 @@ def test_a_quota_counts_what_is_given_in_the_same_pass():
     made = plan(view([second, first], [west()], tenants=(limited,)))
 
     assert reserve_of(made, first)
-    assert "8 of the tenant's quota of 8 are held" in refusal_of(made, second).message
+    assert "8 of the tenant's quota of 8 are held or promised" in refusal_of(made, second).message
 
 
 def test_higher_priority_goes_first_whatever_its_age():

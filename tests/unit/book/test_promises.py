@@ -147,6 +147,20 @@ def test_quota_counts_a_window_when_it_is_and_not_before():
     assert refusal_of(asked(over), over).reason is PendingReason.EXCEEDS_QUOTA
 
 
+def test_quota_of_an_open_ended_claim_counts_what_is_promised_until_its_lease_ends():
+    limited = as_tenant(tenant(quotas=[{"className": "h100", "gpus": 16}]))
+    train = promised(ahead("train", 4, 2))
+    short = as_lease(lease("short", committed=16, end=format_instant(at(3))))
+    open_ended = lasting("open", None, placement={"leases": {"allow": ["short"]}})
+    seen = view(
+        [train, open_ended],
+        [*west(), (short, inventory(short, nodes(short, 2)))],
+        tenants=(limited,),
+    )
+
+    assert reserve_of(plan(seen), open_ended).until_ms == at(3)
+
+
 def test_a_phase_to_come_is_promised_before_it_is_delivered():
     phases = [
         {"commitmentId": "a", "startTime": LONG_AGO, "gpus": 8},

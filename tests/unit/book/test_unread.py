@@ -135,8 +135,9 @@ def test_its_gpus_count_towards_its_tenants_quota_and_the_refusal_names_it():
     refused = refusal_of(plan(view([asks], west(), tenants=LIMITED, unread=(unread(),))), asks)
 
     assert refused.reason is PendingReason.EXCEEDS_QUOTA
-    assert "16 of the tenant's quota of 16 are held, also by acme/newer, which can't be read" in (
-        refused.message
+    assert (
+        "16 of the tenant's quota of 16 are held or promised, also by acme/newer, which can't be read"
+        in (refused.message)
     )
 
 
@@ -185,8 +186,8 @@ def test_a_refusal_for_the_quota_names_none_whose_window_begins_after_what_was_a
         return refusal_of(plan(seen), asks).message
 
     late, soon = unread(key="acme/late", from_ms=at(4)), unread(key="acme/soon", from_ms=at(3))
-    assert "16 of the tenant's quota of 16 are held; wait" in message(late)
-    assert "are held, also by acme/soon, which can't be read" in message(late, soon)
+    assert "16 of the tenant's quota of 16 are held or promised; wait" in message(late)
+    assert "are held or promised, also by acme/soon, which can't be read" in message(late, soon)
 
 
 def test_one_that_waits_to_be_adopted_closes_no_lease_and_the_refusal_says_what_it_waits_for():
