@@ -56,12 +56,12 @@ def find_opening(demand: Demand, supplies: Sequence[LeaseSupply], now_ms: Millis
 
 
 def opening_at(demand: Demand, supplies: Sequence[LeaseSupply], at_ms: Millis) -> Opening | None:
-    """Return the start at an instant to come, None if these leases have no room for it then."""
+    """Return the start at an instant to come, None if these leases have no room, or its tenant no means for it then."""
     later = replace(demand.at(at_ms), is_ahead=True)
     begun = [s for s in supplies if s.begins_ms <= at_ms < s.ends_ms]
     begun = [s for s in begun if at_ms < later.until_on(s.ends_ms) <= s.ends_ms]
     found = find_place(later, begun)
-    return Opening(at_ms, later, found) if found is not None else None
+    return Opening(at_ms, later, found) if found is not None and later.has_means(later) else None
 
 
 def _alone(demand: Demand, supply: LeaseSupply) -> Iterable[Millis]:

@@ -19,6 +19,7 @@ from sublet.book.offers import as_asked, offers_for, ways_out
 from sublet.book.pardon import Pardons
 from sublet.book.placement import Candidate
 from sublet.book.preemption import Preemption
+from sublet.book.prospects import Prospects
 from sublet.book.search import Search
 from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
@@ -45,6 +46,7 @@ class Bargain:
         self._search = search
         self._preemption = preemption
         self._pardons = pardons
+        self._prospects = Prospects(search, now_ms)
         self.go_on(rules, now_ms)
 
     def go_on(self, rules: Rules, now_ms: Millis) -> None:
@@ -56,18 +58,23 @@ class Bargain:
         standings = Standings(demand, self._search.supplies.values())
         opening = None
         if refused.reason in MENDED_BY_TIME:
-            later = standings.of(Standing.OPEN, Standing.LATER)
-            opening = find_opening_before(demand, later, self._now_ms)
-            opening = self._preempt(demand, standings, opening)
+            opening = self._preempt(demand, standings, self._opening(demand, standings))
+            if opening is None:
+                self.leave(demand, refused)
         offers = self._offers(demand, refused, standings, opening)
-        if opening is None and refused.reason in MENDED_BY_TIME:
-            self._pardons.needs(demand)
-        if opening is None:
+        if opening is None or not self._may_begin(demand, opening):
             return replace(refused, offers=offers)
         if not demand.is_ahead:
             opening.keep()
+            self._prospects.keep(opening)
             self._search.forget()
         return replace(refused, offers=offers, estimated_ms=opening.at_ms)
+
+    def leave(self, demand: Demand, refused: Refuse) -> None:
+        """Keep nothing for a claim: it may need whatever is taken back, if it could begin with it."""
+        is_asked = refused.reason in MENDED_BY_TIME and self._pardons.are_asked_for
+        if is_asked and self._prospects.has_means(demand):
+            self._pardons.needs(demand)
 
     def over_whole(self, claim: GpuClaim, refused: Refuse) -> Refuse:
         """Answer a quote, or name the price that the claim refuses."""
@@ -82,12 +89,21 @@ class Bargain:
         if isinstance(found, Candidate):
             return replace(refused, offers=(as_asked(read),))
         standings = Standings(read, self._search.supplies.values())
-        later = standings.of(Standing.OPEN, Standing.LATER)
-        opening = find_opening_before(read, later, self._now_ms)
-        offers = self._offers(read, found, standings, opening)
+        offers = self._offers(read, found, standings, self._opening(read, standings))
         return replace(
             refused, offers=offers, message=f"{refused.message}; resumed now: {found.message}"
         )
+
+    def _opening(self, demand: Demand, standings: Standings) -> Opening | None:
+        """Return the earliest start that there is room for."""
+        later = standings.of(Standing.OPEN, Standing.LATER)
+        return find_opening_before(demand, later, self._now_ms)
+
+    def _may_begin(self, demand: Demand, opening: Opening) -> bool:
+        """Say whether there are means for a claim then: one with a window of its own is promised it, others wait."""
+        own = self._prospects.has_means
+        has_means = own if demand.is_ahead else self._prospects.will_have_means
+        return has_means(opening.demand)
 
     def _preempt(
         self, demand: Demand, standings: Standings, opening: Opening | None
@@ -98,7 +114,8 @@ class Bargain:
         sells = standings.of(Standing.OPEN)
         soonest = opening.at_ms if opening is not None else FOREVER
         told = len(self._preemption.decisions)
-        if not self._preemption.make_room(demand, sells, soonest):
+        waits = replace(demand, has_means=self._prospects.will_have_means)
+        if not self._preemption.make_room(waits, sells, soonest):
             return opening
         going, search = self._preemption.decisions[told:], self._search
         count_rests(going, self._holders, search.holdings, search.supplies, self._now_ms)
@@ -112,4 +129,6 @@ class Bargain:
         search = self._search
         if refused.reason in (PendingReason.EXCEEDS_BUDGET, PendingReason.MISCONFIGURED):
             return search.budgets.offers(demand, search.would)
+        if opening is not None and not self._prospects.has_means(opening.demand):
+            opening = None
         return offers_for(demand, standings, opening, self._rules, search.would, search.affords)

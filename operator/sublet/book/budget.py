@@ -107,14 +107,31 @@ class Budgets:
             demand.uid, PendingReason.EXCEEDS_BUDGET, _refused(demand, payer.budget, left)
         )
 
+    def pays_beside_kept(self, demand: Demand, lease_ends_ms: Millis) -> bool:
+        """Say whether there is money for a claim on leases that end then, beside those whose starts are kept."""
+        payer = self._payers.get(demand.tenant_uid)
+        if payer is None or demand.price == 0:
+            return True
+        if payer.spending is None or payer.budget.currency != demand.offer.spec.currency:
+            return False
+        left = payer.spending.left_beside_kept(demand.start_ms)
+        return self._cost(payer, demand, lease_ends_ms) <= max(left, Fraction(0))
+
+    def keep(self, demand: Demand, until_ms: Millis) -> None:
+        """Note what a claim will cost whose start is kept."""
+        if (spending := self._spending_on(demand)) is not None:
+            spending.keep(_cost_of(demand, until_ms))
+
     def count(self, demand: Demand, until_ms: Millis) -> None:
         """Take what a claim that was given GPUs costs out of what is left."""
-        payer, currency = self._payers.get(demand.tenant_uid), demand.offer.spec.currency
-        if payer is None or payer.spending is None or payer.budget.currency != currency:
-            return
-        ends_ms = demand.until_on(until_ms)
-        cost = Cost(demand.start_ms, ends_ms, demand.gpus, demand.price, runs=False)
-        payer.spending.count(cost)
+        if (spending := self._spending_on(demand)) is not None:
+            spending.count(_cost_of(demand, until_ms))
+
+    def _spending_on(self, demand: Demand) -> Spending | None:
+        payer = self._payers.get(demand.tenant_uid)
+        if payer is None or payer.budget.currency != demand.offer.spec.currency:
+            return None
+        return payer.spending
 
     def offers(self, demand: Demand, find: Callable[[Demand], object | None]) -> tuple[Offer, ...]:
         """Return the longest duration that is paid for, if the claim would bind with it."""
@@ -238,6 +255,11 @@ def _fixed_end(demand: Demand, lease_ends_ms: Millis) -> Millis:
     if demand.claim.spec.schedule.start_time is not None:
         return demand.until_on(lease_ends_ms)
     return lease_ends_ms if demand.asked_until_ms is None else FOREVER
+
+
+def _cost_of(demand: Demand, until_ms: Millis) -> Cost:
+    ends_ms = demand.until_on(until_ms)
+    return Cost(demand.start_ms, ends_ms, demand.gpus, demand.price, runs=False)
 
 
 def _per_ms(demand: Demand) -> Fraction:

@@ -1,7 +1,7 @@
 """What a claim asks for, in the book's terms, or why it can't be served at all (claim-wide causes)."""
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
@@ -25,6 +25,10 @@ _OF_PLACE: Final = tuple(
     if name not in {"tags", "priority_class_name", "max_price_per_gpu_hour", "schedule"}
 )
 """Fields of a claim's spec that decide where it can be; when is said by instants."""
+
+
+def _always(_: "Demand") -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Demand:
     """Its class sells several nodes in one NVLink domain only."""
     is_alone: bool = True
     """The claim keeps no other nodes; beside those it takes no part of one, as no quota says how much runs where."""
+    has_means: Callable[["Demand"], bool] = field(default=_always, compare=False, repr=False)
+    """Whether its tenant has the means for it, asked of the same demand with a start to come."""
 
     @property
     def uid(self) -> ClaimUID:

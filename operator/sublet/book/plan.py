@@ -234,8 +234,7 @@ class Pass:
         self._positions[demand.claim.spec.class_name] += 1
         position = self._positions[demand.claim.spec.class_name]
         if len(self.waiting) > SHADOWS:
-            if found.reason in MENDED_BY_TIME:
-                self._pardons.needs(demand)
+            self._bargain.leave(demand, found)
             return replace(found, position=position)
         told = self._bargain.over(demand, found)
         if told.estimated_ms is not None and not demand.is_ahead:

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 
 from sublet.api.ids import LeaseUID
+from sublet.api.times import Millis
 from sublet.book.budget import Budgets
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand
@@ -53,8 +54,7 @@ class Search:
     def find(self, demand: Demand) -> Candidate | Refuse:
         """Return the place that a demand would get now."""
         standings = Standings(demand, self.supplies.values())
-        nearest = standings.of(Standing.OPEN, Standing.LATER, Standing.SILENT, Standing.UNPROVEN)
-        if (beyond := self._beyond_means(demand, nearest)) is not None:
+        if (beyond := self._beyond_means(demand, _nearest(standings))) is not None:
             return beyond
         sells = standings.of(Standing.OPEN)
         if (found := find_place_before(demand, sells, demand.start_ms)) is not None:
@@ -73,8 +73,12 @@ class Search:
         """Say whether a tenant's quota and money are enough for a demand on some leases."""
         return self._beyond_means(demand, supplies) is None
 
+    def ends_ms(self, demand: Demand) -> Millis:
+        """Return when the last of the leases ends that could serve a demand, now or once time or a repair opens them."""
+        return _last_end(_nearest(Standings(demand, self.supplies.values())))
+
     def _beyond_means(self, demand: Demand, supplies: Iterable[LeaseSupply]) -> Refuse | None:
-        last = max((s.ends_ms for s in supplies), default=FOREVER)
+        last = _last_end(supplies)
         beyond = quota_refusal(demand, last, self.holdings)
         return beyond or self.budgets.refusal(demand, last)
 
@@ -86,3 +90,12 @@ class Search:
         standings = Standings(demand, self.supplies.values())
         fewer = most_that_fit(demand, least, standings, self.would)
         return (fewer.demand, fewer.found) if fewer is not None else None
+
+
+def _nearest(standings: Standings) -> list[LeaseSupply]:
+    """Return the leases that serve a demand, or will."""
+    return standings.of(Standing.OPEN, Standing.LATER, Standing.SILENT, Standing.UNPROVEN)
+
+
+def _last_end(supplies: Iterable[LeaseSupply]) -> Millis:
+    return max((s.ends_ms for s in supplies), default=FOREVER)

@@ -60,6 +60,7 @@ class Spending:
         self._others = others
         self._left: dict[Millis, Fraction] = {}
         """period's start -> what is left of it, after what this pass gave"""
+        self._kept: list[Cost] = []
 
     @cached_property
     def _costs(self) -> list[Cost]:
@@ -88,6 +89,18 @@ class Spending:
             amount = Fraction(self._budget.amount)
             self._left[start] = amount - self._metered(start) - _money(needed)
         return self._left[start]
+
+    def left_beside_kept(self, at_ms: Millis) -> Fraction:
+        """Return what is left in the period that holds an instant, less what claims will need whose starts are kept."""
+        from_ms = self._counted_from(period_start(self._budget.period, at_ms))
+        needed: Counter[Decimal] = Counter()
+        for cost in self._kept:
+            needed[cost.per_gpu_hour] += cost.inside(from_ms, self.end_of(at_ms))
+        return self.left(at_ms) - _money(needed)
+
+    def keep(self, cost: Cost) -> None:
+        """Note what a claim will cost whose start is kept: nothing that could begin now is refused for it."""
+        self._kept.append(cost)
 
     def count(self, cost: Cost) -> None:
         """Take what this pass gave out of what is left, in each period that it reaches."""
