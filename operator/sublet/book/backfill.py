@@ -1,8 +1,8 @@
 """When a blocked claim could begin at the earliest, and room that is kept for it until then (EASY backfill).
 
-The first blocked claims of a pass get a shadow: the nodes that they could begin on, from that instant on. Later claims
-run in front of it as far as they end in time, and can't push it back. A shadow is no promise: it is thrown away with
-the pass, and the next one may find an earlier start. (Lifka, The ANL/IBM SP scheduling system, 1995.)
+The first blocked claims of a pass that can have one get a shadow: the nodes that they could begin on, from that instant
+on. Later claims run in front of it as far as they end in time, and can't push it back. A shadow is no promise: it is
+thrown away with the pass, and the next one may find an earlier start. (Lifka, The ANL/IBM SP scheduling system, 1995.)
 """
 
 from collections.abc import Iterable, Sequence

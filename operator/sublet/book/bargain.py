@@ -4,6 +4,7 @@ Where a claim of higher priority could begin sooner, others' GPUs are taken back
 claim that waits, in their order, and for quotes.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.pending import Offer, PendingReason
 from sublet.api.times import Millis
-from sublet.book.backfill import Opening
+from sublet.book.backfill import SHADOWS, Opening
 from sublet.book.decisions import Refuse
 from sublet.book.demand import Demand, Rules, with_spec
 from sublet.book.going import count_rests
@@ -25,6 +26,14 @@ from sublet.book.standing import Standing, Standings
 from sublet.book.steps import FOREVER
 from sublet.book.stops import find_opening_before
 
+_IN_VAIN: Final = 64
+"""How many claims of a pass are looked at that get no start: so many that room would help, and so many of the others.
+
+At most as many again, where each is the first of its namespace.
+"""
+Looks = tuple[str, bool]
+"""What looks are counted by: namespace, and whether room would help."""
+_STARTS: Final[Looks] = ("", True)
 MENDED_BY_TIME: Final = frozenset(
     {PendingReason.WAITING_FOR_CAPACITY, PendingReason.LEASE_UNREACHABLE}
 )
@@ -47,14 +56,42 @@ class Bargain:
         self._preemption = preemption
         self._pardons = pardons
         self._prospects = Prospects(search, now_ms)
+        self._starts = 0
+        """How many claims got one."""
+        self._in_vain: Counter[Looks] = Counter()
+        self._all_in_vain: Counter[bool] = Counter()
         self.go_on(rules, now_ms)
 
     def go_on(self, rules: Rules, now_ms: Millis) -> None:
         """Go on at a later instant, when all that was decided stands."""
         self._rules, self._now_ms = rules, now_ms
 
+    def passed_over(self, demand: Demand, reason: PendingReason) -> Looks | None:
+        """Return whose looks are used up, None if a claim is looked at; who was passed over stays so for the rest of the pass.
+
+        Whoever can be helped is looked at, however many wait in front that can't be: a namespace may have no more in vain
+        than it leaves to the others.
+        """
+        return next((x for x in looks_of(demand, reason) if self._is_used_up(x)), None)
+
+    def _is_used_up(self, looks: Looks) -> bool:
+        if looks == _STARTS:
+            return self._starts >= SHADOWS
+        left = _IN_VAIN - self._all_in_vain[looks[1]]
+        return left <= -_IN_VAIN or self._in_vain[looks] > max(0, left)
+
     def over(self, demand: Demand, refused: Refuse) -> Refuse:
         """Say when the claim could begin, keep that room for it, and say what would bind now."""
+        told = self._look(demand, refused)
+        if told.estimated_ms is not None:
+            self._starts += 1
+        else:
+            own = looks_of(demand, refused.reason)[-1]
+            self._in_vain[own] += 1
+            self._all_in_vain[own[1]] += 1
+        return told
+
+    def _look(self, demand: Demand, refused: Refuse) -> Refuse:
         standings = Standings(demand, self._search.supplies.values())
         opening = None
         if refused.reason in MENDED_BY_TIME:
@@ -132,3 +169,9 @@ class Bargain:
         if opening is not None and not self._prospects.has_means(opening.demand):
             opening = None
         return offers_for(demand, standings, opening, self._rules, search.would, search.affords)
+
+
+def looks_of(demand: Demand, reason: PendingReason) -> tuple[Looks, ...]:
+    """Return which looks a claim needs that is refused for this."""
+    own = (demand.claim.metadata.namespace, reason in MENDED_BY_TIME)
+    return (_STARTS, own) if reason in MENDED_BY_TIME else (own,)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sublet.api.ids import TenantUID
-from sublet.book.backfill import SHADOWS
+from sublet.book.bargain import looks_of
 from sublet.book.decisions import Refuse, Reserve
 from sublet.book.demand import Demand
 from sublet.book.order import Rank, Turn, rank, turn_of
@@ -94,9 +94,15 @@ class Line:
         if isinstance(decision, Reserve):
             self.is_outdated |= bool(self._waits)
             return decision
-        if not is_last and place < SHADOWS:
-            return None  # it would be one of the first, for which room is kept
+        passed_over = work.passed_over.pop()
+        if not is_last:
+            # of the same looks as one in front of it, or the next one, that was passed over
+            mine, known = looks_of(demand, decision.reason), work.passed_over[: place + 1]
+            passed_over = next((looks for looks in mine if looks in known), None)
+            if passed_over is None:
+                return None  # it would have been looked at before those behind it
         work.waiting.insert(place, work.waiting.pop())
+        work.passed_over.insert(place, passed_over)
         self._waits.insert(place, waits)
         if is_last:
             return decision

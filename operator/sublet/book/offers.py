@@ -1,7 +1,7 @@
 """What would bind instead: each offer changes one thing of a claim, and was looked for like the claim itself.
 
 Nothing is held for an offer; instants instead of spans, so that an offer stays the same while nothing happens. Made
-for the first blocked claims of a pass and for quotes (suspended claims), read from the claim's status.
+for the blocked claims of a pass that are looked at and for quotes (suspended claims), read from the claim's status.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

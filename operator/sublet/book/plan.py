@@ -14,8 +14,7 @@ from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.across import disputed_nodes, usual_sizes
 from sublet.book.agreed import agreed_on
-from sublet.book.backfill import SHADOWS
-from sublet.book.bargain import MENDED_BY_TIME, Bargain
+from sublet.book.bargain import MENDED_BY_TIME, Bargain, Looks
 from sublet.book.budget import Budgets
 from sublet.book.cancellation import terms_of
 from sublet.book.decisions import Decision, Notice, Plan, Refuse, Reserve, Warn
@@ -73,6 +72,8 @@ class Pass:
         """Claims that found no place."""
         self.behind = 0
         """How many of them, from the first on, whoever comes next must not be in front of: room is kept for the last."""
+        self.passed_over: list[Looks | None] = []
+        """Of each of them, for want of whose looks no start was looked for; None where one was."""
         self.is_settled = True
         """The same claims, planned anew, would leave this very state."""
         self._has_hopes = False
@@ -233,7 +234,8 @@ class Pass:
         self._has_hopes |= demand.claim.spec.min_gpus is not None or found.reason in MENDED_BY_TIME
         self._positions[demand.claim.spec.class_name] += 1
         position = self._positions[demand.claim.spec.class_name]
-        if len(self.waiting) > SHADOWS:
+        self.passed_over.append(self._bargain.passed_over(demand, found.reason))
+        if self.passed_over[-1] is not None:
             self._bargain.leave(demand, found)
             return replace(found, position=position)
         told = self._bargain.over(demand, found)

@@ -22,9 +22,11 @@ from sublet.book.warm import SOON_MS, Book
 from tests.builders.api import (
     NOW,
     as_claim,
+    as_class,
     as_lease,
     as_tenant,
     claim,
+    gpu_class,
     lease,
     tenant,
 )
@@ -100,25 +102,75 @@ def test_newcomers_are_decided_as_by_a_pass_over_everything_and_often_without_on
         assert decided[kind, False] > 15, "too few examples decide without a full pass"
 
 
-@settings(UNTIMED, max_examples=25)
+crowds = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)), min_size=34, max_size=90)
+
+
+@settings(UNTIMED, max_examples=40)
 @given(
-    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)), min_size=34, max_size=44),
+    crowds,
     st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)), min_size=1, max_size=4),
     st.lists(st.sampled_from([0, 1, 2]), min_size=3, max_size=3),
+    st.lists(st.sampled_from([None, 1, 2]), min_size=3, max_size=3),
+    st.sampled_from([None, 4, 16]),
 )
-def test_a_newcomer_takes_its_turn_among_many_that_wait(waiting, coming, held_by):
+def test_a_newcomer_takes_its_turn_among_many_that_wait(waiting, coming, held_by, ends, quota):
     fleet = small_fleet(3)
     each, found = fleet[0]
     full = [
-        held(as_claim(claim(f"h{i}")), each, [node], tenant_name=TENANTS[who])
-        for i, (who, node) in enumerate(zip(held_by, found.nodes.values(), strict=True))
+        held(
+            as_claim(claim(f"h{i}", schedule={"durationSeconds": hours * 3_600} if hours else {})),
+            each,
+            [node],
+            tenant_name=TENANTS[who],
+            until_ms=Millis(NOW + hours * HOUR) if hours else None,
+        )
+        for i, (who, node, hours) in enumerate(
+            zip(held_by, found.nodes.values(), ends, strict=True)
+        )
     ]
-    seen = view([*full, *asking("w", waiting, NOW)], fleet, tenants=everybody())
+    seen = view([*full, *asking("w", waiting, NOW)], fleet, tenants=everybody(quota))
     book = Book()
     book.plan(seen)
     now = Millis(NOW + 1_000)
     new = asking("n", coming, now)
     agrees(book, replace(seen, claims=(*seen.claims, *new), now_ms=now), new)
+
+
+def test_a_newcomer_behind_many_that_nobody_looks_at_is_decided_alone():
+    fleet = small_fleet(1)
+    busy = held(as_claim(claim("busy")), *fleet_of(fleet), tenant_name=TENANTS[0])
+    tenants = everybody()
+    many = [(i % 2, 1) for i in range(160)]
+    seen = view([busy, *asking("w", many, NOW)], fleet, tenants=tenants)
+    book = Book()
+    book.plan(seen)
+    now = Millis(NOW + 1_000)
+    new = asking("n", [(1, 1)], now)
+
+    made = agrees(book, replace(seen, claims=(*seen.claims, *new), now_ms=now), new)
+
+    assert not book.is_full
+    assert refusal_of(made, new[0]).position == 81
+
+
+def test_a_newcomer_that_would_be_looked_at_before_its_namespace_had_its_looks_is_planned_anew():
+    quotas = [{"className": name, "gpus": 4} for name in ("h100", "other")]
+    acme = as_tenant(tenant(quotas=quotas, priorityClasses=["low", "high"]))
+    seen = view(
+        asking("w", [(0, 8)] * 100, NOW),
+        small_fleet(1),
+        tenants=(acme,),
+        classes=(as_class(), as_class(gpu_class("other"))),
+        priorities={"low": 0, "high": 1},
+    )
+    book = Book()
+    book.plan(seen)
+    seen, new = with_new(seen, class_name="other", priorityClassName="high")
+
+    made = agrees(book, seen, (new,))
+
+    assert book.is_full
+    assert [o.gpus for o in refusal_of(made, new).offers] == [4]
 
 
 def asking(stem: str, asked: list[tuple[int, int]], now: Millis) -> tuple[GpuClaim, ...]:
@@ -129,8 +181,9 @@ def asking(stem: str, asked: list[tuple[int, int]], now: Millis) -> tuple[GpuCla
     )
 
 
-def everybody() -> tuple[GpuTenant, ...]:
-    return tuple(as_tenant(tenant(name, namespaces=(name,))) for name in TENANTS)
+def everybody(quota: int | None = None) -> tuple[GpuTenant, ...]:
+    quotas = [{"className": "h100", "gpus": quota}] if quota is not None else []
+    return tuple(as_tenant(tenant(name, namespaces=(name,), quotas=quotas)) for name in TENANTS)
 
 
 def small_fleet(count: int) -> list[tuple[GpuLease, LeaseInventory]]:
