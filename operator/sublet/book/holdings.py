@@ -19,7 +19,8 @@ from sublet.api.move_status import end_there
 from sublet.api.relocation import Leaving, PlacedNode
 from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, NodeState, Unfit
-from sublet.book.steps import FOREVER, Steps
+from sublet.book.steps import FOREVER
+from sublet.book.tenant_holdings import TenantHoldings
 from sublet.book.unread import UnreadHolder, given_by_books, still_booked
 
 
@@ -153,10 +154,7 @@ class Holdings:
         self._terms: dict[LeaseUID, list[Term]] = defaultdict(list)
         self.promises: list[Promise] = []
         """Windows to come, in the holders' order."""
-        self._counted: dict[tuple[TenantUID, str], list[tuple[Millis, int]]] = defaultdict(list)
-        """(tenant, class) -> changes of its GPUs"""
-        self._quota: dict[tuple[TenantUID, str], Steps] = {}
-        """(tenant, class) -> GPUs in time, made when first asked for"""
+        self.by_tenant = TenantHoldings(now_ms)
         self.leaving: dict[ClaimUID, Millis] = {}
         """claim that is leaving its nodes -> until when they count as used, their rest included"""
         self._allocated = allocated = defaultdict[tuple[ClaimUID, NodeKey], int](int)
@@ -188,22 +186,6 @@ class Holdings:
         """Return the GPUs of a lease that were held when the pass began, each with its end."""
         return self._terms[uid]
 
-    def of_tenant(self, uid: TenantUID, class_name: str, from_ms: Millis, until_ms: Millis) -> int:
-        """Return the most GPUs of a class that a tenant holds at any instant of a window, promises included."""
-        return self._steps_of(uid, class_name).most(from_ms, until_ms)
-
-    def most_until(
-        self, uid: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
-    ) -> Millis:
-        """Return the first instant of a window at which a tenant holds more GPUs of a class than these; its end if there is none."""
-        return self._steps_of(uid, class_name).first_above(gpus, from_ms, until_ms)
-
-    def count(
-        self, tenant: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
-    ) -> None:
-        """Count GPUs towards a tenant's quota for a window."""
-        self._steps_of(tenant, class_name).add(gpus, from_ms, until_ms)
-
     def unread_of(self, uid: TenantUID, class_name: str, until_ms: Millis) -> UnreadHolder | None:
         """Return a claim that is only held and counts towards a tenant's quota before an instant, None if there is none."""
         mine = self._unread.get((uid, class_name), ())
@@ -217,13 +199,6 @@ class Holdings:
             if rests
             else 0
         )
-
-    def _steps_of(self, tenant: TenantUID, class_name: str) -> Steps:
-        key = (tenant, class_name)
-        steps = self._quota.get(key)
-        if steps is None:
-            steps = self._quota[key] = Steps(self._now_ms, self._counted[key])
-        return steps
 
     def _hold(
         self, node_uid: NodeKey, claim_uid: ClaimUID, gpus: int, until_ms: Millis
@@ -255,7 +230,9 @@ class Holdings:
             self._terms[lease_uid].append(Term(used, place.gpus))
             allocated[uid, node_uid] += place.gpus
             used_until = max(used_until, used) if claim.status.move is not None else used_until
-        self._count(tenant, claim.spec.class_name, allocation.gpus, self._now_ms, used_until)
+        self.by_tenant.note(
+            tenant, claim.spec.class_name, allocation.gpus, self._now_ms, used_until
+        )
 
     def _places(
         self, claim: GpuClaim, allocation: Allocation, end: Millis, used_until: Millis
@@ -298,7 +275,9 @@ class Holdings:
         until = allocation.until_time if allocation.until_time is not None else FOREVER
         self.promises.append(Promise(claim, allocation, start, until))
         tenant = TenantUID(allocation.tenant_uid)
-        self._count(tenant, claim.spec.class_name, allocation.gpus, start, max(start, until))
+        self.by_tenant.note(
+            tenant, claim.spec.class_name, allocation.gpus, start, max(start, until)
+        )
 
     def _add_unread(
         self,
@@ -313,12 +292,7 @@ class Holdings:
                 self.unread_bookings[lease_uid].append((each, booking))
         for tenant, class_name in product(each.tenants, each.classes) if each.gpus else ():
             self._unread[tenant, class_name].append(each)
-            self._count(tenant, class_name, each.gpus, each.from_ms, FOREVER)
-
-    def _count(
-        self, tenant: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
-    ) -> None:
-        self._counted[tenant, class_name] += [(from_ms, gpus), (until_ms, -gpus)]
+            self.by_tenant.note(tenant, class_name, each.gpus, each.from_ms, FOREVER)
 
     def _add_books(self, inventory: LeaseInventory, allocated: Shares, beyond: Shares) -> None:
         """Add what nodes say beyond the hub; of a node in two inventories the larger entry counts, once."""

@@ -34,7 +34,7 @@ class Means:
         limit = tenant.spec.quota_of(name) if tenant is not None else None
         if limit is not None:
             others = limit - allocation.gpus
-            at_ms = self._holdings.most_until(uid, name, others, counted_ms, end.at_ms)
+            at_ms = self._holdings.by_tenant.first_above(uid, name, others, counted_ms, end.at_ms)
             if at_ms <= counted_ms:
                 return before
             # it ends as it was told, only later
@@ -45,5 +45,7 @@ class Means:
         if paid_ms < end.at_ms:
             end = End(paid_ms, ReleaseCause.BUDGET_EXHAUSTED)
         if limit is not None:
-            self._holdings.count(uid, name, allocation.gpus, Millis(counted_ms), end.at_ms)
+            self._holdings.by_tenant.count(
+                uid, name, allocation.gpus, Millis(counted_ms), end.at_ms
+            )
         return end

@@ -252,7 +252,7 @@ class Pass:
         give(demand, found, end_ms)
         self.budgets.count(demand, end_ms)
         self._search.forget()
-        self.holdings.count(
+        self.holdings.by_tenant.count(
             demand.tenant_uid,
             demand.claim.spec.class_name,
             demand.gpus,

@@ -54,7 +54,7 @@ class Prospects:
         limit = demand.tenant.spec.quota_of(name)
         if limit is None:
             return True
-        kept, held = self._kept.get((uid, name)), self._search.holdings.of_tenant
+        kept, held = self._kept.get((uid, name)), self._search.holdings.by_tenant.most
         if kept is None:
             return held(uid, name, demand.start_ms, until_ms) + demand.gpus <= limit
         inner = (at for at in kept.edges if demand.start_ms < at < until_ms)

@@ -33,7 +33,7 @@ def quota_refusal(demand: Demand, lease_ends_ms: Millis, holdings: Holdings) -> 
     limit = demand.tenant.spec.quota_of(class_name)
     if limit is None:
         return None
-    held = holdings.of_tenant(demand.tenant_uid, class_name, demand.start_ms, until_ms)
+    held = holdings.by_tenant.most(demand.tenant_uid, class_name, demand.start_ms, until_ms)
     if held + demand.gpus <= limit:
         return None
     message = (

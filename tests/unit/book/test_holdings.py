@@ -176,7 +176,7 @@ def test_what_a_tenant_holds_of_a_class_counts_from_reservation_to_the_end_of_th
     train = held(as_claim(), WEST, [node])
     acme = TenantUID(as_tenant(tenant()).metadata.uid)
 
-    found = Holdings([train], [inventory(WEST, [node])], NOW)
+    found = Holdings([train], [inventory(WEST, [node])], NOW).by_tenant
 
     now = (NOW, NOW + 1)
-    assert (found.of_tenant(acme, "h100", *now), found.of_tenant(acme, "h200", *now)) == (8, 0)
+    assert (found.most(acme, "h100", *now), found.most(acme, "h200", *now)) == (8, 0)

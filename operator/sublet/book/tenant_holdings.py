@@ -1,0 +1,50 @@
+"""What each tenant holds of each class in time, windows that it was promised included: what its quota is asked of.
+
+A part of `Holdings`, which writes it from claims; changed by the pass as it gives GPUs and lets claims stay longer.
+"""
+
+from collections import defaultdict
+
+from sublet.api.ids import TenantUID
+from sublet.api.times import Millis
+from sublet.book.steps import Steps
+
+
+class TenantHoldings:
+    """GPUs by tenant and class, from now on."""
+
+    def __init__(self, now_ms: Millis) -> None:
+        self._now_ms = now_ms
+        self._counted: dict[tuple[TenantUID, str], list[tuple[Millis, int]]] = defaultdict(list)
+        """(tenant, class) -> changes of its GPUs"""
+        self._steps: dict[tuple[TenantUID, str], Steps] = {}
+        """(tenant, class) -> GPUs in time, made when first asked for"""
+
+    def note(
+        self, tenant: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
+    ) -> None:
+        """Add what a claim held when the pass began; before anybody asks."""
+        self._counted[tenant, class_name] += [(from_ms, gpus), (until_ms, -gpus)]
+
+    def count(
+        self, tenant: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
+    ) -> None:
+        """Add what the pass gives."""
+        self._steps_of(tenant, class_name).add(gpus, from_ms, until_ms)
+
+    def most(self, uid: TenantUID, class_name: str, from_ms: Millis, until_ms: Millis) -> int:
+        """Return the most GPUs of a class that a tenant holds at any instant of a window."""
+        return self._steps_of(uid, class_name).most(from_ms, until_ms)
+
+    def first_above(
+        self, uid: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
+    ) -> Millis:
+        """Return the first instant of a window at which a tenant holds more GPUs of a class than these; its end if there is none."""
+        return self._steps_of(uid, class_name).first_above(gpus, from_ms, until_ms)
+
+    def _steps_of(self, tenant: TenantUID, class_name: str) -> Steps:
+        key = (tenant, class_name)
+        steps = self._steps.get(key)
+        if steps is None:
+            steps = self._steps[key] = Steps(self._now_ms, self._counted[key])
+        return steps
