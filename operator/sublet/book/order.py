@@ -1,9 +1,9 @@
 """Who comes first: priority, then a tenant's protected GPUs, then its weighted fair share, then age.
 
 A tenant's share is the largest part that it holds of what any class has (dominant resource fairness, Ghodsi et al.,
-NSDI 2011), over its weight; what it held in the past counts too, less and less. It rises with every GPU that the pass
-gives it, so the turn goes round. Nobody waits for the one in front: a claim that finds no place is refused and the next
-one is served.
+NSDI 2011), over its weight, at any instant of the time that it asks for, windows that it was promised included; what it
+held in the past counts too, less and less. It rises with every GPU that the pass gives it, so the turn goes round. Nobody
+waits for the one in front: a claim that finds no place is refused and the next one is served.
 """
 
 import heapq
@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.gputenant import GpuTenant
 from sublet.api.ids import LeaseUID, TenantUID
 from sublet.book.demand import Demand
+from sublet.book.steps import FOREVER
+from sublet.book.tenant_holdings import TenantHoldings
 
 Rank = tuple[int, int, str]
 """Smallest first."""
@@ -38,15 +39,16 @@ def rank_of_holder(claim: GpuClaim) -> Rank:
 
 
 class Shares:
-    """What each tenant holds of each class, as a part of what there is."""
+    """What each tenant holds of each class in a time, or was promised for it, as a part of what there is."""
 
     def __init__(
         self,
+        holdings: TenantHoldings,
         class_gpus: Callable[[str], int],
         classes_of: Callable[[LeaseUID], Iterable[str]],
         usage: Mapping[TenantUID, Mapping[LeaseUID, int]],
     ) -> None:
-        """Begin with nothing held now.
+        """Read what the pass gives as it gives it.
 
         `class_gpus` returns how many GPUs there are of a class, `classes_of` the classes that a lease's GPUs stand for;
         `usage` is what tenants held of leases in the past, in thousandths of a GPU.
@@ -56,27 +58,30 @@ class Shares:
         self._usage = usage
         self._past: dict[TenantUID, Mapping[str, int]] = {}
         """tenant -> class -> thousandths of GPUs held in the past, made when first asked for"""
-        self._held: dict[TenantUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        """tenant -> class -> GPUs held now"""
+        self._holdings = holdings
 
-    def add(self, tenant: TenantUID, class_name: str, gpus: int) -> None:
-        """Count GPUs that a tenant holds now."""
-        self._held[tenant][class_name] += gpus
-
-    def dominant(self, tenant: GpuTenant) -> int:
-        """Return a tenant's largest share of any class over its weight, in billionths."""
-        uid = TenantUID(tenant.metadata.uid)
-        held, past = self._held[uid], self._past_of(uid)
+    def dominant(self, demand: Demand) -> int:
+        """Return a tenant's largest share of any class over its weight while a demand would last, in billionths."""
+        past = self._past_of(demand.tenant_uid)
         share = max(
-            (self._part(n, held.get(n, 0) * _MILLI + past.get(n, 0)) for n in {*held, *past}),
+            (
+                self._part(name, self._held(demand, name) * _MILLI + past.get(name, 0))
+                for name in {*self._holdings.classes_of(demand.tenant_uid), *past}
+            ),
             default=0,
         )
-        return share // tenant.spec.weight
+        return share // demand.tenant.spec.weight
 
-    def is_protected(self, tenant: GpuTenant, class_name: str, gpus: int) -> bool:
-        """Say whether a tenant with so many GPUs more of a class is within what is protected for it."""
-        held = self._held[TenantUID(tenant.metadata.uid)][class_name]
-        return held + gpus <= tenant.spec.protected_of(class_name)
+    def is_protected(self, demand: Demand) -> bool:
+        """Say whether a tenant is within what is protected for it with a demand, while that would last."""
+        name = demand.claim.spec.class_name
+        protected = demand.tenant.spec.protected_of(name)
+        return demand.gpus <= protected and self._held(demand, name) + demand.gpus <= protected
+
+    def _held(self, demand: Demand, class_name: str) -> int:
+        """Return the most GPUs of a class that a demand's tenant holds, or was promised, while that would last."""
+        window = (demand.start_ms, demand.until_on(FOREVER))
+        return self._holdings.most(demand.tenant_uid, class_name, *window)
 
     def _past_of(self, uid: TenantUID) -> Mapping[str, int]:
         past = self._past.get(uid)
@@ -118,5 +123,4 @@ def in_turn(demands: Iterable[Demand], shares: Shares) -> Iterator[Demand]:
 def turn_of(demand: Demand, shares: Shares) -> Turn:
     """Return when a demand's turn comes among the heads of all queues."""
     first, created, uid = rank(demand.claim, demand.priority)
-    protected = shares.is_protected(demand.tenant, demand.claim.spec.class_name, demand.gpus)
-    return (first, not protected, shares.dominant(demand.tenant), created, uid)
+    return (first, not shares.is_protected(demand), shares.dominant(demand), created, uid)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.ids import LeaseUID, TenantName, TenantUID
+from sublet.api.ids import LeaseUID, TenantName
 from sublet.api.relocation import PlacedNode
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.across import disputed_nodes, usual_sizes
@@ -108,13 +108,10 @@ class Pass:
                 usual.get(lease.spec.product),
                 tiers_of(view.classes, lease.spec.products, self.holdings.promises),
             )
-        self.shares = Shares(self._class_gpus, self._classes_of, view.usage)
+        self.shares = Shares(
+            self.holdings.by_tenant, self._class_gpus, self._classes_of, view.usage
+        )
         self.budgets = Budgets(view)
-        for claim in holders:
-            allocation = claim.status.allocation
-            if allocation is not None and not allocation.is_ahead:
-                tenant = TenantUID(allocation.tenant_uid)
-                self.shares.add(tenant, claim.spec.class_name, allocation.gpus)
         self._preemption = Preemption(holders, self.rules.offer, view.busy, view.now_ms)
         self._grants = grants = Means(view.tenants, self.holdings, self.budgets).grant
         self._pardons = Pardons(
@@ -259,8 +256,6 @@ class Pass:
             demand.start_ms,
             end_ms,
         )
-        if not demand.is_ahead:
-            self.shares.add(demand.tenant_uid, demand.claim.spec.class_name, demand.gpus)
         return Reserve(
             claim_uid=demand.uid,
             sequence=demand.claim.status.next_sequence,

@@ -1,9 +1,10 @@
-"""What each tenant holds of each class in time, windows that it was promised included: what its quota is asked of.
+"""What each tenant holds of each class in time, windows that it was promised included: what its quota and its turn are asked of.
 
 A part of `Holdings`, which writes it from claims; changed by the pass as it gives GPUs and lets claims stay longer.
 """
 
 from collections import defaultdict
+from collections.abc import Collection
 
 from sublet.api.ids import TenantUID
 from sublet.api.times import Millis
@@ -19,28 +20,52 @@ class TenantHoldings:
         """(tenant, class) -> changes of its GPUs"""
         self._steps: dict[tuple[TenantUID, str], Steps] = {}
         """(tenant, class) -> GPUs in time, made when first asked for"""
+        self._rising: set[tuple[TenantUID, str]] = set()
+        """(tenant, class) of which more GPUs are held later than now"""
+        self._most: dict[tuple[TenantUID, str], dict[tuple[Millis, Millis], int]] = {}
+        """(tenant, class) -> window -> the most of it; until something is added"""
+        self._classes: dict[TenantUID, set[str]] = defaultdict(set)
 
     def note(
         self, tenant: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
     ) -> None:
         """Add what a claim held when the pass began; before anybody asks."""
         self._counted[tenant, class_name] += [(from_ms, gpus), (until_ms, -gpus)]
+        self._mark(tenant, class_name, from_ms)
 
     def count(
         self, tenant: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
     ) -> None:
         """Add what the pass gives."""
         self._steps_of(tenant, class_name).add(gpus, from_ms, until_ms)
+        self._mark(tenant, class_name, from_ms)
+
+    def classes_of(self, uid: TenantUID) -> Collection[str]:
+        """Return the classes that a tenant holds anything of, or was promised."""
+        return self._classes.get(uid, ())
 
     def most(self, uid: TenantUID, class_name: str, from_ms: Millis, until_ms: Millis) -> int:
         """Return the most GPUs of a class that a tenant holds at any instant of a window."""
-        return self._steps_of(uid, class_name).most(from_ms, until_ms)
+        steps, key = self._steps_of(uid, class_name), (uid, class_name)
+        if key not in self._rising:
+            return steps.at(from_ms)  # who waits is asked about often
+        known, window = self._most.setdefault(key, {}), (from_ms, until_ms)
+        found = known.get(window)
+        if found is None:
+            found = known[window] = steps.most(from_ms, until_ms)
+        return found
 
     def first_above(
         self, uid: TenantUID, class_name: str, gpus: int, from_ms: Millis, until_ms: Millis
     ) -> Millis:
         """Return the first instant of a window at which a tenant holds more GPUs of a class than these; its end if there is none."""
         return self._steps_of(uid, class_name).first_above(gpus, from_ms, until_ms)
+
+    def _mark(self, tenant: TenantUID, class_name: str, from_ms: Millis) -> None:
+        self._classes[tenant].add(class_name)
+        self._most.pop((tenant, class_name), None)
+        if from_ms > self._now_ms:
+            self._rising.add((tenant, class_name))
 
     def _steps_of(self, tenant: TenantUID, class_name: str) -> Steps:
         key = (tenant, class_name)

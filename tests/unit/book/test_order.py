@@ -1,14 +1,16 @@
 """Who comes first: priority, protected GPUs, weighted fair share, age."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from sublet.api.ids import TenantUID
+from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Reserve
 from sublet.book.plan import plan
 from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant
-from tests.builders.fleet import held, inventory, nodes, view
+from tests.builders.fleet import after, held, inventory, nodes, view
 
 WEST = as_lease(lease(committed=400))
 HOURS = ("2026-11-22T08:00:00Z", "2026-11-22T09:00:00Z")
@@ -73,6 +75,38 @@ def test_protected_gpus_come_before_any_share():
         "safe": 5,
         "rest": 3,
     }
+
+
+SOON = {"startTime": format_instant(Millis(NOW + 60_000)), "durationSeconds": 36_000}
+"""A window that begins in a minute."""
+
+
+def test_windows_to_come_take_their_turns_like_claims_that_begin_now():
+    early, late = asking(10, "early", schedule=SOON), asking(10, "late")
+
+    assert served([*early, *late], tenants(early={}, late={})) == {"early": 4, "late": 4}
+
+
+def test_windows_to_come_are_protected_as_far_as_gpus_are_and_no_further():
+    safe = {"protectedGpus": [{"className": "h100", "gpus": 8}]}
+    early, late = asking(10, "safe", schedule=SOON), asking(10, "rest")
+
+    assert served([*early, *late], tenants(safe=safe, rest={})) == {"safe": 4, "rest": 4}
+
+
+@pytest.mark.parametrize(("hours", "gpus", "first"), [(2, 16, "early"), (4, 8, "late")])
+def test_a_promised_window_counts_in_the_share_of_claims_that_last_into_it(hours, gpus, first):
+    start = format_instant(Millis(NOW + 3 * 3_600_000))
+    window = {"startTime": start, "durationSeconds": 3_600}
+    fleet, payers = [(WEST, inventory(WEST, nodes(WEST, 2)))], tenants(early={}, late={})
+    promised = view(asking(1, "early", schedule=window), fleet, tenants=payers)
+    promised = after(promised, plan(promised))
+    lasting = {"gpus": gpus, "schedule": {"durationSeconds": hours * 3_600}}
+    asked = asking(2, "early", "late", **lasting)[1::2]
+
+    made = plan(replace(promised, claims=(*promised.claims, *asked)))
+
+    assert [d.tenant for d in made.decisions if isinstance(d, Reserve)] == [first]
 
 
 def test_priority_comes_before_protection_and_share():
