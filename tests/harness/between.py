@@ -37,11 +37,10 @@ Change = Callable[[str, str, bytes], bytes]
 class Between(Listener):
     """One listener in front of one API server."""
 
-    def __init__(self, stack: Stack, plane: str) -> None:
+    def __init__(self, server: str, certificates: Path) -> None:
         super().__init__("between")
-        config = yaml.safe_load(stack.running.kubeconfig(plane).read_text())
-        self._server = str(config["clusters"][0]["cluster"]["server"])
-        self._folder = stack.running.folder / plane
+        self._server = server
+        self._folder = certificates
         self._holding = threading.Event()
         self._gate = asyncio.Event()
         self._held: Matches = lambda *_: False
@@ -87,11 +86,13 @@ class Between(Listener):
             await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=shown).start()
             self._is_at(runner.addresses[0][1])
             await self._over.wait()
+            self._drop_all()
             await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body, asked = await request.read(), (request.method, request.raw_path)
         self.asked.append(asked)
+        self._knows(request.transport)
         if self._held(*asked, body):
             self._holding.set()
             await self._gate.wait()
@@ -109,6 +110,7 @@ class Between(Listener):
         async with self._session.request(
             request.method, target, data=body or None, headers=headers, allow_redirects=False
         ) as answer:
+            self._knows(answer.connection.transport if answer.connection else None)
             shown = CIMultiDict((k, v) for k, v in answer.headers.items() if _is_passed(k))
             shown["Date"] = self._date()
             if request.query.get("watch") not in ("true", "1"):
@@ -132,7 +134,7 @@ def _is_passed(header: str) -> bool:
 @contextlib.contextmanager
 def before_hub(stack: Stack) -> Iterator[tuple[Between, Path]]:
     """Give a network before the hub, and a kubeconfig of the operator's that leads through it."""
-    network = Between(stack, "hub").start()
+    network = _before(stack, "hub")
     copy = stack.folder / "between.kubeconfig"
     copy.write_text(_through(network, operator_kubeconfig(stack).read_text()))
     try:
@@ -144,7 +146,7 @@ def before_hub(stack: Stack) -> Iterator[tuple[Between, Path]]:
 @contextlib.contextmanager
 def before_cluster(stack: Stack, plane: str, secret: str = "") -> Iterator[Between]:
     """Give a network before a leased cluster, and let a Secret on the hub lead through it, the cluster's own if none is named."""
-    network = Between(stack, plane).start()
+    network = _before(stack, plane)
     own = stack.get("hub", "secret", "-n", NAMESPACE, plane)["data"]["kubeconfig"]
     config = _through(network, base64.b64decode(own).decode())
     data = {"data": {"kubeconfig": base64.b64encode(config.encode()).decode()}}
@@ -154,6 +156,12 @@ def before_cluster(stack: Stack, plane: str, secret: str = "") -> Iterator[Betwe
         yield network
     finally:
         network.stop()
+
+
+def _before(stack: Stack, plane: str) -> Between:
+    config = yaml.safe_load(stack.running.kubeconfig(plane).read_text())
+    server = str(config["clusters"][0]["cluster"]["server"])
+    return Between(server, stack.running.folder / plane).start()
 
 
 def _through(network: Between, text: str) -> str:

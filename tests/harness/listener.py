@@ -2,17 +2,23 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Self
 
 
 class Listener:
-    """What a network between the operator and a server has in common; `_listen` serves until `_over` is set."""
+    """What a network between the operator and a server has in common; `_listen` serves until `_over` is set.
+
+    What is open then is dropped without a farewell: the end of a TLS connection takes as long as its other side likes, and the
+    event loop doesn't wait for it.
+    """
 
     def __init__(self, name: str) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = asyncio.Event()
         self._listening = threading.Event()
+        self._connections: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name=name)
         self.port = 0
 
@@ -39,9 +45,20 @@ class Listener:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         await self._listen()
+        await asyncio.sleep(0.1)  # what was dropped is closed in the loop's next turns
+
+    def _knows(self, connection: asyncio.BaseTransport | None) -> None:
+        """Drop a connection at the end, if there is one."""
+        if connection is not None:
+            self._connections.add(connection)
+
+    def _drop_all(self) -> None:
+        for connection in tuple(self._connections):
+            if isinstance(connection, asyncio.WriteTransport):
+                connection.abort()
 
     async def _listen(self) -> None:
-        """Serve on a port, say it by `_is_at`, and wait for `_over`."""
+        """Serve on a port, say it by `_is_at`, wait for `_over`, and `_drop_all`."""
         raise NotImplementedError
 
     def _is_at(self, port: int) -> None:

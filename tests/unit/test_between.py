@@ -1,0 +1,76 @@
+"""The network that tests put before a server: it leaves nothing open, whatever its two sides do about it."""
+
+import gc
+import socket
+import ssl
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.builders.pem import certificate_and_key
+from tests.harness.between import Between
+
+WATCH = b"GET /api/v1/nodes?watch=true HTTP/1.1\r\nHost: x\r\n\r\n"
+LINE = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n"
+
+
+class Silent:
+    """A TLS server that tells every watch one line, and then neither says nor hears anything."""
+
+    def __init__(self, certificates: Path) -> None:
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(certificates / "server.crt", certificates / "server.key")
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def close(self) -> None:
+        """End."""
+        self._over.set()
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        taken, _ = self._listener.accept()
+        with self._tls.wrap_socket(taken, server_side=True) as connection:
+            connection.recv(65536)
+            connection.sendall(LINE)
+            self._over.wait()
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    certificate, key = certificate_and_key(address="127.0.0.1")
+    for name, text in (("ca.crt", certificate), ("server.crt", certificate), ("server.key", key)):
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def server(certificates: Path) -> Iterator[Silent]:
+    with closing(Silent(certificates)) as running:
+        yield running
+
+
+def test_a_network_that_is_taken_away_leaves_nothing_open(server: Silent, certificates: Path):
+    trust = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        network = Between(server.url, certificates).start()
+        with (
+            socket.create_connection(("127.0.0.1", network.port)) as plain,
+            trust.wrap_socket(plain, server_hostname="127.0.0.1") as watch,
+        ):
+            watch.sendall(WATCH)
+            watch.recv(65536)
+            network.stop()
+        del network
+        gc.collect()
+
+    assert [str(each.message) for each in warned] == []
