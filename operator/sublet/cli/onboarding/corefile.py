@@ -14,8 +14,12 @@ from sublet.kube.errors import Forbidden, NotFound
 from sublet.kube.session import ApiServer
 
 _PATH: Final = "/api/v1/namespaces/kube-system/configmaps/coredns"
-_REVERSE: Final = re.compile(r"(.*\.)?arpa\.?(:[0-9]+)?|.*/[0-9]+(:[0-9]+)?")
-"""A zone of addresses: by name, or as a network."""
+_REVERSE: Final = re.compile(
+    r"(?:[a-z]+://)?(?:(?:.*\.)?arpa\.?|\.?|.*/[0-9]+)(?::[0-9]+)?", re.IGNORECASE
+)
+"""A zone with addresses in it: by name, as a network, or the root, which has all names; with scheme and port."""
+_ELSEWHERE: Final = re.compile(r"^\s*import\s|\{[$%]", re.MULTILINE)
+"""What stands for words that the Corefile itself doesn't have: of a file, or of the environment."""
 
 
 class _Data(msgspec.Struct, rename={"corefile": "Corefile"}):
@@ -29,18 +33,20 @@ class _ConfigMap(msgspec.Struct):
 async def dns_finding(api: ApiServer) -> Finding:
     """Say whether tenants can list the names of all Services."""
     try:
-        zones = zones_of((await api.get_as(_PATH, _ConfigMap)).data.corefile)
+        corefile = _bare((await api.get_as(_PATH, _ConfigMap)).data.corefile)
     except (Forbidden, NotFound):
-        zones = []
+        corefile = ""
+    zones = zones_of(corefile)
     if any(_REVERSE.fullmatch(zone) for zone in zones):
         return warning(
             "the DNS in kube-system answers reverse lookups of Services, so tenants can list the names of each other's Services and "
             "namespaces: ask the landlord to take in-addr.arpa and ip6.arpa off the kubernetes line of its Corefile"
         )
-    if zones:
+    if zones and not _ELSEWHERE.search(corefile):
         return ok("the DNS in kube-system answers no reverse lookups of Services")
+    why = "comes from elsewhere in part" if _ELSEWHERE.search(corefile) else "wasn't seen"
     return unknown(
-        "whether the DNS in kube-system tells tenants the names of each other's Services: its Corefile wasn't seen; ask the landlord"
+        f"whether the DNS in kube-system tells tenants the names of each other's Services: its Corefile {why}; ask the landlord"
     )
 
 
@@ -49,11 +55,21 @@ def zones_of(corefile: str) -> list[str]:
     zones: list[str] = []
     server: list[str] = []
     depth = 0
-    for line in corefile.splitlines():
-        words = line.split("#")[0].split()
-        if depth == 0:
-            server = [w for w in words if w != "{"]
+    goes_on = False
+    for line in _bare(corefile).splitlines():
+        words = line.split()
+        names = [name for word in words if word != "{" for name in word.split(",") if name]
         if words[:1] == ["kubernetes"]:
-            zones += [w for w in words[1:] if w != "{"] or server
+            zones += names[1:] or server
+        elif depth == 0 and words and (goes_on or not server):
+            server += names
+            goes_on = words[-1].endswith(",")
         depth += words.count("{") - words.count("}")
+        if depth == 0 and "}" in words:
+            server = []
     return zones
+
+
+def _bare(corefile: str) -> str:
+    """Return it without comments and quotes."""
+    return "\n".join(line.split("#")[0].replace('"', "") for line in corefile.splitlines())
