@@ -141,13 +141,13 @@ async def _empty_nodes(site: Site) -> None:
     site = await _those_there(site)
     clear_since: float | None = None
     loop = asyncio.get_running_loop()
-    failed: list[str] = []
+    stay: dict[str, int] = {}  # pod -> HTTP status with which it isn't deleted
     for attempt in range(POD_TRIES):
         pods: list[Pod] = []
         for berth in site.berths:
             here, stuck = await _pods_on(site, berth, end=attempt == 0)
             pods += here
-            failed += stuck
+            stay |= stuck
         if pods:
             clear_since = None
         elif clear_since is None:
@@ -157,7 +157,7 @@ async def _empty_nodes(site: Site) -> None:
                 await confirm(site.cluster)
             return
         await asyncio.sleep(POD_WAIT_SECONDS)
-    raise still_there(site, pods, failed)
+    raise still_there(site, pods, stay)
 
 
 async def _those_there(site: Site) -> Site:
@@ -171,13 +171,13 @@ async def _those_there(site: Site) -> Site:
     return site.only(lambda b: uids.get(b.place.node) == b.place.node_uid)
 
 
-async def _pods_on(site: Site, berth: Berth, *, end: bool) -> tuple[list[Pod], list[str]]:
-    """Return the claim's pods on a node; `end` asks them to, and returns the names of those whose deletion fails."""
+async def _pods_on(site: Site, berth: Berth, *, end: bool) -> tuple[list[Pod], dict[str, int]]:
+    """Return the claim's pods on a node; `end` asks them to, and returns by name with which HTTP status some stay."""
     path = f"/api/v1/namespaces/{site.home.name}/pods"
     here = f"spec.nodeName={berth.place.node}"
     async with site.asking(Urgency.RELEASE):
         pods = await list_pods(site.cluster.api, path, fieldSelector=here)
-        return pods, await end_pods(site, pods, here) if pods and end else []
+        return pods, await end_pods(site, pods, here) if pods and end else {}
 
 
 async def _used(left: Leaving, berths: Sequence[tuple[Site, Berth]]) -> list[Berth]:

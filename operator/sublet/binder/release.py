@@ -207,7 +207,7 @@ async def _own_namespace(site: Site) -> dict[str, Any] | None:
 async def empty(site: Site) -> None:
     """Delete the pods at once and wait until a live list shows none."""
     api, path = site.cluster.api, f"/api/v1/namespaces/{site.home.name}/pods"
-    failed: list[str] = []
+    stay: dict[str, int] = {}  # pod -> HTTP status with which it isn't deleted
     for attempt in range(POD_TRIES):
         async with site.asking(Urgency.RELEASE):
             pods = await list_pods(api, path)
@@ -224,9 +224,9 @@ async def empty(site: Site) -> None:
                 return
             if attempt == 0:
                 with suppress(NotFound, Forbidden):
-                    failed = await end_pods(site, pods)
+                    stay = await end_pods(site, pods)
         await asyncio.sleep(POD_WAIT_SECONDS)
-    raise still_there(site, pods, failed)
+    raise still_there(site, pods, stay)
 
 
 def _on_nodes(site: Site, pods: list[Pod]) -> list[Pod]:

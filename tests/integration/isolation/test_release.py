@@ -3,6 +3,7 @@
 import json
 import time
 from http import HTTPStatus
+from typing import Final
 
 import pytest
 
@@ -109,6 +110,40 @@ async def test_a_pod_that_its_cluster_cant_delete_is_said_and_holds_up_no_other(
     assert [each["metadata"]["name"] for each in left] == ["full"]
     stack.kubectl("west", "-n", home, "label", "pod", "full", f"{key}-")
     wait_for("the claim is gone", lambda: stack.claim(ACME, "filled") is None)
+
+
+_KEEPS: Final = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: keeps-pods}
+spec:
+  matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [DELETE], resources: [pods]}]}
+  validations: [{expression: "oldObject.metadata.name != 'kept'", reason: Forbidden}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: keeps-pods}
+spec: {policyName: keeps-pods, validationActions: [Deny]}
+"""
+
+
+async def test_a_pod_that_a_landlords_policy_keeps_is_said_and_holds_up_no_other(tenancy: Tenancy):
+    stack = tenancy.stack
+    home, access = _bind(stack, "guarded")
+    async with ApiServer(access) as tenant:
+        for name in ("before", "kept", "last"):
+            await tenant.create(f"/api/v1/namespaces/{home}/pods", plain_pod(name, gpus=0))
+    stack.kubectl("west", "apply", "-f", "-", given=_KEEPS)
+    trial = ("-n", home, "delete", "pod", "kept", "--dry-run=server")
+    wait_for("it refuses", lambda: "denied" in stack.kubectl("west", *trial, check=False))
+    stack.kubectl("hub", "-n", ACME, "delete", "gpuclaim", "guarded", "--wait=false")
+
+    said = "west refuses a step: its API server refuses to delete pod kept, which runs on"
+    wait_for(said, lambda: said in json.dumps(stack.claim(ACME, "guarded")))
+    left = stack.get("west", "pods", "-n", home)["items"]
+    assert [each["metadata"]["name"] for each in left] == ["kept"]
+    stack.kubectl("west", "delete", "-f", "-", given=_KEEPS)
+    wait_for("the claim is gone", lambda: stack.claim(ACME, "guarded") is None)
 
 
 async def _first_refusal(thief: ApiServer, pods: str) -> type[ApiError]:

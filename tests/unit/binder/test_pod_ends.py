@@ -1,4 +1,4 @@
-"""A pod that its cluster fails to delete holds up no other, and is said in our own words."""
+"""A pod that its cluster fails or refuses to delete holds up no other, and is said in our own words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sublet.binder import release
-from sublet.binder.ports import ClusterRefuses, ClusterSilent
+from sublet.binder.ports import ClusterRefuses, ClusterSilent, StillThere
 from sublet.binder.release import empty
 from sublet.kube.errors import error_from_status
 from sublet.kube.wire import Named, Pod, PodSpec
@@ -23,7 +23,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Filled(NotedApi):
-    """A cluster whose API server fails at the first of some pods, as the time of its deletion has no room; others go."""
+    """A cluster whose API server doesn't delete some pods, as the time of their deletion has no room, say; others go."""
 
     def __init__(self, *pods: str, full: tuple[str, ...], status: int = 500) -> None:
         super().__init__(TRAIN)
@@ -49,8 +49,10 @@ class Filled(NotedApi):
             self.pods.remove(pod)
 
 
-async def test_a_pod_that_cant_be_deleted_holds_up_no_other():
-    api = Filled("a", "full", "z", full=("full",))
+@pytest.mark.parametrize("status", [500, 403, 409, 422, 400])
+async def test_a_pod_that_cant_be_deleted_holds_up_no_other(status: int):
+    """A webhook chooses its status, 400 where it doesn't."""
+    api = Filled("a", "full", "z", full=("full",), status=status)
 
     with pytest.raises(ClusterRefuses):
         await empty(site(api))
@@ -67,6 +69,36 @@ async def test_it_is_said_with_what_a_person_can_do_and_without_the_clusters_wor
     assert "takes labels or annotations off it and deletes it" in said
     assert "etcd" not in said
     assert "script" not in said
+
+
+@pytest.mark.parametrize("status", [403, 409, 422, 400])
+async def test_one_that_a_landlord_refuses_to_delete_is_not_called_too_large(status: int):
+    with pytest.raises(ClusterRefuses) as refused:
+        await empty(site(Filled("a", "full", full=("full",), status=status)))
+
+    assert str(refused.value) == (
+        "west refuses a step: its API server refuses to delete pod full, which runs on; a webhook or a policy there may ask "
+        "for that: whoever is admin there exempts the claim's namespace from it, or deletes the pod"
+    )
+
+
+class Rightless(Filled):
+    """A cluster in which the operator may delete no pods any more, nor a list of none."""
+
+    async def request(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, **_: Any
+    ) -> None:
+        self.selected.append((params or {}).get("fieldSelector", ""))
+        raise error_from_status(403, {"message": "cannot deletecollection"})
+
+
+async def test_without_the_right_to_delete_pods_no_single_one_is_asked_for():
+    api = Rightless("a", "b", full=())
+
+    with pytest.raises(StillThere, match="waiting for 2 pods"):
+        await empty(site(api))
+
+    assert api.selected == ["", "metadata.name=-"]
 
 
 async def test_of_several_one_is_named_and_the_others_are_counted():
