@@ -18,7 +18,6 @@ from sublet.kube.session import ApiServer, Endpoint, Limits
 
 _BROKEN: Final = "no usable kubeconfig: "
 _ENTRY: Final = re.compile(r"/\{.*\}", re.DOTALL)
-_MEND: Final = "; set KUBECONFIG or --context"
 LIMITS: Final = Limits(request_seconds=20.0)
 """A person waits for the answer."""
 
@@ -29,7 +28,7 @@ class Cluster(ApiServer):
     def __init__(self, endpoint: Endpoint, title: str, option: str = "--context") -> None:
         super().__init__(endpoint, LIMITS)
         self.title = title
-        self._option = option
+        self.option = option
 
     async def request(self, method: str, path: str, **options: Any) -> bytes:
         """Send one request; see `ApiServer.request`."""
@@ -37,7 +36,7 @@ class Cluster(ApiServer):
             return await super().request(method, path, **options)
         except KubeError as error:
             error.add_note(self.title)
-            error.add_note(self._option)
+            error.add_note(self.option)
             raise
 
 
@@ -46,24 +45,25 @@ async def connect(
     context: str | None, title: str = "the hub", option: str = "--context"
 ) -> AsyncIterator[Cluster]:
     """Yield the cluster of a context, of the current one if none is given."""
-    found = find_context(context)
+    found = find_context(context, option)
+    mend = f"set KUBECONFIG or {option}"
     try:
-        endpoint = (plain_endpoint(found.name) if found else None) or await _read(found)
+        endpoint = (plain_endpoint(found.name) if found else None) or await _read(found, mend)
     except (
         Exception
     ) as error:  # the loader raises whatever a broken kubeconfig makes it stumble over
         # the loader names an entry by its whole content, credentials included
-        said = _ENTRY.sub("", str(error)).removeprefix(_BROKEN).removesuffix(_MEND)
-        raise Problem(f"{_BROKEN}{said}{_MEND}") from error
+        said = _ENTRY.sub("", str(error)).removeprefix(_BROKEN).removesuffix(f"; {mend}")
+        raise Problem(f"{_BROKEN}{said}; {mend}") from error
     async with Cluster(endpoint, title, option) as cluster:
         yield cluster
 
 
-async def _read(context: Context | None) -> Endpoint:
+async def _read(context: Context | None, mend: str) -> Endpoint:
     """Read a kubeconfig of any kind, or the pod's own account."""
     from sublet.kube.hub import hub_endpoint  # noqa: PLC0415  it takes a quarter of a second, and few need it
 
-    return await hub_endpoint(context=context.name if context else None)
+    return await hub_endpoint(context=context.name if context else None, mend=mend)
 
 
 def run(work: Callable[[], Awaitable[None]], *, what: str, status: int = 1) -> None:

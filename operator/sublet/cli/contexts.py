@@ -24,12 +24,12 @@ class Context:
     namespace: str
 
 
-def find_context(wanted: str | None) -> Context | None:
-    """Return the context that is wanted, else the current one; None if there is no kubeconfig at all."""
+def find_context(wanted: str | None, option: str = "--context") -> Context | None:
+    """Return the context that is wanted by an option, else the current one; None if there is no kubeconfig at all."""
     configs = list(_configs())
     if not configs:
         if wanted is not None:
-            raise Problem(f"there is no kubeconfig for --context {wanted}; set KUBECONFIG")
+            raise Problem(f"there is no kubeconfig for {option} {wanted}; set KUBECONFIG")
         return None
     known: dict[str, Context] = {}  # name -> context
     for config in configs:
@@ -38,9 +38,9 @@ def find_context(wanted: str | None) -> Context | None:
     there_are = f"there are: {', '.join(sorted(known)) or 'none'}"
     name = wanted or next((str(c) for each in configs if (c := each.get("current-context"))), "")
     if not name:
-        raise Problem(f"your kubeconfig has no current context; give --context ({there_are})")
+        raise Problem(f"your kubeconfig has no current context; give {option} ({there_are})")
     if name not in known:
-        raise Problem(f"your kubeconfig has no context {name}; give --context ({there_are})")
+        raise Problem(f"your kubeconfig has no context {name}; give {option} ({there_are})")
     return known[name]
 
 

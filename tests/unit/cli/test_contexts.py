@@ -47,12 +47,22 @@ def test_a_context_that_isnt_there_is_answered_with_those_that_are(write):
         find_context(None)
 
 
+@pytest.mark.parametrize("wanted", ["gone", None])
+def test_what_is_to_be_given_is_the_option_of_the_command_at_hand(write, wanted):
+    write(config(hub=""))
+
+    with pytest.raises(Problem, match=r"; give --hub-context \("):
+        find_context(wanted, "--hub-context")
+
+
 def test_without_any_kubeconfig_nothing_is_meant(monkeypatch):
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
 
     assert find_context(None) is None
     with pytest.raises(Problem, match="there is no kubeconfig for --context hub; set KUBECONFIG"):
         find_context("hub")
+    with pytest.raises(Problem, match="there is no kubeconfig for --cluster hub; set KUBECONFIG"):
+        find_context("hub", "--cluster")
 
 
 @pytest.mark.parametrize("text", ["{ junk: [", "hello", "- a\n- list\n", "\0"])

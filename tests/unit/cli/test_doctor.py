@@ -122,6 +122,32 @@ def test_an_answer_that_no_api_server_gives_is_one_leases_trouble(
     assert said.count("the operator hasn't looked at this lease yet") == 2
 
 
+def test_a_cluster_that_isnt_at_its_address_is_said_with_what_mends_it(cluster: Any, person: Any):
+    del cluster.objects["/api/v1/namespaces/kube-system"]
+    status, said, _ = person.run("doctor", "aaa")
+
+    assert status == 1
+    assert f"is {cluster.url} its address? run `sublet onboard` for this cluster again" in said
+    assert "--context" not in said
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"--hub-context": "nope"}, "no context nope; give --hub-context (there are: "),
+        ({}, "; set KUBECONFIG or --hub-context"),
+    ],
+    ids=["unknown", "unusable"],
+)
+def test_a_hub_that_cant_be_reached_is_said_with_the_option_that_chooses_it(
+    person: Any, given: dict[str, str], words: str
+):
+    person.leads_to("")
+    complained = person.run("doctor", *(part for pair in given.items() for part in pair))[2]
+
+    assert words in complained
+
+
 def test_a_lease_that_was_connected_to_another_cluster_is_told_so_whatever_its_spec_says(
     hub: Any, cluster: Any, person: Any
 ):

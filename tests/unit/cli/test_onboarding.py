@@ -102,6 +102,15 @@ def test_a_misspelt_option_is_said_before_any_cluster_is_asked(person, hub):
     assert hub.requests == []
 
 
+def test_the_hubs_own_nodes_are_chosen_by_context_and_errors_say_so(person, hub):
+    hub.objects["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": uid_of("hub")}}
+    hub.objects["/version"] = {"minor": "31"}
+
+    _, _, err = person.run("onboard", "--context", "hub", "--name", "own", "--in-cluster")
+
+    assert "install Sublet there first, or check --context and --namespace" in err
+
+
 def test_what_a_lease_may_name_may_be_allowed():
     allowed = Allowed(
         system_namespaces=("", "monitoring"),

@@ -95,6 +95,11 @@ async def _reach(
             yield error(
                 f"the operator lacks a right ({refusal.message}); run `sublet onboard` for this cluster again"
             )
+        except NotFound as refusal:
+            yield error(
+                f"the cluster doesn't know what it is asked for ({refusal.message}): is {found.server} its address? run "
+                "`sublet onboard` for this cluster again"
+            )
         except (KubeError, OSError) as trouble:
             trouble.add_note("the cluster")
             yield error(describe(trouble, what=found.server))

@@ -23,7 +23,7 @@ async def require_namespace(hub: Cluster, namespace: str) -> None:
     """Raise Problem if the operator's namespace isn't on the hub."""
     if await read_or_none(hub, f"/api/v1/namespaces/{namespace}") is None:
         raise Problem(
-            f"the hub has no namespace {namespace}: install Sublet there first, or check --hub-context and --namespace"
+            f"the hub has no namespace {namespace}: install Sublet there first, or check {hub.option} and --namespace"
         )
 
 

@@ -49,10 +49,12 @@ class Pair:
 @asynccontextmanager
 async def both(place: Place) -> AsyncIterator[Pair]:
     """Yield both clusters; Problem if they are one and nobody said so, or two and somebody did."""
-    hub_context = place.hub_context or (place.context if place.in_cluster else None)
+    is_same = place.in_cluster and not place.hub_context
+    hub_context = place.context if is_same else place.hub_context
+    option = "--context" if is_same else "--hub-context"
     async with (
         connect(place.context, place.title) as leased,
-        connect(hub_context, "the hub", "--hub-context") as hub,
+        connect(hub_context, "the hub", option) as hub,
     ):
         leased_uid, hub_uid = await read_cluster_uid(leased), await read_cluster_uid(hub)
         if leased_uid == hub_uid and not place.in_cluster:
