@@ -94,6 +94,10 @@ async def _pod(hub: Cluster, namespace: str) -> str:
     if holder and await _is_there(hub, namespace, holder):
         return holder
     running = await _running(hub, namespace)
+    if len(running) > 1 and holder is not None:
+        raise Problem(
+            f"no operator leads now (its pods {', '.join(running)} run); try again in a moment"
+        )
     if len(running) > 1:
         raise Problem(
             f"nobody holds the operator's Lease, and its pods {', '.join(running)} run in namespace {namespace}: with "

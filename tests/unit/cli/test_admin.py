@@ -153,6 +153,20 @@ async def test_of_several_pods_none_is_chosen(operators: Operators):
     )
 
 
+@pytest.mark.parametrize("holder", ["gone-pod_1", ""], ids=["gone", "given up"])
+async def test_between_two_leaders_of_several_pods_it_is_to_be_asked_again(
+    operators: Operators, holder: str
+):
+    operators.held_by(holder)
+    operators.runs("sublet-b", "sublet-a")
+
+    with pytest.raises(Problem) as said:
+        await operators.asked_pod()
+    assert str(said.value) == (
+        "no operator leads now (its pods sublet-a, sublet-b run); try again in a moment"
+    )
+
+
 @pytest.mark.parametrize(
     ("holder", "words"),
     [
