@@ -16,6 +16,7 @@ from sublet.cli.connect import Cluster
 from sublet.cli.contexts import find_context
 from sublet.cli.problems import Problem
 from sublet.kube.errors import Forbidden, NotFound
+from sublet.kube.lists import objects_of
 
 ADMIN_PORT: Final = 8081
 _FORWARDING: Final = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+)")
@@ -133,8 +134,8 @@ async def _is_there(hub: Cluster, namespace: str, pod: str) -> bool:
 
 async def _running(hub: Cluster, namespace: str) -> list[str]:
     """Return the operator's pods that run and aren't told to end."""
-    pods = await hub.get(f"/api/v1/namespaces/{namespace}/pods", **_OPERATORS)
-    metas = [pod["metadata"] for pod in pods["items"]]
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    metas = [pod["metadata"] for pod in objects_of(await hub.get(path, **_OPERATORS), path)]
     return sorted(meta["name"] for meta in metas if "deletionTimestamp" not in meta)
 
 

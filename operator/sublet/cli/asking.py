@@ -20,6 +20,7 @@ from sublet.cli.durations import parse_duration
 from sublet.cli.problems import Problem
 from sublet.kube.bodies import decode, decoder_of
 from sublet.kube.errors import Conflict, Invalid
+from sublet.kube.lists import object_of
 
 MANAGER: Final = "kubectl-sublet"
 _OPTIONS: Final = {
@@ -103,8 +104,7 @@ async def send(hub: Cluster, body: dict[str, Any], *, dry_run: bool = False) -> 
         ) from None
     except Invalid as error:
         raise Problem(f"the hub refuses claim {key}: {error.message}") from error
-    made: dict[str, Any] = decode(answer, decoder_of(dict))
-    return made
+    return object_of(decode(answer, decoder_of(dict)), f"claim {key}")
 
 
 def _said(parts: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sublet.cli import admin
 from sublet.cli.admin import fetch, forwarded
 from sublet.cli.connect import Cluster
 from sublet.cli.problems import Problem
+from sublet.kube.errors import BadAnswer
 from tests.harness.fake_api import FakeApi, answering, fake_api
 
 _LEASE = "/apis/coordination.k8s.io/v1/namespaces/sublet-system/leases/sublet"
@@ -86,7 +87,7 @@ class Operators:
         pods += [
             {"metadata": {"name": n, "deletionTimestamp": "2026-11-22T12:00:00Z"}} for n in ending
         ]
-        self._hub.objects[_PODS] = {"items": pods}
+        self._hub.objects[_PODS] = {"metadata": {}, "items": pods}
         self._hub.objects |= {f"{_PODS}/{pod['metadata']['name']}": pod for pod in pods}
 
     async def asked_pod(self) -> str:
@@ -107,7 +108,7 @@ async def operators(tmp_path: Path, monkeypatch: Any) -> AsyncIterator[Operators
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
     async with fake_api() as hub:
-        hub.objects[_PODS] = {"items": []}
+        hub.objects[_PODS] = {"metadata": {}, "items": []}
         yield Operators(hub, tmp_path)
 
 
@@ -165,6 +166,13 @@ async def test_between_two_leaders_of_several_pods_it_is_to_be_asked_again(
     assert str(said.value) == (
         "no operator leads now (its pods sublet-a, sublet-b run); try again in a moment"
     )
+
+
+async def test_a_hub_that_answers_no_list_of_pods_is_said(operators: Operators):
+    operators._hub.objects[_PODS] = {}
+
+    with pytest.raises(BadAnswer, match="it is no list"):
+        await operators.asked_pod()
 
 
 @pytest.mark.parametrize(

@@ -150,9 +150,10 @@ def test_programs_get_the_object(person):
     assert json.loads(out)["metadata"]["name"] == "train"
 
 
-async def test_a_page_in_place_of_the_hub_is_no_answer():
+@pytest.mark.parametrize("answer", [b"<html>", b"{}"])
+async def test_what_is_no_claim_in_place_of_one_is_no_answer(answer: bytes):
     async with fake_api() as page, Cluster(page.endpoint, "the hub") as hub:
-        page.objects[CLAIMS.path("acme")] = saying(b"<html>")
+        page.objects[CLAIMS.path("acme")] = saying(answer)
 
         with pytest.raises(BadAnswer, match="not what the API promises"):
             await send(hub, claim_body({}, name="train", namespace="acme"))
