@@ -16,7 +16,8 @@ from sublet.book.holdings import RELEASE_MS
 from sublet.book.rests import rested_ms
 
 APART_SECONDS: Final = 30.0
-"""Between two tries; one lasts ten seconds, in which nothing else can be done for the claim."""
+"""Between two tries. One lasts ten seconds, longer where pods are asked to end one by one, and nothing else can be done for the claim
+meanwhile."""
 
 
 def overdue(claim: GpuClaim, left: Leaving, reason: Exception, tools: Tools) -> Exception:

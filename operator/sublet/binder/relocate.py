@@ -1,6 +1,6 @@
 """The protocol by which a bound claim comes to other nodes: grow, cut over, leave. Every step may be repeated.
 
-0. ledger: a claim that is over by it comes nowhere; asked again before 2 and before the cutover
+0. ledger: a claim that is over by it comes nowhere; asked again before the locks of 2 and before the cutover
 1. hub: compare-and-set `status.move` with all nodes that the claim will have; the book holds them from then on
 2. say on the hub that the new nodes are open; lock them; make or widen the namespace in each of their clusters; prove it;
    hand over the kubeconfig. Only where the claim has no namespace in their clusters and leaves none they are locked first
