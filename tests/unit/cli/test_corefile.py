@@ -65,6 +65,8 @@ async def found(shown: Any) -> Finding:
         (":53 {\n kubernetes\n}", Level.WARNING, "can list the names"),
         (". {\n kubernetes .\n}", Level.WARNING, "can list the names"),
         ("in-addr.arpa, cluster.local {\n kubernetes\n}", Level.WARNING, "can list the names"),
+        ('. {\n kubernetes cluster.local "in-addr.arpa"\n}', Level.WARNING, "can list the names"),
+        (". {\n kubernetes cluster.local IN-ADDR.ARPA\n}", Level.WARNING, "can list the names"),
         (USUAL + "import custom/*.server", Level.WARNING, "can list the names"),
         (". {\n kubernetes {$ZONES}\n}", Level.UNKNOWN, "comes from elsewhere"),
         (". {\n kubernetes {%ZONES%}\n}", Level.UNKNOWN, "comes from elsewhere"),
