@@ -6,7 +6,7 @@ from typing import Any
 from sublet.api.downtime import Downtime
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
-from sublet.api.ids import LeaseUID
+from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
 from sublet.book.decisions import Extend, Fail, Plan, Reserve
 from sublet.book.inventory import LeaseInventory, NodeState
@@ -43,6 +43,8 @@ class Recording:
         self.told_all: list[bool] = []
         self.let_gos = 0
         self.stumbles_over = ""
+        self.begins = ""
+        """The claim that work begins for where it is tended next."""
         self.fails: Exception | None = None
         self.settled = True
         self.is_written = True
@@ -87,6 +89,10 @@ class Recording:
             self.tended.append(item.metadata.name)
             if item.metadata.name == self.stumbles_over:
                 raise ValueError("a status that nobody wrote")
+            if item.metadata.uid == self.begins:
+                self.begins = ""
+                self.busy |= {ClaimUID(item.metadata.uid)}
+                return True
         return False
 
     def is_settled(self, _: Any) -> bool:

@@ -91,9 +91,12 @@ class ClaimTeller:
         self._closed = asyncio.Event()
 
     def missed(self) -> bool:
-        """Say, once, whether the book must decide anew as a claim changed before it was told, or while it was."""
+        """Say, once, whether the book must decide anew: a claim changed, or other work on it began, before it was told.
+
+        Also where that work is over again: the word's turn came meanwhile, so that nothing brings it any more.
+        """
         for uid, word in list(self._words.items()):
-            if self._current(uid) is None:
+            if self._current(uid) is None or uid not in self._tasks:
                 del self._words[uid]
                 self._has_missed |= word.is_books and self._state.claims.get(uid) is not None
         has_missed, self._has_missed = self._has_missed, False

@@ -299,6 +299,28 @@ async def test_no_claim_is_told_anything_while_other_work_on_it_is_under_way():
     assert (told.begun, teller.missed()) == ([], True)
 
 
+async def test_a_word_whose_turn_came_during_other_work_that_is_over_is_decided_anew_once():
+    state = HubState(lambda: None)
+    waits = as_claim(claim("a"))
+    state.claims.put(waits)
+    told: Any = Told(state)
+    busy = {waits.metadata.uid}
+    teller = ClaimTeller(state, told, told, SteppedClock(), is_busy=busy.__contains__)
+    teller.tell([refused(waits)], is_all=True)
+    await asyncio.sleep(0.01)
+    busy.clear()
+
+    assert [teller.missed(), teller.missed()] == [True, False]
+
+
+async def test_a_word_that_still_waits_for_its_turn_makes_nothing_be_decided_anew():
+    waits = as_claim(claim("a"))
+    async with telling(waits) as (teller, told):
+        teller.tell([refused(waits)], is_all=True)
+        assert not teller.missed()
+        await eventually("it is told", lambda: told.written)
+
+
 async def test_where_nothing_is_taken_claims_hold_up_no_words_for_others():
     sick = [as_claim(claim(f"a{i}", "sick")) for i in range(20)]
     well = as_claim(claim("b", "well"))

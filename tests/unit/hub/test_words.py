@@ -1,11 +1,13 @@
 """What claims are told holds up no pass, and what can't be told makes none."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from structlog.testing import capture_logs
 
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import ClaimUID
 from sublet.hub.state import HubState
 from sublet.hub.teller import ClaimTeller
 from sublet.hub.writer import StatusWriter
@@ -32,10 +34,12 @@ class WordlessHub:
         raise self._fault or AssertionError
 
 
-def teach(loop: Any, state: HubState, claims: Any) -> ClaimTeller:
+def teach(
+    loop: Any, state: HubState, claims: Any, is_busy: Callable[[ClaimUID], bool] = lambda _: False
+) -> ClaimTeller:
     """Give a loop a real teller that writes by `claims`."""
     nobody: Any = None
-    teller = ClaimTeller(state, claims, nobody, loop._clock)
+    teller = ClaimTeller(state, claims, nobody, loop._clock, is_busy=is_busy)
     loop._teller = teller
     return teller
 
@@ -66,6 +70,46 @@ async def test_a_claim_whose_word_the_hub_does_not_take_makes_no_plan_of_all():
 
     assert told.full == [True, False, False, False]
     assert claims.tries == 1
+
+
+async def test_what_a_claim_could_not_be_told_during_work_that_is_over_costs_one_plan_of_all():
+    loop, state, told = recording_loop()
+    claims = WordlessHub(Forbidden(403, "Forbidden", "an admission webhook denied the request"))
+    teller = teach(loop, state, claims, told.is_busy)
+    waits = as_claim(claim("a", suspended=True))
+    state.claims.put(waits)
+    told.begins = waits.metadata.uid
+    with capture_logs():
+        await loop.look()
+        await asyncio.sleep(0.01)
+        told.busy = frozenset()
+        loop.idle(ClaimUID(waits.metadata.uid))
+        for _ in range(3):
+            await loop.look()
+        await eventually("it is tried", lambda: claims.tries)
+        await teller.close(1)
+
+    assert told.full == [True, True, False, False]
+
+
+async def test_a_word_for_a_claim_that_work_goes_on_for_long_on_makes_no_plans():
+    loop, state, told = recording_loop()
+    claims = WordlessHub(None)
+    teller = teach(loop, state, claims, told.is_busy)
+    waits = as_claim(claim("a", suspended=True))
+    state.claims.put(waits)
+    told.begins = waits.metadata.uid
+    await loop.look()
+    await asyncio.sleep(0.01)
+    for _ in range(3):
+        await loop.look()
+    told.busy = frozenset()
+    loop.idle(ClaimUID(waits.metadata.uid))
+    await loop.look()
+    await eventually("it is being told", lambda: claims.tries)
+    await teller.close(0)
+
+    assert told.full == [True, True, False, False, True]
 
 
 async def test_no_claims_decision_waits_for_what_others_are_told():
