@@ -7,7 +7,7 @@ again later and later; what can't be told, as the claim changed, the book must d
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
@@ -32,8 +32,8 @@ from sublet.logs import log_about
 
 Saying = Refuse | Warn | Notice | Degrade | Silence | Fail | Dearer
 _WRITES_AT_ONCE: Final = 8
-_SLOW_WRITES_AT_ONCE: Final = 2
-"""In namespaces where the last word wasn't taken: a webhook may keep each for half a minute."""
+_SLOW_WRITES_AT_ONCE: Final = 16
+"""In namespaces where the last word wasn't taken, one in each: a webhook may keep it for half a minute."""
 _LONGEST_WAIT_SECONDS: Final = 60.0
 _AWAY_WAIT_SECONDS: Final = 5.0
 """For a hub that doesn't answer: that is nothing about the claim."""
@@ -85,8 +85,8 @@ class ClaimTeller:
         self._words: dict[ClaimUID, _Word] = {}
         """The newest word for each claim that may not have it yet."""
         self._tasks: dict[ClaimUID, asyncio.Task[None]] = {}
-        self._refusing: set[str] = set()
-        """Namespaces in which the last word wasn't taken."""
+        self._refusing: dict[str, asyncio.Semaphore] = {}
+        """Namespace in which the last word wasn't taken -> its words' turn, so that none waits behind another's words."""
         self._has_missed = False
         self._closed = asyncio.Event()
 
@@ -95,6 +95,8 @@ class ClaimTeller:
 
         Also where that work is over again: the word's turn came meanwhile, so that nothing brings it any more.
         """
+        spoken = {word.claim.metadata.namespace for word in self._words.values()}
+        self._refusing = {name: turn for name, turn in self._refusing.items() if name in spoken}
         for uid, word in list(self._words.items()):
             if self._current(uid) is None or uid not in self._tasks:
                 del self._words[uid]
@@ -171,19 +173,24 @@ class ClaimTeller:
         try:
             while (word := self._current(uid)) is not None:
                 namespace = word.claim.metadata.namespace
-                slots = self._slots_of(namespace)
-                async with slots:
-                    word = self._current(uid)
-                    if word is None or slots is not self._slots_of(namespace):
+                turn = self._refusing.get(namespace)
+                async with turn or nullcontext():
+                    if turn is not self._refusing.get(namespace):
                         continue
-                    error = await self._write(word)
+                    async with self._slots if turn is None else self._slow_slots:
+                        word = self._current(uid)
+                        if word is None or turn is not self._refusing.get(namespace):
+                            continue
+                        error = await self._write(word)
                 if error is None:
-                    self._refusing.discard(namespace)
+                    self._refusing.pop(namespace, None)
                     self._note_told(uid, word)
                     return
                 if isinstance(error, Outrun) and self._current(uid) is not word:
                     continue
-                self._refusing.add(namespace)
+                if not isinstance(error, Outrun | TooManyRequests):
+                    # also a hub that is away: as such one looks whose webhook takes longer than a request may
+                    self._refusing.setdefault(namespace, asyncio.Semaphore())
                 if str(error) != logged:
                     logged = str(error)
                     log_about(claim=word.claim).warning("claim not told", error=logged)
@@ -191,9 +198,6 @@ class ClaimTeller:
                 await is_set_within(self._closed, wait_seconds(error, failures))
         finally:
             del self._tasks[uid]
-
-    def _slots_of(self, namespace: str) -> asyncio.Semaphore:
-        return self._slow_slots if namespace in self._refusing else self._slots
 
     async def _write(self, word: _Word) -> Exception | None:
         """Write a claim's status; return what kept it from being written."""
