@@ -41,27 +41,42 @@ async def hub_endpoint(
     if kubeconfig is None and context is None and (_POD / "token").exists():
         return in_cluster_endpoint()
     given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    load = partial(_load, given, context, mend)
-    found = await load()
+    name, found = await _load(given, context, mend)
     if found.token is None:
         return found
-    login = Login(found.token(), partial(_take, load))
+    # by its name: another context may be the current one when a token is taken anew
+    login = Login(found.token(), partial(_take, found, partial(_load, given, name, mend)))
     return replace(found, token=login.token, renew=login.renew)
 
 
-async def _take(load: Callable[[], Awaitable[Endpoint]]) -> str:
-    token = (await load()).token
-    return token() if token is not None else ""
+async def _take(first: Endpoint, load: Callable[[], Awaitable[tuple[str, Endpoint]]]) -> str:
+    """Return a token for the server that was found first; ValueError if there is none, but for another server, say."""
+    _, fresh = await load()
+    if fresh.token is None or _place(fresh) != _place(first):
+        raise ValueError(f"{_BROKEN}it has no token any more for {first.server} as it was")
+    return fresh.token()
 
 
-async def _load(given: str, context: str | None, mend: str) -> Endpoint:
-    """Return what a kubeconfig leads to, with the token that its program or file gives now."""
+def _place(endpoint: Endpoint) -> tuple[object, ...]:
+    """Return whom a token is shown to, and in whose name."""
+    return (
+        endpoint.server,
+        endpoint.ca_pem,
+        endpoint.tls_server_name,
+        endpoint.proxy,
+        endpoint.acting_as,
+    )
+
+
+async def _load(given: str, context: str | None, mend: str) -> tuple[str, Endpoint]:
+    """Return a context's name and what it leads to, with the token that its program or file gives now."""
     _check_there(given, mend)
     settings = client.Configuration()
     try:
         loader = await _loader(given, context)
         # the library keeps to itself what it has found
         user, cluster = _fields(loader._user), _fields(loader._cluster)  # noqa: SLF001  see above
+        name = _fields(loader._current_context)["name"]  # noqa: SLF001  see above
         others, proxy = acting_as(user), _proxy(cluster)
         _check_verified(cluster)
         await loader.load_and_set(settings)
@@ -79,7 +94,7 @@ async def _load(given: str, context: str | None, mend: str) -> Endpoint:
         raise _garbled(given, mend) from None
     bearer = settings.api_key.get("BearerToken", "") or settings.api_key.get("authorization", "")
     token = bearer.removeprefix("Bearer ")
-    return Endpoint(
+    return name, Endpoint(
         server=settings.host,
         ca_pem=ca,
         token=(lambda: token) if token else None,

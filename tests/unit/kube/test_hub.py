@@ -1,5 +1,7 @@
 """Where the hub is: a kubeconfig that isn't there is one line of ours, and nothing of a library's."""
 
+import base64
+import json
 import logging
 from pathlib import Path
 
@@ -174,3 +176,50 @@ async def test_a_tokens_file_is_read_again_where_the_token_was_refused(tmp_path)
     assert await found.renewed(found.identity())
     assert found.identity() == [("Authorization", "Bearer t-2")]
     assert not await found.renewed(found.identity())
+
+
+def write_contexts(folder: Path, current: str, token: str = "t-1", **hub: str) -> str:
+    """Write a kubeconfig with contexts of the hub, as it is with these fields, and of a leased cluster; return its path."""
+    path = folder / "kubeconfig"
+    cluster = {"server": "https://hub.example", **hub}
+    west = {"server": "https://west.example"}
+    names = ("hub", "west")
+    path.write_text(
+        json.dumps(
+            {
+                "current-context": current,
+                "clusters": [{"name": n, "cluster": c} for n, c in zip(names, (cluster, west), strict=True)],
+                "users": [{"name": n, "user": {"token": t}} for n, t in zip(names, (token, "wests"), strict=True)],
+                "contexts": [{"name": n, "context": {"cluster": n, "user": n}} for n in names],
+            }
+        )
+    )  # fmt: skip
+    return str(path)
+
+
+async def test_another_current_context_changes_nothing_about_whose_token_the_hub_is_shown(tmp_path):
+    found = await hub_endpoint(kubeconfig=write_contexts(tmp_path, "hub"))
+    shown = found.identity()
+    write_contexts(tmp_path, "west", token="t-2")
+
+    assert await found.renewed(shown)
+    assert found.identity() == [("Authorization", "Bearer t-2")]
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"server": "https://other.example"},
+        {"tls-server-name": "other"},
+        {"proxy-url": "http://proxy.example"},
+        {"certificate-authority-data": base64.b64encode(b"another CA").decode()},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+async def test_the_token_for_another_server_is_not_shown_to_the_hub(tmp_path, elsewhere):
+    found = await hub_endpoint(kubeconfig=write_contexts(tmp_path, "hub"))
+    shown = found.identity()
+    write_contexts(tmp_path, "hub", token="others", **elsewhere)
+
+    assert not await found.renewed(shown)
+    assert found.identity() == shown
