@@ -109,9 +109,12 @@ class ClaimTeller:
         self._words.clear()
 
     def tell(self, sayings: Iterable[tuple[GpuClaim, Saying]], *, is_all: bool) -> None:
-        """Begin to tell what the book decided; `is_all`: it was asked about all claims, so nothing else is to be told."""
-        if is_all:
-            self._words.clear()
+        """Begin to tell what the book decided; `is_all`: it was asked about all claims, so nothing else is to be told.
+
+        Whoever says any other word says it again after this, as long as it is true.
+        """
+        books = {uid: word for uid, word in self._words.items() if word.is_books}
+        self._words = {} if is_all else books
         for claim, saying in sayings:
             self._say(claim, saying, is_books=True)
 

@@ -285,6 +285,38 @@ async def test_the_books_word_goes_before_any_other():
     assert told.events == [(EventReason("NodeFailed"), "of the book")]
 
 
+@pytest.mark.usefixtures("soon")
+async def test_what_drift_says_no_more_is_told_no_more():
+    other = as_claim(claim("b"))
+    said = Degrade(ClaimUID(BOUND.metadata.uid), "Repaired", "of drift")
+    async with telling(BOUND, other) as (teller, told):
+        told.faults = [_DENIED]
+        with capture_logs():
+            teller.mention([(BOUND, said)])
+            await eventually("it is refused", lambda: not told.faults)
+        teller.tell([refused(other)], is_all=False)
+        teller.mention([])
+        await eventually("the other is told", lambda: told.written)
+        await asyncio.sleep(0.03)
+
+    assert (told.names, told.events) == (["b"], [])
+
+
+async def test_what_drift_says_in_each_pass_is_told_once():
+    said = Degrade(ClaimUID(BOUND.metadata.uid), "Repaired", "of drift")
+    async with telling(BOUND) as (teller, told):
+        told.slow = {BOUND.metadata.name}
+        teller.mention([(BOUND, said)])
+        await eventually("it is begun", lambda: told.begun)
+        teller.tell([], is_all=False)
+        teller.mention([(BOUND, said)])
+        told.slow = set()
+        await eventually("it is told", lambda: told.written)
+
+        assert not teller.missed()
+    assert told.events == [(EventReason.REPAIRED, "of drift")]
+
+
 async def test_no_claim_is_told_anything_while_other_work_on_it_is_under_way():
     state = HubState(lambda: None)
     waits = as_claim(claim("a"))
