@@ -267,9 +267,17 @@ class Operator:
         # not before: whoever holds the Lease and can't plan keeps everybody else from it
         if self.settings.leader_election:
             self._spawn(self.leadership.run())
-            self._spawn(self._follow_leadership())
         self._spawn(self.loop.run())
         structlog.get_logger().info("started", identity=self.settings.identity)
+
+    async def follow_leadership(self) -> None:
+        """Return once this replica has led and does no more: it never would again."""
+        await self.leadership.gained.wait()
+        structlog.get_logger().info("leading", identity=self.settings.identity)
+        await self.behind.compare()
+        self.batcher.mark()
+        await self.leadership.lost.wait()
+        structlog.get_logger().error("the Lease is lost: this process ends")
 
     async def close(self) -> None:
         """Stop planning, let the steps under way end, flush the ledger, give the Lease up."""
@@ -331,17 +339,6 @@ class Operator:
         """Say whether a lease's nodes were read, and can be."""
         found = self.fleet.connection(lease_uid)
         return found is not None and found.facts.synced
-
-    async def _follow_leadership(self) -> None:
-        try:
-            await self.leadership.gained.wait()
-            structlog.get_logger().info("leading", identity=self.settings.identity)
-            await self.behind.compare()
-            self.batcher.mark()
-            await self.leadership.lost.wait()
-            structlog.get_logger().error("the Lease is lost: this process ends")
-        finally:  # also by a fault: who doesn't hear any more that the Lease is lost would stay and never lead again
-            self.stop.set()
 
     def _lived_ms(self) -> Millis | None:
         """Return until when a leader before us surely saw what its statuses said: its last renewal, less what a probe takes to fail."""

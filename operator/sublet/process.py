@@ -40,7 +40,12 @@ async def run(settings: Settings) -> int:
         ) from error  # fmt: skip
     _stop_at_signals(operator.stop)
     try:
-        was_told = await _until(operator.stop, _live(operator, feed), until_locked_out(hub))
+        was_told = await _until(
+            operator.stop,
+            _live(operator, feed),
+            operator.follow_leadership(),
+            until_locked_out(hub),
+        )
     except ValueError as error:
         # no setting is wrong: those were read above
         raise RuntimeError("the operator broke down") from error

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from sublet import process
 from sublet.app import Operator
+from sublet.drift.behind import Behind
 from sublet.hub.lockout import until_locked_out
 from sublet.kube.session import Endpoint
 from sublet.settings import Settings
@@ -104,6 +105,42 @@ async def test_a_process_that_the_hub_lets_in_no_more_ends_as_failed(
     assert [x["error"] for x in logs if x["log_level"] == "error"] == [
         "401 Unauthorized: no message"
     ]
+
+
+async def test_a_replica_that_breaks_down_as_it_comes_to_lead_ends_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def broken(_: Behind) -> None:
+        raise KeyError("items")
+
+    async with followed_hub() as hub:
+        hub.objects[_SECRETS] = empty
+        running = Running(hub, tmp_path, monkeypatch)
+        with capture_logs() as logs:
+            task = asyncio.create_task(running.run())
+            await eventually("it tries for the Lease", lambda: running.asked(_LEASES))
+            monkeypatch.setattr(Behind, "compare", broken)
+            running.operators[0].leadership.gained.set()
+            with pytest.raises(KeyError):
+                await asyncio.wait_for(task, 10)
+
+    assert logs[-1]["event"] == "stopped"
+
+
+async def test_a_replica_that_loses_the_lease_ends_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with followed_hub() as hub:
+        hub.objects[_SECRETS] = empty
+        running = Running(hub, tmp_path, monkeypatch)
+        with capture_logs() as logs:
+            task = asyncio.create_task(running.run())
+            await eventually("it tries for the Lease", lambda: running.asked(_LEASES))
+            running.operators[0].leadership.gained.set()
+            running.operators[0].leadership.lost.set()
+            status = await asyncio.wait_for(task, 10)
+
+    assert (status, logs[-1]["event"]) == (1, "stopped")
 
 
 async def test_a_pod_is_ready_when_the_hub_is_followed(

@@ -167,7 +167,7 @@ async def test_the_hub_is_compared_with_the_ledger_when_a_replica_comes_to_lead(
         compared.set()
 
     monkeypatch.setattr(operator.behind, "compare", compare)
-    follows = asyncio.create_task(operator._follow_leadership())
+    follows = asyncio.create_task(operator.follow_leadership())
     await asyncio.sleep(0)
     assert not compared.is_set()
     operator.leadership.gained.set()
@@ -196,27 +196,9 @@ async def test_a_replica_that_comes_to_lead_plans_when_the_hub_was_compared(
     monkeypatch.setattr(operator.behind, "compare", compare)
     monkeypatch.setattr(operator.batcher, "mark", mark)
     operator.leadership.gained.set()
-    follows = asyncio.create_task(operator._follow_leadership())
+    follows = asyncio.create_task(operator.follow_leadership())
     await marked.wait()
 
     follows.cancel()
     await operator.close()
     assert happened[:2] == ["compared", "marked"]
-
-
-async def test_a_replica_that_breaks_down_on_coming_to_lead_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/ledger.sqlite")
-    operator = Operator(settings, ApiServer(Endpoint("https://127.0.0.1:9"), Limits()))
-
-    async def compare() -> None:
-        raise Halt
-
-    monkeypatch.setattr(operator.behind, "compare", compare)
-    operator.leadership.gained.set()
-    with pytest.raises(Halt):
-        await operator._follow_leadership()
-
-    assert operator.stop.is_set()
-    await operator.close()
