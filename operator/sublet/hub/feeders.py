@@ -150,16 +150,18 @@ async def _read_unknown(hub: ApiServer, state: HubState, kind: Kind, each: Named
         structlog.get_logger().warning("sweep failed", path=path, error=str(error))
 
 
-async def read_anew(hub: ApiServer, state: HubState, kind: Kind, key: str) -> bool:
-    """Take an object as it is, by `namespace/name` or name; return whether there is one. KubeError as it comes.
+async def read_anew(hub: ApiServer, state: HubState, kind: Kind, key: str) -> str | None:
+    """Take an object as it is, by `namespace/name` or name; return its version, None if it is gone. KubeError as it comes.
 
     By a list, which needs no right of its own.
     """
     namespace, _, name = key.rpartition("/")
     listing = await hub.get(kind.path(namespace), fieldSelector=f"metadata.name={name}")
-    for item in listing["items"]:
-        state.shelf(kind.plural).take(item)
-    return bool(listing["items"])
+    found = next(iter(listing["items"]), None)
+    if found is None:
+        return None
+    state.shelf(kind.plural).take(found)
+    return str(found["metadata"]["resourceVersion"])
 
 
 async def _live(hub: ApiServer, path: str) -> list[_Versioned] | None:

@@ -38,6 +38,7 @@ from sublet.hub.in_use import in_use, lease_in_use
 from sublet.hub.state import HubState, Unread
 from sublet.hub.tally import Tally
 from sublet.hub.unread import told_claim, told_patch, word_key, words_in
+from sublet.hub.unread_holder import part
 from sublet.kube.errors import Conflict, Invalid, KubeError, NotFound
 from sublet.kube.session import ApiServer, JsonPatch
 from sublet.logs import log_about_object
@@ -272,7 +273,7 @@ class StatusWriter:
             ]
             try:
                 send = partial(self._hub.patch, kind.path("", meta.name, subresource), patch)
-                answer = await self._send(kind, meta.name, send)
+                answer = await self._send(kind, meta.name, version, send)
             except KubeError:
                 self._contest.doubt(meta.uid)
                 return
@@ -307,22 +308,24 @@ class StatusWriter:
         if self._must_stand(key, found):
             return
         with suppress(KubeError):
-            answer = await self._send(kind, each.key, send)
+            version = str(part(each.body, "metadata").get("resourceVersion"))
+            answer = await self._send(kind, each.key, version, send)
             if answer is not None:
                 self._state.shelf(kind.plural).take(answer)
                 self._contest.wrote(key, found, words_in(answer))
 
-    async def _send(self, kind: Kind, name: str, send: _Sending) -> Mapping[str, Any] | None:
+    async def _send(
+        self, kind: Kind, name: str, version: str, send: _Sending
+    ) -> Mapping[str, Any] | None:
         """Send a compare-and-set; None if it was outrun or refused. KubeError if nobody knows; what failed is due again."""
         async with self._slots:
             try:
                 return await send()
             except (Conflict, Invalid) as error:
-                # a test that failed names no object
-                if isinstance(error, Invalid) and error.details.get("name"):
+                # a test that failed names no object; a webhook may refuse by either
+                is_refused = isinstance(error, Invalid) and error.details.get("name")
+                if is_refused or await self._read_anew(kind, name) == version:
                     self._put_off(kind.name, name, error)
-                else:
-                    await self._read_anew(kind, name)
                 return None
             except NotFound:
                 self._state.doubted.set()
@@ -331,13 +334,16 @@ class StatusWriter:
                 self._put_off(kind.name, name, error)
                 raise
 
-    async def _read_anew(self, kind: Kind, key: str) -> None:
-        """Read what outran a write: if its watch lost that, no pass would ever see the newer object."""
+    async def _read_anew(self, kind: Kind, key: str) -> str | None:
+        """Read what outran a write: if its watch lost that, no pass would ever see the newer object. Return its version."""
         try:
-            if not await read_anew(self._hub, self._state, kind, key):
-                self._state.doubted.set()
+            found = await read_anew(self._hub, self._state, kind, key)
         except KubeError as error:
             self._put_off(kind.name, key, error)
+            return None
+        if found is None:
+            self._state.doubted.set()
+        return found
 
     def _must_stand(self, uid: str, found: object) -> bool:
         seconds = self._contest.wait_seconds(uid, found)

@@ -45,7 +45,7 @@ class Hub:
         self.put: list[tuple[str, dict[str, Any]]] = []
 
     async def get(self, *_: str, **__: str) -> dict[str, Any]:
-        return {"items": [on_the_wire(as_tenant())]}
+        return {"items": [on_the_wire(as_tenant(resourceVersion="1000"))]}
 
     async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.put.append((path, body))

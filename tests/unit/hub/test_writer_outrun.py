@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from sublet.fleet.registry import Fleet
 from sublet.hub.state import HubState
 from sublet.hub.writer import StatusWriter
@@ -59,3 +61,13 @@ async def test_what_outran_a_write_and_cant_be_read_now_is_due_again():
     _, writer = await outrun(hub)
 
     assert writer.due_ms == SteppedClock().now_ms() + 5_000
+
+
+async def test_a_write_that_is_refused_as_outrun_though_nothing_changed_is_said_and_due_again():
+    hub = OutrunHub(on_the_wire(as_tenant(), "GpuTenant"))
+    with capture_logs() as logged:
+        state, writer = await outrun(hub)
+
+    assert [x["error"] for x in logged] == ["409 Conflict: changed meanwhile"]
+    assert writer.due_ms == SteppedClock().now_ms() + 5_000
+    assert not state.doubted.is_set()
