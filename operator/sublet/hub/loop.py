@@ -350,7 +350,6 @@ class Loop:
             self._drift.due_ms,
             self._aftermath.due_ms,
             self._held.due_ms,
-            self._writer.due_ms,
             unknown,
             self._unrest.next_renewal_ms(),
             *expiring,

@@ -35,7 +35,7 @@ from tests.builders.fleet import bound, held
 from tests.builders.restored import on_the_wire
 from tests.builders.unread import holds_by_newer
 from tests.harness.fake_api import SteppedClock, eventually
-from tests.harness.loop import NODES, WEST, Recording, due, parts, recording_loop
+from tests.harness.loop import NODES, WEST, Recording, parts, recording_loop
 
 
 async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
@@ -282,17 +282,6 @@ async def test_a_claim_on_its_way_to_a_lease_that_is_lost_is_looked_at_in_the_ne
     state.leases.put(east.model_copy(update={"metadata": meta, "status": status}))
     await loop.look()
     assert told.tended == ["a", "a"]
-
-
-async def test_a_status_that_a_hub_in_trouble_did_not_take_is_looked_at_again():
-    loop, _, _ = recording_loop()
-    _, clock = parts(loop)
-    writer = Recording()
-    writer.due_ms = Millis(clock.now_ms() + 5_000)
-    loop._writer = writer  # type: ignore[assignment]  # what is asked of one
-    await loop.look()
-
-    assert due(loop) == clock.now_ms() + 5_000
 
 
 async def test_what_is_not_said_before_all_have_answered_is_said_then():
