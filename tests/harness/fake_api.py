@@ -205,7 +205,7 @@ class SteppedClock:
         await asyncio.sleep(0)
 
 
-async def eventually(what: str, look: Callable[[], object], *, seconds: float = 5.0) -> None:
+async def eventually(what: str, look: Callable[[], object], *, seconds: float = 30.0) -> None:
     """Wait until `look` gives something truthy; AssertionError with `what` after the deadline."""
     try:
         async with asyncio.timeout(seconds):

@@ -99,7 +99,7 @@ async def test_a_process_that_the_hub_lets_in_no_more_ends_as_failed(
             task = asyncio.create_task(running.run())
             await eventually("asked for the Secrets", lambda: running.asked(_SECRETS))
             hub.objects["/api/v1/namespaces/kube-system"] = answering(401, "Unauthorized")
-            status = await asyncio.wait_for(task, 10)
+            status = await asyncio.wait_for(task, 30)
 
     assert (status, logs[-1]["event"]) == (1, "stopped")
     assert [x["error"] for x in logs if x["log_level"] == "error"] == [

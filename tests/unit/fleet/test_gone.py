@@ -70,7 +70,7 @@ async def looked_for(cluster: LeasedCluster, uid: NodeUID = UID) -> bool:
     """Look for the node until that is done; return whether it is gone."""
     cluster.look_for(NAME, uid)
     (look,) = looks(cluster)
-    await asyncio.wait_for(look, 5)
+    await asyncio.wait_for(look, 30)
     return uid in cluster.inventory().gone
 
 

@@ -91,13 +91,13 @@ async def test_nodes_that_cant_be_are_not_read_and_the_lease_says_why(fake: Fake
     honest = fake._list
     always(fake, {**ANYWHERE, **NODES}[lie])
     async with engaged(fake) as cluster:
-        await eventually("said", lambda: NONSENSE in says(cluster, "CapacityMet")[1], seconds=20)
+        await eventually("said", lambda: NONSENSE in says(cluster, "CapacityMet")[1])
 
         assert says(cluster, "CapacityMet")[0] is Status.UNKNOWN
         assert not cluster.inventory().synced
         assert cluster.facts.reach is Reach.REACHABLE
         always(fake, honest)
-        await eventually("believed again", lambda: cluster.facts.synced, seconds=20)
+        await eventually("believed again", lambda: cluster.facts.synced)
         assert says(cluster, "CapacityMet")[0] is not Status.UNKNOWN
 
 
@@ -105,7 +105,7 @@ async def test_nodes_that_cant_be_are_not_read_and_the_lease_says_why(fake: Fake
 async def test_a_cluster_that_answers_nonsense_is_unknown_and_said_to_be(fake: FakeApi, lie: str):
     fake.objects[KUBE_SYSTEM] = ANYWHERE[lie]
     async with engaged(fake) as cluster:
-        await eventually("said", lambda: NONSENSE in says(cluster, "Reachable")[1], seconds=20)
+        await eventually("said", lambda: NONSENSE in says(cluster, "Reachable")[1])
 
         assert says(cluster, "Reachable")[0] is Status.UNKNOWN
         assert not cluster.writable

@@ -200,7 +200,7 @@ async def test_a_budget_that_is_new_is_read_for_at_once():
 
     told.accounts.tend(told.tenants)
 
-    await asyncio.wait_for(told.marked.wait(), 10)
+    await asyncio.wait_for(told.marked.wait(), 30)
     assert TenantUID(UID) in told.accounts.known.accounts
     task.cancel()
 
@@ -239,7 +239,7 @@ async def test_a_budget_that_comes_while_the_ledger_is_read_isnt_forgotten():
     await told.write()
     task = asyncio.create_task(told.accounts.run())
 
-    await asyncio.wait_for(told.marked.wait(), 10)
+    await asyncio.wait_for(told.marked.wait(), 30)
 
     assert TenantUID(UID) in told.accounts.known.accounts
     task.cancel()

@@ -17,7 +17,7 @@ async def test_marks_that_come_together_are_one_look():
     batch = batcher()
     for _ in range(100):
         batch.mark()
-    await asyncio.wait_for(batch.wait(), 5)
+    await asyncio.wait_for(batch.wait(), 30)
 
     waiting = asyncio.create_task(batch.wait())
     await asyncio.sleep(0.05)
@@ -34,7 +34,7 @@ async def test_marks_without_end_dont_hold_the_look_up():
             await asyncio.sleep(0)
 
     marking = asyncio.create_task(mark_forever())
-    await asyncio.wait_for(batch.wait(), 5)
+    await asyncio.wait_for(batch.wait(), 30)
     marking.cancel()
 
 
@@ -42,7 +42,7 @@ async def test_a_due_time_is_looked_at_without_any_mark():
     batch = batcher()
     batch.look_at(Millis(SystemClock().now_ms() + 20))
 
-    await asyncio.wait_for(batch.wait(), 5)
+    await asyncio.wait_for(batch.wait(), 30)
 
 
 async def test_a_cancellation_that_comes_together_with_a_mark_isnt_lost():

@@ -119,7 +119,7 @@ async def test_a_sweep_reads_metadata_alone_page_by_page():
             fake.put(_laden(f"c{i:03}", 10))
         async with ApiServer(fake.endpoint) as hub:
             with sweeping(hub, state, 0.01):
-                await asyncio.wait_for(gone.wait(), 10)
+                await asyncio.wait_for(gone.wait(), 30)
 
     swept = [r for r in fake.requests if "fieldSelector" not in r.query]
     assert all(
@@ -133,7 +133,7 @@ async def test_an_object_whose_deletion_no_watch_told_is_dropped():
     gone = asyncio.Event()
 
     with sweeping(EmptyHub(), _state(gone), 0.01):
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), 30)
 
 
 async def test_an_object_of_which_no_watch_told_is_read():
@@ -141,7 +141,7 @@ async def test_an_object_of_which_no_watch_told_is_read():
     state = HubState(taken.set)
 
     with sweeping(EmptyHub(on_the_wire(as_claim())), state, 0.01):
-        await asyncio.wait_for(taken.wait(), 10)
+        await asyncio.wait_for(taken.wait(), 30)
 
     assert [c.metadata.uid for c in state.claims.all()] == [as_claim().metadata.uid]
 
@@ -153,7 +153,7 @@ async def test_a_change_of_which_no_watch_told_is_read():
     taken.clear()
 
     with sweeping(EmptyHub(_suspended("99")), state, 0.01):
-        await asyncio.wait_for(taken.wait(), 10)
+        await asyncio.wait_for(taken.wait(), 30)
 
     (found,) = state.claims.all()
     assert (found.metadata.resource_version, found.spec.suspended) == ("99", True)
@@ -193,7 +193,7 @@ async def test_no_labels_of_one_claim_keep_the_list_of_all_from_being_read():
     hub = EmptyHub({"metadata": {"name": "other", "uid": uid_of("other"), "labels": labels}})
 
     with sweeping(hub, state, 0.01):
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), 30)
 
 
 async def test_a_priority_class_whose_deletion_no_watch_told_counts_no_more():
@@ -202,7 +202,7 @@ async def test_a_priority_class_whose_deletion_no_watch_told_counts_no_more():
     state.set_priority("urgent", 1_000)
 
     with sweeping(EmptyHub(), state, 0.01):
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), 30)
 
 
 async def test_an_object_that_a_write_found_gone_is_dropped_soon():
@@ -211,7 +211,7 @@ async def test_an_object_that_a_write_found_gone_is_dropped_soon():
 
     with sweeping(EmptyHub(), state, _NEVER):
         state.doubted.set()
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), 30)
 
     assert not state.doubted.is_set()
 

@@ -71,7 +71,7 @@ async def test_a_mark_that_comes_while_another_leads_is_looked_at_again():
 
     await loop.look()
     clock.seconds += 1
-    await asyncio.wait_for(batcher.wait(), 5)
+    await asyncio.wait_for(batcher.wait(), 30)
 
 
 async def test_a_reservation_under_way_is_assumed_and_new_claims_are_decided_beside_it():

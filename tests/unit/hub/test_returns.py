@@ -90,7 +90,7 @@ class World:
         self.told.clear()
         self.returns.tend([self.lease])
         if self.returns._tasks:
-            await asyncio.wait_for(self.told.wait(), 5)
+            await asyncio.wait_for(self.told.wait(), 30)
 
     def marked(self) -> list[str]:
         return [n.metadata.name for n in self.api.nodes.values() if LEASE_LABEL in n.metadata.labels]  # fmt: skip

@@ -117,10 +117,10 @@ async def test_no_claims_decision_waits_for_what_others_are_told():
     claims = WordlessHub(None)
     teller = teach(loop, state, claims)
     state.claims.put(as_claim(claim("a", suspended=True)))
-    await asyncio.wait_for(loop.look(), 5)
+    await asyncio.wait_for(loop.look(), 30)
     await eventually("it is being told", lambda: claims.tries)
     state.claims.put(as_claim(claim("b")))
-    await asyncio.wait_for(loop.look(), 5)
+    await asyncio.wait_for(loop.look(), 30)
 
     assert told.reserved == ["b"]
     await teller.close(0)
@@ -138,10 +138,10 @@ async def test_no_claims_decision_waits_for_the_statuses_of_other_kinds():
     hub: Any = WordlessHub(None)
     written: Any = loop
     written._writer = StatusWriter(hub, state, fleet, clock)
-    await asyncio.wait_for(loop.look(), 5)
+    await asyncio.wait_for(loop.look(), 30)
     await eventually("one is being written", lambda: hub.tries)
     state.claims.put(as_claim(claim("b")))
-    await asyncio.wait_for(loop.look(), 5)
+    await asyncio.wait_for(loop.look(), 30)
 
     assert told.reserved == ["b"]
     await written._writer.close(0)

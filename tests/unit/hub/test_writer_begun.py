@@ -75,7 +75,7 @@ async def test_when_what_failed_is_due_again_whoever_begins_it_is_woken(
         woken.clear()
         with capture_logs():
             writer.tend()
-            await asyncio.wait_for(woken.wait(), 5)
+            await asyncio.wait_for(woken.wait(), 30)
 
 
 async def test_a_surprise_is_logged_and_keeps_no_later_write_back():
