@@ -13,6 +13,7 @@ from sublet.kube.informer import MAX_BACKOFF_SECONDS, NEXT_PAGE_SECONDS
 from sublet.kube.wire import Meta, Node
 from tests.harness.fake_api import (
     Answer,
+    SteppedClock,
     answering,
     dripping,
     eventually,
@@ -136,14 +137,16 @@ async def test_an_error_that_drips_in_is_a_failure_and_holds_up_nothing(fake):
     assert list(found.seen) == ["a"]
 
 
-async def test_a_watch_that_was_opened_in_time_lasts_for_as_long_as_events_come(fake):
-    loop = asyncio.get_running_loop()
-    async with following(fake, silence_seconds=1.0) as found:
+async def test_a_watch_that_was_opened_in_time_lasts_for_as_long_as_events_come(fake, monkeypatch):
+    loop, ahead = asyncio.get_running_loop(), SteppedClock()
+    started, now = ahead.seconds, loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + ahead.seconds - started)
+    async with following(fake, silence_seconds=60) as found:
         await found.watching()
-        end = loop.time() + 1.3
-        while loop.time() < end:
-            fake.bookmark()
-            await asyncio.sleep(0.02)
+        for name in "abc":
+            ahead.seconds += 25
+            fake.put(node(name))
+            await eventually("it is told", lambda n=name: n in found.seen)
 
     assert len(fake.watches) == 1
 
