@@ -92,7 +92,6 @@ class Between(Listener):
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body, asked = await request.read(), (request.method, request.raw_path)
         self.asked.append(asked)
-        self._knows(request.transport)
         if self._held(*asked, body):
             self._holding.set()
             await self._gate.wait()
@@ -110,7 +109,6 @@ class Between(Listener):
         async with self._session.request(
             request.method, target, data=body or None, headers=headers, allow_redirects=False
         ) as answer:
-            self._knows(answer.connection.transport if answer.connection else None)
             shown = CIMultiDict((k, v) for k, v in answer.headers.items() if _is_passed(k))
             shown["Date"] = self._date()
             if request.query.get("watch") not in ("true", "1"):

@@ -2,9 +2,8 @@
 
 import asyncio
 import threading
-import weakref
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 
 class Listener:
@@ -18,7 +17,6 @@ class Listener:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = asyncio.Event()
         self._listening = threading.Event()
-        self._connections: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name=name)
         self.port = 0
 
@@ -47,15 +45,11 @@ class Listener:
         await self._listen()
         await asyncio.sleep(0.1)  # what was dropped is closed in the loop's next turns
 
-    def _knows(self, connection: asyncio.BaseTransport | None) -> None:
-        """Drop a connection at the end, if there is one."""
-        if connection is not None:
-            self._connections.add(connection)
-
     def _drop_all(self) -> None:
-        for connection in tuple(self._connections):
-            if isinstance(connection, asyncio.WriteTransport):
-                connection.abort()
+        """Drop every connection of the loop: also one that never became a request, or whose TLS has only begun."""
+        loop: Any = self._loop
+        for connection in tuple(loop._transports.values()):
+            connection.abort()
 
     async def _listen(self) -> None:
         """Serve on a port, say it by `_is_at`, wait for `_over`, and `_drop_all`."""

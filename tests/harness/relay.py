@@ -41,13 +41,11 @@ class Relay(Listener):
         self._drop_all()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._knows(writer.transport)
         try:
             there = await asyncio.open_connection(self._target.hostname, self._target.port)
         except OSError:
             writer.close()
             return
-        self._knows(there[1].transport)
         with contextlib.suppress(asyncio.CancelledError):  # the relay is stopped
             await asyncio.gather(self._pass_on(reader, there[1]), self._pass_on(there[0], writer))
 

@@ -59,18 +59,30 @@ def server(certificates: Path) -> Iterator[Silent]:
 
 
 def test_a_network_that_is_taken_away_leaves_nothing_open(server: Silent, certificates: Path):
+    assert left_open(server.url, certificates, WATCH) == []
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /x HTTP/1.1\r\n"], ids=["nothing", "a part"])
+def test_nor_what_never_became_a_request(certificates: Path, sent: bytes):
+    assert left_open("https://127.0.0.1:9", certificates, sent) == []
+
+
+def left_open(server: str, certificates: Path, sent: bytes) -> list[str]:
+    """Return what stays open of a network to which one connection said this, and another not even that it speaks TLS."""
     trust = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", ResourceWarning)
-        network = Between(server.url, certificates).start()
+        network = Between(server, certificates).start()
+        there = ("127.0.0.1", network.port)
         with (
-            socket.create_connection(("127.0.0.1", network.port)) as plain,
-            trust.wrap_socket(plain, server_hostname="127.0.0.1") as watch,
+            socket.create_connection(there),
+            socket.create_connection(there) as plain,
+            trust.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
         ):
-            watch.sendall(WATCH)
-            watch.recv(65536)
+            secure.sendall(sent)
+            if sent == WATCH:
+                secure.recv(65536)
             network.stop()
         del network
         gc.collect()
-
-    assert [str(each.message) for each in warned] == []
+    return [str(each.message) for each in warned]
