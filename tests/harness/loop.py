@@ -1,5 +1,6 @@
 """A loop whose parts only take note of what they are told: for tests of what it does with which decision."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from sublet.hub.accounts import Known
 from sublet.hub.batcher import Batcher
 from sublet.hub.loop import Loop
 from sublet.hub.state import HubState
+from sublet.hub.teller import ClaimTeller
+from sublet.kube.errors import KubeError
 from tests.builders.api import NOW, as_class, as_lease, as_tenant
 from tests.builders.fleet import inventory, nodes
 from tests.harness.fake_api import SteppedClock
@@ -136,6 +139,23 @@ class OneLease(Fleet):
             raise KeyError("very-secret")
 
 
+class WordlessHub:
+    """Takes no status: it refuses, or never answers."""
+
+    def __init__(self, fault: KubeError | None) -> None:
+        self.tries = 0
+        self._fault = fault
+
+    async def patch(self, *_: Any) -> GpuClaim:
+        return await self.write_status()
+
+    async def write_status(self, *_: Any) -> GpuClaim:
+        self.tries += 1
+        if self._fault is None:
+            await asyncio.Event().wait()
+        raise self._fault or AssertionError
+
+
 def recording_loop(leads: Callable[[], bool] = lambda: True) -> tuple[Loop, HubState, Recording]:
     """Return a loop with one lease of four nodes, the hub's state behind it, and what notes what it is told."""
     clock = SteppedClock()
@@ -175,6 +195,16 @@ def recording_loop(leads: Callable[[], bool] = lambda: True) -> tuple[Loop, HubS
         token_life_seconds=600,
     )
     return loop, state, told
+
+
+def teach(
+    loop: Any, state: HubState, claims: Any, is_busy: Callable[[ClaimUID], bool] = lambda _: False
+) -> ClaimTeller:
+    """Give a loop a real teller that writes by `claims`."""
+    nobody: Any = None
+    teller = ClaimTeller(state, claims, nobody, loop._clock, is_busy=is_busy)
+    loop._teller = teller
+    return teller
 
 
 def parts(loop: Any) -> tuple[Any, Any]:

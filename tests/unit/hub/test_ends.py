@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+from structlog.testing import capture_logs
+
 from sublet.api import bound_status
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.relocation import ReleaseCause
@@ -9,9 +12,11 @@ from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Take
 from sublet.book.told import first_words
 from sublet.hub.state import HubState
+from sublet.kube.errors import Forbidden
 from tests.builders.api import NOW, as_claim, as_lease, claim, lease
 from tests.builders.fleet import bound, held
-from tests.harness.loop import NODES, WEST, due, parts, recording_loop
+from tests.harness.fake_api import eventually
+from tests.harness.loop import NODES, WEST, WordlessHub, due, parts, recording_loop, teach
 
 OVER = Millis(NOW - 1_000)
 
@@ -58,17 +63,25 @@ async def test_an_end_is_told_though_clusters_and_ledger_were_never_heard_yet():
     assert told.said == [("a", "Notice")]
 
 
-async def test_while_the_hub_takes_no_notice_nothing_ends_and_it_is_tried_again_a_second_later():
+async def test_while_the_hub_takes_no_notice_nothing_ends_and_it_is_told_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("sublet.hub.teller.wait_seconds", lambda *_: 0.01)
     loop, state, told = recording_loop()
     _, clock = parts(loop)
     taken = taking(told)
+    hub = WordlessHub(Forbidden(403, "Forbidden", "an admission webhook denied the request"))
+    teller = teach(loop, state, hub)
     with_ended_lease(state)
 
-    for _ in range(3):
-        await loop.look()
-        assert due(loop) == clock.now_ms() + 1_000
-        clock.seconds += 1
-    assert (told.said, taken) == ([("a", "Notice")] * 3, [])
+    with capture_logs():
+        for tries in range(3):
+            await loop.look()
+            assert due(loop) == clock.now_ms() + 1_000
+            await eventually("it is tried", lambda n=tries: hub.tries > n)
+            clock.seconds += 1
+        await teller.close(30)
+    assert taken == []
 
 
 async def test_a_notice_that_the_hub_took_and_doesnt_show_is_looked_at_no_sooner_than_a_second_later():

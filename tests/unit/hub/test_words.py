@@ -1,47 +1,15 @@
 """What claims are told holds up no pass, and what can't be told makes none."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from structlog.testing import capture_logs
 
-from sublet.api.gpuclaim import GpuClaim
-from sublet.api.ids import ClaimUID
-from sublet.hub.state import HubState
-from sublet.hub.teller import ClaimTeller
 from sublet.hub.writer import StatusWriter
-from sublet.kube.errors import Forbidden, KubeError
+from sublet.kube.errors import Forbidden
 from tests.builders.api import as_claim, claim
 from tests.harness.fake_api import eventually
-from tests.harness.loop import parts, recording_loop
-
-
-class WordlessHub:
-    """Takes no status: it refuses, or never answers."""
-
-    def __init__(self, fault: KubeError | None) -> None:
-        self.tries = 0
-        self._fault = fault
-
-    async def patch(self, *_: Any) -> GpuClaim:
-        return await self.write_status()
-
-    async def write_status(self, *_: Any) -> GpuClaim:
-        self.tries += 1
-        if self._fault is None:
-            await asyncio.Event().wait()
-        raise self._fault or AssertionError
-
-
-def teach(
-    loop: Any, state: HubState, claims: Any, is_busy: Callable[[ClaimUID], bool] = lambda _: False
-) -> ClaimTeller:
-    """Give a loop a real teller that writes by `claims`."""
-    nobody: Any = None
-    teller = ClaimTeller(state, claims, nobody, loop._clock, is_busy=is_busy)
-    loop._teller = teller
-    return teller
+from tests.harness.loop import WordlessHub, parts, recording_loop, teach
 
 
 async def test_what_a_claim_could_not_be_told_as_it_changed_is_decided_anew():
