@@ -80,7 +80,7 @@ def agrees(book: Book, seen: View, new: tuple[GpuClaim, ...]) -> Plan:
     return made
 
 
-def test_newcomers_are_decided_as_by_a_pass_over_everything_and_often_without_one():
+def test_newcomers_are_decided_as_by_a_pass_over_everything_and_some_without_one():
     decided: Counter[tuple[str, bool]] = Counter()
 
     @settings(UNTIMED, max_examples=70)
