@@ -19,6 +19,7 @@ from sublet.kube.errors import Unreachable
 from sublet.kube.session import ApiServer, Endpoint, Limits
 from sublet.settings import Settings
 from tests.builders.api import as_lease
+from tests.harness.fake_api import eventually
 
 
 class Halt(Exception):
@@ -84,8 +85,7 @@ async def test_a_part_that_ends_by_a_fault_is_said_at_once(tmp_path: Path):
     with capture_logs() as logs:
         operator._spawn(broken())
         operator._spawn(asyncio.sleep(600))
-        while not logs:  # noqa: ASYNC110  it is a list, not an event
-            await asyncio.sleep(0)
+        await eventually("it is said", lambda: logs)
         await operator.close()
 
     assert [(x["event"], x["log_level"]) for x in logs] == [

@@ -30,7 +30,7 @@ _DENIED = Forbidden(403, "Forbidden", "an admission webhook denied the request")
 
 
 class Told:
-    """Takes statuses and Events. A write waits while its claim's name is among `slow`."""
+    """Takes statuses and Events. A write waits while its claim's name is among `held`."""
 
     def __init__(self, state: HubState) -> None:
         self.state = state
@@ -40,7 +40,7 @@ class Told:
         self.events: list[tuple[EventReason, str]] = []
         self.faults: list[Exception] = []
         self.shows: GpuClaim | None = None
-        self.slow: set[str] = set()
+        self.held: dict[str, asyncio.Event] = {}
 
     async def get(self, _: GpuClaim) -> GpuClaim | None:
         return self.shows
@@ -48,13 +48,21 @@ class Told:
     async def write_status(self, claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
         name = claim.metadata.name
         self.begun.append(name)
-        while name in self.slow:  # noqa: ASYNC110  it is a set, not an event
-            await asyncio.sleep(0.001)
+        if name in self.held:
+            await self.held[name].wait()
         if self.faults:
             raise self.faults.pop(0)
         self.written.append(status)
         self.names.append(name)
         return newer(claim).model_copy(update={"status": status})
+
+    def hold(self, *names: str) -> None:
+        self.held = {name: asyncio.Event() for name in names}
+
+    def let_go(self) -> None:
+        for each in self.held.values():
+            each.set()
+        self.held = {}
 
     def note(self, _: GpuClaim, reason: EventReason, message: str) -> None:
         self.events.append((reason, message))
@@ -192,14 +200,15 @@ def test_a_word_waits_as_long_as_the_hub_says():
 async def test_a_claim_is_told_its_newest_word_and_never_two_at_once():
     waits = as_claim(claim("a"))
     async with telling(waits) as (teller, told):
-        told.slow, told.faults = {"a"}, [_DENIED]
+        told.hold("a")
+        told.faults = [_DENIED]
         teller.tell([refused(waits, "first")], is_all=True)
         await eventually("it is tried", lambda: told.begun)
         for message in ("second", "third"):
             teller.tell([refused(waits, message)], is_all=True)
         await asyncio.sleep(0)
         assert told.begun == ["a"]
-        told.slow = set()
+        told.let_go()
         with capture_logs():
             await eventually("it is told", lambda: told.written)
 
@@ -210,12 +219,12 @@ async def test_a_claim_is_told_its_newest_word_and_never_two_at_once():
 async def test_a_word_that_came_while_another_was_written_is_decided_anew():
     waits = as_claim(claim("a"))
     async with telling(waits) as (teller, told):
-        told.slow = {"a"}
+        told.hold("a")
         teller.tell([refused(waits, "first")], is_all=True)
         await eventually("it is begun", lambda: told.begun)
         teller.tell([refused(waits, "second")], is_all=True)
         assert not teller.missed()
-        told.slow = set()
+        told.let_go()
         await eventually("it is told", lambda: told.written)
 
         assert [teller.missed(), teller.missed()] == [True, False]
@@ -225,11 +234,11 @@ async def test_a_word_that_came_while_another_was_written_is_decided_anew():
 async def test_a_word_that_is_said_again_while_it_is_written_is_told_once():
     waits = as_claim(claim("a"))
     async with telling(waits) as (teller, told):
-        told.slow = {"a"}
+        told.hold("a")
         teller.tell([refused(waits)], is_all=True)
         await eventually("it is begun", lambda: told.begun)
         teller.tell([refused(waits)], is_all=True)
-        told.slow = set()
+        told.let_go()
         await eventually("it is told", lambda: told.written)
 
         assert not teller.missed()
@@ -361,7 +370,7 @@ async def test_where_nothing_is_taken_claims_hold_up_no_words_for_others():
         with capture_logs():
             teller.tell([refused(sick[0])], is_all=True)
             await eventually("one is refused", lambda: not told.faults)
-        told.slow = {c.metadata.name for c in sick}
+        told.hold(*(c.metadata.name for c in sick))
         teller.tell([refused(each) for each in (*sick, well)], is_all=True)
         await eventually("the other is told", lambda: told.names == ["b"])
 
@@ -376,12 +385,12 @@ async def test_a_word_that_is_being_written_ends_before_the_operator_does(
         with capture_logs():
             teller.tell([refused(one)], is_all=False)
             await eventually("one is refused", lambda: not told.faults)
-        told.slow = {"b"}
+        told.hold("b")
         teller.tell([refused(other)], is_all=False)
         await eventually("the other is begun", lambda: "b" in told.begun)
         closing = asyncio.create_task(teller.close(600))
         await asyncio.sleep(0)
-        told.slow = set()
+        told.let_go()
         await asyncio.wait_for(closing, 30)
 
     assert told.names == ["b"]

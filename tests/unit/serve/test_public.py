@@ -17,7 +17,7 @@ from sublet.serve.timings import Timings
 from tests.builders.api import NOW, as_lease, lease
 from tests.builders.ledgered import Lines, Memory
 from tests.builders.wholesale import Scribe
-from tests.harness.fake_api import SteppedClock
+from tests.harness.fake_api import SteppedClock, eventually
 
 
 class Operator:
@@ -167,8 +167,7 @@ async def test_a_fault_that_nothing_expects_is_said_and_the_next_look_is_made_al
     monkeypatch.setattr(operator.memory, "claims", broken)
     with capture_logs() as logs:
         running = asyncio.create_task(operator.public.run())
-        while operator.public._coverage is None:  # noqa: ASYNC110  it is a list, not an event
-            await asyncio.sleep(0.01)
+        await eventually("it goes on", lambda: operator.public._coverage is not None)
     running.cancel()
 
     assert logs[0]["event"] == "metrics not carried on"

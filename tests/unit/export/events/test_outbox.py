@@ -19,6 +19,7 @@ from sublet.serve.timings import Timings
 from sublet.store.outbox import ENTRIES, SqlOutbox
 from sublet.store.sql import SqlLedger
 from tests.builders.lines import PRICE, fact
+from tests.harness.fake_api import eventually
 from tests.harness.outbox import World, until
 
 HOUR_SECONDS = 3_600
@@ -235,10 +236,8 @@ async def test_a_mistake_of_ours_is_said_and_ends_nothing(
     with capture_logs() as logs, monkeypatch.context() as then:
         then.setattr(world.box, "waiting", broken)
         running = asyncio.create_task(outbox.run())
-        while not logs:  # noqa: ASYNC110  it is a list, not an event
-            await asyncio.sleep(0.01)
-    while not world.sink.ids:  # noqa: ASYNC110  likewise
-        await asyncio.sleep(0.01)
+        await eventually("it is said", lambda: logs)
+    await eventually("what was kept is sent", lambda: world.sink.ids)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

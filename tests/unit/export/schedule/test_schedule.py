@@ -12,7 +12,7 @@ from tests.builders.closing import closing_of
 from tests.builders.lines import TEXTS, fact
 from tests.builders.sold_month import sold_month
 from tests.builders.wholesale import at
-from tests.harness.fake_api import SteppedClock
+from tests.harness.fake_api import SteppedClock, eventually
 
 DAY = 86_400.0
 DONE = Done("tenant/acme", "2026-09", is_closed=False, rows={"parquet": 961, "csv": 961})
@@ -239,8 +239,7 @@ async def test_a_mistake_of_ours_is_a_failure_and_ends_nothing(stage, monkeypatc
 
     stage.schedule._worker = broken
     running = asyncio.create_task(stage.schedule.run())
-    while stage.heard.is_failing is None:  # noqa: ASYNC110  it is a flag, not an event
-        await asyncio.sleep(0)
+    await eventually("it is said", lambda: stage.heard.is_failing is not None)
     assert not running.done()
     assert stage.heard.is_failing is True
     running.cancel()

@@ -29,6 +29,7 @@ from tests.builders.closing import LATER, closing_of
 from tests.builders.lines import execute
 from tests.builders.sold_month import database, sold_month
 from tests.builders.wholesale import at
+from tests.harness.fake_api import eventually
 
 NOON = at("2026-10-02T12:00:00Z")
 JOB = Job(NOON, 17, is_daily=True)
@@ -261,8 +262,7 @@ async def test_a_process_ends_when_whoever_waits_for_it_does(tmp_path):
     program = f"import os,time; open({str(file)!r},'w').write(str(os.getpid())); print(flush=True); time.sleep(600)"
     given = await asyncio.to_thread(task, tmp_path)
     waiting = asyncio.create_task(WorkerProcess(given, (sys.executable, "-c", program))(JOB))
-    while not (file.exists() and file.read_text()):  # noqa: ASYNC110  another process has no event of ours
-        await asyncio.sleep(0.01)
+    await eventually("it runs", lambda: file.exists() and file.read_text())
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
