@@ -3,7 +3,7 @@
 import uuid
 from typing import Any, TypeVar
 
-from sublet.api.gpuclaim import GpuClaim
+from sublet.api.gpuclaim import ClaimStatus, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.gpulease import GpuLease
 from sublet.api.gputenant import GpuTenant
@@ -113,6 +113,12 @@ def as_class(body: dict[str, Any] | None = None, **meta: Any) -> GpuClass:
 def as_tenant(body: dict[str, Any] | None = None, **meta: Any) -> GpuTenant:
     """Return a tenant as the hub shows it."""
     return _stored(GpuTenant, body or tenant(), meta)
+
+
+def with_status(each: GpuClaim, status: ClaimStatus | None = None, **fields: Any) -> GpuClaim:
+    """Return a claim with another status, or with some fields of its status changed."""
+    changed = (status or each.status).model_copy(update=fields)
+    return each.model_copy(update={"status": changed})
 
 
 def uid_of(text: str) -> str:

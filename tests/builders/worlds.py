@@ -193,11 +193,6 @@ def _namespaces(each: GpuClaim, lease_uid: LeaseUID) -> Iterable[NamespaceSeen]:
         )
 
 
-def with_status(each: GpuClaim, **fields: Any) -> GpuClaim:
-    """Return the claim with some fields of its status changed."""
-    return each.model_copy(update={"status": each.status.model_copy(update=fields)})
-
-
 def take(each: GpuClaim, at_ms: Millis = LATER) -> Take:
     """Return the decision to take a deleted claim's GPUs back."""
     return Take(uid(each), ReleaseCause.DELETED, at_ms)

@@ -13,8 +13,8 @@ from sublet.hub.meter import facts_of, texts_of
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.interval import intervals
 from sublet.store.sql import SqlLedger
-from tests.builders.api import NOW
-from tests.unit.api.test_claim_status import bound, releasing, with_status
+from tests.builders.api import NOW, with_status
+from tests.unit.api.test_claim_status import bound, releasing
 
 pytestmark = pytest.mark.postgres
 

@@ -13,15 +13,11 @@ from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.plan import plan
 from sublet.crdgen.docstrings import field_docstrings
-from tests.builders.api import NOW, as_claim, as_lease, claim as claim_body
+from tests.builders.api import NOW, as_claim, as_lease, claim as claim_body, with_status
 from tests.builders.fleet import carried_out, inventory, nodes, reserve_of, view
 from tests.builders.states import State, states
 
 LATER = Millis(NOW + 60_000)
-
-
-def with_status(claim: GpuClaim, status) -> GpuClaim:
-    return claim.model_copy(update={"status": status})
 
 
 def reserved() -> GpuClaim:

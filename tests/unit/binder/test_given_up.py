@@ -22,7 +22,7 @@ from sublet.hub.meter import facts_of
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.port import LedgerUnavailable
 from sublet.verify.lines import lines_of
-from tests.builders.api import NOW, uid_of
+from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.clusters import CLUSTER, Endings, Hub, LiveNodes, idle_binder, tools_of
 from tests.builders.moves import leased, let_in, running
 from tests.builders.windows import at
@@ -42,10 +42,6 @@ def west(**term: Any):
 PLAIN, RESTING, WIPING = west(), west(quarantineSeconds=60), west(cleanLabel=LABEL)
 UID = running(PLAIN).metadata.uid
 OLD = "west-0000"
-
-
-def with_status(each: GpuClaim, status: ClaimStatus) -> GpuClaim:
-    return each.model_copy(update={"status": status})
 
 
 class Kept(Hub):

@@ -12,9 +12,9 @@ from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.binder import bind as binding
 from sublet.kube.errors import Conflict, NotFound, ServerError
-from tests.builders.api import NOW
+from tests.builders.api import NOW, with_status
 from tests.builders.clusters import Hub
-from tests.unit.api.test_claim_status import reserved, with_status
+from tests.unit.api.test_claim_status import reserved
 
 HOUR_MS = 3_600_000
 

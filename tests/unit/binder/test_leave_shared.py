@@ -16,12 +16,12 @@ from sublet.book.inventory import NodeState
 from sublet.fleet.nodebook import BOOK
 from sublet.kube.errors import error_from_status
 from sublet.kube.wire import Named, Node, Pod, Taint
-from tests.builders.api import NOW, as_claim, as_lease, claim, lease
+from tests.builders.api import NOW, as_claim, as_lease, claim, lease, with_status
 from tests.builders.clusters import CLUSTER, LiveNodes
 from tests.builders.fleet import bound, held, nodes
 from tests.builders.moves import let_in
 from tests.builders.wire import our_node
-from tests.unit.binder.test_given_up import Kept, tools, with_status
+from tests.unit.binder.test_given_up import Kept, tools
 
 REST_SECONDS = 7_200
 

@@ -17,12 +17,12 @@ from sublet.binder.namespace import quota_hard
 from sublet.binder.sites import sites_of
 from sublet.fleet.nodebook import GPU
 from sublet.kube.wire import Node
-from tests.builders.api import NOW, uid_of
+from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.clusters import Hub, LiveNodes, NotedApi, tools_of
 from tests.builders.moves import leased, running
 from tests.builders.windows import at
 from tests.builders.wire import wire_node
-from tests.unit.binder.test_moves import LEASES, WEST, Written, holding, replacing, with_status
+from tests.unit.binder.test_moves import LEASES, WEST, Written, holding, replacing
 
 LEASE, _ = leased("west", nodeSharing="AnyTenant")
 UID = LEASE.metadata.uid

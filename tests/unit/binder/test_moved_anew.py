@@ -16,7 +16,7 @@ from sublet.binder import proof
 from sublet.binder.ports import LostRace
 from sublet.binder.work import Works
 from sublet.book.decisions import Relocate
-from tests.builders.api import NOW, uid_of
+from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.clusters import LiveNodes
 from tests.builders.moves import leased, let_in, running
 from tests.builders.windows import at
@@ -30,7 +30,6 @@ from tests.unit.binder.test_given_up import (
     moving,
     opened,
     tools,
-    with_status,
 )
 from tests.unit.binder.test_moves import EASTERN, known
 

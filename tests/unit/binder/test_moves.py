@@ -23,7 +23,7 @@ from sublet.book.plan import plan
 from sublet.fleet.nodebook import BOOK
 from sublet.kube.wire import Meta, Node, NodeSpec, Taint
 from sublet.ledger.port import LedgerConflict, LedgerUnavailable
-from tests.builders.api import NOW, uid_of
+from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.clusters import CLUSTER, Hub, LiveNodes, NotedApi, idle_binder, tools_of
 from tests.builders.fleet import after, view
 from tests.builders.moves import CLASSES, decided, leased, on_sick_node, running
@@ -42,10 +42,6 @@ def known(pair, cluster_uid: str | None = CLUSTER):
 
 WEST = known(leased("west", count=10))
 LEASES = {WEST[0].metadata.uid: WEST[0]}
-
-
-def with_status(each: GpuClaim, status) -> GpuClaim:
-    return each.model_copy(update={"status": status})
 
 
 def replacing() -> tuple[GpuClaim, GpuClaim, Relocate]:

@@ -17,12 +17,12 @@ from sublet.binder.relocate import grow, undo
 from sublet.binder.work import Works
 from sublet.fleet.nodebook import BOOK
 from sublet.kube.wire import Node
-from tests.builders.api import NOW, uid_of
+from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.clusters import LiveNodes
 from tests.builders.moves import leased, running
 from tests.builders.windows import at
 from tests.builders.wire import our_node
-from tests.unit.binder.test_given_up import Kept, tools, west, with_status
+from tests.unit.binder.test_given_up import Kept, tools, west
 
 EASTERN = "00000000-0000-4000-8000-00000000ea57"
 REST_SECONDS = 600

@@ -7,11 +7,11 @@ from sublet.api import move_status
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.kinds import RELEASE_FINALIZER
 from sublet.binder.binder import Binder
-from tests.builders.api import NOW
+from tests.builders.api import NOW, with_status
 from tests.builders.clusters import Hub, tools_of
 from tests.builders.renewals import Setup
 from tests.harness.fake_api import SteppedClock
-from tests.unit.binder.test_moves import LEASES, replacing, with_status
+from tests.unit.binder.test_moves import LEASES, replacing
 
 
 async def test_what_was_put_off_is_begun_again_however_far_the_wall_clock_is_set_back():

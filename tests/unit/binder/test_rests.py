@@ -19,13 +19,13 @@ from sublet.binder.ports import StillThere
 from sublet.binder.release import release
 from sublet.binder.rests import _MOST, Rests
 from sublet.drift.clear import Clearing
-from tests.builders.api import NOW
+from tests.builders.api import NOW, with_status
 from tests.builders.clusters import LiveNodes, nobody_keeps_it, tools_of
 from tests.builders.last_words import Lists
 from tests.builders.moves import let_in, running
 from tests.builders.orphans import ORPHAN
 from tests.harness.fake_api import SteppedClock
-from tests.unit.binder.test_given_up import RESTING, Kept, locked, with_status
+from tests.unit.binder.test_given_up import RESTING, Kept, locked
 
 UID = RESTING[0].metadata.uid
 MONTH_SECONDS = 30 * 86_400

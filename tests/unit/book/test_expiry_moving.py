@@ -4,11 +4,11 @@ import pytest
 
 from sublet.api import claim_status, move_status
 from sublet.api.claim_status import allocation_of
-from sublet.api.gpuclaim import ClaimStatus, GpuClaim
+from sublet.api.gpuclaim import GpuClaim
 from sublet.api.relocation import Move, MoveCause, ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Extend, Take
-from tests.builders.api import as_claim, as_tenant, claim, tenant
+from tests.builders.api import as_claim, as_tenant, claim, tenant, with_status
 from tests.builders.fleet import bound, held, view
 from tests.builders.money import account, payer
 from tests.builders.moves import decided, leased, running
@@ -16,10 +16,6 @@ from tests.builders.windows import ahead, at, promised
 
 COMPLETED, LEASE_ENDED = ReleaseCause.COMPLETED, ReleaseCause.LEASE_ENDED
 STOPPED = as_tenant(tenant(suspended=True))
-
-
-def with_status(each: GpuClaim, status: ClaimStatus) -> GpuClaim:
-    return each.model_copy(update={"status": status})
 
 
 def moving(pair, *, asks: float, until: float) -> GpuClaim:

@@ -15,7 +15,7 @@ from sublet.book.failures import REPLACE_AFTER_MS
 from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from sublet.book.view import View
-from tests.builders.api import as_tenant, tenant
+from tests.builders.api import as_tenant, tenant, with_status
 from tests.builders.fleet import after, view
 from tests.builders.moves import CLASSES, decided, leased, on_sick_node, running
 from tests.builders.windows import at
@@ -36,10 +36,6 @@ def moving(east=EAST, count: int = 1, *, west=WEST, ready: bool = True, **spec) 
         return with_status(each, each.status.model_copy(update={"move": move}))
     (told,) = after(seen, plan(seen)).claims
     return told
-
-
-def with_status(each: GpuClaim, status) -> GpuClaim:
-    return each.model_copy(update={"status": status})
 
 
 def without(pair, node: str):

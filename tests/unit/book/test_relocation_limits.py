@@ -12,15 +12,11 @@ from sublet.book.decisions import CutOver, Extend, Relocate, Take
 from sublet.book.failures import REPLACE_AFTER_MS
 from sublet.book.plan import plan
 from sublet.book.view import View
-from tests.builders.api import NOW, as_claim, claim
+from tests.builders.api import NOW, as_claim, claim, with_status
 from tests.builders.fleet import after, refusal_of, reserve_of, view
 from tests.builders.money import account, payer
 from tests.builders.moves import CLASSES, decided, leased, on_sick_node, running
 from tests.builders.windows import at
-
-
-def with_status(each: GpuClaim, status) -> GpuClaim:
-    return each.model_copy(update={"status": status})
 
 
 def moving(*, ready: bool = True) -> tuple[View, GpuClaim]:

@@ -13,7 +13,7 @@ from sublet.book.decisions import CutOver, Decision, Notice, Take
 from sublet.book.plan import plan
 from sublet.book.view import View
 from sublet.book.warm import Book
-from tests.builders.api import NOW, as_claim, as_tenant, claim, tenant
+from tests.builders.api import NOW, as_claim, as_tenant, claim, tenant, with_status
 from tests.builders.fleet import bound, held, view, with_notices
 from tests.builders.moves import CLASSES, leased
 from tests.builders.windows import at
@@ -33,10 +33,6 @@ def running(pair, cause=LEASE_ENDED, *, end: float | None = 40, **spec) -> GpuCl
     until = at(end) if end is not None else None
     places = list(found.nodes.values())[:1]
     return bound(held(as_claim(claim(**spec)), each, places, until_ms=until, cause=cause))
-
-
-def with_status(each: GpuClaim, **fields) -> GpuClaim:
-    return each.model_copy(update={"status": each.status.model_copy(update=fields)})
 
 
 def seen(each: GpuClaim, pair, hours: float, **fields) -> View:

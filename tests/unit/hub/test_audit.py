@@ -16,9 +16,9 @@ from sublet.hub.news import claim_news, lease_news
 from sublet.store.outbox import SqlOutbox
 from sublet.store.sql import SqlLedger
 from sublet.store.trail import SqlTrail
-from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of
+from tests.builders.api import NOW, as_claim, as_lease, lease, uid_of, with_status
 from tests.builders.restored import adopted, on_the_wire, parsed, restored
-from tests.unit.api.test_claim_status import LATER, bound, releasing, with_status
+from tests.unit.api.test_claim_status import LATER, bound, releasing
 
 END = "2026-12-22T10:00:00Z"
 

@@ -11,9 +11,9 @@ from sublet.ledger.chain import verify
 from sublet.ledger.entry import BILLED, GENESIS_HASH, Entry, EntryKind
 from sublet.ledger.interval import intervals
 from sublet.ledger.texts.evidence import Evidence
-from tests.builders.api import NOW, as_claim
+from tests.builders.api import NOW, as_claim, with_status
 from tests.builders.edges import edges_of
-from tests.unit.api.test_claim_status import LATER, bound, releasing, reserved, with_status
+from tests.unit.api.test_claim_status import LATER, bound, releasing, reserved
 
 
 class Book:

@@ -9,14 +9,14 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 from sublet.api import move_status
 from sublet.api.claim_status import allocation_of
 from sublet.api.common import Condition, Status
-from sublet.api.gpuclaim import Access, ClaimStatus, ClusterAccess, GpuClaim
+from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import ClaimUID
 from sublet.api.relocation import Move, MoveCause
 from sublet.api.times import Millis
 from sublet.serve.claims import ClaimSeries
 from sublet.serve.look import ClaimLook, Look
-from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of
+from tests.builders.api import NOW, as_claim, as_lease, claim, lease, uid_of, with_status
 from tests.builders.ledgered import Memory
 from tests.builders.sales import given_back, sold
 
@@ -57,10 +57,6 @@ def entered(*aliases: str) -> Access:
         for each in aliases
     )
     return Access(secret_name="s", clusters=clusters)
-
-
-def with_status(claim: GpuClaim, status: ClaimStatus) -> GpuClaim:
-    return claim.model_copy(update={"status": status})
 
 
 def spread(claim: GpuClaim) -> GpuClaim:

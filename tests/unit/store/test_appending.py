@@ -17,9 +17,9 @@ from sublet.ledger.entry import EntryKind, Fact
 from sublet.ledger.port import LedgerConflict
 from sublet.ledger.terms import content_hash
 from sublet.store.sql import SqlLedger
-from tests.builders.api import NOW
+from tests.builders.api import NOW, with_status
 from tests.builders.fleet import released
-from tests.builders.worlds import LATER, bound_claim, take, with_status
+from tests.builders.worlds import LATER, bound_claim, take
 
 TRAIN = bound_claim()
 WEST = TRAIN.status.allocation.placements[0].lease_uid

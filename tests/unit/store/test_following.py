@@ -26,9 +26,9 @@ from sublet.store.appending import Order, append_all
 from sublet.store.database import open_engine
 from sublet.store.sql import SqlLedger, stored
 from sublet.store.tables import metadata
-from tests.builders.api import NOW
+from tests.builders.api import NOW, with_status
 from tests.builders.lines import TEXTS, fact
-from tests.builders.worlds import bound_claim, with_status
+from tests.builders.worlds import bound_claim
 
 TRAIN = bound_claim()
 WEST = TRAIN.status.allocation.placements[0].lease_uid

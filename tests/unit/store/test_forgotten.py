@@ -16,7 +16,7 @@ from sublet.hub.meter import facts_of, past_of, texts_of
 from sublet.ledger.entry import EntryKind
 from sublet.ledger.interval import intervals
 from sublet.store.sql import SqlLedger
-from tests.builders.api import NOW
+from tests.builders.api import NOW, with_status
 from tests.builders.fleet import bound
 from tests.builders.moves import leased, running
 from tests.builders.windows import at
@@ -31,10 +31,6 @@ async def ledger(tmp_path: Path) -> AsyncIterator[SqlLedger]:
     found = SqlLedger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     yield found
     await found.close()
-
-
-def with_status(claim: GpuClaim, status: Any) -> GpuClaim:
-    return claim.model_copy(update={"status": status})
 
 
 def moved(

@@ -8,7 +8,7 @@ from sublet.api.ids import ClaimUID, LeaseUID
 from sublet.api.times import Millis
 from sublet.verify.find import find_violations
 from sublet.verify.world import Leak, SecretSeen
-from tests.builders.api import as_lease, lease, uid_of
+from tests.builders.api import as_lease, lease, uid_of, with_status
 from tests.builders.fleet import bound, held, released
 from tests.builders.worlds import (
     NODES,
@@ -23,7 +23,6 @@ from tests.builders.worlds import (
     take,
     uid,
     with_access,
-    with_status,
 )
 
 TRAIN = bound_claim()

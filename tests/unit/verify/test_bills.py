@@ -17,7 +17,7 @@ from sublet.ledger.entry import EntryKind, EntryType
 from sublet.verify.find import find_violations
 from sublet.verify.lines import line_of, lines_of
 from sublet.verify.world import LedgerSeen
-from tests.builders.api import NOW, as_lease, lease
+from tests.builders.api import NOW, as_lease, lease, with_status
 from tests.builders.edges import edges_of
 from tests.builders.fleet import released
 from tests.builders.histories import histories, passes
@@ -29,7 +29,6 @@ from tests.builders.worlds import (
     ledger_of,
     sound_world,
     take,
-    with_status,
 )
 from tests.unit.book.test_cancellation import asks, world
 

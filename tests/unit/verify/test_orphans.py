@@ -10,7 +10,7 @@ from sublet.api.last_word import Leftover
 from sublet.api.pending import Pending, PendingReason
 from sublet.verify.find import find_violations
 from sublet.verify.world import SecretSeen
-from tests.builders.api import NOW, uid_of
+from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.fleet import released
 from tests.builders.worlds import (
     LATER,
@@ -24,7 +24,6 @@ from tests.builders.worlds import (
     sound_world,
     take,
     uid,
-    with_status,
 )
 
 TRAIN = bound_claim()
