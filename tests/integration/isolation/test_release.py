@@ -15,8 +15,7 @@ from tests.builders.api import claim
 from tests.harness.stack import Stack
 from tests.harness.tenants import write_access
 from tests.harness.waiting import wait_for
-from tests.integration.isolation.tenancy import ACME, Tenancy, plain_pod, runs
-from tests.integration.isolation.test_size import labels
+from tests.integration.isolation.tenancy import ACME, Tenancy, labels, plain_pod, runs
 
 pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 

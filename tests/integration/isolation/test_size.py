@@ -12,7 +12,7 @@ import pytest
 
 from sublet.kube.errors import ApiError
 from tests.harness.waiting import wait_for
-from tests.integration.isolation.tenancy import Caller, Object, Tenancy, plain_pod, runs
+from tests.integration.isolation.tenancy import Caller, Object, Tenancy, labels, plain_pod, runs
 from tests.integration.isolation.test_owners import job
 from tests.integration.isolation.test_pods import container
 
@@ -21,12 +21,6 @@ pytestmark = [pytest.mark.planes, pytest.mark.timeout(400)]
 TOO_LARGE = "metadata and spec may have 512 KiB together as they are written out, not "
 TOO_MANY = "a pod may have 100 containers, 100 readiness gates and 100 supplemental groups"
 KIB = 1024
-
-
-def labels(number: int, first: int = 0) -> Object:
-    """Return labels that take some 400 bytes each, without what the server notes of who wrote them."""
-    key = f"{'p' * 240}.io/{'k' * 50}"
-    return {"metadata": {"labels": {f"{key}{i:05}": "v" * 63 for i in range(first, first + number)}}}  # fmt: skip
 
 
 def pod_of(name: str, **spec: Any) -> Object:

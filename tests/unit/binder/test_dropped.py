@@ -21,10 +21,10 @@ from tests.builders.api import NOW, as_claim, as_class, claim, gpu_class
 from tests.builders.clusters import NotedApi, tools_of, writer_of
 from tests.builders.fleet import reserve_of, view
 from tests.builders.moves import leased
+from tests.builders.moving import moving
 from tests.builders.restored import Body, on_the_wire
 from tests.builders.wire import wire_node
 from tests.harness.fake_api import SteppedClock
-from tests.unit.binder.test_given_up import moving
 
 WEST = leased("west")
 UID = WEST[0].metadata.uid

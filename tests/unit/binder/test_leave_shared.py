@@ -20,8 +20,8 @@ from tests.builders.api import NOW, as_claim, as_lease, claim, lease, with_statu
 from tests.builders.clusters import CLUSTER, LiveNodes
 from tests.builders.fleet import bound, held, nodes
 from tests.builders.moves import let_in
+from tests.builders.moving import Kept, tools
 from tests.builders.wire import our_node
-from tests.unit.binder.test_given_up import Kept, tools
 
 REST_SECONDS = 7_200
 

@@ -20,9 +20,9 @@ from sublet.kube.wire import Node
 from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.clusters import Hub, LiveNodes, NotedApi, tools_of
 from tests.builders.moves import leased, running
+from tests.builders.replacing import LEASES, WEST, Written, holding, replacing
 from tests.builders.windows import at
 from tests.builders.wire import wire_node
-from tests.unit.binder.test_moves import LEASES, WEST, Written, holding, replacing
 
 LEASE, _ = leased("west", nodeSharing="AnyTenant")
 UID = LEASE.metadata.uid

@@ -19,8 +19,7 @@ from sublet.book.decisions import Relocate
 from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.clusters import LiveNodes
 from tests.builders.moves import leased, let_in, running
-from tests.builders.windows import at
-from tests.unit.binder.test_given_up import (
+from tests.builders.moving import (
     PLAIN,
     UID,
     Kept,
@@ -31,7 +30,8 @@ from tests.unit.binder.test_given_up import (
     opened,
     tools,
 )
-from tests.unit.binder.test_moves import EASTERN, known
+from tests.builders.replacing import EASTERN, known
+from tests.builders.windows import at
 
 
 def another(claim: GpuClaim) -> Move:

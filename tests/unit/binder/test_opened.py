@@ -20,11 +20,11 @@ from sublet.kube.wire import Node
 from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.clusters import LiveNodes
 from tests.builders.moves import leased, running
+from tests.builders.moving import Kept, tools, west
+from tests.builders.replacing import EASTERN
 from tests.builders.windows import at
 from tests.builders.wire import our_node
-from tests.unit.binder.test_given_up import Kept, tools, west
 
-EASTERN = "00000000-0000-4000-8000-00000000ea57"
 REST_SECONDS = 600
 WEST = west(quarantineSeconds=REST_SECONDS)
 UID = running(WEST).metadata.uid

@@ -19,8 +19,8 @@ from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from tests.builders.api import with_status
 from tests.builders.clusters import Endings, NotedApi
 from tests.builders.renewals import Setup
+from tests.builders.replacing import EASTERN, Eastward, Written
 from tests.builders.windows import at
-from tests.unit.binder.test_moves import EASTERN, Eastward, Written
 
 MOVE = Eastward(EASTERN, home=2)
 META = MOVE.moving.metadata.model_copy(update={"finalizers": (RELEASE_FINALIZER,)})

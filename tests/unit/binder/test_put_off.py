@@ -10,8 +10,8 @@ from sublet.binder.binder import Binder
 from tests.builders.api import NOW, with_status
 from tests.builders.clusters import Hub, tools_of
 from tests.builders.renewals import Setup
+from tests.builders.replacing import LEASES, replacing
 from tests.harness.fake_api import SteppedClock
-from tests.unit.binder.test_moves import LEASES, replacing
 
 
 async def test_what_was_put_off_is_begun_again_however_far_the_wall_clock_is_set_back():

@@ -20,7 +20,7 @@ from sublet.binder.proof import IsolationFault
 from tests.builders.api import NOW
 from tests.builders.clusters import tools_of
 from tests.builders.moves import leased, running
-from tests.unit.binder.test_moves import Written
+from tests.builders.replacing import Written
 
 WEST, EAST = leased("west", 9), leased("east")
 MAKING = "1 other node is being made ready (LeaseEnds)"

@@ -23,9 +23,9 @@ from tests.builders.api import NOW, with_status
 from tests.builders.clusters import LiveNodes, nobody_keeps_it, tools_of
 from tests.builders.last_words import Lists
 from tests.builders.moves import let_in, running
+from tests.builders.moving import RESTING, Kept, locked
 from tests.builders.orphans import ORPHAN
 from tests.harness.fake_api import SteppedClock
-from tests.unit.binder.test_given_up import RESTING, Kept, locked
 
 UID = RESTING[0].metadata.uid
 MONTH_SECONDS = 30 * 86_400
