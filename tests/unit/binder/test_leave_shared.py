@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -162,8 +162,10 @@ def test_a_taint_by_which_an_older_version_kept_everybody_off_goes_at_once():
 class Full(LiveNodes):
     """Where a pod of the claim runs on the node whose deletion its API server fails."""
 
-    selected: ClassVar[set[str]] = set()
-    """How pods were selected that were to be deleted."""
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.selected = set[str]()
+        """How pods were selected that were to be deleted."""
 
     def listed(self, path: str, params: Mapping[str, str]) -> Iterable[object]:
         return [Pod(Named("full"))] if path.endswith("/pods") else super().listed(path, params)
@@ -180,4 +182,5 @@ def test_a_pod_there_that_cant_be_deleted_is_said_and_none_on_other_nodes_is_ask
         world.leave()
 
     here = f"spec.nodeName={SICK.name}"
-    assert Full.selected == {here, f"{here},metadata.name=full"}
+    assert isinstance(world.api, Full)
+    assert world.api.selected == {here, f"{here},metadata.name=full"}

@@ -5,6 +5,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
+from sublet.api.ids import ClaimUID
 from sublet.hub.writer import StatusWriter
 from sublet.kube.errors import Forbidden
 from tests.builders.api import as_claim, claim
