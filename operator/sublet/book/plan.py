@@ -112,7 +112,9 @@ class Pass:
             self.holdings.by_tenant, self._class_gpus, self._classes_of, view.usage
         )
         self.budgets = Budgets(view)
-        self._preemption = Preemption(holders, self.rules.offer, view.busy, view.now_ms)
+        self._preemption = Preemption(
+            holders, self.rules.offer, self._supplies, view.busy, view.now_ms
+        )
         self._grants = grants = Means(view.tenants, self.holdings, self.budgets).grant
         self._pardons = Pardons(
             holders, self.rules.offer, self._supplies, view.busy, view.now_ms, grants

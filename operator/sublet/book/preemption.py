@@ -8,15 +8,15 @@ they are told so late that both leave at once: until then its need may pass, or 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass, Guarantee
-from sublet.api.ids import ClaimUID
-from sublet.api.move_status import end_there, fresh_nodes
+from sublet.api.ids import ClaimUID, LeaseUID
+from sublet.api.move_status import all_nodes, end_there, fresh_nodes
 from sublet.api.relocation import Move, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.backfill import find_opening, opening_at
@@ -42,7 +42,7 @@ class Victim:
     """From when its nodes count as left: a claim without notice is there until its release is done."""
 
     holds: tuple[tuple[Allocation, Millis], ...]
-    """(nodes, its end there): those that it has, and those that are ready for it elsewhere; its release frees both."""
+    """(nodes, its end there): those that it has, and those that are ready for it elsewhere; its release frees both at once."""
 
     @property
     def leases(self) -> set[frozenset[str]]:
@@ -92,6 +92,7 @@ class Preemption:
         self,
         holders: Iterable[GpuClaim],
         offer: Callable[[str], GpuClass | None],
+        supplies: Mapping[LeaseUID, LeaseSupply],
         busy: Collection[ClaimUID],
         now_ms: Millis,
     ) -> None:
@@ -103,7 +104,7 @@ class Preemption:
         found = (
             _victim(claim, offer(claim.spec.class_name), now_ms)
             for claim in holders
-            if claim.metadata.uid not in busy
+            if claim.metadata.uid not in busy and _can_be_freed(claim, supplies)
         )
         self._victims: dict[frozenset[str], list[Victim]] = {}
         """leases -> claims that hold nodes of these, in order"""
@@ -226,6 +227,14 @@ def _move(supplies: Iterable[LeaseSupply], victim: Victim, until_ms: Millis | No
     for supply in supplies:
         for held, before_ms in victim.holds:
             supply.move_end(victim.uid, held, until_ms if until_ms is not None else before_ms)
+
+
+def _can_be_freed(claim: GpuClaim, supplies: Mapping[LeaseUID, LeaseSupply]) -> bool:
+    """Say whether all clusters answer that the release of a claim on several leases asks before it frees any node."""
+    if claim.status.move is None and not claim.status.leaving:
+        return True  # its leases are all among those that have room for whoever needs it
+    found = (supplies.get(LeaseUID(place.lease_uid)) for place in all_nodes(claim))
+    return all(supply is not None and not supply.is_silent for supply in found)
 
 
 def _victim(claim: GpuClaim, offer: GpuClass | None, now_ms: Millis) -> Victim | None:

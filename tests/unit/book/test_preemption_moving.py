@@ -6,10 +6,12 @@ import pytest
 
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
+from sublet.api.ids import LeaseUID
 from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Extend, Notice, Reserve, Take
 from sublet.book.holdings import RELEASE_MS
+from sublet.book.inventory import Reach
 from sublet.book.plan import plan
 from sublet.book.view import View
 from tests.builders.api import as_claim, as_class, as_tenant, claim, gpu_class, tenant
@@ -121,6 +123,40 @@ def test_one_whose_new_nodes_arent_ready_is_left_alone():
     waits = victim.model_copy(update={"status": status})
 
     assert taken(plan(replace(seen, claims=(waits, *seen.claims[1:])))) == {}
+
+
+@pytest.mark.parametrize(
+    ("silent", "hours"),
+    [("west", 100), ("east", 5)],
+    ids=["that of the old node", "that of the new node"],
+)
+def test_one_is_left_alone_while_a_cluster_of_its_nodes_is_silent(silent: str, hours: float):
+    seen = moving(needing(hours=hours))
+    (uid,) = (LeaseUID(x.metadata.uid) for x in seen.leases if x.spec.tenant_alias == silent)
+    unknown = replace(seen.inventories[uid], reach=Reach.UNKNOWN)
+
+    assert taken(plan(replace(seen, inventories={**seen.inventories, uid: unknown}))) == {}
+
+
+@pytest.mark.parametrize(("gone", "hours"), [("west", 100), ("east", 5)])
+def test_one_is_left_alone_while_a_lease_of_its_nodes_isnt_on_the_hub(gone: str, hours: float):
+    seen = moving(needing(hours=hours))
+    there = tuple(x for x in seen.leases if x.spec.tenant_alias != gone)
+    told = later(replace(seen, leases=there))
+
+    assert taken(plan(told)) == {}
+
+
+def test_one_is_left_alone_while_a_cluster_is_silent_that_it_has_left_nodes_of():
+    seen = later(replace(moving(), now_ms=at(END)))
+    assert [x.placements[0].lease for x in seen.claims[0].status.leaving] == ["west"]
+    west = LeaseUID(seen.leases[0].metadata.uid)
+    unknown = replace(seen.inventories[west], reach=Reach.UNKNOWN)
+    needed = replace(seen, claims=(*seen.claims, needing()))
+
+    assert taken(plan(needed)) != {}
+    silent = replace(needed, inventories={**seen.inventories, west: unknown})
+    assert taken(plan(silent)) == {}
 
 
 def test_a_notice_that_would_last_beyond_the_cutover_is_given_after_it():
