@@ -163,10 +163,13 @@ def _prolonged_moving(
 ) -> Extend | None:
     """Return the later end of a claim on its way to other nodes, if it may have all of it, there too; None if not.
 
-    From the end of its notice on those nodes, and what they cost, were anybody's.
+    From the end of its notice on those nodes, and what they cost, were anybody's. The cutover stays where it was announced.
     """
     uid, promised = ClaimUID(claim.metadata.uid), promised_end(allocation)
-    if end.at_ms <= promised.at_ms or _is_cut(allocation, end, supplies):
+    cutover_ms = move.cutover_time if move.awaits_lease_end else None
+    if cutover_ms is not None and end.at_ms >= cutover_ms:
+        end = end if end.at_ms == cutover_ms else End(cutover_ms, ReleaseCause.LEASE_ENDED)
+    elif end.at_ms <= promised.at_ms or _is_cut(allocation, end, supplies):
         return None
     there = end
     if move.end != allocation.end:

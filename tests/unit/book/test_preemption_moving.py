@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from sublet.api.claim_status import allocation_of
+from sublet.api.common import find_condition
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID
 from sublet.api.relocation import ReleaseCause
-from sublet.api.times import Millis
+from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Extend, Notice, Reserve, Take
 from sublet.book.holdings import RELEASE_MS
 from sublet.book.inventory import Reach
@@ -22,6 +23,7 @@ from tests.builders.taken_back import ACME, NOTICE_MS, PRIORITIES, asking, taken
 from tests.builders.windows import ahead, at
 
 PREEMPTED, LEASE_ENDED = ReleaseCause.PREEMPTED, ReleaseCause.LEASE_ENDED
+MAINTENANCE = ReleaseCause.MAINTENANCE
 END = 40
 """The hour at which the lease of the old nodes ends; the move begins a day before."""
 OVER = Millis(at(18) + NOTICE_MS)
@@ -40,11 +42,11 @@ def needing(name: str = "urgent", hours: float = 100, gpus: int = 8, priority="h
     return as_claim(body)
 
 
-def moving(*others: GpuClaim, fleet=None, **fields) -> View:
+def moving(*others: GpuClaim, fleet=None, cause=LEASE_ENDED, **fields) -> View:
     """Return a victim at hour 18 that has west's one node and, ready beside it, east's."""
     west, *more = fleet or (leased("west", END, count=1), leased("east", 4_000, count=1))
     (node,) = west[1].nodes.values()
-    victim = held(asking("victim"), west[0], [node], until_ms=at(END), cause=LEASE_ENDED)
+    victim = held(asking("victim"), west[0], [node], until_ms=at(END), cause=cause)
     given = {"classes": classes(), "tenants": ACME, "priorities": PRIORITIES} | fields
     seen = view([bound(victim)], [west, *more], now_ms=at(17), **given)
     for _ in range(3):
@@ -194,6 +196,37 @@ def test_a_notice_that_nobody_needs_any_more_is_taken_back_and_the_move_goes_on(
     waits = needing("waits", priority="low")
     made = plan(replace(spared, claims=(*spared.claims, waits)))
     assert refusal_of(made, waits).estimated_ms is None
+
+
+@pytest.mark.parametrize(
+    "until", [None, 400, END + 10], ids=["without end", "by weeks", "by hours"]
+)
+@pytest.mark.parametrize("sold", [False, True], ids=["free", "promised for after the cutover"])
+def test_one_whose_old_lease_was_prolonged_is_let_off_to_its_cutover(until, sold: bool):
+    told = without(later(moving(needing(hours=5))), "urgent")
+    (longer, _), (east, _) = leased("west", until, count=1), leased("east", 4_000, count=1)
+    assert [x.metadata.uid for x in (longer, east)] == [x.metadata.uid for x in told.leases]
+    where = {"leases": {"allow": ["west"]}}
+    window = ahead("window", END + 5, 1, gpus=8, priorityClassName="mid", placement=where)
+    claims = (*told.claims, window) if sold else told.claims
+    uid = told.claims[0].metadata.uid
+
+    spared = replace(told, leases=(longer, east), claims=claims)
+    assert taken(plan(spared)) == {uid: Extend(uid, at(END), LEASE_ENDED)}
+    assert taken(plan(later(spared))) == {}
+    said = find_condition(later(later(spared)).claims[0].status.conditions, "Expiring")
+    assert said.reason == "Moving"
+
+
+def test_one_that_moves_for_maintenance_is_let_off_until_that_begins():
+    window = {"startTime": format_instant(at(END)), "endTime": format_instant(at(END + 10))}
+    fleet = (leased("west", count=1, maintenance=[window]), leased("east", 4_000, count=1))
+    seen = moving(needing(hours=5), fleet=fleet, cause=MAINTENANCE)
+    told = without(later(seen), "urgent")
+    uid = told.claims[0].metadata.uid
+
+    assert taken(plan(told)) == {uid: Extend(uid, at(END), MAINTENANCE)}
+    assert taken(plan(later(told))) == {}
 
 
 def test_a_notice_stays_where_its_new_nodes_were_promised_for_after_it():
