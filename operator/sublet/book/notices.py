@@ -88,17 +88,19 @@ def tell_first(
 
 
 def _due(claim: GpuClaim, offer: Offers, now_ms: Millis) -> tuple[str, str]:
-    allocation = claim.status.allocation
-    if allocation is None or allocation.until_time is None or allocation.until_cause is None:
+    allocation, move = claim.status.allocation, claim.status.move
+    if allocation is None:
         return NOT_EXPIRING, ""
-    end, cause, move = allocation.until_time, allocation.until_cause, claim.status.move
+    end, cause = allocation.until_time, allocation.until_cause
+    # also where it might stay longer by now
+    moves = (MOVING, advice(move)) if move is not None and move.awaits_lease_end else None
+    if end is None or cause is None:
+        return moves or (NOT_EXPIRING, "")
     if cause in _ASKED:  # on other nodes, too, though they are ready
         return _of_end(claim, cause, end, offer, now_ms)
-    if move is not None and move.awaits_lease_end:
-        return MOVING, advice(move)
-    if cause in _WORDS and now_ms >= end - STAGES[-1][0]:
+    if moves is None and cause in _WORDS and now_ms >= end - STAGES[-1][0]:
         return _of_end(claim, cause, end, offer, now_ms)
-    return NOT_EXPIRING, ""
+    return moves or (NOT_EXPIRING, "")
 
 
 def _of_end(

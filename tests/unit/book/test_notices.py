@@ -4,6 +4,7 @@ import pytest
 
 from sublet.api import bound_status, claim_status
 from sublet.api.gpuclaim import Access
+from sublet.api.move_status import MOVING, advice
 from sublet.api.relocation import Move, MoveCause, ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Notice
@@ -176,3 +177,22 @@ def test_an_end_that_comes_before_the_cutover_is_told_though_other_nodes_are_rea
 
     assert reason == cause
     assert f"taken back at {at(HOUR)}; save your work before" in message
+
+
+def test_a_claim_that_may_stay_longer_is_told_when_its_old_nodes_are_taken_all_the_same():
+    each = as_lease(lease())
+    train = held(as_claim(), each, nodes(each, 1))
+    move = Move(
+        sequence=2,
+        cause=MoveCause.LEASE_ENDS,
+        decided_time=NOW,
+        cutover_time=Millis(NOW + DAY),
+        placements=train.status.allocation.placements,
+        ready_time=NOW,
+    )
+    status = claim_status.bound(train, NOW, Access(secret_name="s", clusters=()), NOW)
+    moving = train.model_copy(update={"status": status.model_copy(update={"move": move})})
+
+    (notice,) = notices([moving], lambda _name: None, NOW)
+
+    assert (notice.reason, notice.message) == (MOVING, advice(move))
