@@ -11,10 +11,11 @@ from sublet.api.common import is_true
 from sublet.api.gpuclaim import Allocation, GpuClaim
 from sublet.api.gpuclass import GpuClass
 from sublet.api.ids import ClaimUID, LeaseUID
-from sublet.api.move_status import fresh_nodes, held_nodes
+from sublet.api.move_status import fresh_nodes, held_nodes, metered
 from sublet.api.relocation import MOVED_FROM, Move, ReleaseCause
 from sublet.api.times import MS_PER_SECOND, Millis
 from sublet.book.cancellation import given_up, may_shorten
+from sublet.book.contract import committed_at
 from sublet.book.decisions import Extend, Take
 from sublet.book.demand import left_of
 from sublet.book.maintenance import end_cause
@@ -193,10 +194,21 @@ def _prolonged_moving(
 
 
 def _is_cut(allocation: Allocation, end: End, supplies: Mapping[LeaseUID, LeaseSupply]) -> bool:
-    """Say whether a later end comes before that of its leases, though it is said to be theirs: somebody else needs the nodes then."""
-    return end.cause in MOVED_FROM and end.at_ms < min(
-        supplies[lease].ends_ms for lease in _leases(allocation)
-    )
+    """Say whether a later end comes before that of its leases, though it is said to be theirs: somebody else needs the nodes then.
+
+    Nobody does where maintenance, or the end of a phase, leaves less than the claim has, whoever else is there.
+    """
+    held_on = [supplies[lease] for lease in _leases(allocation)]
+    if end.cause not in MOVED_FROM or end.at_ms >= min(s.ends_ms for s in held_on):
+        return False
+    mine = {each.lease_uid: each.gpus for each in metered(allocation)}
+    return all(_sold_at(supply, end.at_ms) >= mine[supply.uid] for supply in held_on)
+
+
+def _sold_at(supply: LeaseSupply, at_ms: Millis) -> int:
+    """Return how many GPUs a lease sells at an instant."""
+    away = next((gpus for begin, until, gpus in supply.away if begin <= at_ms < until), 0)
+    return committed_at(supply.lease, at_ms) - away
 
 
 def promised_end(allocation: Allocation) -> End:

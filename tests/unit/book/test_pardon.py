@@ -15,6 +15,7 @@ from sublet.book.decisions import Extend, Notice, Reserve, Take
 from sublet.book.plan import plan
 from sublet.book.view import View
 from tests.builders.api import (
+    LONG_AGO,
     NOW,
     as_claim,
     as_class,
@@ -26,7 +27,7 @@ from tests.builders.api import (
     tenant,
 )
 from tests.builders.fleet import after, bound, held, inventory, nodes, view
-from tests.builders.windows import at
+from tests.builders.windows import ahead, at
 
 NOTICE_MS = 600_000
 WEST = as_lease(lease("west", committed=64))
@@ -174,6 +175,41 @@ def test_a_notice_that_is_taken_back_in_part_is_still_one_and_its_claim_waits_ag
     assert ends(without(then, "window")) == [(None, None)]
     (over,) = [d for d in plan(replace(then, now_ms=at(4))).decisions if isinstance(d, Take)]
     assert over.cause is ReleaseCause.PREEMPTED
+
+
+def with_maintenance(gpus: int | None, committed: int = 8) -> View:
+    """Return a victim whose notice runs for nobody, on a lease that maintenance takes so many GPUs of, or all."""
+    times = {"startTime": format_instant(at(4)), "endTime": format_instant(at(6))}
+    window = times if gpus is None else {**times, "gpus": gpus}
+    west = as_lease(lease("west", committed=committed, maintenance=[window]))
+    found = {LeaseUID(west.metadata.uid): inventory(west, nodes(west, committed // 8))}
+    return replace(without(told(hours=None), "urgent"), leases=(west,), inventories=found)
+
+
+@pytest.mark.parametrize("gpus", [None, 4], ids=["all", "a part"])
+def test_one_that_is_let_off_until_maintenance_ends_by_that(gpus):
+    seen = with_maintenance(gpus)
+
+    assert ends(seen) == [(at(4), ReleaseCause.MAINTENANCE)]
+    assert ends(after(seen, plan(seen))) == []
+
+
+def test_one_that_is_let_off_until_its_lease_commits_to_less_ends_with_its_lease():
+    steps = ((LONG_AGO, 8), (format_instant(at(4)), 0))
+    phases = [{"commitmentId": str(n), "startTime": at_, "gpus": n} for at_, n in steps]
+    west = as_lease(lease("west", commitment={"mode": "TakeOrPay", "phases": phases}))
+    seen = replace(without(told(hours=None), "urgent"), leases=(west,))
+
+    assert ends(seen) == [(at(4), ReleaseCause.LEASE_ENDED)]
+    assert ends(after(seen, plan(seen))) == []
+
+
+def test_maintenance_hides_nobody_who_needs_what_it_leaves():
+    seen = with_maintenance(gpus=8, committed=16)
+    window = ahead("window", 5, 1, gpus=8, priorityClassName="high")
+
+    assert ends(seen) == [(None, None)]
+    assert ends(replace(seen, claims=(*seen.claims, window))) == [(at(5), ReleaseCause.PREEMPTED)]
 
 
 def test_a_notice_for_a_start_that_comes_later_than_it_ends_is_given_once():
