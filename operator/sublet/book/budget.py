@@ -164,11 +164,11 @@ class Budgets:
         )
 
     def pays_until(
-        self, claim: GpuClaim, allocation: Allocation, until_ms: Millis
+        self, claim: GpuClaim, allocation: Allocation, until_ms: Millis, *, whole: bool = False
     ) -> Millis | None:
         """Return until when there is money for a claim that asks for an end later than its own, None if nobody knows.
 
-        At least to its own end. What is granted is taken out of what is left.
+        At least to its own end. What is granted is taken out of what is left. `whole`: None, too, if it isn't enough for all.
         """
         payer = self._payers.get(TenantUID(allocation.tenant_uid))
         if payer is None or payer.budget.currency != allocation.currency:
@@ -182,6 +182,8 @@ class Budgets:
         left = payer.spending.left(at_ms)
         cost = per_ms * max(0, min(until_ms, ends_ms) - before_ms)
         if cost > max(left, Fraction(0)):
+            if whole:
+                return None
             until_ms = Millis(before_ms + int(max(left, Fraction(0)) // per_ms))
         price = allocation.price_per_gpu_hour
         payer.spending.count(Cost(before_ms, until_ms, allocation.gpus, price, runs=False))

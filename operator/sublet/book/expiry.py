@@ -37,6 +37,8 @@ class End(NamedTuple):
 
 Grants = Callable[[GpuClaim, Allocation, End], End]
 """Returns a claim's later end as far as its tenant has the means for it."""
+GrantsAll = Callable[[GpuClaim, Allocation, End], bool]
+"""Says whether a claim's tenant has the means for all of a later end; else nothing counts."""
 
 
 def review(
@@ -127,6 +129,7 @@ def prolonged(
     supplies: Mapping[LeaseUID, LeaseSupply],
     now_ms: Millis,
     grants: Grants,
+    grants_all: GrantsAll,
 ) -> Extend | None:
     """Return the later end that a claim gets whose notice is taken back, None if it gets none.
 
@@ -140,7 +143,7 @@ def prolonged(
     end = _end(claim, allocation, noticed, offer, supplies, now_ms)
     if claim.status.move is not None:
         return _prolonged_moving(
-            claim, allocation, claim.status.move, end, supplies, now_ms, grants
+            claim, allocation, claim.status.move, end, supplies, now_ms, grants_all
         )
     end = granted_end(claim, allocation, end, grants)
     if end.at_ms <= noticed.at_ms:
@@ -160,7 +163,7 @@ def _prolonged_moving(
     end: End,
     supplies: Mapping[LeaseUID, LeaseSupply],
     now_ms: Millis,
-    grants: Grants,
+    grants_all: GrantsAll,
 ) -> Extend | None:
     """Return the later end of a claim on its way to other nodes, if it may have all of it, there too; None if not.
 
@@ -184,7 +187,7 @@ def _prolonged_moving(
     has_room = all(
         not s.has_unread and s.stays_until(uid, coming, there.at_ms) >= there.at_ms for s in beside
     )
-    if not has_room or granted_end(claim, allocation, last, grants) != last:
+    if not has_room or not grants_all(claim, allocation, last):
         for supply in held_on:
             supply.move_end(uid, allocation, promised.at_ms)
         return None

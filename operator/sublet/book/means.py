@@ -23,8 +23,17 @@ class Means:
         self._holdings = holdings
         self._budgets = budgets
 
-    def grant(self, claim: GpuClaim, allocation: Allocation, end: End) -> End:
-        """Return an end later than the promised one as far as the tenant has the means, at least the promised one."""
+    def grants_all(self, claim: GpuClaim, allocation: Allocation, end: End) -> bool:
+        """Say whether the tenant has the means for all of an end later than the promised one; else nothing counts."""
+        return self.grant(claim, allocation, end, whole=True) == end
+
+    def grant(
+        self, claim: GpuClaim, allocation: Allocation, end: End, *, whole: bool = False
+    ) -> End:
+        """Return an end later than the promised one as far as the tenant has the means, at least the promised one.
+
+        `whole`: only the promised one if it hasn't for all.
+        """
         before = promised_end(allocation)
         uid, name = TenantUID(allocation.tenant_uid), claim.spec.class_name
         # past its end it counts until its release should be done
@@ -35,11 +44,11 @@ class Means:
         if limit is not None:
             others = limit - allocation.gpus
             at_ms = self._holdings.by_tenant.first_above(uid, name, others, counted_ms, end.at_ms)
-            if at_ms <= counted_ms:
+            if at_ms <= counted_ms or (whole and at_ms < end.at_ms):
                 return before
             # it ends as it was told, only later
             end = end if at_ms >= end.at_ms else End(at_ms, before.cause)
-        paid_ms = self._budgets.pays_until(claim, allocation, end.at_ms)
+        paid_ms = self._budgets.pays_until(claim, allocation, end.at_ms, whole=whole)
         if paid_ms is None:
             return before
         if paid_ms < end.at_ms:

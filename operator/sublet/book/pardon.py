@@ -14,7 +14,8 @@ from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Extend
 from sublet.book.demand import Demand
-from sublet.book.expiry import Grants, prolonged
+from sublet.book.expiry import prolonged
+from sublet.book.means import Means
 from sublet.book.supply import LeaseSupply
 
 
@@ -28,14 +29,14 @@ class Pardons:
         supplies: Mapping[LeaseUID, LeaseSupply],
         busy: Collection[ClaimUID],
         now_ms: Millis,
-        grants: Grants,
+        means: Means,
     ) -> None:
-        """Look for claims whose notice runs and that no work is under way for; `grants` as for any later end."""
+        """Look for claims whose notice runs and that no work is under way for; `means` as for any later end."""
         self.decisions: list[Extend] = []
         self._offer = offer
         self._supplies = supplies
         self._now_ms = now_ms
-        self._grants = grants
+        self._means = means
         self._noticed = [c for c in holders if c.metadata.uid not in busy and is_noticed(c)]
         """Best-ranked first."""
         self._without_start: list[Demand] = []
@@ -61,7 +62,10 @@ class Pardons:
             if any(self._may_need(demand, claim) for demand in self._without_start):
                 continue
             offer = self._offer(claim.spec.class_name)
-            found = prolonged(claim, offer, self._supplies, self._now_ms, self._grants)
+            means = self._means
+            found = prolonged(
+                claim, offer, self._supplies, self._now_ms, means.grant, means.grants_all
+            )
             if found is not None:
                 self.decisions.append(found)
 

@@ -115,9 +115,10 @@ class Pass:
         self._preemption = Preemption(
             holders, self.rules.offer, self._supplies, view.busy, view.now_ms
         )
-        self._grants = grants = Means(view.tenants, self.holdings, self.budgets).grant
+        means = Means(view.tenants, self.holdings, self.budgets)
+        self._grants = grants = means.grant
         self._pardons = Pardons(
-            holders, self.rules.offer, self._supplies, view.busy, view.now_ms, grants
+            holders, self.rules.offer, self._supplies, view.busy, view.now_ms, means
         )
         self._search = Search(self._supplies, self.holdings, self.budgets)
         self._bargain = Bargain(

@@ -258,3 +258,38 @@ def test_a_notice_stays_where_there_is_no_money_for_the_new_nodes(hours: int, go
     made = plan(replace(told, tenants=(has,), accounts=account(of=has)))
 
     assert bool(taken(made)) is goes_on
+
+
+def elsewhere(name: str, start: float = 18, **spec) -> GpuClaim:
+    """Return a claim of the victim's tenant and class that has room at south alone, for ten hours from an hour on."""
+    where = {"leases": {"allow": ["south"]}}
+    return ahead(name, start, 10, gpus=8, class_name="spot", placement=where, **spec)
+
+
+THREE = (leased("west", END, 1), leased("east", 4_000, 1), leased("south", 4_000, 1))
+
+
+def test_money_that_isnt_enough_for_all_of_a_later_end_is_left_to_others():
+    told = without(later(moving(needing(gpus=16), fleet=THREE)), "urgent")
+    hourly = 8 * allocation_of(told.claims[0]).price_per_gpu_hour
+    has = payer(str(3_000 * hourly), period="Total")
+    small = elsewhere("small")
+    seen = replace(told, tenants=(has,), accounts=account(of=has))
+
+    made = plan(replace(seen, claims=(*seen.claims, small)))
+
+    assert taken(made) == {}
+    assert [d.claim_uid for d in made.decisions if isinstance(d, Reserve)] == [small.metadata.uid]
+
+
+def test_quota_that_isnt_there_for_all_of_a_later_end_is_left_to_others():
+    limit = [{"className": "spot", "gpus": 8}]
+    few = as_tenant(tenant(priorityClasses=["low", "mid", "high"], quotas=limit))
+    told = without(later(moving(needing(gpus=16), fleet=THREE)), "urgent")
+    early, late = elsewhere("early", 300), elsewhere("late", 600, priorityClassName="mid")
+    seen = later(replace(told, tenants=(few,), claims=(*told.claims, late)))
+
+    made = plan(replace(seen, claims=(*seen.claims, early)))
+
+    assert taken(made) == {}
+    assert [d.claim_uid for d in made.decisions if isinstance(d, Reserve)] == [early.metadata.uid]
