@@ -27,10 +27,9 @@ def count_rests(
         held = claim.status.allocation
         if claim.metadata.uid not in going or held is None:
             continue
-        held = held.model_copy(update={"placements": held_nodes(claim)})
         gone_ms = Millis(now_ms + RELEASE_MS)
-        rested_ms = Millis(gone_ms + holdings.rest_ms(held))
-        for place in held.placements:
+        rested_ms = Millis(gone_ms + holdings.rest_ms(claim, held))
+        for place in held_nodes(claim):
             supply = supplies.get(LeaseUID(place.lease_uid))
             if supply is None:
                 continue  # a claim on its way to a lease that isn't there

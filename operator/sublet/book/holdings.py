@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from sublet.api.common import Status, find_condition, is_true
 from sublet.api.gpuclaim import Allocation, Booking, GpuClaim
 from sublet.api.ids import ClaimUID, LeaseUID, NodeUID, TenantUID
-from sublet.api.move_status import end_there
+from sublet.api.move_status import all_nodes, end_there
 from sublet.api.relocation import Leaving, PlacedNode
 from sublet.api.times import Millis
 from sublet.book.inventory import LeaseInventory, NodeState, Unfit
@@ -191,14 +191,15 @@ class Holdings:
         mine = self._unread.get((uid, class_name), ())
         return next((each for each in mine if each.from_ms < until_ms), None)
 
-    def rest_ms(self, allocation: Allocation) -> int:
-        """Return for how long after its release what a claim held counts as used: the longest rest of its nodes."""
+    def rest_ms(self, claim: GpuClaim, allocation: Allocation) -> int:
+        """Return for how long after its release what a claim held counts as used: the longest rest of all its nodes."""
         rests = self._rests
-        return (
-            max((rests.get(LeaseUID(x), 0) for x in allocation.lease_uids), default=0)
-            if rests
-            else 0
-        )
+        if not rests:
+            return 0
+        leases = allocation.lease_uids
+        if claim.status.move is not None or claim.status.leaving:
+            leases = {place.lease_uid for place in all_nodes(claim)}
+        return max((rests.get(LeaseUID(x), 0) for x in leases), default=0)
 
     def _hold(
         self, node_uid: NodeKey, claim_uid: ClaimUID, gpus: int, until_ms: Millis
@@ -217,7 +218,7 @@ class Holdings:
         if allocation.is_ahead and start is not None:
             self._add_promise(claim, allocation, start)
             return
-        rest_ms = self.rest_ms(allocation)
+        rest_ms = self.rest_ms(claim, allocation)
         end = left_ms(claim, allocation, self._now_ms, rest_ms)
         # what a claim is leaving counts as used until its nodes have rested, and always now
         used_until = end

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sublet.api.claim_status import allocation_of
 from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, TenantUID
 from sublet.api.relocation import Leaving, MoveCause, ReleaseCause
@@ -101,6 +102,28 @@ def test_a_node_that_is_left_rests_once_also_by_a_clock_that_was_ahead(moves, ah
 
     began = NOW + 1 if ahead_ms else NOW
     assert refusal_of(made, waits).estimated_ms == began + RELEASE_MS + HOUR
+
+
+def test_a_release_is_given_the_rest_of_nodes_that_its_claim_left_before_too():
+    (old,), (new,) = nodes(WEST, 1), nodes(EAST, 1)
+    there, moved = (held(as_claim(), x, [n]) for x, n in ((WEST, old), (EAST, new)))
+    left = Leaving(
+        sequence=1,
+        cause=MoveCause.NODE_FAILED,
+        bound_time=NOW,
+        release_time=NOW,
+        metered=(),
+        placements=allocation_of(there).placements,
+    )
+    moved = moved.model_copy(
+        update={"status": moved.status.model_copy(update={"leaving": (left,)})}
+    )
+    over = Take(ClaimUID(moved.metadata.uid), ReleaseCause.COMPLETED, NOW)
+    west, east = (LeaseUID(each.metadata.uid) for each in (WEST, EAST))
+
+    found = Holdings([released(moved, over, done=False)], [], NOW, {west: HOUR})
+
+    assert found.terms(east) == [Term(Millis(NOW + RELEASE_MS + HOUR), 8)]
 
 
 def test_of_what_hub_and_node_say_of_one_claim_the_larger_counts():

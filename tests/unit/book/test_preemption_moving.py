@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sublet.api.claim_status import allocation_of
-from sublet.api.common import find_condition
+from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import LeaseUID
 from sublet.api.relocation import ReleaseCause
@@ -184,6 +184,21 @@ def test_what_is_taken_back_at_once_is_sold_to_nobody_before_it_has_rested(rest:
     assert [d.until_ms for d in taken(made).values()] == [at(18)]
     assert refusal_of(made, urgent).estimated_ms == gone
     assert refusal_of(plan(after(seen, made)), urgent).estimated_ms == gone
+
+
+@pytest.mark.parametrize("hours", [5, 100])
+@pytest.mark.parametrize("rests", [(0, 3_600), (3_600, 0)])
+def test_its_release_is_given_the_longest_rest_of_all_its_nodes(rests: tuple[int, int], hours):
+    terms = [{"quarantineSeconds": rest} for rest in rests]
+    fleet = (leased("west", END, 1, term=terms[0]), leased("east", 4_000, 1, term=terms[1]))
+    urgent = needing(hours=hours)
+    going = later(later(later(moving(urgent, fleet=fleet, classes=classes(0)))))
+    assert is_true(going.claims[0].status.conditions, "Releasing")
+    gone = Millis(at(18) + RELEASE_MS + 3_600_000)
+
+    for now_ms in (at(18), at(18.5), Millis(gone - 1)):
+        assert refusal_of(plan(replace(going, now_ms=now_ms)), urgent).estimated_ms == gone
+    assert refusal_of(plan(replace(going, now_ms=gone)), urgent).estimated_ms is None
 
 
 def test_a_notice_that_nobody_needs_any_more_is_taken_back_and_the_move_goes_on():
