@@ -98,7 +98,7 @@ class Shares:
 
 
 def in_turn(demands: Iterable[Demand], shares: Shares) -> Iterator[Demand]:
-    """Yield demands in order; whoever takes one says so to `shares` before it asks for the next.
+    """Yield demands in order; whoever serves one counts it in the tenant's holdings before it asks for the next.
 
     A share only rises, so the queue whose key was right when it was put down is looked at again when its turn comes.
     """

@@ -42,7 +42,7 @@ class Victim:
     """From when its nodes count as left: a claim without notice is there until its release is done."""
 
     holds: tuple[tuple[Allocation, Millis], ...]
-    """(nodes, its end there): those that it has, and those that are ready for it elsewhere; its release frees both at once."""
+    """(nodes, its end there): those that it has, and those that are ready for it elsewhere; its release frees both, once both clusters answer."""
 
     @property
     def leases(self) -> set[frozenset[str]]:

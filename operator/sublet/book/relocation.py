@@ -35,12 +35,14 @@ _LAST_MS: Final = 3_600_000
 """So long before its lease ends a claim keeps a move that waits: it is what it goes on by."""
 _COMES: Final = "the claim is to come to it"
 _ON_THE_WAY: Final = "the claim is on its way to other nodes"
+_UNDONE: Final = "the other nodes that it was to have are given back first"
 _TOGETHER: Final = "many nodes of the lease failed at once, so nothing is replaced by itself; the platform team looks into it"
 _CROWDED: Final = (
     "too many nodes that it left before are still held; the platform team looks into it"
 )
 _PASSING: Final = f"it is replaced if it stays so for {REPLACE_AFTER_MS // 60_000} minutes"
 _ROOMLESS: Final = "no other node is free for it now; one is looked for as long as it is needed"
+_NOT_NOW: Final = "no other is looked for now"
 
 
 class Relocations:
@@ -194,12 +196,13 @@ class Relocations:
         self, claim: GpuClaim, allocation: Allocation, move: Move, failed: Sequence[PlacedNode]
     ) -> Relocate | str:
         """Find another node for one that failed, in the place of a move away from the whole lease that must wait."""
+        way = _UNDONE if move.abandoned else _ON_THE_WAY
         is_slow = move.decided_time + REPLACE_AFTER_MS <= self._now_ms
         is_for_lease = move.cause is MoveCause.LEASE_ENDS
         if not (is_for_lease and is_slow and self._left_ms(allocation, move) >= _LAST_MS):
-            return _ON_THE_WAY
+            return way
         then = self._replace(claim, allocation, failed)
-        return then if isinstance(then, Relocate) else f"{then}; {_ON_THE_WAY}"
+        return then if isinstance(then, Relocate) else f"{then}; {way}"
 
     def _move_anew(
         self, claim: GpuClaim, allocation: Allocation, move: Move, failed: Sequence[PlacedNode]
@@ -213,7 +216,10 @@ class Relocations:
         lost = [p for p in failed if p.key in new]
         if not lost:
             return at_hand(move)
-        if len(lost) == len(fresh):
+        is_in_time = self._left_ms(allocation, move) >= REPLACE_AFTER_MS
+        if len(lost) == len(fresh) and not (is_in_time and allocation.until_cause in MOVED_FROM):
+            then: Relocate | str = _NOT_NOW
+        elif len(lost) == len(fresh):
             then = self._others(
                 claim, lost, partial(self._succeed_anew, claim, allocation, move, fresh)
             )
@@ -233,8 +239,8 @@ class Relocations:
         fresh: Sequence[PlacedNode],
         lasting: Sequence[PlacedNode],
     ) -> Relocate | None:
-        """Find nodes in the place of all that a move brings, which count no more against the commitment; in good time."""
-        if len(lasting) < len(fresh) or self._left_ms(allocation, move) < REPLACE_AFTER_MS:
+        """Find nodes in the place of all that a move brings, which count no more against the commitment."""
+        if len(lasting) < len(fresh):
             return None
         until = move.until_time if move.until_time is not None else FOREVER
         own = [(s, p.gpus) for p in fresh if (s := self._supplies.get(LeaseUID(p.lease_uid)))]

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from sublet.api import move_status
+from sublet.api import claim_status, move_status
 from sublet.api.common import find_condition, is_true
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.move_status import move_of
-from sublet.api.relocation import MoveCause
+from sublet.api.relocation import MoveCause, ReleaseCause
 from sublet.api.times import format_instant
 from sublet.book.decisions import Degrade, Relocate
 from sublet.book.failures import REPLACE_AFTER_MS
@@ -232,6 +232,26 @@ def test_a_new_node_that_is_lost_when_its_time_has_nearly_come_is_kept():
     """Others might not be ready in time, and the claim would end with its lease."""
     made = later(moving(), WEST, LOST, hours=39.9)
     assert not any(isinstance(d, Relocate) for d in made)
+
+
+def test_a_claim_is_promised_no_other_node_where_none_is_looked_for():
+    nearly = told(seen_at(39.95, moving(), WEST, LOST))
+    assert words(nearly).endswith("the claim is to come to it; no other is looked for now")
+
+    each = moving()
+    status = claim_status.extended(each, at(30), ReleaseCause.PREEMPTED, at(18))
+    told_to_go = told(seen_at(18, with_status(each, status), WEST, LOST))
+    noticed = told(seen_at(18, told_to_go, WEST, LOST))
+    assert words(noticed).endswith("the claim is to come to it; no other is looked for now")
+
+
+def test_a_claim_whose_move_is_being_undone_isnt_said_to_be_on_its_way():
+    each = moving(ready=False)
+    undone = with_status(each, move_status.abandoning(each, "lost", at(17)))
+
+    sick = told(seen_at(17.05, undone, on_sick_node(WEST, since_ms=at(17)), silent(EAST)))
+
+    assert words(sick).endswith("the other nodes that it was to have are given back first")
 
 
 def test_a_failed_node_isnt_kept_waiting_by_a_move_that_waits_for_a_silent_cluster():
