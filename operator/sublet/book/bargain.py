@@ -55,7 +55,7 @@ class Bargain:
         self._search = search
         self._preemption = preemption
         self._pardons = pardons
-        self._prospects = Prospects(search, now_ms)
+        self._prospects = Prospects(search)
         self._starts = 0
         """How many claims got one."""
         self._in_vain: Counter[Looks] = Counter()

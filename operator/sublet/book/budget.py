@@ -122,6 +122,11 @@ class Budgets:
         if (spending := self._spending_on(demand)) is not None:
             spending.keep(_cost_of(demand, until_ms))
 
+    def keeps_for(self, uid: TenantUID) -> bool:
+        """Say whether money is kept for claims of a tenant that wait."""
+        payer = self._payers.get(uid)
+        return payer is not None and payer.spending is not None and payer.spending.keeps
+
     def count(self, demand: Demand, until_ms: Millis) -> None:
         """Take what a claim that was given GPUs costs out of what is left."""
         if (spending := self._spending_on(demand)) is not None:
@@ -164,11 +169,18 @@ class Budgets:
         )
 
     def pays_until(
-        self, claim: GpuClaim, allocation: Allocation, until_ms: Millis, *, whole: bool = False
+        self,
+        claim: GpuClaim,
+        allocation: Allocation,
+        until_ms: Millis,
+        *,
+        whole: bool = False,
+        beside_kept: bool = False,
     ) -> Millis | None:
         """Return until when there is money for a claim that asks for an end later than its own, None if nobody knows.
 
         At least to its own end. What is granted is taken out of what is left. `whole`: None, too, if it isn't enough for all.
+        `beside_kept`: what claims will need whose starts are kept isn't there either.
         """
         payer = self._payers.get(TenantUID(allocation.tenant_uid))
         if payer is None or payer.budget.currency != allocation.currency:
@@ -179,7 +191,8 @@ class Budgets:
         at_ms = Millis(max(self._now_ms, claim.spec.schedule.start_time or 0))
         ends_ms = payer.spending.end_of(at_ms)
         per_ms = Fraction(allocation.price_per_gpu_hour) * allocation.gpus / MS_PER_HOUR
-        left = payer.spending.left(at_ms)
+        spending = payer.spending
+        left = spending.left_beside_kept(at_ms) if beside_kept else spending.left(at_ms)
         cost = per_ms * max(0, min(until_ms, ends_ms) - before_ms)
         if cost > max(left, Fraction(0)):
             if whole:

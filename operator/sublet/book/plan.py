@@ -115,10 +115,10 @@ class Pass:
         self._preemption = Preemption(
             holders, self.rules.offer, self._supplies, view.busy, view.now_ms
         )
-        means = Means(view.tenants, self.holdings, self.budgets)
-        self._grants = grants = means.grant
+        self._grants = grants = Means(view.tenants, self.holdings, self.budgets).grant
+        let_off = Means(view.tenants, self.holdings, self.budgets, beside_kept=True)
         self._pardons = Pardons(
-            holders, self.rules.offer, self._supplies, view.busy, view.now_ms, means
+            holders, self.rules.offer, self._supplies, view.busy, view.now_ms, let_off
         )
         self._search = Search(self._supplies, self.holdings, self.budgets)
         self._bargain = Bargain(

@@ -5,30 +5,29 @@ only one of them can have. It is counted apart: nothing that could begin now is 
 """
 
 from dataclasses import replace
-from itertools import pairwise
 
 from sublet.api.dated import holding
-from sublet.api.ids import TenantUID
 from sublet.api.times import Millis
 from sublet.book.backfill import Opening
 from sublet.book.demand import Demand
 from sublet.book.search import Search
-from sublet.book.steps import FOREVER, Steps
+from sublet.book.steps import FOREVER
 
 
 class Prospects:
     """The means of tenants in time, in one pass."""
 
-    def __init__(self, search: Search, now_ms: Millis) -> None:
+    def __init__(self, search: Search) -> None:
         self._search = search
-        self._now_ms = now_ms
-        self._kept: dict[tuple[TenantUID, str], Steps] = {}
-        """(tenant, class) -> GPUs of starts that are kept, in time"""
+
+    def are_bounded(self, demand: Demand) -> bool:
+        """Say whether a tenant has a quota or a budget for a claim."""
+        spec = demand.tenant.spec
+        return spec.budget is not None or spec.quota_of(demand.claim.spec.class_name) is not None
 
     def has_means(self, demand: Demand) -> bool:
         """Say whether a tenant has the means for a start that is promised now, at the price that holds now."""
-        spec = demand.tenant.spec
-        if spec.budget is None and spec.quota_of(demand.claim.spec.class_name) is None:
+        if not self.are_bounded(demand):
             return True
         # as the search will, which knows of no maintenance before it looks for room
         whole, last_ms = replace(demand, stops_ms=FOREVER), self._search.ends_ms(demand)
@@ -44,9 +43,9 @@ class Prospects:
         """Note the quota and the money that a claim will need whose start is kept."""
         demand = opening.demand
         until_ms = demand.until_on(min(s.ends_ms for s in opening.found.supplies))
-        key = (demand.tenant_uid, demand.claim.spec.class_name)
-        kept = self._kept.setdefault(key, Steps(self._now_ms, ()))
-        kept.add(demand.gpus, demand.start_ms, until_ms)
+        uid, name = demand.tenant_uid, demand.claim.spec.class_name
+        by_tenant = self._search.holdings.by_tenant
+        by_tenant.keep(uid, name, demand.gpus, demand.start_ms, until_ms)
         self._search.budgets.keep(_then(demand) or demand, until_ms)
 
     def _has_quota(self, demand: Demand, until_ms: Millis) -> bool:
@@ -54,14 +53,9 @@ class Prospects:
         limit = demand.tenant.spec.quota_of(name)
         if limit is None:
             return True
-        kept, held = self._kept.get((uid, name)), self._search.holdings.by_tenant.most
-        if kept is None:
-            return held(uid, name, demand.start_ms, until_ms) + demand.gpus <= limit
-        inner = (at for at in kept.edges if demand.start_ms < at < until_ms)
-        return all(
-            held(uid, name, from_ms, to_ms) + kept.at(from_ms) + demand.gpus <= limit
-            for from_ms, to_ms in pairwise([demand.start_ms, *inner, until_ms])
-        )
+        by_tenant = self._search.holdings.by_tenant
+        most = by_tenant.most_beside_kept(uid, name, demand.start_ms, until_ms)
+        return most + demand.gpus <= limit
 
 
 def _then(demand: Demand) -> Demand | None:

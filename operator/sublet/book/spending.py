@@ -98,6 +98,11 @@ class Spending:
             needed[cost.per_gpu_hour] += cost.inside(from_ms, self.end_of(at_ms))
         return self.left(at_ms) - _money(needed)
 
+    @property
+    def keeps(self) -> bool:
+        """Say whether any is kept."""
+        return bool(self._kept)
+
     def keep(self, cost: Cost) -> None:
         """Note what a claim will cost whose start is kept: nothing that could begin now is refused for it."""
         self._kept.append(cost)

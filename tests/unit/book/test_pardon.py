@@ -1,6 +1,7 @@
 """Notices that nobody needs any more are taken back, and none that somebody does."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,8 @@ from tests.builders.api import (
     lease,
     tenant,
 )
-from tests.builders.fleet import after, bound, held, inventory, nodes, view
+from tests.builders.fleet import after, bound, held, inventory, nodes, refusal_of, view
+from tests.builders.money import account
 from tests.builders.windows import ahead, at
 
 NOTICE_MS = 600_000
@@ -38,13 +40,16 @@ CLASSES = (
 
 
 def asking(
-    name: str, priority: str, hours: int | None = 8, class_name: str = "h100", gpus: int = 8
+    name: str,
+    priority: str,
+    hours: int | None = 8,
+    class_name: str = "h100",
+    gpus: int = 8,
+    **spec: Any,
 ):
     schedule = {"durationSeconds": hours * 3600} if hours is not None else {}
-    body = claim(
-        name, gpus=gpus, class_name=class_name, priorityClassName=priority, schedule=schedule
-    )
-    return as_claim(body)
+    spec |= {"priorityClassName": priority, "schedule": schedule}
+    return as_claim(claim(name, gpus=gpus, class_name=class_name, **spec))
 
 
 def told(*others, hours: int | None = 8, needs: int = 8) -> View:
@@ -175,6 +180,44 @@ def test_a_notice_that_is_taken_back_in_part_is_still_one_and_its_claim_waits_ag
     assert ends(without(then, "window")) == [(None, None)]
     (over,) = [d for d in plan(replace(then, now_ms=at(4))).decisions if isinstance(d, Take)]
     assert over.cause is ReleaseCause.PREEMPTED
+
+
+PRICE = CLASSES[1].spec.prices[0].per_gpu_hour
+MONTHLY = {"currency": "USD", "period": "Month"}
+
+
+@pytest.mark.parametrize(
+    ("means", "hours"),
+    [
+        ({"quotas": [{"className": "spot", "gpus": 16}]}, 1),
+        ({"budget": {"amount": str(8 * PRICE * (2 + 8 + 8)), **MONTHLY}}, 2),
+    ],
+    ids=["quota", "budget"],
+)
+def test_a_notice_is_taken_back_as_far_as_means_go_beside_starts_that_are_kept(means, hours):
+    acme = as_tenant(tenant(priorityClasses=["low", "high"], **means))
+    east = as_lease(lease("east", committed=64))
+    fleet = inventory(east, nodes(east, 2))
+    busy = [
+        held(asking(f"busy{i}", "low", 1), east, [node], until_ms=at(1), tenant_name="globex")
+        for i, node in enumerate(fleet.nodes.values())
+    ]
+    elsewhere = {"leases": {"deny": [WEST.spec.tenant_alias]}}
+    waiting = [asking(f"waits{i}", "high", 8, "spot", placement=elsewhere) for i in range(2)]
+    seen = without(told(*waiting), "urgent")
+    seen = replace(
+        seen,
+        claims=(*seen.claims, *busy),
+        leases=(WEST, east),
+        inventories={**seen.inventories, LeaseUID(east.metadata.uid): fleet},
+        tenants=(acme,),
+        accounts=account(of=acme) if "budget" in means else {},
+    )
+
+    assert ends(seen) == [(at(hours), ReleaseCause.PREEMPTED)]
+    then = after(seen, plan(seen))
+    assert ends(then) == []
+    assert [refusal_of(plan(then), each).estimated_ms for each in waiting] == [at(1)] * 2
 
 
 def with_maintenance(gpus: int | None, committed: int = 8) -> View:
