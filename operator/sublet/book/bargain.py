@@ -152,7 +152,15 @@ class Bargain:
         soonest = opening.at_ms if opening is not None else FOREVER
         told = len(self._preemption.decisions)
         waits = replace(demand, has_means=self._prospects.will_have_means)
-        if not self._preemption.make_room(waits, sells, soonest):
+
+        def begins() -> bool:
+            """Say whether the start that the claim gets then is one that it has the means for, as the next pass will ask."""
+            if not self._prospects.are_bounded(demand):
+                return True
+            found = find_opening_before(demand, sells, self._now_ms)
+            return found is not None and self._may_begin(demand, found)
+
+        if not self._preemption.make_room(waits, sells, soonest, begins):
             return opening
         going, search = self._preemption.decisions[told:], self._search
         count_rests(going, self._holders, search.holdings, search.supplies, self._now_ms)

@@ -117,35 +117,54 @@ class Preemption:
         for leases, victims in self._victims.items():
             self._victims[leases] = [v for v in victims if v.uid not in decided]
 
-    def make_room(self, demand: Demand, supplies: Sequence[LeaseSupply], before_ms: Millis) -> bool:
+    def make_room(
+        self,
+        demand: Demand,
+        supplies: Sequence[LeaseSupply],
+        before_ms: Millis,
+        begins: Callable[[], bool] = lambda: True,
+    ) -> bool:
         """Take back what a blocked claim needs, and say whether that makes it fit before the instant when it fits anyway.
 
         One without a duration fits up to a window, too. The supplies show what was taken back as free after its notice.
+        `begins`: asked at last, whether the claim gets a start by that; if not, nobody is taken back.
         """
         for stop_ms in (FOREVER, *reversed(stops_of(demand, supplies)[:_STOPS_TRIED])):
             with opened(supplies, stop_ms):
-                if self._make_room(demand, supplies, min(before_ms, stop_ms)):
-                    return True
+                best = self._best(demand, supplies, min(before_ms, stop_ms))
+            if best is not None:
+                return self._tell(best.victims, supplies, begins)
         return False
 
-    def _make_room(
-        self, demand: Demand, supplies: Sequence[LeaseSupply], before_ms: Millis
+    def _tell(
+        self,
+        victims: Sequence[Victim],
+        supplies: Sequence[LeaseSupply],
+        begins: Callable[[], bool],
     ) -> bool:
+        """Take claims back if the one that needs them gets a start by that."""
+        for victim in victims:
+            _move(supplies, victim, victim.leaves_ms)
+        if not begins():
+            _put_back(supplies, victims)
+            return False
+        for victim in victims:
+            for leases in victim.leases:
+                self._victims[leases].remove(victim)
+            self.decisions.append(Extend(victim.uid, victim.notice_ms, ReleaseCause.PREEMPTED))
+        return True
+
+    def _best(
+        self, demand: Demand, supplies: Sequence[LeaseSupply], before_ms: Millis
+    ) -> _Choice | None:
+        """Return whom to take back: the least of what is enough."""
         alone = () if demand.claim.spec.placement.is_spread else supplies
         found = [choice for s in alone for choice in self._choices(demand, [s], before_ms)]
         # where one lease needs two of them, one may be enough beside what is free elsewhere
         is_certain = any(len(choice.victims) == 1 for choice in found)
         if not is_certain and len(supplies) > 1 and not must_have_one_node(demand.claim):
             found += self._choices(demand, supplies, before_ms)
-        if not found:
-            return False
-        best = min(found, key=lambda choice: choice.cost)
-        for victim in best.victims:
-            _move(supplies, victim, victim.leaves_ms)
-            for leases in victim.leases:
-                self._victims[leases].remove(victim)
-            self.decisions.append(Extend(victim.uid, victim.notice_ms, ReleaseCause.PREEMPTED))
-        return True
+        return min(found, key=lambda choice: choice.cost, default=None)
 
     def _choices(
         self, demand: Demand, supplies: Sequence[LeaseSupply], before_ms: Millis

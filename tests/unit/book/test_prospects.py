@@ -45,7 +45,7 @@ URGENT = {"priorityClassName": "high"}
 
 def limited(**spec: Any) -> GpuTenant:
     """Return the tenant acme."""
-    return as_tenant(tenant(priorityClasses=["low", "high"], **spec))
+    return as_tenant(tenant(priorityClasses=["low", "high", "highest"], **spec))
 
 
 def asking(
@@ -61,9 +61,8 @@ def asking(
     schedule: dict[str, Any] = {"durationSeconds": int(hours * 3600)} if hours is not None else {}
     if start is not None:
         schedule["startTime"] = format_instant(at(start))
-    return as_claim(
-        claim(name, of, schedule=schedule, placement={"leases": {"allow": [on]}}, **spec)
-    )
+    spec = {"placement": {"leases": {"allow": [on]}}} | spec
+    return as_claim(claim(name, of, schedule=schedule, **spec))
 
 
 def full(count: int = 1, hours: float | None = None, class_name: str = "h100") -> list[GpuClaim]:
@@ -135,6 +134,32 @@ def test_nobody_is_taken_back_for_a_start_within_its_tenants_own_window():
 
     assert told_to_go(plan(seen(*spot, urgent, who=who)))
     assert not told_to_go(plan(seen(*spot, urgent, promised(1, 10), who=who)))
+
+
+def test_nobody_is_taken_back_for_a_start_whose_means_come_later_than_its_room():
+    who = limited(quotas=[{"className": "h100", "gpus": 16}])
+    rests = as_lease(lease("east", committed=16, term={"quarantineSeconds": 600}))
+    slow = as_class(gpu_class("slow", guarantee="Preemptible", noticeSeconds=7_200))
+    fleet = [(WEST, inventory(WEST, nodes(WEST, 1))), (rests, inventory(rests, nodes(rests, 2)))]
+    anywhere = {"leases": {"allow": ["west", "east"]}}
+    first = asking("first", 1, on="east", gpus=16, priorityClassName="highest")
+    second = asking("second", 10, gpus=4, **URGENT | {"placement": anywhere})
+    large, small = (
+        held(asking(name, None, of="globex", class_name=kind), each, found.nodes.values())
+        for name, kind, (each, found) in (("large", "spot", fleet[1]), ("small", "slow", fleet[0]))
+    )
+    waits = view(
+        [large, small, first, second],
+        fleet,
+        tenants=(who, OTHER),
+        classes=(*CLASSES, slow),
+        priorities={"low": 0, "high": 10, "highest": 20},
+    )
+
+    made = plan(waits)
+
+    assert [d.claim_uid for d in told_to_go(made)] == [large.metadata.uid]
+    assert not [d for d in plan(after(waits, made)).decisions if isinstance(d, Extend)]
 
 
 def test_who_is_told_to_go_may_stay_once_those_who_wait_have_no_means_for_its_nodes():
