@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 import yaml
@@ -49,6 +50,13 @@ class Between(Listener):
         """So far the Date of every answer is ahead."""
         self.asked: list[tuple[str, str]] = []
         """method, path with query of all that came"""
+
+    @classmethod
+    def before(cls, stack: Stack, plane: str) -> Self:
+        """Return one before a plane, by whose certificate it is known."""
+        config = yaml.safe_load(stack.running.kubeconfig(plane).read_text())
+        server = str(config["clusters"][0]["cluster"]["server"])
+        return cls(server, stack.running.folder / plane)
 
     def hold(self, what: Matches) -> None:
         """Let requests that match wait, unsent, until `let_go`."""
@@ -132,7 +140,7 @@ def _is_passed(header: str) -> bool:
 @contextlib.contextmanager
 def before_hub(stack: Stack) -> Iterator[tuple[Between, Path]]:
     """Give a network before the hub, and a kubeconfig of the operator's that leads through it."""
-    network = _before(stack, "hub")
+    network = Between.before(stack, "hub").start()
     copy = stack.folder / "between.kubeconfig"
     copy.write_text(_through(network, operator_kubeconfig(stack).read_text()))
     try:
@@ -144,7 +152,7 @@ def before_hub(stack: Stack) -> Iterator[tuple[Between, Path]]:
 @contextlib.contextmanager
 def before_cluster(stack: Stack, plane: str, secret: str = "") -> Iterator[Between]:
     """Give a network before a leased cluster, and let a Secret on the hub lead through it, the cluster's own if none is named."""
-    network = _before(stack, plane)
+    network = Between.before(stack, plane).start()
     own = stack.get("hub", "secret", "-n", NAMESPACE, plane)["data"]["kubeconfig"]
     config = _through(network, base64.b64decode(own).decode())
     data = {"data": {"kubeconfig": base64.b64encode(config.encode()).decode()}}
@@ -154,12 +162,6 @@ def before_cluster(stack: Stack, plane: str, secret: str = "") -> Iterator[Betwe
         yield network
     finally:
         network.stop()
-
-
-def _before(stack: Stack, plane: str) -> Between:
-    config = yaml.safe_load(stack.running.kubeconfig(plane).read_text())
-    server = str(config["clusters"][0]["cluster"]["server"])
-    return Between(server, stack.running.folder / plane).start()
 
 
 def _through(network: Between, text: str) -> str:

@@ -26,9 +26,10 @@ class Listener:
         return f"https://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
-        """Listen."""
+        """Listen; AssertionError if it ends instead."""
         self._thread.start()
         self._listening.wait()
+        assert self.port, "it doesn't listen"
         return self
 
     def stop(self) -> None:
@@ -42,7 +43,10 @@ class Listener:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        await self._listen()
+        try:
+            await self._listen()
+        finally:
+            self._listening.set()
         await asyncio.sleep(0.1)  # what was dropped is closed in the loop's next turns
 
     def _drop_all(self) -> None:

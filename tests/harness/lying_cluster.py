@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
@@ -52,8 +53,8 @@ def instead(answer: Answer) -> Lie:
 class LyingCluster(Between):
     """Stands before a leased cluster of a stack, honest until it is told what to lie about."""
 
-    def __init__(self, stack: Stack, plane: str) -> None:
-        super().__init__(stack, plane)
+    def __init__(self, server: str, certificates: Path) -> None:
+        super().__init__(server, certificates)
         self._told: list[tuple[str, re.Pattern[str], Lie | Showing]] = []
         self.lies = 0
         """Requests that were lied to so far; of watches, events too."""
@@ -109,7 +110,7 @@ def lying(stack: Stack, plane: str) -> Iterator[LyingCluster]:
     """Stand before a leased cluster, and let its Secret on the hub lead there."""
     secret = stack.get("hub", "secret", "-n", NAMESPACE, plane)
     config = yaml.safe_load(base64.b64decode(secret["data"]["kubeconfig"]))
-    liar = LyingCluster(stack, plane).start()
+    liar = LyingCluster.before(stack, plane).start()
     try:
         config["clusters"][0]["cluster"]["server"] = liar.url
         text = base64.b64encode(yaml.safe_dump(config).encode()).decode()

@@ -26,7 +26,7 @@ async def test_a_namespace_where_one_word_was_not_taken_waits_for_no_other(
         with capture_logs():
             teller.tell([refused(sick[0])], is_all=True)
             await eventually("one is refused", lambda: not told.faults)
-            told.slow = {c.metadata.name for c in sick}
+            told.hold(*(c.metadata.name for c in sick))
             teller.tell([refused(each) for each in sick], is_all=True)
             await eventually("the sick are being told", lambda: len(told.begun) > 1)
             told.faults = [error]
@@ -41,7 +41,7 @@ async def test_a_namespace_where_nothing_is_taken_is_written_to_one_claim_at_a_t
         with capture_logs():
             teller.tell([refused(sick[0])], is_all=True)
             await eventually("one is refused", lambda: not told.faults)
-        told.slow = {c.metadata.name for c in sick}
+        told.hold(*(c.metadata.name for c in sick))
         teller.tell([refused(each) for each in sick[1:]], is_all=False)
         await asyncio.sleep(0.01)
 
@@ -60,7 +60,7 @@ async def test_what_says_nothing_about_a_namespace_slows_no_words_there(error: E
         with capture_logs():
             teller.tell([refused(one)], is_all=True)
             await eventually("one is tried", lambda: not told.faults)
-        told.slow = {"b", "c", "d"}
+        told.hold("b", "c", "d")
         teller.tell([refused(each) for each in others], is_all=False)
         await eventually("all are being told", lambda: told.begun == ["a", "b", "c", "d"])
 
@@ -74,6 +74,6 @@ async def test_a_namespace_where_nothing_is_left_to_tell_is_slowed_no_more():
             await eventually("one is refused", lambda: not told.faults)
         teller.tell([], is_all=True)
         assert not teller.missed()
-        told.slow = {"b", "c", "d"}
+        told.hold("b", "c", "d")
         teller.tell([refused(each) for each in others], is_all=True)
         await eventually("all are being told", lambda: told.begun == ["a", "b", "c", "d"])
