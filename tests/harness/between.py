@@ -91,10 +91,9 @@ class Between(Listener):
             await runner.setup()
             shown = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             shown.load_cert_chain(self._folder / "server.crt", self._folder / "server.key")
-            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=shown).start()
-            self._is_at(runner.addresses[0][1])
-            await self._over.wait()
-            self._drop_all()
+            listening = self._open()
+            await web.SockSite(runner, listening, ssl_context=shown).start()
+            await self._serve_on(listening)
             await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:

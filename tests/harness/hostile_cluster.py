@@ -2,9 +2,9 @@
 
 import asyncio
 import base64
+import socket
 import ssl
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from sublet.fleet.isolation import CLAIM_PODS_POLICY, VALIDATING, notes_of
 from tests.harness.fake_api import Answer, FakeApi, failure
+from tests.harness.listener import TURNS_SECONDS, drop_all, stop_accepting
 from tests.planes.certificates import write_certificates
 
 KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
@@ -31,7 +32,6 @@ class HostileCluster(FakeApi):
         """Requests that wait for an answer now."""
         self.loop = asyncio.new_event_loop()
         self._handlers: set[asyncio.Task[Any]] = set()
-        self._connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         write_certificates(folder)
@@ -45,8 +45,6 @@ class HostileCluster(FakeApi):
         task = asyncio.current_task()
         assert task is not None
         self._handlers.add(task)
-        if request.transport is not None:
-            self._connections.add(request.transport)
         try:
             for begin, answer in self.lies.items():
                 if request.path.startswith(begin):
@@ -72,11 +70,6 @@ class HostileCluster(FakeApi):
     def _cut(self) -> None:
         for task in tuple(self._handlers):
             task.cancel()
-
-    def abort(self) -> None:
-        """Drop every connection without a farewell; in the loop's own thread."""
-        for connection in tuple(self._connections):
-            connection.abort()
 
     def kubeconfig(self) -> str:
         """Return what the landlord hands over."""
@@ -126,34 +119,35 @@ def serving(cluster: HostileCluster) -> Iterator[HostileCluster]:
     loop = cluster.loop
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    runner = asyncio.run_coroutine_threadsafe(_start(cluster, 0), loop).result(10)
+    listening = socket.create_server(("127.0.0.1", 0))
+    runner = asyncio.run_coroutine_threadsafe(_start(cluster, listening), loop).result(10)
     try:
         yield cluster
     finally:
         cluster.calm()
-        asyncio.run_coroutine_threadsafe(_stop(cluster, runner), loop).result(20)
+        asyncio.run_coroutine_threadsafe(_stop(runner, listening), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
 
 
-async def _start(cluster: HostileCluster, port: int) -> web.AppRunner:
+async def _start(cluster: HostileCluster, listening: socket.socket) -> web.AppRunner:
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", cluster.handle)
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=cluster.context())
-    await site.start()
-    host, port = runner.addresses[0][:2]
+    await web.SockSite(runner, listening, ssl_context=cluster.context()).start()
+    host, port = listening.getsockname()
     cluster.url = f"https://{host}:{port}"
     return runner
 
 
-async def _stop(cluster: HostileCluster, runner: web.AppRunner) -> None:
-    cluster.abort()
+async def _stop(runner: web.AppRunner, listening: socket.socket) -> None:
+    await stop_accepting(listening)
+    drop_all()
     await runner.cleanup()
     tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.sleep(0.1)  # what was aborted is closed in the loop's next turns
+    await asyncio.sleep(TURNS_SECONDS)  # what was dropped is closed then

@@ -1,9 +1,26 @@
 """A server of a test's own: one port, served by an event loop in a thread beside the test's."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Final, Self
+
+TURNS_SECONDS: Final = 0.1
+"""In which what an event loop has begun with connections is done."""
+
+
+async def stop_accepting(listening: socket.socket) -> None:
+    """Take no more connections, and have those that were taken begin: a server that closes first leaves them open (CPython's issue 109564)."""
+    asyncio.get_running_loop().remove_reader(listening)
+    await asyncio.sleep(TURNS_SECONDS)
+
+
+def drop_all() -> None:
+    """Drop every connection of the loop: also one that never became a request, or whose TLS has only begun."""
+    loop: Any = asyncio.get_running_loop()
+    for connection in tuple(loop._transports.values()):
+        connection.abort()
 
 
 class Listener:
@@ -47,18 +64,20 @@ class Listener:
             await self._listen()
         finally:
             self._listening.set()
-        await asyncio.sleep(0.1)  # what was dropped is closed in the loop's next turns
-
-    def _drop_all(self) -> None:
-        """Drop every connection of the loop: also one that never became a request, or whose TLS has only begun."""
-        loop: Any = self._loop
-        for connection in tuple(loop._transports.values()):
-            connection.abort()
+        drop_all()
+        await asyncio.sleep(TURNS_SECONDS)
 
     async def _listen(self) -> None:
-        """Serve on a port, say it by `_is_at`, wait for `_over`, and `_drop_all`."""
+        """Serve on a socket of `_open`, wait by `_serve_on`, and close."""
         raise NotImplementedError
 
-    def _is_at(self, port: int) -> None:
-        self.port = port
+    def _open(self) -> socket.socket:
+        return socket.create_server(("127.0.0.1", 0))
+
+    async def _serve_on(self, listening: socket.socket) -> None:
+        """Say that all is served that comes here, until it is over."""
+        self.port = listening.getsockname()[1]
         self._listening.set()
+        await self._over.wait()
+        await stop_accepting(listening)
+        drop_all()

@@ -34,11 +34,10 @@ class Relay(Listener):
 
     async def _listen(self) -> None:
         self._whole.set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self._is_at(server.sockets[0].getsockname()[1])
-        await self._over.wait()
+        listening = self._open()
+        server = await asyncio.start_server(self._accept, sock=listening)
+        await self._serve_on(listening)
         server.close()
-        self._drop_all()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -4,9 +4,10 @@ import gc
 import socket
 import ssl
 import threading
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,28 @@ def test_a_network_that_is_taken_away_leaves_nothing_open(server: Silent, certif
 @pytest.mark.parametrize("sent", [b"", b"POST /x HTTP/1.1\r\n"], ids=["nothing", "a part"])
 def test_nor_what_never_became_a_request(certificates: Path, sent: bytes):
     assert left_open("https://127.0.0.1:9", certificates, sent) == []
+
+
+def test_nor_what_comes_as_it_is_taken_away(certificates: Path):
+    def come(port: int) -> None:
+        with suppress(OSError):  # it is gone
+            while True:
+                socket.create_connection(("127.0.0.1", port)).close()
+
+    for _ in range(3):  # seen in every second one
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", ResourceWarning)
+            network = Between("https://127.0.0.1:9", certificates).start()
+            coming = [threading.Thread(target=come, args=(network.port,)) for _ in range(3)]
+            for each in coming:
+                each.start()
+            time.sleep(0.05)
+            network.stop()
+            for each in coming:
+                each.join()
+            del network
+            gc.collect()
+        assert [str(each.message) for each in warned] == []
 
 
 def left_open(server: str, certificates: Path, sent: bytes) -> list[str]:
