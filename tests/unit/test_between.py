@@ -14,35 +14,10 @@ import pytest
 
 from tests.builders.pem import certificate_and_key
 from tests.harness.between import Between
+from tests.harness.silent import Silent
 
 WATCH = b"GET /api/v1/nodes?watch=true HTTP/1.1\r\nHost: x\r\n\r\n"
 LINE = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n"
-
-
-class Silent:
-    """A TLS server that tells every watch one line, and then neither says nor hears anything."""
-
-    def __init__(self, certificates: Path) -> None:
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.load_cert_chain(certificates / "server.crt", certificates / "server.key")
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def close(self) -> None:
-        """End."""
-        self._over.set()
-        self._thread.join()
-        self._listener.close()
-
-    def _serve(self) -> None:
-        taken, _ = self._listener.accept()
-        with self._tls.wrap_socket(taken, server_side=True) as connection:
-            connection.recv(65536)
-            connection.sendall(LINE)
-            self._over.wait()
 
 
 @pytest.fixture
@@ -55,7 +30,7 @@ def certificates(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(certificates: Path) -> Iterator[Silent]:
-    with closing(Silent(certificates)) as running:
+    with closing(Silent(LINE, certificates / "server.crt", certificates / "server.key")) as running:
         yield running
 
 

@@ -1,6 +1,8 @@
 """How the process begins and ends: it leads when it can work, and whatever ends it, it is closed."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,20 @@ class Running:
     def asked(self, path: str) -> bool:
         """Say whether the hub was asked for something there."""
         return any(r.path.startswith(path) for r in self._hub.requests)
+
+
+@asynccontextmanager
+async def standing_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Running, asyncio.Task[int], list[Any]]]:
+    """Yield a process that tries for the Lease, its task and its logs."""
+    async with followed_hub() as hub:
+        hub.objects[_SECRETS] = empty
+        running = Running(hub, tmp_path, monkeypatch)
+        with capture_logs() as logs:
+            task = asyncio.create_task(running.run())
+            await eventually("it tries for the Lease", lambda: running.asked(_LEASES))
+            yield running, task, logs
 
 
 async def test_nobody_leads_before_it_can_plan_and_who_is_told_to_stop_meanwhile_is_closed(
@@ -113,16 +129,11 @@ async def test_a_replica_that_breaks_down_as_it_comes_to_lead_ends_as_failed(
     async def broken(_: Behind) -> None:
         raise KeyError("items")
 
-    async with followed_hub() as hub:
-        hub.objects[_SECRETS] = empty
-        running = Running(hub, tmp_path, monkeypatch)
-        with capture_logs() as logs:
-            task = asyncio.create_task(running.run())
-            await eventually("it tries for the Lease", lambda: running.asked(_LEASES))
-            monkeypatch.setattr(Behind, "compare", broken)
-            running.operators[0].leadership.gained.set()
-            with pytest.raises(KeyError):
-                await asyncio.wait_for(task, 10)
+    async with standing_by(tmp_path, monkeypatch) as (running, task, logs):
+        monkeypatch.setattr(Behind, "compare", broken)
+        running.operators[0].leadership.gained.set()
+        with pytest.raises(KeyError):
+            await asyncio.wait_for(task, 30)
 
     assert logs[-1]["event"] == "stopped"
 
@@ -130,15 +141,10 @@ async def test_a_replica_that_breaks_down_as_it_comes_to_lead_ends_as_failed(
 async def test_a_replica_that_loses_the_lease_ends_as_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    async with followed_hub() as hub:
-        hub.objects[_SECRETS] = empty
-        running = Running(hub, tmp_path, monkeypatch)
-        with capture_logs() as logs:
-            task = asyncio.create_task(running.run())
-            await eventually("it tries for the Lease", lambda: running.asked(_LEASES))
-            running.operators[0].leadership.gained.set()
-            running.operators[0].leadership.lost.set()
-            status = await asyncio.wait_for(task, 10)
+    async with standing_by(tmp_path, monkeypatch) as (running, task, logs):
+        running.operators[0].leadership.gained.set()
+        running.operators[0].leadership.lost.set()
+        status = await asyncio.wait_for(task, 30)
 
     assert (status, logs[-1]["event"]) == (1, "stopped")
 
