@@ -1,9 +1,12 @@
 """Bound claims that may come to other nodes: leases that end, nodes that fail, and what is decided about them."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
-from sublet.api.relocation import ReleaseCause
+from sublet.api.relocation import LeaseGpus, Leaving, MoveCause, PlacedNode, ReleaseCause
 from sublet.api.times import Millis, format_instant
 from sublet.book.decisions import Notice
 from sublet.book.inventory import Unfit
@@ -32,6 +35,22 @@ def running(pair, name: str = "train", count: int = 1, *, end: float | None = No
     until = at(end) if end is not None else None
     cause = ReleaseCause.LEASE_ENDED if end is not None else None
     return bound(held(as_claim(body), each, places, until_ms=until, cause=cause))
+
+
+def left(places: Sequence[PlacedNode], **fields: Any) -> Leaving:
+    """Return what a claim left of which these nodes failed: billed up to NOW, and not free yet."""
+    gpus: Counter[str] = Counter()
+    for place in places:
+        gpus[place.lease_uid] += place.gpus
+    known = {
+        "sequence": 1,
+        "cause": MoveCause.NODE_FAILED,
+        "bound_time": NOW - 1_000,
+        "release_time": NOW,
+        "metered": tuple(LeaseGpus(lease_uid=uid, gpus=n) for uid, n in gpus.items()),
+        "placements": tuple(places),
+    }
+    return Leaving(**known | fields)
 
 
 def let_in(each: GpuClaim, *aliases: str, renewal_ms: int = NOW + 10**9) -> GpuClaim:

@@ -11,7 +11,7 @@ from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.ids import ClaimUID
 from sublet.api.kinds import RELEASE_FINALIZER
-from sublet.api.relocation import LeaseGpus, Leaving, Move, MoveCause, PlacedNode
+from sublet.api.relocation import Move, MoveCause, PlacedNode
 from sublet.binder import leave as leaving
 from sublet.binder.binder import Binder
 from sublet.binder.ports import ClusterSilent, StillThere
@@ -24,7 +24,7 @@ from sublet.ledger.port import LedgerConflict, LedgerUnavailable
 from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.clusters import CLUSTER, Hub, LiveNodes, NotedApi, idle_binder, tools_of
 from tests.builders.fleet import view
-from tests.builders.moves import CLASSES, decided, leased, running
+from tests.builders.moves import CLASSES, decided, leased, left, running
 from tests.builders.replacing import (
     EASTERN,
     LEASES,
@@ -162,25 +162,24 @@ def test_no_node_is_taken_for_a_namespace_in_which_a_silent_lease_has_nodes():
 def of_two_leases() -> tuple[GpuClaim, dict[str, Any], PlacedNode]:
     """Return a claim that leaves a free node in the west, without its lines, and then one in the east; their leases; that one."""
     west, east, third = known(leased("west")), known(leased("east")), known(leased("third"))
-    left = []
+    behind = []
     for sequence, pair in enumerate((west, east), start=1):
         (place,) = allocation_of(running(pair)).placements
-        left.append(
-            Leaving(
+        behind.append(
+            left(
+                [place.model_copy(update={"home": sequence})],
                 sequence=sequence,
                 cause=MoveCause.LEASE_ENDS,
                 bound_time=NOW,
                 release_time=at(1),
-                metered=(LeaseGpus(lease_uid=place.lease_uid, gpus=8),),
-                placements=(place.model_copy(update={"home": sequence}),),
                 freed_time=at(2) if pair is west else None,
             )
         )
     busy = running(third)
     allocation = allocation_of(busy).model_copy(update={"sequence": 3})
-    update = {"allocation": allocation, "leaving": tuple(left), "access": None}
     leases = {each.metadata.uid: each for each, _ in (west, east, third)}
-    return with_status(busy, busy.status.model_copy(update=update)), leases, left[1].placements[0]
+    gone = with_status(busy, allocation=allocation, leaving=tuple(behind), access=None)
+    return gone, leases, behind[1].placements[0]
 
 
 @pytest.mark.parametrize("trouble", [LedgerUnavailable("away"), LedgerConflict("they disagree")])

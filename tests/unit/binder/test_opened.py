@@ -10,7 +10,7 @@ from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.kinds import RELEASE_FINALIZER
-from sublet.api.relocation import LeaseGpus, Leaving, Move, MoveCause, PlacedNode
+from sublet.api.relocation import Move, MoveCause, PlacedNode
 from sublet.binder import leave as leaving
 from sublet.binder.ports import Interrupted, LostRace, StillThere
 from sublet.binder.relocate import grow, undo
@@ -19,7 +19,7 @@ from sublet.fleet.nodebook import BOOK
 from sublet.kube.wire import Node
 from tests.builders.api import NOW, uid_of, with_status
 from tests.builders.clusters import LiveNodes
-from tests.builders.moves import leased, running
+from tests.builders.moves import leased, left, running
 from tests.builders.moving import Kept, tools, west
 from tests.builders.replacing import EASTERN
 from tests.builders.windows import at
@@ -63,15 +63,8 @@ def moving(*fresh: PlacedNode, leaves: PlacedNode | None = None) -> GpuClaim:
     each = with_status(BUSY, move_status.moving(BUSY, move, at(1)))
     if leaves is None:
         return each
-    left = Leaving(
-        sequence=2,
-        cause=MoveCause.LEASE_ENDS,
-        bound_time=NOW,
-        release_time=NOW,
-        metered=(LeaseGpus(lease_uid=leaves.lease_uid, gpus=8),),
-        placements=(leaves,),
-    )
-    return with_status(each, each.status.model_copy(update={"leaving": (left,)}))
+    behind = left([leaves], sequence=2, cause=MoveCause.LEASE_ENDS, bound_time=NOW)
+    return with_status(each, leaving=(behind,))
 
 
 def node_of(place: PlacedNode, lease: GpuLease, book: str = "") -> dict[str, Node]:

@@ -5,27 +5,22 @@ from typing import Any
 
 import pytest
 
+from sublet.api.claim_status import allocation_of
 from sublet.api.event_reasons import EventReason
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.relocation import LeaseGpus, Leaving, MoveCause
+from sublet.api.relocation import Leaving
 from sublet.binder import work
 from sublet.binder.overdue import APART_SECONDS, overdue
 from sublet.binder.ports import ClusterSilent, StillThere
 from sublet.binder.work import Works
 from sublet.book.holdings import RELEASE_MS
 from tests.builders.api import NOW, as_lease, lease
+from tests.builders.moves import left
 from tests.builders.sales import sold
 
 WEST = as_lease(lease(term={"quarantineSeconds": 600}))
 CLAIM = sold("train", WEST, 8)
-LEFT = Leaving(
-    sequence=1,
-    cause=MoveCause.NODE_FAILED,
-    bound_time=NOW - 1_000,
-    release_time=NOW,
-    metered=(LeaseGpus(lease_uid=WEST.metadata.uid, gpus=8),),
-    placements=sold("train", WEST, 8).status.allocation.placements,
-)
+LEFT = left(allocation_of(CLAIM).placements)
 PODS = "waiting for 2 pods of the claim to end at west"
 
 

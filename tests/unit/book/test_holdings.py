@@ -7,14 +7,24 @@ import pytest
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpulease import NodeSharing
 from sublet.api.ids import ClaimUID, ClusterUID, LeaseUID, NodeName, TenantUID
-from sublet.api.relocation import Leaving, MoveCause, ReleaseCause
+from sublet.api.relocation import ReleaseCause
 from sublet.api.times import Millis
 from sublet.book.decisions import Take
 from sublet.book.holdings import RELEASE_MS, Holdings, Term
 from sublet.book.inventory import Holding, Unfit
 from sublet.book.plan import plan
 from sublet.book.steps import FOREVER
-from tests.builders.api import NOW, as_claim, as_lease, as_tenant, claim, lease, tenant, uid_of
+from tests.builders.api import (
+    NOW,
+    as_claim,
+    as_lease,
+    as_tenant,
+    claim,
+    lease,
+    tenant,
+    uid_of,
+    with_status,
+)
 from tests.builders.fleet import (
     bound,
     held,
@@ -26,6 +36,7 @@ from tests.builders.fleet import (
     vacated,
     view,
 )
+from tests.builders.moves import left
 
 WEST, EAST = as_lease(), as_lease(lease("east"))
 HOUR = 3_600_000
@@ -82,20 +93,8 @@ def test_a_node_that_is_left_rests_once_also_by_a_clock_that_was_ahead(moves, ah
     over = Take(ClaimUID(going.metadata.uid), ReleaseCause.COMPLETED, NOW)
     gone = vacated(released(there, over, done=False), vacated_ms)
     if moves:
-        assert there.status.allocation is not None
-        left = Leaving(
-            sequence=1,
-            cause=MoveCause.NODE_FAILED,
-            bound_time=NOW,
-            release_time=NOW,
-            metered=(),
-            placements=there.status.allocation.placements,
-            vacated_time=vacated_ms,
-        )
-        moved = bound(held(going, rests, [second]))
-        gone = moved.model_copy(
-            update={"status": moved.status.model_copy(update={"leaving": (left,)})}
-        )
+        behind = left(allocation_of(there).placements, vacated_time=vacated_ms)
+        gone = with_status(bound(held(going, rests, [second])), leaving=(behind,))
     fleet = [(rests, inventory(rests, [first]))]
 
     made = plan(view([gone, waits], fleet, now_ms=Millis(NOW + 1)))
@@ -107,17 +106,7 @@ def test_a_node_that_is_left_rests_once_also_by_a_clock_that_was_ahead(moves, ah
 def test_a_release_is_given_the_rest_of_nodes_that_its_claim_left_before_too():
     (old,), (new,) = nodes(WEST, 1), nodes(EAST, 1)
     there, moved = (held(as_claim(), x, [n]) for x, n in ((WEST, old), (EAST, new)))
-    left = Leaving(
-        sequence=1,
-        cause=MoveCause.NODE_FAILED,
-        bound_time=NOW,
-        release_time=NOW,
-        metered=(),
-        placements=allocation_of(there).placements,
-    )
-    moved = moved.model_copy(
-        update={"status": moved.status.model_copy(update={"leaving": (left,)})}
-    )
+    moved = with_status(moved, leaving=(left(allocation_of(there).placements),))
     over = Take(ClaimUID(moved.metadata.uid), ReleaseCause.COMPLETED, NOW)
     west, east = (LeaseUID(each.metadata.uid) for each in (WEST, EAST))
 

@@ -3,12 +3,13 @@
 import pytest
 
 from sublet.api import bound_status
+from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import Access, ClusterAccess, GpuClaim
 from sublet.api.ids import ClusterUID, LeaseUID, NodeUID
-from sublet.api.relocation import LeaseGpus, Leaving, MoveCause
 from sublet.drift.claims import Claims, homes_of, is_steady
-from tests.builders.api import NOW, as_claim, as_lease, uid_of
+from tests.builders.api import NOW, as_claim, as_lease, uid_of, with_status
 from tests.builders.fleet import bound, held, nodes
+from tests.builders.moves import left
 
 WEST = as_lease()
 NODES = nodes(WEST, 2)
@@ -78,18 +79,10 @@ def test_a_namespace_that_takes_anothers_place_has_a_number_of_its_own_and_nothi
 
 def arrived() -> GpuClaim:
     """Return a bound claim that has left a node, of which the pods don't end."""
-    left = Leaving(
-        sequence=1,
-        cause=MoveCause.NODE_FAILED,
-        bound_time=NOW - 1_000,
-        release_time=NOW,
-        metered=(LeaseGpus(lease_uid=WEST.metadata.uid, gpus=8),),
-        placements=BOUND.status.allocation.placements,
-    )
     cluster = ClusterAccess(alias="west", namespace="x", expiration_time=NOW)
     access = Access(secret_name="x", clusters=(cluster,))
-    update = {"leaving": (left,), "access": access}
-    return BOUND.model_copy(update={"status": BOUND.status.model_copy(update=update)})
+    behind = left(allocation_of(BOUND).placements)
+    return with_status(BOUND, leaving=(behind,), access=access)
 
 
 def test_a_claim_that_has_arrived_is_steady_however_long_what_it_left_is_held():

@@ -7,34 +7,23 @@ import pytest
 
 from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
-from sublet.api.relocation import LeaseGpus, Leaving, MoveCause
 from sublet.binder.binder import Binder
 from sublet.binder.sites import reachable_sites
 from sublet.drift import mend
 from sublet.drift.compare import Difference, Observed, What
 from sublet.drift.mend import drifted
-from tests.builders.api import NOW
+from tests.builders.api import NOW, with_status
 from tests.builders.clusters import Hub, NotedApi, tools_of
 from tests.builders.mending import LEASE, WEST, Home, bound_claim, labelled, run
+from tests.builders.moves import left
 from tests.builders.wire import wire_node
 
 
 def left_behind(claim: GpuClaim, **fields: Any) -> GpuClaim:
     """Return the claim once it has left a node of the same namespace, of which the pods don't end."""
-    left = Leaving(
-        sequence=1,
-        cause=MoveCause.NODE_FAILED,
-        bound_time=NOW - 1_000,
-        release_time=NOW,
-        metered=(LeaseGpus(lease_uid=LEASE, gpus=8),),
-        placements=tuple(
-            p.model_copy(update={"node": "dead", "node_uid": "dead", "home": 1})
-            for p in allocation_of(claim).placements
-        ),
-        **fields,
-    )
-    status = claim.status.model_copy(update={"leaving": (left,)})
-    return claim.model_copy(update={"status": status})
+    dead = {"node": "dead", "node_uid": "dead", "home": 1}
+    places = [p.model_copy(update=dead) for p in allocation_of(claim).placements]
+    return with_status(claim, leaving=(left(places, **fields),))
 
 
 async def test_a_policy_of_a_claim_that_leaves_a_dead_node_is_put_back(

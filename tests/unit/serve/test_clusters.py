@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
+from sublet.api.claim_status import allocation_of
 from sublet.api.gpuclaim import GpuClaim
 from sublet.api.gpulease import GpuLease
 from sublet.api.ids import LeaseUID
-from sublet.api.relocation import LeaseGpus, Leaving, MoveCause
 from sublet.api.times import Millis
 from sublet.fleet.facts import ClusterHealth
 from sublet.serve.clusters import cluster_families
-from tests.builders.api import NOW, as_lease, lease
+from tests.builders.api import NOW, as_lease, lease, with_status
+from tests.builders.moves import left
 from tests.builders.sales import given_back, sold
 
 MINUTE = 60_000
@@ -82,16 +83,9 @@ def test_the_oldest_release_of_a_lease_is_shown_and_bound_claims_are_none():
 def leaving(**fields: Any) -> GpuClaim:
     """Return a bound claim that left a node of west an hour ago."""
     claim = sold("d", EAST, 8)
-    left = Leaving(
-        sequence=1,
-        cause=MoveCause.NODE_FAILED,
-        bound_time=HOUR_AGO,
-        release_time=HOUR_AGO,
-        metered=(LeaseGpus(lease_uid=WEST.metadata.uid, gpus=8),),
-        placements=sold("d", WEST, 8).status.allocation.placements,
-        **fields,
-    )
-    return claim.model_copy(update={"status": claim.status.model_copy(update={"leaving": (left,)})})
+    places = allocation_of(sold("d", WEST, 8)).placements
+    behind = left(places, bound_time=HOUR_AGO, release_time=HOUR_AGO, **fields)
+    return with_status(claim, leaving=(behind,))
 
 
 def test_nodes_that_a_bound_claim_left_and_that_arent_free_are_a_release_of_their_lease():
