@@ -1,5 +1,6 @@
 """The network that tests put before a server: it leaves nothing open, whatever its two sides do about it."""
 
+import asyncio
 import gc
 import socket
 import ssl
@@ -14,6 +15,7 @@ import pytest
 
 from tests.builders.pem import certificate_and_key
 from tests.harness.between import Between
+from tests.harness.listener import drop_all
 from tests.harness.silent import Silent
 
 WATCH = b"GET /api/v1/nodes?watch=true HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -63,6 +65,23 @@ def test_nor_what_comes_as_it_is_taken_away(certificates: Path):
             del network
             gc.collect()
         assert [str(each.message) for each in warned] == []
+
+
+def test_what_was_closed_after_its_last_byte_is_no_hindrance():
+    async def close_with_bytes_unsent() -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            ours.setblocking(False)
+            _, writer = await asyncio.open_connection(sock=ours)
+            size = 4 * 1024 * 1024  # more than a socket holds
+            writer.write(bytes(size))
+            writer.close()
+            while size:
+                size -= len(await asyncio.to_thread(theirs.recv, size))
+            await writer.wait_closed()
+            drop_all()
+
+    asyncio.run(close_with_bytes_unsent())
 
 
 def left_open(server: str, certificates: Path, sent: bytes) -> list[str]:
