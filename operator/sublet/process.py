@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from sublet.app import Operator
+from sublet.heap import keep_large_blocks_apart
 from sublet.hub.feed import Feed
 from sublet.hub.lockout import until_locked_out
 from sublet.kube.hub import hub_endpoint
@@ -93,6 +94,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         settings = load_settings()
         configure_logs(settings.log_format)
+        keep_large_blocks_apart()
         import uvloop  # noqa: PLC0415  not on every platform, and only the real process needs it
 
         return uvloop.run(run(settings))

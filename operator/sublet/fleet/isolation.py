@@ -7,7 +7,6 @@ reports, stops selling, and `sublet onboard` mends. Policies that are whole but 
 knew: they are named, and the lease sells on, so that no upgrade stops a sale.
 """
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -54,8 +53,6 @@ MUTATING: Final = ("sublet-claim-pods", "sublet-claim-defaults")
 """Only where the server has them (1.36); below, tenants' pods must carry selector and toleration themselves."""
 
 _GROUP: Final = "/apis/admissionregistration.k8s.io/v1"
-_AT_ONCE: Final = 2
-"""Requests of one proof: each connection more costs a twentieth of a MiB, for every leased cluster."""
 _MOST_SPEC_BYTES: Final = 64 * 1024
 """Of one policy or binding; ours have a tenth of it."""
 
@@ -198,13 +195,8 @@ async def _look_at_policies(api: ApiServer) -> Proof:
     if await _serves_mutating(api):
         wanted += [f"mutatingadmissionpolicies/{n}" for n in MUTATING]
         wanted += [f"mutatingadmissionpolicybindings/{n}" for n in MUTATING]
-    slots = asyncio.Semaphore(_AT_ONCE)
-
-    async def look(path: str) -> _Found:
-        async with slots:
-            return await _look_at(api, path)
-
-    found = await asyncio.gather(*(look(path) for path in wanted))
+    # one after another: each connection more costs a tenth of a MB, for every leased cluster
+    found = [await _look_at(api, path) for path in wanted]
     oldest = min((each.version for each in found if not each.fault), default=0)
     if faults := [each.fault for each in found if each.fault and each.version <= oldest]:
         return Proof(f"{faults[0]}; {_AGAIN}")
