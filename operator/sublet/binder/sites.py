@@ -91,6 +91,12 @@ class Site:
                 log.warning("an answer of another shape", error=raised_at(error))
                 raise ClusterRefuses(self.alias, words_of(BadAnswer())) from error
 
+    @asynccontextmanager
+    async def changing(self, place: PlacedNode, urgency: Urgency) -> AsyncIterator[None]:
+        """Ask while nobody else of this process changes the node's book."""
+        async with self.slots.turn(place.node), self.asking(urgency):
+            yield
+
 
 def sites_of(claim: GpuClaim, tools: Tools, places: Iterable[PlacedNode]) -> list[Site]:
     """Return the sites of these nodes of a claim, by alias; ClusterSilent if one can't be written to now."""
