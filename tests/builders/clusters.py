@@ -16,6 +16,7 @@ from sublet.binder.dropped import DroppedFields
 from sublet.binder.ports import Tools
 from sublet.binder.rests import Rests
 from sublet.binder.slots import Promises, Slots
+from sublet.fleet.node_turns import NodeTurns
 from sublet.kube.errors import Invalid, NotFound
 from sublet.kube.lists import ListPage
 from sublet.kube.session import Endpoint
@@ -158,6 +159,7 @@ def tools_of(hub: Hub, leases: dict[str, Any], apis: dict[str, NotedApi]) -> Any
             inventory=lambda: SimpleNamespace(gone=frozenset()),
             node=lambda _: None,
             observe=lambda _: None,
+            node_turns=NodeTurns(),
         )
         for uid, api in apis.items()
     }

@@ -20,7 +20,7 @@ def drop_all() -> None:
     """Drop every connection of the loop: also one that never became a request, or whose TLS has only begun."""
     loop: Any = asyncio.get_running_loop()
     for connection in tuple(loop._transports.values()):
-        # one that was closed after its last byte breaks on it
+        # one that was closed with bytes unsent, and has sent them, breaks on it
         if connection.get_protocol() is not None:
             connection.abort()
 

@@ -67,7 +67,7 @@ def test_nor_what_comes_as_it_is_taken_away(certificates: Path):
         assert [str(each.message) for each in warned] == []
 
 
-def test_what_was_closed_after_its_last_byte_is_no_hindrance():
+def test_what_was_closed_with_bytes_unsent_and_sent_them_is_no_hindrance():
     async def close_with_bytes_unsent() -> None:
         ours, theirs = socket.socketpair()
         with theirs:

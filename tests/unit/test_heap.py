@@ -1,5 +1,6 @@
 """Large blocks that were freed are the system's again, also when small ones were taken beside them."""
 
+import resource
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from sublet.heap import keep_large_blocks_apart
 
 def resident_bytes():
     with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * 4096
+        return int(statm.read().split()[1]) * {resource.getpagesize()}
 
 def use(count):
     blocks, small = [], []

@@ -107,10 +107,10 @@ async def lock_all(claim: GpuClaim, wanted: Iterable[tuple[Site, Berth]]) -> Non
     berths = sorted(wanted, key=lambda pair: (pair[1].place.lease, pair[1].place.node))
 
     async def lock(site: Site, berth: Berth) -> None:
-        async with site.changing(berth.place, Urgency.LOCK):
+        async with site.changing(berth, Urgency.LOCK):
             await lock_node(berth.cluster, berth.lease, berth.place, uid, tenant)
 
-    # most losers lose on the first request, and nobody ever waits for a lock
+    # most losers lose on the first request, and nobody waits for another's lock to end
     try:
         await lock(*berths[0])
     except UnfitNode:

@@ -58,7 +58,7 @@ async def clear(
     await guard()
     uid = ClaimUID(left.claim_uid)
     for berth in berths:
-        async with sites[0].changing(berth.place, Urgency.RELEASE):
+        async with sites[0].changing(berth, Urgency.RELEASE):
             await unlock_node(cluster, berth.place, uid)
     await tools.lists.change(tools.lease(cluster.lease_uid) or lease, left, None)
 

@@ -263,7 +263,7 @@ def see_rested(claim_uid: str, vacated_ms: Millis, seconds: int, tools: Tools) -
 
 async def free(site: Site, claim: GpuClaim, berth: Berth) -> None:
     """Take the claim off one node."""
-    async with site.changing(berth.place, Urgency.RELEASE):
+    async with site.changing(berth, Urgency.RELEASE):
         await unlock_node(berth.cluster, berth.place, ClaimUID(claim.metadata.uid))
 
 

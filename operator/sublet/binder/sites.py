@@ -92,9 +92,9 @@ class Site:
                 raise ClusterRefuses(self.alias, words_of(BadAnswer())) from error
 
     @asynccontextmanager
-    async def changing(self, place: PlacedNode, urgency: Urgency) -> AsyncIterator[None]:
-        """Ask while nobody else of this process changes the node's book."""
-        async with self.slots.turn(place.node), self.asking(urgency):
+    async def changing(self, berth: Berth, urgency: Urgency) -> AsyncIterator[None]:
+        """Ask while no other claim of this process changes the node's book."""
+        async with berth.cluster.node_turns.of(berth.place.node), self.asking(urgency):
             yield
 
 

@@ -9,13 +9,8 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from enum import IntEnum
-from typing import Final
-from weakref import WeakValueDictionary
-
-TURN_SECONDS: Final = 2.0
-"""Eight writes take less, unless the cluster hangs: then each would take as long as a request may."""
 
 
 class Urgency(IntEnum):
@@ -63,28 +58,12 @@ class Promises:
 
 
 class Slots:
-    """So many at once; who waits is served by urgency, then in order. A node's book is changed by one at a time."""
+    """So many at once; who waits is served by urgency, then in order."""
 
     def __init__(self, count: int) -> None:
         self._free = count
         self._order = itertools.count()
         self._waiting: list[tuple[Urgency, int, asyncio.Future[None]]] = []
-        # node name -> held while its book is changed
-        self._turns = WeakValueDictionary[str, asyncio.Lock]()
-
-    @asynccontextmanager
-    async def turn(self, node: str) -> AsyncIterator[None]:
-        """Change a node's book in the block, alone as a rule; take a slot inside.
-
-        The book is one text and its change a compare-and-set: of eight claims that share a node and try at once, one wins
-        each time, and all others have to read it again. Nothing rests on the turn, so whoever waits too long goes without.
-        """
-        lock = self._turns.setdefault(node, asyncio.Lock())
-        async with AsyncExitStack() as held:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TURN_SECONDS):
-                    await held.enter_async_context(lock)
-            yield
 
     @asynccontextmanager
     async def take(self, urgency: Urgency) -> AsyncIterator[None]:

@@ -95,7 +95,7 @@ class Clearing:
             await see_clean(sites[0], berth)
         await guard()
         for berth in sites[0].berths:
-            async with sites[0].changing(berth.place, Urgency.RELEASE):
+            async with sites[0].changing(berth, Urgency.RELEASE):
                 await unlock_node(cluster, berth.place, self._orphan.claim_uid)
         await self.end({LeaseUID(lease.metadata.uid)})
 

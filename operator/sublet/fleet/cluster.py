@@ -20,6 +20,7 @@ from sublet.fleet.facts import LeaseFacts, Orphans, Seen
 from sublet.fleet.foreign import ForeignNodes
 from sublet.fleet.gone import GoneNodes
 from sublet.fleet.inventory import node_state
+from sublet.fleet.node_turns import NodeTurns
 from sublet.fleet.probe import Probe, ProbeTimes
 from sublet.fleet.selector import is_followed, selector_of
 from sublet.fleet.trouble import words_of
@@ -68,6 +69,7 @@ class LeasedCluster:
         self.api = ApiServer(endpoint, STRANGERS_LIMITS, refuse_address=refuse_address)
         self.credential_version = ""
         """resourceVersion of the Secret that the credential is from; set by the registry."""
+        self.node_turns = NodeTurns()
         self.strays_touched = 0
         """How often a node was touched, or went, that the watch doesn't show: one may have the mark and no claim."""
         self._lease = lease

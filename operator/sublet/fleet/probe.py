@@ -32,9 +32,8 @@ from sublet.kube.waiting import is_set_within
 from sublet.kube.wire import Version
 from sublet.logs import log_about
 
-ISOLATION_SECONDS: Final = 60.0
-"""For one whole proof, also over a slow line."""
-
+ISOLATION_SECONDS: Final = 90.0
+"""For one whole proof, some 35 requests, also over a slow line."""
 
 POLICY_ACTS_SECONDS: Final = 1.5
 """After it was written; 1.0 s was seen at most."""

@@ -12,7 +12,6 @@ from sublet.binder.locks import UnfitNode, lock_node
 from sublet.binder.ports import LostRace
 from sublet.binder.release import free
 from sublet.binder.sites import sites_of
-from sublet.binder.slots import Slots
 from sublet.fleet.nodebook import BOOK, GPU, NODE
 from sublet.kube.errors import Conflict
 from sublet.kube.wire import Node
@@ -94,9 +93,8 @@ async def test_eight_claims_that_share_a_node_are_locked_and_unlocked_at_once_wi
     (place,) = allocation_of(parts[0]).placements
     node = our_node(WEST, name=place.node)
     node.metadata.uid = node.metadata.annotations[NODE] = place.node_uid
-    api, slots = Waiting(node), Slots(64)
+    api = Waiting(node)
     tools = tools_of(Hub(None), {LEASE: WEST}, {LEASE: api})
-    tools.slots = lambda _: slots
     sites = [sites_of(each, tools, allocation_of(each).placements)[0] for each in parts]
 
     await asyncio.gather(

@@ -2,9 +2,6 @@
 
 import asyncio
 
-import pytest
-
-from sublet.binder import slots as slots_module
 from sublet.binder.slots import Promises, Slots, Urgency
 
 
@@ -68,35 +65,3 @@ async def test_promises_in_one_cluster_hold_up_nobody_in_another():
 
     async with promises.under_way("east"):
         await asyncio.wait_for(promises.stand_back("west"), 30)
-
-
-async def test_the_books_of_two_nodes_are_changed_at_once_and_one_is_by_one_at_a_time():
-    slots, order = Slots(4), []
-
-    async def change(node: str, name: str) -> None:
-        async with slots.turn(node):
-            order.append(f"{name} begins")
-            await asyncio.sleep(0)
-            order.append(f"{name} ends")
-
-    await asyncio.gather(change("n0", "a"), change("n0", "b"), change("n1", "c"))
-
-    assert order == ["a begins", "c begins", "a ends", "c ends", "b begins", "b ends"]
-
-
-async def test_who_waits_too_long_for_a_node_goes_on_without(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(slots_module, "TURN_SECONDS", 0.01)
-    slots, over = Slots(4), asyncio.Event()
-
-    async def hang() -> None:
-        async with slots.turn("n0"):
-            await over.wait()
-
-    hanging = asyncio.create_task(hang())
-    await asyncio.sleep(0)
-    async with slots.turn("n0"):
-        assert not hanging.done()
-    over.set()
-    await hanging
-    async with asyncio.timeout(5), slots.turn("n0"):
-        pass
