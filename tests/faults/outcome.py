@@ -210,14 +210,18 @@ def _by_name(claims: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return what is to be compared of claims; those that are alike in the order of what became of them."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in claims:
-        found[masked(each["metadata"]["name"])].append(_claim(each))
+        found[masked(each["metadata"]["name"])].append(claim_outcome(each))
     alike = {name: sorted(each, key=str) for name, each in found.items()}
     return {
         f"{name} {i}".removesuffix(" 0"): c for name, cs in alike.items() for i, c in enumerate(cs)
     }
 
 
-def _claim(body: dict[str, Any]) -> dict[str, Any]:
+def claim_outcome(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run left of a claim.
+
+    Of one that was released, what ended it and not what was told before: nobody tells an end that comes while the operator is away.
+    """
     status = body.get("status", {})
     allocation, access = status.get("allocation", {}), status.get("access", {})
     return {
@@ -229,7 +233,7 @@ def _claim(body: dict[str, Any]) -> dict[str, Any]:
         "sequence": allocation.get("sequence"),
         "gpus": sorted((masked(p["lease"]), p["gpus"]) for p in allocation.get("placements", [])),
         "price": allocation.get("pricePerGpuHour"),
-        "until": allocation.get("untilCause"),
+        "until": None if "release" in status else allocation.get("untilCause"),
         "release": status.get("release", {}).get("cause"),
         "leaving": len(status.get("leaving", [])),
         "moving": "move" in status,

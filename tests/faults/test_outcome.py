@@ -1,11 +1,11 @@
-"""How often an object is written is judged by what that changed: a protocol that begins anew is no loop."""
+"""What a run leaves, and how often it wrote an object: judged by what that changed, as a protocol that begins anew is no loop."""
 
 from typing import Any
 
 import pytest
 
 from tests.faults.journal import Entry, Journal, target_of
-from tests.faults.outcome import count_faults, differences, without_silence
+from tests.faults.outcome import claim_outcome, count_faults, differences, without_silence
 
 QUOTA = "/api/v1/namespaces/home/resourcequotas/sublet"
 
@@ -98,3 +98,19 @@ def test_a_silence_that_is_over_is_no_difference():
 @pytest.mark.parametrize("after", [ended_in("Unknown Unreachable"), ended_in(None, "bound close 1 8")])  # fmt: skip
 def test_one_that_lasts_or_ends_something_is_a_difference(after: dict[str, Any]):
     assert differences(without_silence(ended_in(None)), without_silence(after)) != []
+
+
+def left(*, told: str | None = None, ended_by: str | None = None) -> dict[str, Any]:
+    """Return what is left of a claim that was told of an end, and was released."""
+    release = {"release": {"cause": ended_by}} if ended_by else {}
+    status = {"allocation": {"untilCause": told}, **release}
+    return claim_outcome({"metadata": {"generation": 1}, "status": status})
+
+
+def test_an_end_that_came_while_the_operator_was_away_is_the_same_end():
+    assert left(ended_by="LeaseEnded") == left(told="LeaseEnded", ended_by="LeaseEnded")
+
+
+def test_another_end_is_a_difference_and_so_is_a_notice_of_a_claim_that_stays():
+    assert left(ended_by="Completed") != left(ended_by="LeaseEnded")
+    assert left(told="LeaseEnded") != left()
