@@ -115,9 +115,12 @@ class Replica:
             for kind in KINDS
         ]
         feeds.append(asyncio.create_task(_feed(hub, _PRIORITIES, _priority_taker(operator))))
-        await operator.stop.wait()
-        for feed in feeds:
-            feed.cancel()
+        # what `process.run` ends by
+        works = (operator.stop.wait(), operator.follow_leadership())
+        ends: list[asyncio.Task[Any]] = [asyncio.create_task(each) for each in works]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*feeds, *ends):
+            task.cancel()
         await operator.close()
         self._loop.later(self._rng.uniform(0.5, 5.0), self.start)
 
