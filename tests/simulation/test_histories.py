@@ -19,10 +19,18 @@ def simulate(*arguments: str) -> tuple[int, str]:
 
 @pytest.mark.timeout(600)
 def test_whatever_happens_everything_that_must_hold_holds():
-    status, said = simulate("--count", "16", "--workers", "2")
+    status, said = simulate("--count", "60", "--workers", "2")
 
     assert status == 0, said
-    assert "histories                16" in said
+    assert "histories                60" in said
+
+
+@pytest.mark.timeout(600)
+def test_an_operator_that_lost_the_lease_begins_another_life():
+    # it is paused and cut off for longer than the Lease lasts
+    status, said = simulate("36", "43", "57")
+
+    assert status == 0, said
 
 
 @pytest.mark.timeout(600)
