@@ -57,30 +57,25 @@ class Running:
 
 @asynccontextmanager
 async def standing_by(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secrets: Any = empty, asked: str = _LEASES
 ) -> AsyncIterator[tuple[Running, asyncio.Task[int], list[Any]]]:
-    """Yield a process that tries for the Lease, its task and its logs."""
+    """Yield a process that has asked for this, by default one that tries for the Lease, its task and its logs."""
     async with followed_hub() as hub:
-        hub.objects[_SECRETS] = empty
+        hub.objects[_SECRETS] = secrets
         running = Running(hub, tmp_path, monkeypatch)
         with capture_logs() as logs:
             task = asyncio.create_task(running.run())
-            await eventually("it tries for the Lease", lambda: running.asked(_LEASES))
+            await eventually(f"asked for {asked}", lambda: running.asked(asked))
             yield running, task, logs
 
 
 async def test_nobody_leads_before_it_can_plan_and_who_is_told_to_stop_meanwhile_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    async with followed_hub() as hub:
-        hub.objects[_SECRETS] = silence
-        running = Running(hub, tmp_path, monkeypatch)
-        with capture_logs() as logs:
-            task = asyncio.create_task(running.run())
-            await eventually("asked for the Secrets", lambda: running.asked(_SECRETS))
-            await asyncio.sleep(0.1)
-            running.operators[0].stop.set()
-            status = await task
+    async with standing_by(tmp_path, monkeypatch, silence, _SECRETS) as (running, task, logs):
+        await asyncio.sleep(0.1)
+        running.operators[0].stop.set()
+        status = await task
 
     assert not running.asked(_LEASES)
     assert (status, logs[-1]["event"]) == (0, "stopped")
