@@ -20,9 +20,9 @@ from tests.faults.outcome import (
     ledger_faults,
     ledger_rows,
     read_outcome,
-    without_silence,
 )
 from tests.faults.plan import COUNTED, FATAL, OLD_VIEWS, Place, Plan, places_in
+from tests.faults.silence import silences, without_silence
 from tests.faults.viewing import act_in_view
 from tests.faults.workloads import ALL
 from tests.faults.workloads.base import Step, Workload
@@ -135,7 +135,7 @@ async def _settle(world: World, plan: Plan, reference: Reference | None) -> None
     seconds = _ANSWER_SECONDS if plan.action in OLD_VIEWS else QUIET_SECONDS
 
     async def is_there() -> bool:
-        return not _nearest(reference.outcomes, await read_outcome(world))
+        return not _other_end(world, plan, reference, await read_outcome(world))
 
     async def look() -> bool:
         # all at once: a write that was held up may still come after the end was there once
@@ -221,19 +221,21 @@ async def _judge(
     faults += ledger_faults(ledger_rows(world), _bound_times(await world.claims()))
     # where the fault never happened it is one more run without one, and compared with none
     if reference is not None and result.hit:
-        ends = [*reference.outcomes, result.outcome]
-        if plan.action == "partition":
-            ends = [without_silence(each) for each in ends]
-        faults += _nearest(ends[:-1], ends[-1])
+        faults += _other_end(world, plan, reference, result.outcome)
         operators = 2 if plan.action == "overtaken" else 1
         started = {e.pid for e in journal} - world.veterans - {0}
         tell = plan.action == "partition" or bool(started)
-        faults += count_faults(reference.writes, writes, operators=operators, leases_tell=tell)
+        faults += count_faults(
+            reference.writes, writes, operators=operators, leases_tell=tell, silences=silences(writes)
+        )  # fmt: skip
 
 
-def _nearest(references: list[Outcome], seen: Outcome) -> list[str]:
-    """Return the differences from the reference that is nearest; fault-free runs needn't all end the same."""
-    return min((differences(each, seen) for each in references), key=len)
+def _other_end(world: World, plan: Plan, reference: Reference, seen: Outcome) -> list[str]:
+    """Return the differences from the fault-free end that is nearest; fault-free runs needn't all end the same."""
+    ends = [*reference.outcomes, seen]
+    if plan.action == "partition" or silences(world.journal.writes):
+        ends = [without_silence(each) for each in ends]
+    return min((differences(each, ends[-1]) for each in ends[:-1]), key=len)
 
 
 def _by_uid(claims: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

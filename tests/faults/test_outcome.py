@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.faults.journal import Entry, Journal, target_of
-from tests.faults.outcome import claim_outcome, count_faults, differences, without_silence
+from tests.faults.outcome import claim_outcome, count_faults
 
 QUOTA = "/api/v1/namespaces/home/resourcequotas/sublet"
 
@@ -81,23 +81,13 @@ def test_a_lease_that_never_stops_saying_so_is_a_loop():
     assert count_faults([lease_changes(1)], lease_changes(6), leases_tell=True) != []
 
 
-def ended_in(reachable: str | None, *more_lines: str) -> dict[str, Any]:
-    """Return an outcome with one claim, that says this of its cluster, and lines of its ledger."""
-    said = {"Bound": "True Bound"} | ({"Reachable": reachable} if reachable else {})
-    lines = ["bound open 1 8", *more_lines]
-    return {"claims": {"train": {"conditions": said}}, "ledger": {"train": lines}}
+def test_a_lease_tells_of_each_silence_of_its_cluster():
+    assert count_faults([], lease_changes(3 + 2 * 4), silences=2) == []
+    assert count_faults([], lease_changes(3 + 2 * 4 + 1), silences=2) != []
 
 
-def test_a_silence_that_is_over_is_no_difference():
-    after = ended_in("True Answers", "disputed close 1 8", "disputed open 1 8")
-
-    assert differences(ended_in(None), after) != []
-    assert differences(without_silence(ended_in(None)), without_silence(after)) == []
-
-
-@pytest.mark.parametrize("after", [ended_in("Unknown Unreachable"), ended_in(None, "bound close 1 8")])  # fmt: skip
-def test_one_that_lasts_or_ends_something_is_a_difference(after: dict[str, Any]):
-    assert differences(without_silence(ended_in(None)), without_silence(after)) != []
+def test_other_objects_tell_of_no_silence():
+    assert count_faults([applied(1)], applied(*range(1, 7)), silences=2) != []
 
 
 def left(*, told: str | None = None, ended_by: str | None = None) -> dict[str, Any]:
