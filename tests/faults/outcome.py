@@ -31,8 +31,6 @@ _TRACES: Final = {("AccessRenewed", "True"), ("Expiring", "False")}
 """What a claim says of something that is over, and that a run without the fault may never have had."""
 _SLACK: Final = 3
 """So many more patches of one object than twice those of the reference: a repeated protocol, no loop."""
-_TOLD_OF_SILENCE: Final = 4
-"""Changes of a lease: its cluster doesn't answer, a look for orphans failed, and each of them is over."""
 _REPEATS: Final = 12
 """So often a protocol that begins anew while something is away may apply what stands there already, which changes nothing."""
 
@@ -142,27 +140,26 @@ def count_faults(
     seen: Iterable[Entry],
     *,
     operators: int = 1,
-    leases_tell: bool = False,
-    silences: int = 0,
+    leases_tell: int = 0,
 ) -> list[str]:
     """Return objects that were made or deleted more often than in any run without the fault, or written in a loop.
 
     So many operators were at work at once: each may write as often as one, since one whose view of claims is behind undoes what the
-    other says of a lease until it has caught up, and each takes away what it finds. `leases_tell`: a cluster was cut off, or an
-    operator started, which sells nothing before it has seen each cluster for itself: leases that are usually left alone say so, too.
-    `silences`: so often a cluster fell silent, of which its lease tells, whatever the fault.
+    other says of a lease until it has caught up, and each takes away what it finds. `leases_tell`: so often a cluster fell
+    silent, or an operator started, which sells nothing before it has seen each cluster for itself: leases that are usually left
+    alone say so, too.
     """
     before: Counter[tuple[str, str]] = Counter()
     for each in references:
         before |= _counts(each)
     faults = []
     for (what, verb), count in sorted(_counts(seen).items()):
-        usual, told = before[what, verb], 0
+        usual = before[what, verb]
         if what.startswith("hub gpuleases"):
-            usual, told = max(usual, int(leases_tell)), silences * _TOLD_OF_SILENCE
+            usual = max(usual, leases_tell)
         # the HTTP client sends a deletion again whose connection was cut; it carries the UID
         others = {"create": usual, "delete": operators * usual + 1, "apply again": usual + _REPEATS}
-        most = others.get(verb, operators * (2 * usual + _SLACK + told))
+        most = others.get(verb, operators * (2 * usual + _SLACK))
         if count > most:
             faults.append(f"{what}: {count} x {verb}, without the fault {usual}")
     return faults

@@ -224,10 +224,8 @@ async def _judge(
         faults += _other_end(world, plan, reference, result.outcome)
         operators = 2 if plan.action == "overtaken" else 1
         started = {e.pid for e in journal} - world.veterans - {0}
-        tell = plan.action == "partition" or bool(started)
-        faults += count_faults(
-            reference.writes, writes, operators=operators, leases_tell=tell, silences=silences(writes)
-        )  # fmt: skip
+        tell = silences(writes) + bool(started)
+        faults += count_faults(reference.writes, writes, operators=operators, leases_tell=tell)
 
 
 def _other_end(world: World, plan: Plan, reference: Reference, seen: Outcome) -> list[str]:

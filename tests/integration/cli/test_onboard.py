@@ -45,9 +45,9 @@ def onboarded(sublet: Program, stack: Stack) -> None:
 
 
 def objects(stack: Stack) -> dict[str, Any]:
-    """Every object of ours in west that isn't in a namespace -> what somebody wrote there.
+    """Every object of ours in west that isn't in a namespace -> what it is; of a policy what somebody wrote.
 
-    Not its resourceVersion: the control plane itself writes the status of a policy some time after the policy was made.
+    The control plane writes a policy's status some time after the policy was made, which changes its resourceVersion.
     """
     return {
         f"{item['kind']}/{item['metadata']['name']}": _written(item)
@@ -57,8 +57,10 @@ def objects(stack: Stack) -> dict[str, Any]:
 
 
 def _written(item: dict[str, Any]) -> dict[str, Any]:
-    ours = {k: v for k, v in item["metadata"].items() if k not in ("resourceVersion", "managedFields")}  # fmt: skip
-    return {**{k: v for k, v in item.items() if k != "status"}, "metadata": ours}
+    if item["kind"] != "ValidatingAdmissionPolicy":
+        return item
+    meta = {k: v for k, v in item["metadata"].items() if k != "resourceVersion"}
+    return {**{k: v for k, v in item.items() if k != "status"}, "metadata": meta}
 
 
 def whoami(stack: Stack, config: Path) -> str:
